@@ -1,0 +1,52 @@
+/*
+ * csv.h: CSV text <-> cells (over libcsv), and lines of JSON.
+ *
+ * Pure: bytes in, records out; it opens no file. RFC 4180 quoting; the delimiter is the caller's.
+ * A reader is fed pieces of any size and hands each whole record to a function; it keeps one record
+ * in memory and no more.
+ */
+#ifndef FL_CSV_H
+#define FL_CSV_H
+
+#include "buffer.h"
+
+typedef struct fl_csv_cell {
+  fl_slice text;
+  bool quoted; /* an empty cell without quotes is null, with them it is "" */
+} fl_csv_cell;
+
+typedef enum fl_csv_code {
+  FL_CSV_OK = 0,
+  FL_CSV_STOPPED,      /* the record function answered false */
+  FL_CSV_OPEN_QUOTE,   /* a quote that is never closed; line: where it opened */
+  FL_CSV_BAD_QUOTE,    /* text after a closing quote, or a quote inside an unquoted cell */
+  FL_CSV_BAD_UTF8,     /* bytes that are not UTF-8 */
+  FL_CSV_NUL,          /* a NUL byte */
+  FL_CSV_TOO_LONG,     /* a record larger than the ceiling */
+  FL_CSV_MEMORY
+} fl_csv_code;
+
+/* One record. `line` (from 1) is where it begins. The cells live until the function returns. */
+typedef bool (*fl_csv_record)(void *context, const fl_csv_cell *cells, size_t count, int64_t line);
+
+typedef struct fl_csv_reader fl_csv_reader;
+
+/* NULL without memory. `record_ceiling`: bytes of the largest record to accept. A UTF-8 byte order
+ * mark at the beginning is skipped; lines with nothing on them are stepped over. */
+fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
+                           void *context);
+/* Feeds bytes. After anything but FL_CSV_OK the reader takes no more. */
+fl_csv_code fl_csv_feed(fl_csv_reader *reader, const char *bytes, size_t length);
+/* The end of the text: hands over a last record without a line end. */
+fl_csv_code fl_csv_finish(fl_csv_reader *reader);
+/* The line (from 1) of the error, or of the byte fed next. */
+int64_t fl_csv_line(const fl_csv_reader *reader);
+void fl_csv_close(fl_csv_reader *reader);
+
+const char *fl_csv_describe(fl_csv_code code);
+
+/* Appends one cell for output: quoted where it holds the delimiter, a quote, a line break, begins or ends with a space, or
+ * where `quote` asks for it (an empty string that is not null). */
+fl_result fl_csv_write_cell(fl_buffer *out, fl_slice text, char delimiter, bool quote);
+
+#endif

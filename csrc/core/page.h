@@ -1,0 +1,67 @@
+/*
+ * page.h: what a reply's JSON holds: the envelope, and the rows of a page.
+ *
+ * Pure. (tape, asked, got) -> rows, next start | end. Rules and their sources: docs/contract.md,
+ * rows 2 and 3.
+ */
+#ifndef FL_PAGE_H
+#define FL_PAGE_H
+
+#include "json_scan.h"
+
+typedef struct fl_envelope {
+  bool found;        /* the root is an object with a member "data" */
+  uint32_t data;     /* node of "data" (the last, if repeated); 0 = absent */
+  uint32_t messages; /* node of "messages"; 0 = absent */
+} fl_envelope;
+
+fl_envelope fl_envelope_of(const fl_json_tape *tape, const char *text);
+
+/* Whether `data` is an object with a member `id` that is a number or a string not empty. */
+bool fl_envelope_has_id(const fl_json_tape *tape, const char *text, const fl_envelope *envelope);
+
+/*
+ * The messages as one readable text: strings as they are, of objects the member `message` or `text`,
+ * joined by "; ". Writes at most `room` bytes with the NUL, cut at a character's edge; the length.
+ */
+size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t messages, char *out,
+                        size_t room);
+
+typedef enum fl_rows_code {
+  FL_ROWS_OK = 0,
+  FL_ROWS_NULL,   /* data is null */
+  FL_ROWS_STRANGE /* neither an array nor an object whose one array member is "records" */
+} fl_rows_code;
+
+/* Finds the array of rows in `data`: itself, or its member "records". *rows is its node. */
+fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data, uint32_t *rows);
+
+/* What came instead of rows, for the error: "an object with the members id, name", "a string". */
+size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t data, char *out,
+                        size_t room);
+
+/* How far a reader of pages is. */
+typedef struct fl_page_state {
+  int64_t start;        /* of the page asked for */
+  int64_t count;        /* asked for */
+  bool first;           /* no page has come yet */
+  bool last_was_short;  /* the page before had fewer rows than asked for */
+  bool trust_short_page;
+} fl_page_state;
+
+typedef enum fl_page_action {
+  FL_PAGE_ROWS,    /* give the rows to the reader; state is at the next page */
+  FL_PAGE_END,     /* no rows: the end */
+  FL_PAGE_LAST,    /* give the rows; then the end (a short page that is trusted) */
+  FL_PAGE_SMALLER, /* ask again from the same start: the state has a smaller count */
+  FL_PAGE_FAIL     /* the reply is an error for the reader */
+} fl_page_action;
+
+/*
+ * Takes the reply to the page `state` describes: its status and, for 200, the rows that came (`null`
+ * data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first page
+ * halves `count`, down to 100. A 400, a 404 or null data past a short page is the end.
+ */
+fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got);
+
+#endif

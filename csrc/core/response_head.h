@@ -1,0 +1,55 @@
+/*
+ * response_head.h: header lines in -> status, Retry-After, rate limit, location, content type.
+ *
+ * Pure: the lines and the wall clock's reading come in as arguments. Every value a server sends is
+ * hostile until checked: nonsense is ignored and counted, never trusted into a long sleep.
+ */
+#ifndef FL_RESPONSE_HEAD_H
+#define FL_RESPONSE_HEAD_H
+
+#include "base.h"
+
+#define FL_UNKNOWN INT64_MIN
+
+/* Reset is believed within the window of a minute and some slack; past that a minute is assumed. */
+#define FL_RATE_WINDOW (60 * FL_SECOND)
+#define FL_RATE_SLACK (15 * FL_SECOND)
+
+typedef struct fl_response_head {
+  int status;             /* 0 until a status line came; the last one (1xx is stepped over) */
+  bool retry_after_known;
+  fl_time retry_after;    /* duration from the reply's own Date, >= 0; valid after finish */
+  int64_t limit;          /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense */
+  int64_t remaining;      /* X-RateLimit-Remaining, the same */
+  fl_time reset;          /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
+  fl_time reset_wall;     /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
+  bool reset_assumed;     /* the header was there but not to be believed: a full window is assumed */
+  fl_time date_wall;      /* the reply's Date, FL_UNKNOWN if absent */
+  int nonsense;           /* headers of ours that could not be read */
+  char content_type[64];  /* lower case, without parameters; "" if absent; cut to fit */
+  char location[512];     /* cut to fit */
+  char retry_after_text[64]; /* as they came, until finish reads them */
+  char reset_text[64];
+} fl_response_head;
+
+void fl_response_head_init(fl_response_head *head);
+
+/*
+ * One line as libcurl hands it over, with or without its line end: a status line (HTTP/1.1, HTTP/2)
+ * starts the head afresh, so that the last head of several (100 Continue, a proxy's CONNECT) stands.
+ * Header names are compared without regard to case.
+ */
+void fl_response_head_line(fl_response_head *head, const char *line, size_t length);
+
+/*
+ * Reads Retry-After and Reset, once all lines are in. `wall_now` stands in where the reply has no
+ * Date. Retry-After: seconds or an HTTP-date. Reset is told apart by value: delta seconds, epoch
+ * seconds, epoch milliseconds, ISO 8601, HTTP-date; a time that has passed is 0.
+ */
+void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
+
+/* An HTTP-date (IMF-fixdate, RFC 850, asctime) or ISO 8601 with Z or an offset, as wall time, or
+ * FL_UNKNOWN. No locale, no time zone of the machine. */
+fl_time fl_parse_date(fl_slice text);
+
+#endif
