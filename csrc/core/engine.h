@@ -1,0 +1,34 @@
+/*
+ * engine.h: the thread, curl_multi, timers; asks policy, does I/O.
+ *
+ * One engine a process, started by the first submit and stopped by the last client's close or at
+ * exit. After a fork the child abandons what it inherited and starts its own. The engine's thread
+ * never blocks but in curl_multi_poll, knows nothing of Lua, and owns every call from its submission
+ * until the call is posted to its mailbox.
+ */
+#ifndef FL_ENGINE_H
+#define FL_ENGINE_H
+
+#include "budget.h"
+#include "call.h"
+#include "pager.h"
+
+/* Every client that may submit is counted in from its making to its close. */
+void fl_engine_enter(void);
+/* The last one out stops the engine: joins its thread, bounded, and closes its connections. */
+void fl_engine_leave(void);
+
+/*
+ * Hands an item over: a call, a pager, an order. On failure the item stays the caller's and *message
+ * (static text) says why: no thread can be had, libcurl is too old. CLOSE orders are dropped silently
+ * when no engine runs, since there is nothing to close.
+ */
+fl_result fl_engine_submit(fl_item *item, const char **message);
+
+/* What is believed about the rate budget of a client's service; false: nothing known yet. */
+bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now);
+
+/* Whether an engine runs in this process. */
+bool fl_engine_is_running(void);
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * pager.c: pages ahead of the reader. Slots hold the calls in the order of their starts; the first one
+ * is the page that comes next, those after it are guesses that it has to confirm.
+ */
+#include "pager.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct slot {
+  fl_call *call;
+  int64_t start, count;
+  bool answered;
+} slot;
+
+struct fl_pager {
+  fl_item item;
+  fl_pager *next;
+  fl_client *client;
+  fl_mailbox *mailbox;
+  char *operation, *path, *id, *api_key; /* one block behind the struct */
+  bool has_id;
+  int64_t stop_at; /* no row from here on is wanted */
+  fl_time deadline;
+
+  fl_page_state state; /* of the page in the first slot, or of the one to ask for next */
+  int64_t last_got;    /* rows of the page before; 0 at first */
+  int64_t stride;      /* rows a page seems to have; 0: not known, so there is no guessing */
+  int credit, prefetch;
+  slot slots[FL_PAGER_AHEAD + 1];
+  int used;
+
+  fl_call *dropped[FL_PAGER_AHEAD + 1]; /* under way, of no use, not named yet */
+  int dropped_count;
+  int under_way; /* calls with the engine, the dropped ones too */
+  fl_list deliverable;
+  bool over; /* the end or an error is delivered, or the reader is gone */
+};
+
+static char *place(char **cursor, fl_slice text) {
+  char *start = *cursor;
+  if (text.length > 0) memcpy(start, text.data, text.length);
+  start[text.length] = '\0';
+  *cursor += text.length + 1;
+  return start;
+}
+
+static fl_call *make_call(fl_pager *pager, int64_t start, int64_t count, fl_time now, int *code) {
+  char query[80];
+  fl_request request = {0};
+  fl_call *call;
+  int length = snprintf(query, sizeof query, "?start=%" PRId64 "&count=%" PRId64, start, count);
+  request.operation = fl_slice_of(pager->operation);
+  request.method = FL_LITERAL("GET");
+  request.path = fl_slice_of(pager->path);
+  if (pager->has_id) request.id = fl_slice_of(pager->id);
+  request.query = (fl_slice){query, (size_t)length};
+  request.api_key = fl_slice_of(pager->api_key);
+  request.deadline = pager->deadline == FL_NEVER ? FL_NEVER : now + pager->deadline;
+  call = fl_call_new(pager->client, pager->mailbox, fl_ticket_next(), &request, code);
+  if (call == NULL) return NULL;
+  call->pager = pager;
+  call->page_start = start;
+  call->page_count = count;
+  return call;
+}
+
+fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
+                       const fl_pager_request *request, int *code) {
+  fl_pager *pager = calloc(1, sizeof *pager + request->operation.length + request->path.length +
+                                  request->id.length + request->api_key.length + 4);
+  fl_call *trial;
+  char *cursor;
+  *code = 0;
+  if (pager == NULL) return NULL;
+  cursor = (char *)(pager + 1);
+  pager->operation = place(&cursor, request->operation);
+  pager->path = place(&cursor, request->path);
+  pager->id = place(&cursor, request->id);
+  pager->api_key = place(&cursor, request->api_key);
+  pager->has_id = request->id.data != NULL;
+  pager->item.type = FL_ITEM_PAGER;
+  pager->item.ticket = ticket;
+  pager->client = fl_client_retain(client);
+  pager->mailbox = fl_mailbox_retain(mailbox);
+  pager->deadline = request->deadline;
+  pager->stop_at =
+      request->limit > INT64_MAX - request->start ? INT64_MAX : request->start + request->limit;
+  pager->prefetch = request->prefetch > FL_PAGER_AHEAD ? FL_PAGER_AHEAD : request->prefetch;
+  pager->credit = pager->prefetch > 0 ? pager->prefetch : 1;
+  pager->state.start = request->start;
+  pager->state.count = request->page_size;
+  pager->state.first = true;
+  pager->state.trust_short_page = request->trust_short_page;
+  /* A call made and thrown away: what is wrong with the path or the id shows now, in the caller's
+   * face, and not on the engine's thread. */
+  trial = make_call(pager, 0, 1, 0, code);
+  if (trial == NULL) {
+    fl_pager_free(pager);
+    return NULL;
+  }
+  fl_call_free(trial);
+  return pager;
+}
+
+void fl_pager_free(fl_pager *pager) {
+  fl_item *item;
+  while ((item = fl_list_pop(&pager->deliverable)) != NULL) fl_item_free(item);
+  for (int i = 0; i < pager->used; i++)
+    if (pager->slots[i].answered) fl_call_free(pager->slots[i].call);
+  fl_wipe(pager->api_key, strlen(pager->api_key));
+  fl_client_release(pager->client);
+  fl_mailbox_release(pager->mailbox);
+  free(pager);
+}
+
+fl_item *fl_pager_item(fl_pager *pager) { return &pager->item; }
+fl_client *fl_pager_client(fl_pager *pager) { return pager->client; }
+fl_mailbox *fl_pager_mailbox(fl_pager *pager) { return pager->mailbox; }
+uint64_t fl_pager_ticket(const fl_pager *pager) { return pager->item.ticket; }
+fl_pager **fl_pager_link(fl_pager *pager) { return &pager->next; }
+bool fl_pager_is_over(const fl_pager *pager) { return pager->over && pager->under_way == 0; }
+void fl_pager_advance(fl_pager *pager) { pager->credit++; }
+
+/* Takes the slots from `from` on out of use. Those under way are named to the engine once. */
+static void drop_slots(fl_pager *pager, int from) {
+  for (int i = from; i < pager->used; i++) {
+    slot *guess = &pager->slots[i];
+    pager->credit++;
+    if (guess->answered) fl_call_free(guess->call);
+    else pager->dropped[pager->dropped_count++] = guess->call;
+  }
+  pager->used = from;
+}
+
+void fl_pager_stop(fl_pager *pager) {
+  fl_item *item;
+  pager->over = true;
+  drop_slots(pager, 0);
+  while ((item = fl_list_pop(&pager->deliverable)) != NULL) fl_item_free(item);
+}
+
+fl_call *fl_pager_obsolete(fl_pager *pager) {
+  if (pager->dropped_count == 0) return NULL;
+  return pager->dropped[--pager->dropped_count];
+}
+
+fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
+  int64_t start = pager->state.start, count;
+  slot *place_of;
+  int code;
+  *failed = false;
+  /* Dropped calls still count: a server that is slow to be given up is not asked without bound. */
+  if (pager->over || pager->credit <= 0 || pager->under_way > FL_PAGER_AHEAD) return NULL;
+  if (pager->used > 0) {
+    slot *last = &pager->slots[pager->used - 1];
+    if (pager->stride == 0) return NULL;
+    start = last->start + pager->stride;
+  }
+  if (start >= pager->stop_at) return NULL;
+  count = pager->state.count;
+  if (count > pager->stop_at - start) count = pager->stop_at - start;
+  place_of = &pager->slots[pager->used];
+  place_of->call = make_call(pager, start, count, now, &code);
+  if (place_of->call == NULL) {
+    *failed = true;
+    return NULL;
+  }
+  place_of->start = start;
+  place_of->count = count;
+  place_of->answered = false;
+  pager->used++;
+  pager->credit--;
+  pager->under_way++;
+  return place_of->call;
+}
+
+static void protocol_error(fl_call *call) {
+  char came[160];
+  fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
+  call->kind = FL_KIND_PROTOCOL;
+  snprintf(call->message, sizeof call->message,
+           "%s: data should be an array of rows, or an object whose one array is records, but is %s",
+           call->operation, came);
+}
+
+/* How many rows a good reply has: -1 for null; sets the error where it has none at all. */
+static int64_t count_rows(fl_call *call) {
+  switch (fl_page_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
+    case FL_ROWS_OK:
+      return call->tape.nodes[call->rows].value.size.length;
+    case FL_ROWS_NULL:
+      return -1;
+    case FL_ROWS_STRANGE:
+      break;
+  }
+  protocol_error(call);
+  return 0;
+}
+
+static void hand_over(fl_pager *pager, fl_call *call, bool last) {
+  call->item.type = FL_ITEM_PAGE;
+  call->item.ticket = pager->item.ticket;
+  call->page_end = last;
+  fl_list_append(&pager->deliverable, &call->item);
+  if (last) {
+    pager->over = true;
+    drop_slots(pager, 0);
+  }
+}
+
+/* What the page in the first slot, which has been answered, means for the reader and the rest. */
+static void settle_first(fl_pager *pager) {
+  fl_call *call = pager->slots[0].call;
+  int64_t got = 0, asked = pager->slots[0].count, before = pager->state.start;
+  bool answered_by_status = call->kind == FL_KIND_NONE ||
+                            call->kind == FL_KIND_INVALID_REQUEST || call->kind == FL_KIND_NOT_FOUND;
+  fl_page_action action = FL_PAGE_FAIL;
+
+  if (call->kind == FL_KIND_NONE) got = count_rows(call);
+  /* A limit may have made the request smaller than the page size. */
+  pager->state.count = asked;
+  if (answered_by_status && call->kind != FL_KIND_PROTOCOL)
+    action = fl_page_next(&pager->state, call->kind == FL_KIND_NONE ? 200 : call->head.status, got);
+
+  memmove(&pager->slots[0], &pager->slots[1], (size_t)(pager->used - 1) * sizeof(slot));
+  pager->used--;
+  switch (action) {
+    case FL_PAGE_ROWS:
+    case FL_PAGE_LAST:
+      call->page_rows = got;
+      /* A guess is worth making once a page was full, or as long as the one before it. */
+      pager->stride = got == asked || got == pager->last_got ? got : 0;
+      pager->last_got = got;
+      if (pager->used > 0 && pager->slots[0].start != before + got) drop_slots(pager, 0);
+      hand_over(pager, call, action == FL_PAGE_LAST || before + got >= pager->stop_at);
+      break;
+    case FL_PAGE_END:
+      call->kind = FL_KIND_NONE;
+      call->page_rows = 0;
+      hand_over(pager, call, true);
+      break;
+    case FL_PAGE_SMALLER:
+      fl_call_free(call);
+      drop_slots(pager, 0);
+      pager->credit++;
+      break;
+    case FL_PAGE_FAIL:
+      if (call->kind == FL_KIND_NONE) protocol_error(call);
+      hand_over(pager, call, true);
+      break;
+  }
+}
+
+void fl_pager_answer(fl_pager *pager, fl_call *call) {
+  int i;
+  pager->under_way--;
+  for (i = 0; i < pager->used && pager->slots[i].call != call; i++) {
+  }
+  if (i == pager->used) { /* it was dropped while under way */
+    for (int j = 0; j < pager->dropped_count; j++)
+      if (pager->dropped[j] == call) pager->dropped[j] = pager->dropped[--pager->dropped_count];
+    fl_call_free(call);
+    return;
+  }
+  pager->slots[i].answered = true;
+  while (pager->used > 0 && pager->slots[0].answered && !pager->over) settle_first(pager);
+}
+
+fl_call *fl_pager_deliver(fl_pager *pager) {
+  return (fl_call *)(void *)fl_list_pop(&pager->deliverable);
+}

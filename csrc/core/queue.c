@@ -1,0 +1,165 @@
+/*
+ * queue.c: hand-over of whole lists between threads. A mailbox wakes its reader through an eventfd
+ * (a pipe where there is none), once for each time that the outbox turns non-empty.
+ */
+#include "queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
+
+void fl_list_append(fl_list *list, fl_item *item) {
+  item->next = NULL;
+  if (list->last) list->last->next = item;
+  else list->first = item;
+  list->last = item;
+}
+
+void fl_list_prepend(fl_list *list, fl_item *item) {
+  item->next = list->first;
+  list->first = item;
+  if (list->last == NULL) list->last = item;
+}
+
+fl_item *fl_list_pop(fl_list *list) {
+  fl_item *item = list->first;
+  if (item == NULL) return NULL;
+  list->first = item->next;
+  if (list->first == NULL) list->last = NULL;
+  item->next = NULL;
+  return item;
+}
+
+bool fl_list_remove(fl_list *list, fl_item *item) {
+  fl_item **link = &list->first, *before = NULL;
+  while (*link != NULL && *link != item) {
+    before = *link;
+    link = &before->next;
+  }
+  if (*link == NULL) return false;
+  *link = item->next;
+  if (list->last == item) list->last = before;
+  item->next = NULL;
+  return true;
+}
+
+void fl_queue_init(fl_queue *queue) {
+  pthread_mutex_init(&queue->lock, NULL);
+  queue->list.first = queue->list.last = NULL;
+}
+
+void fl_queue_destroy(fl_queue *queue) { pthread_mutex_destroy(&queue->lock); }
+
+bool fl_queue_post(fl_queue *queue, fl_item *item) {
+  bool was_empty;
+  pthread_mutex_lock(&queue->lock);
+  was_empty = queue->list.first == NULL;
+  fl_list_append(&queue->list, item);
+  pthread_mutex_unlock(&queue->lock);
+  return was_empty;
+}
+
+fl_item *fl_queue_take(fl_queue *queue) {
+  fl_item *first;
+  pthread_mutex_lock(&queue->lock);
+  first = queue->list.first;
+  queue->list.first = queue->list.last = NULL;
+  pthread_mutex_unlock(&queue->lock);
+  return first;
+}
+
+struct fl_mailbox {
+  fl_queue outbox;
+  atomic_int references;
+  int reader, writer; /* the same descriptor where it is an eventfd */
+  pid_t process;
+};
+
+static bool open_descriptors(fl_mailbox *mailbox) {
+#ifdef __linux__
+  mailbox->reader = mailbox->writer = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return mailbox->reader >= 0;
+#else
+  int ends[2];
+  if (pipe(ends) != 0) return false;
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  mailbox->reader = ends[0];
+  mailbox->writer = ends[1];
+  return true;
+#endif
+}
+
+static void close_descriptors(fl_mailbox *mailbox) {
+  close(mailbox->reader);
+  if (mailbox->writer != mailbox->reader) close(mailbox->writer);
+}
+
+fl_mailbox *fl_mailbox_new(void) {
+  fl_mailbox *mailbox = calloc(1, sizeof *mailbox);
+  if (mailbox == NULL) return NULL;
+  if (!open_descriptors(mailbox)) {
+    free(mailbox);
+    return NULL;
+  }
+  fl_queue_init(&mailbox->outbox);
+  atomic_init(&mailbox->references, 1);
+  mailbox->process = getpid();
+  return mailbox;
+}
+
+fl_mailbox *fl_mailbox_retain(fl_mailbox *mailbox) {
+  atomic_fetch_add(&mailbox->references, 1);
+  return mailbox;
+}
+
+void fl_mailbox_release(fl_mailbox *mailbox) {
+  if (atomic_fetch_sub(&mailbox->references, 1) != 1) return;
+  close_descriptors(mailbox);
+  fl_queue_destroy(&mailbox->outbox);
+  free(mailbox);
+}
+
+void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
+  if (fl_queue_post(&mailbox->outbox, item)) {
+    const uint64_t one = 1;
+    /* A full pipe or counter means that the reader has its wake-up already. */
+    ssize_t written = write(mailbox->writer, &one, sizeof one);
+    (void)written;
+  }
+}
+
+fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
+  uint64_t drained;
+  /* First the descriptor, then the list: an item posted in between wakes once more, for nothing,
+   * which is harmless; the other way round it would not wake at all. */
+  while (read(mailbox->reader, &drained, sizeof drained) > 0 && mailbox->reader != mailbox->writer) {
+  }
+  return fl_queue_take(&mailbox->outbox);
+}
+
+int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
+
+bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
+  struct pollfd ready = {.fd = mailbox->reader, .events = POLLIN, .revents = 0};
+  int milliseconds = -1;
+  if (timeout != FL_NEVER) {
+    /* Rounded up: waking a moment too early would make the caller spin. */
+    fl_time rounded = timeout <= 0 ? 0 : (timeout + FL_MILLISECOND - 1) / FL_MILLISECOND;
+    milliseconds = rounded > INT_MAX ? INT_MAX : (int)rounded;
+  }
+  return poll(&ready, 1, milliseconds) > 0;
+}
+
+bool fl_mailbox_is_ours(const fl_mailbox *mailbox) { return mailbox->process == getpid(); }
+
+void fl_mailbox_abandon(fl_mailbox *mailbox) { close_descriptors(mailbox); }

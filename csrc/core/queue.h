@@ -1,0 +1,81 @@
+/*
+ * queue.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its reader.
+ *
+ * Everything that crosses between a Lua state's thread and the engine's is an fl_item at the head of a
+ * larger struct. An item has one owner at a time: who posts it gives it away.
+ */
+#ifndef FL_QUEUE_H
+#define FL_QUEUE_H
+
+#include <pthread.h>
+
+#include "base.h"
+
+typedef enum fl_item_type {
+  FL_ITEM_CALL,         /* fl_call: to the engine a request, from it the outcome */
+  FL_ITEM_PAGE,         /* fl_call: one page of a pager, in order */
+  FL_ITEM_PAGER,        /* fl_pager: to the engine */
+  FL_ITEM_EVENT,        /* fl_event: from the engine */
+  FL_ITEM_ADVANCE,      /* fl_order: the reader took a page of the pager `ticket` */
+  FL_ITEM_CANCEL,       /* fl_order: the call or pager `ticket` is not wanted any more */
+  FL_ITEM_CLOSE_CLIENT, /* fl_order: every call of `client` ends with kind closed */
+  FL_ITEM_CLOSE_MAILBOX /* fl_order: every call of `mailbox` is dropped, nothing is posted to it */
+} fl_item_type;
+
+typedef struct fl_item {
+  struct fl_item *next;
+  fl_item_type type;
+  uint64_t ticket; /* names a call or a pager for as long as the process lives; never 0 */
+} fl_item;
+
+/* A list in order; not locked. */
+typedef struct fl_list {
+  fl_item *first, *last;
+} fl_list;
+
+void fl_list_append(fl_list *list, fl_item *item);
+void fl_list_prepend(fl_list *list, fl_item *item);
+fl_item *fl_list_pop(fl_list *list);
+/* Takes one item out, wherever it stands; false if it is not there. */
+bool fl_list_remove(fl_list *list, fl_item *item);
+
+/* A list behind a lock. */
+typedef struct fl_queue {
+  pthread_mutex_t lock;
+  fl_list list;
+} fl_queue;
+
+void fl_queue_init(fl_queue *queue);
+void fl_queue_destroy(fl_queue *queue);
+/* True if the queue was empty: its reader must be woken. */
+bool fl_queue_post(fl_queue *queue, fl_item *item);
+/* Takes everything, in order; NULL if there is nothing. */
+fl_item *fl_queue_take(fl_queue *queue);
+
+/*
+ * The mailbox of one Lua state: the outbox of the engine towards it, and a descriptor that is readable
+ * while something is in it. Counted: calls in flight hold it, so that the state may close first.
+ */
+typedef struct fl_mailbox fl_mailbox;
+
+/* NULL with errno set if no descriptor can be had. */
+fl_mailbox *fl_mailbox_new(void);
+fl_mailbox *fl_mailbox_retain(fl_mailbox *mailbox);
+void fl_mailbox_release(fl_mailbox *mailbox);
+
+/* Any thread. Wakes the reader if the outbox was empty. */
+void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item);
+/* The reader's thread. Takes everything and makes the descriptor unreadable again. */
+fl_item *fl_mailbox_take(fl_mailbox *mailbox);
+/* The descriptor to poll for reading. */
+int fl_mailbox_descriptor(const fl_mailbox *mailbox);
+/* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if
+ * there is something. Returns early on a signal, so that the host can act on it. */
+bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout);
+/* The process in which the mailbox was made; after a fork it is another's and not to be used. */
+bool fl_mailbox_is_ours(const fl_mailbox *mailbox);
+/* After a fork: closes the inherited descriptors. The locks may be held by a thread that is not
+ * here, so the rest is left as it is. */
+void fl_mailbox_abandon(fl_mailbox *mailbox);
+
+#endif
