@@ -1,0 +1,80 @@
+/*
+ * binding.h: what the files of the binding share.
+ *
+ * The binding is thin: it moves values between Lua and the core's machines and policy, and decides
+ * nothing. Its functions are leaves: none calls Lua or yields. Memory that is alive across a Lua
+ * allocation belongs to a userdata or to the state's scratch, so that an error leaks nothing. Misuse
+ * is returned (nil, message) and raised by the Lua face, which knows the caller's level.
+ */
+#ifndef FL_BINDING_H
+#define FL_BINDING_H
+
+#include "buffer.h"
+#include "call.h"
+#include "json_scan.h"
+#include "lua_compat.h"
+
+/* What one Lua state keeps: its mailbox, and a buffer that texts are built in. */
+typedef struct fl_lua_state {
+  fl_mailbox *mailbox;
+  fl_list taken;         /* out of the mailbox, not handed to Lua yet */
+  uint64_t first_ticket; /* tickets from here on belong to this process (see fork) */
+  fl_buffer scratch;
+} fl_lua_state;
+
+/* The state's own; made when the module is opened. */
+fl_lua_state *fl_lua_state_of(lua_State *L);
+
+/* The mailbox, anew after a fork. NULL with errno set where no descriptor can be had. */
+fl_mailbox *fl_lua_mailbox(fl_lua_state *state);
+
+/* Metatables that are values of the interface; each pushes one table. */
+void fl_push_array_metatable(lua_State *L);
+void fl_push_integer_metatable(lua_State *L);
+void fl_push_error_metatable(lua_State *L);
+
+/* push.c: a tape's value as Lua's. One value is pushed. */
+typedef struct fl_push {
+  const fl_json_tape *tape;
+  const char *text;
+  int array_metatable; /* stack index */
+  bool null_as_nil;
+} fl_push;
+void fl_push_value(lua_State *L, const fl_push *push, uint32_t index);
+/* core.decode(text, null_as_nil) -> value | nil, message */
+int fl_lua_decode(lua_State *L);
+
+/* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed. */
+bool fl_write_value(lua_State *L, int index, fl_buffer *out);
+/* core.encode(value) -> text | nil, message */
+int fl_lua_encode(lua_State *L);
+
+/* reply.c: calls that have ended. Pushes `data, meta` or `nil, message, err`; the count. */
+int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);
+/* core.take() -> ticket, "call" | "page" | "event", value; nothing when the mailbox is empty. */
+int fl_lua_take(lua_State *L);
+
+/* page.c of the binding: a userdata around a page; takes the call over. */
+void fl_push_page(lua_State *L, fl_call *call);
+
+/* client.c: core.client(settings) -> client | nil, message */
+int fl_lua_client(lua_State *L);
+
+/* source.c: core.source(path, options) -> source | nil, message; records of a file as JSON text. */
+int fl_lua_source(lua_State *L);
+/* The JSON text of records that a source has read, or NULL where the value is none. */
+const fl_buffer *fl_to_json_text(lua_State *L, int index);
+
+/* Reads a table's member without metamethods; pushes it and gives its type. */
+int fl_raw_field(lua_State *L, int index, const char *name);
+
+/* A duration in seconds as microseconds; anything larger than a century is FL_NEVER. */
+fl_time fl_seconds(double seconds);
+
+/* Sets functions as members of the table on top of the stack. */
+void fl_set_functions(lua_State *L, const luaL_Reg *functions);
+
+/* A metatable with methods, made once; leaves it on the stack. */
+void fl_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect);
+
+#endif

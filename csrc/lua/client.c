@@ -1,0 +1,372 @@
+/*
+ * client.c: the client userdata: settings, submitting calls and pagers, quota and counters.
+ *
+ * Relies on the Lua face having checked the types and names of options; what it checks itself is what
+ * only the core knows: ids, paths and what has a form in JSON.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "binding.h"
+#include "clock.h"
+#include "engine.h"
+#include "json_text.h"
+#include "url.h"
+
+#define CLASS "flarelight.client"
+
+typedef struct client_box {
+  fl_client *client; /* NULL once it is closed */
+  bool entered;
+} client_box;
+
+/* --- making --- */
+
+static const char *text_setting(lua_State *L, const char *name) {
+  fl_raw_field(L, 1, name);
+  return lua_tostring(L, -1); /* stays on the stack, and so alive, until the settings are copied */
+}
+
+static double number_setting(lua_State *L, const char *name, double otherwise) {
+  double value = fl_raw_field(L, 1, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
+  lua_pop(L, 1);
+  return value;
+}
+
+static bool flag_setting(lua_State *L, const char *name) {
+  bool value;
+  fl_raw_field(L, 1, name);
+  value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static void close_box(client_box *box) {
+  fl_client *client = box->client;
+  fl_order *order;
+  const char *message;
+  if (client == NULL) return;
+  box->client = NULL;
+  order = fl_order_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
+  if (order != NULL) fl_engine_submit(&order->item, &message);
+  fl_client_release(client);
+  if (box->entered) fl_engine_leave();
+  box->entered = false;
+}
+
+static int client_close(lua_State *L) {
+  close_box(luaL_checkudata(L, 1, CLASS));
+  return 0;
+}
+
+static client_box *check_open(lua_State *L) {
+  client_box *box = luaL_checkudata(L, 1, CLASS);
+  return box->client != NULL ? box : NULL;
+}
+
+/* nil, kind, message: the Lua face makes an error of it */
+static int refuse(lua_State *L, const char *kind, const char *message) {
+  lua_pushnil(L);
+  lua_pushstring(L, kind);
+  lua_pushstring(L, message);
+  return 3;
+}
+
+/* nil, "misuse", message (on top of the stack already): the Lua face raises it */
+static int misuse(lua_State *L) {
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  lua_pushliteral(L, "misuse");
+  lua_insert(L, -2);
+  return 3;
+}
+
+/* --- ids --- */
+
+/*
+ * An id as text: a string as it is, a whole number as its digits (never 1.0 or 1e+15), the digits of a
+ * flarelight.integer. False with a message pushed where it is none of them.
+ */
+static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
+  switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+      id->data = lua_tolstring(L, index, &id->length);
+      return true;
+    case LUA_TNUMBER: {
+      double number;
+#if FL_LUA_HAS_INTEGERS
+      if (lua_isinteger(L, index)) {
+        id->length = (size_t)snprintf(digits, 32, "%lld", (long long)lua_tointeger(L, index));
+        id->data = digits;
+        return true;
+      }
+#endif
+      number = (double)lua_tonumber(L, index);
+      if (number == floor(number) && fabs(number) <= 9007199254740992.0) {
+        id->length = (size_t)snprintf(digits, 32, "%lld", (long long)number);
+        id->data = digits;
+        return true;
+      }
+      lua_pushliteral(L, "id: a number must be whole and within 2^53; give larger ids as strings");
+      return false;
+    }
+    case LUA_TTABLE: {
+      bool integer = false;
+      if (lua_getmetatable(L, index)) {
+        fl_push_integer_metatable(L);
+        integer = lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+      }
+      if (integer) {
+        lua_rawgeti(L, index, 1);
+        id->data = lua_tolstring(L, -1, &id->length);
+        lua_pop(L, 1); /* the table keeps it */
+        if (id->data != NULL) return true;
+      }
+      break;
+    }
+    default:
+      break;
+  }
+  lua_pushfstring(L, "id: should be a string or a whole number, but is a %s", luaL_typename(L, index));
+  return false;
+}
+
+/* --- submitting --- */
+
+static fl_slice slice_field(lua_State *L, int index, const char *name) {
+  fl_slice slice = {NULL, 0};
+  if (fl_raw_field(L, index, name) == LUA_TSTRING) slice.data = lua_tolstring(L, -1, &slice.length);
+  lua_pop(L, 1); /* the table keeps the string alive */
+  return slice;
+}
+
+static bool flag_field(lua_State *L, int index, const char *name) {
+  bool value;
+  fl_raw_field(L, index, name);
+  value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static double number_field(lua_State *L, int index, const char *name, double otherwise) {
+  double value = fl_raw_field(L, index, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
+  lua_pop(L, 1);
+  return value;
+}
+
+/* What calls and pagers need alike; 0, or what the caller is to return. */
+static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digits[32], fl_slice *id) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  *box = check_open(L);
+  if (*box == NULL) return refuse(L, "closed", "the client is closed");
+  *state = fl_lua_state_of(L);
+  if (fl_lua_mailbox(*state) == NULL) return refuse(L, "network", strerror(errno));
+  *id = (fl_slice){NULL, 0};
+  if (fl_raw_field(L, 2, "id") != LUA_TNIL && !read_id(L, 3, digits, id)) return misuse(L);
+  return 0;
+}
+
+static int refuse_url(lua_State *L, int code, bool has_id) {
+  if (code == FL_URL_OK) return luaL_error(L, "not enough memory");
+  lua_pushfstring(L, "%s: %s", has_id ? "id" : "path", fl_url_describe((fl_url_code)code));
+  return misuse(L);
+}
+
+static int hand_over(lua_State *L, fl_item *item) {
+  const uint64_t ticket = item->ticket;
+  const char *message;
+  if (fl_engine_submit(item, &message) != FL_OK) {
+    fl_item_free(item);
+    return refuse(L, "network", message);
+  }
+  lua_pushnumber(L, (lua_Number)ticket);
+  return 1;
+}
+
+/*
+ * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, write=,
+ * repeatable=, expects_id=, interactive=, deadline=} -> ticket | nil, kind, message
+ */
+static int client_submit(lua_State *L) {
+  client_box *box;
+  fl_lua_state *state;
+  char digits[32];
+  fl_request request = {0};
+  fl_call *call;
+  double deadline;
+  int code, count = begin(L, &box, &state, digits, &request.id);
+  if (count != 0) return count;
+
+  request.operation = slice_field(L, 2, "operation");
+  request.method = slice_field(L, 2, "method");
+  request.path = slice_field(L, 2, "path");
+  request.query = slice_field(L, 2, "query");
+  request.api_key = slice_field(L, 2, "api_key");
+  request.write = flag_field(L, 2, "write");
+  request.repeatable = flag_field(L, 2, "repeatable");
+  request.expects_id = flag_field(L, 2, "expects_id");
+  request.interactive = flag_field(L, 2, "interactive");
+  deadline = number_field(L, 2, "deadline", -1);
+  if (flag_field(L, 2, "has_body")) {
+    state->scratch.length = 0;
+    fl_raw_field(L, 2, "body");
+    if (!fl_write_value(L, -1, &state->scratch)) return misuse(L);
+    request.body = &state->scratch;
+  }
+  lua_checkstack(L, 5);
+  /* No Lua call from here to the hand-over: nothing can leak. */
+  request.deadline = deadline < 0 ? FL_NEVER : fl_seconds(deadline);
+  if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
+  call = fl_call_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
+  if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
+  return hand_over(L, &call->item);
+}
+
+/*
+ * client:pages{operation=, path=, id=, api_key=, start=, page_size=, prefetch=, limit=,
+ * trust_short_page=, deadline=} -> ticket | nil, kind, message; pages then come by that ticket
+ */
+static int client_pages(lua_State *L) {
+  client_box *box;
+  fl_lua_state *state;
+  char digits[32];
+  fl_pager_request request = {0};
+  fl_pager *pager;
+  double limit, deadline;
+  int code, count = begin(L, &box, &state, digits, &request.id);
+  if (count != 0) return count;
+
+  request.operation = slice_field(L, 2, "operation");
+  request.path = slice_field(L, 2, "path");
+  request.api_key = slice_field(L, 2, "api_key");
+  request.start = (int64_t)number_field(L, 2, "start", 0);
+  request.page_size = (int64_t)number_field(L, 2, "page_size", 5000);
+  request.prefetch = (int)number_field(L, 2, "prefetch", 2);
+  limit = number_field(L, 2, "limit", -1);
+  request.limit = limit < 0 ? INT64_MAX : (int64_t)limit;
+  request.trust_short_page = flag_field(L, 2, "trust_short_page");
+  deadline = number_field(L, 2, "deadline", -1);
+  request.deadline = deadline < 0 ? FL_NEVER : fl_seconds(deadline);
+  lua_checkstack(L, 5);
+  pager = fl_pager_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
+  if (pager == NULL) return refuse_url(L, code, request.id.data != NULL);
+  return hand_over(L, fl_pager_item(pager));
+}
+
+/* --- what is known --- */
+
+static void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, (lua_Number)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_count(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/* client:quota() -> table; members that are not known are not there */
+static int client_quota(lua_State *L) {
+  client_box *box = check_open(L);
+  fl_budget_view view;
+  fl_time now = fl_clock_now();
+  lua_createtable(L, 0, 10);
+  lua_pushliteral(L, "memory");
+  lua_setfield(L, -2, "place");
+  if (box == NULL || !fl_engine_quota(box->client, &view, now)) {
+    set_count(L, "waiting", 0);
+    set_count(L, "spent", 0);
+    set_count(L, "foreign", 0);
+    return 1;
+  }
+  set_count(L, "waiting", view.waiting);
+  set_count(L, "spent", view.belief.spent_total);
+  set_count(L, "foreign", view.belief.foreign_total);
+  if (view.belief.limit != FL_UNKNOWN) {
+    set_count(L, "limit", view.belief.limit);
+    set_count(L, "remaining", view.belief.left);
+  }
+  if (view.belief.reset_at != FL_UNKNOWN) {
+    fl_time in = view.belief.reset_at > now ? view.belief.reset_at - now : 0;
+    set_number(L, "reset", (double)(fl_clock_wall() + in) / (double)FL_SECOND);
+    set_number(L, "reset_in", (double)in / (double)FL_SECOND);
+  }
+  /* Requests a second while calls are spread; absent while they go at once. */
+  if (view.pace >= 0) set_number(L, "pace", view.pace);
+  return 1;
+}
+
+/* client:stats() -> table */
+static int client_stats(lua_State *L) {
+  client_box *box = check_open(L);
+  fl_client_counters *counters;
+  lua_createtable(L, 0, 8);
+  if (box == NULL) return 1;
+  counters = &box->client->counters;
+  set_count(L, "calls", atomic_load(&counters->calls));
+  set_count(L, "attempts", atomic_load(&counters->attempts));
+  set_count(L, "retries", atomic_load(&counters->retries));
+  set_count(L, "bytes_in", atomic_load(&counters->bytes_in));
+  set_count(L, "bytes_out", atomic_load(&counters->bytes_out));
+  set_count(L, "connections", atomic_load(&counters->connections));
+  lua_newtable(L);
+  for (int kind = 1; kind < FL_KIND_COUNT; kind++) {
+    long long count = atomic_load(&counters->errors[kind]);
+    if (count > 0) set_count(L, fl_kind_name((fl_kind)kind), count);
+  }
+  lua_setfield(L, -2, "errors");
+  return 1;
+}
+
+/* client:number() -> what names the client in events */
+static int client_number(lua_State *L) {
+  client_box *box = check_open(L);
+  if (box == NULL) return 0;
+  lua_pushnumber(L, (lua_Number)box->client->number);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"submit", client_submit}, {"pages", client_pages},
+                                   {"quota", client_quota},   {"stats", client_stats},
+                                   {"number", client_number}, {"close", client_close},
+                                   {NULL, NULL}};
+
+int fl_lua_client(lua_State *L) {
+  fl_client_settings settings = {0};
+  client_box *box;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  luaL_checkstack(L, 20, "settings");
+  box = lua_newuserdata(L, sizeof *box);
+  memset(box, 0, sizeof *box);
+  fl_new_class(L, CLASS, methods, client_close);
+  lua_setmetatable(L, 2);
+  settings.connect_timeout = fl_seconds(number_setting(L, "connect_timeout", 10));
+  settings.read_timeout = fl_seconds(number_setting(L, "read_timeout", 60));
+  settings.write_timeout = fl_seconds(number_setting(L, "write_timeout", 300));
+  settings.rate_limit = (int64_t)number_setting(L, "rate_limit", 0);
+  settings.max_response_bytes = (size_t)number_setting(L, "max_response_bytes", 268435456.0);
+  settings.max_concurrency = (int)number_setting(L, "max_concurrency", 8);
+  settings.events = flag_setting(L, "events");
+  settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
+  settings.retry.max_attempts = (int)number_setting(L, "max_attempts", 4);
+  settings.base_url = text_setting(L, "base_url");
+  settings.subscription_id = text_setting(L, "subscription_id");
+  settings.user_agent = text_setting(L, "user_agent");
+  settings.ca_file = text_setting(L, "ca_file");
+  settings.client_cert = text_setting(L, "client_cert");
+  settings.client_key = text_setting(L, "client_key");
+  settings.proxy = text_setting(L, "proxy");
+  if (settings.base_url == NULL || settings.subscription_id == NULL || settings.user_agent == NULL)
+    return luaL_error(L, "base_url, subscription_id and user_agent are needed");
+  box->client = fl_client_new(&settings);
+  if (box->client == NULL) return luaL_error(L, "not enough memory");
+  fl_engine_enter();
+  box->entered = true;
+  lua_pushvalue(L, 2);
+  return 1;
+}

@@ -1,0 +1,125 @@
+/*
+ * push.c: a tape's value as Lua's, with presized tables. Relies on the scanner for validity and for
+ * the depth (FL_JSON_DEPTH), which bounds the recursion here.
+ *
+ * Numbers: on Lua 5.3 and later an integer is an integer. Elsewhere an integer literal beyond 2^53 is
+ * its decimal string, decided on the digits, because a double would not hold it.
+ */
+#include "binding.h"
+
+#define EXACT_LIMIT INT64_C(9007199254740992)
+
+static void push_literal(lua_State *L, const char *literal) {
+  lua_pushlstring(L, literal, fl_json_number_length(literal));
+}
+
+static void push_integer(lua_State *L, const fl_push *push, const fl_json_node *node) {
+#if FL_LUA_HAS_INTEGERS
+  (void)push;
+  lua_pushinteger(L, (lua_Integer)node->value.integer);
+#else
+  if (node->value.integer > EXACT_LIMIT || node->value.integer < -EXACT_LIMIT)
+    push_literal(L, push->text + node->offset);
+  else
+    lua_pushnumber(L, (lua_Number)node->value.integer);
+#endif
+}
+
+static void push_array(lua_State *L, const fl_push *push, uint32_t index) {
+  const fl_json_node *nodes = push->tape->nodes;
+  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+  int place = 1;
+  lua_createtable(L, length > INT32_MAX ? INT32_MAX : (int)length, 0);
+  lua_pushvalue(L, push->array_metatable);
+  lua_setmetatable(L, -2);
+  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at), place++) {
+    if (nodes[at].type == FL_JSON_NULL && push->null_as_nil) continue;
+    fl_push_value(L, push, at);
+    lua_rawseti(L, -2, place);
+  }
+}
+
+static void push_object(lua_State *L, const fl_push *push, uint32_t index) {
+  const fl_json_node *nodes = push->tape->nodes;
+  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+  lua_createtable(L, 0, length > INT32_MAX ? INT32_MAX : (int)length);
+  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at + 1)) {
+    lua_pushlstring(L, push->text + nodes[at].offset, nodes[at].value.size.length);
+    /* A null that is dropped still takes the place of an earlier member of the same name. */
+    if (nodes[at + 1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
+    else fl_push_value(L, push, at + 1);
+    lua_rawset(L, -3);
+  }
+}
+
+void fl_push_value(lua_State *L, const fl_push *push, uint32_t index) {
+  const fl_json_node *node = &push->tape->nodes[index];
+  luaL_checkstack(L, 6, "JSON nested too deeply");
+  switch ((fl_json_type)node->type) {
+    case FL_JSON_NULL:
+      lua_pushlightuserdata(L, NULL);
+      break;
+    case FL_JSON_FALSE:
+    case FL_JSON_TRUE:
+      lua_pushboolean(L, node->type == FL_JSON_TRUE);
+      break;
+    case FL_JSON_INTEGER:
+      push_integer(L, push, node);
+      break;
+    case FL_JSON_BIG:
+      push_literal(L, push->text + node->offset);
+      break;
+    case FL_JSON_FLOAT:
+      lua_pushnumber(L, (lua_Number)node->value.number);
+      break;
+    case FL_JSON_STRING:
+      lua_pushlstring(L, push->text + node->offset, node->value.size.length);
+      break;
+    case FL_JSON_ARRAY:
+      push_array(L, push, index);
+      break;
+    case FL_JSON_OBJECT:
+      push_object(L, push, index);
+      break;
+  }
+}
+
+/* --- decode --- */
+
+typedef struct document {
+  fl_buffer text;
+  fl_json_tape tape;
+} document;
+
+static int collect_document(lua_State *L) {
+  document *held = lua_touserdata(L, 1);
+  fl_buffer_free(&held->text);
+  fl_json_tape_free(&held->tape);
+  return 0;
+}
+
+int fl_lua_decode(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  bool null_as_nil = lua_toboolean(L, 2);
+  document *held = lua_newuserdata(L, sizeof *held);
+  fl_json_error error;
+  fl_push push;
+  fl_buffer_init(&held->text, FL_BUFFER_UNLIMITED);
+  fl_json_tape_init(&held->tape);
+  fl_new_class(L, "flarelight.document", NULL, collect_document);
+  lua_setmetatable(L, -2);
+  if (fl_buffer_append(&held->text, text, length) != FL_OK) return luaL_error(L, "not enough memory");
+  if (fl_json_scan(held->text.data, length, &held->tape, &error) != FL_JSON_OK) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s at byte %d", fl_json_describe(error.code), (int)error.position + 1);
+    return 2;
+  }
+  fl_push_array_metatable(L);
+  push = (fl_push){&held->tape, held->text.data, lua_gettop(L), null_as_nil};
+  fl_push_value(L, &push, 0);
+  /* Large texts should not have to wait for the collector. */
+  fl_buffer_free(&held->text);
+  fl_json_tape_free(&held->tape);
+  return 1;
+}

@@ -1,0 +1,171 @@
+/*
+ * reply.c: calls that have ended, as data and meta or as an error; events as tables.
+ *
+ * The names of the members are those that the README documents. Durations are seconds, points in time
+ * epoch seconds.
+ */
+#include "binding.h"
+
+static void set_string(lua_State *L, const char *name, const char *value) {
+  if (value == NULL || *value == '\0') return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_time(lua_State *L, const char *name, fl_time value) {
+  lua_pushnumber(L, (lua_Number)value / (lua_Number)FL_SECOND);
+  lua_setfield(L, -2, name);
+}
+
+/* The messages as they came; an empty array where there are none. */
+static void set_messages(lua_State *L, const fl_call *call, const fl_push *push) {
+  uint32_t at = call->envelope.messages;
+  if (at != 0 && call->tape.nodes[at].type != FL_JSON_NULL) {
+    fl_push_value(L, push, at);
+  } else {
+    lua_newtable(L);
+    lua_pushvalue(L, push->array_metatable);
+    lua_setmetatable(L, -2);
+  }
+  lua_setfield(L, -2, "messages");
+}
+
+static void set_rate_limit(lua_State *L, const fl_response_head *head) {
+  if (head->limit == FL_UNKNOWN && head->remaining == FL_UNKNOWN && head->reset_wall == FL_UNKNOWN)
+    return;
+  lua_createtable(L, 0, 3);
+  if (head->limit != FL_UNKNOWN) set_integer(L, "limit", head->limit);
+  if (head->remaining != FL_UNKNOWN) set_integer(L, "remaining", head->remaining);
+  if (head->reset_wall != FL_UNKNOWN) set_time(L, "reset", head->reset_wall);
+  lua_setfield(L, -2, "rate_limit");
+}
+
+/* What data's meta and an error have in common, into the table on top. */
+static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
+  if (call->head.status != 0) set_integer(L, "status", call->head.status);
+  set_integer(L, "attempts", call->retry.attempts);
+  set_time(L, "elapsed", call->elapsed);
+  set_string(L, "request_id", call->request_id);
+  set_string(L, "fate", fl_fate_name(call->fate));
+  set_messages(L, call, push);
+  set_rate_limit(L, &call->head);
+}
+
+static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
+  lua_createtable(L, 0, 16);
+  fl_push_error_metatable(L);
+  lua_setmetatable(L, -2);
+  set_common(L, call, push);
+  set_string(L, "kind", fl_kind_name(call->kind));
+  set_string(L, "message", call->message);
+  set_string(L, "operation", call->operation);
+  set_string(L, "method", call->method);
+  set_string(L, "path", call->path);
+  set_string(L, "location", call->head.location);
+  set_string(L, "body", call->excerpt);
+  if (call->head.retry_after_known) set_time(L, "retry_after", call->head.retry_after);
+  if (call->retry_at_wall != FL_UNKNOWN) set_time(L, "retry_at", call->retry_at_wall);
+}
+
+int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
+  fl_push push = {&call->tape, call->text.data, 0, null_as_nil};
+  luaL_checkstack(L, 20, "reply");
+  fl_push_array_metatable(L);
+  push.array_metatable = lua_gettop(L);
+  if (call->kind != FL_KIND_NONE) {
+    lua_pushnil(L);
+    lua_pushstring(L, call->message);
+    push_error(L, call, &push);
+    lua_remove(L, push.array_metatable);
+    return 3;
+  }
+  fl_push_value(L, &push, call->envelope.data);
+  lua_createtable(L, 0, 8);
+  set_common(L, call, &push);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "cached");
+  lua_remove(L, push.array_metatable);
+  return 2;
+}
+
+static void push_event(lua_State *L, const fl_event *event) {
+  static const char *const names[] = {"start", "wait", "retry", "done"};
+  lua_createtable(L, 0, 12);
+  set_string(L, "event", names[event->name]);
+  set_integer(L, "client", (int64_t)event->client);
+  set_string(L, "operation", event->operation);
+  set_string(L, "method", event->method);
+  set_string(L, "path", event->path);
+  set_string(L, "request_id", event->request_id);
+  set_string(L, "reason", event->reason);
+  set_integer(L, "attempt", event->attempt);
+  set_time(L, "elapsed", event->elapsed);
+  if (event->name != FL_EVENT_START && event->status != 0) set_integer(L, "status", event->status);
+  if (event->kind != FL_KIND_NONE) set_string(L, "kind", fl_kind_name(event->kind));
+  if (event->name == FL_EVENT_DONE) set_string(L, "fate", fl_fate_name(event->fate));
+  if (event->name == FL_EVENT_WAIT || event->name == FL_EVENT_RETRY)
+    set_time(L, "delay", event->delay);
+}
+
+/* --- what comes out of the mailbox --- */
+
+static int collect_reply(lua_State *L) {
+  fl_call **held = lua_touserdata(L, 1);
+  if (*held != NULL) fl_call_free(*held);
+  *held = NULL;
+  return 0;
+}
+
+/* reply:outcome(null_as_nil) -> data, meta | nil, message, err; once */
+static int reply_outcome(lua_State *L) {
+  fl_call **held = luaL_checkudata(L, 1, "flarelight.reply");
+  int count;
+  if (*held == NULL) return luaL_error(L, "the outcome of a call can be taken once");
+  count = fl_push_outcome(L, *held, lua_toboolean(L, 2));
+  fl_call_free(*held);
+  *held = NULL;
+  return count;
+}
+
+static const luaL_Reg reply_methods[] = {{"outcome", reply_outcome}, {NULL, NULL}};
+
+int fl_lua_take(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  fl_item *item;
+  fl_call **held;
+  if (state->taken.first == NULL && state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox))
+    for (item = fl_mailbox_take(state->mailbox); item != NULL;) {
+      fl_item *next = item->next;
+      fl_list_append(&state->taken, item);
+      item = next;
+    }
+  item = state->taken.first;
+  if (item == NULL) return 0;
+  lua_pushnumber(L, (lua_Number)item->ticket);
+  switch (item->type) {
+    case FL_ITEM_EVENT:
+      lua_pushliteral(L, "event");
+      push_event(L, (fl_event *)(void *)item);
+      fl_item_free(fl_list_pop(&state->taken));
+      return 3;
+    case FL_ITEM_PAGE:
+      lua_pushliteral(L, "page");
+      /* The box comes first: if there is no memory for it, the page is still in the list. */
+      fl_push_page(L, NULL);
+      *(fl_call **)lua_touserdata(L, -1) = (fl_call *)(void *)fl_list_pop(&state->taken);
+      return 3;
+    default:
+      lua_pushliteral(L, "call");
+      held = lua_newuserdata(L, sizeof *held);
+      *held = NULL;
+      fl_new_class(L, "flarelight.reply", reply_methods, collect_reply);
+      lua_setmetatable(L, -2);
+      *held = (fl_call *)(void *)fl_list_pop(&state->taken);
+      return 3;
+  }
+}

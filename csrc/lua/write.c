@@ -1,0 +1,274 @@
+/*
+ * write.c: a Lua value as JSON, exact. Tables are read raw, without metamethods.
+ *
+ * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the cjson at hand has
+ * it) or if its keys are 1..n; it is an object if all its keys are strings; an empty unmarked one is
+ * {}. What is neither is refused with the path to it: nothing is guessed.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "binding.h"
+#include "json_text.h"
+
+#if FL_LUA_HAS_INTEGERS
+#define FLOAT_STYLE FL_JSON_FLOAT_MARKED
+#else
+#define FLOAT_STYLE FL_JSON_FLOAT_PLAIN
+#endif
+
+/* Where in the value we are: a chain on the C stack, read only when there is an error to name. */
+typedef struct frame {
+  const struct frame *outer;
+  const void *table; /* identity, to find cycles */
+  const char *key;   /* NULL: the place in an array */
+  size_t place;
+  int depth;
+} frame;
+
+typedef struct writer {
+  lua_State *L;
+  fl_buffer *out;
+  int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
+  const void *cjson_empty_array;
+} writer;
+
+static void push_path(lua_State *L, const frame *at) {
+  if (at == NULL) {
+    lua_pushliteral(L, "");
+    return;
+  }
+  push_path(L, at->outer);
+  if (at->key == NULL) lua_pushfstring(L, "[%d]", (int)at->place);
+  else if (at->outer == NULL) lua_pushstring(L, at->key);
+  else lua_pushfstring(L, ".%s", at->key);
+  lua_concat(L, 2);
+}
+
+/* Pushes "path: words" and answers false. */
+static bool refuse(const writer *writer, const frame *at, const char *words) {
+  lua_State *L = writer->L;
+  luaL_checkstack(L, FL_JSON_DEPTH + 10, "error path");
+  if (at == NULL) {
+    lua_pushstring(L, words);
+    return false;
+  }
+  push_path(L, at);
+  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), words);
+  lua_remove(L, -2);
+  return false;
+}
+
+static bool put(const writer *writer, fl_result result) {
+  if (result == FL_OK) return true;
+  lua_pushstring(writer->L, result == FL_TOO_LARGE ? "the JSON text is too large" : "not enough memory");
+  return false;
+}
+
+static bool write_value(writer *writer, int index, const frame *at);
+
+static bool write_string(writer *writer, int index, const frame *at) {
+  size_t length, bad;
+  const char *text = lua_tolstring(writer->L, index, &length);
+  fl_result result = fl_json_write_string(writer->out, text, length, &bad);
+  char words[80];
+  if (result != FL_INVALID) return put(writer, result);
+  snprintf(words, sizeof words, "the string is not UTF-8 (at byte %zu)", bad + 1);
+  return refuse(writer, at, words);
+}
+
+static bool write_number(writer *writer, int index, const frame *at) {
+  lua_State *L = writer->L;
+  double number;
+#if FL_LUA_HAS_INTEGERS
+  if (lua_isinteger(L, index))
+    return put(writer, fl_json_write_integer(writer->out, (int64_t)lua_tointeger(L, index)));
+#endif
+  number = (double)lua_tonumber(L, index);
+  if (isnan(number)) return refuse(writer, at, "NaN has no form in JSON");
+  if (isinf(number)) return refuse(writer, at, "infinity has no form in JSON");
+  return put(writer, fl_json_write_double(writer->out, number, FLOAT_STYLE));
+}
+
+static bool write_key(writer *writer, const frame *at) {
+  size_t length, bad;
+  const char *key = lua_tolstring(writer->L, -2, &length);
+  fl_result result = fl_json_write_string(writer->out, key, length, &bad);
+  if (result == FL_INVALID) return refuse(writer, at->outer, "a key is not UTF-8");
+  if (!put(writer, result)) return false;
+  return put(writer, fl_buffer_append_byte(writer->out, ':'));
+}
+
+/* The members from the one on the stack on (key and value are pushed, as lua_next leaves them). */
+static bool write_object(writer *writer, int table, frame *here, const frame *outer) {
+  lua_State *L = writer->L;
+  bool first = true;
+  if (!put(writer, fl_buffer_append_byte(writer->out, '{'))) return false;
+  do {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      return refuse(writer, outer, lua_type(L, -2) == LUA_TNUMBER
+                                       ? "the table mixes keys that are strings with a place in an array"
+                                       : "a key is neither a string nor a place in an array");
+    here->key = lua_tostring(L, -2);
+    if (!first && !put(writer, fl_buffer_append_byte(writer->out, ','))) return false;
+    first = false;
+    if (!write_key(writer, here)) return false;
+    if (!write_value(writer, lua_gettop(L), here)) return false;
+    lua_pop(L, 1);
+  } while (lua_next(L, table));
+  return put(writer, fl_buffer_append_byte(writer->out, '}'));
+}
+
+/* How many entries the table has; -1 and a message if one is no place in an array up to `length`. */
+static bool check_array(writer *writer, int table, size_t length, const frame *outer) {
+  lua_State *L = writer->L;
+  size_t count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_Number place;
+    lua_pop(L, 1);
+    count++;
+    if (lua_type(L, -1) != LUA_TNUMBER)
+      return refuse(writer, outer, lua_type(L, -1) == LUA_TSTRING
+                                       ? "the table mixes keys that are strings with a place in an array"
+                                       : "a key is neither a string nor a place in an array");
+    place = lua_tonumber(L, -1);
+    if (place < 1 || place != floor(place))
+      return refuse(writer, outer, "a key is a number but no place in an array");
+    if (place > (lua_Number)length)
+      return refuse(writer, outer, "the array is sparse: a place before its last one is nil");
+  }
+  if (count != length)
+    return refuse(writer, outer, "the array is sparse: a place before its last one is nil");
+  return true;
+}
+
+static bool write_array(writer *writer, int table, frame *here, const frame *outer) {
+  lua_State *L = writer->L;
+  size_t length = lua_rawlen(L, table);
+  if (!check_array(writer, table, length, outer)) return false;
+  if (!put(writer, fl_buffer_append_byte(writer->out, '['))) return false;
+  here->key = NULL;
+  for (size_t place = 1; place <= length; place++) {
+    here->place = place;
+    if (place > 1 && !put(writer, fl_buffer_append_byte(writer->out, ','))) return false;
+    lua_rawgeti(L, table, (int)place);
+    if (!write_value(writer, lua_gettop(L), here)) return false;
+    lua_pop(L, 1);
+  }
+  return put(writer, fl_buffer_append_byte(writer->out, ']'));
+}
+
+/* The digits of a flarelight.integer, which were checked when it was made. */
+static bool write_digits(writer *writer, int table, const frame *at) {
+  lua_State *L = writer->L;
+  size_t length;
+  const char *digits;
+  bool good;
+  lua_rawgeti(L, table, 1);
+  digits = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+  if (digits == NULL || length == 0 || fl_json_number_length(digits) != length)
+    return refuse(writer, at, "a flarelight.integer was changed and holds no digits");
+  good = put(writer, fl_buffer_append(writer->out, digits, length));
+  if (good) lua_pop(L, 1);
+  return good;
+}
+
+static bool write_table(writer *writer, int table, const frame *outer) {
+  lua_State *L = writer->L;
+  frame here = {outer, lua_topointer(L, table), NULL, 0, outer ? outer->depth + 1 : 1};
+  bool marked = false, integer = false;
+
+  if (lua_getmetatable(L, table)) {
+    marked = lua_rawequal(L, -1, writer->array_metatable) ||
+             (writer->cjson_array_metatable && lua_rawequal(L, -1, writer->cjson_array_metatable));
+    integer = lua_rawequal(L, -1, writer->integer_metatable);
+    lua_pop(L, 1);
+  }
+  if (integer) return write_digits(writer, table, outer);
+  for (const frame *above = outer; above != NULL; above = above->outer)
+    if (above->table == here.table) return refuse(writer, outer, "the table contains itself");
+  if (here.depth > FL_JSON_DEPTH) return refuse(writer, NULL, "nested deeper than 512");
+  luaL_checkstack(L, 8, "nested too deeply");
+  if (marked) return write_array(writer, table, &here, outer);
+  lua_pushnil(L);
+  if (!lua_next(L, table)) return put(writer, fl_buffer_append(writer->out, "{}", 2));
+  if (lua_type(L, -2) != LUA_TNUMBER) return write_object(writer, table, &here, outer);
+  lua_pop(L, 2);
+  return write_array(writer, table, &here, outer);
+}
+
+static bool write_value(writer *writer, int index, const frame *at) {
+  lua_State *L = writer->L;
+  char words[80];
+  switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+      return write_string(writer, index, at);
+    case LUA_TNUMBER:
+      return write_number(writer, index, at);
+    case LUA_TBOOLEAN:
+      return put(writer, fl_buffer_append_text(writer->out, lua_toboolean(L, index) ? "true" : "false"));
+    case LUA_TTABLE:
+      return write_table(writer, index, at);
+    case LUA_TLIGHTUSERDATA: {
+      const void *pointer = lua_touserdata(L, index);
+      if (pointer == NULL) return put(writer, fl_buffer_append(writer->out, "null", 4));
+      if (pointer == writer->cjson_empty_array) return put(writer, fl_buffer_append(writer->out, "[]", 2));
+      break;
+    }
+    case LUA_TUSERDATA: {
+      const fl_buffer *text = fl_to_json_text(L, index);
+      if (text != NULL) return put(writer, fl_buffer_append(writer->out, text->data, text->length));
+      break;
+    }
+    default:
+      break;
+  }
+  snprintf(words, sizeof words, "a %s has no form in JSON", luaL_typename(L, index));
+  return refuse(writer, at, words);
+}
+
+/* cjson's own marks, if a cjson is loaded and has them. Pushes its array_mt, or nil. */
+static void find_cjson(lua_State *L, writer *writer) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  if (lua_istable(L, -1) && fl_raw_field(L, -1, "cjson") == LUA_TTABLE) {
+    if (fl_raw_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
+      writer->cjson_empty_array = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (fl_raw_field(L, -1, "array_mt") == LUA_TTABLE) writer->cjson_array_metatable = lua_gettop(L);
+  }
+}
+
+bool fl_write_value(lua_State *L, int index, fl_buffer *out) {
+  writer writer = {L, out, 0, 0, 0, NULL};
+  int top = lua_gettop(L);
+  bool good;
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 20, "nested too deeply");
+  fl_push_array_metatable(L);
+  writer.array_metatable = lua_gettop(L);
+  fl_push_integer_metatable(L);
+  writer.integer_metatable = lua_gettop(L);
+  find_cjson(L, &writer);
+  good = write_value(&writer, index, NULL);
+  if (good) {
+    lua_settop(L, top);
+  } else {
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+  }
+  return good;
+}
+
+int fl_lua_encode(lua_State *L) {
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  luaL_checkany(L, 1);
+  scratch->length = 0;
+  if (!fl_write_value(L, 1, scratch)) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pushlstring(L, scratch->data, scratch->length);
+  return 1;
+}
