@@ -138,7 +138,9 @@ size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t dat
   put_text(&to, words[node->type]);
   if (node->type != FL_JSON_OBJECT) return to.length;
   members = node->value.size.length;
-  put_text(&to, members == 0 ? " without members" : members == 1 ? " with the member " : " with the members ");
+  put_text(&to, members == 0   ? " without members"
+                : members == 1 ? " with the member "
+                               : " with the members ");
   for (uint32_t i = 0; i < members && i < NAMED; i++) {
     if (i > 0) put_text(&to, ", ");
     put_string(&to, text, &tape->nodes[index]);

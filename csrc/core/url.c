@@ -7,6 +7,8 @@
 #include "url.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 enum {
   UNRESERVED = 1, /* goes as it is everywhere: RFC 3986, 2.3 */

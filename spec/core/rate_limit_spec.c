@@ -87,6 +87,16 @@ static void counts_each_request_once(void **state) {
   assert_int_equal(budget.spent_total, 8);
 }
 
+static void what_flies_before_the_first_word_comes_on_top_of_it(void **state) {
+  fl_rate_limit budget;
+  (void)state;
+  fl_rate_limit_init(&budget, 0);
+  assert_int_equal(take_many(&budget, T0, 8, 8), 8);
+  learn(&budget, T0, 100, 50, 30 * FL_SECOND + 1);
+  assert_int_equal(budget.left, 43);
+  assert_int_equal(budget.foreign, 0);
+}
+
 static void lets_calls_go_at_once_or_spreads_them(void **state) {
   static const struct {
     const char *name;
@@ -226,6 +236,8 @@ static void among_the_ends_of_a_window_the_earliest_stands(void **state) {
   /* A window that began by our own clock takes the first word, later or earlier. */
   fl_time now = T0 + 500 * FL_SECOND;
   assert_int_equal(fl_rate_limit_take(&budget, now, 1, false), 0);
+  assert_true(budget.reset_at == now + WINDOW);
+  fl_rate_limit_learn(&budget, now, &assumed);
   assert_true(budget.reset_at == now + WINDOW);
   learn(&budget, now, 100, 99, 5 * FL_SECOND + 1);
   assert_true(budget.reset_at == now + 5 * FL_SECOND + 1);
@@ -573,6 +585,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(knows_nothing_and_lets_every_call_go),
       cmocka_unit_test(counts_each_request_once),
+      cmocka_unit_test(what_flies_before_the_first_word_comes_on_top_of_it),
       cmocka_unit_test(lets_calls_go_at_once_or_spreads_them),
       cmocka_unit_test(spreads_evenly_to_the_end_of_the_window),
       cmocka_unit_test(another_consumer_lowers_what_is_left),

@@ -253,9 +253,11 @@ static void leaves_the_buffer_as_it_was_at_the_ceiling(void **state) {
     assert_int_equal(fl_url_append_path(&out, FL_LITERAL("https://host"), FL_LITERAL("/A/{id}/B"),
                                         FL_LITERAL("1 "), &code), FL_TOO_LARGE);
     assert_string_equal(out.data, "x y");
+    assert_int_equal(out.length, 3);
     assert_int_equal(fl_url_append_query(&out, FL_LITERAL("long name here"), FL_LITERAL("&&&&"), true),
                      FL_TOO_LARGE);
     assert_string_equal(out.data, "x y");
+    assert_int_equal(out.length, 3);
     fl_buffer_free(&out);
   }
 }
