@@ -391,7 +391,7 @@ describe("the sandbox", function()
       preparations = {
         { id = 5, name = "big ones", target = "big",
           sql = "SELECT city, amount FROM \"the strikes\" WHERE amount >= ifnull(:least, 2) ORDER BY amount" },
-        { id = "broken", sql = "SELECT nothing FROM nowhere" },
+        { id = "broken", sql = "SELECT a FROM nowhere" },
       },
       reports = {
         { id = "by-city", name = "By city", sql = "SELECT city, sum(amount) AS total, count(*) AS n FROM big GROUP BY city ORDER BY city",
@@ -827,7 +827,7 @@ describe("the sandbox", function()
       import(box, '[{"n":1}]', '"name":"kept"')
       local snapshot = box:snapshot()
       box:stop()
-      box._core = nil
+      box, running[#running] = nil, nil
       collectgarbage() collectgarbage()
       box = start { database = path }
       assert.equal('[{"n":1}]', data_of(ask(box, "/Import/1/Data")))

@@ -32,18 +32,26 @@ typedef struct run_state {
   sandbox_database *database;
   const char *sql;
   int64_t steps_left;
+  char **views;
+  size_t view_count;
 } run_state;
+
+/* To the authorizer a common table expression is a view as well; only those made here count. */
+static bool is_view(const run_state *state, const char *name) {
+  for (size_t index = 0; index < state->view_count; index++)
+    if (strcasecmp(state->views[index], name) == 0) return true;
+  return false;
+}
 
 static int authorize(void *context, int action, const char *first, const char *second,
                      const char *schema, const char *view) {
-  (void)context;
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return SQLITE_OK;
     case SQLITE_FUNCTION:
       return second && strcasecmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_READ:
-      if (view != NULL) return SQLITE_OK;
+      if (view != NULL && is_view(context, view)) return SQLITE_OK;
       if (first && strncasecmp(first, "sqlite_", 7) == 0) return SQLITE_DENY;
       if (first && (strcasecmp(first, "json_each") == 0 || strcasecmp(first, "json_tree") == 0))
         return SQLITE_OK;
@@ -58,19 +66,27 @@ static int count_steps(void *context) {
   return state->steps_left <= 0;
 }
 
-/* Whether the query could mean this import: its name occurs in it, in any case. */
+/* Whether the query could mean this import: its name, as it is written between quotes, occurs in it,
+ * in any case. */
 static bool mentions(const char *sql, const char *name) {
-  size_t length = strlen(name);
-  for (; *sql; sql++)
-    if (strncasecmp(sql, name, length) == 0) return length > 0;
-  return false;
+  char *written = sqlite3_mprintf("%w", name);
+  size_t length = written ? strlen(written) : 0;
+  bool found = false;
+  for (; length > 0 && *sql && !found; sql++) found = strncasecmp(sql, written, length) == 0;
+  sqlite3_free(written);
+  return found;
 }
 
 static bool make_view(void *context, const char *name, int64_t id) {
   run_state *state = context;
-  char *select, *create;
+  char *select, *create, **views;
   bool made = false;
-  if (!mentions(state->sql, name)) return true;
+  if (is_view(state, name) || !mentions(state->sql, name)) return true;
+  views = realloc(state->views, (state->view_count + 1) * sizeof *views);
+  if (views == NULL) return false;
+  state->views = views;
+  if ((views[state->view_count] = strdup(name)) == NULL) return false;
+  state->view_count++;
   select = sandbox_import_select(state->database, id);
   create = select ? sqlite3_mprintf("CREATE TEMP VIEW IF NOT EXISTS \"%w\" AS %s", name, select)
                   : NULL;
@@ -82,19 +98,14 @@ static bool make_view(void *context, const char *name, int64_t id) {
   return made;
 }
 
-static void drop_views(sqlite3 *handle) {
-  sqlite3_stmt *list = NULL;
-  char *drop;
-  sqlite3_str *text = sqlite3_str_new(handle);
-  if (sqlite3_prepare_v2(handle, "SELECT name FROM sqlite_temp_schema WHERE type = 'view'", -1,
-                         &list, NULL) == SQLITE_OK)
-    while (sqlite3_step(list) == SQLITE_ROW)
-      sqlite3_str_appendf(text, "DROP VIEW temp.\"%w\";",
-                          (const char *)sqlite3_column_text(list, 0));
-  sqlite3_finalize(list);
-  drop = sqlite3_str_finish(text);
-  if (drop) sqlite3_exec(handle, drop, NULL, NULL, NULL);
-  sqlite3_free(drop);
+static void drop_views(run_state *state) {
+  for (size_t index = 0; index < state->view_count; index++) {
+    char *drop = sqlite3_mprintf("DROP VIEW IF EXISTS temp.\"%w\"", state->views[index]);
+    if (drop) sqlite3_exec(sandbox_database_handle(state->database), drop, NULL, NULL, NULL);
+    sqlite3_free(drop);
+    free(state->views[index]);
+  }
+  free(state->views);
 }
 
 /* A parameter without a member of its name stays null, as SQLite has it. */
@@ -206,7 +217,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
                    const sandbox_parameters *parameters, sandbox_table *table,
                    char reason[SANDBOX_REASON]) {
   sqlite3 *handle = sandbox_database_handle(database);
-  run_state state = {database, sql, options->max_query_steps};
+  run_state state = {database, sql, options->max_query_steps, NULL, 0};
   int before[LIMIT_COUNT];
   bool done = false;
   memset(table, 0, sizeof *table);
@@ -215,7 +226,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
   if (sandbox_imports_each(database, make_view, &state)) {
     for (size_t index = 0; index < LIMIT_COUNT; index++)
       before[index] = sqlite3_limit(handle, limits[index].limit, limits[index].value);
-    sqlite3_set_authorizer(handle, authorize, NULL);
+    sqlite3_set_authorizer(handle, authorize, &state);
     sqlite3_progress_handler(handle, STEPS_A_CALL, count_steps, &state);
     done = select_rows(&state, options, parameters, table, reason);
     sqlite3_progress_handler(handle, 0, NULL, NULL);
@@ -225,7 +236,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
   } else {
     snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(database));
   }
-  drop_views(handle);
+  drop_views(&state);
   if (!done) sandbox_table_free(table);
   return done;
 }

@@ -170,14 +170,14 @@ local MEMBERS = {
 local function check_member(where, name, value, rule, level)
   if rule == true then
     if value ~= nil and not id_text(value) then
-      error(("%s: %s must be a whole number or a string"):format(where, name), level)
+      error(("%s: %s must be a whole number or a string"):format(where, name), level + 1)
     end
     return
   end
   local kind = rule:gsub("!", "")
-  if value == nil and kind ~= rule then error(("%s: %s is missing"):format(where, name), level) end
+  if value == nil and kind ~= rule then error(("%s: %s is missing"):format(where, name), level + 1) end
   if value ~= nil and type(value) ~= kind then
-    error(("%s: %s must be a %s"):format(where, name, kind), level)
+    error(("%s: %s must be a %s"):format(where, name, kind), level + 1)
   end
 end
 
@@ -348,7 +348,7 @@ local function start(options)
   if values.api_key == "" then error("sandbox.start: api_key must not be empty", 2) end
   if values.features then check_operations("features", values.features, 2) end
   for _, column in ipairs(values.required_columns or {}) do
-    check_member("sandbox.start", "required_columns", column, "string", 3)
+    check_member("sandbox.start", "required_columns", column, "string", 2)
   end
   values.keys = read_keys(values, 2)
 
