@@ -32,8 +32,8 @@ LUA_API = $(if $(filter luajit,$(LUA)),5.1,$(LUA_VERSION))
 
 CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
 CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
-SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3)
-SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3)
+SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3 zlib)
+SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
