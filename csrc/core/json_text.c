@@ -187,7 +187,7 @@ fl_result fl_json_write_string(fl_buffer *out, const char *bytes, size_t length,
   static const char hexadecimal[] = "0123456789abcdef";
   static const char names[0x60] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
                                    ['\t'] = 't', ['"'] = '"', ['\\'] = '\\'};
-  const char *cursor = bytes, *end = bytes + length;
+  const char *cursor = bytes ? bytes : "", *end = cursor + length;
   size_t before = out->length;
   fl_result result = length > SIZE_MAX / 8 ? FL_TOO_LARGE : fl_buffer_reserve(out, length + 2);
   if (result != FL_OK) return result;
@@ -195,7 +195,7 @@ fl_result fl_json_write_string(fl_buffer *out, const char *bytes, size_t length,
   for (;;) {
     const char *stop = fl_string_run(cursor, end);
     unsigned char byte;
-    if (stop != cursor) memcpy(out->data + out->length, cursor, (size_t)(stop - cursor));
+    memcpy(out->data + out->length, cursor, (size_t)(stop - cursor));
     out->length += (size_t)(stop - cursor);
     if (stop == end) break;
     byte = (unsigned char)*stop;
@@ -274,7 +274,7 @@ fl_result fl_json_write_node(fl_buffer *out, const fl_json_tape *tape, const cha
 }
 
 size_t fl_utf8_check(const char *bytes, size_t length) {
-  const char *cursor = bytes, *end = bytes + length;
+  const char *cursor = bytes ? bytes : "", *end = cursor + length;
   while (cursor < end) {
     if ((unsigned char)*cursor >= 0x80) {
       size_t sequence = fl_utf8_sequence(cursor, (size_t)(end - cursor));
@@ -287,5 +287,5 @@ size_t fl_utf8_check(const char *bytes, size_t length) {
       cursor++;
     }
   }
-  return (size_t)(cursor - bytes);
+  return length - (size_t)(end - cursor);
 }
