@@ -1,0 +1,87 @@
+--- Rows of a file as Lua tables, typed as an upload would send them.
+
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local check = require "flarelight.options"
+
+local csv = {}
+
+-- Rows that are made at a time: enough to spread the cost of a crossing, few enough to die young.
+local CHUNK = 64
+
+---@class flarelight.CsvRows
+---@overload fun(): table?, integer?
+local Rows = {}
+Rows.__index = Rows
+Rows.__name = "flarelight.csv.rows"
+
+--- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err`
+-- where the file cannot be read or is wrong there. An empty cell is `flarelight.null`.
+---@return table? row, integer|string|nil line_or_message, flarelight.Error? err
+function Rows:next()
+  check.self(self, Rows, "rows.next")
+  self.at = self.at + 1
+  if not self.chunk[self.at] and self.source then
+    local chunk, lines, line, kind = self.source:rows(CHUNK)
+    if not chunk then
+      self:close()
+      self.failure = lines and { lines, line, kind }
+    end
+    self.chunk, self.lines, self.at = chunk or {}, lines, 1
+  end
+  local row = self.chunk[self.at]
+  if row then return row, self.lines[self.at] end
+  if self.failure then
+    local message, line, kind = self.failure[1], self.failure[2], self.failure[3]
+    return errors.fail(kind, message, { line = line })
+  end
+  return nil
+end
+
+--- What a for loop calls: an error raises.
+function Rows:__call()
+  local row, line, err = self:next()
+  if err then error(err, 0) end
+  return row, line
+end
+
+--- The columns in the header's order, each with its name and its type: "number", "text" or "boolean".
+-- Empty where the format is not CSV or TSV, or the file could not be opened.
+---@return { name: string, type: string }[]
+function Rows:columns()
+  check.self(self, Rows, "rows.columns")
+  return self.list
+end
+
+--- Closes the file; reading to the end or to an error does it too.
+function Rows:close()
+  check.self(self, Rows, "rows.close")
+  if self.source then self.source:close() end
+  self.source = nil
+  self.chunk = {}
+end
+
+local known = { types = "text_or_table", format = "string" }
+
+--- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop
+-- an error raises, that of opening too; `rows:next()` returns it. The other formats of uploads are read
+-- as well, by the file's name or the option `format`. Types are found out over the whole file before
+-- the first row, as for an upload.
+---@param path string
+---@param options { types: "auto"|"text"|table<string, "number"|"text"|"boolean">|nil, format: "csv"|"tsv"|"jsonl"|"json"|nil }?
+---@return flarelight.CsvRows
+function csv.rows(path, options)
+  check.check("csv.rows: path", path, "string")
+  options = check.table("csv.rows: options", options, known)
+  local source, message, line, kind = core.source(path, options)
+  if kind == "misuse" then errors.misuse("csv.rows: " .. message) end
+  return setmetatable({
+    source = source,
+    failure = not source and { message, line, kind } or nil,
+    list = source and source:columns() or {},
+    chunk = {},
+    at = 0,
+  }, Rows)
+end
+
+return csv
