@@ -383,6 +383,8 @@ describe("the sandbox", function()
       assert.equal(plain.body, packed.body)
       local same = ask(box, "/Import/1/Data", { headers = { ["If-None-Match"] = plain.headers.etag } })
       assert.same({ 304, "" }, { same.status, same.body })
+      local log = box:requests()
+      assert.equal(304, log[#log].status)
     end)
   end)
 
@@ -666,6 +668,19 @@ describe("the sandbox", function()
       assert.is_true(box:requests()[1].committed)
     end)
 
+    it("late for a run, too", function()
+      local box = start { run_seconds = 60, preparations = { { id = 1, sql = "SELECT 1 AS a" } } }
+      box:fault { kind = "commit_late", seconds = 0.01 }
+      ask(box, "/Preparation/1/Execute", { body = "{}" })
+      local rows
+      for _ = 1, 1000 do
+        ask(box, "/Import/All")
+        rows = box:counts().rows
+        if rows == 1 then break end
+      end
+      assert.equal(1, rows)
+    end)
+
     it("never commits late what was to be stopped", function()
       local box = start()
       box:fault { kind = "commit_late", seconds = 60 }
@@ -827,7 +842,8 @@ describe("the sandbox", function()
       import(box, '[{"n":1}]', '"name":"kept"')
       local snapshot = box:snapshot()
       box:stop()
-      box, running[#running] = nil, nil
+      running[#running] = nil
+      box = nil -- luacheck: ignore
       collectgarbage() collectgarbage()
       box = start { database = path }
       assert.equal('[{"n":1}]', data_of(ask(box, "/Import/1/Data")))
