@@ -19,7 +19,7 @@ ifneq ($(CI)$(WERROR),)
 WARNINGS += -Werror
 endif
 OPTIMIZE ?= -O2 -g
-CPPFLAGS_ALL = -D_GNU_SOURCE -Icsrc/core $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -iquote csrc/core $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(WARNINGS) $(SANITIZER) $(CFLAGS)
 
 # A Lua's headers go by several names from one system to the next.

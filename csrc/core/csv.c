@@ -1,0 +1,296 @@
+/*
+ * csv.c: finds the records, checks them, and has libcsv take them apart.
+ *
+ * libcsv counts no lines and does not tell which cells were quoted, so the bytes are looked through
+ * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed where
+ * it is; only one that is cut by the end of a piece is copied. Since a record is in one place, a cell
+ * without a doubled quote is a slice of it.
+ */
+#include "csv.h"
+
+#include "codec.h"
+#include "json_text.h"
+
+#include <csv.h>
+#include <stdlib.h>
+
+static const char BYTE_ORDER_MARK[3] = {'\xEF', '\xBB', '\xBF'};
+
+struct fl_csv_reader {
+  struct csv_parser parser;
+  fl_csv_record function;
+  void *context;
+  char delimiter;
+  fl_csv_code code;       /* of the first failure */
+  unsigned mark;          /* bytes of the byte order mark seen; 3 also once there can be none */
+  fl_buffer pending;      /* a record's beginning, from pieces before this one */
+  size_t record_ceiling;
+  /* Where the search for the record's end is. */
+  char previous;          /* the byte before, 0 where a record begins */
+  bool quoted;            /* inside quotes */
+  bool ended_by_return;   /* a line feed that comes next belongs to the line end before it */
+  int64_t line;           /* of the byte fed next; of the error after one */
+  int64_t record_line;
+  int64_t quote_line;     /* where the quote opened */
+  /* The record that libcsv takes apart. */
+  const char *cursor;     /* where its next cell begins */
+  fl_csv_cell *cells;
+  size_t count, capacity;
+  fl_buffer unquoted;     /* text of cells with doubled quotes */
+  bool out_of_memory;
+};
+
+static int is_never_space(unsigned char byte) {
+  (void)byte;
+  return 0;
+}
+
+fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function, void *context) {
+  fl_csv_reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return NULL;
+  if (csv_init(&reader->parser, CSV_STRICT) != 0) {
+    free(reader);
+    return NULL;
+  }
+  csv_set_delim(&reader->parser, (unsigned char)delimiter);
+  csv_set_space_func(&reader->parser, is_never_space);
+  /* libcsv's buffer grows by this much at a time. */
+  csv_set_blk_size(&reader->parser, 65536);
+  reader->function = function;
+  reader->context = context;
+  reader->delimiter = delimiter;
+  reader->record_ceiling = record_ceiling;
+  reader->line = reader->record_line = 1;
+  fl_buffer_init(&reader->pending, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&reader->unquoted, FL_BUFFER_UNLIMITED);
+  return reader;
+}
+
+void fl_csv_close(fl_csv_reader *reader) {
+  if (reader == NULL) return;
+  csv_free(&reader->parser);
+  fl_buffer_free(&reader->pending);
+  fl_buffer_free(&reader->unquoted);
+  free(reader->cells);
+  free(reader);
+}
+
+int64_t fl_csv_line(const fl_csv_reader *reader) { return reader->line; }
+
+static fl_csv_code fail(fl_csv_reader *reader, fl_csv_code code, int64_t line) {
+  reader->code = code;
+  reader->line = line;
+  return code;
+}
+
+/* The line of a byte of the record. */
+static int64_t line_at(const fl_csv_reader *reader, const char *record, size_t offset) {
+  int64_t line = reader->record_line;
+  size_t index;
+  for (index = 0; index < offset; index++)
+    line += record[index] == '\n' || (record[index] == '\r' && record[index + 1] != '\n');
+  return line;
+}
+
+/* libcsv hands over a cell. Its raw bytes begin at `cursor`, as a reader of strict CSV knows. */
+static void take_cell(void *bytes, size_t length, void *context) {
+  fl_csv_reader *reader = context;
+  const char *text = bytes, *quote = text, *end = text + length;
+  fl_csv_cell *cell;
+  size_t doubled = 0;
+  if (reader->count == reader->capacity) {
+    size_t capacity = reader->capacity ? reader->capacity * 2 : 32;
+    fl_csv_cell *cells = realloc(reader->cells, capacity * sizeof *cells);
+    if (cells == NULL) {
+      reader->out_of_memory = true;
+      return;
+    }
+    reader->cells = cells;
+    reader->capacity = capacity;
+  }
+  cell = &reader->cells[reader->count++];
+  cell->quoted = *reader->cursor == '"';
+  cell->text.data = reader->cursor + cell->quoted;
+  cell->text.length = length;
+  if (cell->quoted)
+    for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL; quote++) doubled++;
+  if (doubled > 0) {
+    /* Room for the whole record was made before, so that this moves nothing. */
+    cell->text.data = reader->unquoted.data + reader->unquoted.length;
+    if (fl_buffer_append(&reader->unquoted, text, length) != FL_OK) reader->out_of_memory = true;
+  }
+  reader->cursor += length + doubled + 2 * (size_t)cell->quoted + 1;
+}
+
+/* Fills the cells from a whole record with the first byte of its line end, or from what there is of the
+ * last one. */
+static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t length) {
+  size_t bad = fl_utf8_check(record, length), parsed;
+  if (bad < length) return fail(reader, FL_CSV_BAD_UTF8, line_at(reader, record, bad));
+  reader->cursor = record;
+  reader->count = 0;
+  reader->unquoted.length = 0;
+  if (fl_buffer_reserve(&reader->unquoted, length) != FL_OK)
+    return fail(reader, FL_CSV_MEMORY, reader->record_line);
+  parsed = csv_parse(&reader->parser, record, length, take_cell, NULL, reader);
+  if (parsed < length && csv_error(&reader->parser) == CSV_EPARSE)
+    return fail(reader, FL_CSV_BAD_QUOTE, line_at(reader, record, parsed));
+  if (parsed < length || reader->out_of_memory) return fail(reader, FL_CSV_MEMORY, reader->record_line);
+  return FL_CSV_OK;
+}
+
+static fl_csv_code hand_over(fl_csv_reader *reader, const char *record, size_t length) {
+  fl_csv_code code = take_apart(reader, record, length);
+  if (code != FL_CSV_OK || reader->count == 0) return code;
+  if (reader->function(reader->context, reader->cells, reader->count, reader->record_line)) return code;
+  return fail(reader, FL_CSV_STOPPED, reader->record_line);
+}
+
+/* The record that ends with the byte before `end`; its bytes from `begin` on are in this piece. */
+static fl_csv_code end_record(fl_csv_reader *reader, const char *begin, const char *end) {
+  fl_csv_code code;
+  size_t length = (size_t)(end - begin);
+  if (reader->pending.length == 0) {
+    code = hand_over(reader, begin, length);
+  } else {
+    if (fl_buffer_append(&reader->pending, begin, length) != FL_OK)
+      return fail(reader, FL_CSV_MEMORY, reader->record_line);
+    code = hand_over(reader, reader->pending.data, reader->pending.length);
+    reader->pending.length = 0;
+  }
+  if (code == FL_CSV_OK) reader->record_line = ++reader->line;
+  reader->previous = 0;
+  return code;
+}
+
+/* The first quote or control character at or after `cursor`, or `end`. */
+static const char *next_mark(const char *cursor, const char *end) {
+  for (; end - cursor >= 8; cursor += 8) {
+    uint64_t word = fl_load_word(cursor);
+    /* A byte beyond ASCII looks like a control character to the mask, once 0x20 is taken off it. */
+    uint64_t mask = (fl_mask_equal(word, '"') | fl_mask_control(word)) & ~word;
+    if (mask) return cursor + fl_first_byte(mask);
+  }
+  while (cursor < end && (unsigned char)*cursor >= 0x20 && *cursor != '"') cursor++;
+  return cursor;
+}
+
+static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length) {
+  const char *begin = bytes, *cursor = bytes, *end = bytes + length;
+  while (cursor < end) {
+    const char *mark;
+    if (reader->ended_by_return) {
+      reader->ended_by_return = false;
+      if (*cursor == '\n') {
+        begin = ++cursor;
+        continue;
+      }
+    }
+    mark = next_mark(cursor, end);
+    if (mark > cursor) reader->previous = mark[-1];
+    if (reader->pending.length + (size_t)(mark - begin) > reader->record_ceiling)
+      return fail(reader, FL_CSV_TOO_LONG, reader->record_line);
+    if (mark == end) break;
+    cursor = mark + 1;
+    switch (*mark) {
+      case '\0':
+        return fail(reader, FL_CSV_NUL, reader->line);
+      case '"':
+        /* Outside quotes one may begin a cell, or follow the quote that it is the double of. */
+        if (!reader->quoted && reader->previous != 0 && reader->previous != '"' &&
+            reader->previous != reader->delimiter)
+          return fail(reader, FL_CSV_BAD_QUOTE, reader->line);
+        if (!reader->quoted && reader->previous != '"') reader->quote_line = reader->line;
+        reader->quoted = !reader->quoted;
+        break;
+      case '\r':
+      case '\n':
+        if (reader->quoted) {
+          if (*mark == '\r' || reader->previous != '\r') reader->line++;
+          break;
+        }
+        if (end_record(reader, begin, cursor) != FL_CSV_OK) return reader->code;
+        reader->ended_by_return = *mark == '\r';
+        begin = cursor;
+        continue;
+    }
+    reader->previous = *mark;
+  }
+  if (fl_buffer_append(&reader->pending, begin, (size_t)(end - begin)) != FL_OK)
+    return fail(reader, FL_CSV_MEMORY, reader->record_line);
+  return FL_CSV_OK;
+}
+
+fl_csv_code fl_csv_feed(fl_csv_reader *reader, const char *bytes, size_t length) {
+  if (reader->code != FL_CSV_OK) return reader->code;
+  while (reader->mark < sizeof BYTE_ORDER_MARK && length > 0) {
+    unsigned seen = reader->mark;
+    if (*bytes == BYTE_ORDER_MARK[seen]) {
+      reader->mark++;
+      bytes++;
+      length--;
+      continue;
+    }
+    reader->mark = sizeof BYTE_ORDER_MARK;
+    if (feed(reader, BYTE_ORDER_MARK, seen) != FL_CSV_OK) return reader->code;
+  }
+  return length > 0 ? feed(reader, bytes, length) : FL_CSV_OK;
+}
+
+fl_csv_code fl_csv_finish(fl_csv_reader *reader) {
+  if (reader->code != FL_CSV_OK) return reader->code;
+  if (reader->mark < sizeof BYTE_ORDER_MARK && feed(reader, BYTE_ORDER_MARK, reader->mark) != FL_CSV_OK)
+    return reader->code;
+  if (reader->quoted) {
+    /* libcsv knows whether a quote before it was at fault. */
+    int64_t line = reader->quote_line;
+    fl_csv_code code = take_apart(reader, reader->pending.data, reader->pending.length);
+    return code == FL_CSV_OK ? fail(reader, FL_CSV_OPEN_QUOTE, line) : code;
+  }
+  return reader->pending.length > 0 ? feed(reader, "\n", 1) : FL_CSV_OK;
+}
+
+const char *fl_csv_describe(fl_csv_code code) {
+  static const char *const words[] = {
+      [FL_CSV_OK] = "no error",
+      [FL_CSV_STOPPED] = "stopped",
+      [FL_CSV_OPEN_QUOTE] = "a quote that is never closed",
+      [FL_CSV_BAD_QUOTE] = "a quote inside an unquoted cell, or text after a closing quote",
+      [FL_CSV_BAD_UTF8] = "bytes that are not UTF-8",
+      [FL_CSV_NUL] = "a NUL byte",
+      [FL_CSV_TOO_LONG] = "a record that is too long",
+      [FL_CSV_MEMORY] = "out of memory",
+  };
+  return words[code];
+}
+
+static bool needs_quotes(fl_slice text, char delimiter) {
+  size_t index;
+  if (text.length == 0) return false;
+  if (text.data[0] == ' ' || text.data[text.length - 1] == ' ') return true;
+  for (index = 0; index < text.length; index++) {
+    char byte = text.data[index];
+    if (byte == delimiter || byte == '"' || byte == '\n' || byte == '\r') return true;
+  }
+  return false;
+}
+
+fl_result fl_csv_write_cell(fl_buffer *out, fl_slice text, char delimiter, bool quote) {
+  size_t before = out->length, done = 0;
+  fl_result result;
+  if (!quote && !needs_quotes(text, delimiter)) return fl_buffer_append(out, text.data, text.length);
+  result = fl_buffer_append_byte(out, '"');
+  while (result == FL_OK && done < text.length) {
+    const char *inner = memchr(text.data + done, '"', text.length - done);
+    size_t stop = inner ? (size_t)(inner - text.data) + 1 : text.length;
+    result = fl_buffer_append(out, text.data + done, stop - done);
+    if (result == FL_OK && inner) result = fl_buffer_append_byte(out, '"');
+    done = stop;
+  }
+  if (result == FL_OK) result = fl_buffer_append_byte(out, '"');
+  if (result != FL_OK && out->data) {
+    out->length = before;
+    out->data[before] = '\0';
+  }
+  return result;
+}
