@@ -19,7 +19,7 @@ typedef struct sandbox_route {
 sandbox_route sandbox_route_find(const char *method, const char *path);
 
 /* Percent-decodes into `out` and ends it with a NUL; the length, or -1 if an escape is broken. */
-int64_t sandbox_unescape(char *out, fl_slice text, bool plus_is_space);
+int64_t sandbox_unescape(char *out, fl_slice text);
 
 /* What happened behind the replies since the start. */
 typedef struct sandbox_tally {

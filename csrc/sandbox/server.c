@@ -350,7 +350,7 @@ static void work(exchange *asked, struct MHD_Connection *connection) {
   char id[256] = "";
   work_mode mode = asked->faulty ? asked->behaviour.work : WORK_WHOLE;
   int64_t id_length = asked->route.id.length < sizeof id
-                          ? sandbox_unescape(id, asked->route.id, false)
+                          ? sandbox_unescape(id, asked->route.id)
                           : -1;
   sandbox_call call = {
     .database = owner->database, .options = &owner->options, .tally = &owner->tally,
