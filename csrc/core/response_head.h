@@ -16,11 +16,12 @@
 #define FL_RATE_SLACK (15 * FL_SECOND)
 
 typedef struct fl_response_head {
-  int status;             /* 0 until a status line came; the last one (1xx is stepped over) */
+  int status;             /* 0 until a status line came; the last one (1xx is stepped over: 0) */
   bool retry_after_known;
   fl_time retry_after;    /* duration from the reply's own Date, >= 0; valid after finish */
-  int64_t limit;          /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense */
-  int64_t remaining;      /* X-RateLimit-Remaining, the same */
+  int64_t limit;          /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense (negative, a fraction,
+                             beyond 10^9). 0 is kept */
+  int64_t remaining;      /* X-RateLimit-Remaining, the same; cut to a limit above 0 */
   fl_time reset;          /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
   fl_time reset_wall;     /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
   bool reset_assumed;     /* the header was there but not to be believed: a full window is assumed */
@@ -37,14 +38,17 @@ void fl_response_head_init(fl_response_head *head);
 /*
  * One line as libcurl hands it over, with or without its line end: a status line (HTTP/1.1, HTTP/2)
  * starts the head afresh, so that the last head of several (100 Continue, a proxy's CONNECT) stands.
- * Header names are compared without regard to case.
+ * Header names are compared without regard to case. Of a header that is repeated the first that can
+ * be read stands, and of a list of numbers ("100, 100;w=60") the first. Lines without a status line
+ * before them (of a 1xx, say) are ignored. Control characters in kept texts become "?".
  */
 void fl_response_head_line(fl_response_head *head, const char *line, size_t length);
 
 /*
  * Reads Retry-After and Reset, once all lines are in. `wall_now` stands in where the reply has no
- * Date. Retry-After: seconds or an HTTP-date. Reset is told apart by value: delta seconds, epoch
- * seconds, epoch milliseconds, ISO 8601, HTTP-date; a time that has passed is 0.
+ * Date. Retry-After: seconds or a date, nonsense beyond a year. Reset is told apart by value: delta
+ * seconds (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a time
+ * that has passed is 0. Nonsense in it, and a time beyond window and slack, assumes a full window.
  */
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
 

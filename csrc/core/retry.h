@@ -2,7 +2,15 @@
  * retry.h: (policy, outcome, attempt, now, random) -> give up | again at t; and the fate of a write.
  *
  * Pure. The table of outcomes is that of docs/delivery.md: what may be sent again depends on whether
- * the call is a write and on what proves that the server did not process it.
+ * the call is a write and on what proves that the server did not process it. What the table does not
+ * name is decided so that no write is silently repeated:
+ *   - 303 to a write is in_doubt (it is how a server sends a client away after processing); any other
+ *     3xx is rejected;
+ *   - 5xx are sent again as 500 is, but 501 and 505 to 511, which will come again: fail, in_doubt;
+ *   - a status that HTTP does not know fails, in_doubt;
+ *   - a Retry-After of 0 or in the past asks for nothing: the backoff stands;
+ *   - a 429 without Retry-After that says Remaining 0 waits for the reset;
+ *   - a wait that ends at the deadline or past it fails now.
  */
 #ifndef FL_RETRY_H
 #define FL_RETRY_H
@@ -53,7 +61,8 @@ fl_kind fl_kind_of_status(int status);
 /* How one attempt ended. The count of PREREQ calls decides between unsent and lost, not curl's code
  * alone. */
 typedef enum fl_ending {
-  FL_ENDING_REPLY,       /* a status, and a body that is fit for it (a 4xx needs none) */
+  FL_ENDING_REPLY,       /* a status, and a body that is fit for it (only a 2xx needs one). A 304 that
+                            answers our own If-None-Match is handed in as 200 */
   FL_ENDING_UNSENT,      /* count 0, and another try may help: refused, DNS, connect or TLS time-out */
   FL_ENDING_UNSENT_FOREVER, /* count 0, and no try will help: bad certificate, bad URL, bad option */
   FL_ENDING_LOST,        /* sent, then no usable reply: time-out, reset, short or empty reply, a 2xx
@@ -65,7 +74,8 @@ typedef enum fl_ending {
 
 typedef struct fl_outcome {
   fl_ending ending;
-  fl_kind kind;             /* of the error if this is the last attempt; ignored for a good reply */
+  fl_kind kind;             /* of the error if this is the last attempt; ignored for a good reply.
+                               FL_KIND_NONE with a reply: the status decides */
   int status;               /* 0 without a reply */
   bool sent;                /* for FL_ENDING_STOPPED: whether the request had left */
   bool retry_after_known;
@@ -85,7 +95,7 @@ typedef struct fl_retry_policy {
   { 4, FL_SECOND / 2, 20 * FL_SECOND, FL_SECOND, 60 * FL_SECOND, 120 * FL_SECOND }
 
 /* Stops retry storms: 500 tokens; a transient retry takes 14, a throttled one 5, a clean success
- * gives 1 back. One a service (base URL and subscription). */
+ * (after retries too) gives 1 back. One a service (base URL and subscription). */
 typedef struct fl_retry_quota {
   int tokens;
 } fl_retry_quota;
@@ -106,12 +116,18 @@ typedef enum fl_retry_action { FL_RETRY_DONE, FL_RETRY_FAIL, FL_RETRY_AGAIN } fl
 typedef struct fl_retry_decision {
   fl_retry_action action;
   fl_time at;         /* AGAIN: the point in time of the next attempt. FAIL: when it could have gone,
-                         or FL_UNKNOWN (from response_head.h) where no time is known */
+                         if the server said so or the deadline forbade it, else FL_UNKNOWN (from
+                         response_head.h) */
   fl_kind kind;       /* FAIL: err.kind. A time-out where the deadline forbids the wait that a retry
-                         needs, unless the reply's own kind says more (rate_limited stays) */
+                         needs, unless the reply's own kind says more (rate_limited and forbidden
+                         stay) */
   fl_fate fate;       /* of the call, if it ends now */
-  bool throttled;     /* the wait is the server's wish; others of the same budget wait too */
-  const char *reason; /* "throttled", "server", "network", "deadline", "attempts", "quota", "retry_after": for events */
+  bool throttled;     /* the wait is the server's wish: others of the same budget wait until `at` (which
+                         is then known) too, whatever becomes of this call. Not where the wait passes
+                         the ceiling: others would wait that long, and can fail at once instead */
+  const char *reason; /* for events. AGAIN: "throttled", "server", "network". FAIL: what forbids a
+                         retry, "deadline", "attempts", "quota", "retry_after" (over the ceiling),
+                         "in_doubt" (a read would go again), "stopped", "final". DONE: NULL */
 } fl_retry_decision;
 
 /*

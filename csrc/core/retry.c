@@ -1,0 +1,212 @@
+/*
+ * retry.c: (policy, outcome, attempt, now, random) -> give up | again at t; and the fate of a write.
+ *
+ * Two tables carry the rules of docs/delivery.md: one from statuses to rows, one from rows to what a
+ * read and a write do. The rest is when, and what forbids it.
+ */
+#include "retry.h"
+
+#include "response_head.h"
+
+#define TRANSIENT_COST 14
+#define THROTTLED_COST 5
+
+const char *fl_fate_name(fl_fate fate) {
+  static const char *const names[] = {
+      [FL_FATE_NONE] = NULL,           [FL_FATE_NOT_SENT] = "not_sent", [FL_FATE_REJECTED] = "rejected",
+      [FL_FATE_APPLIED] = "applied",   [FL_FATE_PARTIAL] = "partial",   [FL_FATE_IN_DOUBT] = "in_doubt",
+  };
+  return names[fate];
+}
+
+const char *fl_kind_name(fl_kind kind) {
+  static const char *const names[FL_KIND_COUNT] = {
+      [FL_KIND_NONE] = "none",
+      [FL_KIND_CONFIG] = "config",
+      [FL_KIND_INVALID_REQUEST] = "invalid_request",
+      [FL_KIND_UNAUTHORIZED] = "unauthorized",
+      [FL_KIND_FORBIDDEN] = "forbidden",
+      [FL_KIND_NOT_FOUND] = "not_found",
+      [FL_KIND_RATE_LIMITED] = "rate_limited",
+      [FL_KIND_SERVER] = "server",
+      [FL_KIND_HTTP] = "http",
+      [FL_KIND_TIMEOUT] = "timeout",
+      [FL_KIND_NETWORK] = "network",
+      [FL_KIND_TLS] = "tls",
+      [FL_KIND_PROTOCOL] = "protocol",
+      [FL_KIND_CANCELLED] = "cancelled",
+      [FL_KIND_CLOSED] = "closed",
+      [FL_KIND_PHASE] = "phase",
+      [FL_KIND_IO] = "io",
+      [FL_KIND_CONFLICT] = "conflict",
+  };
+  return names[kind];
+}
+
+typedef enum row {
+  ROW_GOOD,
+  ROW_UNSENT,    /* provably no byte left */
+  ROW_STUCK,     /* unsent, and no try will help */
+  ROW_LOST,      /* sent, and nothing usable came back */
+  ROW_UNFIT,     /* processed, and the reply is of no use */
+  ROW_STOPPED,   /* by our own doing; whether it was sent decides the fate */
+  ROW_THROTTLED, /* 429 */
+  ROW_SPENT,     /* 403 that says that the budget is spent */
+  ROW_TROUBLE,   /* a server in trouble, which may be over soon */
+  ROW_BROKEN,    /* a server that will answer the same again, and may have processed it */
+  ROW_REFUSED    /* refused before processing */
+} row;
+
+static const struct {
+  int first, last;
+  row row;
+  fl_kind kind;
+} statuses[] = {
+    {200, 299, ROW_GOOD, FL_KIND_NONE},
+    /* See Other is how a server sends a client away after it has processed a POST. */
+    {303, 303, ROW_BROKEN, FL_KIND_HTTP},
+    {300, 399, ROW_REFUSED, FL_KIND_HTTP},
+    {400, 400, ROW_REFUSED, FL_KIND_INVALID_REQUEST},
+    {401, 401, ROW_REFUSED, FL_KIND_UNAUTHORIZED},
+    {403, 403, ROW_REFUSED, FL_KIND_FORBIDDEN},
+    {404, 404, ROW_REFUSED, FL_KIND_NOT_FOUND},
+    {408, 408, ROW_TROUBLE, FL_KIND_HTTP},
+    {429, 429, ROW_THROTTLED, FL_KIND_RATE_LIMITED},
+    {400, 499, ROW_REFUSED, FL_KIND_HTTP},
+    {501, 501, ROW_BROKEN, FL_KIND_SERVER},
+    {505, 511, ROW_BROKEN, FL_KIND_SERVER},
+    {500, 599, ROW_TROUBLE, FL_KIND_SERVER},
+    /* A status outside of HTTP's proves nothing. */
+    {INT32_MIN, INT32_MAX, ROW_BROKEN, FL_KIND_HTTP},
+};
+
+static size_t find_status(int status) {
+  size_t i = 0;
+  while (status < statuses[i].first || status > statuses[i].last) i++;
+  return i;
+}
+
+fl_kind fl_kind_of_status(int status) { return statuses[find_status(status)].kind; }
+
+/* What a row means. `again_write` is for writes that the caller did not call repeatable; those that
+ * are repeatable use the column of reads. `fate` is a write's, if the call ends with this attempt. */
+static const struct {
+  bool again_read, again_write;
+  fl_fate fate;
+  int cost; /* of the retry, in tokens of the quota */
+  const char *reason;
+} rows[] = {
+    [ROW_GOOD] = {false, false, FL_FATE_APPLIED, 0, NULL},
+    [ROW_UNSENT] = {true, true, FL_FATE_NOT_SENT, TRANSIENT_COST, "network"},
+    [ROW_STUCK] = {false, false, FL_FATE_NOT_SENT, 0, "final"},
+    [ROW_LOST] = {true, false, FL_FATE_IN_DOUBT, TRANSIENT_COST, "network"},
+    [ROW_UNFIT] = {false, false, FL_FATE_IN_DOUBT, 0, "final"},
+    [ROW_STOPPED] = {false, false, FL_FATE_NOT_SENT, 0, "stopped"},
+    [ROW_THROTTLED] = {true, true, FL_FATE_REJECTED, THROTTLED_COST, "throttled"},
+    [ROW_SPENT] = {true, true, FL_FATE_REJECTED, THROTTLED_COST, "throttled"},
+    [ROW_TROUBLE] = {true, false, FL_FATE_IN_DOUBT, TRANSIENT_COST, "server"},
+    [ROW_BROKEN] = {false, false, FL_FATE_IN_DOUBT, 0, "final"},
+    [ROW_REFUSED] = {false, false, FL_FATE_REJECTED, 0, "final"},
+};
+
+static row classify(const fl_outcome *outcome) {
+  static const row endings[] = {
+      [FL_ENDING_UNSENT] = ROW_UNSENT, [FL_ENDING_UNSENT_FOREVER] = ROW_STUCK,
+      [FL_ENDING_LOST] = ROW_LOST,     [FL_ENDING_UNFIT] = ROW_UNFIT,
+      [FL_ENDING_STOPPED] = ROW_STOPPED,
+  };
+  if (outcome->ending != FL_ENDING_REPLY) return endings[outcome->ending];
+  if (outcome->status == 403 && outcome->budget_spent) return ROW_SPENT;
+  return statuses[find_status(outcome->status)].row;
+}
+
+fl_time fl_retry_backoff(fl_time base, fl_time cap, int attempt, double random) {
+  fl_time most = base;
+  while (--attempt > 0 && most < cap) most = most > cap / 2 ? cap : most * 2;
+  if (most > cap) most = cap;
+  return (fl_time)(random * (double)most);
+}
+
+static fl_time later(fl_time now, fl_time wait) {
+  return wait > FL_NEVER - now ? FL_NEVER : now + wait;
+}
+
+/* The wait that the server asked for, or FL_UNKNOWN. None at all (0) asks for nothing: a Retry-After
+ * of 0, or a date that has passed, must not turn the attempts into a volley. */
+static fl_time server_wait(row what, const fl_outcome *outcome) {
+  if (what != ROW_THROTTLED && what != ROW_SPENT && outcome->status != 503) return FL_UNKNOWN;
+  if (outcome->retry_after_known && outcome->retry_after > 0) return outcome->retry_after;
+  if (what == ROW_SPENT) return outcome->reset == FL_UNKNOWN ? FL_RATE_WINDOW : outcome->reset;
+  if (what == ROW_THROTTLED && outcome->budget_spent && outcome->reset > 0) return outcome->reset;
+  return FL_UNKNOWN;
+}
+
+fl_retry_decision fl_retry_decide(const fl_retry_policy *policy, fl_retry_state *state,
+                                  fl_retry_quota *quota, const fl_outcome *outcome, fl_time now,
+                                  double random) {
+  row what = classify(outcome);
+  fl_time asked = outcome->ending == FL_ENDING_REPLY ? server_wait(what, outcome) : FL_UNKNOWN;
+  bool heard = asked != FL_UNKNOWN && asked <= policy->retry_after_ceiling;
+  bool may_again = state->write && !state->repeatable ? rows[what].again_write : rows[what].again_read;
+  fl_time at;
+  fl_retry_decision decision = {
+      .action = FL_RETRY_FAIL,
+      .at = asked == FL_UNKNOWN ? FL_UNKNOWN : later(now, asked),
+      .kind = outcome->kind,
+      .fate = rows[what].fate,
+      .throttled = heard && !(what == ROW_SPENT && state->forbidden_retried),
+      .reason = rows[what].reason,
+  };
+  if (outcome->ending == FL_ENDING_REPLY && decision.kind == FL_KIND_NONE)
+    decision.kind = fl_kind_of_status(outcome->status);
+  if (what == ROW_STOPPED && outcome->sent) decision.fate = FL_FATE_IN_DOUBT;
+  if (state->write && decision.fate == FL_FATE_IN_DOUBT) state->doubted = true;
+  if (!state->write) decision.fate = FL_FATE_NONE;
+  else if (state->doubted && decision.fate != FL_FATE_APPLIED) decision.fate = FL_FATE_IN_DOUBT;
+
+  if (what == ROW_GOOD) {
+    if (quota->tokens < FL_RETRY_QUOTA_FULL) quota->tokens++;
+    decision.action = FL_RETRY_DONE;
+    decision.kind = FL_KIND_NONE;
+    return decision;
+  }
+  if (what == ROW_SPENT && state->forbidden_retried) {
+    decision.at = FL_UNKNOWN;
+    decision.reason = "final";
+    return decision;
+  }
+  if (!may_again) {
+    decision.reason = rows[what].again_read ? "in_doubt" : rows[what].reason;
+    return decision;
+  }
+  if (asked != FL_UNKNOWN && !heard) {
+    decision.reason = "retry_after";
+    return decision;
+  }
+  if (state->attempts >= policy->max_attempts) {
+    decision.reason = "attempts";
+    return decision;
+  }
+  at = asked != FL_UNKNOWN ? decision.at
+       : rows[what].cost == THROTTLED_COST
+           ? later(now, fl_retry_backoff(policy->throttled_base, policy->throttled_cap,
+                                         state->attempts, random))
+           : later(now, fl_retry_backoff(policy->base, policy->cap, state->attempts, random));
+  if (at >= state->deadline) {
+    decision.at = at;
+    decision.reason = "deadline";
+    if (decision.kind != FL_KIND_RATE_LIMITED && decision.kind != FL_KIND_FORBIDDEN)
+      decision.kind = FL_KIND_TIMEOUT;
+    return decision;
+  }
+  if (quota->tokens < rows[what].cost) {
+    decision.reason = "quota";
+    return decision;
+  }
+  quota->tokens -= rows[what].cost;
+  if (what == ROW_SPENT) state->forbidden_retried = true;
+  decision.action = FL_RETRY_AGAIN;
+  decision.at = at;
+  if (what == ROW_THROTTLED) decision.throttled = true;
+  return decision;
+}

@@ -1,0 +1,345 @@
+/* response_head_spec.c: status lines, dates, Retry-After and the rate limit's headers. */
+#include "response_head.h"
+
+#include "policy_spec.h"
+
+/* Sun, 06 Nov 1994 08:49:37 GMT, and a day in the age of the service. */
+#define FIRST_DATE (784111777 * FL_SECOND)
+#define DATE_TEXT "Wed, 15 May 2024 12:00:00 GMT"
+#define DATE (1715774400 * FL_SECOND)
+#define YEAR (366 * 86400 * FL_SECOND)
+
+static void line(fl_response_head *head, const char *text) {
+  fl_response_head_line(head, text, strlen(text));
+}
+
+static void reads_dates(void **state) {
+  static const struct {
+    const char *text;
+    fl_time wall;
+  } cases[] = {
+      {"Sun, 06 Nov 1994 08:49:37 GMT", FIRST_DATE},
+      {"Sunday, 06-Nov-94 08:49:37 GMT", FIRST_DATE},
+      {"Sun Nov  6 08:49:37 1994", FIRST_DATE},
+      {"Wed May 15 12:00:00 2024", DATE},
+      {"  sun, 06 nov 1994 08:49:37 gmt \r\n", FIRST_DATE},
+      {DATE_TEXT, DATE},
+      {"Wednesday, 15-May-24 12:00:00 GMT", DATE},
+      {"2024-05-15T12:00:00Z", DATE},
+      {"2024-05-15t12:00:00z", DATE},
+      {"2024-05-15 12:00:00Z", DATE},
+      {"2024-05-15T12:00:00.5Z", DATE + FL_SECOND / 2},
+      {"2024-05-15T12:00:00.1234567Z", DATE + 123456},
+      {"2024-05-15T14:30:00+02:30", DATE},
+      {"2024-05-15T14:00:00+0200", DATE},
+      {"2024-05-15T07:00:00-05", DATE},
+      {"2024-05-15T07:00:00.250-05:00", DATE + FL_SECOND / 4},
+      {"1970-01-01T00:00:00Z", 0},
+      {"2000-02-29T00:00:00Z", 951782400 * FL_SECOND},
+      {"2024-03-01T00:00:00Z", 1709251200 * FL_SECOND},
+      {"2024-12-31T23:59:60Z", 1735689600 * FL_SECOND},
+      {"2100-03-01T00:00:00Z", 4107542400 * FL_SECOND},
+      {"1969-12-31T23:59:59Z", -FL_SECOND},
+      {"", FL_UNKNOWN},
+      {"now", FL_UNKNOWN},
+      {"2024-05-15T12:00:00", FL_UNKNOWN},
+      {"2024-05-15T12:00:00.Z", FL_UNKNOWN},
+      {"2024-05-15", FL_UNKNOWN},
+      {"2024-05-15T12:00:00ZZ", FL_UNKNOWN},
+      {"2024-05-15T12:00:00+2", FL_UNKNOWN},
+      {"2024-05-15T12:00:00+24:00", FL_UNKNOWN},
+      {"2024-05-15T24:00:00Z", FL_UNKNOWN},
+      {"2024-05-15T12:60:00Z", FL_UNKNOWN},
+      {"2024-05-15T12:00:61Z", FL_UNKNOWN},
+      {"2024-13-15T12:00:00Z", FL_UNKNOWN},
+      {"2024-00-15T12:00:00Z", FL_UNKNOWN},
+      {"2024-05-00T12:00:00Z", FL_UNKNOWN},
+      {"2024-04-31T12:00:00Z", FL_UNKNOWN},
+      {"2023-02-29T12:00:00Z", FL_UNKNOWN},
+      {"2100-02-29T12:00:00Z", FL_UNKNOWN},
+      {"0000-01-01T00:00:00Z", FL_UNKNOWN},
+      {"Wed, 15 May 2024 12:00:00", FL_UNKNOWN},
+      {"Wed, 15 May 2024 12:00:00 CET", FL_UNKNOWN},
+      {"Wed, 15 Mai 2024 12:00:00 GMT", FL_UNKNOWN},
+      {"Wex, 15 May 2024 12:00:00 GMT", FL_UNKNOWN},
+      {"Wed, 15 May 2024 12:00:0x GMT", FL_UNKNOWN},
+      {"Wed, 15 May 2024 12:00:00 GMT!", FL_UNKNOWN},
+      {"-024-05-15T12:00:00Z", FL_UNKNOWN},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    check_number(cases[i].text, fl_parse_date(fl_slice_of(cases[i].text)), cases[i].wall);
+    for (size_t length = 0; length < strlen(cases[i].text); length++) {
+      /* Whatever is cut off, no byte past the slice is read: run under a memory checker. */
+      char copy[64];
+      memcpy(copy, cases[i].text, length);
+      (void)fl_parse_date((fl_slice){copy, length});
+    }
+  }
+}
+
+static void reads_status_lines(void **state) {
+  static const struct {
+    const char *line;
+    int status;
+  } cases[] = {
+      {"HTTP/1.1 200 OK\r\n", 200}, {"HTTP/1.1 404 Not Found\n", 404}, {"HTTP/2 200", 200},
+      {"HTTP/2 503 \r\n", 503},     {"http/1.0 301 x", 301},           {"HTTP/1.1 100 Continue", 0},
+      {"HTTP/1.1 103 Early", 0},    {"HTTP/1.1 2000 OK", 0},           {"HTTP/1.1 20", 0},
+      {"HTTP/1.1", 0},              {"HTTP/1.1 abc", 0},               {"HTTP/", 0},
+      {"HTTP/1.1 -20", 0},          {"HTTP/3 429", 429},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_response_head head;
+    fl_response_head_init(&head);
+    line(&head, cases[i].line);
+    check_number(cases[i].line, head.status, cases[i].status);
+  }
+}
+
+static void keeps_the_last_head_of_several(void **state) {
+  fl_response_head head;
+  (void)state;
+  fl_response_head_init(&head);
+  line(&head, "X-RateLimit-Limit: 5\r\n");
+  assert_true(head.limit == FL_UNKNOWN);
+  line(&head, "HTTP/1.1 200 Connection established\r\n");
+  line(&head, "X-RateLimit-Limit: 6\r\n");
+  line(&head, "HTTP/1.1 103 Early Hints\r\n");
+  line(&head, "Location: /early\r\n");
+  line(&head, "HTTP/2 302 \r\n");
+  line(&head, "location: /late\r\n");
+  line(&head, "\r\n");
+  fl_response_head_finish(&head, DATE);
+  assert_int_equal(head.status, 302);
+  assert_true(head.limit == FL_UNKNOWN);
+  assert_true(head.reset == FL_UNKNOWN);
+  assert_false(head.retry_after_known);
+  assert_string_equal(head.location, "/late");
+  assert_int_equal(head.nonsense, 0);
+}
+
+static void reads_counts(void **state) {
+  static const struct {
+    const char *limit, *remaining;
+    int64_t wanted_limit, wanted_remaining;
+    int nonsense;
+  } cases[] = {
+      {"X-RateLimit-Limit: 100", "X-RateLimit-Remaining: 99", 100, 99, 0},
+      {"x-ratelimit-limit:100", "x-ratelimit-remaining:\t 0 \t", 100, 0, 0},
+      {"X-RATELIMIT-LIMIT:   100  \r\n", "X-RATELIMIT-REMAINING: 007\n", 100, 7, 0},
+      {"X-RateLimit-Limit: 100, 100;w=60", "X-RateLimit-Remaining: 4;x", 100, 4, 0},
+      {"X-RateLimit-Limit: 60.0", "X-RateLimit-Remaining: 1000000000", 60, 60, 1},
+      {"X-RateLimit-Limit: 10", "X-RateLimit-Remaining: 11", 10, 10, 1},
+      {"X-RateLimit-Limit: 0", "X-RateLimit-Remaining: 0", 0, 0, 0},
+      {"X-RateLimit-Limit: 0", "X-RateLimit-Remaining: 7", 0, 7, 0},
+      {"X-RateLimit-Limit: -1", "X-RateLimit-Remaining: -1", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit: NaN", "X-RateLimit-Remaining: nan", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit: inf", "X-RateLimit-Remaining: 1e3", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit: 1.5", "X-RateLimit-Remaining: 1.", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit: +5", "X-RateLimit-Remaining: 0x10", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit: 1000000001", "X-RateLimit-Remaining: 5", FL_UNKNOWN, 5, 1},
+      {"X-RateLimit-Limit: 9223372036854775807", "X-RateLimit-Remaining: 99999999999999999999999",
+       FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limit:", "X-RateLimit-Remaining: 1 2", FL_UNKNOWN, FL_UNKNOWN, 2},
+      {"X-RateLimit-Limits: 5", "X-RateLimit-Remainin: 5", FL_UNKNOWN, FL_UNKNOWN, 0},
+      {" X-RateLimit-Limit: 5", "X-RateLimit-Remaining 5", FL_UNKNOWN, FL_UNKNOWN, 0},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_response_head head;
+    fl_response_head_init(&head);
+    line(&head, "HTTP/1.1 200 OK");
+    line(&head, cases[i].limit);
+    line(&head, cases[i].remaining);
+    fl_response_head_finish(&head, DATE);
+    check_number(cases[i].limit, head.limit, cases[i].wanted_limit);
+    check_number(cases[i].remaining, head.remaining, cases[i].wanted_remaining);
+    check_number(cases[i].limit, head.nonsense, cases[i].nonsense);
+  }
+}
+
+static void tells_the_formats_of_reset_apart(void **state) {
+  static const struct {
+    const char *date, *reset;
+    fl_time wanted; /* duration */
+    bool assumed;
+  } cases[] = {
+      {DATE_TEXT, "0", 0, false},
+      {DATE_TEXT, "30", 30 * FL_SECOND, false},
+      {DATE_TEXT, " 1.5 ", FL_SECOND * 3 / 2, false},
+      {DATE_TEXT, "75", 75 * FL_SECOND, false},
+      {DATE_TEXT, "76", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "3600", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "999999999", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "1715774430", 30 * FL_SECOND, false},
+      {DATE_TEXT, "1715774400", 0, false},
+      {DATE_TEXT, "1715774399", 0, false},
+      {DATE_TEXT, "1000000000", 0, false},
+      {DATE_TEXT, "1715774475", 75 * FL_SECOND, false},
+      {DATE_TEXT, "1715774476", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "1715774430250", 30 * FL_SECOND + FL_SECOND / 4, false},
+      {DATE_TEXT, "1715774399999", 0, false},
+      {DATE_TEXT, "1715778000000", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "1715774430000000", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "2024-05-15T12:00:45Z", 45 * FL_SECOND, false},
+      {DATE_TEXT, "2024-05-15T14:00:45.5+02:00", 45 * FL_SECOND + FL_SECOND / 2, false},
+      {DATE_TEXT, "2024-05-15T11:00:00Z", 0, false},
+      {DATE_TEXT, "2025-05-15T11:00:00Z", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "Wed, 15 May 2024 12:00:59 GMT", 59 * FL_SECOND, false},
+      {DATE_TEXT, "Wednesday, 15-May-24 12:00:20 GMT", 20 * FL_SECOND, false},
+      {DATE_TEXT, "Wed May 15 12:00:21 2024", 21 * FL_SECOND, false},
+      /* The server's clock an hour off: only its own Date counts. */
+      {"Wed, 15 May 2024 13:00:00 GMT", "1715778010", 10 * FL_SECOND, false},
+      {"Wed, 15 May 2024 11:00:00 GMT", "2024-05-15T11:00:10Z", 10 * FL_SECOND, false},
+      /* No Date, or no readable one: the machine's clock, which reads DATE. */
+      {NULL, "1715774412", 12 * FL_SECOND, false},
+      {"yesterday", "1715774412", 12 * FL_SECOND, false},
+      {DATE_TEXT, "-30", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "NaN", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "inf", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "1e9", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "soon", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "99999999999999999999999999999999999999999999999999999999999999999999999999",
+       FL_RATE_WINDOW, true},
+      {DATE_TEXT, "9999999999999999", FL_RATE_WINDOW, true},
+      {DATE_TEXT, "00000000000000000000000000000000000000000000000000000000000000000000000009",
+       FL_RATE_WINDOW, true},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_response_head head;
+    char text[160];
+    bool dated = cases[i].date != NULL && strcmp(cases[i].date, "yesterday") != 0;
+    fl_response_head_init(&head);
+    line(&head, "HTTP/1.1 200 OK");
+    /* The order of the lines must not matter. */
+    snprintf(text, sizeof text, "X-RateLimit-Reset: %s\r\n", cases[i].reset);
+    if (i % 2 == 0) line(&head, text);
+    if (cases[i].date != NULL) {
+      char date[80];
+      snprintf(date, sizeof date, "Date: %s\r\n", cases[i].date);
+      line(&head, date);
+    }
+    if (i % 2 == 1) line(&head, text);
+    /* With a Date the machine's own clock must not matter. */
+    fl_response_head_finish(&head, dated ? 12345 * FL_SECOND : DATE);
+    check_number(cases[i].reset, head.reset, cases[i].wanted);
+    check_number(cases[i].reset, head.reset_assumed, cases[i].assumed);
+    check_number(cases[i].reset, head.nonsense,
+                 cases[i].assumed + (cases[i].date != NULL && !dated ? 1 : 0));
+    check_number(cases[i].reset, head.reset_wall, (dated ? head.date_wall : DATE) + head.reset);
+  }
+}
+
+static void reads_retry_after(void **state) {
+  static const struct {
+    const char *text;
+    fl_time wanted;
+  } cases[] = {
+      {"0", 0},
+      {"120", 120 * FL_SECOND},
+      {" 7\t", 7 * FL_SECOND},
+      {"1.5", FL_SECOND * 3 / 2},
+      {"86400", 86400 * FL_SECOND},
+      {"31622400", YEAR},
+      {"31622401", FL_UNKNOWN},
+      {"999999999999999999", FL_UNKNOWN},
+      {"99999999999999999999999999999999999", FL_UNKNOWN},
+      {"Wed, 15 May 2024 12:02:00 GMT", 120 * FL_SECOND},
+      {"Wednesday, 15-May-24 12:00:01 GMT", FL_SECOND},
+      {"Wed May 15 12:00:09 2024", 9 * FL_SECOND},
+      {"Wed, 15 May 2024 11:59:00 GMT", 0},
+      {"Wed, 15 May 2054 11:59:00 GMT", FL_UNKNOWN},
+      {"-5", FL_UNKNOWN},
+      {"", FL_UNKNOWN},
+      {"NaN", FL_UNKNOWN},
+      {"1e1", FL_UNKNOWN},
+      {"a minute", FL_UNKNOWN},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_response_head head;
+    char text[96];
+    bool known = cases[i].wanted != FL_UNKNOWN;
+    fl_response_head_init(&head);
+    line(&head, "HTTP/1.1 429 Too Many Requests");
+    line(&head, "date: " DATE_TEXT);
+    snprintf(text, sizeof text, "retry-after: %s", cases[i].text);
+    line(&head, text);
+    fl_response_head_finish(&head, 0);
+    check_number(cases[i].text, head.retry_after_known, known);
+    if (known) check_number(cases[i].text, head.retry_after, cases[i].wanted);
+    check_number(cases[i].text, head.nonsense, !known);
+  }
+}
+
+static void believes_the_first_of_repeated_headers_that_can_be_read(void **state) {
+  fl_response_head head;
+  (void)state;
+  fl_response_head_init(&head);
+  line(&head, "HTTP/1.1 429 x");
+  line(&head, "Date: never");
+  line(&head, "Date: " DATE_TEXT);
+  line(&head, "Date: Wed, 15 May 2024 13:00:00 GMT");
+  line(&head, "X-RateLimit-Limit: lots");
+  line(&head, "X-RateLimit-Limit: 100");
+  line(&head, "X-RateLimit-Limit: 50");
+  line(&head, "X-RateLimit-Remaining: 9");
+  line(&head, "X-RateLimit-Remaining: lots");
+  line(&head, "X-RateLimit-Reset: later");
+  line(&head, "X-RateLimit-Reset: 2024-05-15T12:00:10Z");
+  line(&head, "X-RateLimit-Reset: 20");
+  line(&head, "Retry-After: 3");
+  line(&head, "Retry-After: 4");
+  line(&head, "Retry-After: never");
+  line(&head, "Content-Type: application/JSON ; charset=utf-8");
+  line(&head, "Content-Type: text/html");
+  fl_response_head_finish(&head, 0);
+  assert_true(head.date_wall == DATE);
+  assert_int_equal(head.limit, 100);
+  assert_int_equal(head.remaining, 9);
+  assert_int_equal(head.reset, 10 * FL_SECOND);
+  assert_false(head.reset_assumed);
+  assert_int_equal(head.retry_after, 3 * FL_SECOND);
+  assert_string_equal(head.content_type, "application/json");
+  assert_int_equal(head.nonsense, 5);
+}
+
+static void cuts_long_texts(void **state) {
+  fl_response_head head;
+  char text[2000];
+  size_t length = (size_t)snprintf(text, sizeof text, "Location: https://elsewhere/\x1b[2J");
+  (void)state;
+  /* An odd offset, so that the cut falls into a two-byte character. */
+  while (length < sizeof text - 3) text[length++] = '\xc3', text[length++] = '\xa4';
+  text[length] = '\0';
+  fl_response_head_init(&head);
+  line(&head, "HTTP/2 302");
+  line(&head, text);
+  assert_int_equal(strncmp(head.location, "https://elsewhere/?[2J\xc3\xa4", 24), 0);
+  length = strlen(head.location);
+  assert_in_range(length, sizeof head.location - 2, sizeof head.location - 1);
+  assert_int_equal(head.location[length - 1], '\xa4');
+  memset(text, 'A', sizeof text);
+  memcpy(text, "Content-Type: ", 14);
+  fl_response_head_line(&head, text, sizeof text);
+  assert_int_equal(strlen(head.content_type), sizeof head.content_type - 1);
+  assert_int_equal(head.content_type[62], 'a');
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(reads_dates),
+      cmocka_unit_test(reads_status_lines),
+      cmocka_unit_test(keeps_the_last_head_of_several),
+      cmocka_unit_test(reads_counts),
+      cmocka_unit_test(tells_the_formats_of_reset_apart),
+      cmocka_unit_test(reads_retry_after),
+      cmocka_unit_test(believes_the_first_of_repeated_headers_that_can_be_read),
+      cmocka_unit_test(cuts_long_texts),
+  };
+  return cmocka_run_group_tests_name("response_head", tests, NULL, NULL);
+}
