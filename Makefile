@@ -32,8 +32,8 @@ LUA_API = $(if $(filter luajit,$(LUA)),5.1,$(LUA_VERSION))
 
 CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
 CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
-SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3)
-SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3)
+SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3 zlib)
+SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
@@ -97,9 +97,69 @@ $(BUILD)/spec/%: spec/core/%.c $(ARCHIVE)
 
 -include $(CORE_SPECS:=.d)
 
-.PHONY: core-specs
+.PHONY: core-specs core-specs-build
+core-specs-build: $(CORE_SPECS)
 core-specs: $(CORE_SPECS)
 	@for spec in $(CORE_SPECS); do $$spec || exit 1; done
+
+# --- packages ---
+# What a build and its tests need, by Debian's names; other systems have them under names of their own.
+LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libcsv-dev ca-certificates
+PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
+PACKAGES_TEST = lua-busted libcmocka-dev openssl curl
+PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
+
+.PHONY: deps deps-test deps-sanitizers
+deps:
+	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUA))
+deps-test:
+	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUAS)) $(PACKAGES_TEST)
+deps-sanitizers: deps-test
+	@sh spec/tools/install $(PACKAGES_SANITIZERS)
+
+# --- the two commands of the README ---
+.PHONY: demo test check
+demo: deps
+	@$(MAKE) --no-print-directory -s LUA=$(LUA)
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) examples/demo.lua
+
+# Everything: the core's specs, the checks of the house, the Lua specs on every Lua.
+test: deps-test
+	@sh spec/tools/run $(LUAS)
+
+# The same for one Lua and without looking for packages.
+check:
+	@sh spec/tools/run $(LUA)
+
+# --- sanitizers: the specs under clang's, with a Lua host that is linked for them ---
+
+.PHONY: asan tsan valgrind
+asan: deps-sanitizers
+	@sh spec/tools/sanitized address
+tsan: deps-sanitizers
+	@sh spec/tools/sanitized thread
+valgrind: deps-sanitizers
+	@sh spec/tools/valgrind $(LUA)
+
+# The host: Lua's own library, linked with the sanitizer's runtime (preloading the runtime crashes).
+$(BUILD)/host/$(LUA): spec/tools/host.c
+	@mkdir -p $(@D)
+	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(shell $(PKG_CONFIG) --libs $(LUA_PACKAGE)) -rdynamic -ldl -lm
+.PHONY: host
+host: $(BUILD)/host/$(LUA)
+
+# --- install ---
+MODULE_DIR ?= $(PREFIX)/lib/lua/$(LUA_API)
+SHARE_DIR ?= $(PREFIX)/share/lua/$(LUA_API)
+
+.PHONY: install
+install: $(MODULES)
+	install -d "$(DESTDIR)$(MODULE_DIR)/flarelight"
+	install -m 755 $(MODULES) "$(DESTDIR)$(MODULE_DIR)/flarelight/"
+	cd lua && find flarelight -name '*.lua' -exec sh -c 'for file do \
+	  install -d "$(DESTDIR)$(SHARE_DIR)/$$(dirname "$$file")" && \
+	  install -m 644 "$$file" "$(DESTDIR)$(SHARE_DIR)/$$file" || exit 1; done' sh {} +
 
 .PHONY: clean
 clean:

@@ -273,6 +273,19 @@ static void put_ready(fl_engine *engine, fl_call *call, bool first) {
   set_timer(engine, call, call->deadline);
 }
 
+/* Why there is no further attempt, where the error alone does not tell. */
+static void explain(fl_call *call, const fl_retry_decision *decision) {
+  static const struct {
+    const char *reason, *words;
+  } words[] = {{"deadline", "the deadline leaves no time to try again"},
+               {"quota", "not tried again: too many retries of late"},
+               {"retry_after", "the wait that the server asks for is too long"}};
+  size_t length = strlen(call->message);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strcmp(decision->reason, words[i].reason) == 0)
+      snprintf(call->message + length, sizeof call->message - length, " (%s)", words[i].words);
+}
+
 static void after_attempt(fl_engine *engine, fl_call *call, const fl_outcome *outcome) {
   fl_budget *budget = call->client->budget;
   fl_retry_decision decision;
@@ -299,6 +312,7 @@ static void after_attempt(fl_engine *engine, fl_call *call, const fl_outcome *ou
       set_timer(engine, call, decision.at);
       return;
     case FL_RETRY_FAIL:
+      explain(call, &decision);
       if (decision.at != FL_UNKNOWN) call->retry_at_wall = to_wall(engine, decision.at);
       fail(engine, call, decision.kind, decision.fate);
       return;

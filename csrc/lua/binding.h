@@ -56,14 +56,21 @@ int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
+/* core.guard(ticket) -> userdata that gives the pager up when it is collected or released */
+int fl_lua_guard(lua_State *L);
 
 /* client.c: core.client(settings) -> client | nil, message */
 int fl_lua_client(lua_State *L);
+
+/* batch.c: core.batch(records, first, most_records, most_bytes) -> text, count */
+int fl_lua_batch(lua_State *L);
 
 /* source.c: core.source(path, options) -> source | nil, message; records of a file as JSON text. */
 int fl_lua_source(lua_State *L);
 /* The JSON text of records that a source has read, or NULL where the value is none. */
 const fl_buffer *fl_to_json_text(lua_State *L, int index);
+/* Pushes an empty JSON text, and gives its buffer. */
+fl_buffer *fl_new_json_text(lua_State *L);
 
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);

@@ -2,6 +2,7 @@
  * page.c: a page of rows as a userdata that gives its rows when they are asked for.
  */
 #include "binding.h"
+#include "engine.h"
 
 typedef struct page {
   fl_call *call; /* first: reply.c fills it */
@@ -178,6 +179,13 @@ static int page_failure(lua_State *L) {
   return fl_push_outcome(L, self->call, false);
 }
 
+/* page:left() -> rows that have not been given yet */
+static int page_left(lua_State *L) {
+  page *self = check_page(L);
+  push_count(L, self->call->page_rows - self->given);
+  return 1;
+}
+
 static int page_close(lua_State *L) {
   close_page(luaL_checkudata(L, 1, CLASS));
   return 0;
@@ -185,8 +193,32 @@ static int page_close(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"next", page_next},       {"batch", page_batch},
                                    {"columns", page_columns}, {"count", page_count},
-                                   {"failure", page_failure}, {"close", page_close},
-                                   {NULL, NULL}};
+                                   {"failure", page_failure}, {"left", page_left},
+                                   {"close", page_close},                                   {NULL, NULL}};
+
+/* --- the guard: gives a pager up when nobody holds it any more --- */
+
+static int guard_release(lua_State *L) {
+  uint64_t *ticket = lua_touserdata(L, 1);
+  fl_order *order;
+  const char *message;
+  if (ticket == NULL || *ticket == 0) return 0;
+  order = fl_order_new(FL_ITEM_CANCEL, *ticket, NULL, NULL);
+  *ticket = 0;
+  if (order != NULL) fl_engine_submit(&order->item, &message);
+  return 0;
+}
+
+static const luaL_Reg guard_methods[] = {{"release", guard_release}, {NULL, NULL}};
+
+int fl_lua_guard(lua_State *L) {
+  uint64_t *ticket = lua_newuserdata(L, sizeof *ticket);
+  *ticket = 0;
+  fl_new_class(L, "flarelight.guard", guard_methods, guard_release);
+  lua_setmetatable(L, -2);
+  *ticket = (uint64_t)luaL_checknumber(L, 1);
+  return 1;
+}
 
 void fl_push_page(lua_State *L, fl_call *call) {
   page *self = lua_newuserdata(L, sizeof *self);

@@ -96,7 +96,7 @@ int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
 static void push_event(lua_State *L, const fl_event *event) {
   static const char *const names[] = {"start", "wait", "retry", "done"};
   lua_createtable(L, 0, 12);
-  set_string(L, "event", names[event->name]);
+  set_string(L, "name", names[event->name]);
   set_integer(L, "client", (int64_t)event->client);
   set_string(L, "operation", event->operation);
   set_string(L, "method", event->method);

@@ -26,12 +26,12 @@ typedef struct frame {
   int depth;
 } frame;
 
-typedef struct writer {
+typedef struct encoder {
   lua_State *L;
   fl_buffer *out;
   int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
   const void *cjson_empty_array;
-} writer;
+} encoder;
 
 static void push_path(lua_State *L, const frame *at) {
   if (at == NULL) {
@@ -46,7 +46,7 @@ static void push_path(lua_State *L, const frame *at) {
 }
 
 /* Pushes "path: words" and answers false. */
-static bool refuse(const writer *writer, const frame *at, const char *words) {
+static bool refuse(const encoder *writer, const frame *at, const char *words) {
   lua_State *L = writer->L;
   luaL_checkstack(L, FL_JSON_DEPTH + 10, "error path");
   if (at == NULL) {
@@ -59,15 +59,15 @@ static bool refuse(const writer *writer, const frame *at, const char *words) {
   return false;
 }
 
-static bool put(const writer *writer, fl_result result) {
+static bool put(const encoder *writer, fl_result result) {
   if (result == FL_OK) return true;
   lua_pushstring(writer->L, result == FL_TOO_LARGE ? "the JSON text is too large" : "not enough memory");
   return false;
 }
 
-static bool write_value(writer *writer, int index, const frame *at);
+static bool write_value(encoder *writer, int index, const frame *at);
 
-static bool write_string(writer *writer, int index, const frame *at) {
+static bool write_string(encoder *writer, int index, const frame *at) {
   size_t length, bad;
   const char *text = lua_tolstring(writer->L, index, &length);
   fl_result result = fl_json_write_string(writer->out, text, length, &bad);
@@ -77,7 +77,7 @@ static bool write_string(writer *writer, int index, const frame *at) {
   return refuse(writer, at, words);
 }
 
-static bool write_number(writer *writer, int index, const frame *at) {
+static bool write_number(encoder *writer, int index, const frame *at) {
   lua_State *L = writer->L;
   double number;
 #if FL_LUA_HAS_INTEGERS
@@ -90,7 +90,7 @@ static bool write_number(writer *writer, int index, const frame *at) {
   return put(writer, fl_json_write_double(writer->out, number, FLOAT_STYLE));
 }
 
-static bool write_key(writer *writer, const frame *at) {
+static bool write_key(encoder *writer, const frame *at) {
   size_t length, bad;
   const char *key = lua_tolstring(writer->L, -2, &length);
   fl_result result = fl_json_write_string(writer->out, key, length, &bad);
@@ -100,7 +100,7 @@ static bool write_key(writer *writer, const frame *at) {
 }
 
 /* The members from the one on the stack on (key and value are pushed, as lua_next leaves them). */
-static bool write_object(writer *writer, int table, frame *here, const frame *outer) {
+static bool write_object(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
   bool first = true;
   if (!put(writer, fl_buffer_append_byte(writer->out, '{'))) return false;
@@ -120,7 +120,7 @@ static bool write_object(writer *writer, int table, frame *here, const frame *ou
 }
 
 /* How many entries the table has; -1 and a message if one is no place in an array up to `length`. */
-static bool check_array(writer *writer, int table, size_t length, const frame *outer) {
+static bool check_array(encoder *writer, int table, size_t length, const frame *outer) {
   lua_State *L = writer->L;
   size_t count = 0;
   lua_pushnil(L);
@@ -143,7 +143,7 @@ static bool check_array(writer *writer, int table, size_t length, const frame *o
   return true;
 }
 
-static bool write_array(writer *writer, int table, frame *here, const frame *outer) {
+static bool write_array(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
   size_t length = lua_rawlen(L, table);
   if (!check_array(writer, table, length, outer)) return false;
@@ -160,7 +160,7 @@ static bool write_array(writer *writer, int table, frame *here, const frame *out
 }
 
 /* The digits of a flarelight.integer, which were checked when it was made. */
-static bool write_digits(writer *writer, int table, const frame *at) {
+static bool write_digits(encoder *writer, int table, const frame *at) {
   lua_State *L = writer->L;
   size_t length;
   const char *digits;
@@ -174,7 +174,7 @@ static bool write_digits(writer *writer, int table, const frame *at) {
   return good;
 }
 
-static bool write_table(writer *writer, int table, const frame *outer) {
+static bool write_table(encoder *writer, int table, const frame *outer) {
   lua_State *L = writer->L;
   frame here = {outer, lua_topointer(L, table), NULL, 0, outer ? outer->depth + 1 : 1};
   bool marked = false, integer = false;
@@ -198,7 +198,7 @@ static bool write_table(writer *writer, int table, const frame *outer) {
   return write_array(writer, table, &here, outer);
 }
 
-static bool write_value(writer *writer, int index, const frame *at) {
+static bool write_value(encoder *writer, int index, const frame *at) {
   lua_State *L = writer->L;
   char words[80];
   switch (lua_type(L, index)) {
@@ -229,7 +229,7 @@ static bool write_value(writer *writer, int index, const frame *at) {
 }
 
 /* cjson's own marks, if a cjson is loaded and has them. Pushes its array_mt, or nil. */
-static void find_cjson(lua_State *L, writer *writer) {
+static void find_cjson(lua_State *L, encoder *writer) {
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   if (lua_istable(L, -1) && fl_raw_field(L, -1, "cjson") == LUA_TTABLE) {
     if (fl_raw_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
@@ -240,7 +240,7 @@ static void find_cjson(lua_State *L, writer *writer) {
 }
 
 bool fl_write_value(lua_State *L, int index, fl_buffer *out) {
-  writer writer = {L, out, 0, 0, 0, NULL};
+  encoder writer = {L, out, 0, 0, 0, NULL};
   int top = lua_gettop(L);
   bool good;
   index = lua_absindex(L, index);

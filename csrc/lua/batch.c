@@ -1,0 +1,44 @@
+/*
+ * batch.c: records of a Lua array as the JSON text of a batch, bounded in number and in bytes.
+ */
+#include "binding.h"
+
+/*
+ * core.batch(records, first, most_records, most_bytes) -> text, count | nothing past the end | nil,
+ * message. At least one record goes in, however large. The text is a userdata that write.c sends as it
+ * is.
+ */
+int fl_lua_batch(lua_State *L) {
+  lua_Integer first = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3), count = 0;
+  size_t most_bytes = (size_t)luaL_checknumber(L, 4);
+  fl_buffer *text;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 4);
+  text = fl_new_json_text(L);
+  fl_buffer_append_byte(text, '[');
+  while (count < most) {
+    size_t before = text->length;
+    lua_rawgeti(L, 1, (int)(first + count));
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      break;
+    }
+    if (count > 0) fl_buffer_append_byte(text, ',');
+    if (!fl_write_value(L, -1, text)) {
+      lua_pushnil(L);
+      lua_pushfstring(L, "records[%d]%s%s", (int)(first + count),
+                      lua_tostring(L, -2)[0] == '[' ? "" : ": ", lua_tostring(L, -2));
+      return 2;
+    }
+    lua_pop(L, 1);
+    if (count > 0 && text->length + 1 > most_bytes) {
+      text->length = before;
+      break;
+    }
+    count++;
+  }
+  if (count == 0) return 0;
+  if (fl_buffer_append_byte(text, ']') != FL_OK) return luaL_error(L, "not enough memory");
+  lua_pushinteger(L, count);
+  return 2;
+}

@@ -1,0 +1,417 @@
+/*
+ * module.c: flarelight.sandbox_core, the C side of lua/flarelight/sandbox.lua.
+ *
+ * The object is a userdata that holds the sandbox; one function stands behind `stop` and `__gc`.
+ * What is asked of a running sandbox is copied under its lock into memory that a userdata owns, and
+ * made into Lua values after the lock is given back: a Lua error never leaves with the lock held.
+ */
+#include "lua_options.h"
+#include "push_json.h"
+#include "sandbox.h"
+
+#include <stdlib.h>
+
+#define TYPE "flarelight.sandbox_core"
+#define COPY "flarelight.sandbox_core.copy"
+
+typedef struct box {
+  sandbox *running;
+  sandbox_options options; /* while they are read */
+} box;
+
+/* Memory that a Lua error frees: one block, or an array of blocks. */
+typedef struct copy {
+  void *block;
+  sandbox_entry **entries;
+  size_t count;
+} copy;
+
+static int free_copy(lua_State *L) {
+  copy *held = lua_touserdata(L, 1);
+  for (size_t index = 0; index < held->count; index++) free(held->entries[index]);
+  free(held->entries);
+  free(held->block);
+  memset(held, 0, sizeof *held);
+  return 0;
+}
+
+static copy *new_copy(lua_State *L) {
+  copy *held = lua_newuserdata(L, sizeof *held);
+  memset(held, 0, sizeof *held);
+  luaL_getmetatable(L, COPY);
+  lua_setmetatable(L, -2);
+  return held;
+}
+
+/* Takes over a block; NULL is the answer of an allocator that had none. */
+static void hold(lua_State *L, copy *held, void *block) {
+  if (block == NULL) luaL_error(L, "no memory");
+  held->block = block;
+}
+
+static sandbox *check_running(lua_State *L) {
+  box *holder = luaL_checkudata(L, 1, TYPE);
+  if (holder->running == NULL) luaL_error(L, "the sandbox did not start");
+  return holder->running;
+}
+
+static int start(lua_State *L) {
+  box *holder;
+  char *error = NULL;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  holder = lua_newuserdata(L, sizeof *holder);
+  memset(holder, 0, sizeof *holder);
+  luaL_getmetatable(L, TYPE);
+  lua_setmetatable(L, -2);
+  sandbox_read_options(L, 1, &holder->options);
+  holder->running = sandbox_start(&holder->options, &error);
+  if (holder->running) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, error ? error : "no memory");
+  free(error);
+  return 2;
+}
+
+static int stop(lua_State *L) {
+  sandbox_stop(check_running(L));
+  return 0;
+}
+
+static int collect(lua_State *L) {
+  box *holder = luaL_checkudata(L, 1, TYPE);
+  if (holder->running) sandbox_free(holder->running);
+  holder->running = NULL;
+  sandbox_options_free(&holder->options);
+  return 0;
+}
+
+static int port(lua_State *L) {
+  lua_pushinteger(L, check_running(L)->port);
+  return 1;
+}
+
+/* --- the log --- */
+
+static void set_text(lua_State *L, const char *name, const sandbox_entry *entry, int text) {
+  lua_pushlstring(L, (const char *)entry + entry->texts[text].offset, entry->texts[text].length);
+  lua_setfield(L, -2, name);
+}
+
+static void set_number(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_boolean(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_operation(lua_State *L, sandbox_operation operation) {
+  if (operation != OPERATION_NONE) lua_pushstring(L, sandbox_operation_names[operation]);
+  else lua_pushnil(L);
+  lua_setfield(L, -2, "operation");
+}
+
+static void set_headers(lua_State *L, const sandbox_entry *entry) {
+  const char *cursor = (const char *)entry + entry->texts[ENTRY_HEADERS].offset;
+  const char *end = cursor + entry->texts[ENTRY_HEADERS].length;
+  lua_newtable(L);
+  while (cursor < end) {
+    const char *value = cursor + strlen(cursor) + 1;
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, cursor);
+    cursor = value + strlen(value) + 1;
+  }
+  lua_setfield(L, -2, "headers");
+}
+
+static void push_entry(lua_State *L, const sandbox_entry *entry) {
+  lua_createtable(L, 0, 16);
+  set_number(L, "number", entry->number);
+  set_number(L, "connection", entry->connection);
+  lua_pushnumber(L, entry->time);
+  lua_setfield(L, -2, "time");
+  set_operation(L, entry->operation);
+  if (entry->status != 0) set_number(L, "status", entry->status);
+  if (entry->fault != FAULT_NONE) {
+    lua_pushstring(L, sandbox_fault_names[entry->fault]);
+    lua_setfield(L, -2, "fault");
+  }
+  set_boolean(L, "committed", entry->committed);
+  set_boolean(L, "authorized", entry->authorized);
+  set_number(L, "body_bytes", entry->body_bytes);
+  set_text(L, "method", entry, ENTRY_METHOD);
+  set_text(L, "path", entry, ENTRY_PATH);
+  set_text(L, "query", entry, ENTRY_QUERY);
+  set_text(L, "body", entry, ENTRY_BODY);
+  set_headers(L, entry);
+}
+
+static int requests(lua_State *L) {
+  sandbox *running = check_running(L);
+  int64_t from = (int64_t)luaL_optnumber(L, 2, 1);
+  copy *held = new_copy(L);
+  sandbox_entry **entries;
+  size_t count;
+  pthread_mutex_lock(&running->lock);
+  entries = sandbox_log_copy(running->log, from, &count);
+  pthread_mutex_unlock(&running->lock);
+  if (entries == NULL) return luaL_error(L, "no memory");
+  held->entries = entries;
+  held->count = count;
+  lua_createtable(L, (int)count, 0);
+  for (size_t index = 0; index < count; index++) {
+    push_entry(L, entries[index]);
+    lua_rawseti(L, -2, (int)index + 1);
+  }
+  return 1;
+}
+
+/* The duplicates as they lie in the log, their bodies copied behind them. */
+static int duplicates(lua_State *L) {
+  sandbox *running = check_running(L);
+  copy *held = new_copy(L);
+  const sandbox_duplicate *list;
+  sandbox_duplicate *copies;
+  size_t count, size;
+  char *cursor = NULL;
+  pthread_mutex_lock(&running->lock);
+  list = sandbox_log_duplicates(running->log, &count);
+  size = count * sizeof *list;
+  for (size_t index = 0; index < count; index++) size += list[index].body_length;
+  copies = malloc(size + 1);
+  if (copies) cursor = (char *)(copies + count);
+  for (size_t index = 0; copies && index < count; index++) {
+    copies[index] = list[index];
+    copies[index].body = memcpy(cursor, list[index].body, list[index].body_length);
+    cursor += list[index].body_length;
+  }
+  pthread_mutex_unlock(&running->lock);
+  hold(L, held, copies);
+  lua_createtable(L, (int)count, 0);
+  for (size_t index = 0; index < count; index++) {
+    lua_createtable(L, 0, 4);
+    set_number(L, "first", copies[index].first);
+    set_number(L, "again", copies[index].again);
+    set_operation(L, copies[index].operation);
+    lua_pushlstring(L, copies[index].body, copies[index].body_length);
+    lua_setfield(L, -2, "body");
+    lua_rawseti(L, -2, (int)index + 1);
+  }
+  return 1;
+}
+
+static int clear_log(lua_State *L) {
+  sandbox *running = check_running(L);
+  pthread_mutex_lock(&running->lock);
+  sandbox_log_clear(running->log);
+  pthread_mutex_unlock(&running->lock);
+  return 0;
+}
+
+/* --- the database --- */
+
+/* The JSON text of an import's rows in a copy that stays on the stack; NULL if there is none. */
+static char *rows_json(lua_State *L, size_t *length) {
+  sandbox *running = check_running(L);
+  size_t id_length;
+  const char *id = luaL_checklstring(L, 2, &id_length);
+  copy *held = new_copy(L);
+  sandbox_import import;
+  sandbox_out out;
+  sandbox_out_init(&out);
+  pthread_mutex_lock(&running->lock);
+  import = sandbox_import_find(running->database, (fl_slice){id, id_length});
+  if (import.id) {
+    sandbox_put(&out, "[");
+    if (!sandbox_import_put_rows(running->database, &import, 0, import.records, false, NULL, &out))
+      out.failed = true;
+    sandbox_put(&out, "]");
+  }
+  pthread_mutex_unlock(&running->lock);
+  if (import.id == 0) return NULL;
+  if (out.failed) {
+    sandbox_out_free(&out);
+    luaL_error(L, "the rows cannot be read");
+  }
+  *length = out.buffer.length;
+  hold(L, held, out.buffer.data);
+  return out.buffer.data;
+}
+
+static int rows_text(lua_State *L) {
+  size_t length;
+  const char *text = rows_json(L, &length);
+  if (text == NULL) return 0;
+  lua_pushlstring(L, text, length);
+  return 1;
+}
+
+static int rows(lua_State *L) {
+  size_t length;
+  char *text = rows_json(L, &length);
+  if (text == NULL) return 0;
+  sandbox_push_json(L, text, length);
+  return 1;
+}
+
+static int counts(lua_State *L) {
+  sandbox *running = check_running(L);
+  sandbox_counts counted = {0, 0, 0};
+  sandbox_tally tally;
+  int64_t logged, connections;
+  pthread_mutex_lock(&running->lock);
+  sandbox_database_count(running->database, &counted);
+  tally = running->tally;
+  logged = sandbox_log_count(running->log);
+  connections = running->connections;
+  pthread_mutex_unlock(&running->lock);
+  lua_createtable(L, 0, 7);
+  set_number(L, "imports", counted.imports);
+  set_number(L, "rows", counted.rows);
+  set_number(L, "results", counted.results);
+  set_number(L, "events", tally.events);
+  set_number(L, "runs", tally.runs);
+  set_number(L, "requests", logged);
+  set_number(L, "connections", connections);
+  return 1;
+}
+
+static int snapshot(lua_State *L) {
+  sandbox *running = check_running(L);
+  copy *held = new_copy(L);
+  unsigned char *bytes;
+  size_t length = 0;
+  pthread_mutex_lock(&running->lock);
+  bytes = sandbox_database_save(running->database, &length);
+  pthread_mutex_unlock(&running->lock);
+  hold(L, held, bytes);
+  lua_pushlstring(L, (const char *)bytes, length);
+  return 1;
+}
+
+static int restore(lua_State *L) {
+  sandbox *running = check_running(L);
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 2, &length);
+  bool restored;
+  pthread_mutex_lock(&running->lock);
+  restored =
+      sandbox_database_restore(running->database, (const unsigned char *)bytes, length);
+  pthread_mutex_unlock(&running->lock);
+  lua_pushboolean(L, restored);
+  return 1;
+}
+
+static int reset(lua_State *L) {
+  sandbox *running = check_running(L);
+  bool done;
+  pthread_mutex_lock(&running->lock);
+  done = sandbox_database_reset(running->database);
+  sandbox_log_clear(running->log);
+  sandbox_faults_clear(&running->faults);
+  running->gate = (sandbox_gate){0, 0};
+  running->tally = (sandbox_tally){0, 0};
+  running->pages = 0;
+  pthread_mutex_unlock(&running->lock);
+  lua_pushboolean(L, done);
+  return 1;
+}
+
+/* --- faults --- */
+
+static int fault(lua_State *L) {
+  sandbox *running = check_running(L);
+  sandbox_fault added;
+  bool done;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  sandbox_read_fault(L, 2, &added);
+  pthread_mutex_lock(&running->lock);
+  done = sandbox_faults_add(&running->faults, &added);
+  pthread_mutex_unlock(&running->lock);
+  return done ? 0 : luaL_error(L, "no memory");
+}
+
+static int clear_faults(lua_State *L) {
+  sandbox *running = check_running(L);
+  pthread_mutex_lock(&running->lock);
+  sandbox_faults_clear(&running->faults);
+  pthread_mutex_unlock(&running->lock);
+  return 0;
+}
+
+static int hits(lua_State *L) {
+  sandbox *running = check_running(L);
+  copy *held = new_copy(L);
+  sandbox_fault *list;
+  size_t count;
+  int64_t total = 0;
+  pthread_mutex_lock(&running->lock);
+  count = running->faults.count;
+  list = malloc(count * sizeof *list + 1);
+  if (list && count > 0) memcpy(list, running->faults.list, count * sizeof *list);
+  pthread_mutex_unlock(&running->lock);
+  hold(L, held, list);
+  lua_createtable(L, (int)count, 1);
+  for (size_t index = 0; index < count; index++) {
+    lua_createtable(L, 0, 4);
+    if (list[index].operation == OPERATION_NONE) {
+      lua_pushliteral(L, "*");
+      lua_setfield(L, -2, "operation");
+    } else {
+      set_operation(L, list[index].operation);
+    }
+    lua_pushstring(L, sandbox_fault_names[list[index].kind]);
+    lua_setfield(L, -2, "kind");
+    set_number(L, "hits", list[index].hits);
+    set_number(L, "calls", list[index].calls);
+    lua_rawseti(L, -2, (int)index + 1);
+    total += list[index].hits;
+  }
+  set_number(L, "total", total);
+  return 1;
+}
+
+/* JSON text -> value, or nil, message: for definitions that come from a file. */
+static int decode(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  char *copied = malloc(length + 1);
+  if (copied) memcpy(copied, text, length + 1);
+  hold(L, new_copy(L), copied);
+  return sandbox_push_json(L, copied, length);
+}
+
+static void set_functions(lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name; functions++) {
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+__attribute__((visibility("default"))) int luaopen_flarelight_sandbox_core(lua_State *L);
+
+int luaopen_flarelight_sandbox_core(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"stop", stop},           {"port", port},         {"requests", requests},
+    {"duplicates", duplicates}, {"clear_log", clear_log}, {"rows", rows},
+    {"rows_text", rows_text}, {"counts", counts},     {"snapshot", snapshot},
+    {"restore", restore},     {"reset", reset},       {"fault", fault},
+    {"clear_faults", clear_faults}, {"hits", hits},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start}, {"decode", decode}, {NULL, NULL}};
+  luaL_newmetatable(L, COPY);
+  lua_pushcfunction(L, free_copy);
+  lua_setfield(L, -2, "__gc");
+  luaL_newmetatable(L, TYPE);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  set_functions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_newtable(L);
+  set_functions(L, functions);
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

@@ -1,0 +1,67 @@
+/* options.c: the names of the operations, and what a sandbox's options own. */
+#include "options.h"
+
+#include "buffer.h"
+
+#include <stdlib.h>
+
+const char *const sandbox_operation_names[OPERATION_COUNT] = {
+  [OPERATION_IMPORTS_ALL] = "imports.all",
+  [OPERATION_IMPORTS_DATA] = "imports.data",
+  [OPERATION_IMPORTS_IMPORT] = "imports.import",
+  [OPERATION_AUTOMATIONS_EXECUTE] = "automations.execute",
+  [OPERATION_PREPARATIONS_ALL] = "preparations.all",
+  [OPERATION_PREPARATIONS_EXECUTE] = "preparations.execute",
+  [OPERATION_REPORTS_ALL] = "reports.all",
+  [OPERATION_REPORTS_GENERATE] = "reports.generate",
+  [OPERATION_REPORTS_CHART_DATA] = "reports.chart_data",
+};
+
+sandbox_operation sandbox_operation_of(const char *name) {
+  for (int index = 0; index < OPERATION_COUNT; index++)
+    if (strcmp(name, sandbox_operation_names[index]) == 0) return (sandbox_operation)index;
+  return OPERATION_NONE;
+}
+
+static void free_list(char **list, size_t count) {
+  for (size_t index = 0; index < count; index++) free(list[index]);
+  free(list);
+}
+
+static void free_definition(sandbox_definition *definition) {
+  char *const texts[] = {definition->id,     definition->name,       definition->sql,
+                         definition->target, definition->preparation, definition->labels,
+                         definition->chart_type, definition->on_import};
+  for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) free(texts[index]);
+  free_list(definition->series, definition->series_count);
+  for (size_t index = 0; index < definition->step_count; index++) free(definition->steps[index].id);
+  free(definition->steps);
+}
+
+void sandbox_options_free(sandbox_options *options) {
+  char *const texts[] = {options->address,     options->database,        options->certificate,
+                         options->private_key, options->subscription_id, options->retry_after,
+                         options->update_key,  options->added_member,    options->notice};
+  if (options->private_key) fl_wipe(options->private_key, strlen(options->private_key));
+  for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) free(texts[index]);
+  for (size_t index = 0; index < options->key_count; index++) free(options->keys[index].key);
+  free(options->keys);
+  free_list(options->required_columns, options->required_column_count);
+  for (int kind = 0; kind < DEFINED_COUNT; kind++) {
+    for (size_t index = 0; index < options->defined[kind].count; index++)
+      free_definition(&options->defined[kind].list[index]);
+    free(options->defined[kind].list);
+  }
+  memset(options, 0, sizeof *options);
+}
+
+const sandbox_definition *sandbox_definition_find(const sandbox_options *options,
+                                                  sandbox_defined kind, fl_slice id) {
+  const sandbox_definitions *defined = &options->defined[kind];
+  for (size_t index = 0; index < defined->count; index++) {
+    const char *text = defined->list[index].id;
+    if (strlen(text) == id.length && memcmp(text, id.data, id.length) == 0)
+      return &defined->list[index];
+  }
+  return NULL;
+}

@@ -1,0 +1,71 @@
+/*
+ * request_log.h: what was asked, what was answered, and which commits happened twice.
+ *
+ * The caller holds the sandbox's lock. An entry is one block of memory with its texts behind it, so
+ * that a reader copies the blocks under the lock and builds its tables without it. The oldest
+ * entries go when there are more than `log_requests`; bodies are cut at `log_body_bytes`. No entry
+ * holds a key: the value of a header that carries a secret is replaced before it is stored.
+ */
+#ifndef SANDBOX_REQUEST_LOG_H
+#define SANDBOX_REQUEST_LOG_H
+
+#include "faults.h"
+
+typedef enum {
+  ENTRY_METHOD,
+  ENTRY_PATH,
+  ENTRY_QUERY,
+  ENTRY_HEADERS, /* name NUL value NUL, repeated; the names are in lower case */
+  ENTRY_BODY,
+  ENTRY_TEXTS
+} sandbox_entry_text;
+
+typedef struct sandbox_entry {
+  size_t size; /* of the whole block */
+  int64_t number; /* 1 is the first request since the start or the last clearing */
+  int64_t connection;
+  double time; /* wall clock, seconds since the epoch */
+  sandbox_operation operation;
+  int status; /* 0 = none was sent */
+  sandbox_fault_kind fault;
+  bool committed, authorized;
+  int64_t body_bytes; /* before the cut */
+  struct { size_t offset, length; } texts[ENTRY_TEXTS]; /* from the beginning of the block */
+} sandbox_entry;
+
+/* A commit that repeats an earlier one. Numbers are those of log entries. */
+typedef struct sandbox_duplicate {
+  int64_t first, again;
+  sandbox_operation operation;
+  char *body; /* an excerpt */
+  size_t body_length;
+} sandbox_duplicate;
+
+typedef struct sandbox_log sandbox_log;
+
+sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_body_bytes);
+void sandbox_log_close(sandbox_log *log);
+void sandbox_log_clear(sandbox_log *log);
+
+/* `entry` is copied up to its texts, which are taken from the slices. Its number; without memory the
+ * number is used up and the entry is missing. */
+int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
+                        const fl_slice texts[ENTRY_TEXTS]);
+/* The request committed after its entry was written. */
+void sandbox_log_committed(sandbox_log *log, int64_t number);
+
+/*
+ * A write was committed. Two are the same if their X-Request-Id is, or, where one has none, their
+ * path and body. `request_id` is empty if there was none.
+ */
+bool sandbox_log_commit(sandbox_log *log, int64_t number, sandbox_operation operation,
+                        fl_slice path, fl_slice request_id, fl_slice body);
+
+/* A copy of all entries from number `from` on, each in its own block; NULL without memory. Free each
+ * and the array. */
+sandbox_entry **sandbox_log_copy(const sandbox_log *log, int64_t from, size_t *count);
+const sandbox_duplicate *sandbox_log_duplicates(const sandbox_log *log, size_t *count);
+/* Requests ever logged since the last clearing. */
+int64_t sandbox_log_count(const sandbox_log *log);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * runs.c: the handlers of what can be run: preparations, reports, automations, chart data.
+ *
+ * A preparation is a query whose result becomes an import; a report is a query whose chart is
+ * stored; an automation is a list of both.
+ */
+#include "handlers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const sandbox_parameters no_parameters = {NULL, NULL, 0};
+
+/* Members `id` and `name`, without the closing brace. */
+static void put_head(const sandbox_definition *definition, sandbox_out *out) {
+  sandbox_put(out, "{\"id\":");
+  if (definition->id_is_number) sandbox_put(out, definition->id);
+  else sandbox_put_string(out, definition->id);
+  sandbox_put(out, ",\"name\":");
+  sandbox_put_string(out, definition->name);
+}
+
+static bool run_preparation(sandbox_call *call, const sandbox_definition *preparation,
+                            const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+  fl_slice name = fl_slice_of(preparation->target), none = {NULL, 0};
+  sandbox_import import;
+  sandbox_table table;
+  sandbox_out row;
+  bool good;
+  if (!sandbox_query(call->database, call->options, preparation->sql, parameters, &table, reason))
+    return false;
+  import = sandbox_import_named(call->database, name);
+  good = import.id ? sandbox_import_clear(call->database, &import)
+                   : sandbox_import_create(call->database, call->options->ids, &import) &&
+                         sandbox_import_describe(call->database, &import, name, none);
+  good = good && sandbox_import_add_begin(call->database, &import);
+  for (size_t column = 0; good && column < table.column_count; column++)
+    good = sandbox_import_add_column(call->database, &import, fl_slice_of(table.columns[column]));
+  sandbox_out_init(&row);
+  for (size_t index = 0; good && index < table.row_count; index++) {
+    row.buffer.length = 0;
+    sandbox_table_put_row(&table, index, &row);
+    good = !row.failed && sandbox_import_add_row(call->database, &import,
+                                                 (fl_slice){row.buffer.data, row.buffer.length});
+  }
+  sandbox_out_free(&row);
+  sandbox_table_free(&table);
+  good = good && sandbox_import_add_end(call->database, &import);
+  if (good) {
+    sandbox_put(out, ",\"rows\":");
+    sandbox_put_integer(out, import.records);
+    sandbox_put(out, ",\"import\":");
+    sandbox_import_put(call->database, &import, call->options, out);
+  } else {
+    snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
+  }
+  return good;
+}
+
+static bool run_report(sandbox_call *call, const sandbox_definition *report,
+                       const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+  const char *sql = report->sql;
+  sandbox_table table;
+  sandbox_out chart;
+  bool good;
+  if (report->preparation) {
+    const sandbox_definition *preparation = sandbox_definition_find(
+        call->options, DEFINED_PREPARATIONS, fl_slice_of(report->preparation));
+    sql = preparation ? preparation->sql : "";
+  }
+  if (!sandbox_query(call->database, call->options, sql, parameters, &table, reason)) return false;
+  sandbox_out_init(&chart);
+  good = sandbox_table_put_chart(&table, report->chart_type, report->labels, report->series,
+                                 report->series_count, &chart, reason);
+  if (good && (chart.failed || !sandbox_result_store(call->database, report->id,
+                                                     (int64_t)table.row_count,
+                                                     (fl_slice){chart.buffer.data,
+                                                                chart.buffer.length}))) {
+    snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
+    good = false;
+  }
+  if (good) {
+    sandbox_put(out, ",\"rows\":");
+    sandbox_put_integer(out, (int64_t)table.row_count);
+    sandbox_put(out, ",\"chart\":");
+    sandbox_put_bytes(out, chart.buffer.data, chart.buffer.length);
+  }
+  sandbox_out_free(&chart);
+  sandbox_table_free(&table);
+  return good;
+}
+
+static bool run_automation(sandbox_call *call, const sandbox_definition *automation,
+                           const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+  call->tally->runs++;
+  sandbox_put(out, ",\"steps\":[");
+  for (size_t index = 0; index < automation->step_count; index++) {
+    const sandbox_step *step = &automation->steps[index];
+    const sandbox_definition *definition = sandbox_definition_find(
+        call->options, step->report ? DEFINED_REPORTS : DEFINED_PREPARATIONS,
+        fl_slice_of(step->id));
+    sandbox_put(out, index > 0 ? "," : "");
+    sandbox_put(out, step->report ? "{\"kind\":\"report\",\"result\":"
+                                  : "{\"kind\":\"preparation\",\"result\":");
+    put_head(definition, out);
+    if (!(step->report ? run_report : run_preparation)(call, definition, parameters, out, reason))
+      return false;
+    sandbox_put(out, "}}");
+  }
+  sandbox_put(out, "]");
+  return true;
+}
+
+static const struct runnable {
+  sandbox_defined kind;
+  const char *missing, *finished;
+  bool (*run)(sandbox_call *call, const sandbox_definition *definition,
+              const sandbox_parameters *parameters, sandbox_out *out, char *reason);
+} preparations = {DEFINED_PREPARATIONS, "There is no preparation of this id", "Completed",
+                  run_preparation},
+  reports = {DEFINED_REPORTS, "There is no report of this id", "Generated", run_report},
+  automations = {DEFINED_AUTOMATIONS, "There is no automation of this id", "Completed",
+                 run_automation};
+
+static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable *runnable) {
+  const sandbox_definition *definition =
+      sandbox_definition_find(call->options, runnable->kind, call->id);
+  char reason[SANDBOX_REASON];
+  sandbox_json json;
+  if (!sandbox_json_read(call->body, &json, reply)) {
+    /* the refusal is there */
+  } else if (definition == NULL) {
+    sandbox_refuse(reply, 404, "%s", runnable->missing);
+  } else if (runnable->kind == DEFINED_AUTOMATIONS && !definition->api_trigger) {
+    sandbox_refuse(reply, 400, "The automation has no API trigger");
+  } else {
+    const sandbox_parameters parameters = {&json.tape, json.text, 0};
+    reply->run_later = call->options->run_seconds > 0 && !call->late;
+    put_head(definition, &reply->body);
+    sandbox_put(&reply->body, ",\"status\":");
+    sandbox_put_string(&reply->body, reply->run_later ? "Running" : runnable->finished);
+    if (!reply->run_later &&
+        !runnable->run(call, definition, &parameters, &reply->body, reason))
+      sandbox_refuse(reply, 400, "%s", reason);
+    sandbox_put(&reply->body, "}");
+  }
+  sandbox_json_free(&json);
+}
+
+void sandbox_handle_preparations_execute(sandbox_call *call, sandbox_reply *reply) {
+  run(call, reply, &preparations);
+}
+
+void sandbox_handle_reports_generate(sandbox_call *call, sandbox_reply *reply) {
+  run(call, reply, &reports);
+}
+
+void sandbox_handle_automations_execute(sandbox_call *call, sandbox_reply *reply) {
+  run(call, reply, &automations);
+}
+
+void sandbox_run_triggered(sandbox_call *call, const sandbox_import *import) {
+  char *name = sandbox_import_name(call->database, import);
+  const sandbox_definitions *defined = &call->options->defined[DEFINED_AUTOMATIONS];
+  for (size_t index = 0; name && index < defined->count; index++) {
+    const sandbox_definition *automation = &defined->list[index];
+    char reason[SANDBOX_REASON];
+    sandbox_out out;
+    if (automation->on_import == NULL || strcmp(automation->on_import, name) != 0) continue;
+    sandbox_out_init(&out);
+    /* As in the service, who sends the data does not learn how its automations end. */
+    run_automation(call, automation, &no_parameters, &out, reason);
+    sandbox_out_free(&out);
+  }
+  free(name);
+}
+
+static void put_list(sandbox_call *call, sandbox_reply *reply, sandbox_defined kind) {
+  const sandbox_definitions *defined = &call->options->defined[kind];
+  sandbox_out *out = &reply->body;
+  sandbox_put(out, "[");
+  for (size_t index = 0; index < defined->count; index++) {
+    const sandbox_definition *definition = &defined->list[index];
+    sandbox_put(out, index > 0 ? "," : "");
+    put_head(definition, out);
+    if (kind == DEFINED_PREPARATIONS) {
+      sandbox_put(out, ",\"target\":");
+      sandbox_put_string(out, definition->target);
+    } else {
+      bool generated =
+          sandbox_result_put(call->database, fl_slice_of(definition->id), out, NULL);
+      sandbox_put(out, generated ? ",\"status\":\"Generated\"" : ",\"status\":\"NotGenerated\"");
+    }
+    sandbox_put(out, "}");
+  }
+  sandbox_put(out, "]");
+}
+
+void sandbox_handle_preparations_all(sandbox_call *call, sandbox_reply *reply) {
+  put_list(call, reply, DEFINED_PREPARATIONS);
+}
+
+void sandbox_handle_reports_all(sandbox_call *call, sandbox_reply *reply) {
+  put_list(call, reply, DEFINED_REPORTS);
+}
+
+/* --- chart data --- */
+
+static char *copy_text(fl_slice text) {
+  char *copy = text.data ? malloc(text.length + 1) : NULL;
+  if (copy) {
+    memcpy(copy, text.data, text.length);
+    copy[text.length] = '\0';
+  }
+  return copy;
+}
+
+/* The SELECT that the body asks for, or NULL: its `sql`, or all of the import it names. */
+static char *chart_query(const sandbox_json *json) {
+  char *sql = copy_text(sandbox_json_text(json, sandbox_json_member(json, "sql")));
+  char *name = sql ? NULL : copy_text(sandbox_json_text(json, sandbox_json_member(json, "import")));
+  size_t length = name ? strlen(name) : 0;
+  if (name && (sql = malloc(2 * length + sizeof "SELECT * FROM \"\"")) != NULL) {
+    char *cursor = sql + sprintf(sql, "SELECT * FROM \"");
+    for (size_t index = 0; index < length; index++) {
+      *cursor++ = name[index];
+      if (name[index] == '"') *cursor++ = '"';
+    }
+    memcpy(cursor, "\"", 2);
+  }
+  free(name);
+  return sql;
+}
+
+static void put_stored_chart(sandbox_call *call, sandbox_reply *reply, fl_slice id) {
+  sandbox_out members;
+  sandbox_out_init(&members);
+  if (!sandbox_definition_find(call->options, DEFINED_REPORTS, id))
+    sandbox_refuse(reply, 404, "%s", reports.missing);
+  else if (!sandbox_result_put(call->database, id, &members, &reply->body))
+    sandbox_refuse(reply, 400, "The report was not generated yet");
+  sandbox_out_free(&members);
+}
+
+static void put_queried_chart(sandbox_call *call, sandbox_reply *reply, const sandbox_json *json,
+                              const char *sql) {
+  uint32_t list = sandbox_json_member(json, "series");
+  uint32_t given = sandbox_json_member(json, "parameters");
+  bool has_series = list && json->tape.nodes[list].type == FL_JSON_ARRAY;
+  size_t count = has_series ? json->tape.nodes[list].value.size.length : 0;
+  const sandbox_parameters parameters = {given ? &json->tape : NULL, json->text, given};
+  char **series = calloc(count + 1, sizeof(char *));
+  char *labels = copy_text(sandbox_json_text(json, sandbox_json_member(json, "labels")));
+  char *type = copy_text(sandbox_json_text(json, sandbox_json_member(json, "type")));
+  char reason[SANDBOX_REASON];
+  sandbox_table table;
+  bool good = series != NULL && (list == 0 || has_series);
+  uint32_t node = list + 1;
+  for (size_t index = 0; good && index < count; index++) {
+    series[index] = copy_text(sandbox_json_text(json, node));
+    good = series[index] != NULL;
+    node = fl_json_next(&json->tape, node);
+  }
+  if (!good) {
+    sandbox_refuse(reply, 400, "series is not an array of names");
+  } else if (!sandbox_query(call->database, call->options, sql, &parameters, &table, reason)) {
+    sandbox_refuse(reply, 400, "%s", reason);
+  } else {
+    if (!sandbox_table_put_chart(&table, type ? type : "line", labels, series, count, &reply->body,
+                                 reason))
+      sandbox_refuse(reply, 400, "%s", reason);
+    sandbox_table_free(&table);
+  }
+  for (size_t index = 0; series && index < count; index++) free(series[index]);
+  free(series);
+  free(labels);
+  free(type);
+}
+
+void sandbox_handle_reports_chart_data(sandbox_call *call, sandbox_reply *reply) {
+  sandbox_json json;
+  if (sandbox_json_read(call->body, &json, reply)) {
+    fl_slice report = sandbox_json_text(&json, sandbox_json_member(&json, "reportId"));
+    char *sql = chart_query(&json);
+    if (report.data) put_stored_chart(call, reply, report);
+    else if (sql) put_queried_chart(call, reply, &json, sql);
+    else sandbox_refuse(reply, 400, "One of reportId, sql and import is needed");
+    free(sql);
+  }
+  sandbox_json_free(&json);
+}

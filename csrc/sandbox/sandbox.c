@@ -1,0 +1,119 @@
+/*
+ * sandbox.c: the start and the stop of a sandbox.
+ *
+ * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks for
+ * that) and none can be suspended any more; 2. the daemon closes all connections and joins its
+ * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run are
+ * stopped, before the libraries below them take themselves down.
+ */
+#include "sandbox.h"
+
+#include "server.h"
+
+#include <dlfcn.h>
+#include <microhttpd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static sandbox *list;
+static bool prepared;
+
+static void stop_all(void) {
+  for (;;) {
+    sandbox *first;
+    pthread_mutex_lock(&list_lock);
+    first = list;
+    pthread_mutex_unlock(&list_lock);
+    if (first == NULL) return;
+    sandbox_stop(first);
+  }
+}
+
+/* Once a process: keeps the library in memory, as the handler at exit points into it. */
+static void prepare(void) {
+  Dl_info info;
+  if (prepared) return;
+  prepared = true;
+  if (dladdr((const void *)&list, &info) && info.dli_fname)
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+  atexit(stop_all);
+}
+
+static void enlist(sandbox *running) {
+  pthread_mutex_lock(&list_lock);
+  running->next = list;
+  list = running;
+  pthread_mutex_unlock(&list_lock);
+}
+
+static void delist(const sandbox *stopped) {
+  pthread_mutex_lock(&list_lock);
+  for (sandbox **place = &list; *place; place = &(*place)->next)
+    if (*place == stopped) {
+      *place = stopped->next;
+      break;
+    }
+  pthread_mutex_unlock(&list_lock);
+}
+
+/* Signals are the program's: the threads started here never take one. */
+static bool start_threads(sandbox *starting, char **error) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  starting->timer = sandbox_timer_start();
+  if (starting->timer) starting->daemon = sandbox_server_start(starting, error);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return starting->daemon != NULL;
+}
+
+sandbox *sandbox_start(sandbox_options *options, char **error) {
+  sandbox *starting = calloc(1, sizeof *starting);
+  *error = NULL;
+  if (starting == NULL) {
+    sandbox_options_free(options);
+    return NULL;
+  }
+  starting->options = *options;
+  memset(options, 0, sizeof *options);
+  starting->process = getpid();
+  starting->stopped = true;
+  pthread_mutex_init(&starting->lock, NULL);
+  starting->log =
+      sandbox_log_open(starting->options.log_requests, starting->options.log_body_bytes);
+  if (starting->log) starting->database = sandbox_database_open(starting->options.database, error);
+  if (starting->database && start_threads(starting, error)) {
+    starting->stopped = false;
+    prepare();
+    enlist(starting);
+    return starting;
+  }
+  if (starting->timer) sandbox_timer_stop(starting->timer);
+  sandbox_free(starting);
+  return NULL;
+}
+
+void sandbox_stop(sandbox *running) {
+  if (running->stopped) return;
+  running->stopped = true;
+  delist(running);
+  if (running->process != getpid()) return;
+  sandbox_timer_stop(running->timer);
+  MHD_stop_daemon(running->daemon);
+  running->daemon = NULL;
+}
+
+void sandbox_free(sandbox *running) {
+  sandbox_stop(running);
+  /* In a child of fork the locks may be held by threads that are not there. */
+  if (running->process != getpid()) return;
+  sandbox_timer_free(running->timer);
+  sandbox_database_close(running->database);
+  sandbox_log_close(running->log);
+  sandbox_faults_clear(&running->faults);
+  pthread_mutex_destroy(&running->lock);
+  sandbox_options_free(&running->options);
+  free(running);
+}

@@ -1,0 +1,134 @@
+/* timer.c: a sorted list of alarms, and a thread that sleeps in poll until the first is due. */
+#include "timer.h"
+
+#include "clock.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct alarm_entry {
+  struct alarm_entry *next;
+  fl_time at;
+  sandbox_alarm alarm;
+  void *context;
+} alarm_entry;
+
+struct sandbox_timer {
+  pthread_mutex_t lock;
+  pthread_t thread;
+  int wake[2]; /* a pipe: a byte when the first alarm changed or the timer stops */
+  alarm_entry *first;
+  bool stopped;
+};
+
+/* Takes the first alarm if it is due; else *timeout is how long to sleep, -1 for ever. */
+static alarm_entry *take_due(sandbox_timer *timer, int *timeout) {
+  alarm_entry *entry;
+  fl_time now = fl_clock_now(), left;
+  pthread_mutex_lock(&timer->lock);
+  entry = timer->first;
+  if (entry == NULL) {
+    *timeout = -1;
+  } else if (timer->stopped || entry->at <= now) {
+    timer->first = entry->next;
+  } else {
+    left = (entry->at - now + FL_MILLISECOND - 1) / FL_MILLISECOND;
+    *timeout = left > INT_MAX ? INT_MAX : (int)left;
+    entry = NULL;
+  }
+  pthread_mutex_unlock(&timer->lock);
+  return entry;
+}
+
+static bool is_stopped(sandbox_timer *timer) {
+  bool stopped;
+  pthread_mutex_lock(&timer->lock);
+  stopped = timer->stopped;
+  pthread_mutex_unlock(&timer->lock);
+  return stopped;
+}
+
+static void *keep_time(void *context) {
+  sandbox_timer *timer = context;
+  for (;;) {
+    int timeout = -1;
+    alarm_entry *entry = take_due(timer, &timeout);
+    if (entry) {
+      entry->alarm(entry->context, is_stopped(timer));
+      free(entry);
+    } else if (is_stopped(timer)) {
+      return NULL;
+    } else {
+      struct pollfd wake = {timer->wake[0], POLLIN, 0};
+      char bytes[64];
+      if (poll(&wake, 1, timeout) > 0 && read(timer->wake[0], bytes, sizeof bytes) < 0) continue;
+    }
+  }
+}
+
+static bool open_pipe(int ends[2]) {
+  if (pipe(ends) != 0) return false;
+  for (int end = 0; end < 2; end++) {
+    fcntl(ends[end], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[end], F_SETFL, O_NONBLOCK);
+  }
+  return true;
+}
+
+sandbox_timer *sandbox_timer_start(void) {
+  sandbox_timer *timer = calloc(1, sizeof *timer);
+  if (timer == NULL) return NULL;
+  if (open_pipe(timer->wake)) {
+    pthread_mutex_init(&timer->lock, NULL);
+    if (pthread_create(&timer->thread, NULL, keep_time, timer) == 0) return timer;
+    pthread_mutex_destroy(&timer->lock);
+    close(timer->wake[0]);
+    close(timer->wake[1]);
+  }
+  free(timer);
+  return NULL;
+}
+
+/* A full pipe wakes as well. */
+static void ring(sandbox_timer *timer) {
+  ssize_t written = write(timer->wake[1], "", 1);
+  (void)written;
+}
+
+bool sandbox_timer_add(sandbox_timer *timer, fl_time delay, sandbox_alarm alarm, void *context) {
+  alarm_entry *entry = malloc(sizeof *entry), **place;
+  bool added;
+  if (entry == NULL) return false;
+  *entry = (alarm_entry){NULL, fl_clock_now() + delay, alarm, context};
+  pthread_mutex_lock(&timer->lock);
+  added = !timer->stopped;
+  if (added) {
+    for (place = &timer->first; *place && (*place)->at <= entry->at;) place = &(*place)->next;
+    entry->next = *place;
+    *place = entry;
+    if (place == &timer->first) ring(timer);
+  }
+  pthread_mutex_unlock(&timer->lock);
+  if (!added) free(entry);
+  return added;
+}
+
+void sandbox_timer_stop(sandbox_timer *timer) {
+  pthread_mutex_lock(&timer->lock);
+  timer->stopped = true;
+  ring(timer);
+  pthread_mutex_unlock(&timer->lock);
+  pthread_join(timer->thread, NULL);
+}
+
+void sandbox_timer_free(sandbox_timer *timer) {
+  if (timer == NULL) return;
+  pthread_mutex_destroy(&timer->lock);
+  close(timer->wake[0]);
+  close(timer->wake[1]);
+  free(timer);
+}

@@ -1,0 +1,292 @@
+--- The client: one service, one key. Submits requests, waits in the way of the host, and holds the
+-- endpoints. Relies on configuration.lua for what it is given, dispatch.lua for what comes back.
+
+local configuration = require "flarelight.configuration"
+local core = require "flarelight.core"
+local dispatch = require "flarelight.dispatch"
+local errors = require "flarelight.error"
+local json = require "flarelight.json"
+local options = require "flarelight.options"
+local request = require "flarelight.request"
+local script = require "flarelight.host.script"
+local tasks = require "flarelight.tasks"
+
+---@class flarelight.Client
+---@field imports flarelight.Imports
+---@field automations flarelight.Automations
+---@field preparations flarelight.Preparations
+---@field reports flarelight.Reports
+local Client = {}
+Client.__index = Client
+Client.__name = "flarelight.client"
+
+-- What no dump of a client should show: the handle, the configuration with the key.
+local private = setmetatable({}, { __mode = "k" })
+
+local client = {}
+
+--- Makes a client. Starts no thread and sends nothing.
+function client.new(given)
+  local config, message, err = configuration.read(given, os.getenv)
+  if not config then return nil, message, err end
+  config.events = config.on_event ~= nil
+  local self = setmetatable({}, Client)
+  local inner = { config = config, handle = core.client(config), key = nil }
+  if type(config.api_key) == "string" then inner.key = config.api_key end
+  private[self] = inner
+  if config.on_event then
+    -- Kept alive by the client alone: events of one that is gone reach nobody.
+    inner.listener = { on_event = config.on_event }
+    dispatch.listen(inner.handle:number(), inner.listener)
+  end
+  self.imports = require("flarelight.imports").new(self)
+  self.automations = require("flarelight.automations").new(self)
+  self.preparations = require("flarelight.preparations").new(self)
+  self.reports = require("flarelight.reports").new(self)
+  return self
+end
+
+Client.__tostring = function(self)
+  local inner = private[self]
+  return ("flarelight client of %s"):format(inner and inner.config.base_url or "?")
+end
+
+--- The client's configuration, for the modules of the client itself. Not to be changed.
+function client.config(self) return private[self].config end
+
+--- Waits for a waiter in the way of the host that runs now. False: nothing can come for it.
+function client.wait(waiter, due)
+  if waiter.ready then return true end
+  local task = tasks.current()
+  if task then tasks.wait(task, waiter, due) else script.wait(waiter, due) end
+  return waiter.ready
+end
+
+--- The key to send: as configured, or asked of the function once and kept.
+function client.key(self)
+  local inner = private[self]
+  if inner.key then return inner.key end
+  local key, message = inner.config.api_key()
+  if key == nil then
+    return errors.fail("config", "api_key: the function gave none" .. (message and ": " .. tostring(message) or ""))
+  end
+  local good, wrong, err = configuration.check_key(key, "api_key: what the function gave")
+  if not good then return nil, wrong, err end
+  inner.key = key
+  return key
+end
+
+--- Asks the key function again, after a 401. True if there is another key to try.
+function client.rotate_key(self)
+  local inner = private[self]
+  if type(inner.config.api_key) ~= "function" then return false end
+  local before = inner.key
+  inner.key = nil
+  local key = client.key(self)
+  if not key then inner.key = before end
+  return key ~= nil and key ~= before
+end
+
+local function refused(kind, message, method, path)
+  if kind == "misuse" then errors.misuse(message) end
+  return errors.fail(kind, message, { method = method, path = path })
+end
+
+local function cancelled()
+  return errors.fail("cancelled", "the task was cancelled")
+end
+
+--- Hands a request over. Returns its waiter, or `nil, message, err`. Misuse raises.
+function client.submit(self, prepared)
+  local inner = private[self]
+  local key, message, err = client.key(self)
+  if not key then return nil, message, err end
+  prepared.api_key = key
+  local ticket, kind, why = inner.handle:submit(prepared)
+  if not ticket then return refused(kind, why, prepared.method, prepared.path) end
+  return dispatch.expect(ticket, {})
+end
+
+--- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
+function client.outcome(self, waiter)
+  if not client.wait(waiter) then
+    dispatch.forget(waiter.ticket)
+    return errors.fail("closed", "the call belongs to the process that this one was forked off")
+  end
+  return waiter.reply:outcome(private[self].config.null_as_nil)
+end
+
+--- One call from beginning to end. `prepared` is a request of request.lua.
+function client.call(self, prepared)
+  local task = tasks.current()
+  if task and task.cancelled then return cancelled() end
+  local waiter, message, err = client.submit(self, prepared)
+  if not waiter then return nil, message, err end
+  local data, meta, failure = client.outcome(self, waiter)
+  if data == nil and failure.kind == "unauthorized" and client.rotate_key(self) then
+    waiter, message, err = client.submit(self, prepared)
+    if not waiter then return nil, message, err end
+    data, meta, failure = client.outcome(self, waiter)
+  end
+  -- Not a tail call, so that the level of misuse can be found.
+  return data, meta, failure
+end
+
+--- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up
+-- when it is collected.
+function client.pages(self, prepared)
+  local key, message, err = client.key(self)
+  if not key then return nil, message, err end
+  prepared.api_key = key
+  local ticket, kind, why = private[self].handle:pages(prepared)
+  if not ticket then return refused(kind, why, "GET", prepared.path) end
+  return dispatch.expect(ticket, { pages = {} }), core.guard(ticket)
+end
+
+local request_options = {
+  method = "string", path = "string", query = "table", body = "any", repeatable = "boolean",
+  deadline = "seconds",
+}
+
+--- Any request to the service, with the client's headers, retries and errors.
+---@param given { method: string?, path: string, query: table?, body: any, repeatable: boolean?, deadline: number? }
+function Client:request(given)
+  options.self(self, Client, "api.request")
+  options.table("api:request", given, request_options)
+  local data, meta, err = client.call(self, request.free(given, client.config(self)))
+  return data, meta, err
+end
+
+--- What is known of the rate budget: limit, remaining, reset (epoch seconds), pace (requests a second
+-- while they are spread), waiting, spent, foreign, place.
+function Client:quota()
+  options.self(self, Client, "api.quota")
+  return private[self].handle:quota()
+end
+
+--- Counters since the client was made: calls, attempts, retries, errors by kind, bytes_in, bytes_out,
+-- connections.
+function Client:stats()
+  options.self(self, Client, "api.stats")
+  return private[self].handle:stats()
+end
+
+--- Ends the client: calls under way end with kind `closed`. May be called again.
+function Client:close()
+  options.self(self, Client, "api.close")
+  private[self].handle:close()
+end
+Client.__close = Client.close
+
+--- Starts a task: a function whose calls give way to others instead of blocking.
+---@param run function
+---@return flarelight.Task
+function Client:spawn(run)
+  options.self(self, Client, "api.spawn")
+  options.check("api:spawn", run, "function")
+  return tasks.spawn(run)
+end
+
+--- Resumes the tasks that are ready, for at most `budget` seconds (default 1 ms). Never blocks.
+function Client:update(budget)
+  options.self(self, Client, "api.update")
+  tasks.update(budget == nil and 0.001 or options.check("api:update", budget, "duration"))
+end
+
+local function outcome_of(task)
+  if not task.ok then return { err = errors.from_raised(task.values[1]) } end
+  local data, meta, err = task.values[1], task.values[2], task.values[3]
+  if data == nil and task.values.n >= 2 then
+    return { err = errors.is(err) and err or errors.from_raised(err or meta) }
+  end
+  return { data = data, meta = meta }
+end
+
+--- Runs `fn(item, index)` over an array, `concurrency` at a time (default: max_concurrency). Returns the
+-- results in order, each {data =, meta =} or {err =}, and how many failed.
+---@param items any[]
+---@param fn fun(item: any, index: integer): any, any, any
+---@param given { concurrency: integer? }?
+function Client:map(items, fn, given)
+  options.self(self, Client, "api.map")
+  options.check("api:map: items", items, "table")
+  options.check("api:map: fn", fn, "function")
+  given = options.table("api:map", given, { concurrency = "positive" })
+  local count = #items
+  local width = math.min(given.concurrency or client.config(self).max_concurrency or 8, count)
+  local outer = tasks.current()
+  local results, failed, next_index, under_way = {}, 0, 1, {}
+  local running = {}
+  local function work()
+    while next_index <= count do
+      local index = next_index
+      next_index = index + 1
+      -- A task of its own for each item: what it raises ends only itself.
+      local task = tasks.spawn(function() return fn(items[index], index) end)
+      under_way[task] = true
+      tasks.join { task }
+      under_way[task] = nil
+      if task.finished then results[index] = outcome_of(task) end
+    end
+  end
+  for i = 1, width do running[i] = tasks.spawn(work) end
+  tasks.join(running)
+  if outer and outer.cancelled then
+    next_index = count + 1
+    for task in pairs(under_way) do task:cancel() end
+    for index = 1, count do
+      if not results[index] then
+        local _, _, err = cancelled()
+        results[index] = { err = err }
+      end
+    end
+  end
+  for index = 1, count do
+    if results[index].err then failed = failed + 1 end
+  end
+  return results, failed
+end
+
+--- Runs functions at the same time. Returns as `api:map` does.
+---@param functions function[]
+function Client:all(functions)
+  options.self(self, Client, "api.all")
+  options.check("api:all", functions, "table")
+  for index, fn in ipairs(functions) do options.check(("api:all: [%d]"):format(index), fn, "function") end
+  local results, failed = self:map(functions, function(fn) return fn() end, { concurrency = math.max(1, #functions) })
+  return results, failed
+end
+
+--- Waits for `seconds` in the way of the host.
+function client.sleep(seconds)
+  client.wait({}, core.now() + seconds)
+end
+
+--- Calls `fn` every `interval` seconds until it gives a true value, and returns that; `nil, message,
+-- err` of kind timeout where none came in `timeout` seconds. What `fn` raises goes through.
+---@param given { timeout: number?, interval: number? }?
+function Client:wait_until(fn, given)
+  options.self(self, Client, "api.wait_until")
+  options.check("api:wait_until", fn, "function")
+  given = options.table("api:wait_until", given, { timeout = "seconds", interval = "seconds" })
+  local timeout, interval = given.timeout or 600, given.interval or 5
+  local task, begun = tasks.current(), core.now()
+  while true do
+    local value = fn()
+    if value then return value end
+    if task and task.cancelled then return cancelled() end
+    local left = begun + timeout - core.now()
+    if left <= 0 then
+      return errors.fail("timeout", ("nothing after %g s of waiting"):format(timeout), { elapsed = core.now() - begun })
+    end
+    client.sleep(math.min(interval, left))
+  end
+end
+
+--- An array that is marked as one, without touching the caller's table more than needed.
+function client.as_array(elements)
+  if next(elements) == nil then return json.array {} end
+  return elements
+end
+
+return client

@@ -1,0 +1,124 @@
+--- Configuration of a client: options, and what the environment fills in.
+-- Wrong types and unknown names are misuse and raise; values that are missing or malformed come from
+-- outside and are answered with `nil, message, err` of kind config. A key is shown in no message.
+
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local options = require "flarelight.options"
+
+local configuration = {}
+
+local known = {
+  api_key = "text_or_function", subscription_id = "string", region = "string", base_url = "string",
+  allow_insecure_http = "boolean",
+  connect_timeout = "seconds", read_timeout = "seconds", write_timeout = "seconds", deadline = "seconds",
+  max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive",
+  null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
+  rate_limit = "positive",
+  ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
+  user_agent = "string", on_event = "function",
+}
+
+local function fail(name, what)
+  return errors.fail("config", ("%s %s"):format(name, what))
+end
+
+local function read_key_file(path)
+  local file, message = io.open(path, "r")
+  if not file then return fail("FLARELIGHT_API_KEY_FILE:", message) end
+  local text = file:read "*a" or ""
+  file:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function find_key(given, environment)
+  if given ~= nil then return given, "api_key" end
+  local key = environment "FLARELIGHT_API_KEY"
+  if key then return key, "FLARELIGHT_API_KEY" end
+  local path = environment "FLARELIGHT_API_KEY_FILE"
+  if not path then
+    return fail("api_key", "is missing: give api_key, or set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE")
+  end
+  local found, message, err = read_key_file(path)
+  if not found then return nil, message, err end
+  return found, "the key in FLARELIGHT_API_KEY_FILE"
+end
+
+--- Checks a key. Returns it, or `nil, message, err`.
+function configuration.check_key(key, name)
+  if type(key) ~= "string" then return fail(name, "should be a string, but is a " .. type(key)) end
+  local wrong = core.check_key(key)
+  if wrong then return fail(name, wrong) end
+  return key
+end
+
+local function find_base(given, environment)
+  local base, name = given.base_url, "base_url"
+  local region = given.region
+  if not base and not region then
+    base, name = environment "FLARELIGHT_BASE_URL", "FLARELIGHT_BASE_URL"
+    region = environment "FLARELIGHT_REGION"
+  end
+  if base then
+    local usable, wrong = core.check_base(base, given.allow_insecure_http or false)
+    if not usable then return fail(name, wrong) end
+    return usable
+  end
+  if not region then
+    return fail("region", "is missing: give region or base_url, or set FLARELIGHT_REGION or FLARELIGHT_BASE_URL")
+  end
+  if not core.is_region(region) then
+    return fail("region", ("should be lower-case letters, digits and hyphens, but is %q"):format(region))
+  end
+  return ("https://integration.%s.flarelight.cloud"):format(region)
+end
+
+--- The whole configuration, or `nil, message, err`. `environment(name)` reads a variable.
+function configuration.read(given, environment)
+  given = options.table("flarelight.new", given, known, { api_key = true, proxy = true })
+  local read = function(name)
+    local value = environment(name)
+    if value ~= "" then return value end
+  end
+  local found = {}
+  for name in pairs(known) do found[name] = given[name] end
+
+  local key, name, err = find_key(given.api_key, read)
+  if not key then return nil, name, err end
+  if type(key) == "string" then
+    local good, message
+    good, message, err = configuration.check_key(key, name)
+    if not good then return nil, message, err end
+  end
+  found.api_key, found.key_name = key, name
+
+  found.subscription_id = given.subscription_id or read "FLARELIGHT_SUBSCRIPTION_ID"
+  if not found.subscription_id then
+    return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
+  end
+  if not core.is_uuid(found.subscription_id) then
+    return fail("subscription_id", ("should be a UUID, but is %q"):format(found.subscription_id))
+  end
+
+  local base, message
+  base, message, err = find_base(given, read)
+  if not base then return nil, message, err end
+  found.base_url = base
+
+  found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
+  for _, header in ipairs { "user_agent", "proxy" } do
+    if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
+  end
+  for _, path in ipairs { "ca_file", "client_cert", "client_key" } do
+    local file, reason
+    if found[path] then
+      file, reason = io.open(found[path], "r")
+      if not file then return fail(path .. ":", reason) end
+      file:close()
+    end
+  end
+  found.update_key = given.update_key or "id"
+  return found
+end
+
+return configuration

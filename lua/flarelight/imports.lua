@@ -1,0 +1,84 @@
+--- Data imports: listing, reading, creating and updating, bulk reads and uploads.
+
+local endpoint = require "flarelight.endpoint"
+local errors = require "flarelight.error"
+local options = require "flarelight.options"
+local request = require "flarelight.request"
+local rows = require "flarelight.rows"
+local upload = require "flarelight.upload"
+
+---@class flarelight.Imports
+local Imports = endpoint.class "imports"
+
+--- Every import that the key may see: GET /Import/All.
+---@param given { deadline: number?, fresh: boolean? }?
+function Imports:all(given)
+  options.self(self, Imports, "imports.all")
+  given = endpoint.options("imports:all", given)
+  local data, meta, err = endpoint.call(self, "imports.all", {}, given)
+  return data, meta, err
+end
+
+local data_options = options.with_call { start = "count", count = "positive" }
+
+--- One page of rows: GET /Import/{id}/Data. `data` is what the service sends: an array of rows; where
+-- it wraps them in `records`, that array; null stays null. Anything else is a protocol error.
+---@param id string|integer
+---@param given { start: integer?, count: integer?, deadline: number?, fresh: boolean? }?
+function Imports:data(id, given)
+  options.self(self, Imports, "imports.data")
+  given = options.table("imports:data", given, data_options)
+  local query = request.query { start = given.start or 0, count = given.count or 100 }
+  local data, meta, err = endpoint.call(self, "imports.data", { id = id, query = query }, given)
+  if data == nil then return nil, meta, err end
+  local page = rows.of_data(data)
+  if page == nil then
+    local _, message, failure = errors.fail("protocol",
+      "imports.data: data should be an array of rows, or an object whose one array is records", meta)
+    return nil, message, failure
+  end
+  return page, meta
+end
+
+local import_options = options.with_call {
+  records = "table", data = "table", name = "string", description = "string", send_events = "boolean", id = "id",
+}
+
+--- Creates an import, or updates the one that `id` names: POST /Import/Data. `records` stands for
+-- `data = {records = …}`. Members that are not given are not sent; sendEvents always is.
+---@param given { records: table[]?, data: table?, name: string?, description: string?, send_events: boolean?, id: any, deadline: number?, repeatable: boolean? }
+function Imports:import(given)
+  options.self(self, Imports, "imports.import")
+  given = options.table("imports:import", given, import_options)
+  if (given.records == nil) == (given.data == nil) then
+    errors.misuse "imports:import: give either records or data"
+  end
+  if given.records and given.records[1] == nil and next(given.records) ~= nil then
+    errors.misuse "imports:import.records: should be an array of records"
+  end
+  local config = require("flarelight.client").config(self.client)
+  local body = request.import_body(given, config.update_key)
+  local data, meta, err = endpoint.call(self, "imports.import", { body = body }, given)
+  return data, meta, err
+end
+
+--- A stream of rows, for a for loop or by its methods `next`, `batch`, `columns`, `position`, `close`.
+---@param id string|integer
+---@param given { start: integer?, page_size: integer?, prefetch: integer?, limit: integer?, trust_short_page: boolean?, deadline: number? }?
+---@return flarelight.Rows
+function Imports:rows(id, given)
+  options.self(self, Imports, "imports.rows")
+  local stream = rows.open(self.client, "imports:rows", id, given)
+  -- Lua 5.4 closes the fourth value when a loop is left early.
+  if _VERSION == "Lua 5.4" then return stream, nil, nil, stream end
+  return stream
+end
+
+--- Uploads records from a file, an array or an iterator function, in batches. See upload.lua.
+function Imports:upload(given)
+  options.self(self, Imports, "imports.upload")
+  local result, message, err = upload.run(self.client, given)
+  return result, message, err
+end
+
+return { new = function(client) return setmetatable({ client = client }, Imports) end }

@@ -1,0 +1,39 @@
+--- flarelight: the client of the Flarelight Integration API.
+--
+--   local flarelight = require "flarelight"
+--   local api = assert(flarelight.new())            -- the environment fills in
+--   for row in api.imports:rows(id) do … end
+--
+-- Requiring it starts nothing: no thread, no descriptor, no request.
+
+local core = require "flarelight.core"
+local json = require "flarelight.json"
+
+local flarelight = {
+  _VERSION = core.version,
+  null = json.null,
+  array = json.array,
+  integer = json.integer,
+  json = json,
+}
+
+--- Makes a client. Every option is optional; the environment fills in what is not given. Returns the
+-- client, or `nil, message, err` of kind config; misuse raises.
+---@param options table?
+---@return flarelight.Client? client, string? message, flarelight.Error? err
+function flarelight.new(options)
+  local client, message, err = require("flarelight.client").new(options)
+  return client, message, err
+end
+
+-- Loaded when they are first used: a script that only reads needs none of them.
+local parts = { csv = true, chart = true, sandbox = true }
+
+return setmetatable(flarelight, {
+  __index = function(self, name)
+    if not parts[name] then return nil end
+    local part = require("flarelight." .. name)
+    rawset(self, name, part)
+    return part
+  end,
+})

@@ -1,0 +1,91 @@
+--- Checks of arguments and options: misuse raises here, naming the argument, before anything is sent.
+-- Pure.
+
+local misuse = require("flarelight.error").misuse
+
+local options = {}
+
+local function whole(value, least)
+  return type(value) == "number" and value == math.floor(value) and value >= least and value < 2 ^ 53
+end
+
+-- What an option may be: a test and how to say it.
+local shapes = {
+  string = { function(v) return type(v) == "string" end, "a string" },
+  boolean = { function(v) return type(v) == "boolean" end, "true or false" },
+  ["function"] = { function(v) return type(v) == "function" end, "a function" },
+  table = { function(v) return type(v) == "table" end, "a table" },
+  any = { function() return true end, "anything" },
+  seconds = { function(v) return type(v) == "number" and v > 0 end, "a number of seconds above 0" },
+  duration = { function(v) return type(v) == "number" and v >= 0 end, "a number of seconds, 0 or more" },
+  count = { function(v) return whole(v, 0) end, "a whole number, 0 or more" },
+  positive = { function(v) return whole(v, 1) end, "a whole number above 0" },
+  text_or_function = {
+    function(v) return type(v) == "string" or type(v) == "function" end, "a string or a function",
+  },
+  id = {
+    function(v) return type(v) == "string" or type(v) == "number" or type(v) == "table" end,
+    "a string or a whole number",
+  },
+  array_or_function = {
+    function(v) return type(v) == "table" or type(v) == "function" end, "an array or an iterator function",
+  },
+  text_or_table = {
+    function(v) return type(v) == "string" or type(v) == "table" end, "a string or a table",
+  },
+}
+
+local function describe(value)
+  if type(value) == "string" or type(value) == "number" or type(value) == "boolean" then
+    local text = tostring(value)
+    if #text > 40 then text = text:sub(1, 37) .. "..." end
+    return type(value) == "string" and ("%q"):format(text) or text
+  end
+  return "a " .. type(value)
+end
+
+--- Raises unless `value` has the shape. `secret` values are not shown.
+function options.check(name, value, shape, secret)
+  local test = shapes[shape]
+  if not test[1](value) then
+    misuse(("%s: should be %s, but is %s"):format(name, test[2], secret and "a " .. type(value) or describe(value)))
+  end
+  return value
+end
+
+--- Checks a table of options against `known` (name -> shape); nil counts as empty. Returns it.
+function options.table(what, given, known, secrets)
+  if given == nil then return {} end
+  if type(given) ~= "table" then misuse(("%s: should be a table, but is %s"):format(what, describe(given))) end
+  for name, value in pairs(given) do
+    local shape = known[name]
+    if not shape then
+      local names = {}
+      for each in pairs(known) do names[#names + 1] = each end
+      table.sort(names)
+      misuse(("%s: unknown option %s (known: %s)"):format(what, describe(name), table.concat(names, ", ")))
+    end
+    options.check(("%s.%s"):format(what, name), value, shape, secrets and secrets[name])
+  end
+  return given
+end
+
+--- Raises where a method was called with a dot instead of a colon.
+function options.self(value, metatable, name)
+  if type(value) ~= "table" or getmetatable(value) ~= metatable then
+    misuse(("%s: call it with a colon, as in object:%s(…)"):format(name, name:match "[^.]+$"))
+  end
+end
+
+--- The options that every call takes.
+options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean" }
+
+--- The known options of a call, with more of its own.
+function options.with_call(more)
+  local known = {}
+  for name, shape in pairs(options.call) do known[name] = shape end
+  for name, shape in pairs(more) do known[name] = shape end
+  return known
+end
+
+return options

@@ -1,0 +1,109 @@
+--- Requests: an endpoint and its arguments merged into one plain table, which the binding submits.
+-- Pure: nothing is sent here. Misuse raises.
+
+local json = require "flarelight.json"
+local misuse = require("flarelight.error").misuse
+
+local request = {}
+
+--- The nine endpoints, as the vendor documents them. `write`: it may change something there;
+-- `expects_id`: the reply must name the import.
+request.endpoints = {
+  ["imports.all"] = { method = "GET", path = "/Import/All" },
+  ["imports.data"] = { method = "GET", path = "/Import/{id}/Data" },
+  ["imports.import"] = { method = "POST", path = "/Import/Data", write = true, expects_id = true },
+  ["automations.execute"] = { method = "POST", path = "/Automation/{id}/Execute", write = true },
+  ["preparations.all"] = { method = "GET", path = "/Preparation/All" },
+  ["preparations.execute"] = { method = "POST", path = "/Preparation/{id}/Execute", write = true },
+  ["reports.all"] = { method = "GET", path = "/Report/All" },
+  ["reports.generate"] = { method = "POST", path = "/Report/{id}/Generate", write = true },
+  -- It only asks: sent again like a GET.
+  ["reports.chart_data"] = { method = "POST", path = "/Report/ChartData" },
+}
+
+local function escape(text)
+  return (text:gsub("[^%w%-%._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+end
+
+local function number_text(value)
+  if value == math.floor(value) and math.abs(value) <= 2 ^ 53 then return ("%.0f"):format(value) end
+  return (("%.17g"):format(value):gsub(",", "."))
+end
+
+--- A table of names and values as "?a=1&b=2", names in order; "" where it is empty.
+function request.query(query)
+  local names, parts = {}, {}
+  for name in pairs(query or {}) do
+    if type(name) ~= "string" then misuse(("query: names are strings, but one is a %s"):format(type(name))) end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local value = query[name]
+    local kind = type(value)
+    if kind == "number" then value = number_text(value)
+    elseif kind == "boolean" then value = tostring(value)
+    elseif kind ~= "string" then
+      misuse(("query.%s: should be a string, a number or true or false, but is a %s"):format(name, kind))
+    end
+    parts[i] = escape(name) .. "=" .. escape(value)
+  end
+  return #parts > 0 and "?" .. table.concat(parts, "&") or ""
+end
+
+--- A call of one of the nine endpoints.
+---@param operation string name in `endpoints`
+---@param arguments { id: any, query: string?, body: any }
+---@param call_options table deadline, repeatable
+---@param config table the client's configuration
+function request.endpoint(operation, arguments, call_options, config)
+  local endpoint = request.endpoints[operation]
+  if endpoint.path:find("{id}", 1, true) and arguments.id == nil then misuse "id: is missing" end
+  return {
+    operation = operation, method = endpoint.method, path = endpoint.path,
+    id = arguments.id, query = arguments.query,
+    body = arguments.body, has_body = endpoint.method == "POST",
+    write = endpoint.write, expects_id = endpoint.expects_id, interactive = not arguments.bulk,
+    repeatable = call_options.repeatable,
+    deadline = call_options.deadline or config.deadline,
+  }
+end
+
+local methods = { GET = false, HEAD = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
+
+--- A call of any path (`api:request`).
+function request.free(given, config)
+  local method = given.method or "GET"
+  if methods[method] == nil then misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method)) end
+  if given.path == nil then misuse "api:request.path: is missing" end
+  local body, has_body = given.body, given.body ~= nil
+  if method == "POST" and not has_body then body, has_body = {}, true end
+  return {
+    operation = method .. " " .. given.path, method = method, path = given.path,
+    query = request.query(given.query), body = body, has_body = has_body,
+    write = methods[method], interactive = true,
+    repeatable = given.repeatable, deadline = given.deadline or config.deadline,
+  }
+end
+
+--- The body of POST /Import/Data: only members that are given are sent, sendEvents always.
+---@param members { data: any, records: any, name: string?, description: string?, send_events: boolean?, id: any }
+function request.import_body(members, update_key)
+  local data = members.data
+  if members.records ~= nil then
+    local records = members.records
+    if type(records) == "table" and next(records) == nil then records = json.array {} end
+    data = { records = records }
+  end
+  local body = {
+    data = data, name = members.name, description = members.description,
+    sendEvents = members.send_events ~= false,
+  }
+  if members.id ~= nil then
+    if body[update_key] ~= nil then misuse(("update_key: %q is a member of the body already"):format(update_key)) end
+    body[update_key] = members.id
+  end
+  return body
+end
+
+return request
