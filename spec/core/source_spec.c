@@ -152,7 +152,7 @@ static const struct {
     {"text after the array", "a.json", "[{}]\nx", "{},", "text after the value", 2},
     {"a bad record", "a.json", "[{},\n{\n\"a\":+1}]", "{},", "a malformed number (byte 7 of what begins on this line)", 2},
     {"a bad member around records", "a.json", "{\"n\":tru,\"records\":[]}", "",
-     "an unexpected character (byte 4 of what begins on this line)", 1},
+     "the text ends inside a value (byte 4 of what begins on this line)", 1},
 };
 
 static void test_contents(void **state) {
