@@ -122,7 +122,7 @@ deps-sanitizers: deps-test
 .PHONY: demo test check
 demo: deps
 	@$(MAKE) --no-print-directory -s LUA=$(LUA)
-	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) examples/demo.lua
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) examples/quickstart.lua
 
 # Everything: the core's specs, the checks of the house, the Lua specs on every Lua.
 test: deps-test

@@ -1,7 +1,43 @@
 /*
- * batch.c: records of a Lua array as the JSON text of a batch, bounded in number and in bytes.
+ * batch.c: JSON texts as values, which write.c sends as they are; records of a Lua array as such a
+ * text, bounded in number and in bytes.
  */
 #include "binding.h"
+
+#define TEXT_CLASS "flarelight.json_text"
+
+static int text_close(lua_State *L) {
+  fl_buffer_free(luaL_checkudata(L, 1, TEXT_CLASS));
+  return 0;
+}
+
+/* text:size() -> bytes */
+static int text_size(lua_State *L) {
+  fl_buffer *text = luaL_checkudata(L, 1, TEXT_CLASS);
+  lua_pushnumber(L, (lua_Number)text->length);
+  return 1;
+}
+
+static const luaL_Reg text_methods[] = {{"close", text_close}, {"size", text_size}, {NULL, NULL}};
+
+fl_buffer *fl_new_json_text(lua_State *L) {
+  fl_buffer *text = lua_newuserdata(L, sizeof *text);
+  fl_buffer_init(text, FL_BUFFER_UNLIMITED);
+  fl_new_class(L, TEXT_CLASS, text_methods, text_close);
+  lua_setmetatable(L, -2);
+  return text;
+}
+
+const fl_buffer *fl_to_json_text(lua_State *L, int index) {
+  const fl_buffer *text = lua_touserdata(L, index);
+  bool is_text;
+  luaL_checkstack(L, 2, "JSON text");
+  if (text == NULL || !lua_getmetatable(L, index)) return NULL;
+  luaL_getmetatable(L, TEXT_CLASS);
+  is_text = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is_text && text->length > 0 ? text : NULL;
+}
 
 /*
  * core.batch(records, first, most_records, most_bytes) -> text, count | nothing past the end | nil,

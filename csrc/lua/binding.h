@@ -64,13 +64,13 @@ int fl_lua_client(lua_State *L);
 
 /* batch.c: core.batch(records, first, most_records, most_bytes) -> text, count */
 int fl_lua_batch(lua_State *L);
-
-/* source.c: core.source(path, options) -> source | nil, message; records of a file as JSON text. */
-int fl_lua_source(lua_State *L);
-/* The JSON text of records that a source has read, or NULL where the value is none. */
+/* The text of a JSON text that has not been closed, or NULL where the value is none. */
 const fl_buffer *fl_to_json_text(lua_State *L, int index);
 /* Pushes an empty JSON text, and gives its buffer. */
 fl_buffer *fl_new_json_text(lua_State *L);
+
+/* source.c: core.source(path, options) -> source | nil, message, line, kind; records of a file */
+int fl_lua_source(lua_State *L);
 
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);

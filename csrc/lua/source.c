@@ -13,12 +13,11 @@
 #include "source.h"
 
 #define CLASS "flarelight.source"
-#define TEXT_CLASS "flarelight.json_text"
 #define ROWS_BYTES ((size_t)8 << 20) /* of JSON text that one call of rows goes through */
 
 typedef struct source_box {
   fl_source *source;    /* NULL once it is closed */
-  fl_source_batch rows; /* what rows reads */
+  fl_source_batch rows; /* what is read; a text that is handed out is moved from here */
   fl_json_tape tape;
 } source_box;
 
@@ -63,26 +62,6 @@ static int push_failure(lua_State *L, const char *path, const fl_source_error *e
   return 4;
 }
 
-/* --- the text of a batch --- */
-
-static int text_close(lua_State *L) {
-  fl_source_batch_free(luaL_checkudata(L, 1, TEXT_CLASS));
-  return 0;
-}
-
-static const luaL_Reg text_methods[] = {{"close", text_close}, {NULL, NULL}};
-
-const fl_buffer *fl_to_json_text(lua_State *L, int index) {
-  const fl_source_batch *batch = lua_touserdata(L, index);
-  bool is_text;
-  luaL_checkstack(L, 2, "JSON text");
-  if (batch == NULL || !lua_getmetatable(L, index)) return NULL;
-  luaL_getmetatable(L, TEXT_CLASS);
-  is_text = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is_text && batch->text.length > 0 ? &batch->text : NULL;
-}
-
 /*
  * source:read(max_records, max_bytes) -> text, count, first line, last line | nothing at the end |
  * nil, message, line, kind. text:close() gives its memory back at once.
@@ -90,23 +69,22 @@ const fl_buffer *fl_to_json_text(lua_State *L, int index) {
 static int source_read(lua_State *L) {
   source_box *box = check_source(L);
   lua_Number most = luaL_checknumber(L, 2), bytes = luaL_checknumber(L, 3);
-  fl_source_batch *batch = lua_newuserdata(L, sizeof *batch);
+  fl_buffer *text = fl_new_json_text(L);
   const fl_source_span *spans;
   fl_source_error error;
   fl_source_code code;
   size_t count;
-  fl_source_batch_init(batch);
-  fl_new_class(L, TEXT_CLASS, text_methods, text_close);
-  lua_setmetatable(L, -2);
   code = fl_source_read(box->source, most >= 1 ? (size_t)most : 1, bytes >= 1 ? (size_t)bytes : 1,
-                        batch, &error);
+                        &box->rows, &error);
   if (code == FL_SOURCE_END) return 0;
   if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(box->source), &error);
+  *text = box->rows.text;
+  fl_buffer_init(&box->rows.text, text->ceiling);
   /* The collector does not see these bytes: it is told of them, so that texts nobody closes do not
    * pile up. */
-  if (batch->text.capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(batch->text.capacity / 1024));
-  count = fl_source_batch_count(batch);
-  spans = fl_source_batch_spans(batch);
+  if (text->capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(text->capacity / 1024));
+  count = fl_source_batch_count(&box->rows);
+  spans = fl_source_batch_spans(&box->rows);
   lua_pushinteger(L, (lua_Integer)count);
   lua_pushinteger(L, (lua_Integer)spans[0].line);
   lua_pushinteger(L, (lua_Integer)spans[count - 1].line);

@@ -111,17 +111,17 @@ local function turn(self)
     return fail(self, message, err)
   end
   local count, _, last = page:count()
-  if self.page then self.page:close() end
-  self.page, self.rotated = page, nil
+  self.rotated = nil
   if last then
     self.ended = true
     release(self)
-    self.page = count > 0 and page or nil
   elseif self.prefetch > 0 then
     core.advance(waiter.ticket)
   end
-  if count == 0 then return turn(self) end
-  return true
+  if self.page then self.page:close() end
+  self.page = page
+  if count > 0 then return true end
+  return turn(self)
 end
 
 --- The next row and its position (from 0); nil at the end; `nil, message, err`.

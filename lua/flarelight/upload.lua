@@ -23,22 +23,24 @@ local known = {
 
 -- --- sources: each gives { text =, count =, record =, line = } a batch, nil at the end ---
 
-local function fail_source(message, line, record)
-  return errors.fail("invalid_request", "imports:upload: " .. message, { line = line, record = record })
+-- Records that cannot be sent: they are the caller's input, as a rejected request's are.
+local function fail_source(message, record)
+  return errors.fail("invalid_request", "imports:upload: " .. message, { record = record })
 end
 
 local function file_source(given)
-  local source, message, line = core.source(given.file, { types = given.types or "auto" })
+  local source, message, line, kind = core.source(given.file, { types = given.types or "auto" })
   if not source then
-    return errors.fail(line and "invalid_request" or "io", "imports:upload: " .. message, { line = line })
+    if kind == "misuse" then errors.misuse("imports:upload: " .. message) end
+    return errors.fail(kind, "imports:upload: " .. message, { line = line })
   end
   local record = 1
   return {
     next = function()
-      local text, count, first = source:read(given.batch_records, given.batch_bytes)
+      local text, count, first, wrong = source:read(given.batch_records, given.batch_bytes)
       if text == nil and count == nil then return nil end
-      if text == nil then return fail_source(count, first, record) end
-      local batch = { text = text, count = count, record = record, line = first }
+      if text == nil then return errors.fail(wrong, "imports:upload: " .. count, { line = first, record = record }) end
+      local batch = { text = text, size = text:size(), count = count, record = record, line = first }
       record = record + count
       return batch
     end,
@@ -52,8 +54,8 @@ local function array_batches(array, given)
   return function(offset)
     local text, count = core.batch(array, place, given.batch_records, given.batch_bytes)
     if text == nil and count == nil then return nil end
-    if text == nil then return fail_source(count, nil, offset + place) end
-    local batch = { text = text, count = count, record = offset + place }
+    if text == nil then return fail_source(count, offset + place) end
+    local batch = { text = text, size = text:size(), count = count, record = offset + place }
     place = place + count
     return batch
   end
@@ -75,7 +77,7 @@ local function iterator_source(given)
       local record = pull()
       if record == nil then ended = true break end
       if type(record) ~= "table" then
-        return fail_source(("record %d is a %s and no table"):format(taken + #gathered + 1, type(record)), nil,
+        return fail_source(("record %d is a %s and no table"):format(taken + #gathered + 1, type(record)),
           taken + #gathered + 1)
       end
       gathered[#gathered + 1] = record
@@ -203,7 +205,7 @@ local function send_all(run)
   local batch, message, err = source.next()
   if err then return nil, message, err end
   -- A source without records still makes the import.
-  batch = batch or { text = require("flarelight.json").array {}, count = 0, record = 1 }
+  batch = batch or { text = require("flarelight.json").array {}, size = 2, count = 0, record = 1 }
   local first_batch = batch
   while batch do
     -- One batch is read ahead: only so is it known which one is the last.
@@ -231,12 +233,13 @@ local function send_all(run)
       run.ids[#run.ids + 1] = data.id
     end
     run.batches, run.records = run.batches + 1, run.records + batch.count
-    run.bytes = run.bytes + #batch.text
+    run.bytes = run.bytes + batch.size
     if run.created and run.batches == 2 then
       local good
       good, message, err = check_append(run, first_batch)
       if not good then return nil, message, err end
     end
+    if batch ~= first_batch and batch.count > 0 then batch.text:close() end
     if given.on_progress then given.on_progress(progress_of(run)) end
     batch = following
   end

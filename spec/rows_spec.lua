@@ -1,0 +1,235 @@
+local flarelight = require "flarelight"
+local support = require "support"
+
+-- Reads a whole stream; the positions must count up from `start`.
+local function read(stream, start)
+  local numbers, expected = {}, start or 0
+  for row, position in stream do
+    assert.are.equal(expected, position)
+    expected = expected + 1
+    numbers[#numbers + 1] = row.n
+  end
+  return numbers
+end
+
+local function sequence(first, last)
+  local numbers = {}
+  for n = first, last do numbers[#numbers + 1] = n end
+  return numbers
+end
+
+describe("rows", function()
+  local sandbox, api
+
+  local function open(options, client_options)
+    sandbox = support.sandbox(options)
+    api = support.client(sandbox, client_options)
+  end
+
+  after_each(function()
+    if api then api:close() end
+    if sandbox then sandbox:stop() end
+    sandbox, api = nil, nil
+  end)
+
+  local cases = {
+    { "a last page that is short", rows = 250, page_size = 100 },
+    { "a last page that is full", rows = 300, page_size = 100 },
+    { "one page", rows = 7, page_size = 100 },
+    { "no row", rows = 0, page_size = 100 },
+    { "one row a page", rows = 9, page_size = 1 },
+    { "no prefetch", rows = 250, page_size = 100, prefetch = 0 },
+    { "much prefetch", rows = 1234, page_size = 100, prefetch = 16 },
+    { "a server that caps count", rows = 1234, page_size = 500, service = { count_cap = 100 } },
+    { "a cap that is no divisor", rows = 1000, page_size = 500, prefetch = 8, service = { count_cap = 77 } },
+    { "rows under records", rows = 250, page_size = 100, service = { rows = "records" } },
+    { "a 404 past the end", rows = 250, page_size = 100, service = { past_end = "404" } },
+    { "a 400 past the end", rows = 250, page_size = 100, service = { past_end = "400" } },
+    { "null past the end", rows = 250, page_size = 100, service = { past_end = "null" } },
+    { "a server that refuses a large count", rows = 900, page_size = 1000, service = { count_cap = 300, over_cap = "400" } },
+  }
+  for _, case in ipairs(cases) do
+    it("reads each row once and in order: " .. case[1], function()
+      open(case.service)
+      local id = support.import(api, case.rows)
+      local stream = api.imports:rows(id, { page_size = case.page_size, prefetch = case.prefetch })
+      assert.are.same(sequence(0, case.rows - 1), read(stream))
+      assert.are.equal(case.rows, stream:position())
+    end)
+  end
+
+  it("advances by the rows that came, and ends only with an empty page", function()
+    open()
+    local id = support.import(api, 250)
+    read(api.imports:rows(id, { page_size = 100, prefetch = 1 }))
+    local starts = {}
+    for _, request in ipairs(support.requests(sandbox, "imports.data")) do
+      starts[#starts + 1] = request.query:match "start=(%d+)"
+    end
+    assert.are.same({ "0", "100", "200", "250" }, starts)
+  end)
+
+  it("saves the last request where a short page is trusted", function()
+    open(nil, { trust_short_page = true })
+    local id = support.import(api, 250)
+    assert.are.equal(250, #read(api.imports:rows(id, { page_size = 100, prefetch = 1 })))
+    assert.are.equal(3, #support.requests(sandbox, "imports.data"))
+  end)
+
+  it("begins at start and gives at most limit rows", function()
+    open()
+    local id = support.import(api, 250)
+    assert.are.same(sequence(30, 249), read(api.imports:rows(id, { start = 30, page_size = 100 }), 30))
+    assert.are.same(sequence(0, 119), read(api.imports:rows(id, { limit = 120, page_size = 50 })))
+    assert.are.same({}, read(api.imports:rows(id, { limit = 0 })))
+    local last = support.requests(sandbox, "imports.data")
+    assert.is_truthy(last[#last].query:find("count=20", 1, true))
+  end)
+
+  it("asks for nothing before the first row", function()
+    open()
+    api.imports:rows(1)
+    assert.are.equal(0, #sandbox:requests())
+  end)
+
+  it("goes on from a position", function()
+    open()
+    local id = support.import(api, 100)
+    local stream = api.imports:rows(id, { page_size = 30 })
+    for _ = 1, 42 do stream:next() end
+    stream:close()
+    assert.are.equal(42, stream:position())
+    assert.are.same(sequence(42, 99), read(api.imports:rows(id, { start = stream:position() }), 42))
+  end)
+
+  it("gives batches of rows, marked as arrays, and an empty one at the end", function()
+    open()
+    local id = support.import(api, 250)
+    local stream = api.imports:rows(id, { page_size = 100 })
+    local lengths = {}
+    for i = 1, 4 do
+      local batch = stream:batch(120)
+      lengths[i] = #batch
+      if i == 2 then assert.are.equal(120, batch[1].n) end
+    end
+    assert.are.same({ 120, 120, 10, 0 }, lengths)
+    assert.are.equal("[]", flarelight.json.encode(stream:batch(1)))
+  end)
+
+  it("gives columns, with null where a row lacks a member", function()
+    open()
+    local id = assert(api.imports:import {
+      name = "mixed", records = { { a = 1 }, { b = "x" }, { a = 3, b = "y", c = true }, {} },
+    }).id
+    local stream = api.imports:rows(id)
+    local columns, count = stream:columns(10)
+    local null = flarelight.null
+    assert.are.equal(4, count)
+    assert.are.same({ a = { 1, null, 3, null }, b = { null, "x", "y", null }, c = { null, null, true, null } },
+      { a = { (table.unpack or unpack)(columns.a) }, b = { (table.unpack or unpack)(columns.b) }, c = { (table.unpack or unpack)(columns.c) } })
+    columns, count = stream:columns(10)
+    assert.are.same({}, columns)
+    assert.are.equal(0, count)
+  end)
+
+  it("says what came where it is no page of rows", function()
+    open()
+    sandbox:fault { operation = "imports.data", kind = "status", status = 200, times = 100 }
+    local row, message, err = api.imports:rows(1):next()
+    assert.is_nil(row)
+    assert.are.equal("protocol", err.kind)
+    assert.are.equal(message, tostring(err))
+  end)
+
+  it("gives the rows that came before an error, then the error, and raises it in a loop", function()
+    open(nil, { max_attempts = 1 })
+    local id = support.import(api, 300)
+    sandbox:fault { operation = "imports.data", nth = 3, times = 100, kind = "status", status = 500 }
+    local stream, seen = api.imports:rows(id, { page_size = 100, prefetch = 1 }), 0
+    local raised, err = pcall(function()
+      for _ in stream do seen = seen + 1 end
+    end)
+    assert.is_false(raised)
+    assert.are.equal("server", err.kind)
+    assert.are.equal(200, seen)
+    assert.are.equal(200, stream:position())
+    local row, _, again = stream:next()
+    assert.is_nil(row)
+    assert.are.equal("server", again.kind)
+  end)
+
+  it("tries a page again that failed for the moment", function()
+    open()
+    local id = support.import(api, 300)
+    for nth = 1, 3 do sandbox:fault { operation = "imports.data", nth = nth, kind = "truncate" } end
+    assert.are.same(sequence(0, 299), read(api.imports:rows(id, { page_size = 100 })))
+  end)
+
+  it("an import that is not there is an error, not an end", function()
+    open()
+    local row, _, err = api.imports:rows(99):next()
+    assert.is_nil(row)
+    assert.are.equal("not_found", err.kind)
+  end)
+
+  it("stops asking once it is closed or forgotten", function()
+    open()
+    local id = support.import(api, 1000)
+    local stream = api.imports:rows(id, { page_size = 10, prefetch = 2 })
+    stream:next()
+    stream:close()
+    assert.is_nil(stream:next())
+    do
+      local other = api.imports:rows(id, { page_size = 10, prefetch = 2 })
+      other:next()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert(api.imports:all())
+    local asked = #support.requests(sandbox, "imports.data")
+    assert.is_true(asked <= 8, asked .. " pages were asked for")
+  end)
+
+  it("asks no further than prefetch allows while nobody reads", function()
+    open()
+    local id = support.import(api, 1000)
+    local stream = api.imports:rows(id, { page_size = 10, prefetch = 3 })
+    stream:next()
+    for _ = 1, 5 do assert(api.imports:all()) end
+    assert.is_true(#support.requests(sandbox, "imports.data") <= 5)
+    assert.are.equal(999, #read(stream, 1))
+  end)
+
+  it("drops nulls with null_as_nil", function()
+    open(nil, { null_as_nil = true })
+    local id = assert(api.imports:import { name = "n", records = { { a = flarelight.null, b = 1 } } }).id
+    assert.are.same({ b = 1 }, api.imports:rows(id):next())
+  end)
+
+  it("asks a key function again after a 401 once", function()
+    open()
+    local id = support.import(api, 20)
+    local keys = { "wrong-key", sandbox.api_key }
+    local other = support.client(sandbox, { api_key = function() return table.remove(keys, 1) end })
+    assert.are.equal(20, #read(other.imports:rows(id, { page_size = 5 })))
+    other:close()
+    assert.are.equal(0, #keys)
+  end)
+
+  local misuses = {
+    { "an unknown option", function() api.imports:rows(1, { page = 3 }) end, "unknown option" },
+    { "a page of no rows", function() api.imports:rows(1, { page_size = 0 }) end, "page_size" },
+    { "a start below 0", function() api.imports:rows(1, { start = -1 }) end, "start" },
+    { "no id", function() api.imports:rows() end, "id" },
+    { "a batch of no rows", function() api.imports:rows(1):batch(0) end, "batch" },
+  }
+  for _, case in ipairs(misuses) do
+    it("raises misuse: " .. case[1], function()
+      open()
+      local good, message = pcall(case[2])
+      assert.is_false(good)
+      assert.is_truthy(message:find(case[3], 1, true), message)
+      assert.is_truthy(message:find("rows_spec.lua", 1, true), message)
+    end)
+  end
+end)
