@@ -203,6 +203,7 @@ describe("tasks", function()
   end)
 
   it("a blocking call outside of tasks leaves them where they are, and loses nothing of theirs", function()
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.2 }
     local begun, ended = false, false
     local task = api:spawn(function()
       begun = true
