@@ -11,7 +11,7 @@ local FILLS = { "█", "▒", "░", "▓", "▚", "═" }
 local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
 local RIGHT_HALF, RIGHT_EDGE = "▐", "▕"
 local LEAST_CELLS = 10 -- of the bars, where the width is too small for everything
-local CELLS_A_TICK = 11
+local CELLS_A_TICK = 9
 
 local function round(value) return math.floor(value + 0.5) end
 
@@ -98,7 +98,7 @@ local function lay_out(rows, width)
     end
   end
   local cells = math.max(LEAST_CELLS, width - label_width - before - after - 2)
-  local ruler = scale.new(low, high, math.max(2, math.floor(cells / CELLS_A_TICK)))
+  local ruler = scale.new(low, high, math.max(3, math.floor(cells / CELLS_A_TICK)))
   local left = round(cells * -ruler.low / (ruler.high - ruler.low))
   -- A side that has values has room for them.
   if ruler.low < 0 then left = math.max(1, left) end
