@@ -1,10 +1,10 @@
 /*
  * sandbox.c: the start and the stop of a sandbox.
  *
- * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks for
- * that) and none can be suspended any more; 2. the daemon closes all connections and joins its
- * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run are
- * stopped, before the libraries below them take themselves down.
+ * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks
+ * for that) and none can be suspended any more; 2. the daemon closes all connections and joins its
+ * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run
+ * are stopped, before the libraries below them take themselves down.
  */
 #include "sandbox.h"
 
