@@ -65,6 +65,7 @@ static const field option_fields[] = {
   FIELD(max_query_rows, INTEGER),
   FIELD(max_query_steps, INTEGER),
   FIELD(log_requests, INTEGER),
+  FIELD(log_bytes, INTEGER),
   FIELD(log_body_bytes, INTEGER),
   {NULL, INTEGER, 0, NULL},
 };

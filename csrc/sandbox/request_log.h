@@ -3,7 +3,7 @@
  *
  * The caller holds the sandbox's lock. An entry is one block of memory with its texts behind it, so
  * that a reader copies the blocks under the lock and builds its tables without it. The oldest
- * entries go when there are more than `log_requests`; bodies are cut at `log_body_bytes`. No entry
+ * entries go when there are more than `log_requests` or they pass `log_bytes`; bodies are cut at `log_body_bytes`. No entry
  * holds a key: the value of a header that carries a secret is replaced before it is stored.
  */
 #ifndef SANDBOX_REQUEST_LOG_H
@@ -43,7 +43,7 @@ typedef struct sandbox_duplicate {
 
 typedef struct sandbox_log sandbox_log;
 
-sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_body_bytes);
+sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t max_body_bytes);
 void sandbox_log_close(sandbox_log *log);
 void sandbox_log_clear(sandbox_log *log);
 

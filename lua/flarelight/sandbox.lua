@@ -60,6 +60,7 @@ local OPTIONS = {
   max_query_rows = { "integer", 1000000, 1, 2 ^ 31 },
   max_query_steps = { "integer", 1000000000, 10000, 2 ^ 40 },
   log_requests = { "integer", 100000, 0, 2 ^ 31 },
+  log_bytes = { "integer", 64 * 2 ^ 20, 0, 2 ^ 40 },
   log_body_bytes = { "integer", 65536, 0, 2 ^ 30 },
 
   definitions = { "definitions" },
