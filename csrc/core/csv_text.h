@@ -1,12 +1,12 @@
 /*
- * csv.h: CSV text <-> cells (over libcsv), and lines of JSON.
+ * csv_text.h: CSV text <-> cells (over libcsv), and lines of JSON.
  *
  * Pure: bytes in, records out; it opens no file. RFC 4180 quoting; the delimiter is the caller's.
  * A reader is fed pieces of any size and hands each whole record to a function; it keeps one record
  * in memory and no more.
  */
-#ifndef FL_CSV_H
-#define FL_CSV_H
+#ifndef FL_CSV_TEXT_H
+#define FL_CSV_TEXT_H
 
 #include "buffer.h"
 
