@@ -177,7 +177,7 @@ describe("json", function()
       { { a = { [1] = 1, [3] = 3 } }, "a: the array is sparse" }, { { [2] = 1 }, "the array is sparse" },
       { array { [1] = 1, [4] = 1 }, "the array is sparse" }, { { [2 ^ 53] = 1 }, "the array is sparse" },
       { { a = { 1, b = 2 } }, "a: the table mixes keys" }, { { b = 2, c = 3, 1 }, "the table mixes keys" },
-      { array { a = 1 }, "the table mixes keys" }, { { [0] = 1 }, "no place in an array" },
+      { { 1, nil, 3, [5] = 5 }, "the array is sparse" }, { array { a = 1 }, "the table mixes keys" }, { { [0] = 1 }, "no place in an array" },
       { { [1.5] = 1 }, "no place in an array" }, { { [-1] = 1 }, "no place in an array" },
       { { [true] = 1 }, "neither a string nor a place" }, { { a = { [{}] = 1 } }, "a: a key is neither" },
       { { s = "ab\255" }, "s: the string is not UTF%-8 %(at byte 3%)" }, { { { "\237\160\128" } }, "%[1%]%[1%]: the string is not UTF%-8" },

@@ -103,7 +103,7 @@ local function turn(self)
   local page = table.remove(waiter.pages, 1)
   local _, message, err = page:failure()
   if err then
-    if err.kind == "unauthorized" and not self.rotated and client.rotate_key(self.api) then
+    if err.kind == "unauthorized" and not self.rotated and client.rotate_key(self.api, waiter) then
       self.rotated = true
       release(self)
       return turn(self)
