@@ -164,6 +164,18 @@ describe("the sandbox", function()
       assert.equal(200, status)
     end)
 
+    it("and refuses in its own way", function()
+      local box = start { rate_limit = 1, rate_limit_status = 403, retry_after = "http_date" }
+      ask(box, "/Import/All")
+      local refused = ask(box, "/Import/All")
+      assert.equal(403, refused.status)
+      assert.matches("^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", refused.headers["retry-after"])
+      assert.equal("0", refused.headers["x-ratelimit-remaining"])
+      box = start { rate_limit = 1 }
+      ask(box, "/Import/All")
+      assert.is_nil(ask(box, "/Import/All").headers["retry-after"])
+    end)
+
     it("and tells the reset in every format", function()
       local formats = {
         delta = "^60$", epoch = "^%d%d%d%d%d%d%d%d%d%d$", epoch_ms = "^%d%d%d%d%d%d%d%d%d%d%d%d%d$",
@@ -218,6 +230,14 @@ describe("the sandbox", function()
       assert.equal("}", decoded[2].nested.k[1])
       assert.is_nil(box:rows(2))
       assert.is_nil(box:rows_text "2")
+    end)
+
+    it("to the very end of the last row", function()
+      local box = start()
+      for index, row in ipairs { '{"q":"a\\"}"}', '{"q":"\\\\","r":{"s":"}"}}', "{ }", '{"q":[{}]}' } do
+        assert.equal(200, import(box, "[" .. row .. " ] ").status)
+        assert.equal("[" .. row .. "]", box:rows_text(index))
+      end
     end)
 
     local refused = {
@@ -383,6 +403,8 @@ describe("the sandbox", function()
       assert.equal(plain.body, packed.body)
       local same = ask(box, "/Import/1/Data", { headers = { ["If-None-Match"] = plain.headers.etag } })
       assert.same({ 304, "" }, { same.status, same.body })
+      local log = box:requests()
+      assert.equal(304, log[#log].status)
     end)
   end)
 
@@ -666,6 +688,19 @@ describe("the sandbox", function()
       assert.is_true(box:requests()[1].committed)
     end)
 
+    it("late for a run, too", function()
+      local box = start { run_seconds = 60, preparations = { { id = 1, sql = "SELECT 1 AS a" } } }
+      box:fault { kind = "commit_late", seconds = 0.01 }
+      ask(box, "/Preparation/1/Execute", { body = "{}" })
+      local rows
+      for _ = 1, 1000 do
+        ask(box, "/Import/All")
+        rows = box:counts().rows
+        if rows == 1 then break end
+      end
+      assert.equal(1, rows)
+    end)
+
     it("never commits late what was to be stopped", function()
       local box = start()
       box:fault { kind = "commit_late", seconds = 60 }
@@ -766,6 +801,25 @@ describe("the sandbox", function()
       assert.same({}, box:requests())
     end)
 
+    it("while it answers others", function()
+      local box = start { log_requests = 50 }
+      box:fault { kind = "latency", probability = 0.2, seconds = 0.001 }
+      local url = box.url .. "/Import/Data?[1-300]"
+      local pipe = io.popen("curl -s -Z " .. transfer(url, { body = '{"data":{"records":[{"n":1}]}}' })
+        :gsub("^%-s %-i", "") .. " >/dev/null 2>&1; echo done")
+      local counts
+      repeat
+        counts = box:counts()
+        assert.is_true(#box:requests() <= 50)
+        assert.is_true(#(box:rows(1) or {}) <= 1)
+        assert.is_true(#box:snapshot() > 0)
+      until counts.requests >= 300
+      assert.equal("done\n", pipe:read "*a")
+      pipe:close()
+      assert.equal(300, box:counts().rows)
+      assert.equal(299, #box:duplicates())
+    end)
+
     it("no more requests than it may", function()
       local box = start { log_requests = 2 }
       for _ = 1, 5 do ask(box, "/Import/All") end
@@ -827,7 +881,8 @@ describe("the sandbox", function()
       import(box, '[{"n":1}]', '"name":"kept"')
       local snapshot = box:snapshot()
       box:stop()
-      box, running[#running] = nil, nil
+      running[#running] = nil
+      box = nil -- luacheck: ignore
       collectgarbage() collectgarbage()
       box = start { database = path }
       assert.equal('[{"n":1}]', data_of(ask(box, "/Import/1/Data")))

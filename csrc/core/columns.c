@@ -267,35 +267,13 @@ void fl_columns_decide(fl_columns *columns) {
 
 /* --- records --- */
 
-#define ONES (UINT64_MAX / 255)
-#define HIGH (ONES * 128)
-/* Non-zero if a byte of `word` is below `limit`, which is at most 128 (bit tricks of common use; a
- * byte of 128 and more is never below). */
-#define HAS_LESS(word, limit) (((word) - ONES * (limit)) & ~(word) & HIGH)
-#define HAS_BYTE(word, byte) HAS_LESS((word) ^ (ONES * (byte)), 1)
-
-static bool must_escape(unsigned char byte) { return byte < 0x20 || byte == '"' || byte == '\\'; }
-
-/* Whether a string goes between quotes as it is. */
-static bool is_plain(fl_slice text) {
-  size_t i = 0;
-  for (; i + 8 <= text.length; i += 8) {
-    uint64_t word;
-    memcpy(&word, text.data + i, 8);
-    if (HAS_LESS(word, 0x20) | HAS_BYTE(word, '"') | HAS_BYTE(word, '\\')) return false;
-  }
-  for (; i < text.length; i++)
-    if (must_escape((unsigned char)text.data[i])) return false;
-  return true;
+static void put(fl_buffer *out, const char *bytes, size_t length) {
+  memcpy(out->data + out->length, bytes, length);
+  out->length += length;
 }
 
-static char *put(char *at, const char *bytes, size_t length) {
-  if (length > 0) memcpy(at, bytes, length); /* the text of an empty cell may be NULL */
-  return at + length;
-}
-
-/* Bytes beside the key and the cell's text: two quotes or "null", and the brace at the end. */
-#define BESIDE 5
+/* Bytes beside a key and a cell that is no string: "null". */
+#define BESIDE 4
 
 fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            fl_buffer *out, char message[FL_COLUMNS_MESSAGE]) {
@@ -304,29 +282,18 @@ fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, 
     const fl_column *column = &columns->list[i];
     fl_slice text = cells[i].text;
     fl_result result = fl_buffer_reserve(out, column->key.length + text.length + BESIDE);
-    char *at;
     if (result != FL_OK) return result;
-    at = put(out->data + out->length, column->key.data, column->key.length);
+    put(out, column->key.data, column->key.length);
     if (is_null(&cells[i])) {
-      at = put(at, "null", 4);
+      put(out, "null", 4);
     } else if (column->type != FL_COLUMN_TEXT && (text.length > 0 || column->strict)) {
       if (!fits(column, text)) return refuse_cell(column, text, message);
-      at = put(at, text.data, text.length);
-    } else if (is_plain(text)) {
-      *at++ = '"';
-      at = put(at, text.data, text.length);
-      *at++ = '"';
+      put(out, text.data, text.length);
     } else {
       size_t bad;
-      out->length = (size_t)(at - out->data);
       result = fl_json_write_string(out, text.data, text.length, &bad);
-      if (result == FL_OK) result = fl_buffer_reserve(out, 1);
       if (result != FL_OK) return result;
-      at = out->data + out->length;
     }
-    if (i + 1 == count) *at++ = '}';
-    *at = '\0';
-    out->length = (size_t)(at - out->data);
   }
-  return FL_OK;
+  return fl_buffer_append_byte(out, '}');
 }

@@ -314,7 +314,7 @@ static bool begin_pass(fl_source *self) {
   while (is_live(self) && !self->header_seen) pull_rows(self);
   if (self->failure.code == FL_SOURCE_OK && !self->header_seen)
     return fail_content(self, 0, "the file has no header: its first row should name the columns");
-  return self->header_seen;
+  return self->columns.count > 0;
 }
 
 static bool open_table(fl_source *self) {

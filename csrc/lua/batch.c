@@ -2,6 +2,8 @@
  * batch.c: JSON texts as values, which write.c sends as they are; records of a Lua array as such a
  * text, bounded in number and in bytes.
  */
+#include <stdio.h>
+
 #include "binding.h"
 
 #define TEXT_CLASS "flarelight.json_text"
@@ -48,6 +50,7 @@ int fl_lua_batch(lua_State *L) {
   lua_Integer first = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3), count = 0;
   size_t most_bytes = (size_t)luaL_checknumber(L, 4);
   fl_buffer *text;
+  char root[40];
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 4);
   text = fl_new_json_text(L);
@@ -60,10 +63,10 @@ int fl_lua_batch(lua_State *L) {
       break;
     }
     if (count > 0) fl_buffer_append_byte(text, ',');
-    if (!fl_write_value(L, -1, text)) {
+    snprintf(root, sizeof root, "records[%lld]", (long long)(first + count));
+    if (!fl_write_value(L, -1, text, root)) {
       lua_pushnil(L);
-      lua_pushfstring(L, "records[%d]%s%s", (int)(first + count),
-                      lua_tostring(L, -2)[0] == '[' ? "" : ": ", lua_tostring(L, -2));
+      lua_insert(L, -2);
       return 2;
     }
     lua_pop(L, 1);

@@ -44,8 +44,9 @@ void fl_push_value(lua_State *L, const fl_push *push, uint32_t index);
 /* core.decode(text, null_as_nil) -> value | nil, message */
 int fl_lua_decode(lua_State *L);
 
-/* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed. */
-bool fl_write_value(lua_State *L, int index, fl_buffer *out);
+/* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed, with the path
+ * of what has no form in JSON; `root` is the value's own name in it, "" for none. */
+bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root);
 /* core.encode(value) -> text | nil, message */
 int fl_lua_encode(lua_State *L);
 

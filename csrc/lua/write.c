@@ -29,18 +29,19 @@ typedef struct frame {
 typedef struct encoder {
   lua_State *L;
   fl_buffer *out;
+  const char *root; /* what the value is called in messages; "": nothing */
   int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
   const void *cjson_empty_array;
 } encoder;
 
-static void push_path(lua_State *L, const frame *at) {
+static void push_path(lua_State *L, const char *root, const frame *at) {
   if (at == NULL) {
-    lua_pushliteral(L, "");
+    lua_pushstring(L, root);
     return;
   }
-  push_path(L, at->outer);
+  push_path(L, root, at->outer);
   if (at->key == NULL) lua_pushfstring(L, "[%d]", (int)at->place);
-  else if (at->outer == NULL) lua_pushstring(L, at->key);
+  else if (at->outer == NULL && *root == '\0') lua_pushstring(L, at->key);
   else lua_pushfstring(L, ".%s", at->key);
   lua_concat(L, 2);
 }
@@ -49,11 +50,11 @@ static void push_path(lua_State *L, const frame *at) {
 static bool refuse(const encoder *writer, const frame *at, const char *words) {
   lua_State *L = writer->L;
   luaL_checkstack(L, FL_JSON_DEPTH + 10, "error path");
-  if (at == NULL) {
+  if (at == NULL && *writer->root == '\0') {
     lua_pushstring(L, words);
     return false;
   }
-  push_path(L, at);
+  push_path(L, writer->root, at);
   lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), words);
   lua_remove(L, -2);
   return false;
@@ -243,8 +244,8 @@ static void find_cjson(lua_State *L, encoder *writer) {
   }
 }
 
-bool fl_write_value(lua_State *L, int index, fl_buffer *out) {
-  encoder writer = {L, out, 0, 0, 0, NULL};
+bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root) {
+  encoder writer = {L, out, root, 0, 0, 0, NULL};
   int top = lua_gettop(L);
   bool good;
   index = lua_absindex(L, index);
@@ -268,7 +269,7 @@ int fl_lua_encode(lua_State *L) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   luaL_checkany(L, 1);
   scratch->length = 0;
-  if (!fl_write_value(L, 1, scratch)) {
+  if (!fl_write_value(L, 1, scratch, "")) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;

@@ -227,6 +227,7 @@ static bool add_records(sandbox_call *call, sandbox_reply *reply, sandbox_import
   seen_columns seen = {NULL, 0};
   int64_t position = 0, limit = call->record_limit;
   bool good = sandbox_import_add_begin(call->database, import);
+  if (limit == RECORDS_HALF) limit = json->tape.nodes[records].value.size.length / 2;
   for (uint32_t row = records + 1; good && row < end; row = next, position++) {
     const char *column, *fault = record_fault(call, json, row, &column);
     next = fl_json_next(&json->tape, row);

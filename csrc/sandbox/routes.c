@@ -65,7 +65,7 @@ static int hex(char digit) {
   return found ? (int)((found - digits) % 16) : -1;
 }
 
-int64_t sandbox_unescape(char *out, fl_slice text, bool plus_is_space) {
+int64_t sandbox_unescape(char *out, fl_slice text) {
   int64_t length = 0;
   for (size_t index = 0; index < text.length; index++) {
     char byte = text.data[index];
@@ -75,8 +75,6 @@ int64_t sandbox_unescape(char *out, fl_slice text, bool plus_is_space) {
       if (low < 0) return -1;
       byte = (char)(high * 16 + low);
       index += 2;
-    } else if (byte == '+' && plus_is_space) {
-      byte = ' ';
     }
     out[length++] = byte;
   }

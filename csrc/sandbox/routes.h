@@ -19,13 +19,17 @@ typedef struct sandbox_route {
 sandbox_route sandbox_route_find(const char *method, const char *path);
 
 /* Percent-decodes into `out` and ends it with a NUL; the length, or -1 if an escape is broken. */
-int64_t sandbox_unescape(char *out, fl_slice text, bool plus_is_space);
+int64_t sandbox_unescape(char *out, fl_slice text);
 
 /* What happened behind the replies since the start. */
 typedef struct sandbox_tally {
   int64_t events; /* imports that were committed with sendEvents true */
   int64_t runs;   /* runs of automations, by Execute or by an event */
 } sandbox_tally;
+
+/* How many of a write's records are kept, where it is no number. */
+#define RECORDS_ALL (-1)
+#define RECORDS_HALF (-2)
 
 /* A request, whole and let in. */
 typedef struct sandbox_call {
@@ -37,7 +41,7 @@ typedef struct sandbox_call {
   fl_slice query; /* as it came, without the question mark */
   fl_slice body;
   int64_t hidden_commits; /* the newest commits that a read does not see */
-  int64_t record_limit;   /* a write keeps only so many records; -1 = all */
+  int64_t record_limit;   /* a write keeps only so many records */
   bool backward;          /* pages come in the reverse order */
   bool late;              /* a run whose reply went out before */
 } sandbox_call;

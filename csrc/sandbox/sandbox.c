@@ -18,7 +18,7 @@
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static sandbox *list;
-static bool prepared;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void stop_all(void) {
   for (;;) {
@@ -34,8 +34,6 @@ static void stop_all(void) {
 /* Once a process: keeps the library in memory, as the handler at exit points into it. */
 static void prepare(void) {
   Dl_info info;
-  if (prepared) return;
-  prepared = true;
   if (dladdr((const void *)&list, &info) && info.dli_fname)
     dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
   atexit(stop_all);
@@ -86,7 +84,7 @@ sandbox *sandbox_start(sandbox_options *options, char **error) {
   if (starting->log) starting->database = sandbox_database_open(starting->options.database, error);
   if (starting->database && start_threads(starting, error)) {
     starting->stopped = false;
-    prepare();
+    pthread_once(&once, prepare);
     enlist(starting);
     return starting;
   }

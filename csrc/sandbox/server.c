@@ -178,7 +178,6 @@ typedef struct late_work {
   sandbox *owner;
   int64_t number; /* in the log */
   sandbox_operation operation;
-  bool late;
   char *id, *path, *request_id;
   fl_buffer body;
 } late_work;
@@ -199,8 +198,8 @@ static void do_late(void *context, bool ended) {
     sandbox_call call = {
       .database = owner->database, .options = &owner->options, .tally = &owner->tally,
       .operation = work->operation, .id = fl_slice_of(work->id),
-      .body = {work->body.data ? work->body.data : "", work->body.length}, .record_limit = -1,
-      .late = work->late,
+      .body = {work->body.data ? work->body.data : "", work->body.length}, 
+      .record_limit = RECORDS_ALL, .late = true,
     };
     sandbox_reply_init(&reply);
     pthread_mutex_lock(&owner->lock);
@@ -223,7 +222,6 @@ static void work_later(const exchange *asked, const sandbox_call *call, int64_t 
   work->owner = asked->owner;
   work->number = number;
   work->operation = call->operation;
-  work->late = asked->reply.run_later;
   work->id = strndup(call->id.data ? call->id.data : "", call->id.length);
   work->path = strdup(asked->path.data);
   work->request_id = strdup(request_id ? request_id : "");
@@ -266,15 +264,6 @@ static int check(exchange *asked, struct MHD_Connection *connection, const char 
     return 400;
   }
   return 0;
-}
-
-/* A part of the records: as many as the fault says, else half of those that the body seems to have. */
-static int64_t part_of(const exchange *asked) {
-  int64_t braces = 0;
-  if (asked->fault.records >= 0) return asked->fault.records;
-  for (size_t index = 0; index < asked->body.length; index++)
-    braces += asked->body.data[index] == '{';
-  return (braces - 2) / 2;
 }
 
 static void write_log(exchange *asked, struct MHD_Connection *connection, const sandbox_call *call,
@@ -341,19 +330,33 @@ static void spoil(exchange *asked) {
   }
 }
 
+/* A reply's fingerprint (FNV-1a) as its ETag; who has it already gets a 304. */
+static void tag(exchange *asked, struct MHD_Connection *connection) {
+  const fl_buffer *body = &asked->reply.body.buffer;
+  const char *known = header(connection, "If-None-Match");
+  uint64_t value = 0xcbf29ce484222325u;
+  for (size_t index = 0; index < body->length; index++)
+    value = (value ^ (unsigned char)body->data[index]) * 0x100000001b3u;
+  snprintf(asked->etag, sizeof asked->etag, "\"%016llx\"", (unsigned long long)value);
+  if (known && strcmp(known, asked->etag) == 0) {
+    asked->reply.status = 304;
+    sandbox_out_free(&asked->reply.body);
+  }
+}
+
 static void work(exchange *asked, struct MHD_Connection *connection) {
   sandbox *owner = asked->owner;
   const char *message = NULL;
   char id[256] = "";
   work_mode mode = asked->faulty ? asked->behaviour.work : WORK_WHOLE;
   int64_t id_length = asked->route.id.length < sizeof id
-                          ? sandbox_unescape(id, asked->route.id, false)
+                          ? sandbox_unescape(id, asked->route.id)
                           : -1;
   sandbox_call call = {
     .database = owner->database, .options = &owner->options, .tally = &owner->tally,
     .operation = asked->route.operation, .id = {id, id_length < 0 ? 0 : (size_t)id_length},
     .query = asked->query, .body = {asked->body.data ? asked->body.data : "", asked->body.length},
-    .record_limit = -1,
+    .record_limit = RECORDS_ALL,
   };
   bool later = false;
   int status = 0;
@@ -368,7 +371,8 @@ static void work(exchange *asked, struct MHD_Connection *connection) {
   } else if (mode == WORK_LATE) {
     later = true;
   } else {
-    if (mode == WORK_PART) call.record_limit = part_of(asked);
+    if (mode == WORK_PART)
+      call.record_limit = asked->fault.records >= 0 ? asked->fault.records : RECORDS_HALF;
     if (asked->faulty && asked->fault.kind == FAULT_READ_LAG)
       call.hidden_commits = asked->fault.commits >= 0 ? asked->fault.commits : 1;
     if (call.operation == OPERATION_IMPORTS_DATA)
@@ -378,6 +382,9 @@ static void work(exchange *asked, struct MHD_Connection *connection) {
     later = asked->reply.run_later;
   }
   if (asked->faulty) spoil(asked);
+  if ((!asked->faulty || asked->behaviour.send == SEND_WHOLE) && owner->options.etag &&
+      asked->reply.status == 200 && strcmp(asked->method, "GET") == 0)
+    tag(asked, connection);
   asked->drop = asked->faulty && (asked->behaviour.send == SEND_NOTHING ||
                                   asked->behaviour.send == SEND_RESET || asked->fault.drop);
   sandbox_gate_describe(&owner->gate, &owner->options, fl_clock_now(), fl_clock_wall(),
@@ -502,20 +509,6 @@ static void reset_connection(struct MHD_Connection *connection) {
 #endif
 }
 
-/* The page's fingerprint: FNV-1a. */
-static void tag(exchange *asked, struct MHD_Connection *connection) {
-  const fl_buffer *body = &asked->reply.body.buffer;
-  const char *known = header(connection, "If-None-Match");
-  uint64_t value = 0xcbf29ce484222325u;
-  for (size_t index = 0; index < body->length; index++)
-    value = (value ^ (unsigned char)body->data[index]) * 0x100000001b3u;
-  snprintf(asked->etag, sizeof asked->etag, "\"%016llx\"", (unsigned long long)value);
-  if (known && strcmp(known, asked->etag) == 0) {
-    asked->reply.status = 304;
-    sandbox_out_free(&asked->reply.body);
-  }
-}
-
 static enum MHD_Result send_reply(exchange *asked, struct MHD_Connection *connection) {
   const sandbox_options *options = &asked->owner->options;
   send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
@@ -527,9 +520,6 @@ static enum MHD_Result send_reply(exchange *asked, struct MHD_Connection *connec
     if (mode == SEND_RESET) reset_connection(connection);
     return MHD_NO;
   }
-  if (mode == SEND_WHOLE && options->etag && asked->reply.status == 200 &&
-      strcmp(asked->method, "GET") == 0)
-    tag(asked, connection);
   if (mode == SEND_BAD_GZIP ||
       (mode == SEND_WHOLE && options->gzip && body->length > 1024 && accepts_gzip(connection) &&
        compress_body(body)))

@@ -155,7 +155,7 @@ end
 
 -- An id as it stands in a path.
 local function id_text(id)
-  if is_integer(id) then return ("%d"):format(id) end
+  if is_integer(id) and math.abs(id) <= 2 ^ 53 then return ("%d"):format(id) end
   if type(id) == "string" and id ~= "" and #id < 200 then return id end
 end
 

@@ -146,8 +146,8 @@ local function progress_of(run)
 end
 
 local function fail(run, message, err)
-  run.source.close()
   err.progress = progress_of(run)
+  run.source.close()
   return nil, message, err
 end
 

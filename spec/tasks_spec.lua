@@ -1,0 +1,236 @@
+local support = require "support"
+
+-- Lua 5.1 cannot yield out of a for loop's iterator, nor across pcall.
+local is_51 = _VERSION == "Lua 5.1" and rawget(_G, "jit") == nil
+
+describe("tasks", function()
+  local sandbox, api
+
+  before_each(function()
+    sandbox = support.sandbox()
+    api = support.client(sandbox)
+  end)
+  after_each(function()
+    api:close()
+    sandbox:stop()
+  end)
+
+  it("api:all runs calls at the same time, and answers in order", function()
+    -- Each call waits until all three have arrived: one after another they would never end in time.
+    sandbox:fault { operation = "*", kind = "latency", seconds = 0.3, times = 3 }
+    local order = {}
+    local function call(name, method)
+      return function()
+        order[#order + 1] = "begin " .. name
+        local data, meta, err = method()
+        order[#order + 1] = "end"
+        return data, meta, err
+      end
+    end
+    local results, failed = api:all {
+      call("imports", function() return api.imports:all() end),
+      call("preparations", function() return api.preparations:all() end),
+      call("reports", function() return api.reports:generate(99) end),
+    }
+    assert.are.same({ "begin imports", "begin preparations", "begin reports", "end", "end", "end" }, order)
+    assert.are.equal(1, failed)
+    assert.are.same({}, results[1].data)
+    assert.are.equal(200, results[2].meta.status)
+    assert.are.equal("not_found", results[3].err.kind)
+  end)
+
+  it("api:map keeps to its concurrency and to the order", function()
+    local under_way, most = 0, 0
+    local results, failed = api:map({ "a", "b", "c", "d", "e", "f", "g" }, function(item, index)
+      under_way = under_way + 1
+      most = math.max(most, under_way)
+      assert(api.imports:all())
+      under_way = under_way - 1
+      return item .. index
+    end, { concurrency = 3 })
+    assert.are.equal(0, failed)
+    assert.are.equal(3, most)
+    local values = {}
+    for i, result in ipairs(results) do values[i] = result.data end
+    assert.are.same({ "a1", "b2", "c3", "d4", "e5", "f6", "g7" }, values)
+  end)
+
+  it("what is raised inside becomes that item's error and harms no other", function()
+    local results, failed = api:map({ 1, 2, 3 }, function(item)
+      if item == 2 then error({ code = 7 }) end
+      if item == 3 then error "plain" end
+      return api.imports:all()
+    end)
+    assert.are.equal(2, failed)
+    assert.are.same({}, results[1].data)
+    assert.are.equal("raised", results[2].err.kind)
+    assert.are.equal(7, results[2].err.value.code)
+    assert.is_truthy(tostring(results[3].err):find("plain", 1, true))
+    assert.are.same({ {}, 0 }, { api:map({}, function() end) })
+  end)
+
+  it("a task's result is what it returned, or raises what it raised", function()
+    local task = api:spawn(function()
+      assert(api.imports:all())
+      return 1, nil, 3
+    end)
+    assert.is_false(task:done())
+    assert.are.same({ 1, nil, 3 }, { task:result() })
+    assert.is_true(task:done())
+    local failing = api:spawn(function() error "no luck" end)
+    local good, raised = pcall(failing.result, failing)
+    assert.is_false(good)
+    assert.is_truthy(raised:find("no luck", 1, true))
+  end)
+
+  it("tasks wait for tasks", function()
+    local inner = api:spawn(function() return #api.imports:all() end)
+    local outer = api:spawn(function() return inner:result() + 1 end)
+    assert.are.equal(1, outer:result())
+    local results = api:spawn(function() return api:all { function() return 5 end } end):result()
+    assert.are.equal(5, results[1].data)
+  end)
+
+  it("says so where tasks wait for each other", function()
+    local second
+    local first = api:spawn(function() return second:result() end)
+    second = api:spawn(function() return first:result() end)
+    local good, raised = pcall(first.result, first)
+    assert.is_false(good)
+    assert.is_truthy(raised:find("wait for each other", 1, true))
+  end)
+
+  it("api:update never blocks and resumes what is ready", function()
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.2 }
+    local steps = 0
+    local task = api:spawn(function()
+      assert(api.imports:all())
+      return "done"
+    end)
+    while not task:done() do
+      api:update(0.001)
+      steps = steps + 1
+    end
+    -- A frame loop that blocked in the call would have come here after a step or two.
+    assert.is_true(steps > 20)
+    assert.are.equal("done", task:result())
+  end)
+
+  it("a stream of rows that is ready gives way when the slice is spent", function()
+    local id = support.import(api, 3000)
+    local seen = 0
+    local task = api:spawn(function()
+      local stream = api.imports:rows(id, { page_size = 3000 })
+      while stream:next() do seen = seen + 1 end
+    end)
+    local partial = 0
+    while not task:done() do
+      local before = seen
+      api:update(0)
+      if seen > before and seen < 3000 then partial = partial + 1 end
+    end
+    assert.are.equal(3000, seen)
+    assert.is_true(partial > 10)
+  end)
+
+  it("a for loop over rows works in a task, or says what to use instead", function()
+    local id = support.import(api, 10)
+    local task = api:spawn(function()
+      local sum = 0
+      for row in api.imports:rows(id) do sum = sum + row.n end
+      return sum
+    end)
+    if is_51 then
+      local good, raised = pcall(task.result, task)
+      assert.is_false(good)
+      assert.is_truthy(raised:find(":next()", 1, true))
+    else
+      assert.are.equal(45, task:result())
+    end
+  end)
+
+  it("cancels the call of a task, and every later one", function()
+    sandbox:fault { operation = "imports.all", kind = "stall", seconds = 30 }
+    local first, second
+    local task = api:spawn(function()
+      first = { api.imports:all() }
+      second = { api.reports:all() }
+      return "over"
+    end)
+    while #sandbox:requests() == 0 do api:update(0.001) end
+    task:cancel()
+    assert.are.equal("over", task:result())
+    assert.are.equal("cancelled", first[3].kind)
+    assert.are.equal("cancelled", second[3].kind)
+    task:cancel()
+  end)
+
+  it("the fate of a write that is cancelled on its way is in doubt", function()
+    sandbox:fault { operation = "automations.execute", kind = "stall", seconds = 30 }
+    local err
+    local task = api:spawn(function() err = select(3, api.automations:execute(1)) end)
+    while #sandbox:requests() == 0 do api:update(0.001) end
+    task:cancel()
+    task:result()
+    assert.are.equal("cancelled", err.kind)
+    assert.are.equal("in_doubt", err.fate)
+  end)
+
+  it("cancels a task that sleeps or has not begun", function()
+    local slept = api:spawn(function()
+      return (select(3, api:wait_until(function() return false end, { interval = 60, timeout = 600 })))
+    end)
+    api:update(0.01)
+    slept:cancel()
+    assert.are.equal("cancelled", slept:result().kind)
+    local unborn = api:spawn(function() return (select(3, api.imports:all())) end)
+    unborn:cancel()
+    assert.are.equal("cancelled", unborn:result().kind)
+    assert.are.equal(0, #sandbox:requests())
+  end)
+
+  it("wait_until gives the first true value, or a time-out", function()
+    local calls = 0
+    assert.are.equal("third", api:wait_until(function()
+      calls = calls + 1
+      return calls == 3 and "third"
+    end, { interval = 0.01 }))
+    local value, message, err = api:wait_until(function() return nil end, { interval = 0.01, timeout = 0.05 })
+    assert.is_nil(value)
+    assert.are.equal("timeout", err.kind)
+    assert.are.equal(message, tostring(err))
+    assert.has_error(function() api:wait_until(function() error("inside", 0) end) end, "inside")
+  end)
+
+  it("a blocking call outside of tasks leaves them where they are, and loses nothing of theirs", function()
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.2 }
+    local begun, ended = false, false
+    local task = api:spawn(function()
+      begun = true
+      assert(api.imports:all())
+      ended = true
+    end)
+    api:update(0.001)
+    assert.is_true(begun)
+    for _ = 1, 3 do assert(api.reports:all()) end
+    assert.is_false(ended)
+    task:result()
+    assert.is_true(ended)
+  end)
+
+  it("raises misuse at the caller's level", function()
+    for name, call in pairs {
+      ["api:spawn"] = function() api:spawn(1) end,
+      ["api:map"] = function() api:map(1, print) end,
+      ["api:all"] = function() api:all { 1 } end,
+      ["api:update"] = function() api:update "x" end,
+      ["api:wait_until"] = function() api:wait_until() end,
+      ["concurrency"] = function() api:map({}, print, { concurrency = 0 }) end,
+    } do
+      local good, message = pcall(call)
+      assert.is_false(good)
+      assert.is_truthy(message:find("tasks_spec.lua", 1, true), message)
+      assert.is_truthy(message:find(name, 1, true), message)
+    end
+  end)
+end)

@@ -1,0 +1,268 @@
+local flarelight = require "flarelight"
+local support = require "support"
+
+local function write_file(name, text)
+  local path = os.tmpname() .. name
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+describe("imports:upload", function()
+  local sandbox, api, files
+
+  local function open(options, client_options)
+    sandbox = support.sandbox(options)
+    api = support.client(sandbox, client_options)
+  end
+  local function file(name, text)
+    files[#files + 1] = write_file(name, text)
+    return files[#files]
+  end
+  local function posts()
+    local bodies = {}
+    for i, request in ipairs(support.requests(sandbox, "imports.import")) do
+      bodies[i] = assert(flarelight.json.decode(request.body))
+    end
+    return bodies
+  end
+
+  before_each(function() files = {} end)
+  after_each(function()
+    for _, path in ipairs(files) do os.remove(path) end
+    if api then api:close() end
+    if sandbox then sandbox:stop() end
+    sandbox, api = nil, nil
+  end)
+
+  local sources = {
+    { "an array", function() return { records = support.records(25) } end },
+    { "an iterator function", function()
+      local n = -1
+      return { records = function()
+        n = n + 1
+        if n < 25 then return { n = n } end
+      end }
+    end },
+    { "a CSV file", function()
+      local lines = { "n" }
+      for n = 0, 24 do lines[#lines + 1] = n end
+      return { file = file(".csv", table.concat(lines, "\r\n") .. "\r\n") }
+    end },
+    { "a TSV file", function()
+      local lines = { "n\tm" }
+      for n = 0, 24 do lines[#lines + 1] = n .. "\tx" end
+      return { file = file(".tsv", table.concat(lines, "\n")) }
+    end },
+    { "JSON lines", function()
+      local lines = {}
+      for n = 0, 24 do lines[#lines + 1] = ('{"n": %d}'):format(n) end
+      return { file = file(".jsonl", table.concat(lines, "\n")) }
+    end },
+    { "a JSON file", function()
+      return { file = file(".json", flarelight.json.encode(support.records(25))) }
+    end },
+  }
+  for _, source in ipairs(sources) do
+    it("loads each record once and in order: " .. source[1], function()
+      open()
+      local given = source[2]()
+      given.name, given.batch_records = "load", 10
+      local progress = {}
+      given.on_progress = function(p) progress[#progress + 1] = p.records end
+      local result = assert(api.imports:upload(given))
+      assert.are.equal(25, result.records)
+      assert.are.equal(3, result.batches)
+      assert.are.equal(0, result.rejected)
+      assert.are.same({ 10, 20, 25 }, progress)
+      local rows = sandbox:rows(result.id)
+      assert.are.equal(25, #rows)
+      for i, row in ipairs(rows) do assert.are.equal(i - 1, row.n) end
+    end)
+  end
+
+  it("creates with the first batch, updates with the others, and fires events with the last alone", function()
+    open()
+    local result = assert(api.imports:upload { records = support.records(25), name = "load", description = "d", batch_records = 10 })
+    local bodies = posts()
+    assert.are.equal(3, #bodies)
+    assert.is_nil(bodies[1].id)
+    assert.are.equal(result.id, bodies[2].id)
+    assert.are.equal(result.id, bodies[3].id)
+    assert.are.same({ false, false, true }, { bodies[1].sendEvents, bodies[2].sendEvents, bodies[3].sendEvents })
+    assert.are.equal("load", bodies[1].name)
+    assert.are.equal("d", bodies[1].description)
+  end)
+
+  it("fires no event where none is wanted", function()
+    open()
+    assert(api.imports:upload { records = support.records(3), send_events = false })
+    assert.is_false(posts()[1].sendEvents)
+  end)
+
+  it("keeps batches within batch_bytes", function()
+    open()
+    local records = {}
+    for i = 1, 50 do records[i] = { text = ("x"):rep(100) } end
+    local result = assert(api.imports:upload { records = records, batch_bytes = 1000 })
+    assert.are.equal(50, result.records)
+    assert.is_true(result.batches > 5)
+    for _, request in ipairs(support.requests(sandbox, "imports.import")) do
+      assert.is_true(#request.body < 1200)
+    end
+  end)
+
+  it("a source without records still makes the import", function()
+    open()
+    local result = assert(api.imports:upload { records = {}, name = "none" })
+    assert.are.equal(0, result.records)
+    assert.are.same({}, posts()[1].data.records)
+    assert.are.equal("[]", sandbox:rows_text(result.id))
+  end)
+
+  it("sends the values of a CSV file as they are written", function()
+    open()
+    local path = file(".csv", 'amount,code,flag,text,empty\n1.50,00501,true,"a,""b""",\n-2,7,false,"",\n')
+    local result = assert(api.imports:upload { file = path })
+    assert.are.equal('[{"amount":1.50,"code":"00501","flag":true,"text":"a,\\"b\\"","empty":null},'
+      .. '{"amount":-2,"code":"7","flag":false,"text":"","empty":null}]', sandbox:rows_text(result.id))
+  end)
+
+  it("loads the 10,000 bird strikes exactly", function()
+    open()
+    local path = "examples/data/birdstrikes.csv"
+    local result = assert(api.imports:upload { file = path, name = "strikes" })
+    assert.are.equal(10000, result.records)
+    local sent = flarelight.csv.rows(path)
+    for row in api.imports:rows(result.id) do
+      local record = sent()
+      for column, value in pairs(record) do
+        if row[column] ~= value then error(("%s: %s is not %s"):format(column, tostring(row[column]), tostring(value))) end
+      end
+    end
+    assert.is_nil(sent())
+  end)
+
+  it("needs to be told what an update of an import that exists does", function()
+    open()
+    local id = support.import(api, 5)
+    local before = #sandbox:requests()
+    local result, _, err = api.imports:upload { records = support.records(2), id = id }
+    assert.is_nil(result)
+    assert.are.equal("config", err.kind)
+    assert.are.equal(before, #sandbox:requests())
+    assert.are.equal(id, assert(api.imports:upload { records = support.records(2), id = id, update = "append" }).id)
+    assert.are.equal(7, #sandbox:rows(id))
+  end)
+
+  it("stops where an update replaces instead of appending", function()
+    open { update = "replace" }
+    local result, _, err = api.imports:upload { records = support.records(50), batch_records = 10 }
+    assert.is_nil(result)
+    assert.are.equal("conflict", err.kind)
+    assert.are.equal(20, err.progress.records)
+    assert.are.equal(2, #posts())
+  end)
+
+  it("makes an import a batch where that is asked for", function()
+    open { update = "replace" }
+    local result = assert(api.imports:upload {
+      records = support.records(25), batch_records = 10, update = "import_per_batch", name = "part",
+    })
+    assert.are.equal(3, #result.ids)
+    local names = {}
+    for i, id in ipairs(result.ids) do
+      names[i] = #sandbox:rows(id)
+    end
+    assert.are.same({ 10, 10, 5 }, names)
+    assert.are.equal("part (2)", posts()[2].name)
+  end)
+
+  it("stops in doubt, sends nothing twice, and says what it held", function()
+    open()
+    sandbox:fault { operation = "imports.import", nth = 2, kind = "commit_then_drop" }
+    local path = file(".csv", "n\n" .. ("1\n"):rep(30))
+    local result, message, err = api.imports:upload { file = path, batch_records = 10 }
+    assert.is_nil(result)
+    assert.are.equal(message, tostring(err))
+    assert.are.equal("in_doubt", err.fate)
+    assert.are.equal(10, err.progress.records)
+    assert.are.equal(1, err.progress.batches)
+    assert.are.equal(11, err.record)
+    assert.are.equal(12, err.line)
+    assert.are.equal(10, err.records)
+    assert.are.equal(2, #posts())
+    assert.are.same({}, sandbox:duplicates())
+  end)
+
+  it("waits where it is throttled, and loads everything once", function()
+    open()
+    sandbox:fault { operation = "imports.import", nth = 2, times = 2, kind = "throttle", retry_after = 0 }
+    local result = assert(api.imports:upload { records = support.records(30), batch_records = 10 })
+    assert.are.equal(30, #sandbox:rows(result.id))
+    assert.are.same({}, sandbox:duplicates())
+  end)
+
+  it("finds at the end that rows are missing", function()
+    open()
+    sandbox:fault { operation = "imports.import", nth = 3, kind = "status", status = 200 }
+    local _, _, err = api.imports:upload { records = support.records(30), batch_records = 10 }
+    assert.is_truthy(err)
+    assert.is_true(err.kind == "conflict" or err.fate == "in_doubt")
+  end)
+
+  local bad = {
+    { "a quote never closed", 'a,b\n1,"x\n', "io", 2 },
+    { "a row with too many cells", "a,b\n1,2\n1,2,3\n", "io", 3 },
+    { "bytes that are not UTF-8", "a\nx\n\255\n", "io", 3 },
+    { "a header with a repeated name", "a,a\n1,2\n", "io", 1 },
+    { "an empty file", "", "io", nil },
+  }
+  for _, case in ipairs(bad) do
+    it("names the line and sends nothing: " .. case[1], function()
+      open()
+      local result, message, err = api.imports:upload { file = file(".csv", case[2]) }
+      assert.is_nil(result)
+      assert.are.equal(case[3], err.kind, message)
+      assert.are.equal(case[4], err.line, message)
+      assert.are.equal(0, #sandbox:requests())
+    end)
+  end
+
+  it("a file that is not there is an error of kind io", function()
+    open()
+    local _, _, err = api.imports:upload { file = "/no/such/file.csv" }
+    assert.are.equal("io", err.kind)
+  end)
+
+  it("a record without a form in JSON is named, and nothing after it is sent", function()
+    open()
+    local records = support.records(5)
+    records[4].bad = print
+    local result, message, err = api.imports:upload { records = records, batch_records = 2 }
+    assert.is_nil(result)
+    assert.are.equal("invalid_request", err.kind)
+    assert.is_truthy(message:find("records[4].bad", 1, true), message)
+    assert.is_truthy(#posts() <= 1)
+  end)
+
+  local misuses = {
+    { "neither file nor records", {} , "either file or records" },
+    { "both", { file = "x.csv", records = {} }, "either file or records" },
+    { "an unknown option", { records = {}, batch = 3 }, "unknown option" },
+    { "an unknown update", { records = {}, update = "replace" }, "update" },
+    { "an array with a gap", { records = { [1] = {}, [3] = {} } }, "gaps" },
+    { "batches of nothing", { records = {}, batch_records = 0 }, "batch_records" },
+  }
+  for _, case in ipairs(misuses) do
+    it("raises misuse: " .. case[1], function()
+      open()
+      local good, message = pcall(function() api.imports:upload(case[2]) end)
+      assert.is_false(good)
+      assert.is_truthy(message:find(case[3], 1, true), message)
+      assert.is_truthy(message:find("upload_spec.lua", 1, true), message)
+      assert.are.equal(0, #sandbox:requests())
+    end)
+  end
+end)
