@@ -128,7 +128,7 @@ local function turn(self)
     if not page then return nil, message, err end
     local _, wrong, failure = page:failure()
     if failure then
-      if failure.kind ~= "unauthorized" or self.rotated or not client.rotate_key(self.api) then
+      if failure.kind ~= "unauthorized" or self.rotated or not client.rotate_key(self.api, self.waiter) then
         return fail(self, wrong, failure)
       end
       self.rotated = true
