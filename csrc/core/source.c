@@ -245,6 +245,7 @@ static bool read_chunk(fl_source *self) {
   while (count < 0 && errno == EINTR);
   if (count < 0) return fail_system(self, "read");
   self->bytes_read += count;
+  if (self->bytes_read > (int64_t)self->identity.st_size && !check_unchanged(self)) return false;
   window->length += (size_t)count;
   window->data[window->length] = '\0';
   self->exhausted = count == 0;

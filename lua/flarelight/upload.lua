@@ -219,7 +219,7 @@ local function send_all(run)
     if not waiter then return nil, message, err end
     local data
     data, message, err = client.outcome(run.api, waiter)
-    if data == nil and err.kind == "unauthorized" and client.rotate_key(run.api) then
+    if data == nil and err.kind == "unauthorized" and client.rotate_key(run.api, waiter) then
       waiter, message, err = submit(run, batch, following == nil)
       if not waiter then return nil, message, err end
       data, message, err = client.outcome(run.api, waiter)
