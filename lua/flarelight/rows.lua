@@ -248,7 +248,9 @@ local function spread_chunk(self, columns, most)
   local length = 0
   while length < most and self:ahead() > 0 do
     local row, position = take(self)
-    if type(row) ~= "table" or getmetatable(row) then return nil, ("row %d is no object and has no columns"):format(position) end
+    if type(row) ~= "table" or getmetatable(row) then
+      return nil, ("row %d is no object and has no columns"):format(position)
+    end
     length = length + 1
     for name, value in pairs(row) do
       columns[name] = columns[name] or json.array {}
