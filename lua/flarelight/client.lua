@@ -157,7 +157,7 @@ local request_options = {
 ---@param given { method: string?, path: string, query: table?, body: any, repeatable: boolean?, deadline: number? }
 function Client:request(given)
   options.self(self, Client, "api.request")
-  options.table("api:request", given, request_options)
+  given = options.table("api:request", given, request_options)
   local data, meta, err = client.call(self, request.free(given, client.config(self)))
   return data, meta, err
 end
