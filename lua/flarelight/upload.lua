@@ -17,7 +17,7 @@ local upload = {}
 
 local known = {
   file = "string", records = "array_or_function", name = "string", description = "string", id = "id",
-  update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table",
+  update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table", format = "string",
   send_events = "boolean", on_progress = "function", deadline = "seconds",
 }
 
@@ -29,7 +29,7 @@ local function fail_source(message, record)
 end
 
 local function file_source(given)
-  local source, message, line, kind = core.source(given.file, { types = given.types or "auto" })
+  local source, message, line, kind = core.source(given.file, { types = given.types or "auto", format = given.format })
   if not source then
     if kind == "misuse" then errors.misuse("imports:upload: " .. message) end
     return errors.fail(kind, "imports:upload: " .. message, { line = line })
