@@ -101,7 +101,7 @@ describe("json", function()
 
     it("keeps every value, to the digit", function()
       local records, rows, values = {}, {}, {}
-      for i, case in ipairs(texts) do
+      for _, case in ipairs(texts) do
         if case[3] ~= false then
           values[#values + 1] = of_this_lua(case[2])
           records[#records + 1] = { v = json.decode(case[1]) }
