@@ -74,7 +74,9 @@ local methods = { GET = false, HEAD = false, OPTIONS = false, POST = true, PUT =
 --- A call of any path (`api:request`).
 function request.free(given, config)
   local method = given.method or "GET"
-  if methods[method] == nil then misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method)) end
+  if methods[method] == nil then
+    misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method))
+  end
   if given.path == nil then misuse "api:request.path: is missing" end
   if given.path:sub(1, 1) ~= "/" then
     misuse(("api:request.path: should begin with a slash, as \"/Import/All\", but is %q"):format(given.path))
