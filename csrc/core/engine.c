@@ -45,6 +45,7 @@ typedef struct fl_engine {
 
   /* The thread's own. */
   fl_call *known[BUCKETS]; /* every call it owns, by ticket */
+  size_t known_count;
   fl_pager *pagers;
   fl_call **timers;        /* heap by due, from index 1 */
   size_t timer_count, timer_capacity;
@@ -108,12 +109,15 @@ static void know(fl_engine *engine, fl_call *call) {
   fl_call **bucket = bucket_of(engine, call->item.ticket);
   call->next_known = *bucket;
   *bucket = call;
+  engine->known_count++;
 }
 
 static void forget(fl_engine *engine, fl_call *call) {
   fl_call **link = bucket_of(engine, call->item.ticket);
   while (*link != NULL && *link != call) link = &(*link)->next_known;
-  if (*link != NULL) *link = call->next_known;
+  if (*link == NULL) return;
+  *link = call->next_known;
+  engine->known_count--;
 }
 
 static fl_call *find_call(fl_engine *engine, uint64_t ticket) {
@@ -161,7 +165,7 @@ static void clear_timer(fl_engine *engine, fl_call *call) {
   else sift_down(engine, place, last);
 }
 
-/* Room for one more timer was made when the call came in, so this cannot fail. */
+/* Room for a timer of every call that is known was made when it came in, so this cannot fail. */
 static void set_timer(fl_engine *engine, fl_call *call, fl_time due) {
   clear_timer(engine, call);
   if (due == FL_NEVER) return;
@@ -169,10 +173,10 @@ static void set_timer(fl_engine *engine, fl_call *call, fl_time due) {
   sift_up(engine, ++engine->timer_count, call);
 }
 
-static bool reserve_timer(fl_engine *engine, size_t calls) {
+static bool reserve_timers(fl_engine *engine) {
   fl_call **timers;
   size_t capacity = engine->timer_capacity ? engine->timer_capacity : 64;
-  while (capacity < calls + 2) capacity *= 2;
+  while (capacity < engine->known_count + 1) capacity *= 2;
   if (capacity == engine->timer_capacity) return true;
   timers = realloc(engine->timers, capacity * sizeof(fl_call *));
   if (timers == NULL) return false;
@@ -484,7 +488,7 @@ static void take_call(fl_engine *engine, fl_call *call) {
     fail(engine, call, FL_KIND_CLOSED, fate_unsent(call));
     return;
   }
-  if (!adopt_client(engine, call->client) || !reserve_timer(engine, engine->timer_count + 1)) {
+  if (!adopt_client(engine, call->client) || !reserve_timers(engine)) {
     say(call, "no memory");
     fail(engine, call, FL_KIND_NETWORK, fate_unsent(call));
     return;
