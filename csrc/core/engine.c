@@ -664,8 +664,15 @@ static int sleep_for(const fl_engine *engine) {
 /* Everything that is under way ends with kind closed, and those who wait are told. */
 static void clean_up(fl_engine *engine) {
   fl_item *item;
+  /* Whoever stopped the engine holds the lock until it has woken curl: only then may curl go. */
+  pthread_mutex_lock(&engine->state_lock);
+  pthread_mutex_unlock(&engine->state_lock);
   take_inbox(engine);
   stop_all(engine, NULL, NULL, false);
+  /* A pager that waits for its reader asks once more, so that the reader is told of the end. */
+  for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
+    fl_pager_advance(pager);
+  engine->pagers_changed = true;
   feed_pagers(engine);
   for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
     fl_pager_stop(pager);
@@ -726,11 +733,11 @@ static void free_engine(fl_engine *engine) {
 static void stop_engine(fl_engine *engine) {
   struct timespec until;
   bool stopped;
-  atomic_store(&engine->stop, true);
-  curl_multi_wakeup(engine->multi);
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += STOP_BOUND;
   pthread_mutex_lock(&engine->state_lock);
+  atomic_store(&engine->stop, true);
+  curl_multi_wakeup(engine->multi);
   while (!engine->stopped &&
          pthread_cond_timedwait(&engine->stopped_signal, &engine->state_lock, &until) == 0) {
   }
