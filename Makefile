@@ -102,6 +102,27 @@ core-specs-build: $(CORE_SPECS)
 core-specs: $(CORE_SPECS)
 	@for spec in $(CORE_SPECS); do $$spec || exit 1; done
 
+# --- helpers of the process specs, for each Lua: a module, and programs that embed Lua ---
+LUA_LIBS ?= $(shell $(PKG_CONFIG) --libs $(LUA_PACKAGE))
+PROCESS_HELPERS = $(BUILD)/$(LUA)/spec_process.so $(BUILD)/$(LUA)/spec/embed $(BUILD)/$(LUA)/spec/embed_static
+EMBED = $(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(CFLAGS_ALL) -o $@
+
+$(BUILD)/$(LUA)/spec_process.so: spec/process/spec_process.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(CFLAGS_ALL) $(SHARED) $(LDFLAGS) -o $@ $<
+
+$(BUILD)/$(LUA)/spec/embed: spec/process/embed.c
+	@mkdir -p $(@D)
+	$(EMBED) $< $(LUA_LIBS) -lm -ldl
+
+# Lua's library comes as a shared one, so that the sandbox's module finds the same.
+$(BUILD)/$(LUA)/spec/embed_static: spec/process/embed.c $(LUA_OBJECTS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(EMBED) -DPRELOAD $^ $(LUA_LIBS) $(CURL_LIBS) -lcsv -lm -ldl
+
+.PHONY: process-helpers
+process-helpers: $(PROCESS_HELPERS)
+
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
@@ -145,7 +166,7 @@ valgrind: deps-sanitizers
 # The host: Lua's own library, linked with the sanitizer's runtime (preloading the runtime crashes).
 $(BUILD)/host/$(LUA): spec/tools/host.c
 	@mkdir -p $(@D)
-	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(shell $(PKG_CONFIG) --libs $(LUA_PACKAGE)) -rdynamic -ldl -lm
+	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(LUA_LIBS) -rdynamic -ldl -lm
 .PHONY: host
 host: $(BUILD)/host/$(LUA)
 

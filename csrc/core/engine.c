@@ -15,10 +15,12 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,6 +68,12 @@ static fl_engine *current;
 static uint64_t engines_started;
 static int clients;
 static bool prepared; /* curl_global_init, atexit and atfork are done */
+static bool ending;   /* exit has begun: no engine is started any more */
+
+/* Held by an engine's thread but while it sleeps, and around a fork: the child must not find the locks
+ * of libcurl, the TLS library and the C library's resolver in the hands of a thread that it lacks. Taken
+ * after global_lock, never before it. */
+static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- random numbers: jitter and request ids; no secret depends on them --- */
 
@@ -607,9 +615,18 @@ static void stop_all(fl_engine *engine, const fl_client *client, const fl_mailbo
     }
 }
 
+/* Tells the readers of pagers too that have nothing under way: each may ask for one page more, which
+ * ends with kind closed. */
+static void close_pagers(fl_engine *engine, const fl_client *client) {
+  for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
+    if (client == NULL || fl_pager_client(pager) == client) fl_pager_advance(pager);
+  engine->pagers_changed = true;
+}
+
 static void close_client(fl_engine *engine, fl_client *client) {
   client->closed = true;
   if (client->engine == engine->serial) stop_all(engine, client, NULL, false);
+  close_pagers(engine, client);
 }
 
 static void close_mailbox(fl_engine *engine, fl_mailbox *mailbox) {
@@ -716,16 +733,11 @@ static int sleep_for(const fl_engine *engine) {
 
 /* Everything that is under way ends with kind closed, and those who wait are told. */
 static void clean_up(fl_engine *engine) {
+  CURLM *multi = engine->multi;
   fl_item *item;
-  /* Whoever stopped the engine holds the lock until it has woken curl: only then may curl go. */
-  pthread_mutex_lock(&engine->state_lock);
-  pthread_mutex_unlock(&engine->state_lock);
   take_inbox(engine);
   stop_all(engine, NULL, NULL, false);
-  /* A pager that waits for its reader asks once more, so that the reader is told of the end. */
-  for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
-    fl_pager_advance(pager);
-  engine->pagers_changed = true;
+  close_pagers(engine, NULL);
   feed_pagers(engine);
   for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
     fl_pager_stop(pager);
@@ -738,8 +750,11 @@ static void clean_up(fl_engine *engine) {
     fl_client_release(client);
   }
   while (engine->idle_count > 0) fl_transfer_free(engine->idle[--engine->idle_count]);
-  curl_multi_cleanup(engine->multi);
+  /* Who asked for the stop may still be about to wake the thread. */
+  pthread_mutex_lock(&engine->state_lock);
   engine->multi = NULL;
+  pthread_mutex_unlock(&engine->state_lock);
+  curl_multi_cleanup(multi);
   for (item = fl_queue_take(&engine->inbox); item != NULL;) {
     fl_item *next = item->next;
     fl_item_free(item);
@@ -750,7 +765,8 @@ static void clean_up(fl_engine *engine) {
 
 static void *run(void *context) {
   fl_engine *engine = context;
-  int running;
+  int running, sleep;
+  pthread_mutex_lock(&turn_lock);
   while (!atomic_load(&engine->stop)) {
     engine->now = fl_clock_now();
     take_inbox(engine);
@@ -761,9 +777,13 @@ static void *run(void *context) {
     curl_multi_perform(engine->multi, &running);
     take_ended(engine);
     feed_pagers(engine);
-    curl_multi_poll(engine->multi, NULL, 0, sleep_for(engine), NULL);
+    sleep = sleep_for(engine);
+    pthread_mutex_unlock(&turn_lock);
+    curl_multi_poll(engine->multi, NULL, 0, sleep, NULL);
+    pthread_mutex_lock(&turn_lock);
   }
   clean_up(engine);
+  pthread_mutex_unlock(&turn_lock);
   pthread_mutex_lock(&engine->state_lock);
   engine->stopped = true;
   pthread_cond_signal(&engine->stopped_signal);
@@ -790,7 +810,7 @@ static void stop_engine(fl_engine *engine) {
   until.tv_sec += STOP_BOUND;
   pthread_mutex_lock(&engine->state_lock);
   atomic_store(&engine->stop, true);
-  curl_multi_wakeup(engine->multi);
+  if (engine->multi != NULL) curl_multi_wakeup(engine->multi);
   while (!engine->stopped &&
          pthread_cond_timedwait(&engine->stopped_signal, &engine->state_lock, &until) == 0) {
   }
@@ -815,13 +835,21 @@ static fl_engine *take_current(void) {
 static void stop_at_exit(void) {
   fl_engine *engine;
   pthread_mutex_lock(&global_lock);
+  ending = true;
   engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
 }
 
-static void before_fork(void) { pthread_mutex_lock(&global_lock); }
-static void after_fork(void) { pthread_mutex_unlock(&global_lock); }
+static void before_fork(void) {
+  pthread_mutex_lock(&global_lock);
+  pthread_mutex_lock(&turn_lock);
+}
+
+static void after_fork(void) {
+  pthread_mutex_unlock(&turn_lock);
+  pthread_mutex_unlock(&global_lock);
+}
 
 static const char *prepare_process(void) {
   const char *missing;
@@ -834,6 +862,29 @@ static const char *prepare_process(void) {
   pthread_atfork(before_fork, after_fork, after_fork);
   prepared = true;
   return NULL;
+}
+
+/*
+ * libcurl before 8.10 leaves the descriptors with which a multi handle is woken open across exec, and
+ * does not tell them. They are the lowest numbers that are free; those of a pipe made just before.
+ */
+static CURLM *make_multi(void) {
+  int numbers[2];
+  bool known = pipe(numbers) == 0;
+  CURLM *multi;
+  if (known) {
+    close(numbers[0]);
+    close(numbers[1]);
+  }
+  multi = curl_multi_init();
+  for (int i = 0; known && multi != NULL && i < 2; i++) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    /* Another thread may have taken a number meanwhile: only what looks as curl's own is touched. */
+    if (getsockname(numbers[i], (struct sockaddr *)&address, &length) != 0) continue;
+    if (address.ss_family == AF_UNIX) fcntl(numbers[i], F_SETFD, FD_CLOEXEC);
+  }
+  return multi;
 }
 
 static const char *start_engine(void) {
@@ -852,7 +903,7 @@ static const char *start_engine(void) {
   fl_budget_registry_init(&engine->budgets);
   pthread_mutex_init(&engine->state_lock, NULL);
   pthread_cond_init(&engine->stopped_signal, NULL);
-  engine->multi = curl_multi_init();
+  engine->multi = make_multi();
   if (engine->multi == NULL) {
     free_engine(engine);
     return "no memory for the engine";
@@ -897,6 +948,9 @@ fl_result fl_engine_submit(fl_item *item, const char **message) {
   if (current != NULL && current->process != getpid()) current = NULL;
   if (current == NULL && closing) {
     fl_item_free(item);
+  } else if (current == NULL && ending) {
+    *message = "the process is ending";
+    result = FL_INVALID;
   } else {
     if (current == NULL) *message = start_engine();
     if (*message != NULL) result = FL_SYSTEM;

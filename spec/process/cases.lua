@@ -1,0 +1,297 @@
+-- cases.lua NAME [ARGUMENT...]: one case of process_spec.lua in a process of its own. Prints "ok" at its
+-- end; what goes wrong raises.
+
+local process = require "spec_process"
+local threads_before, descriptors_before = process.threads(), process.descriptors()
+local signals_before = process.signals()
+local flarelight = require "flarelight"
+
+local function client(options)
+  options = options or {}
+  options.ca_file = os.getenv "SPEC_CA_FILE"
+  return assert(flarelight.new(options))
+end
+
+-- A thread that was joined is in the system's list for a moment longer.
+local function threads()
+  for _ = 1, 1000 do
+    if process.threads() == threads_before then break end
+    process.sleep(0.001)
+  end
+  return process.threads()
+end
+
+local function count(set)
+  local n = 0
+  for _ in pairs(set) do n = n + 1 end
+  return n
+end
+
+local function equal(expected, found, what)
+  if expected ~= found then
+    error(("%s: expected %s, found %s"):format(what, tostring(expected), tostring(found)), 2)
+  end
+end
+
+local function is_as_before()
+  equal(threads_before, threads(), "threads")
+  equal(count(descriptors_before), count(process.descriptors()), "descriptors")
+end
+
+-- What this process gives to programs it starts, beyond what it was given.
+local function inherited()
+  local own = {}
+  for number, closed in pairs(process.descriptors()) do
+    if descriptors_before[number] == nil and not closed then own[#own + 1] = number end
+  end
+  return table.concat(own, " ")
+end
+
+-- Kind of a call's error, "good" where there is none.
+local function kind_of(_, _, err) return err and err.kind or "good" end
+
+local function ends_closed(fn)
+  local data, _, err = fn()
+  equal(nil, data, "data")
+  equal("closed", err.kind, "kind")
+end
+
+-- The kinds with which `fn` ends, in a child and here; both have to be right.
+local function in_child(fn)
+  local child = process.fork()
+  if child == 0 then
+    local good, message = pcall(fn)
+    if not good then io.stderr:write("in the child: ", tostring(message), "\n") end
+    os.exit(good and 0 or 1, true)
+  end
+  return function()
+    local how, status = process.wait(child, 20)
+    equal("exit 0", ("%s %s"):format(how, tostring(status)), "the child")
+  end
+end
+
+local cases = {}
+
+function cases.starts_nothing()
+  is_as_before()
+  local api = client()
+  is_as_before()
+  tostring(api)
+  api:quota()
+  api:stats()
+  api.imports:rows(1)
+  api:close()
+  is_as_before()
+end
+
+function cases.leaves_nothing(times)
+  local id = arg[3]
+  for i = 1, tonumber(times) do
+    local api, other = client(), client()
+    if i % 2 == 0 then
+      assert(api.imports:all())
+      assert(other.imports:data(id))
+      api.imports:rows(id, { page_size = 2 }):next()
+    end
+    other:close()
+    api:close()
+    if i % 2 == 0 then equal(threads_before, threads(), "threads after the last close") end
+  end
+  flarelight = nil
+  collectgarbage()
+  collectgarbage()
+  -- One descriptor is the state's own, for as long as it lives.
+  equal(threads_before, threads(), "threads")
+  equal(count(descriptors_before) + 1, count(process.descriptors()), "descriptors")
+end
+
+-- Streams that nobody holds any more give back what they have read ahead.
+function cases.forgets_streams(times, id)
+  local api = client()
+  local function resident()
+    local file = io.open "/proc/self/statm"
+    if not file then return 0 end
+    local pages = file:read "*a":match "^%d+ (%d+)"
+    file:close()
+    return tonumber(pages) * 4
+  end
+  local function abandon()
+    for _ = 1, tonumber(times) do assert(api.imports:rows(id, { page_size = 1000, prefetch = 1 }):next()) end
+    for _ = 1, 3 do
+      collectgarbage()
+      api.imports:all() -- takes what has come
+    end
+  end
+  abandon()
+  local before = resident()
+  for _ = 1, 4 do abandon() end
+  local grown = resident() - before
+  if grown > 16384 then error(("grew by %d KiB"):format(grown)) end
+end
+
+function cases.closes_on_exec()
+  local api = client()
+  local waiting = {}
+  for i = 1, 5 do waiting[i] = function() return api.imports:all() end end
+  local _, failed = api:all(waiting)
+  equal(0, failed, "failed calls")
+  equal("", inherited(), "descriptors that a program started now would get")
+end
+
+function cases.keeps_signals()
+  local api = client()
+  assert(api.imports:all())
+  equal(signals_before, process.signals(), "signal handlers")
+  api:close()
+  equal(signals_before, process.signals(), "signal handlers")
+end
+
+-- The environment names a proxy at which nobody listens.
+function cases.passes_proxies_by()
+  assert(os.getenv "http_proxy" and os.getenv "https_proxy" and os.getenv "ALL_PROXY")
+  assert(client { max_attempts = 1 }.imports:all())
+end
+
+function cases.clients_are_apart()
+  local one, other = client(), client { api_key = "wrong", max_attempts = 1 }
+  equal("unauthorized", kind_of(other.imports:all()), "the other's call")
+  local task = one:spawn(function() return kind_of(one.imports:data(1)) end)
+  one:update(0)
+  other:close()
+  other:close()
+  equal("closed", kind_of(other.imports:all()), "a call of the closed client")
+  task:result()
+  assert(one.imports:all())
+  equal("closed", kind_of(other:request { path = "/Import/All" }), "a request of the closed client")
+end
+
+-- The last client goes while streams are open: none of their readers waits for ever.
+function cases.closes_streams(id)
+  for prefetch = 0, 3 do
+    for read = 0, 3 do
+      local api = client()
+      local rows = api.imports:rows(id, { page_size = 1, prefetch = prefetch })
+      for _ = 1, read do assert(rows:next()) end
+      -- All pages that it may read ahead have come by then.
+      if read == 2 then api:wait_until(function() return false end, { timeout = 0.05, interval = 0.05 }) end
+      local kept = read == 1 and client() or nil -- then the engine goes on
+      api:close()
+      local row, _, err
+      repeat row, _, err = rows:next() until not row
+      equal("closed", err and err.kind, ("prefetch %d, %d rows read: kind"):format(prefetch, read))
+      if kept then kept:close() end
+    end
+  end
+end
+
+-- A client that is collected while its pages are under way.
+function cases.collects_clients(id)
+  for _ = 1, 30 do
+    local api = client()
+    local rows = api.imports:rows(id, { page_size = 1, prefetch = 8 })
+    rows:next()
+    local seen = setmetatable({ api, rows }, { __mode = "v" })
+    api, rows = nil, nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    equal(0, count(seen), "objects left")
+  end
+  equal(threads_before, threads(), "threads")
+end
+
+function cases.is_interrupted(by)
+  local api = client()
+  local waits = {
+    call = function() return api.reports:all() end, -- which stalls
+    sleep = function() return api:wait_until(function() return false end, { interval = 60 }) end,
+  }
+  -- Warm, so that a compiler of Lua has compiled what it will.
+  for _ = 1, 200 do assert(api.imports:all()) end
+  os.execute(("(sleep 0.3; kill -INT %d) &"):format(process.pid()))
+  local good, message = pcall(waits[by])
+  equal(false, good, "the call's success")
+  assert(tostring(message):find "interrupted", message)
+  assert(api.imports:all())
+  api:close()
+  assert(client().imports:all())
+end
+
+function cases.forks_before_use()
+  local joined = in_child(function() assert(client().imports:all()) end)
+  assert(client().imports:all())
+  joined()
+end
+
+function cases.forks_after_use()
+  local api = client()
+  assert(api.imports:all())
+  local joined = in_child(function()
+    assert(api.imports:all())
+    in_child(function() assert(api.imports:all()) end)()
+    assert(client().imports:all())
+  end)
+  assert(api.imports:all())
+  joined()
+  assert(api.imports:all())
+end
+
+-- Calls that the parent made end with kind closed in the child, and go on in the parent.
+function cases.forks_in_flight(id)
+  local api = client()
+  local rows = api.imports:rows(id, { page_size = 1, prefetch = 1 })
+  assert(rows:next())
+  local slow = api:spawn(function() return api.reports:all() end) -- takes a second
+  local streaming = api:spawn(function()
+    local stream, n = api.imports:rows(id, { page_size = 1 }), 0
+    while true do
+      local row, _, err = stream:next()
+      if not row then return n, err end
+      n = n + 1
+    end
+  end)
+  for _ = 1, 2 do api:update(0) end -- both have begun
+  local joined = in_child(function()
+    local row, _, err
+    repeat row, _, err = rows:next() until not row
+    equal("closed", err and err.kind, "the stream's end")
+    equal("closed", kind_of(slow:result()), "the call's end")
+    local _, failure = streaming:result()
+    equal("closed", failure and failure.kind, "the task's end")
+    assert(api.imports:all())
+    assert(api.imports:rows(id):next())
+    local results, failed = api:map({ 1, 2, 3 }, function() return api.imports:all() end)
+    equal(0, failed, "failed calls of " .. #results)
+    api:close()
+  end)
+  assert(slow:result())
+  local n, err = streaming:result()
+  equal(nil, err and err.kind, "the parent's stream")
+  local left = 1
+  while assert(left < 1000) and rows:next() do left = left + 1 end
+  equal(n, left, "rows of the parent")
+  joined()
+end
+
+-- Forks at any moment of the engine's work.
+function cases.forks_often(times)
+  local api = client()
+  for _ = 1, 4 do
+    api:spawn(function()
+      while true do
+        api.imports:import { records = { { n = 1 } }, name = "fork" }
+        local fresh = client() -- a handshake more
+        fresh.imports:all()
+        fresh:close()
+      end
+    end)
+  end
+  for i = 1, tonumber(times) do
+    local until_when = os.clock() + i % 7 * 0.001
+    repeat api:update(0.001) until os.clock() >= until_when
+    in_child(function() assert(client().imports:all()) end)()
+  end
+end
+
+local run = assert(cases[arg[1]], arg[1])
+run(arg[2], arg[3])
+print "ok"

@@ -1,0 +1,84 @@
+-- work.lua HOW ID: a script for the program `embed`: what one of several Lua states of a process does.
+
+local flarelight = require "flarelight"
+local api = assert(flarelight.new { ca_file = os.getenv "SPEC_CA_FILE" })
+local id = arg[2]
+
+local hows = {}
+
+-- Calls that have to be right, whatever other states do.
+function hows.correctly()
+  for _ = 1, 10 do
+    local data = assert(api.imports:data(id, { count = 7 }))
+    assert(#data == 7)
+    local n = 0
+    for row, position in api.imports:rows(id, { page_size = 20, limit = 60 }) do
+      assert(row.n == position)
+      n = n + 1
+    end
+    assert(n == 60)
+  end
+end
+
+-- The state is closed with a hundred calls under way.
+function hows.abruptly()
+  for i = 1, 100 do
+    api:spawn(function()
+      if i % 3 == 0 then api.imports:rows(id, { page_size = 5 }):next() else api.imports:data(id) end
+    end)
+  end
+  api:update(1)
+end
+
+-- The process ends while it works.
+function hows.unto_the_end()
+  while api.imports:data(id, { count = 7 }) do end -- luacheck: ignore
+end
+
+function hows.a_while()
+  for _ = 1, 3 do assert(api.imports:all()) end
+end
+
+-- At exit, when the engine has stopped for good.
+function hows.at_exit()
+  assert(api.imports:all())
+  at_exit(function() -- luacheck: ignore
+    local data, _, err = api.imports:all()
+    assert(data == nil, "a call was made while the process ends")
+    io.write(err.kind, "\n")
+  end)
+end
+
+-- Every allocation of Lua fails once: nothing is lost, and afterwards all is well.
+function hows.without_memory()
+  local json = flarelight.json
+  local function work()
+    local other = assert(flarelight.new { on_event = function() end })
+    local data = assert(other.imports:data(id, { count = 3 }))
+    assert(#json.decode(json.encode(data)) == 3)
+    local rows = other.imports:rows(id, { page_size = 2, limit = 5 })
+    assert(rows:next())
+    assert(#rows:batch(2) == 2)
+    assert(rows:columns(5))
+    rows:close()
+    assert(other.imports:import { records = data, name = "memory" })
+    local _, _, err = other.imports:data(999999)
+    assert(err.kind == "not_found")
+    other:quota()
+    other:stats()
+    other:close()
+  end
+  work()
+  local n, failed = 1, nil
+  repeat
+    fail_memory(n) -- luacheck: ignore
+    local good = pcall(work)
+    failed = fail_memory(0) -- luacheck: ignore
+    assert(good or failed, "it failed without a reason")
+    collectgarbage()
+    work()
+    n = n + tonumber(os.getenv "SPEC_STEP" or 7)
+  until not failed
+end
+
+hows[arg[1]]()

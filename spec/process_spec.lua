@@ -1,0 +1,245 @@
+-- What flarelight promises to the process it lives in: it starts and leaves nothing behind, ends with
+-- calls under way, lives through forks, and shares a process with other states. Each case is a process
+-- of its own (spec/process/*.lua), killed when it hangs; the sandbox is here.
+
+local support = require "support"
+
+local unpack = table.unpack or unpack -- luacheck: ignore
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+local helpers = os.getenv "SPEC_HELPERS"
+local quick = os.getenv "SPEC_QUICK" ~= nil
+local sanitizer = os.getenv "SPEC_SANITIZER"
+local checked = quick or sanitizer ~= nil -- by a tool that makes everything slow
+-- What concerns the core alone is tried on one Lua of each kind.
+local thorough = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
+
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "*a"
+  pipe:close()
+  return output
+end
+
+local environment -- of the children: how they reach the sandbox
+
+local function use(sandbox, ca_file)
+  environment = ("SPEC_CA_FILE=%s FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s")
+    :format(quote(ca_file or ""), quote(sandbox.api_key), quote(sandbox.subscription_id), quote(sandbox.url))
+  if not ca_file then environment = environment:gsub("^%S+ ", "") end
+end
+
+-- Runs a program; what it printed, and its exit status (137: it hung and was killed).
+local function run(program, ...)
+  local words = { environment, "timeout -s KILL", checked and 300 or 60, program }
+  for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
+  local output, status = shell("exec 2>&1; " .. table.concat(words, " ") .. "; printf '\\n%s' $?"):match "^(.*)\n(%d+)$"
+  return output, tonumber(status)
+end
+
+local function runs_well(...)
+  local output, status = run(...)
+  assert.are.equal("ok\n", output)
+  assert.are.equal(0, status)
+end
+
+local function case(...) runs_well(quote(interpreter), "spec/process/cases.lua", ...) end
+
+-- A certificate for 127.0.0.1 in a file beside its key, or nil without the openssl command.
+local function certificate()
+  local path = os.tmpname()
+  shell(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+    .. " -addext subjectAltName=IP:127.0.0.1 -keyout %s.key -out %s 2>/dev/null"):format(path, path))
+  local key = io.open(path .. ".key")
+  if key then key:close() return path end
+end
+
+describe("a process with flarelight", function()
+  local plain, tls, ca_file, id
+
+  local function fill(sandbox, url_client)
+    id = support.import(url_client, 200)
+    url_client:close()
+  end
+
+  setup(function()
+    plain = support.sandbox { rate_limit = 0 }
+    fill(plain, support.client(plain))
+    ca_file = certificate()
+    if ca_file then
+      tls = support.sandbox { rate_limit = 0, certificate = ca_file, private_key = ca_file .. ".key" }
+      fill(tls, support.client(tls, { ca_file = ca_file }))
+    end
+  end)
+  teardown(function()
+    plain:stop()
+    if tls then
+      tls:stop()
+      os.remove(ca_file)
+      os.remove(ca_file .. ".key")
+    end
+  end)
+  before_each(function() use(plain) end)
+  after_each(function()
+    plain:clear_faults()
+    if tls then tls:clear_faults() end
+  end)
+
+  -- Both ways to speak to a server; without openssl's command only the plain one.
+  local function each_way(fn)
+    fn(plain)
+    if not tls then return end
+    use(tls, ca_file)
+    fn(tls)
+    use(plain)
+  end
+
+  it("has no thread and no descriptor of ours before the first call", function() case("starts_nothing") end)
+
+  it("has none after the last client's close #slow", function()
+    each_way(function(sandbox)
+      case("leaves_nothing", checked and 20 or sandbox == plain and 1000 or 100, id)
+    end)
+  end)
+
+  it("forgets streams that nobody holds any more #slow", function()
+    if not checked then case("forgets_streams", 60, support.import(support.client(plain), 1000)) end
+  end)
+
+  it("starts programs that get none of our descriptors", function()
+    case "closes_on_exec"
+    if tls then
+      use(tls, ca_file)
+      case "closes_on_exec"
+    end
+  end)
+
+  it("keeps its signal handlers", function() case "keeps_signals" end)
+
+  it("reaches this machine without the proxy of the environment #slow", function()
+    local proxy = "http://127.0.0.1:9"
+    each_way(function()
+      environment = ("%s http_proxy=%s https_proxy=%s ALL_PROXY=%s"):format(environment, proxy, proxy, proxy)
+      case "passes_proxies_by"
+    end)
+  end)
+
+  it("has clients that are apart #slow", function()
+    plain:fault { operation = "imports.data", kind = "latency", seconds = 0.5 }
+    case "clients_are_apart"
+  end)
+
+  it("ends streams whose client was closed", function() case("closes_streams", id) end)
+
+  it("collects clients with pages under way #slow", function()
+    case("collects_clients", id)
+  end)
+
+  it("is interrupted by a signal of its user, and goes on #slow", function()
+    if sanitizer then return end -- lua's own interpreter has the handler
+    plain:fault { operation = "reports.all", kind = "stall", seconds = 60 }
+    case("is_interrupted", "call")
+    case("is_interrupted", "sleep")
+  end)
+
+  describe("that forks #slow", function()
+    it("before it has used it", function() each_way(function() case "forks_before_use" end) end)
+    it("after it has used it", function() each_way(function() case "forks_after_use" end) end)
+    it("with calls in flight", function()
+      each_way(function(sandbox)
+        sandbox:fault { operation = "reports.all", kind = "latency", seconds = 1 }
+        case("forks_in_flight", id)
+      end)
+    end)
+    it("at any moment", function()
+      if thorough then each_way(function() case("forks_often", checked and 10 or 100) end) end
+    end)
+  end)
+
+  describe("that ends with calls in flight #slow", function()
+    -- Some replies come at once, some never, some break off.
+    local function disturb(sandbox)
+      sandbox:fault { operation = "imports.data", kind = "stall", seconds = 300, after = "half", probability = 0.2 }
+      sandbox:fault { operation = "imports.import", kind = "stall", seconds = 300, probability = 0.3 }
+      sandbox:fault { operation = "reports.chart_data", kind = "reset", probability = 0.5 }
+      sandbox:fault { operation = "*", kind = "latency", seconds = 300, probability = 0.3 }
+    end
+    -- Ends `times` processes, some at the same time; each has to end by itself and as it wants to.
+    local function ends(ending, status, times)
+      local script = ([[%s timeout -s KILL %d %s spec/process/ending.lua %s "$0" %s >"$1.$0" 2>&1; found=$?;]]
+        .. [[ [ $found -eq %d ] || { echo "run $0 ended with status $found:"; cat "$1.$0"; }; rm -f "$1.$0"]])
+        :format(environment, checked and 300 or 20, quote(interpreter), ending, quote(id), status)
+      local log = os.tmpname()
+      local output = shell(("seq %d | xargs -P 4 -I {} sh -c %s {} %s 2>&1"):format(times, quote(script), quote(log)))
+      os.remove(log)
+      assert.are.equal("", output)
+    end
+    local endings = {
+      { "exit", 7, thorough and 100 or 10 },
+      { "exit_and_close", 7, 20 },
+      { "raise", 1, 5 },
+      { "fall_off", 0, 10 },
+      { "close", 7, 10 },
+      { "close_twice", 7, 10 },
+      { "collect", 7, 10 },
+    }
+    for _, ending in ipairs(endings) do
+      it(("by %s"):format(ending[1]), function()
+        each_way(function(sandbox)
+          disturb(sandbox)
+          ends(ending[1], ending[2], checked and math.min(ending[3], 8) or ending[3])
+          sandbox:clear_faults()
+        end)
+      end)
+    end
+  end)
+
+  describe("of several Lua states #slow", function()
+    local function embed(program, pairs_of, how, ...)
+      local words = {}
+      for word in pairs_of:gmatch "%S+" do words[#words + 1] = word end
+      words[#words + 1] = "--"
+      words[#words + 1] = how
+      for _, word in ipairs { ... } do words[#words + 1] = word end
+      return run(helpers .. "/" .. program, unpack(words))
+    end
+    local function is_quiet(...)
+      local output, status = embed(...)
+      assert.are.equal("", output)
+      assert.are.equal(0, status)
+    end
+    local script = "spec/process/work.lua"
+
+    it("that come and go with calls under way", function()
+      each_way(function()
+        is_quiet("embed", (checked and "5 " or "30 ") .. script, "abruptly", id)
+      end)
+    end)
+    it("on threads of their own", function()
+      each_way(function()
+        is_quiet("embed", ("5 %s 5 %s"):format(script, script), "correctly", id)
+        is_quiet("embed", ("20 %s 20 %s 20 %s"):format(script, script, script), "abruptly", id)
+        is_quiet("embed", ("50 %s 50 %s"):format(script, script), "a_while", id)
+      end)
+    end)
+    it("that ends while another of them works", function()
+      each_way(function()
+        for _ = 1, checked and 3 or 10 do
+          is_quiet("embed", ("1 spec/process/pause.lua 0 %s 0 %s"):format(script, script), "unto_the_end", id)
+        end
+      end)
+    end)
+    it("into which it is linked", function()
+      is_quiet("embed_static", "2 " .. script, "correctly", id)
+    end)
+    it("and makes no call once it has ended", function()
+      each_way(function()
+        assert.are.equal("closed\n", (embed("embed", "1 " .. script, "at_exit", id)))
+      end)
+    end)
+    it("that run out of memory", function()
+      if thorough then is_quiet("embed", "1 " .. script, "without_memory", id) end
+    end)
+  end)
+end)
