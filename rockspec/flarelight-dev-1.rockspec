@@ -33,7 +33,7 @@ build = {
          sources = {
             "csrc/core/budget.c", "csrc/core/buffer.c", "csrc/core/call.c", "csrc/core/clock.c",
             "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/engine.c",
-            "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
+            "csrc/core/loop.c", "csrc/core/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
             "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c",
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
             "csrc/core/transfer.c", "csrc/core/url.c",

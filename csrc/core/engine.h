@@ -1,10 +1,9 @@
 /*
- * engine.h: the thread, curl_multi, timers; asks policy, does I/O.
+ * engine.h: who runs the loop; the one engine of a process.
  *
- * One engine a process, started by the first submit and stopped by the last client's close or at
- * exit. After a fork the child abandons what it inherited and starts its own. The engine's thread
- * never blocks but in curl_multi_poll, knows nothing of Lua, and owns every call from its submission
- * until the call is posted to its mailbox.
+ * It is started by the first submit and stopped by the last client's close or at exit. After a fork the
+ * child abandons what it inherited and starts its own. It knows nothing of Lua. Turns are run by the
+ * engine's thread, or by a caller that waits (see engine.c); never by two at once.
  */
 #ifndef FL_ENGINE_H
 #define FL_ENGINE_H
@@ -22,8 +21,10 @@ void fl_engine_leave(void);
  * Hands an item over: a call, a pager, an order. On failure the item stays the caller's and *message
  * (static text) says why: no thread can be had, libcurl is too old, or (FL_INVALID) exit has begun. CLOSE
  * orders are dropped silently when no engine runs, since there is nothing to close.
+ * `waiting`: NULL, or the mailbox of a caller that has nothing to do before something is in it. It may
+ * then run the turns itself, and mostly finds the outcome there on return; that it does is not promised.
  */
-fl_result fl_engine_submit(fl_item *item, const char **message);
+fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, const char **message);
 
 /* What is believed about the rate budget of a client's service; false: nothing known yet. */
 bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now);

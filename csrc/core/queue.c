@@ -15,6 +15,8 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "process.h"
+
 void fl_list_append(fl_list *list, fl_item *item) {
   item->next = NULL;
   if (list->last) list->last->next = item;
@@ -75,11 +77,21 @@ fl_item *fl_queue_take(fl_queue *queue) {
   return first;
 }
 
+bool fl_queue_is_empty(fl_queue *queue) {
+  bool empty;
+  pthread_mutex_lock(&queue->lock);
+  empty = queue->list.first == NULL;
+  pthread_mutex_unlock(&queue->lock);
+  return empty;
+}
+
 struct fl_mailbox {
   fl_queue outbox;
   atomic_int references;
+  atomic_bool signalled; /* the descriptor was written to and not read since */
+  bool quiet;
   int reader, writer; /* the same descriptor where it is an eventfd */
-  pid_t process;
+  uint64_t process; /* fl_process_generation */
 };
 
 static bool open_descriptors(fl_mailbox *mailbox) {
@@ -113,7 +125,7 @@ fl_mailbox *fl_mailbox_new(void) {
   }
   fl_queue_init(&mailbox->outbox);
   atomic_init(&mailbox->references, 1);
-  mailbox->process = getpid();
+  mailbox->process = fl_process_generation();
   return mailbox;
 }
 
@@ -132,23 +144,29 @@ void fl_mailbox_release(fl_mailbox *mailbox) {
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   /* The reader may take the item, and give the last reference back with it, before it is woken. */
   fl_mailbox_retain(mailbox);
-  if (fl_queue_post(&mailbox->outbox, item)) {
+  if (fl_queue_post(&mailbox->outbox, item) && !mailbox->quiet) {
     const uint64_t one = 1;
     /* A full pipe or counter means that the reader has its wake-up already. */
     ssize_t written = write(mailbox->writer, &one, sizeof one);
     (void)written;
+    atomic_store(&mailbox->signalled, true);
   }
   fl_mailbox_release(mailbox);
 }
 
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   uint64_t drained;
-  /* First the descriptor, then the list: an item posted in between wakes once more, for nothing,
-   * which is harmless; the other way round it would not wake at all. */
-  while (read(mailbox->reader, &drained, sizeof drained) > 0 && mailbox->reader != mailbox->writer) {
-  }
+  /* The flag is set after the write: where it is not seen yet, the descriptor stays readable and the
+   * next take, which it wakes for nothing, sees it. */
+  if (atomic_exchange(&mailbox->signalled, false))
+    while (read(mailbox->reader, &drained, sizeof drained) > 0 && mailbox->reader != mailbox->writer) {
+    }
   return fl_queue_take(&mailbox->outbox);
 }
+
+bool fl_mailbox_is_empty(fl_mailbox *mailbox) { return fl_queue_is_empty(&mailbox->outbox); }
+
+void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet) { mailbox->quiet = quiet; }
 
 int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
 
@@ -163,6 +181,6 @@ bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
   return poll(&ready, 1, milliseconds) > 0;
 }
 
-bool fl_mailbox_is_ours(const fl_mailbox *mailbox) { return mailbox->process == getpid(); }
+bool fl_mailbox_is_ours(const fl_mailbox *mailbox) { return mailbox->process == fl_process_generation(); }
 
 void fl_mailbox_abandon(fl_mailbox *mailbox) { close_descriptors(mailbox); }

@@ -51,6 +51,7 @@ void fl_queue_destroy(fl_queue *queue);
 bool fl_queue_post(fl_queue *queue, fl_item *item);
 /* Takes everything, in order; NULL if there is nothing. */
 fl_item *fl_queue_take(fl_queue *queue);
+bool fl_queue_is_empty(fl_queue *queue);
 
 /*
  * The mailbox of one Lua state: the outbox of the engine towards it, and a descriptor that is readable
@@ -67,6 +68,9 @@ void fl_mailbox_release(fl_mailbox *mailbox);
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item);
 /* The reader's thread. Takes everything and makes the descriptor unreadable again. */
 fl_item *fl_mailbox_take(fl_mailbox *mailbox);
+bool fl_mailbox_is_empty(fl_mailbox *mailbox);
+/* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets it. */
+void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
 /* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if

@@ -135,10 +135,11 @@ static bool build_headers(fl_transfer *transfer) {
   parts[count][0] = "X-Subscription-Id: ", parts[count++][1] = call->client->settings.subscription_id;
   parts[count][0] = "X-Request-Id: ", parts[count++][1] = call->request_id;
   parts[count][0] = "Accept: ", parts[count++][1] = "application/json";
-  if (call->has_body || strcmp(call->method, "POST") == 0)
+  if (call->has_body || strcmp(call->method, "POST") == 0) {
     parts[count][0] = "Content-Type: ", parts[count++][1] = "application/json";
-  /* No 100-continue: it costs a second on servers that do not know it. */
-  parts[count][0] = "Expect:", parts[count++][1] = "";
+    /* No 100-continue: it costs a second on servers that do not know it. */
+    parts[count][0] = "Expect:", parts[count++][1] = "";
+  }
 
   text->length = 0;
   for (int i = 0; i < count; i++) {

@@ -56,7 +56,7 @@ static void close_box(client_box *box) {
   if (client == NULL) return;
   box->client = NULL;
   order = fl_order_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
-  if (order != NULL) fl_engine_submit(&order->item, &message);
+  if (order != NULL) fl_engine_submit(&order->item, NULL, &message);
   fl_client_release(client);
   if (box->entered) fl_engine_leave();
   box->entered = false;
@@ -185,10 +185,11 @@ static int refuse_url(lua_State *L, int code, bool has_id) {
   return misuse(L);
 }
 
-static int hand_over(lua_State *L, fl_item *item) {
+/* `waiting`: the mailbox of a caller that will do nothing but wait, or NULL. */
+static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
   const uint64_t ticket = item->ticket;
   const char *message;
-  const fl_result result = fl_engine_submit(item, &message);
+  const fl_result result = fl_engine_submit(item, waiting, &message);
   if (result != FL_OK) {
     fl_item_free(item);
     return refuse(L, result == FL_INVALID ? "closed" : "network", message);
@@ -199,7 +200,8 @@ static int hand_over(lua_State *L, fl_item *item) {
 
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, write=,
- * repeatable=, expects_id=, expects_rows=, interactive=, deadline=} -> ticket | nil, kind, message
+ * repeatable=, expects_id=, expects_rows=, interactive=, deadline=, waits=} -> ticket | nil, kind,
+ * message. `waits`: the caller does nothing before it has the outcome, and its host blocks.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -207,6 +209,7 @@ static int client_submit(lua_State *L) {
   char digits[32];
   fl_request request = {0};
   fl_call *call;
+  bool waits;
   double deadline;
   int code, count = begin(L, &box, &state, digits, &request.id);
   if (count != 0) return count;
@@ -221,6 +224,7 @@ static int client_submit(lua_State *L) {
   request.expects_id = flag_field(L, 2, "expects_id");
   request.expects_rows = flag_field(L, 2, "expects_rows");
   request.interactive = flag_field(L, 2, "interactive");
+  waits = flag_field(L, 2, "waits");
   deadline = number_field(L, 2, "deadline", -1);
   if (flag_field(L, 2, "has_body")) {
     state->scratch.length = 0;
@@ -234,7 +238,7 @@ static int client_submit(lua_State *L) {
   if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
   call = fl_call_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
   if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
-  return hand_over(L, &call->item);
+  return hand_over(L, &call->item, waits ? state->mailbox : NULL);
 }
 
 /*
@@ -265,7 +269,7 @@ static int client_pages(lua_State *L) {
   lua_checkstack(L, 5);
   pager = fl_pager_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
   if (pager == NULL) return refuse_url(L, code, request.id.data != NULL);
-  return hand_over(L, fl_pager_item(pager));
+  return hand_over(L, fl_pager_item(pager), NULL);
 }
 
 /* --- what is known --- */

@@ -99,7 +99,7 @@ static int collect_state(lua_State *L) {
   {
     fl_order *order = fl_order_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
     const char *message;
-    if (order != NULL) fl_engine_submit(&order->item, &message);
+    if (order != NULL) fl_engine_submit(&order->item, NULL, &message);
   }
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
@@ -138,7 +138,7 @@ static int lua_cancel(lua_State *L) {
   fl_order *order = fl_order_new(FL_ITEM_CANCEL, ticket, NULL, NULL);
   const char *message;
   if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, &message);
+  fl_engine_submit(&order->item, NULL, &message);
   return 0;
 }
 
@@ -148,7 +148,7 @@ static int lua_advance(lua_State *L) {
   fl_order *order = fl_order_new(FL_ITEM_ADVANCE, ticket, NULL, NULL);
   const char *message;
   if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, &message);
+  fl_engine_submit(&order->item, NULL, &message);
   return 0;
 }
 

@@ -119,6 +119,7 @@ function client.submit(self, prepared)
   local key, message, err = client.key(self)
   if not key then return nil, message, err end
   prepared.api_key = key
+  prepared.waits = tasks.current() == nil -- the host of scripts blocks: nothing else is done meanwhile
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   return dispatch.expect(ticket, { key_number = inner.key_number })

@@ -1,0 +1,19 @@
+/*
+ * process.c: counts forks by a handler that every fork runs in the child. (A child made in another way,
+ * by clone or vfork, may do nothing but exec, by POSIX.)
+ */
+#include "process.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_ullong forks;
+
+static void in_child(void) { atomic_fetch_add(&forks, 1); }
+static void begin(void) { pthread_atfork(NULL, NULL, in_child); }
+
+uint64_t fl_process_generation(void) {
+  pthread_once(&once, begin);
+  return atomic_load(&forks);
+}
