@@ -69,13 +69,21 @@ describe("imports:upload", function()
       open()
       local given = source[2]()
       given.name, given.batch_records = "load", 10
-      local progress = {}
-      given.on_progress = function(p) progress[#progress + 1] = p.records end
+      local progress, last = {}, nil
+      given.on_progress = function(p) progress[#progress + 1], last = p.records, p end
       local result = assert(api.imports:upload(given))
       assert.are.equal(25, result.records)
       assert.are.equal(3, result.batches)
       assert.are.equal(0, result.rejected)
       assert.are.same({ 10, 20, 25 }, progress)
+      if given.file then
+        assert.are.equal(last.total_bytes, last.bytes)
+        assert.are.equal(0, last.eta)
+      else
+        assert.is_true(last.bytes > 0)
+        assert.is_nil(last.total_bytes)
+        assert.is_nil(last.eta)
+      end
       local rows = sandbox:rows(result.id)
       assert.are.equal(25, #rows)
       for i, row in ipairs(rows) do assert.are.equal(i - 1, row.n) end
@@ -127,6 +135,14 @@ describe("imports:upload", function()
     local result = assert(api.imports:upload { file = path })
     assert.are.equal('[{"amount":1.50,"code":"00501","flag":true,"text":"a,\\"b\\"","empty":null},'
       .. '{"amount":-2,"code":"7","flag":false,"text":"","empty":null}]', sandbox:rows_text(result.id))
+  end)
+
+  it("reads a file in the format that is named", function()
+    open()
+    local path = file(".txt", "a;b,c\n1,2\n")
+    assert.has_error(function() api.imports:upload { file = path } end)
+    local result = assert(api.imports:upload { file = path, format = "csv" })
+    assert.are.equal('[{"a;b":1,"c":2}]', sandbox:rows_text(result.id))
   end)
 
   it("loads the 10,000 bird strikes exactly", function()

@@ -230,7 +230,6 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   SET(CURLOPT_HTTPHEADER, transfer->headers);
   SET(CURLOPT_USERAGENT, call->client->settings.user_agent);
   SET(CURLOPT_ACCEPT_ENCODING, "");
-  SET(CURLOPT_BUFFERSIZE, 256L * 1024);
   SET(CURLOPT_WRITEFUNCTION, on_body);
   SET(CURLOPT_WRITEDATA, transfer);
   SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -238,6 +237,9 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   SET(CURLOPT_PREREQFUNCTION, on_request);
   SET(CURLOPT_PREREQDATA, transfer);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  /* Refused while the handle still has a buffer, as it does after a name that was not found (7.88): that
+   * one serves as well. */
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* Does not wait for a name to be resolved when the process ends; not known to older libraries. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

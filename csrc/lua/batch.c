@@ -16,7 +16,7 @@ static int text_close(lua_State *L) {
 /* text:size() -> bytes */
 static int text_size(lua_State *L) {
   fl_buffer *text = luaL_checkudata(L, 1, TEXT_CLASS);
-  lua_pushnumber(L, (lua_Number)text->length);
+  lua_pushinteger(L, (lua_Integer)text->length);
   return 1;
 }
 

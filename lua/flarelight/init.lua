@@ -7,6 +7,7 @@
 -- Requiring it starts nothing: no thread, no descriptor, no request.
 
 local core = require "flarelight.core"
+local errors = require "flarelight.error"
 local json = require "flarelight.json"
 
 local flarelight = {
@@ -22,6 +23,7 @@ local flarelight = {
 ---@param options table?
 ---@return flarelight.Client? client, string? message, flarelight.Error? err
 function flarelight.new(options)
+  if options == flarelight then errors.misuse "flarelight.new: call it with a dot, as in flarelight.new { … }" end
   local client, message, err = require("flarelight.client").new(options)
   return client, message, err
 end

@@ -41,7 +41,7 @@ local function describe(value)
     if #text > 40 then text = text:sub(1, 37) .. "..." end
     return type(value) == "string" and ("%q"):format(text) or text
   end
-  return "a " .. type(value)
+  return value == nil and "nil" or "a " .. type(value)
 end
 
 --- Raises unless `value` has the shape. `secret` values are not shown.

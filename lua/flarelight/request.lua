@@ -84,6 +84,9 @@ function request.free(given, config)
     misuse(("api:request.method: %q is not one of GET, OPTIONS, POST, PUT, PATCH, DELETE"):format(method))
   end
   if given.path == nil then misuse "api:request.path: is missing" end
+  if given.path:sub(1, 1) ~= "/" then
+    misuse(("api:request.path: should begin with a slash, as \"/Import/All\", but is %q"):format(given.path))
+  end
   local body, has_body = given.body, given.body ~= nil
   if method == "POST" and not has_body then body, has_body = {}, true end
   return {

@@ -6,6 +6,8 @@
 
 local core = require "flarelight.sandbox_core"
 
+local sandbox = { null = core.null }
+
 local OPERATIONS = {
   ["imports.all"] = true, ["imports.data"] = true, ["imports.import"] = true,
   ["automations.execute"] = true, ["preparations.all"] = true, ["preparations.execute"] = true,
@@ -323,6 +325,14 @@ local Sandbox = {}
 Sandbox.__index = Sandbox
 Sandbox.__name = "flarelight.Sandbox"
 
+-- The server's handle. A method that was called with a dot has none.
+local function core_of(self, name)
+  if getmetatable(self) ~= Sandbox then
+    error(("sandbox: call %s with a colon, as in sandbox:%s(…)"):format(name, name), 3)
+  end
+  return self._core
+end
+
 ---@class flarelight.SandboxRequest
 ---@field number integer from 1
 ---@field method string
@@ -344,7 +354,8 @@ Sandbox.__name = "flarelight.Sandbox"
 ---@param options table?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
 ---@return string? message
-local function start(options)
+function sandbox.start(options)
+  if options == sandbox then error("sandbox.start: call it with a dot, as in sandbox.start { … }", 2) end
   if options ~= nil and type(options) ~= "table" then
     error("sandbox.start: options must be a table", 2)
   end
@@ -397,7 +408,7 @@ end
 
 --- Ends all connections and the server. What was logged and stored can still be asked. Idempotent.
 function Sandbox:stop()
-  self._core:stop()
+  core_of(self, "stop"):stop()
 end
 Sandbox.__close = Sandbox.stop
 
@@ -405,13 +416,13 @@ Sandbox.__close = Sandbox.stop
 ---@param from integer? only those whose number is at least this
 ---@return flarelight.SandboxRequest[]
 function Sandbox:requests(from)
-  return self._core:requests(from)
+  return core_of(self, "requests"):requests(from)
 end
 
 --- Commits that happened twice: of the same X-Request-Id, or without one of the same path and body.
 ---@return { first: integer, again: integer, operation: string, body: string }[] numbers of requests
 function Sandbox:duplicates()
-  return self._core:duplicates()
+  return core_of(self, "duplicates"):duplicates()
 end
 
 local function check_id(id, level)
@@ -422,21 +433,21 @@ end
 ---@param id integer|string
 ---@return table[]? rows nil if there is no such import
 function Sandbox:rows(id)
-  return self._core:rows(check_id(id, 2))
+  return core_of(self, "rows"):rows(check_id(id, 2))
 end
 
 --- The same as the JSON text of an array, digit for digit as it came.
 ---@param id integer|string
 ---@return string?
 function Sandbox:rows_text(id)
-  return self._core:rows_text(check_id(id, 2))
+  return core_of(self, "rows_text"):rows_text(check_id(id, 2))
 end
 
 --- Sets a fault: see docs/sandbox.md for kinds and options. Raises on what it does not know.
 --- fault(nil) removes all.
 ---@param fault table?
 function Sandbox:fault(fault)
-  if fault == nil then return self._core:clear_faults() end
+  if fault == nil then return core_of(self, "fault"):clear_faults() end
   if type(fault) ~= "table" then error("fault: must be a table", 2) end
   local kind = KINDS[fault.kind]
   if not kind then error(("fault: unknown kind '%s'"):format(tostring(fault.kind)), 2) end
@@ -451,48 +462,48 @@ function Sandbox:fault(fault)
   if type(values.retry_after) == "number" then
     values.retry_after = ("%.14g"):format(values.retry_after)
   end
-  self._core:fault(values)
+  core_of(self, "fault"):fault(values)
 end
 
 --- Removes all faults, with their counts.
 function Sandbox:clear_faults()
-  self._core:clear_faults()
+  core_of(self, "clear_faults"):clear_faults()
 end
 
 --- How often each fault met a call, in the order in which they were set.
 ---@return table hits { {operation =, kind =, hits =, calls =}, …, total = n }
 function Sandbox:hits()
-  return self._core:hits()
+  return core_of(self, "hits"):hits()
 end
 
 --- The whole database as a string, for restore.
 ---@return string
 function Sandbox:snapshot()
-  return self._core:snapshot()
+  return core_of(self, "snapshot"):snapshot()
 end
 
 --- Puts back what snapshot returned. The log, the faults and the rate limit stay as they are.
 ---@param snapshot string
 function Sandbox:restore(snapshot)
   if type(snapshot) ~= "string" then error("restore: snapshot must be a string", 2) end
-  if not self._core:restore(snapshot) then error("restore: this is no snapshot of a sandbox", 2) end
+  if not core_of(self, "restore"):restore(snapshot) then error("restore: this is no snapshot of a sandbox", 2) end
 end
 
 --- As at the start: no imports, no results, no faults, an empty log, a fresh rate limit.
 function Sandbox:reset()
-  if not self._core:reset() then error("reset: the database refused", 2) end
+  if not core_of(self, "reset"):reset() then error("reset: the database refused", 2) end
 end
 
 --- Empties the log, and forgets which commits were seen.
 function Sandbox:clear_log()
-  self._core:clear_log()
+  core_of(self, "clear_log"):clear_log()
 end
 
 --- imports, rows, results (of reports); events (imports committed with sendEvents), runs (of
 --- automations), requests (logged since the last clearing), connections.
 ---@return table<string, integer>
 function Sandbox:counts()
-  return self._core:counts()
+  return core_of(self, "counts"):counts()
 end
 
-return { start = start, null = core.null }
+return sandbox

@@ -17,7 +17,7 @@ local upload = {}
 
 local known = {
   file = "string", records = "array_or_function", name = "string", description = "string", id = "id",
-  update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table",
+  update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table", format = "string",
   send_events = "boolean", on_progress = "function", deadline = "seconds",
 }
 
@@ -29,7 +29,7 @@ local function fail_source(message, record)
 end
 
 local function file_source(given)
-  local source, message, line, kind = core.source(given.file, { types = given.types or "auto" })
+  local source, message, line, kind = core.source(given.file, { types = given.types or "auto", format = given.format })
   if not source then
     if kind == "misuse" then errors.misuse("imports:upload: " .. message) end
     return errors.fail(kind, "imports:upload: " .. message, { line = line })
@@ -41,10 +41,10 @@ local function file_source(given)
       if text == nil and count == nil then return nil end
       if text == nil then return errors.fail(wrong, "imports:upload: " .. count, { line = first, record = record }) end
       local batch = { text = text, size = text:size(), count = count, record = record, line = first }
+      batch.read, batch.total = source:progress()
       record = record + count
       return batch
     end,
-    progress = function() return source:progress() end,
     close = function() source:close() end,
   }
 end
@@ -133,15 +133,13 @@ end
 -- --- the run ---
 
 
+-- Of a file `bytes` counts what has arrived of it, so that bytes / total_bytes is the share that is done.
 local function progress_of(run)
-  local read, total
-  if run.source.progress then read, total = run.source.progress() end
-  local elapsed = core.now() - run.begun
-  local eta
-  if total and read and read > 0 then eta = elapsed * (total - read) / read end
+  local elapsed, total = core.now() - run.begun, run.total
   return {
-    id = run.id, records = run.records, bytes = run.bytes, batches = run.batches, total_bytes = total,
-    elapsed = elapsed, eta = eta, waiting_for_rate = run.api:quota().waiting > 0,
+    id = run.id, records = run.records, batches = run.batches, bytes = run.bytes, total_bytes = total,
+    elapsed = elapsed, eta = total and run.bytes > 0 and elapsed * (total - run.bytes) / run.bytes or nil,
+    waiting_for_rate = run.api:quota().waiting > 0,
   }
 end
 
@@ -207,6 +205,7 @@ local function send_all(run)
   if err then return nil, message, err end
   -- A source without records still makes the import.
   batch = batch or { text = require("flarelight.json").array {}, size = 2, count = 0, record = 1 }
+  run.total = batch.total
   local first_batch = batch
   while batch do
     -- One batch is read ahead: only so is it known which one is the last.
@@ -234,7 +233,7 @@ local function send_all(run)
       run.ids[#run.ids + 1] = data.id
     end
     run.batches, run.records = run.batches + 1, run.records + batch.count
-    run.bytes = run.bytes + batch.size
+    run.bytes = batch.read or run.bytes + batch.size
     if run.created and run.batches == 2 then
       local good
       good, message, err = check_append(run, first_batch)
