@@ -315,9 +315,9 @@ describe("a client", function()
     it("proxy", function()
       local proxy = raw_server.start { raw_server.reply("200 OK", '{"data":[],"messages":[]}') }
       if not proxy then pending "needs perl" return end
+      finally(function() proxy:stop() end)
       assert(call { base_url = "http://127.0.0.1:1/base", proxy = proxy.url })
       assert.matches("^GET http://127%.0%.0%.1:1/base/Import/All HTTP/1", proxy:request())
-      proxy:stop()
     end)
     it("ca_file", function()
       local path = os.tmpname()
@@ -370,6 +370,7 @@ describe("a client", function()
     for i, case in ipairs(cases) do replies[i] = case[1] end
     local server = raw_server.start(replies)
     if not server then pending "needs perl" return end
+    finally(function() server:stop() end)
     local api = support.client(box, {
       api_key = key, base_url = server.url, max_attempts = 1, on_event = function(event) events[#events + 1] = event end,
     })
@@ -387,6 +388,5 @@ describe("a client", function()
     check("events", events)
     check("client", api, api.imports, api:quota(), api:stats(), api.imports:rows(1))
     api:close()
-    server:stop()
   end)
 end)

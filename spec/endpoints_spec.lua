@@ -180,7 +180,7 @@ describe("endpoints", function()
     }
     for _, call in ipairs(calls) do
       for _, case in ipairs {
-        { nil, "{}" }, { {}, "{}" }, { array {}, "[]" }, { { 1 }, "[1]" }, { { deadline = 0.5 }, '{"deadline":0.5}' },
+        { nil, "{}" }, { {}, "{}" }, { array {}, "[]" }, { { 1 }, "[1]" }, { { deadline = 1e-6 }, '{"deadline":1e-6}' },
         { { repeatable = "no" }, '{"repeatable":"no"}' }, { { a = null }, '{"a":null}' }, { { integer "90071992547409930001" }, "[90071992547409930001]" },
       } do
         call(case[1])
@@ -239,6 +239,7 @@ describe("endpoints", function()
     it("is in doubt where the reply names no import", function()
       local server = raw_server.start { raw_server.reply("200 OK", '{"data":{},"messages":[]}'), raw_server.reply("200 OK", '{"data":null,"messages":[]}') }
       if not server then pending "needs perl" return end
+      finally(function() server:stop() end)
       local client = support.client(box, { base_url = server.url })
       for _ = 1, 2 do
         local _, message, err = client.imports:import { records = {} }
@@ -246,7 +247,6 @@ describe("endpoints", function()
         assert.same({ "protocol", "in_doubt", 200, 1 }, { err.kind, err.fate, err.status, err.attempts })
       end
       client:close()
-      server:stop()
     end)
   end)
 
@@ -289,6 +289,7 @@ describe("endpoints", function()
     for i, case in ipairs(cases) do replies[i] = raw_server.reply(case[3] == "invalid_request" and "400 Bad" or "200 OK", case[2]) end
     local server = raw_server.start(replies)
     if not server then pending "needs perl" return end
+    finally(function() server:stop() end)
     local client = support.client(box, { base_url = server.url, max_attempts = 1 })
     for _, case in ipairs(cases) do
       local value, meta, err = case[1](client)
@@ -305,7 +306,6 @@ describe("endpoints", function()
       if case[5] then assert.same(case[5], (err or meta).messages) end
     end
     client:close()
-    server:stop()
   end)
 
   it("make a readable text of messages that are objects", function()

@@ -27,7 +27,6 @@ local function escape(text)
 end
 
 local function number_text(value)
-  if math.type and math.type(value) == "integer" then return ("%d"):format(value) end
   if value == math.floor(value) and math.abs(value) <= 2 ^ 53 then return ("%.0f"):format(value) end
   return json.encode(value)
 end
