@@ -107,7 +107,7 @@ core-specs: $(CORE_SPECS)
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
 PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev libcsv-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
-PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales
+PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 
 .PHONY: deps deps-test deps-sanitizers

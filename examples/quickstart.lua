@@ -26,7 +26,8 @@ print("Automation  " .. tostring(run.name or run.id or "started"))
 local sent, count = flarelight.csv.rows(file), 0
 for row, position in api.imports:rows(upload.id, { page_size = 2500 }) do
   for column, value in pairs(sent()) do
-    assert(row[column] == value, ("row %d, %s: sent %s, read %s"):format(position, column, tostring(value), tostring(row[column])))
+    local read = row[column]
+    assert(read == value, ("row %d, %s: sent %s, read %s"):format(position, column, tostring(value), tostring(read)))
   end
   count = count + 1
 end
@@ -35,7 +36,7 @@ print(("Compared    %d rows read back, every value equal"):format(count))
 
 local chart = assert(api.reports:chart_data { reportId = tonumber(arg[2]) or arg[2] or 1 })
 print()
-print(flarelight.chart.render(chart, { format = "text", title = "Bird strikes by month and size of the bird" }))
+print(flarelight.chart.render(chart, { format = "text", stacked = true, title = "Bird strikes by month and size" }))
 
 local quota = api:quota()
 print(("Quota       %d requests used, %s of %s left for %.0f s"):format(quota.spent, quota.remaining or "?",

@@ -4,6 +4,7 @@
  */
 #include "call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pager.h"
@@ -106,6 +107,7 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, co
   call->write = request->write;
   call->repeatable = request->repeatable;
   call->expects_id = request->expects_id;
+  call->expects_rows = request->expects_rows;
   call->interactive = request->interactive;
   call->deadline = request->deadline;
   call->retry.write = request->write;
@@ -129,6 +131,14 @@ void fl_call_free(fl_call *call) {
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);
   free(call);
+}
+
+void fl_call_say_no_rows(fl_call *call) {
+  char came[160];
+  fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
+  snprintf(call->message, sizeof call->message,
+           "%s: data should be an array of rows, or an object whose one array is records, but is %s",
+           call->operation, came);
 }
 
 fl_order *fl_order_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox) {

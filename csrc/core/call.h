@@ -78,6 +78,7 @@ typedef struct fl_request {
   bool write;      /* may change something on the server */
   bool repeatable; /* a write that the caller allows to be sent again */
   bool expects_id; /* a 2xx without data.id is no usable reply */
+  bool expects_rows; /* nor is one whose data is neither rows (see page.h) nor null */
   bool interactive; /* may use the last tenth of the rate budget */
   fl_time deadline; /* point in time, FL_NEVER */
 } fl_request;
@@ -98,7 +99,7 @@ typedef struct fl_call {
   fl_mailbox *mailbox;
   char *operation, *method, *url, *path, *api_key; /* in the block that follows the struct */
   fl_buffer body;
-  bool has_body, write, repeatable, expects_id, interactive;
+  bool has_body, write, repeatable, expects_id, expects_rows, interactive;
   fl_time deadline;
   struct fl_pager *pager; /* the pager that made it, or NULL */
 
@@ -142,6 +143,9 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, co
 
 /* Gives everything back; the key's bytes are overwritten first. Any thread that owns the call. */
 void fl_call_free(fl_call *call);
+
+/* Sets the message of a call whose reply's data is no rows: it names what came. */
+void fl_call_say_no_rows(fl_call *call);
 
 /* A ticket that no call or pager of this process has. Any thread. */
 uint64_t fl_ticket_next(void);

@@ -177,12 +177,8 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
 }
 
 static void protocol_error(fl_call *call) {
-  char came[160];
-  fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
   call->kind = FL_KIND_PROTOCOL;
-  snprintf(call->message, sizeof call->message,
-           "%s: data should be an array of rows, or an object whose one array is records, but is %s",
-           call->operation, came);
+  fl_call_say_no_rows(call);
 }
 
 /* How many rows a good reply has: -1 for null; sets the error where it has none at all. */

@@ -165,10 +165,6 @@ static CURLcode set_method(CURL *easy, const fl_call *call) {
     SET(CURLOPT_HTTPGET, 1L);
     return CURLE_OK;
   }
-  if (strcmp(call->method, "HEAD") == 0) {
-    SET(CURLOPT_NOBODY, 1L);
-    return CURLE_OK;
-  }
   if (call->has_body || strcmp(call->method, "POST") == 0) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDS, call->body.length > 0 ? call->body.data : "");
@@ -396,6 +392,7 @@ static bool scan_reply(fl_call *call) {
 static fl_outcome outcome_of_reply(fl_call *call) {
   fl_outcome outcome = {0};
   bool good = call->head.status >= 200 && call->head.status < 300;
+  uint32_t rows;
   outcome.ending = FL_ENDING_REPLY;
   outcome.status = call->head.status;
   outcome.kind = fl_kind_of_status(call->head.status);
@@ -415,6 +412,10 @@ static fl_outcome outcome_of_reply(fl_call *call) {
   } else if (call->expects_id && !fl_envelope_has_id(&call->tape, call->text.data, &call->envelope)) {
     outcome.ending = FL_ENDING_LOST;
     snprintf(call->message, sizeof call->message, "%s: the reply has no data.id", call->operation);
+  } else if (call->expects_rows &&
+             fl_page_rows(&call->tape, call->text.data, call->envelope.data, &rows) == FL_ROWS_STRANGE) {
+    outcome.ending = FL_ENDING_UNFIT;
+    fl_call_say_no_rows(call);
   } else {
     outcome.kind = FL_KIND_NONE;
     call->message[0] = '\0';

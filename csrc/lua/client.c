@@ -198,7 +198,7 @@ static int hand_over(lua_State *L, fl_item *item) {
 
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, write=,
- * repeatable=, expects_id=, interactive=, deadline=} -> ticket | nil, kind, message
+ * repeatable=, expects_id=, expects_rows=, interactive=, deadline=} -> ticket | nil, kind, message
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -218,6 +218,7 @@ static int client_submit(lua_State *L) {
   request.write = flag_field(L, 2, "write");
   request.repeatable = flag_field(L, 2, "repeatable");
   request.expects_id = flag_field(L, 2, "expects_id");
+  request.expects_rows = flag_field(L, 2, "expects_rows");
   request.interactive = flag_field(L, 2, "interactive");
   deadline = number_field(L, 2, "deadline", -1);
   if (flag_field(L, 2, "has_body")) {

@@ -31,13 +31,7 @@ function Imports:data(id, given)
   local query = request.query { start = given.start or 0, count = given.count or 100 }
   local data, meta, err = endpoint.call(self, "imports.data", { id = id, query = query }, given)
   if data == nil then return nil, meta, err end
-  local page = rows.of_data(data)
-  if page == nil then
-    local _, message, failure = errors.fail("protocol",
-      "imports.data: data should be an array of rows, or an object whose one array is records", meta)
-    return nil, message, failure
-  end
-  return page, meta
+  return rows.of_data(data), meta
 end
 
 local import_options = options.with_call {

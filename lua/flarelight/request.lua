@@ -1,16 +1,17 @@
 --- Requests: an endpoint and its arguments merged into one plain table, which the binding submits.
 -- Pure: nothing is sent here. Misuse raises.
 
+local core = require "flarelight.core"
 local json = require "flarelight.json"
 local misuse = require("flarelight.error").misuse
 
 local request = {}
 
 --- The nine endpoints, as the vendor documents them. `write`: it may change something there;
--- `expects_id`: the reply must name the import.
+-- `expects_id`: the reply must name the import; `expects_rows`: it must hold rows, or null.
 request.endpoints = {
   ["imports.all"] = { method = "GET", path = "/Import/All" },
-  ["imports.data"] = { method = "GET", path = "/Import/{id}/Data" },
+  ["imports.data"] = { method = "GET", path = "/Import/{id}/Data", expects_rows = true },
   ["imports.import"] = { method = "POST", path = "/Import/Data", write = true, expects_id = true },
   ["automations.execute"] = { method = "POST", path = "/Automation/{id}/Execute", write = true },
   ["preparations.all"] = { method = "GET", path = "/Preparation/All" },
@@ -26,8 +27,9 @@ local function escape(text)
 end
 
 local function number_text(value)
+  if math.type and math.type(value) == "integer" then return ("%d"):format(value) end
   if value == math.floor(value) and math.abs(value) <= 2 ^ 53 then return ("%.0f"):format(value) end
-  return (("%.17g"):format(value):gsub(",", "."))
+  return json.encode(value)
 end
 
 --- A table of names and values as "?a=1&b=2", names in order; "" where it is empty.
@@ -41,6 +43,9 @@ function request.query(query)
   for i, name in ipairs(names) do
     local value = query[name]
     local kind = type(value)
+    if value ~= value or value == math.huge or value == -math.huge then
+      misuse(("query.%s: should be a number that is finite, but is %s"):format(name, tostring(value)))
+    end
     if kind == "number" then value = number_text(value)
     elseif kind == "boolean" then value = tostring(value)
     elseif kind ~= "string" then
@@ -63,19 +68,21 @@ function request.endpoint(operation, arguments, call_options, config)
     operation = operation, method = endpoint.method, path = endpoint.path,
     id = arguments.id, query = arguments.query,
     body = arguments.body, has_body = endpoint.method == "POST",
-    write = endpoint.write, expects_id = endpoint.expects_id, interactive = not arguments.bulk,
+    write = endpoint.write, expects_id = endpoint.expects_id, expects_rows = endpoint.expects_rows,
+    interactive = not arguments.bulk,
     repeatable = call_options.repeatable,
     deadline = call_options.deadline or config.deadline,
   }
 end
 
-local methods = { GET = false, HEAD = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
+-- Whether one may change something there. No HEAD: its reply could never be the envelope.
+local methods = { GET = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
 
 --- A call of any path (`api:request`).
 function request.free(given, config)
   local method = given.method or "GET"
   if methods[method] == nil then
-    misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method))
+    misuse(("api:request.method: %q is not one of GET, OPTIONS, POST, PUT, PATCH, DELETE"):format(method))
   end
   if given.path == nil then misuse "api:request.path: is missing" end
   if given.path:sub(1, 1) ~= "/" then
@@ -91,14 +98,26 @@ function request.free(given, config)
   }
 end
 
---- The body of POST /Import/Data: only members that are given are sent, sendEvents always.
+-- An id among the members of a body: never 1.0 or 1e+15.
+local function body_id(id)
+  local is_exact = math.type and math.type(id) == "integer"
+  if is_exact or type(id) == "string" and id ~= "" or getmetatable(id) == core.integer_metatable then return id end
+  if type(id) == "number" and id == math.floor(id) and math.abs(id) <= 2 ^ 53 then return json.integer(id) end
+  misuse "id: should be a string that is not empty, or a whole number (beyond 2^53 as a string)"
+end
+
+--- The body of POST /Import/Data: only members that are given are sent, sendEvents always; records are
+-- an array also where there are none.
 ---@param members { data: any, records: any, name: string?, description: string?, send_events: boolean?, id: any }
 function request.import_body(members, update_key)
   local data = members.data
   if members.records ~= nil then
-    local records = members.records
-    if type(records) == "table" and next(records) == nil then records = json.array {} end
-    data = { records = records }
+    data = { records = members.records }
+  end
+  if type(data.records) == "table" and next(data.records) == nil then
+    local copy = {}
+    for name, value in pairs(data) do copy[name] = value end
+    copy.records, data = json.array {}, copy
   end
   local body = {
     data = data, name = members.name, description = members.description,
@@ -106,7 +125,7 @@ function request.import_body(members, update_key)
   }
   if members.id ~= nil then
     if body[update_key] ~= nil then misuse(("update_key: %q is a member of the body already"):format(update_key)) end
-    body[update_key] = members.id
+    body[update_key] = body_id(members.id)
   end
   return body
 end

@@ -21,18 +21,10 @@ local known = options.with_call {
   start = "count", page_size = "positive", prefetch = "count", limit = "count", trust_short_page = "boolean",
 }
 
-local function is_array(value)
-  return type(value) == "table" and getmetatable(value) == core.array_metatable
-end
-
---- The rows in the `data` of a page: an array, the array `records` of an object that has no other one,
--- or null; nil where it is neither (page.h has the same rule for the engine).
+--- The rows in the `data` of a page, which the core has found to be an array, an object whose one array
+-- is `records`, or null.
 function rows.of_data(data)
-  if data == core.null or is_array(data) then return data end
-  if type(data) ~= "table" or not is_array(data.records) then return nil end
-  for name, value in pairs(data) do
-    if name ~= "records" and is_array(value) then return nil end
-  end
+  if data == core.null or getmetatable(data) == core.array_metatable then return data end
   return data.records
 end
 
@@ -256,7 +248,9 @@ local function spread_chunk(self, columns, most)
   local length = 0
   while length < most and self:ahead() > 0 do
     local row, position = take(self)
-    if type(row) ~= "table" or getmetatable(row) then return nil, ("row %d is no object and has no columns"):format(position) end
+    if type(row) ~= "table" or getmetatable(row) then
+      return nil, ("row %d is no object and has no columns"):format(position)
+    end
     length = length + 1
     for name, value in pairs(row) do
       columns[name] = columns[name] or json.array {}

@@ -162,8 +162,8 @@ local function submit(run, batch, last)
     send_events = last and given.send_events ~= false,
     id = not creates and run.id or nil,
   }, run.config.update_key)
-  local prepared = request.endpoint("imports.import", { body = body, bulk = true }, { deadline = given.deadline },
-    run.config)
+  local arguments = { body = body, bulk = true }
+  local prepared = request.endpoint("imports.import", arguments, { deadline = given.deadline }, run.config)
   return client.submit(run.api, prepared)
 end
 
