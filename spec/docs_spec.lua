@@ -1,0 +1,116 @@
+--- The examples of the README and of docs/ run as they stand. Each ```lua block is a chunk of its own,
+-- with `flarelight`, a client `api`, the sandbox behind it, and `id`, an import of three rows. What a line
+-- prints is what stands behind its `-->`, where … is anything. Files that are named without a folder are
+-- taken to that of temporary files.
+
+local flarelight = require "flarelight"
+local support = require "support"
+
+local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/sandbox.md" }
+local FILES = { csv = true, jsonl = true, svg = true }
+local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
+
+local function blocks_of(page)
+  local blocks, block, line_number, begin = {}, nil, 0, nil
+  for line in io.lines(page) do
+    line_number = line_number + 1
+    if block and line == "```" then
+      blocks[#blocks + 1] = { line = begin, code = table.concat(block, "\n") }
+      block = nil
+    elseif block then
+      block[#block + 1] = line
+    elseif line == "```lua" then
+      block, begin = {}, line_number
+    end
+  end
+  return blocks
+end
+
+-- The pattern of what each line prints, by its number.
+local function expected_of(code)
+  local expected, number = {}, 0
+  for line in (code .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    local text = line:match "%-%->%s*(.-)$"
+    if text then expected[number] = "^" .. text:gsub("%p", "%%%0"):gsub("%%?\226%%?\128%%?\166", ".-") .. "$" end
+  end
+  return expected
+end
+
+local function compile(code, name, environment)
+  if rawget(_G, "setfenv") then
+    local chunk, message = loadstring(code, name) -- luacheck: ignore
+    return chunk and setfenv(chunk, environment), message -- luacheck: ignore
+  end
+  return load(code, name, "t", environment)
+end
+
+describe("the example in", function()
+  local sandbox, api, folder, files, getenv
+
+  before_each(function()
+    sandbox = support.sandbox { definitions = "examples/definitions.lua" }
+    api = support.client(sandbox)
+    assert(api.imports:import { name = "strikes", records = {
+      { ["Flight Date"] = "1990-01-08", ["Wildlife Size"] = "Large" },
+    } })
+    assert(api.automations:execute(1))
+    folder, files, getenv = os.tmpname(), {}, os.getenv
+    -- flarelight.new() without options finds the sandbox.
+    local variables = {
+      FLARELIGHT_API_KEY = sandbox.api_key, FLARELIGHT_SUBSCRIPTION_ID = sandbox.subscription_id,
+      FLARELIGHT_BASE_URL = sandbox.url,
+    }
+    os.getenv = function(name) return variables[name] or getenv(name) end -- luacheck: ignore
+  end)
+  after_each(function()
+    os.getenv = getenv -- luacheck: ignore
+    for path in pairs(files) do os.remove(path) end
+    os.remove(folder)
+    api:close()
+    sandbox:stop()
+  end)
+
+  local function elsewhere(name, ending)
+    local path = folder .. "-" .. name
+    if not FILES[ending] then return nil end
+    if not files[path] then
+      files[path] = true
+      if name == "strikes.csv" then
+        local file = assert(io.open(path, "w"))
+        file:write(STRIKES)
+        file:close()
+      end
+    end
+    return '"' .. path .. '"'
+  end
+
+  for _, page in ipairs(PAGES) do
+    local blocks = blocks_of(page)
+    assert(#blocks > 0, page .. " has no examples")
+    for _, block in ipairs(blocks) do
+      local name = ("%s:%d"):format(page, block.line)
+      it(name, function()
+        local id = assert(api.imports:import { records = {
+          { name = "Gull", cost = 10 }, { name = "Owl" }, { name = "Crow", cost = 2.5 },
+        } }).id
+        local code = block.code:gsub('"([%w_%-]+%.(%l+))"', elsewhere)
+        local expected = expected_of(block.code)
+        local environment = setmetatable({
+          flarelight = flarelight, api = api, sandbox = sandbox, id = id,
+          print = function(...)
+            local line = debug.getinfo(2, "l").currentline
+            local printed = {}
+            for i = 1, select("#", ...) do printed[i] = tostring((select(i, ...))) end
+            local text = table.concat(printed, "   ")
+            if expected[line] then assert.truthy(text:find(expected[line]), ("line %d printed: %s"):format(line, text)) end
+            expected[line] = nil
+          end,
+        }, { __index = _G })
+        local chunk = assert(compile(code, "=" .. name, environment))
+        chunk()
+        for line in pairs(expected) do error(("line %d was not reached"):format(line)) end
+      end)
+    end
+  end
+end)
