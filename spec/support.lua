@@ -37,6 +37,36 @@ function support.requests(sandbox, operation)
   return found
 end
 
+--- A TCP server that answers with `replies`, byte for byte (see spec/tools/raw_server): an object with
+-- `url`, `heads()` (of the requests, as they came) and `stop()`.
+function support.raw_server(replies)
+  local log = os.tmpname()
+  local words = { "exec perl spec/tools/raw_server " .. log }
+  for i, reply in ipairs(replies) do words[i + 1] = "'" .. reply:gsub("\r", "\\r"):gsub("\n", "\\n") .. "'" end
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  local port, process = pipe:read "*l":match "^(%d+) (%d+)$"
+  return {
+    url = "http://127.0.0.1:" .. port,
+    api_key = "raw-key", subscription_id = "00000000-0000-4000-8000-000000000001",
+    heads = function()
+      local heads, file = {}, assert(io.open(log))
+      for head in file:read "*a":gmatch "(.-)\n\n" do heads[#heads + 1] = head end
+      file:close()
+      return heads
+    end,
+    stop = function()
+      os.execute("kill " .. process .. " 2>/dev/null")
+      pipe:close()
+      os.remove(log)
+    end,
+  }
+end
+
+--- A reply in HTTP for raw_server.
+function support.reply(status, body, headers)
+  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "", body)
+end
+
 --- The file and line of the caller, as they stand in the message of an error raised at its level.
 function support.here(offset)
   local info = debug.getinfo(2, "Sl")

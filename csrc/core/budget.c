@@ -56,6 +56,12 @@ fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url, cons
       registry->first = budget;
     }
   }
+  if (budget != NULL && assumed_limit > 0 && budget->belief.limit == FL_UNKNOWN) {
+    /* A client before this one did not say, and neither has the server. */
+    budget->belief.limit = assumed_limit;
+    budget->belief.left = assumed_limit - budget->belief.in_flight;
+    budget->belief.assumed = true;
+  }
   pthread_mutex_unlock(&registry->lock);
   return budget;
 }

@@ -41,6 +41,15 @@ typedef struct fl_client_counters {
   atomic_llong errors[FL_KIND_COUNT];
 } fl_client_counters;
 
+/* Calls that wait for a place or for the rate budget, in order. */
+typedef struct fl_line {
+  fl_list calls;
+  int with_deadline; /* so many of them have one */
+  fl_time ask_again; /* when the rate budget wants to be asked again; 0: now */
+} fl_line;
+
+#define FL_LINES 2 /* by fl_call.interactive: the budget keeps a part for those that are */
+
 typedef struct fl_client {
   fl_client_settings settings; /* its strings belong to the client */
   fl_client_counters counters;
@@ -49,13 +58,12 @@ typedef struct fl_client {
   bool loopback;   /* base_url is on this machine */
   bool closed;     /* the engine's: its calls end with kind closed */
 
-  /* The engine's: calls that wait for a place or for the rate budget. */
+  /* The engine's. */
   uint64_t engine; /* serial of the engine whose these are; under another one they begin anew */
   struct fl_budget *budget;
-  fl_list ready;
+  fl_line lines[FL_LINES];
   int running;
-  fl_time ask_again; /* when the rate budget wants to be asked again; 0: now */
-  struct fl_client *next_blocked; /* the engine's list of clients with ask_again set */
+  struct fl_client *next_blocked; /* the engine's list of clients that wait for the rate budget */
   bool blocked;
 } fl_client;
 

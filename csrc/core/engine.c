@@ -45,6 +45,7 @@ typedef struct fl_engine {
 
   /* The thread's own. */
   fl_call *known[BUCKETS]; /* every call it owns, by ticket */
+  size_t known_count;
   fl_pager *pagers;
   fl_call **timers;        /* heap by due, from index 1 */
   size_t timer_count, timer_capacity;
@@ -108,12 +109,15 @@ static void know(fl_engine *engine, fl_call *call) {
   fl_call **bucket = bucket_of(engine, call->item.ticket);
   call->next_known = *bucket;
   *bucket = call;
+  engine->known_count++;
 }
 
 static void forget(fl_engine *engine, fl_call *call) {
   fl_call **link = bucket_of(engine, call->item.ticket);
   while (*link != NULL && *link != call) link = &(*link)->next_known;
-  if (*link != NULL) *link = call->next_known;
+  if (*link == NULL) return;
+  *link = call->next_known;
+  engine->known_count--;
 }
 
 static fl_call *find_call(fl_engine *engine, uint64_t ticket) {
@@ -161,7 +165,7 @@ static void clear_timer(fl_engine *engine, fl_call *call) {
   else sift_down(engine, place, last);
 }
 
-/* Room for one more timer was made when the call came in, so this cannot fail. */
+/* Room for a timer of every call that is known was made when it came in, so this cannot fail. */
 static void set_timer(fl_engine *engine, fl_call *call, fl_time due) {
   clear_timer(engine, call);
   if (due == FL_NEVER) return;
@@ -169,10 +173,10 @@ static void set_timer(fl_engine *engine, fl_call *call, fl_time due) {
   sift_up(engine, ++engine->timer_count, call);
 }
 
-static bool reserve_timer(fl_engine *engine, size_t calls) {
+static bool reserve_timers(fl_engine *engine) {
   fl_call **timers;
   size_t capacity = engine->timer_capacity ? engine->timer_capacity : 64;
-  while (capacity < calls + 2) capacity *= 2;
+  while (capacity < engine->known_count + 1) capacity *= 2;
   if (capacity == engine->timer_capacity) return true;
   timers = realloc(engine->timers, capacity * sizeof(fl_call *));
   if (timers == NULL) return false;
@@ -237,9 +241,13 @@ static void fail(fl_engine *engine, fl_call *call, fl_kind kind, fl_fate fate) {
   deliver(engine, call);
 }
 
+static fl_line *line_of(const fl_call *call) { return &call->client->lines[call->interactive]; }
+
 static void leave_ready(fl_call *call) {
+  fl_line *line = line_of(call);
   if (call->state != FL_CALL_READY) return;
-  fl_list_remove(&call->client->ready, &call->item);
+  fl_list_remove(&line->calls, &call->item);
+  if (call->deadline != FL_NEVER) line->with_deadline--;
   fl_budget_waits(call->client->budget, -1);
 }
 
@@ -260,15 +268,16 @@ static fl_time to_wall(const fl_engine *engine, fl_time at) {
 /* --- attempts --- */
 
 static void release_transfer(fl_engine *engine, fl_transfer *transfer) {
-  curl_multi_remove_handle(engine->multi, fl_transfer_handle(transfer));
   if (engine->idle_count < POOLED_HANDLES) engine->idle[engine->idle_count++] = transfer;
   else fl_transfer_free(transfer);
 }
 
 static void put_ready(fl_engine *engine, fl_call *call, bool first) {
+  fl_line *line = line_of(call);
   call->state = FL_CALL_READY;
-  if (first) fl_list_prepend(&call->client->ready, &call->item);
-  else fl_list_append(&call->client->ready, &call->item);
+  if (first) fl_list_prepend(&line->calls, &call->item);
+  else fl_list_append(&line->calls, &call->item);
+  if (call->deadline != FL_NEVER) line->with_deadline++;
   fl_budget_waits(call->client->budget, 1);
   set_timer(engine, call, call->deadline);
 }
@@ -286,12 +295,21 @@ static void explain(fl_call *call, const fl_retry_decision *decision) {
       snprintf(call->message + length, sizeof call->message - length, " (%s)", words[i].words);
 }
 
+/* What was learned may let calls go that were told to wait, those of other clients too. */
+static void ask_anew(fl_engine *engine, fl_client *client) {
+  for (int i = 0; i < FL_LINES; i++) client->lines[i].ask_again = 0;
+  for (fl_client *other = engine->blocked; other != NULL; other = other->next_blocked)
+    if (other->budget == client->budget)
+      for (int i = 0; i < FL_LINES; i++) other->lines[i].ask_again = 0;
+}
+
 static void after_attempt(fl_engine *engine, fl_call *call, const fl_outcome *outcome) {
   fl_budget *budget = call->client->budget;
   fl_retry_decision decision;
 
   if (!outcome->sent && outcome->status == 0) fl_budget_give_back(budget);
   else fl_budget_learn(budget, engine->now, &call->head);
+  ask_anew(engine, call->client);
   decision = fl_retry_decide(&call->client->settings.retry, &call->retry,
                              fl_budget_retry_quota(budget), outcome, engine->now,
                              next_fraction(engine));
@@ -320,10 +338,10 @@ static void after_attempt(fl_engine *engine, fl_call *call, const fl_outcome *ou
 }
 
 /* An attempt that could not even be set up: nothing was sent. */
-static void attempt_refused(fl_engine *engine, fl_call *call, const char *words) {
+static void attempt_refused(fl_engine *engine, fl_call *call, fl_kind kind, const char *words) {
   fl_outcome outcome = {0};
   outcome.ending = FL_ENDING_UNSENT_FOREVER;
-  outcome.kind = FL_KIND_CONFIG;
+  outcome.kind = kind;
   outcome.reset = FL_UNKNOWN;
   call->client->running--;
   say(call, words);
@@ -341,72 +359,111 @@ static void start_attempt(fl_engine *engine, fl_call *call) {
   tell(engine, call, FL_EVENT_START, 0, "");
   transfer = engine->idle_count > 0 ? engine->idle[--engine->idle_count] : fl_transfer_new();
   if (transfer == NULL) {
-    attempt_refused(engine, call, "no memory for a transfer");
+    attempt_refused(engine, call, FL_KIND_NETWORK, "no memory for a transfer");
     return;
   }
   code = fl_transfer_prepare(transfer, call, engine->now);
-  if (code != CURLE_OK) {
-    fl_transfer_abort(transfer);
-    release_transfer(engine, transfer);
-    attempt_refused(engine, call, curl_easy_strerror(code));
+  if (code == CURLE_OK &&
+      curl_multi_add_handle(engine->multi, fl_transfer_handle(transfer)) != CURLM_OK)
+    code = CURLE_OUT_OF_MEMORY;
+  if (code == CURLE_OK) {
+    call->transfer = transfer;
     return;
   }
-  call->transfer = transfer;
-  curl_multi_add_handle(engine->multi, fl_transfer_handle(transfer));
+  fl_transfer_abort(transfer);
+  release_transfer(engine, transfer);
+  attempt_refused(engine, call, code == CURLE_OUT_OF_MEMORY ? FL_KIND_NETWORK : FL_KIND_CONFIG,
+                  curl_easy_strerror(code));
 }
 
 static void attempt_ended(fl_engine *engine, fl_transfer *transfer, CURLcode code) {
   fl_call *call = fl_transfer_call(transfer);
-  fl_outcome outcome = fl_transfer_finish(transfer, code);
+  fl_outcome outcome;
+  curl_multi_remove_handle(engine->multi, fl_transfer_handle(transfer));
+  outcome = fl_transfer_finish(transfer, code);
   call->transfer = NULL;
   call->client->running--;
-  call->client->ask_again = 0;
   release_transfer(engine, transfer);
   after_attempt(engine, call, &outcome);
 }
 
 /* --- starting what may start --- */
 
-static void block_client(fl_engine *engine, fl_client *client, fl_time until) {
-  client->ask_again = until;
+static void block_client(fl_engine *engine, fl_client *client) {
   if (client->blocked) return;
   client->blocked = true;
   client->next_blocked = engine->blocked;
   engine->blocked = fl_client_retain(client);
 }
 
-/* Calls whose deadline comes before the rate budget lets them go fail now, and say when they could
- * have gone. */
-static void fail_hopeless(fl_engine *engine, fl_client *client, fl_time at) {
-  fl_item *item = client->ready.first;
+/* A call whose deadline comes before the rate budget lets it go fails now, and says when it could have
+ * gone. */
+static bool fail_if_hopeless(fl_engine *engine, fl_call *call, fl_time at) {
+  if (at < call->deadline) return false;
+  leave_ready(call);
+  clear_timer(engine, call);
+  call->retry_at_wall = to_wall(engine, at);
+  say(call, "the rate budget leaves no place before the deadline");
+  fail(engine, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
+  return true;
+}
+
+static void fail_hopeless(fl_engine *engine, fl_line *line) {
+  fl_item *item = line->with_deadline > 0 ? line->calls.first : NULL;
   while (item != NULL) {
     fl_call *call = (fl_call *)(void *)item;
     item = item->next;
-    if (call->deadline >= at) continue;
-    leave_ready(call);
-    clear_timer(engine, call);
-    call->retry_at_wall = to_wall(engine, at);
-    say(call, "the rate budget leaves no place before the deadline");
-    fail(engine, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
+    fail_if_hopeless(engine, call, line->ask_again);
   }
 }
 
-static void start_ready(fl_engine *engine, fl_client *client) {
-  while (!client->closed && !atomic_load(&engine->stop) && client->ready.first != NULL && client->running < client->settings.max_concurrency) {
-    fl_call *call = (fl_call *)(void *)client->ready.first;
-    fl_time at = fl_budget_take(client->budget, engine->now, call->interactive);
-    if (at > engine->now) {
-      if (!call->waited) {
-        call->waited = true;
-        tell(engine, call, FL_EVENT_WAIT, at - engine->now, "rate_limit");
-      }
-      fail_hopeless(engine, client, at);
-      if (client->ready.first != NULL) block_client(engine, client, at);
-      return;
-    }
-    leave_ready(call);
-    start_attempt(engine, call);
+/* The call that waits longest, of the lines that may ask for budget now. */
+static fl_call *first_ready(const fl_client *client, fl_time now) {
+  fl_item *first = NULL;
+  for (int i = 0; i < FL_LINES; i++) {
+    fl_item *item = client->lines[i].calls.first;
+    if (item == NULL || client->lines[i].ask_again > now) continue;
+    if (first == NULL || item->ticket < first->ticket) first = item;
   }
+  return (fl_call *)(void *)first;
+}
+
+static void start_ready(fl_engine *engine, fl_client *client) {
+  fl_call *call;
+  while (!client->closed && !atomic_load(&engine->stop) &&
+         client->running < client->settings.max_concurrency &&
+         (call = first_ready(client, engine->now)) != NULL) {
+    fl_line *line = line_of(call);
+    fl_time at = fl_budget_take(client->budget, engine->now, call->interactive);
+    if (at <= engine->now) {
+      leave_ready(call);
+      start_attempt(engine, call);
+      continue;
+    }
+    line->ask_again = at;
+    if (!call->waited) {
+      call->waited = true;
+      tell(engine, call, FL_EVENT_WAIT, at - engine->now, "rate_limit");
+    }
+    fail_hopeless(engine, line);
+    if (line->calls.first != NULL) block_client(engine, client);
+  }
+}
+
+/* A call that waits for its start from now on. */
+static void line_up(fl_engine *engine, fl_call *call, bool first) {
+  put_ready(engine, call, first);
+  if (line_of(call)->ask_again <= engine->now) start_ready(engine, call->client);
+  else fail_if_hopeless(engine, call, line_of(call)->ask_again);
+}
+
+/* When a client that is blocked wants to ask the rate budget again. */
+static fl_time ask_again(const fl_client *client) {
+  fl_time next = FL_NEVER;
+  for (int i = 0; i < FL_LINES; i++)
+    if (client->lines[i].calls.first != NULL && client->lines[i].ask_again < next)
+      next = client->lines[i].ask_again;
+  return next;
 }
 
 static void start_blocked(fl_engine *engine) {
@@ -414,9 +471,11 @@ static void start_blocked(fl_engine *engine) {
   engine->blocked = NULL;
   while (client != NULL) {
     fl_client *next = client->next_blocked;
+    fl_time at = ask_again(client);
     client->blocked = false;
-    if (client->ask_again <= engine->now) start_ready(engine, client);
-    else block_client(engine, client, client->ask_again);
+    if (at <= engine->now) start_ready(engine, client);
+    /* One of its lines may still wait. */
+    if ((at = ask_again(client)) > engine->now && at != FL_NEVER) block_client(engine, client);
     fl_client_release(client);
     client = next;
   }
@@ -435,6 +494,7 @@ static void stop_call(fl_engine *engine, fl_call *call, fl_kind kind, const char
   leave_ready(call);
   if (call->state == FL_CALL_RUNNING) {
     fl_client *client = fl_client_retain(call->client);
+    curl_multi_remove_handle(engine->multi, fl_transfer_handle(call->transfer));
     outcome.sent = fl_transfer_abort(call->transfer);
     release_transfer(engine, call->transfer);
     call->transfer = NULL;
@@ -452,8 +512,7 @@ static void stop_call(fl_engine *engine, fl_call *call, fl_kind kind, const char
 static void timer_due(fl_engine *engine, fl_call *call) {
   clear_timer(engine, call);
   if (call->state == FL_CALL_DELAYED) {
-    put_ready(engine, call, true);
-    start_ready(engine, call->client);
+    line_up(engine, call, true);
   } else {
     stop_call(engine, call, FL_KIND_TIMEOUT, "the deadline passed before the call could begin");
   }
@@ -464,9 +523,8 @@ static void timer_due(fl_engine *engine, fl_call *call) {
 static bool adopt_client(fl_engine *engine, fl_client *client) {
   if (client->engine == engine->serial) return true;
   /* The first call with this engine; what stands here may be a parent process's. */
-  client->ready.first = client->ready.last = NULL;
+  memset(client->lines, 0, sizeof client->lines);
   client->running = 0;
-  client->ask_again = 0;
   client->blocked = false;
   client->budget = fl_budget_of(&engine->budgets, client->settings.base_url,
                                 client->settings.subscription_id, client->settings.rate_limit);
@@ -484,15 +542,14 @@ static void take_call(fl_engine *engine, fl_call *call) {
     fail(engine, call, FL_KIND_CLOSED, fate_unsent(call));
     return;
   }
-  if (!adopt_client(engine, call->client) || !reserve_timer(engine, engine->timer_count + 1)) {
+  if (!adopt_client(engine, call->client) || !reserve_timers(engine)) {
     say(call, "no memory");
     fail(engine, call, FL_KIND_NETWORK, fate_unsent(call));
     return;
   }
   atomic_fetch_add(&call->client->counters.calls, 1);
-  put_ready(engine, call, false);
-  if (call->deadline <= engine->now) return; /* its timer fires in this turn */
-  if (call->client->ask_again <= engine->now) start_ready(engine, call->client);
+  if (call->deadline <= engine->now) put_ready(engine, call, false); /* its timer fires at once */
+  else line_up(engine, call, false);
 }
 
 /* Posts what a pager can deliver, gives up what it has no use for, and asks for what it wants next.
@@ -650,7 +707,7 @@ static int sleep_for(const fl_engine *engine) {
   if (engine->pagers_changed) return 0;
   if (engine->timer_count > 0) next = engine->timers[1]->due;
   for (const fl_client *client = engine->blocked; client != NULL; client = client->next_blocked)
-    if (client->ask_again < next) next = client->ask_again;
+    if (ask_again(client) < next) next = ask_again(client);
   if (next == FL_NEVER) return LONGEST_SLEEP;
   wait = (next - fl_clock_now() + FL_MILLISECOND - 1) / FL_MILLISECOND;
   if (wait < 0) wait = 0;
@@ -660,8 +717,15 @@ static int sleep_for(const fl_engine *engine) {
 /* Everything that is under way ends with kind closed, and those who wait are told. */
 static void clean_up(fl_engine *engine) {
   fl_item *item;
+  /* Whoever stopped the engine holds the lock until it has woken curl: only then may curl go. */
+  pthread_mutex_lock(&engine->state_lock);
+  pthread_mutex_unlock(&engine->state_lock);
   take_inbox(engine);
   stop_all(engine, NULL, NULL, false);
+  /* A pager that waits for its reader asks once more, so that the reader is told of the end. */
+  for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
+    fl_pager_advance(pager);
+  engine->pagers_changed = true;
   feed_pagers(engine);
   for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
     fl_pager_stop(pager);
@@ -722,11 +786,11 @@ static void free_engine(fl_engine *engine) {
 static void stop_engine(fl_engine *engine) {
   struct timespec until;
   bool stopped;
-  atomic_store(&engine->stop, true);
-  curl_multi_wakeup(engine->multi);
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += STOP_BOUND;
   pthread_mutex_lock(&engine->state_lock);
+  atomic_store(&engine->stop, true);
+  curl_multi_wakeup(engine->multi);
   while (!engine->stopped &&
          pthread_cond_timedwait(&engine->stopped_signal, &engine->state_lock, &until) == 0) {
   }

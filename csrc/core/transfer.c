@@ -216,7 +216,11 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   transfer->requests = 0;
   transfer->repeated = transfer->too_large = transfer->no_memory = false;
   transfer->error[0] = '\0';
+  /* What an attempt before it has left behind is of no use, and its text is written over. */
   call->text.length = 0;
+  call->tape.count = 0;
+  call->envelope = (fl_envelope){false, 0, 0};
+  call->excerpt[0] = '\0';
   fl_response_head_init(&call->head);
   if (!build_headers(transfer)) return CURLE_OUT_OF_MEMORY;
 
@@ -449,6 +453,8 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
     return outcome;
   }
   outcome.ending = FL_ENDING_LOST;
+  /* What curl calls an unsupported protocol now is a reply that is not HTTP. */
+  if (outcome.kind == FL_KIND_CONFIG) outcome.kind = FL_KIND_PROTOCOL;
   if (transfer->repeated) {
     outcome.kind = FL_KIND_NETWORK;
     detail = "the connection closed before a reply came; the request was not sent again";
@@ -478,9 +484,6 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
-  call->tape.count = 0;
-  call->envelope = (fl_envelope){false, 0, 0};
-  call->excerpt[0] = '\0';
   /* A refusal whose body broke off is a refusal all the same: the status decides. */
   if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated))
     outcome = outcome_of_reply(call);
@@ -501,5 +504,6 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
 bool fl_transfer_abort(fl_transfer *transfer) {
   count_bytes(transfer);
   transfer->call = NULL;
+  fl_buffer_wipe(&transfer->header_text);
   return transfer->requests > 0;
 }

@@ -24,13 +24,13 @@ fl_call *fl_transfer_call(fl_transfer *transfer);
 CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now);
 
 /*
- * The attempt has ended with `code`. Moves the reply into the call (text, tape, envelope, head), sets
+ * The attempt has ended with `code`, and the handle is off the multi handle. Moves the reply into the call (text, tape, envelope, head), sets
  * its message and excerpt where it is an error, and tells the outcome for retry.h. Afterwards the
  * transfer is free for the next attempt.
  */
 fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code);
 
-/* The attempt was taken off the multi handle before its end: whether the request had left. */
+/* The attempt is given up before its end, and the handle is off the multi handle: whether the request had left. */
 bool fl_transfer_abort(fl_transfer *transfer);
 
 /* Where the libraries' version falls short, what is missing, else NULL. After curl_global_init. */

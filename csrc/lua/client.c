@@ -297,11 +297,14 @@ static int client_quota(lua_State *L) {
   set_count(L, "spent", view.belief.spent_total);
   set_count(L, "foreign", view.belief.foreign_total);
   if (view.belief.limit != FL_UNKNOWN) {
+    /* A window that is over is not history yet for the belief: it rolls when it is next asked. */
+    int64_t left = view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at <= now
+                       ? view.belief.limit - view.belief.in_flight : view.belief.left;
     set_count(L, "limit", view.belief.limit);
-    set_count(L, "remaining", view.belief.left);
+    set_count(L, "remaining", left > 0 ? left : 0);
   }
-  if (view.belief.reset_at != FL_UNKNOWN) {
-    fl_time in = view.belief.reset_at > now ? view.belief.reset_at - now : 0;
+  if (view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at > now) {
+    fl_time in = view.belief.reset_at - now;
     set_number(L, "reset", (double)(fl_clock_wall() + in) / (double)FL_SECOND);
     set_number(L, "reset_in", (double)in / (double)FL_SECOND);
   }

@@ -100,6 +100,17 @@ local function cancelled()
   return errors.fail("cancelled", "the task was cancelled")
 end
 
+--- Raises what on_event has raised since, if anything. Only where nothing is under way for the caller:
+-- a mistake in a log's code must not cost the outcome of a write.
+function client.surface(self)
+  local listener = private[self].listener
+  local raised = listener and listener.raised
+  if raised then
+    listener.raised = nil
+    error(raised[1], 0)
+  end
+end
+
 --- Hands a request over. Returns its waiter, or `nil, message, err`. Misuse raises.
 function client.submit(self, prepared)
   local inner = private[self]
@@ -122,12 +133,14 @@ end
 
 --- One call from beginning to end. `prepared` is a request of request.lua.
 function client.call(self, prepared)
-  local task = tasks.current()
+  local task, begun = tasks.current(), core.now()
   if task and task.cancelled then return cancelled() end
+  if prepared.interactive then client.surface(self) end
   local waiter, message, err = client.submit(self, prepared)
   if not waiter then return nil, message, err end
   local data, meta, failure = client.outcome(self, waiter)
   if data == nil and failure.kind == "unauthorized" and client.rotate_key(self, waiter) then
+    if prepared.deadline then prepared.deadline = math.max(0, prepared.deadline - (core.now() - begun)) end
     waiter, message, err = client.submit(self, prepared)
     if not waiter then return nil, message, err end
     data, meta, failure = client.outcome(self, waiter)
@@ -180,6 +193,8 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   private[self].handle:close()
+  dispatch.step()
+  client.surface(self)
 end
 Client.__close = Client.close
 
@@ -196,6 +211,7 @@ end
 function Client:update(budget)
   options.self(self, Client, "api.update")
   tasks.update(budget == nil and 0.001 or options.check("api:update", budget, "duration"))
+  client.surface(self)
 end
 
 local function outcome_of(task)
@@ -217,6 +233,7 @@ function Client:map(items, fn, given)
   options.check("api:map: items", items, "table")
   options.check("api:map: fn", fn, "function")
   given = options.table("api:map", given, { concurrency = "positive" })
+  client.surface(self)
   local count = #items
   local width = math.min(given.concurrency or client.config(self).max_concurrency or 8, count)
   local outer = tasks.current()

@@ -8,7 +8,7 @@ local core = require "flarelight.core"
 local dispatch = {}
 
 local waiters = {}                                     -- ticket -> waiter
-local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its holder of on_event
+local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its listener
 
 --- Registers a waiter for a ticket.
 function dispatch.expect(ticket, waiter)
@@ -27,9 +27,10 @@ function dispatch.is_expecting()
   return next(waiters) ~= nil
 end
 
---- Where a client's events go: `holder.on_event`.
-function dispatch.listen(number, holder)
-  listeners[number] = holder
+--- Where a client's events go: `listener.on_event`. What that raises is kept in `listener.raised`, as
+-- {value}: whoever takes deliveries now may wait for something else.
+function dispatch.listen(number, listener)
+  listeners[number] = listener
 end
 
 local function turn_ready(waiter)
@@ -37,17 +38,15 @@ local function turn_ready(waiter)
   if waiter.wake then waiter.wake(waiter) end
 end
 
---- Takes everything that has come and gives it to those who wait. Never blocks. An error raised by an
--- on_event function is raised again once everything has found its place, so that nothing is lost.
+--- Takes everything that has come and gives it to those who wait. Never blocks, never raises.
 function dispatch.step()
-  local failed, failure
   for ticket, what, value in core.take do
     if what == "event" then
-      local holder = listeners[value.client]
-      if holder then
+      local listener = listeners[value.client]
+      if listener then
         value.client = nil
-        local ok, raised = pcall(holder.on_event, value)
-        if not ok and not failed then failed, failure = true, raised end
+        local ok, raised = pcall(listener.on_event, value)
+        if not ok and not listener.raised then listener.raised = { raised } end
       end
     else
       local waiter = waiters[ticket]
@@ -62,7 +61,6 @@ function dispatch.step()
       end
     end
   end
-  if failed then error(failure, 0) end
 end
 
 --- Whether something can still come for a waiter. After a fork nothing does for what the parent asked.

@@ -35,6 +35,7 @@ local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 function rows.open(api, operation, id, given)
   given = options.table(operation, given, known)
   if id == nil then errors.misuse "id: is missing" end
+  client.surface(api)
   local config = client.config(api)
   local prefetch = given.prefetch or 2
   local self = setmetatable({

@@ -268,6 +268,7 @@ end
 ---@param given { file: string?, records: table[]|function|nil, name: string?, description: string?, id: any, update: string?, batch_records: integer?, batch_bytes: integer?, types: string|table|nil, send_events: boolean?, on_progress: function?, deadline: number? }
 function upload.run(api, given)
   given = check(given)
+  client.surface(api)
   if given.id ~= nil and given.update ~= "append" then
     return errors.fail("config", "imports:upload: an import that exists needs update = \"append\": whether an update "
       .. "appends or replaces is not documented")
