@@ -114,3 +114,43 @@ describe("the example in", function()
     end
   end
 end)
+
+-- An option that does not exist is answered with those that do.
+describe("every option stands in docs/api.md and among the annotations:", function()
+  local function read(path)
+    local file = assert(io.open(path))
+    local text = file:read "*a"
+    file:close()
+    return text
+  end
+  local api = assert(flarelight.new {
+    api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000001", region = "eu",
+  })
+  local wrong = { ["no such"] = true }
+  local cases = {
+    { "flarelight.new", "configuration", function() flarelight.new(wrong) end },
+    { "imports:all", "client", function() api.imports:all(wrong) end },
+    { "imports:data", "imports", function() api.imports:data(1, wrong) end, "client" },
+    { "imports:import", "imports", function() api.imports:import(wrong) end, "client" },
+    { "imports:rows", "rows", function() api.imports:rows(1, wrong) end, "client" },
+    { "imports:upload", "upload", function() api.imports:upload(wrong) end },
+    { "api:request", "client", function() api:request(wrong) end },
+    { "api:map", "client", function() api:map({}, print, wrong) end },
+    { "api:wait_until", "client", function() api:wait_until(print, wrong) end },
+    { "chart.render", "chart", function() flarelight.chart.render({}, wrong) end },
+    { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local page = read "docs/api.md"
+      local annotations = read("lua/flarelight/" .. case[2] .. ".lua")
+        .. (case[4] and read("lua/flarelight/" .. case[4] .. ".lua") or "")
+      local _, message = pcall(case[3])
+      local names = assert(message:match "%(known: (.-)%)", message)
+      for name in names:gmatch "[%w_]+" do
+        assert.truthy(page:find("%f[%w_]" .. name .. "%f[^%w_]"), "docs/api.md: " .. name)
+        assert.truthy(annotations:find("%-%-%-@[^\n]*%f[%w_]" .. name .. "%f[^%w_]"), "annotations: " .. name)
+      end
+    end)
+  end
+end)
