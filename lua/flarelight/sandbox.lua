@@ -274,6 +274,7 @@ local function load_definitions(source)
     if chunk then loaded = chunk() end
   end
   if type(loaded) == "table" then return loaded end
+  if message and message:find(source, 1, true) then return nil, message end
   return nil, ("%s: %s"):format(source, message or "holds no table")
 end
 
