@@ -10,6 +10,13 @@ local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/sandbox.md" }
 local FILES = { csv = true, jsonl = true, svg = true }
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 
+local function read(path)
+  local file = assert(io.open(path))
+  local text = assert(file:read "*a", path)
+  file:close()
+  return text
+end
+
 local function blocks_of(page)
   local blocks, block, line_number, begin = {}, nil, 0, nil
   for line in io.lines(page) do
@@ -117,12 +124,6 @@ end)
 
 -- An option that does not exist is answered with those that do.
 describe("every option stands in docs/api.md and among the annotations:", function()
-  local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read "*a"
-    file:close()
-    return text
-  end
   local api = assert(flarelight.new {
     api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000001", region = "eu",
   })
@@ -150,6 +151,33 @@ describe("every option stands in docs/api.md and among the annotations:", functi
       for name in names:gmatch "[%w_]+" do
         assert.truthy(page:find("%f[%w_]" .. name .. "%f[^%w_]"), "docs/api.md: " .. name)
         assert.truthy(annotations:find("%-%-%-@[^\n]*%f[%w_]" .. name .. "%f[^%w_]"), "annotations: " .. name)
+      end
+    end)
+  end
+end)
+
+describe("every link leads somewhere:", function()
+  local pages = {
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/contract.md",
+    "docs/delivery.md", "docs/files.md", "docs/sandbox.md",
+  }
+  local function anchors_of(text)
+    local anchors = {}
+    for heading in ("\n" .. text):gmatch "\n#+ ([^\n]+)" do
+      anchors[heading:lower():gsub("[^%w %-]", ""):gsub(" ", "-")] = true
+    end
+    return anchors
+  end
+  for _, page in ipairs(pages) do
+    it(page, function()
+      local text = read(page)
+      for target in text:gmatch "%]%(([^)]+)%)" do
+        local path, anchor = target:match "^([^#]*)#?(.*)$"
+        if not path:find "^https?:" then
+          local to = path == "" and page or (page:match "^(.*/)" or "") .. path
+          local found = read(to)
+          assert.is_true(anchor == "" or anchors_of(found)[anchor] == true, target)
+        end
       end
     end)
   end
