@@ -8,7 +8,7 @@ local file = here .. "data/birdstrikes.csv"
 local options = {}
 local sandbox
 if not (os.getenv "FLARELIGHT_API_KEY" or os.getenv "FLARELIGHT_API_KEY_FILE") then
-  sandbox = flarelight.sandbox.start { definitions = here .. "definitions.lua" }
+  sandbox = assert(flarelight.sandbox.start { definitions = here .. "definitions.lua" })
   options = { api_key = sandbox.api_key, subscription_id = sandbox.subscription_id, base_url = sandbox.url }
 end
 local api = assert(flarelight.new(options))
@@ -16,7 +16,7 @@ print("Service     " .. tostring(api))
 
 local upload = assert(api.imports:upload {
   file = file, name = "strikes", batch_records = 2500,
-  on_progress = function(p) print(("Uploading   %d records in %d requests"):format(p.records, p.batches)) end,
+  on_progress = function(p) print(("Uploading   %5d records are there"):format(p.records)) end,
 })
 
 local run = assert(api.automations:execute(arg[1] or 1))

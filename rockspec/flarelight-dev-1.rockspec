@@ -12,8 +12,8 @@ description = {
    detailed = [[
 Imports, automations, data preparations, reports and chart data of the Flarelight Integration API as
 plain Lua tables. A core in C does the transfers on a thread of its own; the same script blocks in a
-terminal, yields in OpenResty, luv and cqueues, and is polled in a frame loop. A sandbox of the whole
-API runs on your own machine.]],
+terminal, gives way in a task, and is polled in a frame loop. A sandbox of the whole API runs on your own
+machine.]],
    license = "MIT",
 }
 supported_platforms = { "unix" }

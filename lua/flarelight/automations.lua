@@ -7,9 +7,10 @@ local check_self = require("flarelight.options").self
 local Automations = endpoint.class "automations"
 
 --- Starts an automation: POST /Automation/{id}/Execute. `parameters` go to the server as they are.
----@param id string|integer
+---@param id flarelight.Id
 ---@param parameters table?
----@param options { deadline: number?, repeatable: boolean? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Automations:execute(id, parameters, options)
   check_self(self, Automations, "automations.execute")
   options = endpoint.options("automations:execute", options)

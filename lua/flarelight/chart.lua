@@ -5,6 +5,7 @@ local errors = require "flarelight.error"
 local null = require("flarelight.json").null
 local options = require "flarelight.options"
 
+---@class flarelight.chart
 local chart = {}
 
 local known = { format = "string", file = "string", title = "string", width = "positive", stacked = "boolean" }

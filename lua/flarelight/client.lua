@@ -5,11 +5,70 @@ local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local dispatch = require "flarelight.dispatch"
 local errors = require "flarelight.error"
-local json = require "flarelight.json"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
 local script = require "flarelight.host.script"
 local tasks = require "flarelight.tasks"
+
+---@class flarelight.CallOptions
+---@field deadline number? seconds from now, over all attempts and waits
+---@field repeatable boolean? a write that may be sent again though it may have arrived
+---@field fresh boolean? passes a cache by; this version has none
+
+---@class flarelight.RateLimit
+---@field limit integer?
+---@field remaining integer?
+---@field reset number? epoch seconds
+
+---@class flarelight.Meta
+---@field status integer
+---@field messages any[] what the service had to say, as it came
+---@field attempts integer
+---@field elapsed number seconds, waits included
+---@field rate_limit flarelight.RateLimit?
+---@field request_id string
+---@field fate flarelight.Fate? of a write
+---@field cached boolean
+
+---@class flarelight.Event
+---@field name "start"|"wait"|"retry"|"done"
+---@field operation string as "imports.data"
+---@field method string
+---@field path string
+---@field request_id string
+---@field attempt integer
+---@field elapsed number seconds since the call was made
+---@field delay number? wait, retry: seconds until it goes on
+---@field reason string? wait, retry
+---@field status integer? of the reply, where there was one
+---@field kind flarelight.ErrorKind? retry, done: of the error
+---@field fate flarelight.Fate? done: of a write
+
+---@class flarelight.Quota
+---@field limit integer? requests a minute
+---@field remaining integer? what is believed to be left
+---@field reset number? epoch seconds
+---@field reset_in number? seconds
+---@field pace number? requests a second while they are spread; nil while they go at once
+---@field waiting integer calls that wait for budget
+---@field spent integer requests of this process
+---@field foreign integer requests of others, as far as they showed
+---@field place "memory"
+
+---@class flarelight.Stats
+---@field calls integer
+---@field attempts integer
+---@field retries integer
+---@field errors table<flarelight.ErrorKind, integer>
+---@field bytes_in integer
+---@field bytes_out integer
+---@field connections integer opened
+
+-- What became of one function of api:all or api:map.
+---@class flarelight.Result
+---@field data any
+---@field meta flarelight.Meta?
+---@field err flarelight.Error?
 
 ---@class flarelight.Client
 ---@field imports flarelight.Imports
@@ -170,7 +229,8 @@ local request_options = {
 }
 
 --- Any request to the service, with the client's headers, retries and errors.
----@param given { method: string?, path: string, query: table?, body: any, repeatable: boolean?, deadline: number? }
+---@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number? }
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Client:request(given)
   options.self(self, Client, "api.request")
   given = options.table("api:request", given, request_options)
@@ -178,15 +238,15 @@ function Client:request(given)
   return data, meta, err
 end
 
---- What is known of the rate budget: limit, remaining, reset (epoch seconds), pace (requests a second
--- while they are spread), waiting, spent, foreign, place.
+--- What is known of the rate budget, without asking for it.
+---@return flarelight.Quota
 function Client:quota()
   options.self(self, Client, "api.quota")
   return private[self].handle:quota()
 end
 
---- Counters since the client was made: calls, attempts, retries, errors by kind, bytes_in, bytes_out,
--- connections.
+--- Counters since the client was made.
+---@return flarelight.Stats
 function Client:stats()
   options.self(self, Client, "api.stats")
   return private[self].handle:stats()
@@ -202,7 +262,7 @@ end
 Client.__close = Client.close
 
 --- Starts a task: a function whose calls give way to others instead of blocking.
----@param run function
+---@param run fun(): ...
 ---@return flarelight.Task
 function Client:spawn(run)
   options.self(self, Client, "api.spawn")
@@ -211,6 +271,7 @@ function Client:spawn(run)
 end
 
 --- Resumes the tasks that are ready, for at most `budget` seconds (default 1 ms). Never blocks.
+---@param budget number?
 function Client:update(budget)
   options.self(self, Client, "api.update")
   tasks.update(budget == nil and 0.001 or options.check("api:update", budget, "duration"))
@@ -231,6 +292,7 @@ end
 ---@param items any[]
 ---@param fn fun(item: any, index: integer): any, any, any
 ---@param given { concurrency: integer? }?
+---@return flarelight.Result[] results, integer failed
 function Client:map(items, fn, given)
   options.self(self, Client, "api.map")
   options.check("api:map: items", items, "table")
@@ -272,7 +334,8 @@ function Client:map(items, fn, given)
 end
 
 --- Runs functions at the same time. Returns as `api:map` does.
----@param functions function[]
+---@param functions (fun(): any, any, any)[]
+---@return flarelight.Result[] results, integer failed
 function Client:all(functions)
   options.self(self, Client, "api.all")
   options.check("api:all", functions, "table")
@@ -288,7 +351,9 @@ end
 
 --- Calls `fn` every `interval` seconds until it gives a true value, and returns that; `nil, message,
 -- err` of kind timeout where none came in `timeout` seconds. What `fn` raises goes through.
----@param given { timeout: number?, interval: number? }?
+---@param fn fun(): any
+---@param given { timeout: number?, interval: number? }? seconds: 600 and 5
+---@return any value, string? message, flarelight.Error? err
 function Client:wait_until(fn, given)
   options.self(self, Client, "api.wait_until")
   options.check("api:wait_until", fn, "function")
@@ -305,12 +370,6 @@ function Client:wait_until(fn, given)
     end
     client.sleep(math.min(interval, left))
   end
-end
-
---- An array that is marked as one, without touching the caller's table more than needed.
-function client.as_array(elements)
-  if next(elements) == nil then return json.array {} end
-  return elements
 end
 
 return client

@@ -6,6 +6,30 @@ local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
 
+-- What flarelight.new takes; docs/api.md has the defaults.
+---@class flarelight.Options
+---@field api_key string|(fun(): string?, string?)|nil the key, or a function that gives it; else FLARELIGHT_API_KEY, or the file that FLARELIGHT_API_KEY_FILE names
+---@field subscription_id string? a UUID; else FLARELIGHT_SUBSCRIPTION_ID
+---@field region string? as "eu"; else FLARELIGHT_REGION
+---@field base_url string? instead of a region; else FLARELIGHT_BASE_URL
+---@field allow_insecure_http boolean? http:// to other hosts than this machine
+---@field connect_timeout number? seconds to connect, 10
+---@field read_timeout number? seconds for an attempt of a read, 60
+---@field write_timeout number? seconds for an attempt of a write, 300
+---@field deadline number? seconds for a call with all its attempts and waits; none
+---@field max_attempts integer? of a call, 4
+---@field max_concurrency integer? requests under way at a time, 8
+---@field max_response_bytes integer? 256 MiB
+---@field null_as_nil boolean? leaves out what is null
+---@field update_key string? the member that names the import to update, "id"
+---@field trust_short_page boolean? a page with fewer rows than asked for is the last
+---@field rate_limit integer? requests a minute to assume until the service has said
+---@field ca_file string? PEM file of the authorities to trust
+---@field client_cert string? PEM file
+---@field client_key string? PEM file
+---@field proxy string? a URL; else the environment's
+---@field user_agent string?
+---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
 local known = {

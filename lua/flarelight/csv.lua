@@ -4,6 +4,7 @@ local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local check = require "flarelight.options"
 
+---@class flarelight.csv
 local csv = {}
 
 -- Rows that are made at a time: enough to spread the cost of a crossing, few enough to die young.

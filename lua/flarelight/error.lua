@@ -3,24 +3,31 @@
 
 local core = require "flarelight.core"
 
+---@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"io"|"conflict"|"raised"
+---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"
+
 ---@class flarelight.Error
----@field kind string config, invalid_request (400), unauthorized (401), forbidden (403), not_found (404), rate_limited, server (5xx), http (any other status), timeout, network, tls, protocol, cancelled, closed, phase, io, conflict; raised: what a task's function raised
+---@field kind flarelight.ErrorKind what it was
 ---@field message string whole and readable; also what tostring gives
 ---@field status integer? of the HTTP reply
 ---@field messages any[]? the service's own messages, as they came
+---@field rate_limit flarelight.RateLimit? as the reply said it
 ---@field attempts integer?
 ---@field elapsed number? seconds
 ---@field retry_after number? seconds the server asked to wait
 ---@field retry_at number? epoch seconds at which the call could have gone
----@field fate string? of a write: not_sent, rejected, applied, partial, in_doubt
+---@field fate flarelight.Fate? of a write
+---@field operation string? as "imports.data"
 ---@field method string?
 ---@field path string?
 ---@field request_id string?
 ---@field location string? of a redirect, which is never followed
 ---@field body string? first KiB of a reply that was not the envelope
----@field progress table? of an upload
----@field record integer? number of the record, from 1
+---@field progress flarelight.Progress? of an upload
+---@field record integer? of an upload: the batch's first record, from 1
+---@field records integer? of an upload: how many records the batch had
 ---@field line integer? of the file, from 1
+---@field value any kind raised: what was raised
 
 local errors = {}
 

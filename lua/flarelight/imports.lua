@@ -7,11 +7,26 @@ local request = require "flarelight.request"
 local rows = require "flarelight.rows"
 local upload = require "flarelight.upload"
 
+---@alias flarelight.Id string|integer|flarelight.Integer
+
+---@class flarelight.DataOptions : flarelight.CallOptions
+---@field start integer? position of the first row, 0
+---@field count integer? most rows, 100
+
+---@class flarelight.ImportOptions : flarelight.CallOptions
+---@field records table[]? stands for data = {records = …}
+---@field data table? the body's data, as it is to be
+---@field name string?
+---@field description string?
+---@field send_events boolean? true: automations may start
+---@field id flarelight.Id? the import to update; none makes a new one
+
 ---@class flarelight.Imports
 local Imports = endpoint.class "imports"
 
 --- Every import that the key may see: GET /Import/All.
----@param given { deadline: number?, fresh: boolean? }?
+---@param given flarelight.CallOptions?
+---@return table[]? imports, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Imports:all(given)
   options.self(self, Imports, "imports.all")
   given = endpoint.options("imports:all", given)
@@ -23,8 +38,9 @@ local data_options = options.with_call { start = "count", count = "positive" }
 
 --- One page of rows: GET /Import/{id}/Data. `data` is what the service sends: an array of rows; where
 -- it wraps them in `records`, that array; null stays null. Anything else is a protocol error.
----@param id string|integer
----@param given { start: integer?, count: integer?, deadline: number?, fresh: boolean? }?
+---@param id flarelight.Id
+---@param given flarelight.DataOptions?
+---@return any[]? rows, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Imports:data(id, given)
   options.self(self, Imports, "imports.data")
   given = options.table("imports:data", given, data_options)
@@ -40,7 +56,8 @@ local import_options = options.with_call {
 
 --- Creates an import, or updates the one that `id` names: POST /Import/Data. `records` stands for
 -- `data = {records = …}`. Members that are not given are not sent; sendEvents always is.
----@param given { records: table[]?, data: table?, name: string?, description: string?, send_events: boolean?, id: any, deadline: number?, repeatable: boolean? }
+---@param given flarelight.ImportOptions
+---@return table? import, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Imports:import(given)
   options.self(self, Imports, "imports.import")
   given = options.table("imports:import", given, import_options)
@@ -57,8 +74,8 @@ function Imports:import(given)
 end
 
 --- A stream of rows, for a for loop or by its methods `next`, `batch`, `columns`, `position`, `close`.
----@param id string|integer
----@param given { start: integer?, page_size: integer?, prefetch: integer?, limit: integer?, trust_short_page: boolean?, deadline: number? }?
+---@param id flarelight.Id
+---@param given flarelight.RowsOptions?
 ---@return flarelight.Rows
 function Imports:rows(id, given)
   options.self(self, Imports, "imports.rows")
@@ -69,6 +86,8 @@ function Imports:rows(id, given)
 end
 
 --- Uploads records from a file, an array or an iterator function, in batches. See upload.lua.
+---@param given flarelight.UploadOptions
+---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function Imports:upload(given)
   options.self(self, Imports, "imports.upload")
   local result, message, err = upload.run(self.client, given)

@@ -10,6 +10,13 @@ local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
 
+---@class flarelight
+---@field _VERSION string
+---@field null lightuserdata JSON's null, the same value as cjson.null
+---@field json flarelight.json
+---@field csv flarelight.csv
+---@field chart flarelight.chart
+---@field sandbox flarelight.sandbox
 local flarelight = {
   _VERSION = core.version,
   null = json.null,
@@ -20,7 +27,7 @@ local flarelight = {
 
 --- Makes a client. Every option is optional; the environment fills in what is not given. Returns the
 -- client, or `nil, message, err` of kind config; misuse raises.
----@param options table?
+---@param options flarelight.Options?
 ---@return flarelight.Client? client, string? message, flarelight.Error? err
 function flarelight.new(options)
   if options == flarelight then errors.misuse "flarelight.new: call it with a dot, as in flarelight.new { … }" end

@@ -3,6 +3,8 @@
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 
+---@class flarelight.json
+---@field null lightuserdata
 local json = {}
 
 --- JSON's null: the same value as cjson.null.
@@ -38,6 +40,7 @@ function json.array(elements)
   return setmetatable(elements or {}, core.array_metatable)
 end
 
+---@class flarelight.Integer
 local integer = core.integer_metatable
 integer.__index = integer
 integer.__name = "flarelight.integer"
@@ -46,6 +49,7 @@ integer.__eq = function(left, right) return left[1] == right[1] end
 
 --- A whole number of any size, sent as the digits it is given in.
 ---@param digits string|integer
+---@return flarelight.Integer
 function json.integer(digits)
   local text = type(digits) == "number" and ("%.0f"):format(digits) or digits
   if type(digits) == "number" and (digits ~= math.floor(digits) or math.abs(digits) > 2 ^ 53) then

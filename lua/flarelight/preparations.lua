@@ -7,7 +7,8 @@ local check_self = require("flarelight.options").self
 local Preparations = endpoint.class "preparations"
 
 --- Every preparation that the key may see: GET /Preparation/All.
----@param options { deadline: number?, fresh: boolean? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Preparations:all(options)
   check_self(self, Preparations, "preparations.all")
   options = endpoint.options("preparations:all", options)
@@ -16,9 +17,10 @@ function Preparations:all(options)
 end
 
 --- Runs a preparation: POST /Preparation/{id}/Execute. `parameters` go to the server as they are.
----@param id string|integer
+---@param id flarelight.Id
 ---@param parameters table?
----@param options { deadline: number?, repeatable: boolean? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Preparations:execute(id, parameters, options)
   check_self(self, Preparations, "preparations.execute")
   options = endpoint.options("preparations:execute", options)

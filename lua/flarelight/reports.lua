@@ -7,7 +7,8 @@ local check_self = require("flarelight.options").self
 local Reports = endpoint.class "reports"
 
 --- Every report that the key may see: GET /Report/All.
----@param options { deadline: number?, fresh: boolean? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Reports:all(options)
   check_self(self, Reports, "reports.all")
   options = endpoint.options("reports:all", options)
@@ -16,9 +17,10 @@ function Reports:all(options)
 end
 
 --- Generates a report: POST /Report/{id}/Generate. `parameters` go to the server as they are.
----@param id string|integer
+---@param id flarelight.Id
 ---@param parameters table?
----@param options { deadline: number?, repeatable: boolean? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Reports:generate(id, parameters, options)
   check_self(self, Reports, "reports.generate")
   options = endpoint.options("reports:generate", options)
@@ -30,7 +32,8 @@ end
 --- Chart data: POST /Report/ChartData. `query` goes to the server as it is. It changes nothing there,
 -- so it is sent again like a GET and has no fate.
 ---@param query table?
----@param options { deadline: number? }?
+---@param options flarelight.CallOptions?
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Reports:chart_data(query, options)
   check_self(self, Reports, "reports.chart_data")
   options = endpoint.options("reports:chart_data", options)

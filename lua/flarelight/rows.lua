@@ -10,7 +10,15 @@ local options = require "flarelight.options"
 local request = require "flarelight.request"
 local tasks = require "flarelight.tasks"
 
+---@class flarelight.RowsOptions : flarelight.CallOptions
+---@field start integer? position of the first row, 0
+---@field limit integer? most rows to give; none
+---@field page_size integer? rows to ask for at a time, 5000
+---@field prefetch integer? pages ahead of the reader, 2; at most 16
+---@field trust_short_page boolean? the client's
+
 ---@class flarelight.Rows
+---@overload fun(): any, integer?
 local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.rows"

@@ -6,6 +6,8 @@
 
 local core = require "flarelight.sandbox_core"
 
+---@class flarelight.sandbox
+---@field null lightuserdata
 local sandbox = { null = core.null }
 
 local OPERATIONS = {
@@ -272,6 +274,7 @@ local function load_definitions(source)
     if chunk then loaded = chunk() end
   end
   if type(loaded) == "table" then return loaded end
+  if message and message:find(source, 1, true) then return nil, message end
   return nil, ("%s: %s"):format(source, message or "holds no table")
 end
 
@@ -349,9 +352,64 @@ end
 ---@field committed boolean something was changed for good
 ---@field authorized boolean both headers were right
 
---- Starts a sandbox. Raises on an unknown or wrong option; options and their defaults are in
---- docs/sandbox.md.
----@param options table?
+---@class flarelight.SandboxOptions
+---@field address string? "127.0.0.1"
+---@field port integer? 0: the system chooses
+---@field database string? ":memory:", or a file
+---@field certificate string? path or PEM text; with private_key it talks TLS
+---@field private_key string?
+---@field api_key string? "sandbox-key"
+---@field subscription_id string?
+---@field keys table<string, { allow: string[]? }>? more keys
+---@field features string[]? operations that are switched on; all
+---@field denied_status integer? 403
+---@field rate_limit integer? requests in a window, 6000; 0: none
+---@field rate_window number? seconds, 60
+---@field rate_limit_headers boolean? true
+---@field rate_limit_status integer? 429
+---@field retry_after "seconds"|"http_date"|nil
+---@field reset_format "delta"|"epoch"|"epoch_ms"|"iso"|"http_date"|"absent"|"nonsense"|nil
+---@field clock_skew number? seconds
+---@field ids "number"|"string"|"uuid"|nil
+---@field rows "bare"|"records"|nil
+---@field count_cap integer? 0: none
+---@field over_cap "cut"|"400"|nil
+---@field past_end "empty"|"400"|"404"|"null"|nil
+---@field row_order "kept"|"reversed"|"alternating"|nil
+---@field update_key string? "id"
+---@field update "append"|"replace"|nil
+---@field values "verbatim"|"normalized"|nil
+---@field added_member string?
+---@field required_columns string[]?
+---@field rejected_batch "dropped"|"keeps_good"|nil
+---@field list_descriptions boolean? true
+---@field messages "string"|"object"|nil
+---@field notice string? a message that every 200 carries
+---@field run_seconds number? 0
+---@field gzip boolean?
+---@field etag boolean?
+---@field max_body_bytes integer?
+---@field max_query_rows integer?
+---@field max_query_steps integer?
+---@field log_requests integer?
+---@field log_bytes integer?
+---@field log_body_bytes integer?
+---@field definitions table|string|nil what can be run, or the path of a file that tells
+---@field preparations table[]?
+---@field reports table[]?
+---@field automations table[]?
+
+---@class flarelight.SandboxFault
+---@field kind string one of those in docs/sandbox.md, each with members of its own
+---@field operation string? as "imports.import"; "*"
+---@field nth integer? the first call that it meets, 1
+---@field times integer? 1
+---@field probability number? 1
+---@field seed integer? 1
+---@field [string] any
+
+--- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md tells all of them.
+---@param options flarelight.SandboxOptions?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
 ---@return string? message
 function sandbox.start(options)
@@ -445,7 +503,7 @@ end
 
 --- Sets a fault: see docs/sandbox.md for kinds and options. Raises on what it does not know.
 --- fault(nil) removes all.
----@param fault table?
+---@param fault flarelight.SandboxFault?
 function Sandbox:fault(fault)
   if fault == nil then return core_of(self, "fault"):clear_faults() end
   if type(fault) ~= "table" then error("fault: must be a table", 2) end

@@ -167,9 +167,11 @@ function tasks.wait_for(waiter)
 end
 
 --- Whether the task has ended, well or not.
+---@return boolean
 function Task:done() return self.finished == true end
 
 --- What the task's function returned; raises what it raised. Waits for its end.
+---@return any ...
 function Task:result()
   if self == tasks.current() then errors.misuse "task:result: a task cannot wait for itself" end
   if not self.finished then

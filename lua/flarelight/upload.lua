@@ -13,6 +13,39 @@ local errors = require "flarelight.error"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
 
+---@class flarelight.UploadOptions
+---@field file string? path of a CSV, TSV, JSON lines or JSON file
+---@field format "csv"|"tsv"|"jsonl"|"json"|nil by the file's name
+---@field types "auto"|"text"|table<string, "number"|"text"|"boolean">|nil of a CSV file's columns, "auto"
+---@field records table[]|(fun(): table?)|nil instead of a file
+---@field name string?
+---@field description string?
+---@field id flarelight.Id? an import that exists; needs update = "append"
+---@field update "append"|"import_per_batch"|nil
+---@field batch_records integer? 5000
+---@field batch_bytes integer? 8 MiB
+---@field send_events boolean? true: with the last batch
+---@field on_progress fun(progress: flarelight.Progress)?
+---@field deadline number? seconds for each request
+
+---@class flarelight.Progress
+---@field id any the import
+---@field records integer acknowledged
+---@field batches integer acknowledged
+---@field bytes integer of the file; of records: of their JSON
+---@field total_bytes integer? of the file
+---@field elapsed number seconds
+---@field eta number? seconds to go
+---@field waiting_for_rate boolean
+
+---@class flarelight.Upload
+---@field id any the import
+---@field ids any[]? of update = "import_per_batch"
+---@field records integer
+---@field batches integer
+---@field rejected integer
+---@field elapsed number seconds
+
 local upload = {}
 
 local known = {
@@ -265,7 +298,8 @@ end
 -- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress`; where a batch failed,
 -- `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
 ---@param api flarelight.Client
----@param given { file: string?, records: table[]|function|nil, name: string?, description: string?, id: any, update: string?, batch_records: integer?, batch_bytes: integer?, types: string|table|nil, send_events: boolean?, on_progress: function?, deadline: number? }
+---@param given flarelight.UploadOptions
+---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function upload.run(api, given)
   given = check(given)
   client.surface(api)

@@ -1,0 +1,184 @@
+--- The examples of the README and of docs/ run as they stand. Each ```lua block is a chunk of its own,
+-- with `flarelight`, a client `api`, the sandbox behind it, and `id`, an import of three rows. What a line
+-- prints is what stands behind its `-->`, where … is anything. Files that are named without a folder are
+-- taken to that of temporary files.
+
+local flarelight = require "flarelight"
+local support = require "support"
+
+local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/sandbox.md" }
+local FILES = { csv = true, jsonl = true, svg = true }
+local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = assert(file:read "*a", path)
+  file:close()
+  return text
+end
+
+local function blocks_of(page)
+  local blocks, block, line_number, begin = {}, nil, 0, nil
+  for line in io.lines(page) do
+    line_number = line_number + 1
+    if block and line == "```" then
+      blocks[#blocks + 1] = { line = begin, code = table.concat(block, "\n") }
+      block = nil
+    elseif block then
+      block[#block + 1] = line
+    elseif line == "```lua" then
+      block, begin = {}, line_number
+    end
+  end
+  return blocks
+end
+
+-- The pattern of what each line prints, by its number.
+local function expected_of(code)
+  local expected, number = {}, 0
+  for line in (code .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    local text = line:match "%-%->%s*(.-)$"
+    if text then expected[number] = "^" .. text:gsub("%p", "%%%0"):gsub("%%?\226%%?\128%%?\166", ".-") .. "$" end
+  end
+  return expected
+end
+
+local function compile(code, name, environment)
+  if rawget(_G, "setfenv") then
+    local chunk, message = loadstring(code, name) -- luacheck: ignore
+    return chunk and setfenv(chunk, environment), message -- luacheck: ignore
+  end
+  return load(code, name, "t", environment)
+end
+
+describe("the example in", function()
+  local sandbox, api, folder, files, getenv
+
+  before_each(function()
+    sandbox = support.sandbox { definitions = "examples/definitions.lua" }
+    api = support.client(sandbox)
+    assert(api.imports:import { name = "strikes", records = {
+      { ["Flight Date"] = "1990-01-08", ["Wildlife Size"] = "Large" },
+    } })
+    assert(api.automations:execute(1))
+    folder, files, getenv = os.tmpname(), {}, os.getenv
+    -- flarelight.new() without options finds the sandbox.
+    local variables = {
+      FLARELIGHT_API_KEY = sandbox.api_key, FLARELIGHT_SUBSCRIPTION_ID = sandbox.subscription_id,
+      FLARELIGHT_BASE_URL = sandbox.url,
+    }
+    os.getenv = function(name) return variables[name] or getenv(name) end -- luacheck: ignore
+  end)
+  after_each(function()
+    os.getenv = getenv -- luacheck: ignore
+    for path in pairs(files) do os.remove(path) end
+    os.remove(folder)
+    api:close()
+    sandbox:stop()
+  end)
+
+  local function elsewhere(name, ending)
+    local path = folder .. "-" .. name
+    if not FILES[ending] then return nil end
+    if not files[path] then
+      files[path] = true
+      if name == "strikes.csv" then
+        local file = assert(io.open(path, "w"))
+        file:write(STRIKES)
+        file:close()
+      end
+    end
+    return '"' .. path .. '"'
+  end
+
+  for _, page in ipairs(PAGES) do
+    local blocks = blocks_of(page)
+    assert(#blocks > 0, page .. " has no examples")
+    for _, block in ipairs(blocks) do
+      local name = ("%s:%d"):format(page, block.line)
+      it(name, function()
+        local id = assert(api.imports:import { records = {
+          { name = "Gull", cost = 10 }, { name = "Owl" }, { name = "Crow", cost = 2.5 },
+        } }).id
+        local code = block.code:gsub('"([%w_%-]+%.(%l+))"', elsewhere)
+        local expected = expected_of(block.code)
+        local environment = setmetatable({
+          flarelight = flarelight, api = api, sandbox = sandbox, id = id,
+          print = function(...)
+            local line = debug.getinfo(2, "l").currentline
+            local printed = {}
+            for i = 1, select("#", ...) do printed[i] = tostring((select(i, ...))) end
+            local text = table.concat(printed, "   ")
+            if expected[line] then assert.truthy(text:find(expected[line]), ("line %d printed: %s"):format(line, text)) end
+            expected[line] = nil
+          end,
+        }, { __index = _G })
+        local chunk = assert(compile(code, "=" .. name, environment))
+        chunk()
+        for line in pairs(expected) do error(("line %d was not reached"):format(line)) end
+      end)
+    end
+  end
+end)
+
+-- An option that does not exist is answered with those that do.
+describe("every option stands in docs/api.md and among the annotations:", function()
+  local api = assert(flarelight.new {
+    api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000001", region = "eu",
+  })
+  local wrong = { ["no such"] = true }
+  local cases = {
+    { "flarelight.new", "configuration", function() flarelight.new(wrong) end },
+    { "imports:all", "client", function() api.imports:all(wrong) end },
+    { "imports:data", "imports", function() api.imports:data(1, wrong) end, "client" },
+    { "imports:import", "imports", function() api.imports:import(wrong) end, "client" },
+    { "imports:rows", "rows", function() api.imports:rows(1, wrong) end, "client" },
+    { "imports:upload", "upload", function() api.imports:upload(wrong) end },
+    { "api:request", "client", function() api:request(wrong) end },
+    { "api:map", "client", function() api:map({}, print, wrong) end },
+    { "api:wait_until", "client", function() api:wait_until(print, wrong) end },
+    { "chart.render", "chart", function() flarelight.chart.render({}, wrong) end },
+    { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local page = read "docs/api.md"
+      local annotations = read("lua/flarelight/" .. case[2] .. ".lua")
+        .. (case[4] and read("lua/flarelight/" .. case[4] .. ".lua") or "")
+      local _, message = pcall(case[3])
+      local names = assert(message:match "%(known: (.-)%)", message)
+      for name in names:gmatch "[%w_]+" do
+        assert.truthy(page:find("%f[%w_]" .. name .. "%f[^%w_]"), "docs/api.md: " .. name)
+        assert.truthy(annotations:find("%-%-%-@[^\n]*%f[%w_]" .. name .. "%f[^%w_]"), "annotations: " .. name)
+      end
+    end)
+  end
+end)
+
+describe("every link leads somewhere:", function()
+  local pages = {
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/contract.md",
+    "docs/delivery.md", "docs/files.md", "docs/sandbox.md",
+  }
+  local function anchors_of(text)
+    local anchors = {}
+    for heading in ("\n" .. text):gmatch "\n#+ ([^\n]+)" do
+      anchors[heading:lower():gsub("[^%w %-]", ""):gsub(" ", "-")] = true
+    end
+    return anchors
+  end
+  for _, page in ipairs(pages) do
+    it(page, function()
+      local text = read(page)
+      for target in text:gmatch "%]%(([^)]+)%)" do
+        local path, anchor = target:match "^([^#]*)#?(.*)$"
+        if not path:find "^https?:" then
+          local to = path == "" and page or (page:match "^(.*/)" or "") .. path
+          local found = read(to)
+          assert.is_true(anchor == "" or anchors_of(found)[anchor] == true, target)
+        end
+      end
+    end)
+  end
+end)
