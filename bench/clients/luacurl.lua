@@ -6,8 +6,8 @@ local json = require "cjson"
 local now = require("socket").gettime
 
 local base, import = arg[1], arg[2]
-local handle, pieces = curl.new(), nil
-handle:setopt(curl.OPT_WRITEFUNCTION, function(_, piece)
+local handle, pieces = curl.easy_init(), nil
+handle:setopt(curl.OPT_WRITEFUNCTION, function(piece)
   pieces[#pieces + 1] = piece
   return #piece
 end)
