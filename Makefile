@@ -105,9 +105,9 @@ core-specs: $(CORE_SPECS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libcsv-dev ca-certificates
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev libcsv-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
-PACKAGES_TEST = lua-busted libcmocka-dev openssl curl
+PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 

@@ -26,7 +26,8 @@ print("Automation  " .. tostring(run.name or run.id or "started"))
 local sent, count = flarelight.csv.rows(file), 0
 for row, position in api.imports:rows(upload.id, { page_size = 2500 }) do
   for column, value in pairs(sent()) do
-    assert(row[column] == value, ("row %d, %s: sent %s, read %s"):format(position, column, tostring(value), tostring(row[column])))
+    local read = row[column]
+    assert(read == value, ("row %d, %s: sent %s, read %s"):format(position, column, tostring(value), tostring(read)))
   end
   count = count + 1
 end

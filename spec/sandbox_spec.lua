@@ -828,6 +828,16 @@ describe("the sandbox", function()
       assert.equal(5, box:counts().requests)
     end)
 
+    it("no more bytes than it may", function()
+      local box = start { log_bytes = 5000 }
+      for index = 1, 5 do import(box, '[{"text":"' .. tostring(index):rep(2000) .. '"}]') end
+      local log = box:requests()
+      assert.equal(2, #log)
+      assert.matches("5555", log[2].body)
+      import(box, '[{"text":"' .. ("x"):rep(9000) .. '"}]')
+      assert.equal(6, box:requests()[1].number)
+    end)
+
     it("commits that happened twice", function()
       local box = start { definitions = { preparations = { { id = 1, sql = "SELECT 1 AS a" }, { id = 2, sql = "SELECT 1 AS a" } } } }
       local function with_id(id) return { headers = { ["X-Request-Id"] = id } } end

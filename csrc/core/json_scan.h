@@ -25,7 +25,7 @@ typedef enum fl_json_type {
   FL_JSON_TRUE,
   FL_JSON_INTEGER, /* no point, no exponent, fits 64 bits: value.integer; "-0" is a FLOAT */
   FL_JSON_BIG,     /* an integer literal beyond 64 bits: size.length digits (sign included) at offset */
-  FL_JSON_FLOAT,   /* value.number, correctly rounded */
+  FL_JSON_FLOAT,   /* value.number, correctly rounded, to zero where it is too small */
   FL_JSON_STRING,  /* size.length bytes at offset, unescaped, valid UTF-8, may hold NUL */
   FL_JSON_ARRAY,   /* size.length values */
   FL_JSON_OBJECT   /* size.length members; repeated keys are all there, in order: the last wins */
@@ -68,9 +68,14 @@ typedef enum fl_json_code {
   FL_JSON_MEMORY
 } fl_json_code;
 
+/*
+ * `position` counts bytes from 0: the byte that cannot stand where it is. ENDED and EMPTY have the
+ * text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the backslash
+ * of the half; BAD_UTF8 the first byte of the sequence.
+ */
 typedef struct fl_json_error {
   fl_json_code code;
-  size_t position; /* bytes from 0 */
+  size_t position;
 } fl_json_error;
 
 /* An empty tape; allocates nothing. */

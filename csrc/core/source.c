@@ -2,7 +2,7 @@
  * source.c: files as batches of records.
  *
  * A batch is built in the caller's buffer. Two kinds of reader feed it. CSV text is pushed through the
- * reader of csv.h a chunk at a time, so that records come which the batch has no room for any more:
+ * reader of csv_text.h a chunk at a time, so that records come which the batch has no room for any more:
  * they wait in `ahead`. JSON is pulled a value at a time out of a window over the file, so that only
  * the one record that was too large for the batch waits there.
  */
@@ -245,6 +245,7 @@ static bool read_chunk(fl_source *self) {
   while (count < 0 && errno == EINTR);
   if (count < 0) return fail_system(self, "read");
   self->bytes_read += count;
+  if (self->bytes_read > (int64_t)self->identity.st_size && !check_unchanged(self)) return false;
   window->length += (size_t)count;
   window->data[window->length] = '\0';
   self->exhausted = count == 0;

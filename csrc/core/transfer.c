@@ -8,6 +8,7 @@
  */
 #include "transfer.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -294,28 +295,53 @@ static fl_kind kind_of_code(CURLcode code, bool *permanent) {
   return FL_KIND_NETWORK;
 }
 
-/* A server may say the key back to us; it goes no further. */
-static void redact(const char *key, char *bytes, size_t length) {
-  size_t size = strlen(key);
-  if (size < 4 || length < size) return;
-  for (size_t i = 0; i + size <= length; i++) {
-    if (bytes[i] != key[0] || memcmp(bytes + i, key, size) != 0) continue;
+/* --- the key: a server may say it back to us; it goes no further --- */
+
+#define SHORTEST_SECRET 4 /* what is shorter would hit ordinary words */
+
+/* How many bytes here are the key, in any case and perhaps with JSON's backslashes; 0 if they are not.
+ * With `cut` the bytes may end inside it. */
+static size_t match_key(const char *key, const char *bytes, size_t length, bool cut) {
+  size_t used = 0, matched = 0;
+  for (; key[matched] != '\0'; matched++, used++) {
+    if (used < length && bytes[used] == '\\' && key[matched] != '\\') used++;
+    if (used >= length) return cut && matched >= SHORTEST_SECRET ? length : 0;
+    if (tolower((unsigned char)bytes[used]) != tolower((unsigned char)key[matched])) return 0;
+  }
+  return used;
+}
+
+static void redact(const char *key, char *bytes, size_t length, bool cut) {
+  if (strlen(key) < SHORTEST_SECRET) return;
+  for (size_t i = 0; i < length; i++) {
+    size_t size = match_key(key, bytes + i, length - i, cut);
+    if (size == 0) continue;
     memset(bytes + i, '*', size);
     i += size - 1;
   }
 }
 
-static void redact_tape(fl_call *call) {
-  for (uint32_t i = 0; i < call->tape.count; i++)
-    if (call->tape.nodes[i].type == FL_JSON_STRING)
-      redact(call->api_key, call->text.data + call->tape.nodes[i].offset,
-             call->tape.nodes[i].value.size.length);
+/* Also where all is well: messages are what gets printed. */
+static void redact_messages(fl_call *call) {
+  uint32_t at = call->envelope.messages, end = at ? fl_json_next(&call->tape, at) : 0;
+  for (; at < end; at++)
+    if (call->tape.nodes[at].type == FL_JSON_STRING)
+      redact(call->api_key, call->text.data + call->tape.nodes[at].offset,
+             call->tape.nodes[at].value.size.length, false);
 }
 
-static void keep_excerpt(fl_call *call) {
+/* Text with a limit: one that is full may have been cut inside the key. */
+static void redact_text(const char *key, char *text, size_t room) {
+  size_t length = strlen(text);
+  redact(key, text, length, length + 1 == room);
+}
+
+/* `broken`: the reply ended before its end. */
+static void keep_excerpt(fl_call *call, bool broken) {
   size_t length = call->text.length < EXCERPT ? call->text.length : EXCERPT;
   if (length > 0) memcpy(call->excerpt, call->text.data, length);
   call->excerpt[length] = '\0';
+  redact(call->api_key, call->excerpt, length, broken || length < call->text.length);
 }
 
 /* What stands behind "operation: " when a status is the error. */
@@ -345,23 +371,22 @@ static void status_message(fl_call *call) {
 }
 
 /* Scans the reply. True if it is JSON; otherwise the text is as it came and the message tells why. */
-static bool scan_reply(fl_call *call, bool secret) {
+static bool scan_reply(fl_call *call) {
   fl_json_error error = {FL_JSON_EMPTY, 0};
   fl_json_code code = FL_JSON_EMPTY;
-  if (secret && call->text.data) redact(call->api_key, call->text.data, call->text.length);
   /* Kept first: scanning unescapes in place. */
-  keep_excerpt(call);
+  keep_excerpt(call, false);
   if (call->text.length > 0)
     code = fl_json_scan(call->text.data, call->text.length, &call->tape, &error);
   if (code != FL_JSON_OK) {
     call->tape.count = 0;
     snprintf(call->message, sizeof call->message, "%s: the reply (%s%s%zu bytes) is not JSON: %s at byte %zu",
              call->operation, call->head.content_type, *call->head.content_type ? ", " : "",
-             call->text.length, fl_json_describe(code), error.position);
+             call->text.length, fl_json_describe(code), error.position + 1);
     return false;
   }
-  if (secret) redact_tape(call);
   call->envelope = fl_envelope_of(&call->tape, call->text.data);
+  redact_messages(call);
   if (call->envelope.found) call->excerpt[0] = '\0';
   return true;
 }
@@ -373,17 +398,15 @@ static fl_outcome outcome_of_reply(fl_call *call) {
   outcome.status = call->head.status;
   outcome.kind = fl_kind_of_status(call->head.status);
   if (!good) {
-    scan_reply(call, true);
+    scan_reply(call);
     status_message(call);
     return outcome;
   }
   outcome.kind = FL_KIND_PROTOCOL;
-  if (!scan_reply(call, false)) {
+  if (!scan_reply(call)) {
     outcome.ending = FL_ENDING_LOST;
-    redact(call->api_key, call->excerpt, strlen(call->excerpt));
   } else if (!call->envelope.found) {
     outcome.ending = FL_ENDING_UNFIT;
-    redact(call->api_key, call->excerpt, strlen(call->excerpt));
     snprintf(call->message, sizeof call->message,
              "%s: the reply is JSON but not the envelope {\"data\": ..., \"messages\": [...]}",
              call->operation);
@@ -429,8 +452,7 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   }
   snprintf(call->message, sizeof call->message, "%s: no whole reply after the request was sent: %s",
            call->operation, detail);
-  keep_excerpt(call);
-  redact(call->api_key, call->excerpt, strlen(call->excerpt));
+  keep_excerpt(call, true);
   return outcome;
 }
 
@@ -461,6 +483,8 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
     outcome = outcome_of_reply(call);
   else
     outcome = outcome_of_failure(transfer, code);
+  redact_text(call->api_key, call->message, sizeof call->message);
+  redact_text(call->api_key, call->head.location, sizeof call->head.location);
   outcome.sent = transfer->requests > 0;
   outcome.retry_after_known = call->head.retry_after_known;
   outcome.retry_after = call->head.retry_after;

@@ -34,13 +34,36 @@ void fl_push_integer_metatable(lua_State *L);
 void fl_push_error_metatable(lua_State *L);
 
 /* push.c: a tape's value as Lua's. One value is pushed. */
+#define FL_CACHED_KEYS 64
+
+typedef struct fl_cached_key {
+  const char *bytes; /* those of the string in the table of keys at the same place; NULL: none */
+  size_t length;
+} fl_cached_key;
+
+/* The keys that stood at each place of the object before. One a Lua state, with a table that holds the
+ * strings. */
+typedef struct fl_key_cache {
+  fl_cached_key keys[FL_CACHED_KEYS];
+} fl_key_cache;
+
 typedef struct fl_push {
   const fl_json_tape *tape;
   const char *text;
-  int array_metatable; /* stack index */
   bool null_as_nil;
+  int array_metatable, key_table; /* stack indices, or those of upvalues */
+  fl_key_cache *keys;
 } fl_push;
+
+/* Makes the state's cache of keys. */
+void fl_open_key_cache(lua_State *L);
+/* Pushes the cache and its table. */
+void fl_push_key_cache(lua_State *L);
+/* Pushes what pushing needs (three values, which the caller takes off) and completes `push`. */
+void fl_push_begin(lua_State *L, fl_push *push);
 void fl_push_value(lua_State *L, const fl_push *push, uint32_t index);
+/* Pushes the key at `index`, the one at `place` (from 0) of its object. */
+void fl_push_key(lua_State *L, const fl_push *push, uint32_t index, unsigned place);
 /* core.decode(text, null_as_nil) -> value | nil, message */
 int fl_lua_decode(lua_State *L);
 
@@ -57,6 +80,8 @@ int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
+/* Makes the class of pages. */
+void fl_open_page(lua_State *L);
 /* core.guard(ticket) -> userdata that gives the pager up when it is collected or released */
 int fl_lua_guard(lua_State *L);
 

@@ -5,6 +5,7 @@
  * only the core knows: ids, paths and what has a form in JSON.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,11 @@ static double number_setting(lua_State *L, const char *name, double otherwise) {
   double value = fl_raw_field(L, 1, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
   lua_pop(L, 1);
   return value;
+}
+
+static int small_setting(lua_State *L, const char *name, double otherwise) {
+  double value = number_setting(L, name, otherwise);
+  return value < INT_MAX ? (int)value : INT_MAX;
 }
 
 static bool flag_setting(lua_State *L, const char *name) {
@@ -353,10 +359,10 @@ int fl_lua_client(lua_State *L) {
   settings.write_timeout = fl_seconds(number_setting(L, "write_timeout", 300));
   settings.rate_limit = (int64_t)number_setting(L, "rate_limit", 0);
   settings.max_response_bytes = (size_t)number_setting(L, "max_response_bytes", 268435456.0);
-  settings.max_concurrency = (int)number_setting(L, "max_concurrency", 8);
+  settings.max_concurrency = small_setting(L, "max_concurrency", 8);
   settings.events = flag_setting(L, "events");
   settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
-  settings.retry.max_attempts = (int)number_setting(L, "max_attempts", 4);
+  settings.retry.max_attempts = small_setting(L, "max_attempts", 4);
   settings.base_url = text_setting(L, "base_url");
   settings.subscription_id = text_setting(L, "subscription_id");
   settings.user_agent = text_setting(L, "user_agent");

@@ -234,6 +234,8 @@ static void open_state(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &integer_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
+  fl_open_key_cache(L);
+  fl_open_page(L);
 }
 
 static const luaL_Reg functions[] = {

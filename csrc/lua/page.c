@@ -1,20 +1,42 @@
 /*
- * page.c: a page of rows as a userdata that gives its rows when they are asked for.
+ * page.c: a page of rows as a userdata that gives its rows when they are asked for: one at a time, as
+ * arrays, or as columns.
+ *
+ * `next` and `batch` run once a row or a few of them, so what they need (the class, the array
+ * metatable, the cache of keys) stands in upvalues instead of being looked up.
  */
 #include "binding.h"
 #include "engine.h"
 
+#define CLASS "flarelight.page"
+
+enum { UP_CLASS = 1, UP_ARRAY, UP_CACHE, UP_KEYS, UPVALUES = UP_KEYS };
+
 typedef struct page {
-  fl_call *call; /* first: reply.c fills it */
-  uint32_t at;   /* node of the next row; 0: not begun */
-  int64_t given; /* rows given so far */
+  fl_call *call;    /* first: reply.c fills it */
+  uint32_t at;      /* node of the next row; 0: not begun */
+  int64_t given;    /* rows given so far */
+  int64_t rows;     /* rows to give at most */
+  bool null_as_nil;
 } page;
 
-#define CLASS "flarelight.page"
+static int not_open(lua_State *L) { return luaL_error(L, "a page is expected, and one that is open"); }
+
+/* The page at index 1, for functions with upvalues. */
+static inline page *fast_page(lua_State *L) {
+  page *self = lua_touserdata(L, 1);
+  bool good = self != NULL && lua_getmetatable(L, 1);
+  if (good) {
+    good = lua_rawequal(L, -1, lua_upvalueindex(UP_CLASS)) && self->call != NULL;
+    lua_pop(L, 1);
+  }
+  if (!good) not_open(L);
+  return self;
+}
 
 static page *check_page(lua_State *L) {
   page *self = luaL_checkudata(L, 1, CLASS);
-  if (self->call == NULL) luaL_error(L, "the page is closed");
+  if (self->call == NULL) not_open(L);
   return self;
 }
 
@@ -23,20 +45,23 @@ static void close_page(page *self) {
   self->call = NULL;
 }
 
-static int collect_page(lua_State *L) {
-  close_page(lua_touserdata(L, 1));
+static int page_close(lua_State *L) {
+  close_page(luaL_checkudata(L, 1, CLASS));
   return 0;
 }
 
-static fl_push push_of(lua_State *L, const page *self, bool null_as_nil) {
-  fl_push push = {&self->call->tape, self->call->text.data, 0, null_as_nil};
-  fl_push_array_metatable(L);
-  push.array_metatable = lua_gettop(L);
-  return push;
+/* What pushing needs, for functions with upvalues. */
+static inline fl_push fast_push(lua_State *L, const page *self) {
+  return (fl_push){.tape = &self->call->tape,
+                   .text = self->call->text.data,
+                   .null_as_nil = self->null_as_nil,
+                   .array_metatable = lua_upvalueindex(UP_ARRAY),
+                   .key_table = lua_upvalueindex(UP_KEYS),
+                   .keys = lua_touserdata(L, lua_upvalueindex(UP_CACHE))};
 }
 
 /* A position or a count: an integer where Lua has them, whatever their size. */
-static void push_count(lua_State *L, int64_t count) {
+static inline void push_count(lua_State *L, int64_t count) {
 #if FL_LUA_HAS_INTEGERS
   lua_pushinteger(L, (lua_Integer)count);
 #else
@@ -45,8 +70,8 @@ static void push_count(lua_State *L, int64_t count) {
 }
 
 /* Moves to the next row; false at the end of the page. */
-static bool step(page *self, uint32_t *row) {
-  if (self->given >= self->call->page_rows) return false;
+static inline bool step(page *self, uint32_t *row) {
+  if (self->given >= self->rows) return false;
   if (self->at == 0) self->at = self->call->rows + 1;
   *row = self->at;
   self->at = fl_json_next(&self->call->tape, self->at);
@@ -54,89 +79,122 @@ static bool step(page *self, uint32_t *row) {
   return true;
 }
 
-/* page:next(null_as_nil) -> row, position | nothing at the end of the page */
-static int page_next(lua_State *L) {
+/* page:begin(most, null_as_nil): how many rows to give at most, and how */
+static int page_begin(lua_State *L) {
   page *self = check_page(L);
+  lua_Number most = luaL_checknumber(L, 2);
+  self->rows = self->call->page_rows;
+  if (most < (lua_Number)self->rows) self->rows = (int64_t)most;
+  self->null_as_nil = lua_toboolean(L, 3);
+  return 0;
+}
+
+/* page:next() -> row, position | nothing at the end of the page */
+static int page_next(lua_State *L) {
+  page *self = fast_page(L);
   fl_push push;
   uint32_t row;
   if (!step(self, &row)) return 0;
-  push = push_of(L, self, lua_toboolean(L, 2));
+  push = fast_push(L, self);
   fl_push_value(L, &push, row);
   push_count(L, self->call->page_start + self->given - 1);
   return 2;
 }
 
-/* page:batch(array, length, most, null_as_nil): appends up to `most` rows to the array of `length`
- * -> how many */
+/* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
 static int page_batch(lua_State *L) {
-  page *self = check_page(L);
-  lua_Integer length = luaL_checkinteger(L, 3), most = luaL_checkinteger(L, 4);
-  fl_push push = push_of(L, self, lua_toboolean(L, 5));
-  lua_Integer count = 0;
+  page *self = fast_page(L);
+  int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
+  fl_push push = fast_push(L, self);
   uint32_t row;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checkstack(L, 10, "rows");
   while (count < most && step(self, &row)) {
     fl_push_value(L, &push, row);
-    lua_rawseti(L, 2, (int)(length + ++count));
+    lua_rawseti(L, 2, length + ++count);
   }
-  lua_pushinteger(L, count);
+  push_count(L, count);
   return 1;
 }
 
-/*
- * Puts the members of one row into the columns (a table at index 2) at `place`. *columns counts those
- * that there are; the answer is how many of them the row has filled.
- */
-static size_t spread_row(lua_State *L, const fl_push *push, uint32_t row, int place,
-                         size_t *columns) {
-  const fl_json_node *nodes = push->tape->nodes;
+/* --- columns --- */
+
+/* A column while rows are spread over the columns; a C view of a Lua table. */
+typedef struct column {
+  const char *name; /* bytes of the key's string, which the table of columns anchors */
+  size_t length;
+  int index;        /* stack index of its array */
+  int filled;       /* values it has */
+} column;
+
+typedef struct spread {
+  lua_State *L;
+  const fl_push *push;
+  column *columns;
+  int count;
+  int most; /* rows that are wanted: the size to make an array with */
+} spread;
+
+#define COLUMNS_TABLE 2
+#define MOST_COLUMNS 4000 /* each takes a place on Lua's stack */
+
+/* The column whose array is on top of the stack, where it stays. */
+static column *add_column(spread *all, const char *name, size_t length, int filled) {
+  column *added;
+  if (all->count == MOST_COLUMNS) luaL_error(all->L, "more than %d columns", MOST_COLUMNS);
+  added = &all->columns[all->count++];
+  *added = (column){name, length, lua_gettop(all->L), filled};
+  return added;
+}
+
+static void fill(const spread *all, column *of, int length) {
+  while (of->filled < length) {
+    lua_pushlightuserdata(all->L, NULL);
+    lua_rawseti(all->L, of->index, ++of->filled);
+  }
+}
+
+/* A column that begins with this member: its key becomes a key of the table of columns. */
+static column *begin_column(spread *all, fl_slice name) {
+  lua_State *L = all->L;
+  const char *key;
+  luaL_checkstack(L, 10, "columns");
+  lua_createtable(L, all->most, 0);
+  lua_pushvalue(L, all->push->array_metatable);
+  lua_setmetatable(L, -2);
+  lua_pushlstring(L, name.data, name.length);
+  key = lua_tostring(L, -1);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, COLUMNS_TABLE);
+  return add_column(all, key, name.length, 0);
+}
+
+/* The column of a key; rows repeat their keys, so it is mostly the one at the same place. */
+static column *find_column(spread *all, fl_slice name, int guess) {
+  for (int i = 0; i < all->count; i++) {
+    column *candidate = &all->columns[(guess + i) % all->count];
+    if (candidate->length == name.length && memcmp(candidate->name, name.data, name.length) == 0)
+      return candidate;
+  }
+  return begin_column(all, name);
+}
+
+static void spread_row(spread *all, uint32_t row, int place) {
+  const fl_json_tape *tape = all->push->tape;
+  const fl_json_node *nodes = tape->nodes;
   uint32_t end = nodes[row].value.size.end;
-  size_t filled = 0;
-  for (uint32_t at = row + 1; at < end; at = fl_json_next(push->tape, at + 1)) {
-    lua_pushlstring(L, push->text + nodes[at].offset, nodes[at].value.size.length);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, 2);
-    if (lua_isnil(L, -1)) { /* a column that begins here: the rows before lack it */
-      lua_pop(L, 1);
-      lua_createtable(L, place, 0);
-      lua_pushvalue(L, push->array_metatable);
-      lua_setmetatable(L, -2);
-      for (int before = 1; before < place; before++) {
-        lua_pushlightuserdata(L, NULL);
-        lua_rawseti(L, -2, before);
-      }
-      lua_pushvalue(L, -2);
-      lua_pushvalue(L, -2);
-      lua_rawset(L, 2);
-      ++*columns;
-    }
-    if (lua_rawlen(L, -1) < (size_t)place) filled++; /* a repeated name fills only once */
-    fl_push_value(L, push, at + 1);
-    lua_rawseti(L, -2, place);
-    lua_pop(L, 2);
+  int member = 0, filled = 0;
+  for (uint32_t at = row + 1; at < end; at = fl_json_next(tape, at + 1), member++) {
+    fl_slice name = {all->push->text + nodes[at].offset, nodes[at].value.size.length};
+    column *of = find_column(all, name, member);
+    fill(all, of, place - 1);
+    fl_push_value(all->L, all->push, at + 1);
+    lua_rawseti(all->L, of->index, place);
+    if (of->filled < place) filled++; /* a repeated name fills only once */
+    of->filled = place;
   }
-  return filled;
-}
-
-/* Gives a null to the columns that the row at `place` lacks, so that all stay of one length. */
-static void fill_row(lua_State *L, int place) {
-  lua_pushnil(L);
-  while (lua_next(L, 2)) {
-    if (lua_rawlen(L, -1) < (size_t)place) {
-      lua_pushlightuserdata(L, NULL);
-      lua_rawseti(L, -2, place);
-    }
-    lua_pop(L, 1);
-  }
-}
-
-static size_t count_members(lua_State *L, int index) {
-  size_t count = 0;
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    count++;
-  }
-  return count;
+  if (filled < all->count)
+    for (int i = 0; i < all->count; i++) fill(all, &all->columns[i], place);
 }
 
 /*
@@ -144,11 +202,25 @@ static size_t count_members(lua_State *L, int index) {
  * rows already | nil, message where a row is no object. A member that a row lacks is null.
  */
 static int page_columns(lua_State *L) {
-  page *self = check_page(L);
+  page *self = fast_page(L);
   int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
-  fl_push push = push_of(L, self, false);
-  size_t columns = count_members(L, 2);
+  fl_push push = fast_push(L, self);
+  spread all = {.L = L, .push = &push, .most = length + most};
   uint32_t row;
+  luaL_checktype(L, COLUMNS_TABLE, LUA_TTABLE);
+  push.null_as_nil = false;
+  all.columns = lua_newuserdata(L, MOST_COLUMNS * sizeof(column));
+  /* The columns that are there: their arrays stay on the stack, below the key that lua_next needs. */
+  lua_pushnil(L);
+  while (lua_next(L, COLUMNS_TABLE)) {
+    size_t size;
+    const char *name;
+    luaL_checkstack(L, 10, "columns");
+    name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &size) : NULL;
+    if (name == NULL) return luaL_error(L, "the table of columns has other members");
+    lua_insert(L, -2);
+    add_column(&all, name, size, length)->index = lua_gettop(L) - 1;
+  }
   while (count < most && step(self, &row)) {
     if (push.tape->nodes[row].type != FL_JSON_OBJECT) {
       lua_pushnil(L);
@@ -156,10 +228,9 @@ static int page_columns(lua_State *L) {
                       (int)(self->call->page_start + self->given - 1));
       return 2;
     }
-    count++;
-    if (spread_row(L, &push, row, length + count, &columns) < columns) fill_row(L, length + count);
+    spread_row(&all, row, length + ++count);
   }
-  lua_pushinteger(L, count);
+  push_count(L, count);
   return 1;
 }
 
@@ -172,6 +243,14 @@ static int page_count(lua_State *L) {
   return 3;
 }
 
+/* page:position() -> of the next row; rows left */
+static int page_position(lua_State *L) {
+  page *self = check_page(L);
+  push_count(L, self->call->page_start + self->given);
+  push_count(L, self->rows - self->given);
+  return 2;
+}
+
 /* page:failure() -> nil, message, err if the page is an error; nothing otherwise */
 static int page_failure(lua_State *L) {
   page *self = check_page(L);
@@ -179,22 +258,32 @@ static int page_failure(lua_State *L) {
   return fl_push_outcome(L, self->call, false);
 }
 
-/* page:left() -> rows that have not been given yet */
-static int page_left(lua_State *L) {
-  page *self = check_page(L);
-  push_count(L, self->call->page_rows - self->given);
-  return 1;
+static const luaL_Reg methods[] = {{"begin", page_begin},       {"count", page_count},
+                                   {"position", page_position}, {"failure", page_failure},
+                                   {"close", page_close},       {NULL, NULL}};
+static const luaL_Reg fast_methods[] = {
+    {"next", page_next}, {"batch", page_batch}, {"columns", page_columns}, {NULL, NULL}};
+
+void fl_open_page(lua_State *L) {
+  fl_new_class(L, CLASS, methods, page_close);
+  lua_getfield(L, -1, "__index");
+  for (const luaL_Reg *method = fast_methods; method->name != NULL; method++) {
+    lua_pushvalue(L, -2);
+    fl_push_array_metatable(L);
+    fl_push_key_cache(L);
+    lua_pushcclosure(L, method->func, UPVALUES);
+    lua_setfield(L, -2, method->name);
+  }
+  lua_pop(L, 2);
 }
 
-static int page_close(lua_State *L) {
-  close_page(luaL_checkudata(L, 1, CLASS));
-  return 0;
+void fl_push_page(lua_State *L, fl_call *call) {
+  page *self = lua_newuserdata(L, sizeof *self);
+  memset(self, 0, sizeof *self);
+  self->call = call;
+  fl_new_class(L, CLASS, NULL, page_close);
+  lua_setmetatable(L, -2);
 }
-
-static const luaL_Reg methods[] = {{"next", page_next},       {"batch", page_batch},
-                                   {"columns", page_columns}, {"count", page_count},
-                                   {"failure", page_failure}, {"left", page_left},
-                                   {"close", page_close},                                   {NULL, NULL}};
 
 /* --- the guard: gives a pager up when nobody holds it any more --- */
 
@@ -218,13 +307,4 @@ int fl_lua_guard(lua_State *L) {
   lua_setmetatable(L, -2);
   *ticket = (uint64_t)luaL_checknumber(L, 1);
   return 1;
-}
-
-void fl_push_page(lua_State *L, fl_call *call) {
-  page *self = lua_newuserdata(L, sizeof *self);
-  self->call = call;
-  self->at = 0;
-  self->given = 0;
-  fl_new_class(L, CLASS, methods, collect_page);
-  lua_setmetatable(L, -2);
 }

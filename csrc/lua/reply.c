@@ -73,15 +73,13 @@ static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
 }
 
 int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
-  fl_push push = {&call->tape, call->text.data, 0, null_as_nil};
+  fl_push push = {.tape = &call->tape, .text = call->text.data, .null_as_nil = null_as_nil};
   luaL_checkstack(L, 20, "reply");
-  fl_push_array_metatable(L);
-  push.array_metatable = lua_gettop(L);
+  fl_push_begin(L, &push);
   if (call->kind != FL_KIND_NONE) {
     lua_pushnil(L);
     lua_pushstring(L, call->message);
     push_error(L, call, &push);
-    lua_remove(L, push.array_metatable);
     return 3;
   }
   fl_push_value(L, &push, call->envelope.data);
@@ -89,7 +87,6 @@ int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
   set_common(L, call, &push);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "cached");
-  lua_remove(L, push.array_metatable);
   return 2;
 }
 

@@ -110,8 +110,8 @@ static int source_rows(lua_State *L) {
   if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(box->source), &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
     return luaL_error(L, "rows: %s", fl_json_describe(where.code));
-  fl_push_array_metatable(L);
-  push = (fl_push){&box->tape, text->data, lua_gettop(L), false};
+  push = (fl_push){.tape = &box->tape, .text = text->data};
+  fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);

@@ -229,10 +229,14 @@ static bool write_value(encoder *writer, int index, const frame *at) {
   return refuse(writer, at, words);
 }
 
-/* cjson's own marks, if a cjson is loaded and has them. Pushes its array_mt, or nil. */
+/* cjson's own marks, if a cjson is loaded and has them; its two modules share them. May push. */
 static void find_cjson(lua_State *L, encoder *writer) {
+  static const char *const names[] = {"cjson", "cjson.safe"};
+  int loaded;
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  if (lua_istable(L, -1) && fl_raw_field(L, -1, "cjson") == LUA_TTABLE) {
+  loaded = lua_gettop(L);
+  for (size_t i = 0; lua_istable(L, loaded) && i < sizeof names / sizeof names[0]; i++) {
+    if (fl_raw_field(L, loaded, names[i]) != LUA_TTABLE) continue;
     if (fl_raw_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
       writer->cjson_empty_array = lua_touserdata(L, -1);
     lua_pop(L, 1);

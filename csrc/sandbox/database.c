@@ -62,8 +62,8 @@ static const char *const texts[STATEMENTS] = {
   [RESULT] = "SELECT generated, rows, chart FROM main.results WHERE report = ?",
   [EACH] = "SELECT name, id FROM main.imports WHERE name IS NOT NULL ORDER BY id DESC",
   [COLUMNS] = "SELECT name FROM main.columns WHERE import = ? ORDER BY ordinal",
-  [COUNTS] = "SELECT (SELECT count(*) FROM main.imports), (SELECT total(records) FROM main.imports),"
-             " (SELECT count(*) FROM main.results)",
+  [COUNTS] = "SELECT count(*), total(records), (SELECT count(*) FROM main.results)"
+             " FROM main.imports",
   [BEGIN] = "BEGIN IMMEDIATE",
   [COMMIT] = "COMMIT",
   [ROLLBACK] = "ROLLBACK",

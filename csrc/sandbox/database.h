@@ -53,8 +53,8 @@ bool sandbox_import_describe(sandbox_database *database, const sandbox_import *i
                              fl_slice name, fl_slice description);
 bool sandbox_import_clear(sandbox_database *database, sandbox_import *import);
 
-/* Rows are added one by one between `add_begin` and `add_end`, which counts them and remembers where
- * this batch began. */
+/* Rows are added one by one between `add_begin` and `add_end`, which counts them and remembers
+ * where this batch began. */
 bool sandbox_import_add_begin(sandbox_database *database, const sandbox_import *import);
 bool sandbox_import_add_row(sandbox_database *database, sandbox_import *import, fl_slice json);
 bool sandbox_import_add_end(sandbox_database *database, const sandbox_import *import);
@@ -92,7 +92,8 @@ bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_out
 bool sandbox_imports_each(sandbox_database *database,
                           bool (*function)(void *context, const char *name, int64_t id),
                           void *context);
-/* The SELECT that shows an import's rows as a table with a column for each member, to sqlite3_free. */
+/* The SELECT that shows an import's rows as a table with a column for each member, to
+ * sqlite3_free. */
 char *sandbox_import_select(sandbox_database *database, int64_t id);
 
 typedef struct sandbox_counts {

@@ -1,6 +1,6 @@
 /*
- * gate.h: who may come in, and how often: both headers, the keys' permissions, the features that are
- * on, and the rate limit with its three headers.
+ * gate.h: who may come in, and how often: both headers, the keys' permissions, the features that
+ * are on, and the rate limit with its three headers.
  *
  * Pure: time comes in, and headers as text. The caller holds the sandbox's lock.
  */

@@ -1,8 +1,8 @@
 /*
  * handlers.h: one function an operation, for routes.c, and what they share.
  *
- * A handler appends its `data` to reply->body (which holds the envelope up to there) or refuses; the
- * transaction, the messages and the envelope's end are sandbox_answer's.
+ * A handler appends its `data` to reply->body (which holds the envelope up to there) or refuses;
+ * the transaction, the messages and the envelope's end are sandbox_answer's.
  */
 #ifndef SANDBOX_HANDLERS_H
 #define SANDBOX_HANDLERS_H

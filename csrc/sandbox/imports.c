@@ -119,7 +119,8 @@ static bool note_columns(sandbox_call *call, const sandbox_import *import, const
   return true;
 }
 
-/* Where the object that begins here ends. The text was scanned before, so that it is well formed. */
+/* Where the object that begins here ends. The text was scanned before, so that it is well
+ * formed. */
 static size_t object_end(const char *text, size_t begin) {
   size_t depth = 0, index = begin;
   for (bool quoted = false;; index++) {

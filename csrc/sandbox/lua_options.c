@@ -65,6 +65,7 @@ static const field option_fields[] = {
   FIELD(max_query_rows, INTEGER),
   FIELD(max_query_steps, INTEGER),
   FIELD(log_requests, INTEGER),
+  FIELD(log_bytes, INTEGER),
   FIELD(log_body_bytes, INTEGER),
   {NULL, INTEGER, 0, NULL},
 };
@@ -141,8 +142,8 @@ static void *room_for(lua_State *L, size_t element) {
   return list;
 }
 
-/* Reads the array of strings that is a member of the table at the top. The count grows with each, so
- * that what was read so far is freed if a later one raises. */
+/* Reads the array of strings that is a member of the table at the top. The count grows with each,
+ * so that what was read so far is freed if a later one raises. */
 static void read_texts(lua_State *L, const char *name, char ***list, size_t *count) {
   lua_getfield(L, -1, name);
   *list = room_for(L, sizeof(char *));

@@ -119,7 +119,7 @@ typedef struct sandbox_options {
   bool gzip, etag;
 
   int64_t max_body_bytes, max_query_rows, max_query_steps;
-  int64_t log_requests, log_body_bytes;
+  int64_t log_requests, log_bytes, log_body_bytes;
 
   sandbox_definitions defined[DEFINED_COUNT];
 } sandbox_options;

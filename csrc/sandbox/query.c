@@ -66,8 +66,8 @@ static int count_steps(void *context) {
   return state->steps_left <= 0;
 }
 
-/* Whether the query could mean this import: its name, as it is written between quotes, occurs in it,
- * in any case. */
+/* Whether the query could mean this import: its name, as it is written between quotes, occurs in
+ * it, in any case. */
 static bool mentions(const char *sql, const char *name) {
   char *written = sqlite3_mprintf("%w", name);
   size_t length = written ? strlen(written) : 0;

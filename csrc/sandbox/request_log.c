@@ -15,7 +15,8 @@ typedef struct commit {
 struct sandbox_log {
   sandbox_entry **entries; /* a ring */
   size_t room, head, count;
-  size_t max_entries, max_body_bytes;
+  size_t bytes; /* of all entries */
+  size_t max_entries, max_bytes, max_body_bytes;
   int64_t last_number;
   commit *commits;
   size_t commit_room, commit_count;
@@ -23,10 +24,11 @@ struct sandbox_log {
   size_t duplicate_count;
 };
 
-sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_body_bytes) {
+sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t max_body_bytes) {
   sandbox_log *log = calloc(1, sizeof *log);
   if (log == NULL) return NULL;
   log->max_entries = (size_t)max_entries;
+  log->max_bytes = (size_t)max_bytes;
   log->max_body_bytes = (size_t)max_body_bytes;
   return log;
 }
@@ -38,7 +40,9 @@ void sandbox_log_clear(sandbox_log *log) {
   free(log->entries);
   free(log->commits);
   free(log->duplicates);
-  *log = (sandbox_log){.max_entries = log->max_entries, .max_body_bytes = log->max_body_bytes};
+  *log = (sandbox_log){.max_entries = log->max_entries,
+                       .max_bytes = log->max_bytes,
+                       .max_body_bytes = log->max_body_bytes};
 }
 
 void sandbox_log_close(sandbox_log *log) {
@@ -47,10 +51,13 @@ void sandbox_log_close(sandbox_log *log) {
   free(log);
 }
 
-static bool make_room(sandbox_log *log) {
+/* Room for one entry more, of `size` bytes; the oldest give way. */
+static bool make_room(sandbox_log *log, size_t size) {
   size_t room;
   sandbox_entry **entries;
-  if (log->count == log->max_entries && log->count > 0) {
+  while (log->count > 0 &&
+         (log->count == log->max_entries || log->bytes + size > log->max_bytes)) {
+    log->bytes -= log->entries[log->head]->size;
     free(log->entries[log->head]);
     log->head = (log->head + 1) % log->room;
     log->count--;
@@ -80,10 +87,11 @@ int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
       lengths[text] = log->max_body_bytes;
     size += lengths[text];
   }
-  block = make_room(log) ? malloc(size) : NULL;
+  block = make_room(log, size) ? malloc(size) : NULL;
   if (block == NULL) return number;
   *block = *entry;
   block->size = size;
+  log->bytes += size;
   block->number = number;
   block->body_bytes = (int64_t)texts[ENTRY_BODY].length;
   size = sizeof *entry;

@@ -3,7 +3,7 @@
  *
  * The caller holds the sandbox's lock. An entry is one block of memory with its texts behind it, so
  * that a reader copies the blocks under the lock and builds its tables without it. The oldest
- * entries go when there are more than `log_requests`; bodies are cut at `log_body_bytes`. No entry
+ * entries go when there are more than `log_requests` or they pass `log_bytes`; bodies are cut at `log_body_bytes`. No entry
  * holds a key: the value of a header that carries a secret is replaced before it is stored.
  */
 #ifndef SANDBOX_REQUEST_LOG_H
@@ -43,12 +43,12 @@ typedef struct sandbox_duplicate {
 
 typedef struct sandbox_log sandbox_log;
 
-sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_body_bytes);
+sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t max_body_bytes);
 void sandbox_log_close(sandbox_log *log);
 void sandbox_log_clear(sandbox_log *log);
 
-/* `entry` is copied up to its texts, which are taken from the slices. Its number; without memory the
- * number is used up and the entry is missing. */
+/* `entry` is copied up to its texts, which are taken from the slices. Its number; without memory
+ * the number is used up and the entry is missing. */
 int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
                         const fl_slice texts[ENTRY_TEXTS]);
 /* The request committed after its entry was written. */
@@ -61,8 +61,8 @@ void sandbox_log_committed(sandbox_log *log, int64_t number);
 bool sandbox_log_commit(sandbox_log *log, int64_t number, sandbox_operation operation,
                         fl_slice path, fl_slice request_id, fl_slice body);
 
-/* A copy of all entries from number `from` on, each in its own block; NULL without memory. Free each
- * and the array. */
+/* A copy of all entries from number `from` on, each in its own block; NULL without memory. Free
+ * each and the array. */
 sandbox_entry **sandbox_log_copy(const sandbox_log *log, int64_t from, size_t *count);
 const sandbox_duplicate *sandbox_log_duplicates(const sandbox_log *log, size_t *count);
 /* Requests ever logged since the last clearing. */

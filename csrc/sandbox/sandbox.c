@@ -1,10 +1,10 @@
 /*
  * sandbox.c: the start and the stop of a sandbox.
  *
- * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks for
- * that) and none can be suspended any more; 2. the daemon closes all connections and joins its
- * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run are
- * stopped, before the libraries below them take themselves down.
+ * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks
+ * for that) and none can be suspended any more; 2. the daemon closes all connections and joins its
+ * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run
+ * are stopped, before the libraries below them take themselves down.
  */
 #include "sandbox.h"
 
@@ -80,7 +80,8 @@ sandbox *sandbox_start(sandbox_options *options, char **error) {
   starting->stopped = true;
   pthread_mutex_init(&starting->lock, NULL);
   starting->log =
-      sandbox_log_open(starting->options.log_requests, starting->options.log_body_bytes);
+      sandbox_log_open(starting->options.log_requests, starting->options.log_bytes,
+                       starting->options.log_body_bytes);
   if (starting->log) starting->database = sandbox_database_open(starting->options.database, error);
   if (starting->database && start_threads(starting, error)) {
     starting->stopped = false;

@@ -1,9 +1,9 @@
 /*
  * sandbox.h: a running sandbox: what its threads share, and its start and stop.
  *
- * Three threads meet here: libmicrohttpd's, which answers requests; the timer's; and that of whoever
- * asks from Lua. `options`, `timer` and `daemon` are fixed from start to stop; everything else in the
- * structure is read and written under `lock`.
+ * Three threads meet here: libmicrohttpd's, which answers requests; the timer's; and that of
+ * whoever asks from Lua. `options`, `timer` and `daemon` are fixed from start to stop; everything
+ * else in the structure is read and written under `lock`.
  */
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
@@ -41,7 +41,8 @@ typedef struct sandbox {
 /* Takes over what `options` owns, on failure too. NULL: *error is a text to free, or NULL without
  * memory. */
 sandbox *sandbox_start(sandbox_options *options, char **error);
-/* Ends all connections and joins the threads. Idempotent; the log and the rows can still be read. */
+/* Ends all connections and joins the threads. Idempotent; the log and the rows can still be
+ * read. */
 void sandbox_stop(sandbox *running);
 /* Stops it if it runs, and frees everything. */
 void sandbox_free(sandbox *running);

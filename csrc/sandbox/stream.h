@@ -18,8 +18,8 @@ typedef struct sandbox_stream_plan {
   bool filler;      /* the body is JSON without content as long as `end`, not the buffer's bytes */
 } sandbox_stream_plan;
 
-/* A response that carries out the plan over `body`, which is taken over. The timer wakes the pauses.
- * NULL without memory; the body is freed then as well. */
+/* A response that carries out the plan over `body`, which is taken over. The timer wakes the
+ * pauses. NULL without memory; the body is freed then as well. */
 struct MHD_Response *sandbox_stream_response(struct MHD_Connection *connection,
                                              sandbox_timer *timer, fl_buffer *body,
                                              const sandbox_stream_plan *plan);

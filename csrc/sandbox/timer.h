@@ -15,7 +15,8 @@ typedef void (*sandbox_alarm)(void *context, bool ended);
 
 /* NULL if there is no memory, pipe or thread. The caller has blocked the signals. */
 sandbox_timer *sandbox_timer_start(void);
-/* `delay` from now on. False: the timer is stopped or without memory, and the alarm will not fire. */
+/* `delay` from now on. False: the timer is stopped or without memory, and the alarm will not
+ * fire. */
 bool sandbox_timer_add(sandbox_timer *timer, fl_time delay, sandbox_alarm alarm, void *context);
 /* Fires all alarms as ended and joins the thread. Every later add is refused. */
 void sandbox_timer_stop(sandbox_timer *timer);

@@ -31,7 +31,7 @@ function client.new(given)
   if not config then return nil, message, err end
   config.events = config.on_event ~= nil
   local self = setmetatable({}, Client)
-  local inner = { config = config, handle = core.client(config), key = nil }
+  local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
   if type(config.api_key) == "string" then inner.key = config.api_key end
   private[self] = inner
   if config.on_event then
@@ -62,29 +62,33 @@ function client.wait(waiter, due)
   return waiter.ready
 end
 
---- The key to send: as configured, or asked of the function once and kept.
-function client.key(self)
+local function ask_key(self)
   local inner = private[self]
-  if inner.key then return inner.key end
   local key, message = inner.config.api_key()
   if key == nil then
     return errors.fail("config", "api_key: the function gave none" .. (message and ": " .. tostring(message) or ""))
   end
   local good, wrong, err = configuration.check_key(key, "api_key: what the function gave")
   if not good then return nil, wrong, err end
-  inner.key = key
+  if key ~= inner.key then inner.key, inner.key_number = key, inner.key_number + 1 end
   return key
 end
 
---- Asks the key function again, after a 401. True if there is another key to try.
-function client.rotate_key(self)
+--- The key to send: as configured, or asked of the function once and kept.
+function client.key(self)
+  local inner = private[self]
+  if inner.key then return inner.key end
+  local key, message, err = ask_key(self)
+  return key, message, err
+end
+
+--- After a 401: true if there is another key to try than the one that `waiter` went with. Asks the key
+-- function again, unless another call has done so since.
+function client.rotate_key(self, waiter)
   local inner = private[self]
   if type(inner.config.api_key) ~= "function" then return false end
-  local before = inner.key
-  inner.key = nil
-  local key = client.key(self)
-  if not key then inner.key = before end
-  return key ~= nil and key ~= before
+  if inner.key_number == waiter.key_number then ask_key(self) end
+  return inner.key_number ~= waiter.key_number
 end
 
 local function refused(kind, message, method, path)
@@ -104,7 +108,7 @@ function client.submit(self, prepared)
   prepared.api_key = key
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
-  return dispatch.expect(ticket, {})
+  return dispatch.expect(ticket, { key_number = inner.key_number })
 end
 
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
@@ -123,7 +127,7 @@ function client.call(self, prepared)
   local waiter, message, err = client.submit(self, prepared)
   if not waiter then return nil, message, err end
   local data, meta, failure = client.outcome(self, waiter)
-  if data == nil and failure.kind == "unauthorized" and client.rotate_key(self) then
+  if data == nil and failure.kind == "unauthorized" and client.rotate_key(self, waiter) then
     waiter, message, err = client.submit(self, prepared)
     if not waiter then return nil, message, err end
     data, meta, failure = client.outcome(self, waiter)
@@ -135,12 +139,13 @@ end
 --- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up
 -- when it is collected.
 function client.pages(self, prepared)
+  local inner = private[self]
   local key, message, err = client.key(self)
   if not key then return nil, message, err end
   prepared.api_key = key
-  local ticket, kind, why = private[self].handle:pages(prepared)
+  local ticket, kind, why = inner.handle:pages(prepared)
   if not ticket then return refused(kind, why, "GET", prepared.path) end
-  return dispatch.expect(ticket, { pages = {} }), core.guard(ticket)
+  return dispatch.expect(ticket, { pages = {}, key_number = inner.key_number }), core.guard(ticket)
 end
 
 local request_options = {

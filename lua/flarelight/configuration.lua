@@ -53,22 +53,22 @@ function configuration.check_key(key, name)
 end
 
 local function find_base(given, environment)
-  local base, name = given.base_url, "base_url"
-  local region = given.region
+  local base, base_name = given.base_url, "base_url"
+  local region, region_name = given.region, "region"
   if not base and not region then
-    base, name = environment "FLARELIGHT_BASE_URL", "FLARELIGHT_BASE_URL"
-    region = environment "FLARELIGHT_REGION"
+    base, base_name = environment "FLARELIGHT_BASE_URL", "FLARELIGHT_BASE_URL"
+    region, region_name = environment "FLARELIGHT_REGION", "FLARELIGHT_REGION"
   end
   if base then
     local usable, wrong = core.check_base(base, given.allow_insecure_http or false)
-    if not usable then return fail(name, wrong) end
+    if not usable then return fail(base_name, wrong) end
     return usable
   end
   if not region then
     return fail("region", "is missing: give region or base_url, or set FLARELIGHT_REGION or FLARELIGHT_BASE_URL")
   end
   if not core.is_region(region) then
-    return fail("region", ("should be lower-case letters, digits and hyphens, but is %q"):format(region))
+    return fail(region_name, ("should be lower-case letters, digits and hyphens, but is %q"):format(region))
   end
   return ("https://integration.%s.flarelight.cloud"):format(region)
 end
@@ -92,12 +92,14 @@ function configuration.read(given, environment)
   end
   found.api_key, found.key_name = key, name
 
+  name = given.subscription_id and "subscription_id" or "FLARELIGHT_SUBSCRIPTION_ID"
   found.subscription_id = given.subscription_id or read "FLARELIGHT_SUBSCRIPTION_ID"
   if not found.subscription_id then
     return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
   end
   if not core.is_uuid(found.subscription_id) then
-    return fail("subscription_id", ("should be a UUID, but is %q"):format(found.subscription_id))
+    -- Not shown: it may be the key, in the wrong place.
+    return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#found.subscription_id))
   end
 
   local base, message

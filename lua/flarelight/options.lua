@@ -56,7 +56,9 @@ end
 --- Checks a table of options against `known` (name -> shape); nil counts as empty. Returns it.
 function options.table(what, given, known, secrets)
   if given == nil then return {} end
-  if type(given) ~= "table" then misuse(("%s: should be a table, but is %s"):format(what, describe(given))) end
+  if type(given) ~= "table" then
+    misuse(("%s: should be a table, but is %s"):format(what, secrets and "a " .. type(given) or describe(given)))
+  end
   for name, value in pairs(given) do
     local shape = known[name]
     if not shape then

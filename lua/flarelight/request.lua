@@ -74,7 +74,9 @@ local methods = { GET = false, HEAD = false, OPTIONS = false, POST = true, PUT =
 --- A call of any path (`api:request`).
 function request.free(given, config)
   local method = given.method or "GET"
-  if methods[method] == nil then misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method)) end
+  if methods[method] == nil then
+    misuse(("api:request.method: %q is not one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"):format(method))
+  end
   if given.path == nil then misuse "api:request.path: is missing" end
   local body, has_body = given.body, given.body ~= nil
   if method == "POST" and not has_body then body, has_body = {}, true end

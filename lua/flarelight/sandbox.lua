@@ -1,8 +1,8 @@
 --- The sandbox: the Integration API on your own machine.
 --
 -- An HTTP server in this process, over SQLite, for scripts, specs, demos and benchmarks. This file
--- checks what a caller gives and fills in the defaults; the server itself is flarelight.sandbox_core.
--- Needs nothing of the client. The whole description is docs/sandbox.md.
+-- checks what a caller gives and fills in the defaults; the server is flarelight.sandbox_core. Needs
+-- nothing of the client. The whole description is docs/sandbox.md.
 
 local core = require "flarelight.sandbox_core"
 
@@ -12,8 +12,8 @@ local OPERATIONS = {
   ["reports.all"] = true, ["reports.generate"] = true, ["reports.chart_data"] = true,
 }
 
--- An option's kind, default, and for numbers the least and the greatest value. A kind that is a table
--- lists the choices.
+-- An option's kind, default, and for numbers the least and the greatest value. A kind that is a
+-- table lists the choices.
 local OPTIONS = {
   address = { "string", "127.0.0.1" },
   port = { "integer", 0, 0, 65535 },
@@ -32,7 +32,9 @@ local OPTIONS = {
   rate_limit_headers = { "boolean", true },
   rate_limit_status = { "integer", 429, 400, 599 },
   retry_after = { { "seconds", "http_date" } },
-  reset_format = { { "delta", "epoch", "epoch_ms", "iso", "http_date", "absent", "nonsense" }, "delta" },
+  reset_format = {
+    { "delta", "epoch", "epoch_ms", "iso", "http_date", "absent", "nonsense" }, "delta",
+  },
   clock_skew = { "number", 0, -1e9, 1e9 },
 
   ids = { { "number", "string", "uuid" }, "number" },
@@ -58,6 +60,7 @@ local OPTIONS = {
   max_query_rows = { "integer", 1000000, 1, 2 ^ 31 },
   max_query_steps = { "integer", 1000000000, 10000, 2 ^ 40 },
   log_requests = { "integer", 100000, 0, 2 ^ 31 },
+  log_bytes = { "integer", 64 * 2 ^ 20, 0, 2 ^ 40 },
   log_body_bytes = { "integer", 65536, 0, 2 ^ 30 },
 
   definitions = { "definitions" },
@@ -175,7 +178,9 @@ local function check_member(where, name, value, rule, level)
     return
   end
   local kind = rule:gsub("!", "")
-  if value == nil and kind ~= rule then error(("%s: %s is missing"):format(where, name), level + 1) end
+  if value == nil and kind ~= rule then
+    error(("%s: %s is missing"):format(where, name), level + 1)
+  end
   if value ~= nil and type(value) ~= kind then
     error(("%s: %s must be a %s"):format(where, name, kind), level + 1)
   end
@@ -211,7 +216,8 @@ function read_kind.automations(definition, read, where, level)
   for index, step in ipairs(definition.steps) do
     local id = type(step) == "table" and id_text(step.report or step.preparation)
     if not id then
-      error(("%s: step %d names neither a preparation nor a report"):format(where, index), level + 1)
+      error(("%s: step %d names neither a preparation nor a report"):format(where, index),
+        level + 1)
     end
     read.steps[index] = { report = step.report ~= nil, id = id }
   end
@@ -270,7 +276,8 @@ end
 local function check_references(values, known, level)
   for index, report in ipairs(values.reports) do
     if report.preparation and not known.preparations[report.preparation] then
-      error(("reports[%d]: there is no preparation %s"):format(index, report.preparation), level + 1)
+      error(("reports[%d]: there is no preparation %s"):format(index, report.preparation),
+        level + 1)
     end
   end
   for index, automation in ipairs(values.automations) do

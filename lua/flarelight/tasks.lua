@@ -15,7 +15,9 @@ Task.__name = "flarelight.task"
 local of_coroutine = setmetatable({}, { __mode = "k" })
 local ready = { first = 1, last = 0 } -- tasks to resume, in order
 local sleepers = {}                   -- waiters of tasks with a time to wake at
-local slice_end                       -- of the api:update under way
+
+-- When the slice of the api:update under way ends (core.now); nil outside of one.
+tasks.slice_end = nil
 
 local unpack = table.unpack or unpack
 local function pack(...) return { n = select("#", ...), ... } end
@@ -111,21 +113,17 @@ function tasks.wait(task, waiter, due)
   end
 end
 
---- In a task whose slice of the frame is spent: gives way once.
+--- While there is a slice: gives way once, if this is a task and the slice is spent.
 function tasks.pace()
-  local task = slice_end and tasks.current()
-  if task and core.now() >= slice_end then coroutine.yield() end
-end
-
---- Whether the slice of the frame is spent, asked where giving way is not possible.
-function tasks.slice_is_spent()
-  return slice_end and core.now() >= slice_end
+  local task = tasks.current()
+  if task and core.now() >= tasks.slice_end then coroutine.yield() end
 end
 
 --- Resumes what is ready, for at most `budget` seconds; never blocks. A frame loop's step.
 function tasks.update(budget)
-  local before = slice_end
-  slice_end = core.now() + budget
+  local before = tasks.slice_end
+  local slice_end = core.now() + budget
+  tasks.slice_end = slice_end
   local ok, raised = pcall(function()
     repeat
       dispatch.step()
@@ -134,7 +132,7 @@ function tasks.update(budget)
       resume_one()
     until core.now() >= slice_end
   end)
-  slice_end = before
+  tasks.slice_end = before
   if not ok then error(raised, 0) end
 end
 

@@ -164,7 +164,8 @@ local function submit(run, batch, last)
     send_events = last and given.send_events ~= false,
     id = not creates and run.id or nil,
   }, run.config.update_key)
-  local prepared = request.endpoint("imports.import", { body = body, bulk = true }, { deadline = given.deadline }, run.config)
+  local arguments = { body = body, bulk = true }
+  local prepared = request.endpoint("imports.import", arguments, { deadline = given.deadline }, run.config)
   return client.submit(run.api, prepared)
 end
 
@@ -219,7 +220,7 @@ local function send_all(run)
     if not waiter then return nil, message, err end
     local data
     data, message, err = client.outcome(run.api, waiter)
-    if data == nil and err.kind == "unauthorized" and client.rotate_key(run.api) then
+    if data == nil and err.kind == "unauthorized" and client.rotate_key(run.api, waiter) then
       waiter, message, err = submit(run, batch, following == nil)
       if not waiter then return nil, message, err end
       data, message, err = client.outcome(run.api, waiter)

@@ -442,7 +442,7 @@ static const char *const floats[] = {
     "6.929495644600919895174021e-310", "3.4028234664e38", "5708990770823839524233143877797980545530986496.0",
     "4503599627370497.5", "4503599627475353.5", "4503599627370496.5", "1448997445238699", "9007199254740992e-1",
     "12345678901234567890.5", "0.1234567890123456789", "0.12345678901234567890", "1234567890123456789.0",
-    /* half way between two doubles, and a little to either side beyond all usual buffers */
+    /* more digits than any double needs */
     "2.22507385850720113605740979670913197593481954635164564802342610972482222202107694551652952390813508"
     "7914149158913039621106870086438694594645527657207407820621743379988141063267329253552286881372149012"
     "9811224514518898490572223072852551331557550159143974763979834118019993239625482890171070818506906306"
@@ -521,6 +521,25 @@ static void test_ties_are_rounded_to_even(void **state) {
       assert_int_equal(scan(source, strlen(source)), FL_JSON_OK);
       if (tape.nodes[0].value.number != expected) fail_msg("%s", source);
     }
+  }
+}
+
+/* 2^53 + 1 is a tie; a digit however far behind it decides. */
+static void test_the_last_digit_of_many_decides(void **state) {
+  size_t zeros;
+  (void)state;
+  for (zeros = 0; zeros < 1200; zeros += 13) {
+    fl_buffer out;
+    size_t count;
+    fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
+    fl_buffer_append_text(&out, "9007199254740993.0");
+    for (count = 0; count < zeros; count++) fl_buffer_append_byte(&out, '0');
+    assert_int_equal(scan(out.data, out.length), FL_JSON_OK);
+    assert_true(tape.nodes[0].value.number == 9007199254740992.0);
+    fl_buffer_append_text(&out, "1e0");
+    assert_int_equal(scan(out.data, out.length), FL_JSON_OK);
+    assert_true(tape.nodes[0].value.number == 9007199254740994.0);
+    fl_buffer_free(&out);
   }
 }
 
@@ -658,6 +677,7 @@ int main(void) {
       cmocka_unit_test(test_floats_are_rounded_as_strtod_does),
       cmocka_unit_test(test_random_floats_are_rounded_as_strtod_does),
       cmocka_unit_test(test_ties_are_rounded_to_even),
+      cmocka_unit_test(test_the_last_digit_of_many_decides),
       cmocka_unit_test(test_numbers_ignore_the_locale),
       cmocka_unit_test(test_every_truncation_is_an_end),
       cmocka_unit_test(test_every_changed_byte_is_survived),

@@ -141,7 +141,7 @@ static void check_double(fl_json_tape *tape, double value) {
     if (memcmp(&back, &value, sizeof back) != 0) fail_msg("%.17g became %s", value, shown);
     if (fabs(value) <= 9007199254740992.0 && value == floor(value)) continue;
     if (significant(shown) > 15) {
-      /* Fewer digits would not have done; of seventeen they are the nearest. */
+      /* One digit less would not have done. */
       char shorter[40];
       snprintf(shorter, sizeof shorter, "%.*e", (int)significant(shown) - 2, value);
       if (strtod(shorter, NULL) == value) fail_msg("%s is longer than %s", shown, shorter);

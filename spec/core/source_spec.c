@@ -138,6 +138,8 @@ static const struct {
     {"a string", "a.json", "\"x\"", "", "neither an array of records nor an object with \"records\"", 1},
     {"white space", "a.json", " \n ", "", "neither an array of records nor an object with \"records\"", 2},
     {"a record that is no object", "a.json", "[{},\n\n1]", "{},", "the record is not an object but a number", 3},
+    {"lines of records before count", "a.json", "[{\n\"a\":1\n},\n1]", "{\"a\":1},", "the record is not an object but a number", 4},
+    {"escaped line breaks do not", "a.json", "[{\"a\":\"\\n\"},1]", "{\"a\":\"\\n\"},", "the record is not an object but a number", 1},
     {"a record that is a string", "a.json", "[\"x\"]", "", "the record is not an object but a string", 1},
     {"a comma at the end", "a.json", "[{},\n]", "{},", "an unexpected character", 2},
     {"a comma at the beginning", "a.json", "[,{}]", "", "an unexpected character", 1},
@@ -318,6 +320,15 @@ static void touch(const char *path) {
   utimensat(AT_FDCWD, path, times, 0);
 }
 
+static void grow_unseen(const char *path) { /* as some tools do: its time is put back */
+  struct stat status;
+  struct timespec times[2];
+  stat(path, &status);
+  append_line(path);
+  times[0] = times[1] = status.st_mtim;
+  utimensat(AT_FDCWD, path, times, 0);
+}
+
 static void replace(const char *path) {
   char other[220];
   struct stat status;
@@ -341,6 +352,7 @@ static void test_changes(void **state) {
     fl_source_code code;
   } cases[] = {
       {"left alone", leave, FL_SOURCE_END},       {"grown", append_line, FL_SOURCE_CHANGED},
+      {"grown, its time put back", grow_unseen, FL_SOURCE_CHANGED},
       {"touched", touch, FL_SOURCE_CHANGED},      {"replaced", replace, FL_SOURCE_CHANGED},
       {"cut", cut, FL_SOURCE_CHANGED},            {"rewritten", rewrite_in_place, FL_SOURCE_CHANGED},
       {"deleted: what was opened is whole", delete, FL_SOURCE_END},
@@ -358,6 +370,7 @@ static void test_changes(void **state) {
       source = open_good(path);
       cases[i].change(path);
       check_number(cases[i].name, drain(source, 10, 1000, &all, &error), cases[i].code);
+      check(cases[i].name, cases[i].change != append_line || strchr(all.data, '2') == NULL);
       if (cases[i].code == FL_SOURCE_CHANGED)
         check_text(cases[i].name, error.message, "the file changed while it was read");
       fl_source_close(source);
@@ -449,6 +462,31 @@ static void test_cuts(void **state) {
     write_file(path, text.data);
     check_cuts(path, 2000);
     fl_buffer_free(&text);
+    unlink(path);
+  }
+}
+
+/* A line that ends on the edge of what is read at a time, or beside it. */
+static void test_line_ends_on_edges(void **state) {
+  const char *path = path_of("edge.jsonl");
+  const size_t edge = 128 * 1024;
+  (void)state;
+  for (size_t length = edge - 3; length <= edge + 3; length++) {
+    fl_source_error error = {FL_SOURCE_OK, 0, ""};
+    fl_source *source;
+    fl_buffer text, all;
+    fl_buffer_init(&text, FL_BUFFER_UNLIMITED);
+    fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
+    fl_buffer_append_text(&text, "{\"a\":\"");
+    while (text.length < length - 2) fl_buffer_append_byte(&text, 'x');
+    fl_buffer_append_text(&text, "\"}\n{}\n");
+    write_file(path, text.data);
+    source = open_good(path);
+    assert_int_equal(drain(source, 10, 1, &all, &error), FL_SOURCE_END);
+    assert_int_equal(all.length, length + 4);
+    fl_source_close(source);
+    fl_buffer_free(&text);
+    fl_buffer_free(&all);
     unlink(path);
   }
 }
@@ -547,6 +585,7 @@ int main(void) {
       cmocka_unit_test(test_changes),
       cmocka_unit_test(test_change_between_the_passes),
       cmocka_unit_test(test_cuts),
+      cmocka_unit_test(test_line_ends_on_edges),
       cmocka_unit_test(test_batch_limits),
       cmocka_unit_test(test_birdstrikes),
       cmocka_unit_test(test_seattle_weather),

@@ -1,12 +1,12 @@
 /*
- * csv.c: finds the records, checks them, and has libcsv take them apart.
+ * csv_text.c: finds the records, checks them, and has libcsv take them apart.
  *
  * libcsv counts no lines and does not tell which cells were quoted, so the bytes are looked through
  * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed where
  * it is; only one that is cut by the end of a piece is copied. Since a record is in one place, a cell
  * without a doubled quote is a slice of it.
  */
-#include "csv.h"
+#include "csv_text.h"
 
 #include "codec.h"
 #include "json_text.h"

@@ -1,5 +1,5 @@
 /*
- * csv_spec.c: records out of CSV text, however it is cut into pieces, and cells into it.
+ * csv_text_spec.c: records out of CSV text, however it is cut into pieces, and cells into it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "buffer.h"
-#include "csv.h"
+#include "csv_text.h"
 
 /* Records in one line each: 1:[a][b]"c"; an empty cell is [] or "". */
 typedef struct listener {

@@ -1,0 +1,159 @@
+/*
+ * reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault has it.
+ */
+#include "exchange.h"
+
+#include "clock.h"
+#include "stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <zlib.h>
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value) {
+  if (value[0]) MHD_add_response_header(response, name, value);
+}
+
+/* Compresses the body in place; false leaves it as it is. */
+static bool compress_body(fl_buffer *body) {
+  z_stream zip = {0};
+  fl_buffer packed;
+  bool done = false;
+  /* 15 + 16: the largest window, in gzip's format. */
+  if (deflateInit2(&zip, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return false;
+  fl_buffer_init(&packed, body->ceiling);
+  if (fl_buffer_reserve(&packed, deflateBound(&zip, body->length)) == FL_OK) {
+    zip.next_in = (Bytef *)body->data;
+    zip.avail_in = (uInt)body->length;
+    zip.next_out = (Bytef *)packed.data;
+    zip.avail_out = (uInt)packed.capacity;
+    done = deflate(&zip, Z_FINISH) == Z_STREAM_END;
+    packed.length = zip.total_out;
+  }
+  deflateEnd(&zip);
+  if (done) {
+    fl_buffer_free(body);
+    *body = packed;
+  } else {
+    fl_buffer_free(&packed);
+  }
+  return done;
+}
+
+static bool accepts_gzip(struct MHD_Connection *connection) {
+  const char *accepted = sandbox_header(connection, "Accept-Encoding");
+  return accepted && strstr(accepted, "gzip");
+}
+
+/* The plan of a fault that meddles with how the body goes out. */
+static sandbox_stream_plan plan_of(const sandbox_exchange *asked) {
+  const sandbox_fault *fault = &asked->fault;
+  uint64_t length = asked->reply.body.buffer.length;
+  fl_time pause = (fl_time)((fault->seconds >= 0 ? fault->seconds : 1) * (double)FL_SECOND);
+  sandbox_stream_plan plan = {.length = length, .end = length};
+  switch (fault->kind) {
+    case FAULT_TRUNCATE: plan.end = length / 2; break;
+    case FAULT_STALL:
+      plan.pause = pause;
+      plan.pause_at = fault->after_head ? 0 : length / 2;
+      break;
+    case FAULT_SLOW_BODY:
+      plan.piece = fault->bytes > 0 ? (size_t)fault->bytes : 64;
+      plan.pause = fault->seconds >= 0 ? pause : 50 * FL_MILLISECOND;
+      break;
+    case FAULT_WRONG_LENGTH:
+      plan.length = length + (uint64_t)(fault->bytes > 0 ? fault->bytes : 16);
+      break;
+    case FAULT_HUGE:
+      plan.filler = true;
+      plan.end = fault->bytes >= 64 ? (uint64_t)fault->bytes : (uint64_t)1 << 30;
+      plan.length = fault->chunked ? MHD_SIZE_UNKNOWN : plan.end;
+      break;
+    default: break;
+  }
+  return plan;
+}
+
+static struct MHD_Response *response_from(fl_buffer *body) {
+  struct MHD_Response *response =
+      MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_FREE);
+  if (response) fl_buffer_init(body, body->ceiling);
+  return response;
+}
+
+static void add_headers(const sandbox_exchange *asked, struct MHD_Response *response) {
+  const sandbox_options *options = &asked->owner->options;
+  sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
+  const sandbox_fault *fault = &asked->fault;
+  char text[HTTP_DATE];
+  add_header(response, "Content-Type", mode == SEND_HTML || mode == SEND_REDIRECT
+                                           ? "text/html"
+                                           : "application/json; charset=utf-8");
+  if (asked->authorized || asked->faulty) {
+    add_header(response, "X-RateLimit-Limit", asked->headers.limit);
+    if (asked->faulty && fault->remaining >= 0) {
+      snprintf(text, sizeof text, "%lld", (long long)fault->remaining);
+      add_header(response, "X-RateLimit-Remaining", text);
+    } else {
+      add_header(response, "X-RateLimit-Remaining", asked->headers.remaining);
+    }
+    add_header(response, "X-RateLimit-Reset", asked->headers.reset);
+  }
+  if (asked->faulty && fault->retry_after[0])
+    add_header(response, "Retry-After", fault->retry_after);
+  else if (asked->over_limit)
+    add_header(response, "Retry-After", asked->headers.retry_after);
+  if (mode == SEND_REDIRECT)
+    add_header(response, "Location", fault->location[0] ? fault->location : "/elsewhere");
+  add_header(response, "ETag", asked->etag);
+  if (options->clock_skew != 0) {
+    sandbox_http_date(text,
+                      fl_clock_wall() + (fl_time)(options->clock_skew * (double)FL_SECOND));
+    add_header(response, "Date", text);
+  }
+}
+
+/* A reset that the other side sees at once: Linux sends it when a connection is dissolved;
+ * elsewhere it comes with the close. */
+static void reset_connection(struct MHD_Connection *connection) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (info == NULL) return;
+  setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+#ifdef __linux__
+  connect(info->connect_fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
+#endif
+}
+
+enum MHD_Result sandbox_send(sandbox_exchange *asked, struct MHD_Connection *connection) {
+  const sandbox_options *options = &asked->owner->options;
+  sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
+  fl_buffer *body = &asked->reply.body.buffer;
+  struct MHD_Response *response;
+  enum MHD_Result queued;
+  const char *encoding = "";
+  if (asked->drop) {
+    if (mode == SEND_RESET) reset_connection(connection);
+    return MHD_NO;
+  }
+  if (mode == SEND_BAD_GZIP ||
+      (mode == SEND_WHOLE && options->gzip && body->length > 1024 && accepts_gzip(connection) &&
+       compress_body(body)))
+    encoding = "gzip";
+  if (mode == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
+    memset(body->data + 10, 0xff, body->length - 10);
+  if (mode == SEND_STREAM) {
+    sandbox_stream_plan plan = plan_of(asked);
+    response = sandbox_stream_response(connection, asked->owner->timer, body, &plan);
+  } else {
+    response = response_from(body);
+  }
+  if (response == NULL) return MHD_NO;
+  add_headers(asked, response);
+  add_header(response, "Content-Encoding", encoding);
+  queued = MHD_queue_response(connection, (unsigned)asked->reply.status, response);
+  MHD_destroy_response(response);
+  return queued;
+}

@@ -1,0 +1,91 @@
+-- flarelight as a rock, built from this tree: luarocks make rockspec/flarelight-dev-1.rockspec
+--
+-- Two modules of C, since the sandbox is never linked into the client. Both hold some files of the core;
+-- each is loaded with its symbols to itself, so that they do not meet. LuaRocks lets no compiler flags
+-- be given here: what the sources rely on beyond C11 is asked for by _GNU_SOURCE.
+rockspec_format = "3.0"
+package = "flarelight"
+version = "dev-1"
+source = { url = "file://." }
+description = {
+   summary = "The client of the Flarelight Integration API",
+   detailed = [[
+Imports, automations, data preparations, reports and chart data of the Flarelight Integration API as
+plain Lua tables. A core in C does the transfers on a thread of its own; the same script blocks in a
+terminal, yields in OpenResty, luv and cqueues, and is polled in a frame loop. A sandbox of the whole
+API runs on your own machine.]],
+   license = "MIT",
+}
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.1, < 5.5", "lua-cjson" }
+external_dependencies = {
+   -- by its library: Debian keeps its headers where LuaRocks does not look, though compilers do
+   CURL = { library = "curl" },
+   CSV = { header = "csv.h" },
+   MICROHTTPD = { header = "microhttpd.h" },
+   SQLITE3 = { header = "sqlite3.h" },
+   ZLIB = { header = "zlib.h" },
+}
+build = {
+   type = "builtin",
+   modules = {
+      ["flarelight.core"] = {
+         sources = {
+            "csrc/core/budget.c", "csrc/core/buffer.c", "csrc/core/call.c", "csrc/core/clock.c",
+            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/engine.c",
+            "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
+            "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c",
+            "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
+            "csrc/core/transfer.c", "csrc/core/url.c",
+            "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/module.c", "csrc/lua/page.c",
+            "csrc/lua/push.c", "csrc/lua/reply.c", "csrc/lua/source.c", "csrc/lua/write.c",
+         },
+         defines = { "_GNU_SOURCE" },
+         incdirs = { "csrc/core", "$(CURL_INCDIR)", "$(CSV_INCDIR)" },
+         libdirs = { "$(CURL_LIBDIR)", "$(CSV_LIBDIR)" },
+         libraries = { "curl", "csv", "m", "pthread" },
+      },
+      ["flarelight.sandbox_core"] = {
+         sources = {
+            "csrc/core/buffer.c", "csrc/core/clock.c", "csrc/core/json_scan.c",
+            "csrc/core/json_text.c",
+            "csrc/sandbox/database.c", "csrc/sandbox/faults.c", "csrc/sandbox/gate.c",
+            "csrc/sandbox/imports.c", "csrc/sandbox/lua_options.c", "csrc/sandbox/module.c",
+            "csrc/sandbox/options.c", "csrc/sandbox/out.c", "csrc/sandbox/push_json.c",
+            "csrc/sandbox/query.c", "csrc/sandbox/reply.c", "csrc/sandbox/request_log.c",
+            "csrc/sandbox/routes.c", "csrc/sandbox/runs.c", "csrc/sandbox/sandbox.c",
+            "csrc/sandbox/server.c", "csrc/sandbox/stream.c", "csrc/sandbox/timer.c",
+            "csrc/sandbox/work.c",
+         },
+         defines = { "_GNU_SOURCE" },
+         incdirs = { "csrc/core", "$(MICROHTTPD_INCDIR)", "$(SQLITE3_INCDIR)", "$(ZLIB_INCDIR)" },
+         libdirs = { "$(MICROHTTPD_LIBDIR)", "$(SQLITE3_LIBDIR)", "$(ZLIB_LIBDIR)" },
+         libraries = { "microhttpd", "sqlite3", "z", "m", "pthread" },
+      },
+      ["flarelight.automations"] = "lua/flarelight/automations.lua",
+      ["flarelight.chart"] = "lua/flarelight/chart.lua",
+      ["flarelight.chart.display"] = "lua/flarelight/chart/display.lua",
+      ["flarelight.chart.fonts"] = "lua/flarelight/chart/fonts.lua",
+      ["flarelight.chart.gnuplot"] = "lua/flarelight/chart/gnuplot.lua",
+      ["flarelight.chart.scale"] = "lua/flarelight/chart/scale.lua",
+      ["flarelight.chart.text"] = "lua/flarelight/chart/text.lua",
+      ["flarelight.client"] = "lua/flarelight/client.lua",
+      ["flarelight.configuration"] = "lua/flarelight/configuration.lua",
+      ["flarelight.csv"] = "lua/flarelight/csv.lua",
+      ["flarelight.dispatch"] = "lua/flarelight/dispatch.lua",
+      ["flarelight.endpoint"] = "lua/flarelight/endpoint.lua",
+      ["flarelight.error"] = "lua/flarelight/error.lua",
+      ["flarelight.host.script"] = "lua/flarelight/host/script.lua",
+      ["flarelight.imports"] = "lua/flarelight/imports.lua",
+      ["flarelight"] = "lua/flarelight/init.lua",
+      ["flarelight.json"] = "lua/flarelight/json.lua",
+      ["flarelight.options"] = "lua/flarelight/options.lua",
+      ["flarelight.preparations"] = "lua/flarelight/preparations.lua",
+      ["flarelight.reports"] = "lua/flarelight/reports.lua",
+      ["flarelight.request"] = "lua/flarelight/request.lua",
+      ["flarelight.rows"] = "lua/flarelight/rows.lua",
+      ["flarelight.sandbox"] = "lua/flarelight/sandbox.lua",
+      ["flarelight.tasks"] = "lua/flarelight/tasks.lua",
+      ["flarelight.upload"] = "lua/flarelight/upload.lua",
+   },
+}

@@ -1,0 +1,315 @@
+--- Specs of lua/flarelight/chart.lua and what draws for it.
+
+local flarelight = require "flarelight"
+
+local null = flarelight.null
+local render = flarelight.chart.render
+
+-- Charts are written indented by as much as stands before their first line.
+local function drawing(text)
+  local indent = text:match "^ *"
+  return (("\n" .. text):gsub("\n" .. indent, "\n"):gsub(" +$", ""):sub(2))
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local content = file:read "*a"
+  file:close()
+  return content
+end
+
+local function with_file(use)
+  local path = os.tmpname()
+  local good, message = pcall(use, path)
+  os.remove(path)
+  assert(good, message)
+end
+
+local function one(values, labels, name)
+  return { labels = labels or { "a", "b", "c" }, series = { { name = name, values = values } } }
+end
+
+describe("chart.render as text", function()
+  local cases = {
+    {
+      "bars with parts of blocks, a legend and a scale",
+      one({ 10, 5.5, 0.01 }, nil, "strikes"), { title = "Strikes", width = 36 }, [[
+        Strikes
+        █ strikes
+
+        a │████████████████████████████ 10
+        b │███████████████▍ 5.5
+        c │▏ 0.01
+          └─────────────┬─────────────┬
+          0             5            10
+      ]],
+    },
+    {
+      "groups of several series; null is no value, zero no bar",
+      { labels = { "one", "two" }, series = {
+        { name = "x", values = { 1, 2 } }, { name = "y", values = { null, 4 } }, { name = "z", values = { 3, 0 } },
+      } }, { width = 30 }, [[
+        █ x   ▒ y   ░ z
+
+        one │█████▊ 1
+            │–
+            │░░░░░░░░░░░░░░░░░ 3
+            │
+        two │███████████▌ 2
+            │▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒ 4
+            │0
+            └───────────┬──────────┬
+            0           2          4
+      ]],
+    },
+    {
+      "one bar a label, with the sum, where stacked",
+      { labels = { "one", "two" }, series = {
+        { name = "x", values = { 1, 2 } }, { name = "y", values = { null, 4 } }, { name = "z", values = { 3, 0 } },
+      } }, { width = 30, stacked = true }, [[
+        █ x   ▒ y   ░ z
+
+        one │███░░░░░░░░░░░░ 4
+        two │███████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒ 6
+            └───────┬──────┬───────┬
+            0       2      4       6
+      ]],
+    },
+    {
+      "values below zero to the left of the axis",
+      one { -4, 2, -0.5 }, { width = 30 }, [[
+        a   -4 █████████████│
+        b                   │██████▌ 2
+        c            -0.5 ▐█│
+               ┬──────┬─────┼──────┬
+              -4     -2     0      2
+      ]],
+    },
+    {
+      "nothing but values below zero",
+      one({ -2, -1 }, { "a", "b" }), { width = 24 }, [[
+        a -2 ██████████████████│
+        b          -1 █████████│
+             ┬────────┬────────┘
+            -2       -1        0
+      ]],
+    },
+    {
+      "nothing but zero",
+      one { 0, 0, null }, { width = 24 }, [[
+        a │0
+        b │0
+        c │–
+          └─────────┬────────┬
+          0        0.5      1.0
+      ]],
+    },
+    { "no data", { labels = {}, series = {} }, { title = "Nothing" }, "Nothing\n\n(no data)\n" },
+    { "series without values", { labels = {}, series = { { name = "x", values = {} } } }, {}, "█ x\n\n(no data)\n" },
+    {
+      "long labels cut, wide and combining characters aligned, controls and broken bytes harmless",
+      one({ 1, 2, 3, 4 }, { "a label that is too long", "東京都", "Zu\204\136rich", "\27[31m\255\n" }), { width = 30 }, [[
+        a label t… │████ 1
+            東京都 │████████ 2
+            Zürich │████████████ 3
+            [31m�  │████████████████ 4
+                   └───────┬───────┬
+                   0       2       4
+      ]],
+    },
+    {
+      "more values than labels, labels that are no text",
+      one({ 1, 2, 3 }, { 2024, null }), { width = 20 }, [[
+        2024 │████ 1
+           – │████████ 2
+           3 │████████████ 3
+             └───┬───┬───┬
+             0   1   2   3
+      ]],
+    },
+  }
+  for _, case in ipairs(cases) do
+    local name, data, options, expected = case[1], case[2], case[3], case[4]
+    it(name, function()
+      assert.are.equal(drawing(expected), (render(data, options)))
+    end)
+  end
+
+  it("fits twelve months of three series into 80 columns", function()
+    local data = { labels = {}, series = {} }
+    for month = 1, 12 do data.labels[month] = "month " .. month end
+    for series = 1, 3 do
+      local values = {}
+      for month = 1, 12 do values[month] = month * series * 1000.125 end
+      data.series[series] = { name = "series " .. series, values = values }
+    end
+    for line in render(data):gmatch "[^\n]+" do
+      local columns = select(2, line:gsub("[^\128-\191]", ""))
+      assert.is_true(columns <= 80, line)
+    end
+  end)
+
+  it("prints integers of 64 bits exactly, on Luas without them too", function()
+    local data = assert(flarelight.json.decode '{"labels":["a"],"series":[{"values":[9223372036854775807]}]}')
+    assert.is_truthy(render(data):find(" 9223372036854775807\n", 1, true))
+  end)
+
+  it("writes the file, and answers the text all the same", function()
+    with_file(function(path)
+      local text = render(one { 1, 2 }, { file = path })
+      assert.are.equal(text, read(path))
+    end)
+  end)
+
+  it("answers an error of kind io where the file cannot be written", function()
+    local text, message, err = render(one { 1 }, { file = "/nowhere/at/all" })
+    assert.is_nil(text)
+    assert.are.equal("io", err.kind)
+    assert.is_truthy(message:find("/nowhere/at/all", 1, true))
+  end)
+end)
+
+describe("chart.render refuses", function()
+  local good = one { 1 }
+  local cases = {
+    { "no data", nil, nil, "data: should be an array" },
+    { "null", null, nil, "data: should be an array, but is null" },
+    { "data without labels", { series = {} }, nil, "data.labels: should be an array, but is nil" },
+    { "a series without values", { labels = {}, series = { {} } }, nil, "data.series[1].values: should be an array" },
+    { "text for a value", one { 1, "much" }, nil, "data.series[1].values[2]: should be a number" },
+    { "NaN", one { 0 / 0 }, nil, "data.series[1].values[1]: should be a number" },
+    { "infinity", one { 1 / 0 }, nil, "data.series[1].values[1]: should be a number" },
+    { "a table for a label", one({ 1 }, { {} }), nil, "data.labels[1]: should be text, but is table" },
+    { "an unknown format", good, { format = "gif" }, 'format: should be "text", "svg" or "png", but is "gif"' },
+    { "a png without a file", good, { format = "png" }, "file: is missing" },
+    { "an unknown option", good, { colour = "red" }, 'unknown option "colour"' },
+    { "a width of nothing", good, { width = 0 }, "width: should be a whole number above 0" },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local raised, message = pcall(function() render(case[2], case[3]) end)
+      assert.is_false(raised)
+      assert.is_truthy(message:find(case[4], 1, true), message)
+      assert.is_truthy(message:find("chart_spec.lua", 1, true), message)
+    end)
+  end
+end)
+
+local function succeeds(command)
+  local status = os.execute(command)
+  return status == true or status == 0
+end
+local has_gnuplot = succeeds "command -v gnuplot >/dev/null 2>&1"
+
+--- What another Lua says that renders with this PATH.
+local function with_path(path)
+  local script = [[
+    local flarelight = require "flarelight"
+    local svg, message, err = flarelight.chart.render({ labels = {}, series = {} }, { format = "svg" })
+    io.write(tostring(svg), "|", err.kind, "|", message)
+  ]]
+  local lua = os.getenv "SPEC_LUA"
+  local pipe = io.popen(([[lua=$(command -v '%s'); PATH='%s' "$lua" -e '%s' 2>&1]]):format(lua, path, script))
+  local said = pipe:read "*a"
+  pipe:close()
+  return said
+end
+
+describe("chart.render through gnuplot", function()
+  local function drawn(name, test)
+    it(name, function()
+      if not has_gnuplot then return pending "gnuplot is not installed" end
+      test()
+    end)
+  end
+
+  it("answers an error of kind io where gnuplot is missing", function()
+    assert.is_truthy(with_path("/nowhere"):find("nil|io|chart: gnuplot is missing", 1, true))
+  end)
+
+  it("answers an error of kind io, with what gnuplot says, where it fails", function()
+    with_file(function(path)
+      os.remove(path)
+      assert(succeeds(("mkdir '%s' && printf '#!/bin/sh\necho no ink >&2; exit 1\n' >'%s/gnuplot' && chmod +x '%s/gnuplot'")
+        :format(path, path, path)))
+      local said = with_path(path .. ":/usr/bin:/bin")
+      os.execute(("rm -r '%s'"):format(path))
+      assert.are.equal("nil|io|chart: gnuplot did not draw: no ink ", said)
+    end)
+  end)
+
+  drawn("answers SVG, and writes it where there is a file", function()
+    with_file(function(path)
+      local svg = assert(render(one({ 1, 2, -3 }, nil, "strikes"), { format = "svg", file = path, title = "A title" }))
+      assert.are.equal(svg, read(path))
+      for _, part in ipairs { "<svg", ">A title<", ">strikes<", ">a<", ">b<", ">c<", ">-3<", "</svg>" } do
+        assert.is_truthy(svg:find(part, 1, true), part)
+      end
+    end)
+  end)
+
+  drawn("writes a PNG", function()
+    with_file(function(path)
+      assert.are.equal(path, assert(render(one { 1, 2 }, { format = "png", file = path })))
+      assert.are.equal("\137PNG\r\n\26\n", read(path):sub(1, 8))
+    end)
+  end)
+
+  local shapes = {
+    { "lines with gaps", { type = "line", labels = { "a", "b", "c" }, series = { { values = { 1, null, 3 } } } } },
+    { "lines of nothing", { type = "line", labels = { "a" }, series = { { name = "n", values = { null } } } } },
+    { "bars of nothing", one({ null }, nil, "n") },
+    { "zero", one { 0 } },
+    { "no data", { labels = {}, series = {} } },
+    { "great and small numbers", one { 1e299, -1e299, 1e-300 } },
+    { "stacks", { labels = { "a" }, series = { { values = { 1 } }, { values = { -2 } } } }, { stacked = true } },
+    { "a type of its own", { type = "pie", labels = { "a" }, series = { { values = { 1 } } } } },
+  }
+  for _, shape in ipairs(shapes) do
+    drawn("draws " .. shape[1], function()
+      local options = shape[3] or {}
+      options.format = "svg"
+      assert.is_truthy(assert(render(shape[2], options)):find("</svg>", 1, true))
+      assert.is_truthy(render(shape[2], { stacked = options.stacked }))
+    end)
+  end
+
+  drawn("shows labels, names and titles as they are, and runs nothing of them", function()
+    with_file(function(path)
+      os.remove(path)
+      local texts = {
+        ("`touch %s`"):format(path), ("'; system('touch %s'); '"):format(path), ('" | !touch %s'):format(path),
+        ("\n!touch %s\n"):format(path), "END", "it's", "'first", "100%d %s", "^{x}_y @z", "back\\", "$series1 #",
+        "Zürich",
+      }
+      for _, text in ipairs(texts) do
+        for _, kind in ipairs { "bar", "line" } do
+          local data = { type = kind, labels = { text }, series = { { name = text, values = { 1 } } } }
+          local svg = assert(render(data, { format = "svg", title = text }))
+          local shown = text:gsub("\n", " "):gsub("^ +", "")
+          if #shown > 30 then shown = shown:sub(1, 20) end
+          shown = shown:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;")
+          local count = 0
+          for found in svg:gmatch ">([^<]*)</text>" do
+            if found:gsub("&apos;", "'"):gsub("&quot;", '"'):find(shown, 1, true) then count = count + 1 end
+          end
+          for found in svg:gmatch "<tspan[^>]*>([^<]*)<" do
+            if found:find(shown, 1, true) then count = count + 1 end
+          end
+          assert.are.equal(3, count, text .. " in\n" .. svg)
+        end
+      end
+      assert.is_nil(io.open(path), "a label was run")
+    end)
+  end)
+
+  drawn("takes no file name for a program", function()
+    with_file(function(path)
+      os.remove(path)
+      local result, _, err = render(one { 1 }, { format = "png", file = "|touch " .. path })
+      assert.is_nil(result)
+      assert.are.equal("io", err.kind)
+      assert.is_nil(io.open(path))
+    end)
+  end)
+end)
