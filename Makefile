@@ -160,7 +160,7 @@ BENCH_DIR = $(BUILD)/bench
 .PHONY: bench bench-sides
 bench: bench-deps
 	@failed=0; for lua in $(BENCH_LUAS); do for bench in $(BENCHES); do \
-	   sh bench/run $$bench $$lua || failed=1; done; done; exit $$failed
+	   sh bench/run $$bench $$lua || failed=1; done; done; sh bench/report; exit $$failed
 
 # The sides that are compiled.
 bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/nethttp $(BENCH_DIR)/$(LUA)/vm_limit.so

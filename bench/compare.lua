@@ -1,7 +1,8 @@
 -- compare.lua WHAT LUA BASE: runs the sides of one comparison in alternating rounds and prints the ratios
 -- beside their bars. Started by bench/run, which has built the sides and serves the pages at BASE.
--- BENCH_ROUNDS is how often each side runs, BENCH_ROWS the rows to read (1000000 or 100000), BENCH_WORK
--- the folder of what is generated; what is measured goes to results/ there, for bench/report.
+-- BENCH_ROUNDS is how often each side runs (5; memory and linear at most 3 times), BENCH_ROWS the rows to
+-- read (1000000; 100000 for a quick look, which proves nothing), BENCH_WORK the folder of what is
+-- generated (what is measured goes to results/ there, for bench/report), BENCH_SCRATCH one that goes away.
 --
 -- A side is a command that times itself, without its interpreter's start, and prints: seconds, how many
 -- rows, pages or calls, and a sum that shows that it saw all of them. A figure is the median, over the
@@ -10,7 +11,7 @@
 local what, lua, base = arg[1], arg[2], arg[3]
 local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 5
 local rows = tonumber(os.getenv "BENCH_ROWS") or 1000000
-local work = os.getenv "BENCH_WORK"
+local work, scratch = os.getenv "BENCH_WORK", os.getenv "BENCH_SCRATCH"
 local python = os.getenv "BENCH_PYTHON" or "/usr/bin/python3"
 local calls = rows / 100
 local quantity_a_row = 4999 / 2 -- on average, in every page
@@ -98,10 +99,10 @@ local comparisons = {
   },
   memory = {
     rounds = 3,
-    sides = { grown("rows", "rows", rows / 10), grown("rows", "rows", rows * 10) },
+    sides = { grown("rows", "rows", 100000), grown("rows", "rows", 10000000) },
     bars = {
-      { ("peak memory at %d rows, MB"):format(rows * 10), "peak", 2, at_most = 40 },
-      { ("peak memory, %d rows / %d"):format(rows * 10, rows / 10), "peak", 2, 1, at_most = 1.1 },
+      { "peak memory at 10000000 rows, MB", "peak", 2, at_most = 40 },
+      { "peak memory, 10000000 rows / 100000", "peak", 2, 1, at_most = 1.1 },
     },
   },
   linear = {
@@ -128,7 +129,7 @@ local function read_file(path)
   return text
 end
 
-local peak_path, error_path = work .. "/peak", work .. "/errors"
+local peak_path, error_path = scratch .. "/peak", scratch .. "/errors"
 
 --- Runs a side once: seconds, peak in MB; or nil and what is wrong.
 local function measure(self)
@@ -186,9 +187,9 @@ end
 local results = assert(io.open(("%s/results/%s.%s"):format(work, what, lua), "w"))
 
 --- One line to the terminal, and the same cells to bench/report.
-local function tell(format, ...)
+local function tell(kind, format, ...)
   print(format:format(...))
-  results:write(table.concat({ ... }, "\t"), "\n")
+  results:write(table.concat({ kind, lua, rounds, ... }, "\t"), "\n")
 end
 
 print(("\n%s on %s, %d round%s"):format(what, lua, rounds, rounds == 1 and "" or "s"))
@@ -197,7 +198,7 @@ for _, self in ipairs(sides) do
   if self.failure then
     print(("  %-42s not measured: %s"):format(self.name, self.failure))
   else
-    tell("  %-42s %9s %9s %9s", self.name, ("%.3f"):format(median_of(self, "time")),
+    tell("side", "  %-42s %9s %9s %9s", self.name, ("%.3f"):format(median_of(self, "time")),
       ("%.3f"):format(math.min((unpack or table.unpack)(self.time))), ("%.1f"):format(median_of(self, "peak")))
   end
 end
@@ -234,7 +235,7 @@ for _, bar in ipairs(comparison.bars) do
   local kept = value and value <= (bar.at_most or math.huge) and value >= (bar.at_least or 0)
   local limit = bar.at_most and ("<= %g"):format(bar.at_most) or (">= %g"):format(bar.at_least)
   if not kept then missed = missed + 1 end
-  tell("  %-42s %9s %9s  %s", bar[1], value and ("%.2f"):format(value) or "-", limit,
+  tell("bar", "  %-42s %9s %9s  %s", bar[1], value and ("%.2f"):format(value) or "-", limit,
     kept and "ok" or value and "MISSED" or "not measured")
 end
 results:close()

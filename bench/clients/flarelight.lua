@@ -20,7 +20,7 @@ local function visit(id, options)
 end
 
 local function export(format)
-  local path = os.getenv "BENCH_OUTPUT"
+  local path = os.getenv "BENCH_SCRATCH" .. "/export"
   assert(api.imports:export(arg[3], { to = path, format = format }))
   return count, nil, path
 end

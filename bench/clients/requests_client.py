@@ -1,6 +1,6 @@
 """requests_client.py WHAT BASE ROWS: Python requests with one session, page by page.
 
-WHAT is rows (visit each one) or export-csv (write them to $BENCH_OUTPUT with the csv module). Prints the
+WHAT is rows (visit each one) or export-csv (write them to the file export in $BENCH_SCRATCH with the csv module). Prints the
 seconds, the rows, and of rows the sum of the column `quantity`.
 """
 import csv
@@ -37,7 +37,7 @@ def visit(session):
 
 def export(session):
     seen, writer, cells = 0, None, None
-    with open(os.environ["BENCH_OUTPUT"], "w", newline="", encoding="utf-8") as file:
+    with open(os.path.join(os.environ["BENCH_SCRATCH"], "export"), "w", newline="", encoding="utf-8") as file:
         for rows in pages(session):
             if writer is None:
                 columns = list(rows[0])
