@@ -1,7 +1,7 @@
 """requests_client.py WHAT BASE ROWS: Python requests with one session, page by page.
 
-WHAT is rows (visit each one) or export-csv (write them to the file export in $BENCH_SCRATCH with the csv module). Prints the
-seconds, the rows, and of rows the sum of the column `quantity`.
+WHAT is rows (visit each one) or export-csv (write them to the file `export` in $BENCH_SCRATCH with the csv
+module). Prints the seconds, the rows, and of rows the sum of the column `quantity`.
 """
 import csv
 import operator
