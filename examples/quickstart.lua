@@ -36,7 +36,7 @@ print(("Compared    %d rows read back, every value equal"):format(count))
 
 local chart = assert(api.reports:chart_data { reportId = tonumber(arg[2]) or arg[2] or 1 })
 print()
-print(flarelight.chart.render(chart, { format = "text", title = "Bird strikes by month and size of the bird" }))
+print(flarelight.chart.render(chart, { format = "text", stacked = true, title = "Bird strikes by month and size" }))
 
 local quota = api:quota()
 print(("Quota       %d requests used, %s of %s left for %.0f s"):format(quota.spent, quota.remaining or "?",

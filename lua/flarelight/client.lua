@@ -220,23 +220,22 @@ function Client:map(items, fn, given)
   local count = #items
   local width = math.min(given.concurrency or client.config(self).max_concurrency or 8, count)
   local outer = tasks.current()
-  local results, failed, next_index, under_way = {}, 0, 1, {}
-  local running = {}
-  local function work()
-    while next_index <= count do
-      local index = next_index
-      next_index = index + 1
-      -- A task of its own for each item: what it raises ends only itself.
-      local task = tasks.spawn(function() return fn(items[index], index) end)
-      under_way[task] = true
-      tasks.join { task }
+  local results, failed, next_index, left, under_way = {}, 0, 1, count, {}
+  local all_done = { ready = count == 0 }
+  -- A task of its own for each item: what it raises ends only itself, and its end begins the next one.
+  local function start()
+    local index = next_index
+    next_index = index + 1
+    under_way[tasks.spawn(function() return fn(items[index], index) end, function(task)
       under_way[task] = nil
-      if task.finished then results[index] = outcome_of(task) end
-    end
+      results[index] = outcome_of(task)
+      left = left - 1
+      if next_index <= count then start() elseif left == 0 then tasks.set_ready(all_done) end
+    end)] = true
   end
-  for i = 1, width do running[i] = tasks.spawn(work) end
-  tasks.join(running)
-  if outer and outer.cancelled then
+  for _ = 1, width do start() end
+  if count > 0 then tasks.wait_for(all_done) end
+  if outer and outer.cancelled and not all_done.ready then
     next_index = count + 1
     for task in pairs(under_way) do task:cancel() end
     for index = 1, count do

@@ -36,13 +36,18 @@ end
 
 local function wake_task(waiter) make_ready(waiter.task) end
 
+-- Makes a waiter ready that no ticket stands behind.
+local function set_ready(waiter)
+  waiter.ready = true
+  if waiter.wake then waiter.wake(waiter) end
+end
+tasks.set_ready = set_ready
+
 local function finish(task, ok, ...)
   task.finished, task.ok, task.values = true, ok, pack(...)
   of_coroutine[task.coroutine] = nil
-  for _, waiter in ipairs(task.joiners) do
-    waiter.ready = true
-    if waiter.wake then waiter.wake(waiter) end
-  end
+  if task.on_finish then task.on_finish(task) end
+  for _, waiter in ipairs(task.joiners) do set_ready(waiter) end
 end
 
 local function after_resume(task, ok, ...)
@@ -83,9 +88,10 @@ local function next_sleeper()
   return due
 end
 
---- Starts a task. It runs up to its first wait when somebody runs the scheduler.
-function tasks.spawn(run)
-  local task = setmetatable({ joiners = {} }, Task)
+--- Starts a task. It runs up to its first wait when somebody runs the scheduler. `on_finish(task)`, if
+-- given, is called at its end.
+function tasks.spawn(run, on_finish)
+  local task = setmetatable({ joiners = {}, on_finish = on_finish }, Task)
   task.coroutine = coroutine.create(run)
   of_coroutine[task.coroutine] = task
   make_ready(task)
@@ -136,16 +142,16 @@ function tasks.update(budget)
   if not ok then error(raised, 0) end
 end
 
---- Runs tasks until `is_done()` says true. Blocks while there is nothing to resume.
-function tasks.run_until(is_done)
+-- Runs tasks until the waiter is ready. Blocks while there is nothing to resume.
+local function run_until(waiter)
   while true do
     dispatch.step()
     wake_sleepers()
     while ready.first <= ready.last do
       resume_one()
-      if is_done() then return end
+      if waiter.ready then return end
     end
-    if is_done() then return end
+    if waiter.ready then return end
     local due = next_sleeper()
     if not due and not dispatch.is_expecting() then
       errors.misuse "the tasks wait for each other: none of them can go on"
@@ -154,25 +160,10 @@ function tasks.run_until(is_done)
   end
 end
 
---- Waits for tasks to finish, in a task by giving way, elsewhere by running them.
-function tasks.join(list)
+--- Waits for a waiter that tasks will make ready: in a task by giving way, elsewhere by running them.
+function tasks.wait_for(waiter)
   local current = tasks.current()
-  if not current then
-    tasks.run_until(function()
-      for _, task in ipairs(list) do
-        if not task.finished then return false end
-      end
-      return true
-    end)
-    return
-  end
-  for _, task in ipairs(list) do
-    if not task.finished then
-      local waiter = {}
-      task.joiners[#task.joiners + 1] = waiter
-      tasks.wait(current, waiter)
-    end
-  end
+  if current then tasks.wait(current, waiter) else run_until(waiter) end
 end
 
 --- Whether the task has ended, well or not.
@@ -181,7 +172,11 @@ function Task:done() return self.finished == true end
 --- What the task's function returned; raises what it raised. Waits for its end.
 function Task:result()
   if self == tasks.current() then errors.misuse "task:result: a task cannot wait for itself" end
-  tasks.join { self }
+  if not self.finished then
+    local waiter = {}
+    self.joiners[#self.joiners + 1] = waiter
+    tasks.wait_for(waiter)
+  end
   if not self.finished then -- we were cancelled while waiting
     local _, _, err = errors.fail("cancelled", "cancelled while waiting for a task")
     error(err, 0)
