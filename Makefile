@@ -130,14 +130,17 @@ PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libs
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
 PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
+PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 
-.PHONY: deps deps-test deps-sanitizers
+.PHONY: deps deps-test deps-sanitizers bench-deps
 deps:
 	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUA))
 deps-test:
 	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUAS)) $(PACKAGES_TEST)
 deps-sanitizers: deps-test
 	@sh spec/tools/install $(PACKAGES_SANITIZERS)
+bench-deps:
+	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(BENCH_LUAS)) $(PACKAGES_BENCH)
 
 # --- the two commands of the README ---
 .PHONY: demo test check
@@ -169,6 +172,31 @@ $(BUILD)/host/$(LUA): spec/tools/host.c
 	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(LUA_LIBS) -rdynamic -ldl -lm
 .PHONY: host
 host: $(BUILD)/host/$(LUA)
+
+# --- benchmarks: docs/performance.md; one of them alone is `sh bench/run rows lua5.4` ---
+BENCH_LUAS ?= lua5.4 luajit
+BENCHES = rows columns export calls concurrent memory linear
+BENCH_DIR = $(BUILD)/bench
+
+.PHONY: bench bench-sides
+bench: bench-deps
+	@failed=0; for lua in $(BENCH_LUAS); do for bench in $(BENCHES); do \
+	   sh bench/run $$bench $$lua || failed=1; done; done; sh bench/report; exit $$failed
+
+# The sides that are compiled.
+bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/nethttp $(BENCH_DIR)/$(LUA)/vm_limit.so
+
+$(BENCH_DIR)/easy: bench/clients/easy.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(CURL_CFLAGS) $(CFLAGS_ALL) -o $@ $< $(CURL_LIBS)
+
+$(BENCH_DIR)/nethttp: bench/clients/nethttp.go
+	@mkdir -p $(@D)
+	GOFLAGS= GO111MODULE=off GOCACHE=$(abspath $(BENCH_DIR))/go go build -o $@ $<
+
+$(BENCH_DIR)/$(LUA)/vm_limit.so: bench/vm_limit.c $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(CFLAGS_ALL) -o $@ $^
 
 # --- install ---
 MODULE_DIR ?= $(PREFIX)/lib/lua/$(LUA_API)

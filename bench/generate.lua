@@ -1,0 +1,58 @@
+-- generate.lua FOLDER: the pages that every side reads: a million rows of ten columns as 200 pages of
+-- 5,000, 236 MB of JSON, the same bytes on every machine and Lua. Beside them an empty page, a page of
+-- ten rows, and a list of imports (the small call).
+-- In every page `quantity` is a permutation of 0 to 4,999, so its sum tells whether a side read all.
+
+local folder = arg[1]
+local pages, rows_a_page = 200, 5000
+
+local species = {
+  "European herring gull", "common kestrel", "barn swallow", "rock dove", "Canada goose", "mallard",
+  "European starling", "mourning dove", "red-tailed hawk", "killdeer", "horned lark", "common buzzard",
+  "grey heron", "carrion crow", "northern lapwing", "common swift", "house martin", "unknown, medium",
+}
+local airports = {
+  "EDDH Hamburg", "EDDF Frankfurt am Main", "EGLL London Heathrow", "LFPG Paris Charles de Gaulle",
+  "KDEN Denver", "KATL Atlanta", "KJFK New York", "OMDB Dubai", "RJTT Tokyo Haneda", "YSSY Sydney",
+  "ZBAA Beijing", "SBGR Guarulhos", "EHAM Amsterdam", "LEMD Madrid Barajas", "LOWW Vienna",
+}
+local phases = { "approach", "climb", "descent", "landing roll", "take-off run", "taxi", "en route" }
+
+-- A linear congruential generator that stays within the integers every Lua holds exactly.
+local seed = 20240506
+local function random(limit)
+  seed = (seed * 1103 + 12345) % 2147483648
+  return math.floor(seed / 65536) % limit
+end
+
+local row_format = '{"number":%d,"name":"observation %07d of the night","species":"%s","airport":"%s",'
+  .. '"observed_at":"20%02d-%02d-%02dT%02d:%02d:%02dZ","cost":%d.%02d,"quantity":%d,"damaged":%s,'
+  .. '"reported":%s,"phase":"%s"}'
+
+local function row(position)
+  return row_format:format(1000000 + position, position, species[random(#species) + 1],
+    airports[random(#airports) + 1], random(25), random(12) + 1, random(28) + 1, random(24), random(60),
+    random(60), random(25000), random(90) + 10, position * 2063 % rows_a_page,
+    random(4) == 0 and "true" or "false", random(2) == 0 and "true" or "false", phases[random(#phases) + 1])
+end
+
+local function write(name, rows)
+  local file = assert(io.open(folder .. "/" .. name, "wb"))
+  assert(file:write('{"data":[', table.concat(rows, ","), '],"messages":[]}'))
+  assert(file:close())
+end
+
+for page = 0, pages - 1 do
+  local rows = {}
+  for index = 1, rows_a_page do rows[index] = row(page * rows_a_page + index - 1) end
+  write(("%d.json"):format(page * rows_a_page), rows)
+end
+write("empty.json", {})
+
+local ten = {}
+for index = 1, 10 do ten[index] = row(index - 1) end
+write("ten.json", ten)
+
+local imports = {}
+for id = 1, 3 do imports[id] = ('{"id":%d,"name":"strikes of 20%02d","records":%d}'):format(id, id, id * 1000) end
+write("imports.json", imports)
