@@ -550,9 +550,18 @@ static void stop_all(fl_engine *engine, const fl_client *client, const fl_mailbo
     }
 }
 
+/* Tells the readers of pagers too that have nothing under way: each may ask for one page more, which
+ * ends with kind closed. */
+static void close_pagers(fl_engine *engine, const fl_client *client) {
+  for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
+    if (client == NULL || fl_pager_client(pager) == client) fl_pager_advance(pager);
+  engine->pagers_changed = true;
+}
+
 static void close_client(fl_engine *engine, fl_client *client) {
   client->closed = true;
   if (client->engine == engine->serial) stop_all(engine, client, NULL, false);
+  close_pagers(engine, client);
 }
 
 static void close_mailbox(fl_engine *engine, fl_mailbox *mailbox) {
@@ -659,9 +668,11 @@ static int sleep_for(const fl_engine *engine) {
 
 /* Everything that is under way ends with kind closed, and those who wait are told. */
 static void clean_up(fl_engine *engine) {
+  CURLM *multi = engine->multi;
   fl_item *item;
   take_inbox(engine);
   stop_all(engine, NULL, NULL, false);
+  close_pagers(engine, NULL);
   feed_pagers(engine);
   for (fl_pager *pager = engine->pagers; pager != NULL; pager = *fl_pager_link(pager))
     fl_pager_stop(pager);
@@ -674,8 +685,11 @@ static void clean_up(fl_engine *engine) {
     fl_client_release(client);
   }
   while (engine->idle_count > 0) fl_transfer_free(engine->idle[--engine->idle_count]);
-  curl_multi_cleanup(engine->multi);
+  /* Who asked for the stop may still be about to wake the thread. */
+  pthread_mutex_lock(&engine->state_lock);
   engine->multi = NULL;
+  pthread_mutex_unlock(&engine->state_lock);
+  curl_multi_cleanup(multi);
   for (item = fl_queue_take(&engine->inbox); item != NULL;) {
     fl_item *next = item->next;
     fl_item_free(item);
@@ -722,11 +736,11 @@ static void free_engine(fl_engine *engine) {
 static void stop_engine(fl_engine *engine) {
   struct timespec until;
   bool stopped;
-  atomic_store(&engine->stop, true);
-  curl_multi_wakeup(engine->multi);
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += STOP_BOUND;
   pthread_mutex_lock(&engine->state_lock);
+  atomic_store(&engine->stop, true);
+  if (engine->multi != NULL) curl_multi_wakeup(engine->multi);
   while (!engine->stopped &&
          pthread_cond_timedwait(&engine->stopped_signal, &engine->state_lock, &until) == 0) {
   }

@@ -120,7 +120,9 @@ fl_client *fl_pager_client(fl_pager *pager) { return pager->client; }
 fl_mailbox *fl_pager_mailbox(fl_pager *pager) { return pager->mailbox; }
 uint64_t fl_pager_ticket(const fl_pager *pager) { return pager->item.ticket; }
 fl_pager **fl_pager_link(fl_pager *pager) { return &pager->next; }
-bool fl_pager_is_over(const fl_pager *pager) { return pager->over && pager->under_way == 0; }
+bool fl_pager_is_over(const fl_pager *pager) {
+  return pager->over && pager->under_way == 0 && pager->deliverable.first == NULL;
+}
 void fl_pager_advance(fl_pager *pager) { pager->credit++; }
 
 /* Takes the slots from `from` on out of use. Those under way are named to the engine once. */

@@ -59,7 +59,7 @@ void fl_pager_advance(fl_pager *pager);
 /* Nobody wants the rest: whatever is under way becomes obsolete and nothing is delivered. */
 void fl_pager_stop(fl_pager *pager);
 
-/* True once nothing is under way and nothing will be: it can be freed. */
+/* True once nothing is under way or to be delivered, and nothing will be: it can be freed. */
 bool fl_pager_is_over(const fl_pager *pager);
 
 /* Links of the engine's list of pagers. */
