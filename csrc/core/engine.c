@@ -15,10 +15,12 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -786,6 +788,29 @@ static const char *prepare_process(void) {
   return NULL;
 }
 
+/*
+ * libcurl before 8.10 leaves the descriptors with which a multi handle is woken open across exec, and
+ * does not tell them. They are the lowest numbers that are free; those of a pipe made just before.
+ */
+static CURLM *make_multi(void) {
+  int numbers[2];
+  bool known = pipe(numbers) == 0;
+  CURLM *multi;
+  if (known) {
+    close(numbers[0]);
+    close(numbers[1]);
+  }
+  multi = curl_multi_init();
+  for (int i = 0; known && multi != NULL && i < 2; i++) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    /* Another thread may have taken a number meanwhile: only what looks as curl's own is touched. */
+    if (getsockname(numbers[i], (struct sockaddr *)&address, &length) != 0) continue;
+    if (address.ss_family == AF_UNIX) fcntl(numbers[i], F_SETFD, FD_CLOEXEC);
+  }
+  return multi;
+}
+
 static const char *start_engine(void) {
   sigset_t all, before;
   fl_engine *engine;
@@ -802,7 +827,7 @@ static const char *start_engine(void) {
   fl_budget_registry_init(&engine->budgets);
   pthread_mutex_init(&engine->state_lock, NULL);
   pthread_cond_init(&engine->stopped_signal, NULL);
-  engine->multi = curl_multi_init();
+  engine->multi = make_multi();
   if (engine->multi == NULL) {
     free_engine(engine);
     return "no memory for the engine";
