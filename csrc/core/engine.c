@@ -67,6 +67,12 @@ static fl_engine *current;
 static uint64_t engines_started;
 static int clients;
 static bool prepared; /* curl_global_init, atexit and atfork are done */
+static bool ending;   /* exit has begun: no engine is started any more */
+
+/* Held by an engine's thread but while it sleeps, and around a fork: the child must not find the locks
+ * of libcurl, the TLS library and the C library's resolver in the hands of a thread that it lacks. Taken
+ * after global_lock, never before it. */
+static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- random numbers: jitter and request ids; no secret depends on them --- */
 
@@ -702,7 +708,8 @@ static void clean_up(fl_engine *engine) {
 
 static void *run(void *context) {
   fl_engine *engine = context;
-  int running;
+  int running, sleep;
+  pthread_mutex_lock(&turn_lock);
   while (!atomic_load(&engine->stop)) {
     engine->now = fl_clock_now();
     take_inbox(engine);
@@ -713,9 +720,13 @@ static void *run(void *context) {
     curl_multi_perform(engine->multi, &running);
     take_ended(engine);
     feed_pagers(engine);
-    curl_multi_poll(engine->multi, NULL, 0, sleep_for(engine), NULL);
+    sleep = sleep_for(engine);
+    pthread_mutex_unlock(&turn_lock);
+    curl_multi_poll(engine->multi, NULL, 0, sleep, NULL);
+    pthread_mutex_lock(&turn_lock);
   }
   clean_up(engine);
+  pthread_mutex_unlock(&turn_lock);
   pthread_mutex_lock(&engine->state_lock);
   engine->stopped = true;
   pthread_cond_signal(&engine->stopped_signal);
@@ -767,13 +778,21 @@ static fl_engine *take_current(void) {
 static void stop_at_exit(void) {
   fl_engine *engine;
   pthread_mutex_lock(&global_lock);
+  ending = true;
   engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
 }
 
-static void before_fork(void) { pthread_mutex_lock(&global_lock); }
-static void after_fork(void) { pthread_mutex_unlock(&global_lock); }
+static void before_fork(void) {
+  pthread_mutex_lock(&global_lock);
+  pthread_mutex_lock(&turn_lock);
+}
+
+static void after_fork(void) {
+  pthread_mutex_unlock(&turn_lock);
+  pthread_mutex_unlock(&global_lock);
+}
 
 static const char *prepare_process(void) {
   const char *missing;
@@ -872,6 +891,9 @@ fl_result fl_engine_submit(fl_item *item, const char **message) {
   if (current != NULL && current->process != getpid()) current = NULL;
   if (current == NULL && closing) {
     fl_item_free(item);
+  } else if (current == NULL && ending) {
+    *message = "the process is ending";
+    result = FL_INVALID;
   } else {
     if (current == NULL) *message = start_engine();
     if (*message != NULL) result = FL_SYSTEM;

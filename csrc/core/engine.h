@@ -20,8 +20,8 @@ void fl_engine_leave(void);
 
 /*
  * Hands an item over: a call, a pager, an order. On failure the item stays the caller's and *message
- * (static text) says why: no thread can be had, libcurl is too old. CLOSE orders are dropped silently
- * when no engine runs, since there is nothing to close.
+ * (static text) says why: no thread can be had, libcurl is too old, or (FL_INVALID) exit has begun. CLOSE
+ * orders are dropped silently when no engine runs, since there is nothing to close.
  */
 fl_result fl_engine_submit(fl_item *item, const char **message);
 

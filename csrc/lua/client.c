@@ -182,9 +182,10 @@ static int refuse_url(lua_State *L, int code, bool has_id) {
 static int hand_over(lua_State *L, fl_item *item) {
   const uint64_t ticket = item->ticket;
   const char *message;
-  if (fl_engine_submit(item, &message) != FL_OK) {
+  const fl_result result = fl_engine_submit(item, &message);
+  if (result != FL_OK) {
     fl_item_free(item);
-    return refuse(L, "network", message);
+    return refuse(L, result == FL_INVALID ? "closed" : "network", message);
   }
   lua_pushnumber(L, (lua_Number)ticket);
   return 1;
