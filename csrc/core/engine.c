@@ -359,8 +359,13 @@ static void start_attempt(fl_engine *engine, fl_call *call) {
     attempt_refused(engine, call, curl_easy_strerror(code));
     return;
   }
+  if (curl_multi_add_handle(engine->multi, fl_transfer_handle(transfer)) != CURLM_OK) {
+    fl_transfer_abort(transfer);
+    release_transfer(engine, transfer);
+    attempt_refused(engine, call, "no memory for a transfer");
+    return;
+  }
   call->transfer = transfer;
-  curl_multi_add_handle(engine->multi, fl_transfer_handle(transfer));
 }
 
 static void attempt_ended(fl_engine *engine, fl_transfer *transfer, CURLcode code) {

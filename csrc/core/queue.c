@@ -130,12 +130,15 @@ void fl_mailbox_release(fl_mailbox *mailbox) {
 }
 
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
+  /* The reader may take the item, and give the last reference back with it, before it is woken. */
+  fl_mailbox_retain(mailbox);
   if (fl_queue_post(&mailbox->outbox, item)) {
     const uint64_t one = 1;
     /* A full pipe or counter means that the reader has its wake-up already. */
     ssize_t written = write(mailbox->writer, &one, sizeof one);
     (void)written;
   }
+  fl_mailbox_release(mailbox);
 }
 
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {

@@ -44,7 +44,13 @@ void fl_set_functions(lua_State *L, const luaL_Reg *functions) {
 }
 
 void fl_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect) {
-  if (!luaL_newmetatable(L, name)) return;
+  if (!luaL_newmetatable(L, name)) {
+    bool whole; /* memory may have run out over it */
+    lua_getfield(L, -1, "__gc");
+    whole = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (whole) return;
+  }
   if (methods != NULL) {
     lua_newtable(L);
     fl_set_functions(L, methods);
@@ -85,7 +91,11 @@ static int collect_state(lua_State *L) {
   free_items(state->taken.first);
   state->taken.first = state->taken.last = NULL;
   state->mailbox = NULL;
-  if (mailbox == NULL || !fl_mailbox_is_ours(mailbox)) return 0;
+  if (mailbox == NULL) return 0;
+  if (!fl_mailbox_is_ours(mailbox)) {
+    fl_mailbox_abandon(mailbox);
+    return 0;
+  }
   {
     fl_order *order = fl_order_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
     const char *message;
