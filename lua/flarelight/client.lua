@@ -58,7 +58,9 @@ function client.config(self) return private[self].config end
 function client.wait(waiter, due)
   if waiter.ready then return true end
   local task = tasks.current()
+  dispatch.hold(waiter, true)
   if task then tasks.wait(task, waiter, due) else script.wait(waiter, due) end
+  dispatch.hold(waiter, false)
   return waiter.ready
 end
 

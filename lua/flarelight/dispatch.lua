@@ -7,29 +7,53 @@ local core = require "flarelight.core"
 
 local dispatch = {}
 
-local waiters = {}                                     -- ticket -> waiter
+local waiters = {}                                     -- ticket -> waiter, of calls
+local streams = setmetatable({}, { __mode = "v" })     -- the same of pagers, which their readers hold
+local held = {}                                        -- set: waiters of pagers that are waited for
+local newest = 0                                       -- the last ticket, to see a fork by
 local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its holder of on_event
 
 --- Registers a waiter for a ticket.
 function dispatch.expect(ticket, waiter)
   waiter.ticket = ticket
-  waiters[ticket] = waiter
+  newest = ticket
+  if waiter.pages then streams[ticket] = waiter else waiters[ticket] = waiter end
   return waiter
 end
 
 --- Nothing is expected for a ticket any more.
 function dispatch.forget(ticket)
-  waiters[ticket] = nil
+  waiters[ticket], streams[ticket] = nil, nil
 end
 
---- Whether anything is expected at all.
+--- Somebody waits for a waiter, or (`false`) nobody any more. A pager's lives only as long as that, or as
+-- its reader.
+function dispatch.hold(waiter, is_held)
+  if waiter.pages then held[waiter] = is_held or nil end
+end
+
+--- Whether anybody waits for something that can come.
 function dispatch.is_expecting()
-  return next(waiters) ~= nil
+  return next(waiters) ~= nil or next(held) ~= nil
 end
 
 --- Where a client's events go: `holder.on_event`.
 function dispatch.listen(number, holder)
   listeners[number] = holder
+end
+
+-- After a fork nothing comes for what the parent asked: whoever waits for it is woken to see that.
+local function leave_to_parent()
+  local left = {}
+  for ticket, waiter in pairs(waiters) do
+    left[#left + 1] = waiter
+    waiters[ticket] = nil
+  end
+  for waiter in pairs(held) do left[#left + 1] = waiter end
+  newest = 0
+  for _, waiter in ipairs(left) do
+    if waiter.wake then waiter.wake(waiter) end
+  end
 end
 
 local function turn_ready(waiter)
@@ -50,7 +74,7 @@ function dispatch.step()
         if not ok and not failed then failed, failure = true, raised end
       end
     else
-      local waiter = waiters[ticket]
+      local waiter = waiters[ticket] or streams[ticket]
       if waiter then
         if what == "call" then
           waiters[ticket] = nil
@@ -62,6 +86,7 @@ function dispatch.step()
       end
     end
   end
+  if newest > 0 and not core.is_ours(newest) then leave_to_parent() end
   if failed then error(failure, 0) end
 end
 
