@@ -90,8 +90,8 @@ static void run_at_exit(void) {
 }
 
 static bool run_once(const work *task) {
-  memory limits = {0, false};
-  lua_State *L = lua_newstate(allocate, &limits);
+  memory *limits = calloc(1, sizeof *limits); /* not here: a state may be used at exit */
+  lua_State *L = limits ? lua_newstate(allocate, limits) : NULL;
   bool good;
   if (L == NULL) return false;
   luaL_openlibs(L);
@@ -114,7 +114,9 @@ static bool run_once(const work *task) {
   lua_setglobal(L, "arg");
   good = luaL_loadfile(L, task->script) == 0 && lua_pcall(L, 0, 0, 0) == 0;
   if (!good) fprintf(stderr, "%s: %s\n", task->script, lua_tostring(L, -1));
-  if (at_exit_state != L) lua_close(L);
+  if (at_exit_state == L) return good;
+  lua_close(L);
+  free(limits);
   return good;
 }
 
