@@ -41,6 +41,12 @@ void fl_export_free(fl_export *self) {
 
 /* --- columns --- */
 
+/* Takes back what was appended since. */
+static void cut(fl_buffer *out, size_t length) {
+  out->length = length;
+  if (out->data != NULL) out->data[length] = '\0';
+}
+
 fl_slice fl_export_column_name(const fl_export *self, size_t index) {
   return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
 }
@@ -105,7 +111,7 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
   }
   if (result == FL_OK && self->format == FL_EXPORT_CSV) result = fl_buffer_append(out, "\r\n", 2);
   if (result == FL_OK) self->begun = true;
-  else out->length = before;
+  else cut(out, before);
   return result;
 }
 
@@ -410,7 +416,7 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
       return fail(self, FL_EXPORT_BLANK, "has no members, and there are no columns", NO_NAME);
     code = csv ? csv_row(self, &page, row, out) : line_row(self, &page, row, out);
     if (code != FL_EXPORT_OK) {
-      out->length = before;
+      cut(out, before);
       return code;
     }
   }
