@@ -231,16 +231,6 @@ describe("delivery", function()
     open[#open + 1] = function() client:close() server.stop() end
     return server, client
   end
-  -- Runs functions at the same time; what fails in one fails here.
-  local function together(functions)
-    local runner = support.client { url = "http://127.0.0.1:1", api_key = "k",
-                                    subscription_id = "00000000-0000-4000-8000-000000000001" }
-    local results = runner:all(functions)
-    runner:close()
-    for _, result in ipairs(results) do
-      if result.err then error(result.err.value or result.err, 0) end
-    end
-  end
   after_each(function()
     for _, close in ipairs(open) do close() end
     open = {}
@@ -277,7 +267,7 @@ describe("delivery", function()
         assert(api.imports:all())
         sandbox:fault { operation = operation, kind = "keepalive_kill" }
         local _, meta = assert(write { repeatable = true })
-        assert.equal("applied", meta.fate)
+        assert.are.same({ "applied", 2 }, { meta.fate, meta.attempts })
         assert.equal(2, #support.requests(sandbox, operation))
         assert.equal(1, #sandbox:duplicates())
       end)
@@ -287,12 +277,14 @@ describe("delivery", function()
       start()
       assert(api.imports:all())
       sandbox:fault { operation = "imports.all", kind = "keepalive_kill" }
-      assert(api.imports:all())
+      local _, meta = assert(api.imports:all())
+      -- By the client, not by libcurl: each request is an attempt.
+      assert.equal(2, meta.attempts)
       assert.equal(3, #sandbox:requests())
     end)
 
     it("a write without any body is sent once", function()
-      local good = support.reply("200 OK", '{"data":1,"messages":[]}')
+      local good = support.reply("200 OK", '{"data":1,"messages":[]}', "")
       local server = raw { good .. "...", "", good, good }
       assert(api:request { method = "DELETE", path = "/x" })
       local data, _, err = api:request { method = "DELETE", path = "/x" }
@@ -353,7 +345,7 @@ describe("delivery", function()
     end
     for _, case in ipairs(cases) do
       it(case[1], function()
-        together {
+        support.together {
           function() check(case, case[3], function(a) return a.imports:all() end) end,
           function() check(case, case[4], function(a) return a.imports:import { records = {} } end, "in_doubt") end,
           function()
@@ -378,74 +370,6 @@ describe("delivery", function()
       assert.are.same({ "imports.all: 400 Bad Request: bad *******", "bad *******" }, { message, err.messages[1] })
       _, message, err = api.imports:import { records = {} }
       assert.is_nil((message .. err.body):find("raw-key", 1, true))
-    end)
-  end)
-
-  describe("where nothing can be sent:", function()
-    local directory, certificate, key, other
-
-    setup(function()
-      directory = os.tmpname()
-      os.remove(directory)
-      certificate, key, other = directory .. "/cert.pem", directory .. "/key.pem", directory .. "/other.pem"
-      assert(os.execute("mkdir " .. directory))
-      for file, name in pairs { [certificate] = "127.0.0.1", [other] = "127.0.0.2" } do
-        os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=spec "
-          .. "-addext subjectAltName=IP:%s -keyout %s -out %s 2>/dev/null"):format(
-          name, file == certificate and key or directory .. "/other-key.pem", file))
-      end
-    end)
-    teardown(function() os.execute("rm -r " .. directory) end)
-
-    -- Both sorts of calls end so, and the write was not sent.
-    local function refused(client, kind, attempts)
-      together {
-        function()
-          local _, _, err = client.imports:all()
-          assert.are.same({ kind, attempts }, { err.kind, err.attempts })
-        end,
-        function()
-          local _, _, err = client.imports:import { records = {} }
-          assert.are.same({ kind, attempts, "not_sent" }, { err.kind, err.attempts, err.fate })
-          assert.is_nil(err.status)
-        end,
-      }
-      client:close()
-    end
-
-    it("a connection refused", function()
-      start(nil, { max_attempts = 2 })
-      sandbox:stop()
-      refused(api, "network", 2)
-    end)
-
-    it("a name that is not found", function()
-      start()
-      refused(support.client({ url = "http://flarelight.invalid", api_key = "k",
-        subscription_id = sandbox.subscription_id }, { max_attempts = 2, allow_insecure_http = true }), "network", 2)
-    end)
-
-    it("a certificate that is not trusted, or another's; the right one is good", function()
-      start { certificate = certificate, private_key = key }
-      refused(api, "tls", 1)
-      refused(support.client(sandbox, { ca_file = other }), "tls", 1)
-      assert.equal(0, #sandbox:requests())
-      local trusting = support.client(sandbox, { ca_file = certificate })
-      local _, meta = assert(trusting.imports:import { records = { { n = 1 } } })
-      assert.equal("applied", meta.fate)
-      trusting:close()
-    end)
-
-    it("a certificate for another host", function()
-      start { certificate = other, private_key = directory .. "/other-key.pem" }
-      refused(support.client(sandbox, { ca_file = other }), "tls", 1)
-    end)
-
-    it("a server that speaks no TLS", function()
-      start()
-      local plain = { url = sandbox.url:gsub("^http", "https"), api_key = "k", subscription_id = sandbox.subscription_id }
-      refused(support.client(plain, { max_attempts = 2 }), "tls", 2)
-      assert.equal(0, #sandbox:requests())
     end)
   end)
 end)

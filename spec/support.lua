@@ -62,9 +62,21 @@ function support.raw_server(replies)
   }
 end
 
---- A reply in HTTP for raw_server.
+--- A reply in HTTP for raw_server; its `headers` say that the connection ends unless others are given.
 function support.reply(status, body, headers)
-  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers or "", body)
+  headers = headers or "Connection: close\r\n"
+  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers, body)
+end
+
+--- Runs functions at the same time; what fails in one fails here.
+function support.together(functions)
+  local runner = support.client { url = "http://127.0.0.1:1", api_key = "k",
+                                  subscription_id = "00000000-0000-4000-8000-000000000001" }
+  local results = runner:all(functions)
+  runner:close()
+  for _, result in ipairs(results) do
+    if result.err then error(result.err.value or result.err, 0) end
+  end
 end
 
 --- The file and line of the caller, as they stand in the message of an error raised at its level.

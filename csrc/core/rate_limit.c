@@ -122,6 +122,15 @@ static void learn_limit(fl_rate_limit *budget, fl_time now, int64_t limit) {
   budget->assumed = false;
 }
 
+/* The window ends sooner than was believed: so does the wait for the next place in it. */
+static void shorten(fl_rate_limit *budget, fl_time now, fl_time end) {
+  if (end >= budget->reset_at) return;
+  if (budget->next_at > now)
+    budget->next_at = now + (fl_time)((double)(budget->next_at - now) * (double)(end - now) /
+                                      (double)(budget->reset_at - now));
+  budget->reset_at = end;
+}
+
 /* Places the reply among the windows by its Reset. False if it is of a window past. */
 static bool learn_window(fl_rate_limit *budget, fl_time now, const fl_response_head *head,
                          bool was_older) {
@@ -134,14 +143,15 @@ static bool learn_window(fl_rate_limit *budget, fl_time now, const fl_response_h
     return false;
   }
   if (budget->guessed) {
-    budget->reset_at = end;
+    if (end > budget->reset_at) budget->reset_at = end;
+    shorten(budget, now, end);
     budget->guessed = false;
   } else if (end > budget->reset_at + SAME_WINDOW && now > budget->reset_at - NEAR_THE_END) {
     /* Remaining comes next and says how much of this is gone; what is in flight may come on top. */
     int64_t remaining = head->remaining == FL_UNKNOWN ? budget->limit : head->remaining;
     begin_window(budget, end, least(remaining, budget->limit));
   } else {
-    budget->reset_at = least(budget->reset_at, end);
+    shorten(budget, now, end);
   }
   return true;
 }

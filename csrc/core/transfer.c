@@ -4,7 +4,8 @@
  * Relies on two facts about libcurl that were measured: it sends a POST again by itself when a reused
  * connection closes after the request was read, and CURLOPT_PREREQFUNCTION is called once each time
  * that a request is about to go out on a connection that stands. Hence the count: 0 proves that
- * nothing was sent, and for a write the second call is refused.
+ * nothing was sent, and the second call is refused: for a write because it may have been processed, for a
+ * read so that each request is an attempt, counted and paid for from the rate budget.
  */
 #include "transfer.h"
 
@@ -27,7 +28,7 @@ struct fl_transfer {
   CURL *easy;
   fl_call *call;
   int requests;   /* calls of the PREREQ function in this attempt */
-  bool repeated;  /* libcurl wanted to send a write again, and was stopped */
+  bool repeated;  /* libcurl wanted to send again, and was stopped */
   bool too_large; /* the reply passed the ceiling */
   bool no_memory;
   struct curl_slist headers[HEADER_COUNT];
@@ -102,7 +103,7 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
   (void)local;
   (void)remote_port;
   (void)local_port;
-  if (transfer->requests > 0 && transfer->call->write && !transfer->call->repeatable) {
+  if (transfer->requests > 0) {
     transfer->repeated = true;
     return CURL_PREREQFUNC_ABORT;
   }
@@ -244,7 +245,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
   /* Refused while the handle still has a buffer, as it does after a name that was not found (7.88): that
    * one serves as well. */
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
+  if (call->pager != NULL) curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* Does not wait for a name to be resolved when the process ends; not known to older libraries. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

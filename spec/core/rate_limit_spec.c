@@ -158,6 +158,23 @@ static void spreads_evenly_to_the_end_of_the_window(void **state) {
   assert_true(fl_rate_limit_pace(&budget, now) < 0);
 }
 
+static void a_window_that_ends_sooner_has_its_places_sooner(void **state) {
+  fl_rate_limit budget = budget_with(90);
+  fl_time next, end = 2 * FL_SECOND + FL_SECOND / 2;
+  (void)state;
+  /* The window is over, and a minute is guessed for the next one. */
+  fl_time now = T0 + WINDOW;
+  assert_int_equal(fl_rate_limit_take(&budget, now, 500, false), 0);
+  next = fl_rate_limit_take(&budget, now, 500, false);
+  assert_int_equal(next, now + WINDOW / 90);
+  learn(&budget, now, 100, 99, end);
+  assert_int_equal(budget.reset_at, now + end);
+  check_number("in proportion", fl_rate_limit_take(&budget, now, 500, false) - now, end / 90);
+  /* One that ends later moves nothing. */
+  learn(&budget, now, 100, 99, end + FL_SECOND / 2);
+  check_number("later", fl_rate_limit_take(&budget, now, 500, false) - now, end / 90);
+}
+
 static void another_consumer_lowers_what_is_left(void **state) {
   fl_rate_limit budget = budget_with(80);
   (void)state;
@@ -588,6 +605,7 @@ int main(void) {
       cmocka_unit_test(what_flies_before_the_first_word_comes_on_top_of_it),
       cmocka_unit_test(lets_calls_go_at_once_or_spreads_them),
       cmocka_unit_test(spreads_evenly_to_the_end_of_the_window),
+      cmocka_unit_test(a_window_that_ends_sooner_has_its_places_sooner),
       cmocka_unit_test(another_consumer_lowers_what_is_left),
       cmocka_unit_test(tells_the_windows_of_replies_apart),
       cmocka_unit_test(a_slow_reply_raises_nothing),
