@@ -32,7 +32,9 @@ local tasks = require "flarelight.tasks"
 
 local export = {}
 
-local known = { to = "text_or_function", format = "string", columns = "table", resume = "boolean", on_progress = "function" }
+local known = {
+  to = "text_or_function", format = "string", columns = "table", resume = "boolean", on_progress = "function",
+}
 for name, shape in pairs(pages.options) do known[name] = shape end
 
 local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl" }
@@ -84,17 +86,16 @@ end
 
 -- Hands on what the exporter holds, `rows` of them. True, or `nil, message, kind`.
 local function hand_on(run, rows)
-  local to, bytes = run.to, nil
-  if type(to) == "function" then
+  if type(run.to) == "function" then
     local text = run.exporter:text()
-    bytes = #text
-    if bytes > 0 then to(text) end
+    if text ~= "" then run.to(text) end
+    run.bytes = run.bytes + #text
   else
-    local message, kind
-    bytes, message, kind = run.exporter:write(run.name)
+    local bytes, message, kind = run.exporter:write(run.name)
     if not bytes then return nil, message, kind end
+    run.bytes = run.bytes + bytes
   end
-  run.rows, run.bytes = run.rows + rows, run.bytes + bytes
+  run.rows = run.rows + rows
   return true
 end
 
