@@ -133,7 +133,7 @@ describe("every option stands in docs/api.md and among the annotations:", functi
     { "imports:all", "client", function() api.imports:all(wrong) end },
     { "imports:data", "imports", function() api.imports:data(1, wrong) end, "client" },
     { "imports:import", "imports", function() api.imports:import(wrong) end, "client" },
-    { "imports:rows", "rows", function() api.imports:rows(1, wrong) end, "client" },
+    { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "client" },
     { "imports:upload", "upload", function() api.imports:upload(wrong) end },
     { "api:request", "client", function() api:request(wrong) end },
     { "api:map", "client", function() api:map({}, print, wrong) end },

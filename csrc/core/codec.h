@@ -1,7 +1,7 @@
 /*
  * codec.h: what the files of the codec share: eight bytes at a time, UTF-8, powers of ten.
  *
- * For json_scan.c, json_text.c and csv_text.c alone. Relies on two's complement and IEEE 754 doubles, and
+ * For json_scan.c, json_text.c, csv_text.c and export.c alone. Relies on two's complement and IEEE 754 doubles, and
  * on gcc's or clang's builtins for bits. Nothing here allocates or has a locale in it.
  */
 #ifndef FL_CODEC_H

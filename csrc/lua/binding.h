@@ -81,6 +81,8 @@ int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
+/* The call of the page at `index`, which must be open. */
+const fl_call *fl_check_page(lua_State *L, int index);
 /* Makes the class of pages. */
 void fl_open_page(lua_State *L);
 /* core.guard(ticket) -> userdata that gives the pager up when it is collected or released */
@@ -99,8 +101,20 @@ fl_buffer *fl_new_json_text(lua_State *L);
 /* source.c: core.source(path, options) -> source | nil, message, line, kind; records of a file */
 int fl_lua_source(lua_State *L);
 
+/* export.c of the binding: core.exporter(format, columns | nil) -> exporter | nil, message */
+int fl_lua_exporter(lua_State *L);
+
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);
+
+/* A position or a count: an integer where Lua has them, whatever their size. */
+static inline void fl_push_count(lua_State *L, int64_t count) {
+#if FL_LUA_HAS_INTEGERS
+  lua_pushinteger(L, (lua_Integer)count);
+#else
+  lua_pushnumber(L, (lua_Number)count);
+#endif
+}
 
 /* A duration in seconds as microseconds; anything larger than a century is FL_NEVER. */
 fl_time fl_seconds(double seconds);

@@ -264,7 +264,8 @@ static const luaL_Reg functions[] = {
     {"wait", lua_wait},           {"cork", lua_cork},          {"is_ours", lua_is_ours},      {"cancel", lua_cancel},
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
-    {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},       {NULL, NULL}};
+    {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
+    {"exporter", fl_lua_exporter}, {NULL, NULL}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -40,6 +40,12 @@ static page *check_page(lua_State *L) {
   return self;
 }
 
+const fl_call *fl_check_page(lua_State *L, int index) {
+  page *self = luaL_checkudata(L, index, CLASS);
+  if (self->call == NULL) not_open(L);
+  return self->call;
+}
+
 static void close_page(page *self) {
   if (self->call != NULL) fl_call_free(self->call);
   self->call = NULL;
@@ -58,15 +64,6 @@ static inline fl_push fast_push(lua_State *L, const page *self) {
                    .array_metatable = lua_upvalueindex(UP_ARRAY),
                    .key_table = lua_upvalueindex(UP_KEYS),
                    .keys = lua_touserdata(L, lua_upvalueindex(UP_CACHE))};
-}
-
-/* A position or a count: an integer where Lua has them, whatever their size. */
-static inline void push_count(lua_State *L, int64_t count) {
-#if FL_LUA_HAS_INTEGERS
-  lua_pushinteger(L, (lua_Integer)count);
-#else
-  lua_pushnumber(L, (lua_Number)count);
-#endif
 }
 
 /* Moves to the next row; false at the end of the page. */
@@ -97,7 +94,7 @@ static int page_next(lua_State *L) {
   if (!step(self, &row)) return 0;
   push = fast_push(L, self);
   fl_push_value(L, &push, row);
-  push_count(L, self->call->page_start + self->given - 1);
+  fl_push_count(L, self->call->page_start + self->given - 1);
   return 2;
 }
 
@@ -113,7 +110,7 @@ static int page_batch(lua_State *L) {
     fl_push_value(L, &push, row);
     lua_rawseti(L, 2, length + ++count);
   }
-  push_count(L, count);
+  fl_push_count(L, count);
   return 1;
 }
 
@@ -230,15 +227,15 @@ static int page_columns(lua_State *L) {
     }
     spread_row(&all, row, length + ++count);
   }
-  push_count(L, count);
+  fl_push_count(L, count);
   return 1;
 }
 
 /* page:count() -> rows, start; whether it is the last */
 static int page_count(lua_State *L) {
   page *self = check_page(L);
-  push_count(L, self->call->page_rows);
-  push_count(L, self->call->page_start);
+  fl_push_count(L, self->call->page_rows);
+  fl_push_count(L, self->call->page_start);
   lua_pushboolean(L, self->call->page_end);
   return 3;
 }
@@ -246,8 +243,8 @@ static int page_count(lua_State *L) {
 /* page:position() -> of the next row; rows left */
 static int page_position(lua_State *L) {
   page *self = check_page(L);
-  push_count(L, self->call->page_start + self->given);
-  push_count(L, self->rows - self->given);
+  fl_push_count(L, self->call->page_start + self->given);
+  fl_push_count(L, self->rows - self->given);
   return 2;
 }
 

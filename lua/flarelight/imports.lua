@@ -2,6 +2,7 @@
 
 local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
+local export = require "flarelight.export"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
 local rows = require "flarelight.rows"
@@ -83,6 +84,16 @@ function Imports:rows(id, given)
   -- Lua 5.4 closes the fourth value when a loop is left early.
   if _VERSION == "Lua 5.4" then return stream, nil, nil, stream end
   return stream
+end
+
+--- Writes rows as CSV or JSON lines to a file, to standard output or to a function. See export.lua.
+---@param id flarelight.Id
+---@param given flarelight.ExportOptions
+---@return flarelight.Export? result, string? message, flarelight.Error? err
+function Imports:export(id, given)
+  options.self(self, Imports, "imports.export")
+  local result, message, err = export.run(self.client, id, given)
+  return result, message, err
 end
 
 --- Uploads records from a file, an array or an iterator function, in batches. See upload.lua.

@@ -1,21 +1,15 @@
 --- Streams of rows: pages come ahead on the engine's thread, rows are given one at a time.
--- Relies on the pager (page.h has the rules of paging) and on client.lua for waiting.
+-- Relies on pages.lua for the pages.
 
 local client = require "flarelight.client"
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
 local options = require "flarelight.options"
-local request = require "flarelight.request"
+local pages = require "flarelight.pages"
 local tasks = require "flarelight.tasks"
 
----@class flarelight.RowsOptions : flarelight.CallOptions
----@field start integer? position of the first row, 0
----@field limit integer? most rows to give; none
----@field page_size integer? rows to ask for at a time, 5000
----@field prefetch integer? pages ahead of the reader, 2; at most 16
----@field trust_short_page boolean? the client's
+---@class flarelight.RowsOptions : flarelight.PagesOptions
 
 ---@class flarelight.Rows
 ---@overload fun(): any, integer?
@@ -30,10 +24,6 @@ setmetatable(Rows, {
 
 local rows = {}
 
-local known = options.with_call {
-  start = "count", page_size = "positive", prefetch = "count", limit = "count", trust_short_page = "boolean",
-}
-
 --- The rows in the `data` of a page, which the core has found to be an array, an object whose one array
 -- is `records`, or null.
 function rows.of_data(data)
@@ -46,116 +36,38 @@ local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 --- Opens a stream. Nothing is asked before the first row is.
 function rows.open(api, operation, id, given)
-  given = options.table(operation, given, known)
-  if id == nil then errors.misuse "id: is missing" end
-  client.surface(api)
-  local config = client.config(api)
-  local prefetch = given.prefetch or 2
-  local self = setmetatable({
-    api = api, id = id, where = given.start or 0, left = given.limit or math.huge,
-    page_size = given.page_size or 5000, prefetch = math.min(prefetch, 16),
-    deadline = given.deadline or config.deadline, null_as_nil = config.null_as_nil or false,
-    trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
+  given = options.table(operation, given, pages.options)
+  return setmetatable({
+    pages = pages.open(api, id, given), where = given.start or 0,
+    null_as_nil = client.config(api).null_as_nil or false,
     chunk = {}, chunk_at = 0, chunk_length = 0,
   }, Rows)
-  return self
-end
-
-local function begin(self)
-  local endpoint = request.endpoints["imports.data"]
-  local waiter, guard, err = client.pages(self.api, {
-    operation = "imports.data", path = endpoint.path, id = self.id,
-    start = self.where, page_size = self.page_size, prefetch = self.prefetch,
-    limit = self.left < math.huge and self.left or nil,
-    trust_short_page = self.trust_short_page, deadline = self.deadline,
-  })
-  if not waiter then return nil, guard, err end
-  self.waiter, self.guard = waiter, guard
-  return true
 end
 
 -- Where the page under the reader has come to, before it is left.
 local function leave_page(self)
   local page = self.page
   if not page then return end
-  local position, left = page:position()
-  self.left = self.left - (self.page_rows - left)
-  self.where = position - self:ahead()
+  self.where = page:position() - self:ahead()
   self.page = nil
   page:close()
-end
-
-local function release(self)
-  leave_page(self)
-  if self.waiter then dispatch.forget(self.waiter.ticket) end
-  self.guard = self.guard and self.guard:release() -- nil
-  self.waiter = nil
-end
-
-local function fail(self, message, err)
-  release(self)
-  self.failure = err
-  return nil, message, err
-end
-
--- Takes the next page out of the waiter: the page, or `nil, message, err`.
-local function take_page(self)
-  local task = tasks.current()
-  if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
-  if not self.waiter then
-    local begun, message, err = begin(self)
-    if not begun then return fail(self, message, err) end
-  elseif self.prefetch == 0 then
-    core.advance(self.waiter.ticket)
-  end
-  local waiter = self.waiter
-  if #waiter.pages == 0 then
-    waiter.ready = false
-    if not client.wait(waiter) then
-      if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
-      local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
-      return fail(self, message, err)
-    end
-  end
-  return table.remove(waiter.pages, 1)
 end
 
 --- Moves to the next page that has rows. True; false at the end; `nil, message, err`.
 local function turn(self)
   leave_page(self)
-  while true do
-    if self.failure then return nil, self.failure.message, self.failure end
-    if self.ended or self.left <= 0 then
-      release(self)
-      self.ended = true
-      return false
-    end
-    local page, message, err = take_page(self)
-    if not page then return nil, message, err end
-    local _, wrong, failure = page:failure()
-    if failure then
-      if failure.kind ~= "unauthorized" or self.rotated or not client.rotate_key(self.api, self.waiter) then
-        return fail(self, wrong, failure)
-      end
-      self.rotated = true
-      release(self)
-    else
-      self.rotated = nil
-      local count, _, last = page:count()
-      local ticket = self.waiter.ticket
-      if last then
-        release(self)
-        self.ended = true
-      elseif self.prefetch > 0 then
-        core.advance(ticket)
-      end
-      if count > 0 then
-        self.page, self.page_rows = page, math.min(count, self.left)
-        page:begin(self.page_rows, self.null_as_nil)
-        return true
-      end
-    end
-  end
+  local page, count, err = self.pages:next()
+  if not page then return page, count, err end
+  self.page = page
+  page:begin(count, self.null_as_nil)
+  return true
+end
+
+-- The rows that came cannot be what was asked for.
+local function fail(self, wrong)
+  leave_page(self)
+  local _, message, err = errors.fail("protocol", "imports.data: " .. wrong)
+  return self.pages:fail(message, err)
 end
 
 -- One row at a time is best on PUC Lua, where garbage then dies young; on LuaJIT a call of C costs more
@@ -217,10 +129,7 @@ local function collect(self, most, take_some)
     if self.page then
       local wrong
       count, wrong = take_some(self.page, length, most - length)
-      if not count then
-        local _, message, err = errors.fail("protocol", "imports.data: " .. wrong)
-        return fail(self, message, err)
-      end
+      if not count then return fail(self, wrong) end
       length = length + count
     end
     if count == 0 then
@@ -287,10 +196,7 @@ function Rows:columns(most)
   options.check("rows:columns", most, "positive")
   local columns = {}
   local ahead, wrong = spread_chunk(self, columns, most)
-  if not ahead then
-    local _, message, err = errors.fail("protocol", "imports.data: " .. wrong)
-    return fail(self, message, err)
-  end
+  if not ahead then return fail(self, wrong) end
   local length, message, err = collect(self, most - ahead, function(page, before, count)
     return page:columns(columns, ahead + before, count)
   end)
@@ -308,17 +214,17 @@ end
 --- Gives the stream up: what is under way is cancelled. After it the stream is at its end.
 function Rows:close()
   options.self(self, Rows, "rows.close")
-  release(self)
+  leave_page(self)
   self.chunk_at, self.chunk_length = 0, 0
-  self.ended = true
+  self.pages:close()
 end
 Rows.__close = Rows.close
 
 -- Whether the next row is here, so that asking for it does not wait.
 local function has_row(self)
-  if self:ahead() > 0 or self.ended or self.failure then return true end
+  if self:ahead() > 0 then return true end
   if self.page and select(2, self.page:position()) > 0 then return true end
-  return self.waiter ~= nil and #self.waiter.pages > 0
+  return self.pages:is_here()
 end
 
 --- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.

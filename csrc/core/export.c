@@ -1,0 +1,443 @@
+/*
+ * export.c: rows of a page -> CSV or JSON lines.
+ *
+ * One look at a row's members finds the node of each column, one over the columns writes the cells. Room
+ * for a whole row is made at once, from the size of its JSON, so that cells are written without asking
+ * for it. Rows repeat their keys: a key is first compared with the one at the same place of the row
+ * before. Strings and numbers are moved a word at a time.
+ */
+#include "export.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec.h"
+#include "csv_text.h"
+#include "json_text.h"
+
+#define NO_COLUMN UINT32_MAX
+#define SLACK 64 /* words are written whole: up to eight bytes past what counts, and the line's end */
+
+/* A page as it is read. */
+typedef struct reader {
+  const fl_json_node *nodes;
+  const fl_json_tape *tape;
+  const char *text, *end;
+} reader;
+
+void fl_export_init(fl_export *self, fl_export_format format) {
+  memset(self, 0, sizeof *self);
+  self->format = format;
+  fl_buffer_init(&self->nested, FL_BUFFER_UNLIMITED);
+}
+
+void fl_export_free(fl_export *self) {
+  for (size_t i = 0; i < self->count; i++) fl_buffer_free(&self->columns[i].text);
+  free(self->columns);
+  free(self->cells);
+  fl_buffer_free(&self->nested);
+  fl_export_init(self, self->format);
+}
+
+/* --- columns --- */
+
+/* Takes back what was appended since. */
+static void cut(fl_buffer *out, size_t length) {
+  out->length = length;
+  if (out->data != NULL) out->data[length] = '\0';
+}
+
+fl_slice fl_export_column_name(const fl_export *self, size_t index) {
+  return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
+}
+
+/* Names are short: no call of memcmp for them. */
+static inline bool same_bytes(const char *left, const char *right, size_t length) {
+  for (; length >= 8; length -= 8, left += 8, right += 8)
+    if (fl_load_word(left) != fl_load_word(right)) return false;
+  for (; length > 0; length--)
+    if (*left++ != *right++) return false;
+  return true;
+}
+
+/* Looks at all columns, from `guess` on. */
+static uint32_t find_column(const fl_export *self, const char *name, size_t length, size_t guess) {
+  if (guess >= self->count) guess = 0;
+  for (size_t i = 0, at = guess; i < self->count; i++, at++) {
+    if (at == self->count) at = 0;
+    if (self->columns[at].name_length == length && same_bytes(self->columns[at].text.data, name, length))
+      return (uint32_t)at;
+  }
+  return NO_COLUMN;
+}
+
+fl_result fl_export_add_column(fl_export *self, fl_slice name) {
+  fl_export_column *column;
+  fl_result result;
+  size_t unused;
+  if (find_column(self, name.data, name.length, 0) != NO_COLUMN) return FL_INVALID;
+  if (self->format == FL_EXPORT_CSV && memchr(name.data, '\0', name.length) != NULL) return FL_INVALID;
+  if ((self->count & (self->count - 1)) == 0) { /* a power of two: full */
+    size_t capacity = self->count ? self->count * 2 : 1;
+    fl_export_column *columns = realloc(self->columns, capacity * sizeof *columns);
+    uint32_t *cells;
+    if (columns == NULL) return FL_NO_MEMORY;
+    self->columns = columns;
+    cells = realloc(self->cells, capacity * sizeof *cells);
+    if (cells == NULL) return FL_NO_MEMORY;
+    self->cells = cells;
+  }
+  column = &self->columns[self->count];
+  column->name_length = name.length;
+  fl_buffer_init(&column->text, FL_BUFFER_UNLIMITED);
+  result = fl_buffer_append(&column->text, name.data, name.length);
+  if (result == FL_OK) result = fl_json_write_string(&column->text, name.data, name.length, &unused);
+  if (result == FL_OK) result = fl_buffer_append_byte(&column->text, ':');
+  if (result == FL_OK) self->count++;
+  else fl_buffer_free(&column->text);
+  return result;
+}
+
+fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
+  size_t before = out->length;
+  fl_result result = FL_OK;
+  if (self->begun || (self->format == FL_EXPORT_CSV && self->count == 0)) return FL_OK;
+  for (size_t i = 0; self->format == FL_EXPORT_CSV && i < self->count && result == FL_OK; i++) {
+    fl_slice name = fl_export_column_name(self, i);
+    /* Without quotes the beginning of a file could be taken for a byte order mark. */
+    bool mark = i == 0 && name.length > 0 && name.data[0] == '\xEF';
+    if (i > 0) result = fl_buffer_append_byte(out, ',');
+    if (result == FL_OK) result = fl_csv_write_cell(out, name, ',', mark || name.length == 0);
+  }
+  if (result == FL_OK && self->format == FL_EXPORT_CSV) result = fl_buffer_append(out, "\r\n", 2);
+  if (result == FL_OK) self->begun = true;
+  else cut(out, before);
+  return result;
+}
+
+/* Adds the members of these rows that are no column yet. What is no object is left to be found. */
+static fl_result learn(fl_export *self, const reader *page, uint32_t row, int64_t count) {
+  for (; count > 0; count--, row = fl_json_next(page->tape, row)) {
+    size_t place = 0;
+    uint32_t end;
+    if (page->nodes[row].type != FL_JSON_OBJECT) continue;
+    end = page->nodes[row].value.size.end;
+    for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1), place++) {
+      fl_slice name = {page->text + page->nodes[at].offset, page->nodes[at].value.size.length};
+      if (find_column(self, name.data, name.length, place) == NO_COLUMN) {
+        fl_result result = fl_export_add_column(self, name);
+        if (result != FL_OK) return result;
+      }
+    }
+  }
+  return FL_OK;
+}
+
+/* --- cells --- */
+
+#define HARMLESS FL_EACH_BYTE('a')
+
+/* Not 0 where a word holds a byte for which a cell needs quotes, or another control character. */
+static inline uint64_t needs_quotes(uint64_t word) {
+  return (fl_mask_equal(word, '"') | fl_mask_equal(word, ',') | fl_mask_control(word)) & ~word;
+}
+
+static char *put_quoted(char *out, const char *bytes, size_t length) {
+  const char *end = bytes + length;
+  *out++ = '"';
+  while (bytes < end) {
+    const char *quote = memchr(bytes, '"', (size_t)(end - bytes));
+    size_t run = (size_t)((quote ? quote + 1 : end) - bytes);
+    memcpy(out, bytes, run);
+    out += run;
+    bytes += run;
+    if (quote) *out++ = '"';
+  }
+  *out++ = '"';
+  return out;
+}
+
+/* Copies while it looks for what needs quotes. NULL where the string holds a NUL. */
+static inline char *put_string(char *out, const char *bytes, size_t length, const char *text_end) {
+  uint64_t found = 0;
+  size_t done = 0;
+  for (; length - done >= 8; done += 8) {
+    found |= needs_quotes(fl_load_word(bytes + done));
+    memcpy(out + done, bytes + done, 8);
+  }
+  if (length > done && text_end - (bytes + done) >= 8) {
+    uint64_t rest = ~UINT64_C(0) << 8 * (length - done);
+    found |= needs_quotes((fl_load_word(bytes + done) & ~rest) | (HARMLESS & rest));
+    memcpy(out + done, bytes + done, 8);
+  } else {
+    for (; done < length; done++) {
+      found |= (uint64_t)(bytes[done] == '"' || bytes[done] == ',' || (unsigned char)bytes[done] < 0x20);
+      out[done] = bytes[done];
+    }
+  }
+  if (found == 0 && length > 0 && bytes[0] != ' ' && bytes[length - 1] != ' ') return out + length;
+  if (memchr(bytes, '\0', length) != NULL) return NULL;
+  return put_quoted(out, bytes, length);
+}
+
+/* Bytes of a number's literal. */
+static inline size_t number_length(const char *literal, const char *text_end) {
+  if (text_end - literal >= 8) {
+    uint64_t word = fl_load_word(literal);
+    /* 0x21 and below is white space here */
+    uint64_t mask = fl_mask_equal(word, ',') | fl_mask_equal(word, '}') | fl_mask_equal(word, ']') |
+                    ((word - FL_EACH_BYTE(0x21)) & FL_EACH_BYTE(0x80));
+    if (mask) return fl_first_byte(mask);
+  }
+  return fl_json_number_length(literal);
+}
+
+static inline char *put_number(char *out, const char *literal, const char *text_end) {
+  size_t length = number_length(literal, text_end);
+  if (length <= 8 && text_end - literal >= 8) memcpy(out, literal, 8);
+  else memcpy(out, literal, length);
+  return out + length;
+}
+
+/* --- CSV --- */
+
+#define NO_NAME ((fl_slice){NULL, 0})
+
+/* The name, if there is one, comes last and in quotes. */
+static fl_export_code fail(fl_export *self, fl_export_code code, const char *words, fl_slice name) {
+  if (name.data == NULL) snprintf(self->message, sizeof self->message, "%s", words);
+  else snprintf(self->message, sizeof self->message, "%s\"%.*s\"", words, (int)name.length, name.data);
+  return code;
+}
+
+/* The row has members that are no columns: names each of them, once. */
+static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row) {
+  uint32_t end = page->nodes[row].value.size.end;
+  size_t used = (size_t)snprintf(self->message, sizeof self->message, "has new columns: ");
+  for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1)) {
+    const char *name = page->text + page->nodes[at].offset;
+    uint32_t length = page->nodes[at].value.size.length, before = row + 1;
+    if (find_column(self, name, length, 0) != NO_COLUMN) continue;
+    for (; before < at; before = fl_json_next(page->tape, before + 1))
+      if (page->nodes[before].value.size.length == length &&
+          same_bytes(page->text + page->nodes[before].offset, name, length))
+        break;
+    if (before < at) continue;
+    if (used + length + 8 > sizeof self->message) {
+      snprintf(self->message + used, sizeof self->message - used, "…");
+      break;
+    }
+    used += (size_t)snprintf(self->message + used, sizeof self->message - used, "\"%.*s\", ", (int)length, name);
+  }
+  if (self->message[used] == '\0') self->message[used - 2] = '\0'; /* the last comma */
+  return FL_EXPORT_NEW_COLUMN;
+}
+
+/* Fills the cells with the nodes of a row's values. False: it has members that are no columns. */
+static inline bool find_cells(fl_export *self, const reader *page, uint32_t row) {
+  const fl_json_node *nodes = page->nodes;
+  uint32_t end = nodes[row].value.size.end, place = 0;
+  bool all = true;
+  memset(self->cells, 0, self->count * sizeof *self->cells);
+  for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1), place++) {
+    const char *name = page->text + nodes[at].offset;
+    uint32_t length = nodes[at].value.size.length, column;
+    uint32_t known = place < FL_EXPORT_PLACES ? self->places[place].key : 0;
+    if (known != 0 && nodes[known].value.size.length == length &&
+        same_bytes(page->text + nodes[known].offset, name, length)) {
+      column = self->places[place].column;
+    } else {
+      column = find_column(self, name, length, place);
+      if (place < FL_EXPORT_PLACES) {
+        self->places[place].key = at;
+        self->places[place].column = column;
+      }
+    }
+    if (column != NO_COLUMN) self->cells[column] = at + 1;
+    else all = false;
+  }
+  return all;
+}
+
+/* Bytes that a row takes at most. A string in quotes is no longer than it was in JSON, where its quotes
+ * were escaped; an array or an object may double. */
+static size_t room_for(const fl_export *self, const reader *page, uint32_t row) {
+  uint32_t next = fl_json_next(page->tape, row);
+  const char *begin = page->text + page->nodes[row].offset;
+  const char *end = next < page->tape->count ? page->text + page->nodes[next].offset : page->end;
+  return 2 * (size_t)(end - begin) + self->count + SLACK;
+}
+
+static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
+  char *begin, *to;
+  if (!find_cells(self, page, row) && !self->chosen) return fail_new(self, page, row);
+  if (fl_buffer_reserve(out, room_for(self, page, row)) != FL_OK) return FL_EXPORT_NO_MEMORY;
+  begin = to = out->data + out->length;
+  for (size_t i = 0; i < self->count; i++) {
+    const fl_json_node *node = &page->nodes[self->cells[i]];
+    const char *bytes = page->text + node->offset;
+    if (i > 0) *to++ = ',';
+    if (self->cells[i] == 0) continue;
+    switch ((fl_json_type)node->type) {
+      case FL_JSON_NULL: break;
+      case FL_JSON_FALSE:
+        memcpy(to, "false", 5);
+        to += 5;
+        break;
+      case FL_JSON_TRUE:
+        memcpy(to, "true", 4);
+        to += 4;
+        break;
+      case FL_JSON_STRING:
+        to = put_string(to, bytes, node->value.size.length, page->end);
+        if (to == NULL) {
+          return fail(self, FL_EXPORT_NUL, "holds a NUL character, which has no place in CSV, in the column ",
+                      fl_export_column_name(self, i));
+        }
+        break;
+      case FL_JSON_INTEGER:
+      case FL_JSON_BIG:
+      case FL_JSON_FLOAT: to = put_number(to, bytes, page->end); break;
+      default:
+        self->nested.length = 0;
+        if (fl_json_write_node(&self->nested, page->tape, page->text, self->cells[i]) != FL_OK)
+          return FL_EXPORT_NO_MEMORY;
+        to = put_quoted(to, self->nested.data, self->nested.length);
+    }
+  }
+  if (to == begin) {
+    return fail(self, FL_EXPORT_BLANK,
+                "has nothing in the only column, which CSV has no line for (JSON lines have)", NO_NAME);
+  }
+  *to++ = '\r';
+  *to++ = '\n';
+  *to = '\0';
+  out->length += (size_t)(to - begin);
+  return FL_EXPORT_OK;
+}
+
+/* --- JSON lines --- */
+
+/*
+ * The bytes of a row whose text can go out as it stands: flat, without white space or escapes, so that each
+ * node begins where the one before and its punctuation end (strings that had escapes are shorter now). 0:
+ * it cannot, or it is the last of its page, where nothing follows to compare with.
+ */
+static size_t verbatim_length(const reader *page, uint32_t row) {
+  const fl_json_node *nodes = page->nodes;
+  uint32_t next = fl_json_next(page->tape, row), at = row + 1;
+  const char *begin = page->text + nodes[row].offset, *expected = begin + 1;
+  if (nodes[row].type != FL_JSON_OBJECT || next >= page->tape->count) return 0;
+  for (; at < next; at += 2) {
+    const fl_json_node *value = &nodes[at + 1];
+    if (at > row + 1) expected++; /* the comma */
+    if (page->text + nodes[at].offset != expected + 1) return 0;
+    expected += nodes[at].value.size.length + 3;
+    switch ((fl_json_type)value->type) {
+      case FL_JSON_NULL:
+      case FL_JSON_TRUE:
+        if (page->text + value->offset != expected) return 0;
+        expected += 4;
+        break;
+      case FL_JSON_FALSE:
+        if (page->text + value->offset != expected) return 0;
+        expected += 5;
+        break;
+      case FL_JSON_INTEGER:
+      case FL_JSON_BIG:
+      case FL_JSON_FLOAT:
+        if (page->text + value->offset != expected) return 0;
+        expected += number_length(expected, page->end);
+        break;
+      case FL_JSON_STRING:
+        if (page->text + value->offset != expected + 1) return 0;
+        expected += value->value.size.length + 2;
+        break;
+      default: return 0;
+    }
+  }
+  /* Its bracket, a comma, and the next row's bracket. */
+  if (nodes[next].type != FL_JSON_OBJECT || page->text + nodes[next].offset != expected + 2) return 0;
+  return (size_t)(expected + 1 - begin);
+}
+
+static fl_result selected_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
+  fl_result result = fl_buffer_append_byte(out, '{');
+  bool first = true;
+  find_cells(self, page, row);
+  for (size_t i = 0; i < self->count && result == FL_OK; i++) {
+    const fl_export_column *column = &self->columns[i];
+    if (self->cells[i] == 0) continue;
+    if (!first) result = fl_buffer_append_byte(out, ',');
+    first = false;
+    if (result == FL_OK)
+      result = fl_buffer_append(out, column->text.data + column->name_length,
+                                column->text.length - column->name_length);
+    if (result == FL_OK) result = fl_json_write_node(out, page->tape, page->text, self->cells[i]);
+  }
+  return result == FL_OK ? fl_buffer_append_byte(out, '}') : result;
+}
+
+static fl_export_code line_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
+  fl_result result;
+  if (self->count > 0) {
+    result = selected_row(self, page, row, out);
+  } else {
+    size_t length = verbatim_length(page, row);
+    result = length > 0 ? fl_buffer_append(out, page->text + page->nodes[row].offset, length)
+                        : fl_json_write_node(out, page->tape, page->text, row);
+  }
+  if (result == FL_OK) result = fl_buffer_append_byte(out, '\n');
+  return result == FL_OK ? FL_EXPORT_OK : FL_EXPORT_NO_MEMORY;
+}
+
+/* --- pages --- */
+
+fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text, size_t length,
+                              uint32_t row, int64_t count, fl_buffer *out, int64_t *done) {
+  reader page = {tape->nodes, tape, text, text + length};
+  bool csv = self->format == FL_EXPORT_CSV, needs_object = csv || self->count > 0;
+  *done = 0;
+  memset(self->places, 0, sizeof self->places);
+  if (csv && self->count == 0) {
+    fl_result result = learn(self, &page, row, count);
+    if (result == FL_INVALID)
+      return fail(self, FL_EXPORT_NUL, "or one after it has a NUL character in the name of a member, which has no "
+                                       "place in CSV", NO_NAME);
+    if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
+  }
+  if (fl_export_begin(self, out) != FL_OK) return FL_EXPORT_NO_MEMORY;
+  for (; *done < count; ++*done, row = fl_json_next(tape, row)) {
+    size_t before = out->length;
+    fl_export_code code;
+    if (needs_object && page.nodes[row].type != FL_JSON_OBJECT)
+      return fail(self, FL_EXPORT_NO_OBJECT, "is no object and has no columns", NO_NAME);
+    if (csv && self->count == 0)
+      return fail(self, FL_EXPORT_BLANK, "has no members, and there are no columns", NO_NAME);
+    code = csv ? csv_row(self, &page, row, out) : line_row(self, &page, row, out);
+    if (code != FL_EXPORT_OK) {
+      cut(out, before);
+      return code;
+    }
+  }
+  return FL_EXPORT_OK;
+}
+
+/* --- counting --- */
+
+void fl_export_count_feed(fl_export_count *count, const char *bytes, size_t length) {
+  const char *cursor = bytes, *end = bytes + length;
+  while (cursor < end) {
+    const char *line = memchr(cursor, '\n', (size_t)(end - cursor)), *stop = line ? line : end;
+    if (count->format == FL_EXPORT_CSV)
+      /* Each quote begins or ends what is quoted; a doubled one does both. */
+      for (const char *quote = cursor; (quote = memchr(quote, '"', (size_t)(stop - quote))) != NULL; quote++)
+        count->quoted = !count->quoted;
+    if (line == NULL) break;
+    cursor = line + 1;
+    if (count->quoted) continue;
+    count->end = count->length + (cursor - bytes);
+    if (count->records++ == 0) count->first_end = count->end;
+  }
+  count->length += (int64_t)length;
+}

@@ -1,0 +1,351 @@
+/*
+ * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV or JSON lines in one buffer
+ * that is used again, and writes it to a file or hands it to Lua as a string.
+ *
+ * A file is written beside its place, as PATH.part, and renamed when it is whole. What is in it at any
+ * time is whole records, as far as this process can see to it: after a write that failed the file is cut
+ * back to where it began. The part is locked, so that two processes do not write into one.
+ *
+ * A failure is `nil, message, kind`.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "binding.h"
+#include "csv_text.h"
+#include "export.h"
+
+#define CLASS "flarelight.exporter"
+#define ENDING ".part"
+#define CHUNK ((size_t)128 * 1024) /* a part is read in pieces of this size */
+#define HEADER_CEILING ((size_t)64 << 20)
+
+typedef struct exporter {
+  fl_export export;
+  fl_buffer text; /* not written yet */
+  int descriptor; /* -1: none */
+  bool owned;     /* to be closed: not standard output */
+  char *path;     /* where the file belongs; NULL: what is written to stays as it is */
+  char *part;
+  int64_t length; /* bytes in the part, all whole records */
+} exporter;
+
+static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
+
+static void close_file(exporter *self) {
+  if (self->owned && self->descriptor >= 0) close(self->descriptor);
+  self->descriptor = -1;
+  free(self->path);
+  free(self->part);
+  self->path = self->part = NULL;
+}
+
+static int exporter_close(lua_State *L) {
+  exporter *self = check_exporter(L);
+  close_file(self);
+  fl_export_free(&self->export);
+  fl_buffer_free(&self->text);
+  return 0;
+}
+
+static int fail_system(lua_State *L, const char *path, const char *what) {
+  const char *words = strerror(errno);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: cannot %s: %s", path, what, words);
+  lua_pushliteral(L, "io");
+  return 3;
+}
+
+static int fail_words(lua_State *L, const char *path, const char *words, const char *kind) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, words);
+  lua_pushstring(L, kind);
+  return 3;
+}
+
+/* --- opening --- */
+
+/* The columns that a part begins with. */
+typedef struct header {
+  fl_export *export; /* has the columns that were chosen, or none: they are taken from the part */
+  bool differs;
+} header;
+
+static bool take_header(void *context, const fl_csv_cell *cells, size_t count, int64_t line) {
+  header *self = context;
+  fl_export *export = self->export;
+  (void)line;
+  if (export->count > 0) {
+    self->differs = export->count != count;
+    for (size_t i = 0; i < count && !self->differs; i++) {
+      fl_slice name = fl_export_column_name(export, i);
+      self->differs = name.length != cells[i].text.length ||
+                      memcmp(name.data, cells[i].text.data, name.length) != 0;
+    }
+  } else {
+    for (size_t i = 0; i < count && !self->differs; i++)
+      self->differs = fl_export_add_column(export, cells[i].text) != FL_OK;
+  }
+  export->begun = true;
+  return false;
+}
+
+/* Reads `length` bytes of the part's beginning as its header. */
+static bool read_header(exporter *self, size_t length) {
+  header first = {&self->export, false};
+  fl_csv_reader *reader = fl_csv_open(',', HEADER_CEILING, take_header, &first);
+  fl_csv_code code = FL_CSV_MEMORY;
+  ssize_t got = -1;
+  if (reader != NULL && fl_buffer_reserve(&self->text, length) == FL_OK)
+    got = pread(self->descriptor, self->text.data, length, 0);
+  if (got == (ssize_t)length) code = fl_csv_feed(reader, self->text.data, length);
+  fl_csv_close(reader);
+  return code == FL_CSV_STOPPED && !first.differs;
+}
+
+/* Goes to the end of the part's whole records and cuts off what follows. -> rows, bytes */
+static int go_on(lua_State *L, exporter *self) {
+  fl_export_count count = {.format = self->export.format};
+  bool csv = count.format == FL_EXPORT_CSV;
+  if (fl_buffer_reserve(&self->text, CHUNK) != FL_OK) return luaL_error(L, "not enough memory");
+  for (;;) {
+    ssize_t got = read(self->descriptor, self->text.data, CHUNK);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_system(L, self->part, "read");
+    if (got == 0) break;
+    fl_export_count_feed(&count, self->text.data, (size_t)got);
+  }
+  if (csv && count.records > 0 && !read_header(self, (size_t)count.first_end))
+    return fail_words(L, self->part, "does not begin with these columns", "conflict");
+  if (ftruncate(self->descriptor, (off_t)count.end) != 0 ||
+      lseek(self->descriptor, (off_t)count.end, SEEK_SET) < 0)
+    return fail_system(L, self->part, "cut off what is not whole");
+  self->length = count.end;
+  fl_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
+  fl_push_count(L, self->length);
+  return 2;
+}
+
+/* Opens the part and locks it. False with errno; EAGAIN: another process has it. */
+static bool open_part(exporter *self, struct stat *found) {
+  for (;;) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat named;
+    self->descriptor = open(self->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    if (self->descriptor < 0 || fstat(self->descriptor, found) != 0) return false;
+    if (!S_ISREG(found->st_mode)) return true;
+    if (fcntl(self->descriptor, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
+      errno = EAGAIN;
+      return false;
+    }
+    /* The one who had it may have renamed it in between: then this is no part any more. */
+    if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev && named.st_ino == found->st_ino)
+      return true;
+    close(self->descriptor);
+  }
+}
+
+static char *copy_text(const char *text, const char *ending) {
+  size_t length = strlen(text), more = strlen(ending);
+  char *copy = malloc(length + more + 1);
+  if (copy == NULL) return NULL;
+  memcpy(copy, text, length);
+  memcpy(copy + length, ending, more + 1);
+  return copy;
+}
+
+/*
+ * exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind. What is there
+ * under the path and is no regular file (a device, a pipe) is written to as it is.
+ */
+static int exporter_open(lua_State *L) {
+  exporter *self = check_exporter(L);
+  const char *path = luaL_checkstring(L, 2);
+  bool resume = lua_toboolean(L, 3);
+  struct stat found;
+  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
+  if (stat(path, &found) == 0 && !S_ISREG(found.st_mode)) {
+    if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
+    self->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (self->descriptor < 0) return fail_system(L, path, "open");
+    self->owned = true;
+    fl_push_count(L, 0);
+    fl_push_count(L, 0);
+    return 2;
+  }
+  self->path = copy_text(path, "");
+  self->part = copy_text(path, ENDING);
+  if (self->path == NULL || self->part == NULL) return luaL_error(L, "not enough memory");
+  self->owned = true;
+  if (!open_part(self, &found)) {
+    if (errno == EAGAIN) return fail_words(L, self->part, "another process writes it", "conflict");
+    return fail_system(L, self->part, "open");
+  }
+  if (!S_ISREG(found.st_mode)) return fail_words(L, self->part, "is no regular file", "io");
+  if (resume) return go_on(L, self);
+  if (ftruncate(self->descriptor, 0) != 0) return fail_system(L, self->part, "empty");
+  fl_push_count(L, 0);
+  fl_push_count(L, 0);
+  return 2;
+}
+
+/* exporter:standard_output() */
+static int exporter_standard_output(lua_State *L) {
+  check_exporter(L)->descriptor = STDOUT_FILENO;
+  return 0;
+}
+
+/* --- rows --- */
+
+/* exporter:header(): adds what stands before the first row, if it has not been */
+static int exporter_header(lua_State *L) {
+  exporter *self = check_exporter(L);
+  if (fl_export_begin(&self->export, &self->text) != FL_OK) return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+/* exporter:add(page, most) -> rows added; words, kind where the row after them cannot be */
+static int exporter_add(lua_State *L) {
+  exporter *self = check_exporter(L);
+  const fl_call *call = fl_check_page(L, 2);
+  lua_Number most = luaL_checknumber(L, 3);
+  int64_t count = most < (lua_Number)call->page_rows ? (int64_t)most : call->page_rows, done;
+  fl_export_code code = fl_export_rows(&self->export, &call->tape, call->text.data, call->text.length,
+                                       call->rows + 1, count, &self->text, &done);
+  if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
+  fl_push_count(L, done);
+  if (code == FL_EXPORT_OK) return 1;
+  lua_pushstring(L, self->export.message);
+  lua_pushstring(L, code == FL_EXPORT_NO_OBJECT ? "protocol" : "conflict");
+  return 3;
+}
+
+/* Writes all of it, to a descriptor that may be one that does not block. */
+static bool write_all(int descriptor, const char *bytes, size_t length) {
+  while (length > 0) {
+    /* Some systems refuse a write of more than INT_MAX bytes. */
+    ssize_t put = write(descriptor, bytes, length < (size_t)INT_MAX ? length : (size_t)INT_MAX);
+    if (put >= 0) {
+      bytes += put;
+      length -= (size_t)put;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
+      poll(&ready, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* exporter:write(name) -> bytes that were written | nil, message, kind; `name` is for the message */
+static int exporter_write(lua_State *L) {
+  exporter *self = check_exporter(L);
+  const char *name = luaL_checkstring(L, 2);
+  size_t length = self->text.length;
+  if (!write_all(self->descriptor, self->text.data, length)) {
+    int failure = errno;
+    if (self->part != NULL && ftruncate(self->descriptor, (off_t)self->length) != 0)
+      return fail_system(L, self->part, "cut off what is not whole");
+    errno = failure;
+    return fail_system(L, name, "write");
+  }
+  self->text.length = 0;
+  self->length += (int64_t)length;
+  fl_push_count(L, (int64_t)length);
+  return 1;
+}
+
+/* exporter:text() -> what was added since, as a string */
+static int exporter_text(lua_State *L) {
+  exporter *self = check_exporter(L);
+  lua_pushlstring(L, self->text.data != NULL ? self->text.data : "", self->text.length);
+  self->text.length = 0;
+  return 1;
+}
+
+/* exporter:finish() -> true | nil, message, kind: the file is whole and takes its place */
+static int exporter_finish(lua_State *L) {
+  exporter *self = check_exporter(L);
+  if (self->part != NULL) {
+    if (fsync(self->descriptor) != 0) return fail_system(L, self->part, "write");
+    if (rename(self->part, self->path) != 0) return fail_system(L, self->path, "rename the whole file");
+  }
+  close_file(self);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* exporter:columns() -> array of their names */
+static int exporter_columns(lua_State *L) {
+  const fl_export *export = &check_exporter(L)->export;
+  lua_createtable(L, (int)export->count, 0);
+  fl_push_array_metatable(L);
+  lua_setmetatable(L, -2);
+  for (size_t i = 0; i < export->count; i++) {
+    fl_slice name = fl_export_column_name(export, i);
+    lua_pushlstring(L, name.data, name.length);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"open", exporter_open},
+                                   {"standard_output", exporter_standard_output},
+                                   {"header", exporter_header},
+                                   {"add", exporter_add},
+                                   {"write", exporter_write},
+                                   {"text", exporter_text},
+                                   {"finish", exporter_finish},
+                                   {"columns", exporter_columns},
+                                   {"close", exporter_close},
+                                   {NULL, NULL}};
+
+/* The columns of the array at index 2. Where one cannot be, a message is pushed. */
+static bool choose_columns(lua_State *L, fl_export *export) {
+  int count = (int)lua_rawlen(L, 2);
+  for (int i = 1; i <= count; i++) {
+    fl_slice name;
+    fl_result result = FL_INVALID;
+    lua_rawgeti(L, 2, i);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      name.data = lua_tolstring(L, -1, &name.length);
+      result = fl_export_add_column(export, name);
+    }
+    if (result == FL_INVALID) {
+      lua_pushfstring(L, "columns[%d]: should be a name in UTF-8 that is there once", i);
+      return false;
+    }
+    if (result != FL_OK) luaL_error(L, "not enough memory");
+    lua_pop(L, 1);
+  }
+  export->chosen = true;
+  if (count == 0) lua_pushliteral(L, "columns: should be an array of names");
+  return count > 0;
+}
+
+int fl_lua_exporter(lua_State *L) {
+  const char *format = luaL_checkstring(L, 1);
+  exporter *self;
+  lua_settop(L, 2);
+  self = lua_newuserdata(L, sizeof *self);
+  memset(self, 0, sizeof *self);
+  fl_export_init(&self->export, strcmp(format, "csv") == 0 ? FL_EXPORT_CSV : FL_EXPORT_JSON_LINES);
+  fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
+  self->descriptor = -1;
+  fl_new_class(L, CLASS, methods, exporter_close);
+  lua_setmetatable(L, -2);
+  if (lua_istable(L, 2) && !choose_columns(L, &self->export)) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  return 1;
+}

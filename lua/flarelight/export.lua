@@ -1,0 +1,166 @@
+--- Exports: the rows of an import as CSV or JSON lines, to a file, to standard output or to a function.
+--
+-- The text is made in C, page by page; no row becomes a Lua table. A file is written beside its place, as
+-- PATH.part, and takes its place when it is whole; what an export that failed or was killed left there
+-- `resume` goes on with. Relies on pages.lua for the pages.
+
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local options = require "flarelight.options"
+local pages = require "flarelight.pages"
+local tasks = require "flarelight.tasks"
+
+---@class flarelight.ExportOptions : flarelight.PagesOptions
+---@field to string|fun(text: string) path of a file, "-" for standard output, or a function
+---@field format "csv"|"jsonl"|nil by the file's name, else "csv"
+---@field columns string[]? the columns to write, in order; all that the first page has
+---@field resume boolean? goes on with the PATH.part that is there
+---@field on_progress fun(progress: flarelight.ExportProgress)? called after each page
+
+---@class flarelight.ExportProgress
+---@field rows integer written
+---@field bytes integer written
+---@field position integer of the next row: where to start again
+---@field elapsed number seconds
+
+---@class flarelight.Export
+---@field rows integer in the file, those of an earlier run among them
+---@field bytes integer
+---@field columns string[]? of CSV
+---@field position integer after the last row
+---@field elapsed number seconds
+
+local export = {}
+
+local known = {
+  to = "text_or_function", format = "string", columns = "table", resume = "boolean", on_progress = "function",
+}
+for name, shape in pairs(pages.options) do known[name] = shape end
+
+local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl" }
+-- Those of other formats: CSV under such a name would be taken for what it is not.
+local foreign = { tsv = true, json = true }
+
+local function format_of(given)
+  if given.format then
+    if given.format ~= "csv" and given.format ~= "jsonl" then
+      errors.misuse(("imports:export.format: should be \"csv\" or \"jsonl\", but is %q"):format(given.format))
+    end
+    return given.format
+  end
+  local ending = type(given.to) == "string" and (given.to:match "%.([^./]*)$" or ""):lower() or ""
+  if foreign[ending] then
+    errors.misuse(("imports:export.format: is needed for a file that ends in .%s: \"csv\" or \"jsonl\""):format(ending))
+  end
+  return by_ending[ending] or "csv"
+end
+
+local function check(given)
+  given = options.table("imports:export", given, known)
+  if given.to == nil then errors.misuse "imports:export.to: is missing" end
+  local is_path = type(given.to) == "string" and given.to ~= "-"
+  if is_path and (given.to == "" or given.to:find("\0", 1, true)) then
+    errors.misuse "imports:export.to: should be a path without NUL bytes, \"-\" or a function"
+  end
+  if given.resume and not is_path then errors.misuse "imports:export.resume: only a file can be resumed" end
+  return given, is_path
+end
+
+local function progress_of(run)
+  return {
+    rows = run.rows, bytes = run.bytes, position = run.start + run.rows, elapsed = core.now() - run.begun,
+  }
+end
+
+local function fail(run, message, err)
+  run.exporter:close()
+  if run.pages then run.pages:close() end
+  err.progress = progress_of(run)
+  return nil, message, err
+end
+
+local function fail_with(run, message, kind)
+  local _, whole, err = errors.fail(kind, "imports:export: " .. message)
+  return fail(run, whole, err)
+end
+
+-- Hands on what the exporter holds, `rows` of them. True, or `nil, message, kind`.
+local function hand_on(run, rows)
+  if type(run.to) == "function" then
+    local text = run.exporter:text()
+    if text ~= "" then run.to(text) end
+    run.bytes = run.bytes + #text
+  else
+    local bytes, message, kind = run.exporter:write(run.name)
+    if not bytes then return nil, message, kind end
+    run.bytes = run.bytes + bytes
+  end
+  run.rows = run.rows + rows
+  return true
+end
+
+local function write_page(run, page, count)
+  local rows, wrong, kind = run.exporter:add(page, count)
+  page:close()
+  local good, message, failed = hand_on(run, rows)
+  if not good then return nil, message, failed end
+  if wrong then return nil, ("row %d %s"):format(run.start + run.rows, wrong), kind end
+  return true
+end
+
+local function open(run, given, is_path)
+  if is_path then
+    local rows, bytes, kind = run.exporter:open(given.to, given.resume)
+    if not rows then return nil, bytes, kind end
+    run.rows, run.bytes = rows, bytes
+    if given.limit and rows > given.limit then
+      return nil, ("%s.part: holds %d rows, more than limit"):format(given.to, rows), "conflict"
+    end
+  elseif given.to == "-" then
+    io.stdout:flush()
+    run.exporter:standard_output()
+  end
+  return true
+end
+
+--- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with
+-- `err.progress`. What a function in `to` or `on_progress` raises goes through.
+---@param api flarelight.Client
+---@param id flarelight.Id
+---@param given flarelight.ExportOptions
+---@return flarelight.Export? result, string? message, flarelight.Error? err
+function export.run(api, id, given)
+  local is_path
+  given, is_path = check(given)
+  local format = format_of(given)
+  local exporter, wrong = core.exporter(format, given.columns)
+  if not exporter then errors.misuse("imports:export." .. wrong) end
+  local run = {
+    exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
+    start = given.start or 0, begun = core.now(), rows = 0, bytes = 0,
+  }
+  local stream = pages.open(api, id, given) -- misuse is found before a file is touched
+  local good, message, kind = open(run, given, is_path)
+  if not good then return fail_with(run, message, kind) end
+  stream:skip(run.rows)
+  run.pages = stream
+  while true do
+    local page, count, err = stream:next()
+    if page == nil then return fail(run, count, err) end
+    if not page then break end
+    good, message, kind = write_page(run, page, count)
+    if not good then return fail_with(run, message, kind) end
+    if given.on_progress then given.on_progress(progress_of(run)) end
+    if tasks.slice_end then tasks.pace() end
+  end
+  exporter:header() -- where no row came
+  good, message, kind = hand_on(run, 0)
+  if good and is_path then good, message, kind = exporter:finish() end
+  if not good then return fail_with(run, message, kind) end
+  local result = progress_of(run)
+  result.columns = format == "csv" and exporter:columns() or nil
+  exporter:close()
+  return result
+end
+
+return export

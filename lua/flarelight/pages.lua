@@ -1,0 +1,142 @@
+--- The pages of an import, in order: what rows.lua gives row by row and export.lua writes.
+-- Relies on the pager (page.h has the rules of paging) and on client.lua for waiting and for another key
+-- after a 401.
+
+local client = require "flarelight.client"
+local core = require "flarelight.core"
+local dispatch = require "flarelight.dispatch"
+local errors = require "flarelight.error"
+local options = require "flarelight.options"
+local request = require "flarelight.request"
+local tasks = require "flarelight.tasks"
+
+---@class flarelight.PagesOptions : flarelight.CallOptions
+---@field start integer? position of the first row, 0
+---@field limit integer? most rows to give; none
+---@field page_size integer? rows to ask for at a time, 5000
+---@field prefetch integer? pages ahead of the reader, 2; at most 16
+---@field trust_short_page boolean? the client's
+
+local Pages = {}
+Pages.__index = Pages
+
+local pages = {}
+
+--- The options that `pages.open` knows.
+pages.options = options.with_call {
+  start = "count", page_size = "positive", prefetch = "count", limit = "count", trust_short_page = "boolean",
+}
+
+--- Opens the pages. `given` has been checked. Nothing is asked before the first page is.
+function pages.open(api, id, given)
+  if id == nil then errors.misuse "id: is missing" end
+  client.surface(api)
+  local config = client.config(api)
+  return setmetatable({
+    api = api, id = id, where = given.start or 0, left = given.limit or math.huge,
+    page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
+    deadline = given.deadline or config.deadline,
+    trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
+  }, Pages)
+end
+
+local function begin(self)
+  local endpoint = request.endpoints["imports.data"]
+  local waiter, guard, err = client.pages(self.api, {
+    operation = "imports.data", path = endpoint.path, id = self.id,
+    start = self.where, page_size = self.page_size, prefetch = self.prefetch,
+    limit = self.left < math.huge and self.left or nil,
+    trust_short_page = self.trust_short_page, deadline = self.deadline,
+  })
+  if not waiter then return nil, guard, err end
+  self.waiter, self.guard = waiter, guard
+  return true
+end
+
+local function release(self)
+  if self.waiter then dispatch.forget(self.waiter.ticket) end
+  self.guard = self.guard and self.guard:release() -- nil
+  self.waiter = nil
+end
+
+--- Ends the pages with an error, which every later `next` gives too.
+function Pages:fail(message, err)
+  release(self)
+  self.failure = err
+  return nil, message, err
+end
+
+-- Takes the next page out of the waiter: the page, or `nil, message, err`.
+local function take(self)
+  local task = tasks.current()
+  if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
+  if not self.waiter then
+    local begun, message, err = begin(self)
+    if not begun then return self:fail(message, err) end
+  elseif self.prefetch == 0 then
+    core.advance(self.waiter.ticket)
+  end
+  local waiter = self.waiter
+  if #waiter.pages == 0 then
+    waiter.ready = false
+    if not client.wait(waiter) then
+      if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
+      local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
+      return self:fail(message, err)
+    end
+  end
+  return table.remove(waiter.pages, 1)
+end
+
+--- The next page that has rows, and how many of them to take: the page is the caller's to close. False at
+-- the end; `nil, message, err`.
+function Pages:next()
+  while true do
+    if self.failure then return nil, self.failure.message, self.failure end
+    if self.ended or self.left <= 0 then
+      self:close()
+      return false
+    end
+    local page, message, err = take(self)
+    if not page then return nil, message, err end
+    local _, wrong, failure = page:failure()
+    if failure then
+      if failure.kind ~= "unauthorized" or self.rotated or not client.rotate_key(self.api, self.waiter) then
+        return self:fail(wrong, failure)
+      end
+      self.rotated = true
+      release(self)
+    else
+      self.rotated = nil
+      local count, start, last = page:count()
+      if last then
+        self:close()
+      elseif self.prefetch > 0 then
+        core.advance(self.waiter.ticket)
+      end
+      if count > 0 then
+        count = math.min(count, self.left)
+        self.where, self.left = start + count, self.left - count
+        return page, count
+      end
+    end
+  end
+end
+
+--- Begins `count` rows further on. Before the first `next` only.
+function Pages:skip(count)
+  self.where, self.left = self.where + count, self.left - count
+end
+
+--- Whether `next` does not wait: a page is here, or none will come.
+function Pages:is_here()
+  return self.ended or self.failure ~= nil or (self.waiter ~= nil and #self.waiter.pages > 0)
+end
+
+--- Gives the rest up.
+function Pages:close()
+  release(self)
+  self.ended = true
+end
+
+return pages

@@ -1,0 +1,521 @@
+local core = require "flarelight.core"
+local support = require "support"
+
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "*a"
+  pipe:close()
+  return output
+end
+
+describe("imports:export", function()
+  local sandbox, api, base, made
+
+  local function open(options, client_options)
+    sandbox = support.sandbox(options)
+    api = support.client(sandbox, client_options)
+  end
+
+  -- A path of its own; what is there, and its part, is removed at the end.
+  local function path_of(ending)
+    local path = base .. ending
+    made[path], made[path .. ".part"] = true, true
+    return path
+  end
+  local function write(ending, text)
+    local path = path_of(ending)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+    return path
+  end
+
+  -- An import of rows as they are written: JSON lines.
+  local function import(lines)
+    return assert(api.imports:upload { file = write("-source.jsonl", lines), name = "spec" }).id
+  end
+
+  local function to_string(id, options)
+    local pieces, given = {}, {}
+    for name, value in pairs(options or {}) do given[name] = value end
+    given.to = function(text) pieces[#pieces + 1] = text end
+    local result, message, err = api.imports:export(id, given)
+    return table.concat(pieces), result, message, err
+  end
+
+  local function numbers(first, last)
+    local lines = { "n" }
+    for n = first, last do lines[#lines + 1] = tostring(n) end
+    return table.concat(lines, "\r\n") .. "\r\n"
+  end
+
+  -- Runs Lua code in a process of its own, with `api` made for the sandbox; what it prints.
+  local function run(code)
+    local script = write("-child.lua", ([[
+      local flarelight = require "flarelight"
+      local api = assert(flarelight.new { api_key = %q, subscription_id = %q, base_url = %q })
+      local path = %q
+      %s
+    ]]):format(sandbox.api_key, sandbox.subscription_id, sandbox.url, base .. ".csv", code))
+    return shell(interpreter .. " " .. script .. " 2>&1")
+  end
+
+  before_each(function()
+    base, made = os.tmpname(), {}
+    path_of ".csv"
+  end)
+  after_each(function()
+    for path in pairs(made) do os.remove(path) end
+    os.remove(base)
+    if api then api:close() end
+    if sandbox then sandbox:stop() end
+    sandbox, api = nil, nil
+  end)
+
+  local texts = {
+    { "CSV", "csv", '{"b":1.50,"a":"x,y"}\n{"c":[1, {}],"a":null,"b":12345678901234567890}\n{"a":""}\n',
+      'b,a,c\r\n1.50,"x,y",\r\n12345678901234567890,,"[1,{}]"\r\n,"",\r\n' },
+    { "JSON lines", "jsonl", '{"b":1.50,"a":"x,y"}\n{"c":[1, {}],"a":null,"b":12345678901234567890}\n{"a":"\\n"}\n',
+      '{"b":1.50,"a":"x,y"}\n{"c":[1,{}],"a":null,"b":12345678901234567890}\n{"a":"\\n"}\n' },
+    { "chosen columns as CSV", "csv", '{"a":1,"b":2}\n{"c":3,"b":4}\n', "b,a\r\n2,1\r\n4,\r\n", { "b", "a" } },
+    { "chosen columns as JSON lines", "jsonl", '{"a":1,"b":2}\n{"c":3,"b":4}\n', '{"b":2,"a":1}\n{"b":4}\n', { "b", "a" } },
+  }
+  for _, case in ipairs(texts) do
+    it("writes " .. case[1] .. " to a file and to a function", function()
+      open()
+      local id, path = import(case[3]), path_of("." .. case[2])
+      local result = assert(api.imports:export(id, { to = path, columns = case[5] }))
+      assert.are.equal(case[4], read_file(path))
+      assert.is_nil(read_file(path .. ".part"))
+      local _, rows = case[3]:gsub("\n", "")
+      assert.are.same({ rows, #case[4], rows }, { result.rows, result.bytes, result.position })
+      assert.is_true(result.elapsed >= 0)
+      local text, again = to_string(id, { format = case[2], columns = case[5] })
+      assert.are.equal(case[4], text)
+      assert.are.same(result.columns, again.columns)
+      if case[2] == "jsonl" then assert.is_nil(result.columns)
+      else assert.are.equal(case[4]:match "^(.-)\r", table.concat(result.columns, ",")) end
+      if math.type then assert.are.equal("integer", math.type(result.rows)) end
+    end)
+  end
+
+  it("takes the format from the file's name", function()
+    open()
+    local id = import '{"a":1}\n'
+    local csv, jsonl = "a\r\n1\r\n", '{"a":1}\n'
+    for ending, text in pairs { [".csv"] = csv, [".CSV"] = csv, [".jsonl"] = jsonl, [".ndjson"] = jsonl, [".txt"] = csv, [""] = csv } do
+      local path = path_of(ending)
+      assert(api.imports:export(id, { to = path }))
+      assert.are.equal(text, read_file(path))
+    end
+    assert(api.imports:export(id, { to = path_of ".json", format = "jsonl" }))
+    assert.are.equal(jsonl, read_file(base .. ".json"))
+  end)
+
+  local services = {
+    { "a last page that is short", rows = 250 },
+    { "a last page that is full", rows = 300 },
+    { "no prefetch", rows = 250, prefetch = 0 },
+    { "a server that caps count", rows = 1234, page_size = 500, service = { count_cap = 77 } },
+    { "rows under records", rows = 250, service = { rows = "records" } },
+    { "a 404 past the end", rows = 250, service = { past_end = "404" } },
+    { "a start and a limit", rows = 250, start = 30, limit = 150, first = 30, last = 179 },
+    { "a start past the middle", rows = 250, start = 249, first = 249, last = 249 },
+  }
+  for _, case in ipairs(services) do
+    it("writes each row once and in order: " .. case[1], function()
+      open(case.service)
+      local id = support.import(api, case.rows)
+      local first, last = case.first or 0, case.last or case.rows - 1
+      local text, result = to_string(id, {
+        page_size = case.page_size or 100, prefetch = case.prefetch, start = case.start, limit = case.limit,
+      })
+      assert.are.equal(numbers(first, last), text)
+      assert.are.same({ last - first + 1, last + 1 }, { result.rows, result.position })
+    end)
+  end
+
+  it("gives a function one string a page, and tells how far it is", function()
+    open()
+    local id, strings, seen = support.import(api, 25), {}, {}
+    assert(api.imports:export(id, {
+      to = function(text) strings[#strings + 1] = text end, page_size = 10, start = 5,
+      on_progress = function(p)
+        assert.is_true(p.elapsed >= 0)
+        seen[#seen + 1] = ("%d %d %d"):format(p.rows, p.bytes, p.position)
+      end,
+    }))
+    assert.are.equal(2, #strings)
+    assert.are.equal(numbers(5, 14), strings[1])
+    assert.are.same({ ("10 %d 15"):format(#strings[1]), ("20 %d 25"):format(#strings[1] + #strings[2]) }, seen)
+  end)
+
+  it("an import without rows gives an empty file, or the header that was chosen", function()
+    open()
+    local id = support.import(api, 0)
+    assert.are.equal("", (to_string(id)))
+    assert.are.equal("", (to_string(id, { format = "jsonl", columns = { "a" } })))
+    assert.are.equal("a,b\r\n", (to_string(id, { columns = { "a", "b" } })))
+    assert.are.equal("n\r\n", (to_string(support.import(api, 3), { columns = { "n" }, limit = 0 })))
+    assert(api.imports:export(id, { to = base .. ".csv" }))
+    assert.are.equal("", read_file(base .. ".csv"))
+  end)
+
+  it("writes to standard output, after what Lua has printed", function()
+    open()
+    support.import(api, 3)
+    assert.are.equal("first\n" .. numbers(0, 2) .. "last\n", run [[
+      print "first"
+      assert(api.imports:export(1, { to = "-" }))
+      print "last"
+    ]])
+  end)
+
+  it("what it writes is uploaded as the same rows", function()
+    open()
+    local lines = table.concat({
+      '{"text":"plain","number":1.50,"flag":true,"all":"a,\\"b\\"\\r\\nc"}',
+      '{"text":"","number":-0.25,"flag":false,"all":" spaces "}',
+      '{"text":null,"number":null,"flag":null,"all":"\\u00e9\\t\\u001f"}',
+      '{"text":"00501","number":9007199254740993,"flag":true,"all":"null"}',
+    }, "\n") .. "\n"
+    local id = import(lines)
+    local whole = to_string(id, { format = "jsonl" })
+    local path = path_of ".csv"
+    assert(api.imports:export(id, { to = path }))
+    local again = assert(api.imports:upload {
+      file = path, types = { text = "text", number = "number", flag = "boolean", all = "text" },
+    }).id
+    assert.are.equal(whole, (to_string(again, { format = "jsonl" })))
+    assert.are.equal(whole, (to_string(import(whole), { format = "jsonl" })))
+  end)
+
+  local refused = {
+    { "new columns", '{"a":1}\n{"a":2}\n{"a":3}\n{"z":1,"a":4,"y":2}\n', "conflict", 'row 3 has new columns: "z", "y"',
+      rows = 3, text = "a\r\n1\r\n2\r\n3\r\n" },
+    { "null in the only column", '{"a":1}\n{"a":null}\n', "conflict", "row 1 has nothing in the only column",
+      rows = 1, text = "a\r\n1\r\n" },
+    { "a NUL character", '{"a":"x\\u0000"}\n', "conflict", "row 0 holds a NUL character", rows = 0, text = "a\r\n" },
+  }
+  for _, case in ipairs(refused) do
+    it("what CSV cannot hold ends it, and what came before is kept: " .. case[1], function()
+      open()
+      local id, path = import(case[2]), base .. ".csv"
+      local result, message, err = api.imports:export(id, { to = path, page_size = 2 })
+      assert.is_nil(result)
+      assert.are.equal(case[3], err.kind)
+      assert.is_truthy(message:find(case[4], 1, true), message)
+      assert.are.same({ case.rows, #case.text, case.rows }, { err.progress.rows, err.progress.bytes, err.progress.position })
+      assert.are.equal(case.text, read_file(path .. ".part"))
+      assert.is_nil(read_file(path))
+    end)
+  end
+
+  it("a row that is no object has no columns, but a line of JSON", function()
+    local body = '{"data":[{"a":1},2]}'
+    local ended = support.reply("200 OK", '{"data":[]}')
+    local raw = support.raw_server { support.reply("200 OK", body, "Connection: close\r\n"), ended }
+    api = support.client(raw)
+    local _, message, err = api.imports:export(1, { to = function() end, prefetch = 0 })
+    raw.stop()
+    assert.are.equal("protocol", err.kind)
+    assert.is_truthy(message:find("row 1 is no object", 1, true), message)
+    raw = support.raw_server { support.reply("200 OK", body, "Connection: close\r\n"), ended }
+    api = support.client(raw)
+    local text = to_string(1, { format = "jsonl", prefetch = 0 })
+    raw.stop()
+    assert.are.equal('{"a":1}\n2\n', text)
+  end)
+
+  it("a failure leaves a part of whole records, which resume goes on with", function()
+    for _, ending in ipairs { ".csv", ".jsonl" } do
+      open(nil, { max_attempts = 1 })
+      local id, path = support.import(api, 300), path_of(ending)
+      sandbox:fault { operation = "imports.data", nth = 3, times = 1, kind = "status", status = 500 }
+      local result, _, err = api.imports:export(id, { to = path, page_size = 100, prefetch = 0 })
+      assert.is_nil(result)
+      assert.are.equal("server", err.kind)
+      local part = read_file(path .. ".part")
+      assert.are.same({ 200, #part, 200 }, { err.progress.rows, err.progress.bytes, err.progress.position })
+      -- A record that was torn is cut off.
+      local file = assert(io.open(path .. ".part", "ab"))
+      file:write(ending == ".csv" and '"20\r\n' or '{"n":2')
+      file:close()
+      local asked = #support.requests(sandbox, "imports.data")
+      result = assert(api.imports:export(id, { to = path, page_size = 100, prefetch = 0, resume = true }))
+      local whole = to_string(id, { format = ending:sub(2) })
+      assert.are.equal(whole, read_file(path))
+      assert.is_nil(read_file(path .. ".part"))
+      assert.are.same({ 300, #whole, 300 }, { result.rows, result.bytes, result.position })
+      assert.is_truthy(support.requests(sandbox, "imports.data")[asked + 1].query:find("start=200", 1, true))
+      api:close()
+      sandbox:stop()
+    end
+  end)
+
+  it("resumes after its process was killed", function()
+    open()
+    local id = support.import(api, 500)
+    run [[api.imports:export(1, { to = path, page_size = 50, start = 20, on_progress = function(p)
+      if p.rows == 100 then os.execute "kill -9 $PPID" end
+    end })]]
+    local part = read_file(base .. ".csv.part")
+    assert.are.equal(numbers(20, 119), part)
+    local result = assert(api.imports:export(id, { to = base .. ".csv", start = 20, limit = 470, resume = true }))
+    assert.are.equal(numbers(20, 489), read_file(base .. ".csv"))
+    assert.are.same({ 470, 490 }, { result.rows, result.position })
+  end)
+
+  it("without resume a part is replaced; with it, one that is not there or has no whole record is begun", function()
+    open()
+    local id, path = support.import(api, 3), base .. ".csv"
+    for _, resume in ipairs { false, true } do
+      write(".csv.part", resume and "n" or "n\r\n7\r\n")
+      assert(api.imports:export(id, { to = path, resume = resume }))
+      assert.are.equal(numbers(0, 2), read_file(path))
+    end
+    write(".csv", "an older file")
+    assert(api.imports:export(id, { to = path, resume = true }))
+    assert.are.equal(numbers(0, 2), read_file(path))
+  end)
+
+  it("a part has its columns from its header, and new ones are an error still", function()
+    open()
+    local id = import '{"a":1,"b":"x"}\n{"b":"y","a":2}\n{"a":3,"c":1}\n'
+    write(".csv.part", 'b,a\r\n"x\r\n",1\r\n')
+    local _, message, err = api.imports:export(id, { to = base .. ".csv", resume = true })
+    assert.are.equal("conflict", err.kind)
+    assert.is_truthy(message:find('row 2 has new columns: "c"', 1, true), message)
+    assert.are.equal('b,a\r\n"x\r\n",1\r\ny,2\r\n', read_file(base .. ".csv.part"))
+    assert(api.imports:export(id, { to = base .. ".csv", resume = true, columns = { "b", "a" } }))
+    assert.are.equal('b,a\r\n"x\r\n",1\r\ny,2\r\n,3\r\n', read_file(base .. ".csv"))
+  end)
+
+  local strangers = {
+    { "other columns", "a,b\r\n1,2\r\n", { columns = { "b", "a" } }, "does not begin with these columns" },
+    { "more columns", "a,b\r\n1,2\r\n", { columns = { "a" } }, "does not begin with these columns" },
+    { "a name twice", "a,a\r\n1,2\r\n", {}, "does not begin with these columns" },
+    { "more rows than limit", "n\r\n1\r\n2\r\n", { limit = 1 }, "holds 2 rows, more than limit" },
+  }
+  for _, case in ipairs(strangers) do
+    it("does not go on with a part that is another's: " .. case[1], function()
+      open()
+      write(".csv.part", case[2])
+      case[3].to, case[3].resume = base .. ".csv", true
+      local _, message, err = api.imports:export(support.import(api, 3), case[3])
+      assert.are.equal("conflict", err.kind)
+      assert.is_truthy(message:find(case[4], 1, true), message)
+      assert.are.equal(case[2], read_file(base .. ".csv.part"))
+    end)
+  end
+
+  it("two processes do not write one file", function()
+    open()
+    support.import(api, 3)
+    local holder = core.exporter "csv"
+    assert(holder:open(base .. ".csv"))
+    local said = run [[
+      local _, message, err = api.imports:export(1, { to = path })
+      print(err.kind, message)
+    ]]
+    assert.is_truthy(said:find "^conflict%s+imports:export: .*%.part: another process writes it", said)
+    holder:close()
+    assert.are.equal("3\n", run "print(assert(api.imports:export(1, { to = path })).rows)")
+  end)
+
+  describe("tells in the system's words why a file cannot be written:", function()
+    local cases = {
+      { "no such folder", function() return base .. "-none/x.csv" end, "No such file or directory" },
+      { "a folder", function() return "/tmp" end, "Is a directory" },
+      { "a part that is a link", function()
+        os.execute(("ln -s /dev/null %s.csv.part"):format(base))
+        return base .. ".csv"
+      end, "symbolic link" },
+      { "a part that is a pipe", function()
+        os.execute(("mkfifo %s.csv.part"):format(base))
+        return base .. ".csv"
+      end, "is no regular file" },
+    }
+    if io.open("/dev/full", "rb") then
+      cases[#cases + 1] = { "a full disk", function() return "/dev/full" end, "No space left on device" }
+    end
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        open()
+        local id, path = support.import(api, 3), case[2]()
+        local result, message, err = api.imports:export(id, { to = path, format = "csv" })
+        assert.is_nil(result)
+        assert.are.equal("io", err.kind)
+        assert.is_truthy(message:find("imports:export: " .. path, 1, true), message)
+        assert.is_truthy(message:find(case[3], 1, true), message)
+        assert.are.same({ 0, 0, 0 }, { err.progress.rows, err.progress.bytes, err.progress.position })
+      end)
+    end
+  end)
+
+  it("a file larger than the limit leaves a part of whole records", function()
+    open()
+    support.import(api, 3000)
+    made[base .. "-child.lua"] = true
+    run "" -- makes the script
+    local script = read_file(base .. "-child.lua")
+    write("-child.lua", script .. [[
+      local _, _, err = api.imports:export(1, { to = path, page_size = 500 })
+      print(err.kind, err.progress.rows, err.progress.bytes)
+    ]])
+    -- 8 blocks of 512 bytes; without SIGXFSZ the write itself says so.
+    local said = shell(("trap '' XFSZ; ulimit -f 8; exec %s %s-child.lua 2>&1"):format(interpreter, base))
+    local part = read_file(base .. ".csv.part")
+    assert.are.equal(("io\t500\t%d\n"):format(#part), said)
+    assert.are.equal(numbers(0, 499), part)
+  end)
+
+  it("writes to what is no regular file as it is", function()
+    open()
+    local id = support.import(api, 3)
+    assert(api.imports:export(id, { to = "/dev/null" }))
+    assert.is_nil(read_file "/dev/null.part")
+    local pipe = base .. ".pipe"
+    made[pipe] = true
+    os.execute(("mkfifo %s; cat %s > %s &"):format(pipe, pipe, path_of ".copy"))
+    assert(api.imports:export(id, { to = pipe }))
+    while #(read_file(base .. ".copy") or "") < #numbers(0, 2) do os.execute "sleep 0.01" end
+    assert.are.equal(numbers(0, 2), read_file(base .. ".copy"))
+    local _, _, err = api.imports:export(id, { to = "/dev/null", resume = true })
+    assert.are.equal("io", err.kind)
+  end)
+
+  it("what a function raises goes through", function()
+    open()
+    local id, mark = support.import(api, 300), {}
+    local raised, value = pcall(api.imports.export, api.imports, id, { to = function() error(mark) end })
+    assert.is_false(raised)
+    assert.are.equal(mark, value)
+    raised, value = pcall(api.imports.export, api.imports, id,
+      { to = base .. ".csv", page_size = 100, on_progress = function() error(mark) end })
+    assert.is_false(raised)
+    assert.are.equal(mark, value)
+    assert.are.equal(numbers(0, 99), read_file(base .. ".csv.part"))
+    assert.are.equal(300, assert(api.imports:export(id, { to = base .. ".csv", resume = true })).rows)
+  end)
+
+  it("asks a key function again after a 401, in the middle too", function()
+    for nth = 1, 4 do
+      open { keys = { ["other-key"] = {} } }
+      local id = support.import(api, 250)
+      sandbox:fault { operation = "imports.data", nth = nth, times = 1, kind = "status", status = 401 }
+      local keys = { sandbox.api_key, "other-key" }
+      local other = support.client(sandbox, { api_key = function() return table.remove(keys, 1) end })
+      local pieces = {}
+      assert(other.imports:export(id, {
+        to = function(text) pieces[#pieces + 1] = text end, page_size = 100, prefetch = 1,
+      }))
+      other:close()
+      assert.are.equal(numbers(0, 249), table.concat(pieces))
+      assert.are.equal(0, #keys)
+      api:close()
+      sandbox:stop()
+    end
+  end)
+
+  it("an import that is not there is an error with progress", function()
+    open()
+    local result, _, err = api.imports:export(99, { to = function() end })
+    assert.is_nil(result)
+    assert.are.equal("not_found", err.kind)
+    assert.are.equal(0, err.progress.rows)
+  end)
+
+  describe("in a task", function()
+    it("others run while it waits, and while it writes", function()
+      open()
+      local id = support.import(api, 1000)
+      local pages, others = 0, {}
+      local task = api:spawn(function()
+        return api.imports:export(id, {
+          to = base .. ".csv", page_size = 50, on_progress = function() pages = pages + 1 end,
+        })
+      end)
+      local other = api:spawn(function()
+        for i = 1, 3 do
+          assert(api.imports:all())
+          others[i] = pages
+        end
+      end)
+      other:result()
+      assert.are.equal(1000, task:result().rows)
+      assert.is_true(others[1] < 20)
+      assert.are.equal(numbers(0, 999), read_file(base .. ".csv"))
+    end)
+
+    it("gives way between pages when the slice of api:update is spent", function()
+      open()
+      local id, pages, most = support.import(api, 300), 0, 0
+      local task = api:spawn(function()
+        return api.imports:export(id, {
+          to = function() end, page_size = 10, prefetch = 16, on_progress = function() pages = pages + 1 end,
+        })
+      end)
+      while not task:done() do
+        local before = pages
+        api:update(0)
+        most = math.max(most, pages - before)
+      end
+      assert.are.equal(300, task:result().rows)
+      assert.are.equal(1, most)
+    end)
+
+    it("can be cancelled, and leaves its part", function()
+      open()
+      local id = support.import(api, 300)
+      local task
+      task = api:spawn(function()
+        return api.imports:export(id, {
+          to = base .. ".csv", page_size = 100, on_progress = function() task:cancel() end,
+        })
+      end)
+      local result, _, err = task:result()
+      assert.is_nil(result)
+      assert.are.equal("cancelled", err.kind)
+      assert.are.equal(100, err.progress.rows)
+      assert.are.equal(numbers(0, 99), read_file(base .. ".csv.part"))
+    end)
+  end)
+
+  local misuses = {
+    { "no id", function() api.imports:export(nil, { to = "-" }) end, "id: is missing" },
+    { "nowhere", function() api.imports:export(1) end, "to: is missing" },
+    { "an empty path", function() api.imports:export(1, { to = "" }) end, "export.to" },
+    { "a NUL in a path", function() api.imports:export(1, { to = "a\0b" }) end, "export.to" },
+    { "a number to write to", function() api.imports:export(1, { to = 1 }) end, "a string or a function" },
+    { "an unknown option", function() api.imports:export(1, { to = "-", form = "csv" }) end, "unknown option" },
+    { "an unknown format", function() api.imports:export(1, { to = "-", format = "xml" }) end, "export.format" },
+    { "a file of another format", function() api.imports:export(1, { to = "x.json" }) end, "export.format" },
+    { "a function resumed", function() api.imports:export(1, { to = print, resume = true }) end, "export.resume" },
+    { "no columns", function() api.imports:export(1, { to = "-", columns = {} }) end, "export.columns" },
+    { "a column twice", function() api.imports:export(1, { to = "-", columns = { "a", "a" } }) end, "export.columns[2]" },
+    { "a column that is no name", function() api.imports:export(1, { to = "-", columns = { 1 } }) end, "export.columns[1]" },
+    { "a limit below 0", function() api.imports:export(1, { to = "-", limit = -1 }) end, "limit" },
+    { "a dot", function() api.imports.export(1, { to = "-" }) end, "colon" },
+  }
+  for _, case in ipairs(misuses) do
+    it("raises misuse: " .. case[1], function()
+      open()
+      local good, message = pcall(case[2])
+      assert.is_false(good)
+      assert.is_truthy(message:find(case[3], 1, true), message)
+      assert.is_truthy(message:find("export_spec.lua", 1, true), message)
+      assert.are.equal(0, #sandbox:requests())
+    end)
+  end
+end)
