@@ -175,9 +175,9 @@ describe("imports:export", function()
     open()
     support.import(api, 3)
     assert.are.equal("first\n" .. numbers(0, 2) .. "last\n", run [[
-      print "first"
+      io.write "first\n"
       assert(api.imports:export(1, { to = "-" }))
-      print "last"
+      io.write "last\n"
     ]])
   end)
 
@@ -280,7 +280,7 @@ describe("imports:export", function()
     open()
     local id, path = support.import(api, 3), base .. ".csv"
     for _, resume in ipairs { false, true } do
-      write(".csv.part", resume and "n" or "n\r\n7\r\n")
+      write(".csv.part", resume and "n" or "n\r\n7\r\n8\r\n9\r\n10\r\n11\r\n")
       assert(api.imports:export(id, { to = path, resume = resume }))
       assert.are.equal(numbers(0, 2), read_file(path))
     end
@@ -426,6 +426,27 @@ describe("imports:export", function()
       api:close()
       sandbox:stop()
     end
+  end)
+
+  it("does not ask for keys without end", function()
+    open()
+    local id, asked = support.import(api, 3), 0
+    local other = support.client(sandbox, { api_key = function()
+      asked = asked + 1
+      return "wrong-" .. asked
+    end })
+    local _, _, err = other.imports:export(id, { to = function() end })
+    other:close()
+    assert.are.equal("unauthorized", err.kind)
+    assert.are.equal(2, asked)
+  end)
+
+  it("writes no more than limit where the service gives more than it was asked for", function()
+    local raw = support.raw_server { support.reply("200 OK", '{"data":[{"a":1},{"a":2}]}', "Connection: close\r\n") }
+    api = support.client(raw)
+    local text = to_string(1, { limit = 1, prefetch = 0 })
+    raw.stop()
+    assert.are.equal("a\r\n1\r\n", text)
   end)
 
   it("an import that is not there is an error with progress", function()

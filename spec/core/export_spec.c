@@ -170,6 +170,26 @@ static void lines_are_written(void **state) {
   check_cases(FL_EXPORT_JSON_LINES, cases, COUNT_OF(cases));
 }
 
+/* What a tape held before lies behind the last row, and is no row that follows it. */
+static void the_last_row_has_no_next(void **state) {
+  char before[] = "[{\"a\":\"xyz\"},{\"b\":1}]", text[] = "[{\"a\":\"\\n\\\"}\"}]";
+  fl_json_tape tape;
+  fl_json_error error;
+  fl_export self;
+  fl_buffer out;
+  int64_t done;
+  (void)state;
+  fl_json_tape_init(&tape);
+  fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
+  fl_export_init(&self, FL_EXPORT_JSON_LINES);
+  assert_int_equal(fl_json_scan(before, sizeof before - 1, &tape, &error), FL_JSON_OK);
+  assert_int_equal(fl_json_scan(text, sizeof text - 1, &tape, &error), FL_JSON_OK);
+  assert_int_equal(fl_export_rows(&self, &tape, text, sizeof text - 1, 1, 1, &out, &done), FL_EXPORT_OK);
+  assert_string_equal(out.data, "{\"a\":\"\\n\\\"}\"}\n");
+  fl_buffer_free(&out);
+  fl_json_tape_free(&tape);
+}
+
 /* Whatever a string holds, the reader finds it again: each byte that may stand in one, at each place. */
 typedef struct expectation {
   const char *text;
@@ -308,9 +328,9 @@ static void whole_records_are_counted(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(csv_is_written),        cmocka_unit_test(rows_without_members_are_no_csv),
-      cmocka_unit_test(lines_are_written),     cmocka_unit_test(strings_are_read_back),
-      cmocka_unit_test(wide_rows),             cmocka_unit_test(columns_are_there_once),
-      cmocka_unit_test(whole_records_are_counted),
+      cmocka_unit_test(lines_are_written),     cmocka_unit_test(the_last_row_has_no_next),
+      cmocka_unit_test(strings_are_read_back), cmocka_unit_test(wide_rows),
+      cmocka_unit_test(columns_are_there_once), cmocka_unit_test(whole_records_are_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
