@@ -51,12 +51,18 @@ fl_slice fl_export_column_name(const fl_export *self, size_t index) {
   return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
 }
 
-/* Names are short: no call of memcmp for them. */
+/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was compared. */
 static inline bool same_bytes(const char *left, const char *right, size_t length) {
-  for (; length >= 8; length -= 8, left += 8, right += 8)
-    if (fl_load_word(left) != fl_load_word(right)) return false;
-  for (; length > 0; length--)
-    if (*left++ != *right++) return false;
+  size_t done = 0;
+  if (length >= 8) {
+    for (; length - done > 8; done += 8)
+      if (fl_load_word(left + done) != fl_load_word(right + done)) return false;
+    return fl_load_word(left + length - 8) == fl_load_word(right + length - 8);
+  }
+  if (length >= 4)
+    return memcmp(left, right, 4) == 0 && memcmp(left + length - 4, right + length - 4, 4) == 0;
+  for (; done < length; done++)
+    if (left[done] != right[done]) return false;
   return true;
 }
 

@@ -277,6 +277,25 @@ static void wide_rows(void **state) {
   fl_buffer_free(&wanted);
 }
 
+/* Names of each length that differ in one byte are different columns. */
+static void names_are_told_apart(void **state) {
+  (void)state;
+  for (size_t length = 1; length <= 20; length++) {
+    char name[20];
+    fl_export self;
+    fl_export_init(&self, FL_EXPORT_CSV);
+    memset(name, 'x', sizeof name);
+    assert_int_equal(fl_export_add_column(&self, (fl_slice){name, length}), FL_OK);
+    for (size_t at = 0; at < length; at++) {
+      name[at] = 'y';
+      assert_int_equal(fl_export_add_column(&self, (fl_slice){name, length}), FL_OK);
+      assert_int_equal(fl_export_add_column(&self, (fl_slice){name, length}), FL_INVALID);
+      name[at] = 'x';
+    }
+    fl_export_free(&self);
+  }
+}
+
 static void columns_are_there_once(void **state) {
   fl_export self;
   fl_buffer out;
@@ -330,7 +349,8 @@ int main(void) {
       cmocka_unit_test(csv_is_written),        cmocka_unit_test(rows_without_members_are_no_csv),
       cmocka_unit_test(lines_are_written),     cmocka_unit_test(the_last_row_has_no_next),
       cmocka_unit_test(strings_are_read_back), cmocka_unit_test(wide_rows),
-      cmocka_unit_test(columns_are_there_once), cmocka_unit_test(whole_records_are_counted),
+      cmocka_unit_test(names_are_told_apart),  cmocka_unit_test(columns_are_there_once),
+      cmocka_unit_test(whole_records_are_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
