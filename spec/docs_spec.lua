@@ -159,7 +159,7 @@ end)
 describe("every link leads somewhere:", function()
   local pages = {
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/contract.md",
-    "docs/delivery.md", "docs/files.md", "docs/sandbox.md",
+    "docs/delivery.md", "docs/files.md", "docs/performance.md", "docs/sandbox.md",
   }
   local function anchors_of(text)
     local anchors = {}

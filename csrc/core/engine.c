@@ -36,6 +36,7 @@ typedef struct fl_engine {
   pthread_mutex_t state_lock;
   pthread_cond_t changed;
   bool driven, kicked;
+  bool unseen; /* items were handed over that nobody was told of yet */
   bool stopped; /* the thread is past its last use of anything here */
 } fl_engine;
 
@@ -84,6 +85,7 @@ static void drive(fl_engine *engine, fl_mailbox *mailbox) {
 
 /* Under state_lock: somebody has to look at the inbox. */
 static void kick(fl_engine *engine) {
+  engine->unseen = false;
   if (engine->driven) {
     fl_loop_wake(engine->loop);
   } else if (!engine->kicked) {
@@ -293,7 +295,7 @@ static bool may_drive(fl_engine *engine) {
   return true;
 }
 
-fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, const char **message) {
+fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const char **message) {
   bool closing = item->type == FL_ITEM_CLOSE_CLIENT || item->type == FL_ITEM_CLOSE_MAILBOX ||
                  item->type == FL_ITEM_CANCEL || item->type == FL_ITEM_ADVANCE;
   fl_engine *engine;
@@ -311,13 +313,25 @@ fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, const char **mess
     bool was_empty = fl_queue_post(&engine->inbox, item);
     pthread_mutex_lock(&engine->state_lock);
     driving = waiting != NULL && may_drive(engine);
-    if (was_empty && !driving) kick(engine);
+    if (driving) engine->unseen = false;
+    else if (later) engine->unseen |= was_empty;
+    else if (was_empty || engine->unseen) kick(engine);
     pthread_mutex_unlock(&engine->state_lock);
   }
   pthread_mutex_unlock(&global_lock);
   if (*message != NULL) return ending ? FL_INVALID : FL_SYSTEM;
   if (driving) drive_for(engine, waiting);
   return FL_OK;
+}
+
+void fl_engine_flush(void) {
+  pthread_mutex_lock(&global_lock);
+  if (own_engine() != NULL) {
+    pthread_mutex_lock(&current->state_lock);
+    if (current->unseen) kick(current);
+    pthread_mutex_unlock(&current->state_lock);
+  }
+  pthread_mutex_unlock(&global_lock);
 }
 
 bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now) {

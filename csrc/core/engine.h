@@ -23,8 +23,11 @@ void fl_engine_leave(void);
  * orders are dropped silently when no engine runs, since there is nothing to close.
  * `waiting`: NULL, or the mailbox of a caller that has nothing to do before something is in it. It may
  * then run the turns itself, and mostly finds the outcome there on return; that it does is not promised.
+ * `later`: the caller has more to hand over and will call fl_engine_flush; so many items wake the engine
+ * only once.
  */
-fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, const char **message);
+fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const char **message);
+void fl_engine_flush(void);
 
 /* What is believed about the rate budget of a client's service; false: nothing known yet. */
 bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now);

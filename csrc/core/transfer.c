@@ -244,7 +244,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
   /* Refused while the handle still has a buffer, as it does after a name that was not found (7.88): that
    * one serves as well. */
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
+  if (call->pager != NULL) curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* Does not wait for a name to be resolved when the process ends; not known to older libraries. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

@@ -20,6 +20,7 @@ typedef struct fl_lua_state {
   fl_list taken;         /* out of the mailbox, not handed to Lua yet */
   uint64_t first_ticket; /* tickets from here on belong to this process (see fork) */
   fl_buffer scratch;
+  bool corked;           /* what is submitted waits for the flush */
 } fl_lua_state;
 
 /* The state's own; made when the module is opened. */

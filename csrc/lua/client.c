@@ -56,7 +56,7 @@ static void close_box(client_box *box) {
   if (client == NULL) return;
   box->client = NULL;
   order = fl_order_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
-  if (order != NULL) fl_engine_submit(&order->item, NULL, &message);
+  if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   fl_client_release(client);
   if (box->entered) fl_engine_leave();
   box->entered = false;
@@ -189,7 +189,7 @@ static int refuse_url(lua_State *L, int code, bool has_id) {
 static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
   const uint64_t ticket = item->ticket;
   const char *message;
-  const fl_result result = fl_engine_submit(item, waiting, &message);
+  const fl_result result = fl_engine_submit(item, waiting, fl_lua_state_of(L)->corked, &message);
   if (result != FL_OK) {
     fl_item_free(item);
     return refuse(L, result == FL_INVALID ? "closed" : "network", message);

@@ -99,7 +99,7 @@ static int collect_state(lua_State *L) {
   {
     fl_order *order = fl_order_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
     const char *message;
-    if (order != NULL) fl_engine_submit(&order->item, NULL, &message);
+    if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   }
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
@@ -120,8 +120,18 @@ static int lua_wait(lua_State *L) {
   fl_time timeout = lua_isnoneornil(L, 1) ? FL_NEVER : fl_seconds(luaL_checknumber(L, 1));
   fl_mailbox *mailbox = fl_lua_mailbox(state);
   if (mailbox == NULL) return luaL_error(L, "no descriptor for the mailbox: %s", strerror(errno));
+  if (state->corked) fl_engine_flush();
   lua_pushboolean(L, state->taken.first != NULL || fl_mailbox_wait(mailbox, timeout));
   return 1;
+}
+
+/* core.cork(whether): while it is on, many submits wake the engine once, when it is taken off */
+static int lua_cork(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  bool corked = lua_toboolean(L, 1);
+  if (state->corked && !corked) fl_engine_flush();
+  state->corked = corked;
+  return 0;
 }
 
 /* core.is_ours(ticket): false for calls that were made before this process was forked off */
@@ -138,7 +148,7 @@ static int lua_cancel(lua_State *L) {
   fl_order *order = fl_order_new(FL_ITEM_CANCEL, ticket, NULL, NULL);
   const char *message;
   if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, NULL, &message);
+  fl_engine_submit(&order->item, NULL, false, &message);
   return 0;
 }
 
@@ -148,7 +158,7 @@ static int lua_advance(lua_State *L) {
   fl_order *order = fl_order_new(FL_ITEM_ADVANCE, ticket, NULL, NULL);
   const char *message;
   if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, NULL, &message);
+  fl_engine_submit(&order->item, NULL, false, &message);
   return 0;
 }
 
@@ -251,7 +261,7 @@ static void open_state(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"client", fl_lua_client},   {"take", fl_lua_take},         {"source", fl_lua_source},
     {"decode", fl_lua_decode},   {"encode", fl_lua_encode},     {"fd", lua_fd},
-    {"wait", lua_wait},          {"is_ours", lua_is_ours},      {"cancel", lua_cancel},
+    {"wait", lua_wait},           {"cork", lua_cork},          {"is_ours", lua_is_ours},      {"cancel", lua_cancel},
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},       {NULL, NULL}};

@@ -294,7 +294,7 @@ static int guard_release(lua_State *L) {
   if (ticket == NULL || *ticket == 0) return 0;
   order = fl_order_new(FL_ITEM_CANCEL, *ticket, NULL, NULL);
   *ticket = 0;
-  if (order != NULL) fl_engine_submit(&order->item, NULL, &message);
+  if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   return 0;
 }
 

@@ -68,6 +68,13 @@ local function resume_one()
   if not task.finished then after_resume(task, coroutine.resume(task.coroutine)) end
 end
 
+-- Resumes what is ready, until the waiter is. Calls that begin meanwhile wake the engine once, together.
+local function resume_ready(waiter)
+  core.cork(true)
+  while ready.first <= ready.last and not waiter.ready do resume_one() end
+  core.cork(false)
+end
+
 local function wake_sleepers()
   if #sleepers == 0 then return end
   local now = core.now()
@@ -147,10 +154,7 @@ local function run_until(waiter)
   while true do
     dispatch.step()
     wake_sleepers()
-    while ready.first <= ready.last do
-      resume_one()
-      if waiter.ready then return end
-    end
+    resume_ready(waiter)
     if waiter.ready then return end
     local due = next_sleeper()
     if not due and not dispatch.is_expecting() then
