@@ -56,7 +56,8 @@ function rows.open(api, operation, id, given)
     page_size = given.page_size or 5000, prefetch = math.min(prefetch, 16),
     deadline = given.deadline or config.deadline, null_as_nil = config.null_as_nil or false,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
-    chunk = {}, chunk_at = 0, chunk_length = 0,
+    chunk = {}, chunk_at = 0, chunk_length = 0, chunk_start = 0,
+    page = false, page_rows = 0, ended = false, turning = false, -- set without memory
   }, Rows)
   return self
 end
@@ -79,9 +80,10 @@ local function leave_page(self)
   local page = self.page
   if not page then return end
   local position, left = page:position()
+  local ahead = self:ahead()
   self.left = self.left - (self.page_rows - left)
-  self.where = position - self:ahead()
-  self.page = nil
+  self.where = position - ahead
+  self.page = false
   page:close()
 end
 
@@ -120,8 +122,7 @@ local function take_page(self)
   return table.remove(waiter.pages, 1)
 end
 
---- Moves to the next page that has rows. True; false at the end; `nil, message, err`.
-local function turn(self)
+local function turn_page(self)
   leave_page(self)
   while true do
     if self.failure then return nil, self.failure.message, self.failure end
@@ -145,17 +146,26 @@ local function turn(self)
       local ticket = self.waiter.ticket
       if last then
         release(self)
-        self.ended = true
       elseif self.prefetch > 0 then
         core.advance(ticket)
       end
-      if count > 0 then
-        self.page, self.page_rows = page, math.min(count, self.left)
-        page:begin(self.page_rows, self.null_as_nil)
-        return true
-      end
+      self.page_rows = math.min(count, self.left)
+      page:begin(self.page_rows, self.null_as_nil)
+      self.page, self.ended = count > 0 and page, last
+      if count > 0 then return true end
     end
   end
+end
+
+--- Moves to the next page that has rows. True; false at the end; `nil, message, err`.
+local function turn(self)
+  -- An error (of memory, or an interrupt) broke off the last turn, and a page may have gone with it: from
+  -- where the stream is it is asked for anew.
+  if self.turning then release(self) end
+  self.turning = true
+  local more, message, err = turn_page(self)
+  self.turning = false
+  return more, message, err
 end
 
 -- One row at a time is best on PUC Lua, where garbage then dies young; on LuaJIT a call of C costs more
@@ -169,12 +179,11 @@ if rawget(_G, "jit") then
     if at > self.chunk_length then
       local page = self.page
       if not page then return nil end
-      self.chunk_length = page:batch(self.chunk, 0, CHUNK)
-      if self.chunk_length == 0 then
-        self.chunk_at = 0
-        return nil
-      end
-      self.chunk_start = page:position() - self.chunk_length
+      -- No call after the batch, which could fail and leave the rows uncounted.
+      local start = page:position()
+      local length = page:batch(self.chunk, 0, CHUNK)
+      self.chunk_start, self.chunk_length, self.chunk_at = start, length, 0
+      if length == 0 then return nil end
       at = 1
     end
     self.chunk_at = at
