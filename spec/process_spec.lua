@@ -148,8 +148,9 @@ describe("a process with flarelight", function()
 
   it("is interrupted by a signal of its user, and goes on #slow", function()
     if sanitizer then return end -- lua's own interpreter has the handler
-    plain:fault { operation = "reports.all", kind = "stall", seconds = 60 }
+    plain:fault { operation = "reports.all", kind = "stall", seconds = 60, times = math.huge }
     case("is_interrupted", "call")
+    case("is_interrupted", "tasks")
     case("is_interrupted", "sleep")
   end)
 
@@ -252,7 +253,9 @@ describe("a process with flarelight", function()
       end)
     end)
     it("that run out of memory", function()
-      if thorough then is_quiet("embed", "1 " .. script, "without_memory", id) end
+      if not thorough then return end
+      is_quiet("embed", "1 " .. script, "without_memory", id)
+      is_quiet("embed", "1 " .. script, "row_by_row", id)
     end)
   end)
 end)
