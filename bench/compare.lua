@@ -20,7 +20,9 @@ local quantity_a_row = 4999 / 2 -- on average, in every page
 
 local function side(name, command, count)
   return { name = name, count = count,
-    command = command:gsub("%u+", { LUA = lua, BASE = base, WORK = work, PYTHON = python, COUNT = ("%d"):format(count) }) }
+    command = command:gsub("%u+", {
+      LUA = lua, BASE = base, WORK = work, PYTHON = python, COUNT = ("%d"):format(count),
+    }) }
 end
 
 local function reads(name, command, count)
@@ -133,7 +135,8 @@ local peak_path, error_path = scratch .. "/peak", scratch .. "/errors"
 
 --- Runs a side once: seconds, peak in MB; or nil and what is wrong.
 local function measure(self)
-  local pipe = assert(io.popen(("exec env time -q -f %%M -o '%s' timeout 170 %s 2>'%s'"):format(peak_path, self.command, error_path)))
+  local pipe = assert(io.popen(("exec env time -q -f %%M -o '%s' timeout 170 %s 2>'%s'"):format(
+    peak_path, self.command, error_path)))
   local line = pipe:read "*l" or ""
   pipe:close()
   local seconds, count, sum = line:match "^([%d.]+) (%d+) ?(%d*)$"

@@ -284,8 +284,8 @@ describe("delivery", function()
     end)
 
     it("a write without any body is sent once", function()
-      local good = support.reply("200 OK", '{"data":1,"messages":[]}', "")
-      local server = raw { good .. "...", "", good, good }
+      local reply = support.reply("200 OK", '{"data":1,"messages":[]}', "")
+      local server = raw { reply .. "...", "", reply, reply }
       assert(api:request { method = "DELETE", path = "/x" })
       local data, _, err = api:request { method = "DELETE", path = "/x" }
       assert.is_nil(data)
@@ -319,10 +319,10 @@ describe("delivery", function()
   end)
 
   describe("of replies that are no answer:", function()
-    local good = support.reply("200 OK", '{"data":{"id":1},"messages":[]}')
+    local answer = support.reply("200 OK", '{"data":{"id":1},"messages":[]}')
     local function json(body) return support.reply("200 OK", body) end
     -- reply, then of a read, a write, a repeatable write: kind (nil: done by the second attempt), attempts
-    local cases = {
+    local replies = {
       { "good JSON that is not the envelope", json "[1,2]", { "protocol", 1 }, { "protocol", 1 }, { "protocol", 1 } },
       { "an object without data", json '{"messages":[]}', { "protocol", 1 }, { "protocol", 1 }, { "protocol", 1 } },
       { "an import without an id", json '{"data":{},"messages":[]}', { nil, 1 }, { "protocol", 1 } },
@@ -336,14 +336,14 @@ describe("delivery", function()
         { nil, 2 }, { "network", 1 }, { nil, 2 } },
     }
     local function check(case, expected, call, fate)
-      local server, client = raw { case[2], good }
+      local server, client = raw { case[2], answer }
       local data, meta, err = call(client)
       if expected[1] then assert.is_nil(data) else assert(data ~= nil, meta) end
       local got = err or meta
       assert.are.same({ expected[1], expected[2], fate }, { got.kind, got.attempts, got.fate })
       assert.equal(expected[2], #server.heads())
     end
-    for _, case in ipairs(cases) do
+    for _, case in ipairs(replies) do
       it(case[1], function()
         support.together {
           function() check(case, case[3], function(a) return a.imports:all() end) end,

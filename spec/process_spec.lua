@@ -65,18 +65,18 @@ end
 describe("a process with flarelight", function()
   local plain, tls, ca_file, id
 
-  local function fill(sandbox, url_client)
+  local function fill(url_client)
     id = support.import(url_client, 200)
     url_client:close()
   end
 
   setup(function()
     plain = support.sandbox { rate_limit = 0 }
-    fill(plain, support.client(plain))
+    fill(support.client(plain))
     ca_file = certificate()
     if ca_file then
       tls = support.sandbox { rate_limit = 0, certificate = ca_file, private_key = ca_file .. ".key" }
-      fill(tls, support.client(tls, { ca_file = ca_file }))
+      fill(support.client(tls, { ca_file = ca_file }))
     end
   end)
   teardown(function()

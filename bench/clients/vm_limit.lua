@@ -14,7 +14,7 @@ for page = 1, 20 do
   file:close()
 end
 local next_page, next_row, next_chunk = vm_limit.load(texts)
-texts = nil
+texts = nil -- luacheck: ignore
 collectgarbage()
 collectgarbage()
 

@@ -22,6 +22,11 @@ local tasks = require "flarelight.tasks"
 local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.rows"
+setmetatable(Rows, {
+  __index = function(_, key) -- ipairs over a stream would find nothing, and end silently
+    if type(key) == "number" then errors.misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
+  end,
+})
 
 local rows = {}
 
@@ -199,6 +204,7 @@ end
 --- The next row and its position (from 0); nil at the end; `nil, message, err`.
 ---@return any row, integer|string|nil position_or_message, flarelight.Error? err
 function Rows:next()
+  if self == nil then options.self(self, Rows, "rows.next") end
   return next_row(self)
 end
 

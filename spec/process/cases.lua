@@ -52,12 +52,6 @@ end
 -- Kind of a call's error, "good" where there is none.
 local function kind_of(_, _, err) return err and err.kind or "good" end
 
-local function ends_closed(fn)
-  local data, _, err = fn()
-  equal(nil, data, "data")
-  equal("closed", err.kind, "kind")
-end
-
 -- The kinds with which `fn` ends, in a child and here; both have to be right.
 local function in_child(fn)
   local child = process.fork()

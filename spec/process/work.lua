@@ -69,7 +69,7 @@ function hows.without_memory()
     other:close()
   end
   work()
-  local n, failed = 1, nil
+  local n, failed = 1 -- luacheck: ignore
   repeat
     fail_memory(n) -- luacheck: ignore
     local good = pcall(work)
