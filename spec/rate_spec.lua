@@ -139,8 +139,8 @@ describe("the rate budget", function()
 
   it("is one for all clients of a process, and another for another subscription", function()
     start { rate_limit = 3, rate_window = 60 }
-    local same, other = client_of(sandbox), nil
-    other = client_of({ url = sandbox.url, api_key = "x", subscription_id = "00000000-0000-4000-8000-000000000009" })
+    local same = client_of(sandbox)
+    local other = client_of({ url = sandbox.url, api_key = "x", subscription_id = "00000000-0000-4000-8000-000000000009" })
     for _ = 1, 3 do assert(api.imports:all()) end
     local _, _, err = same.imports:all { deadline = 5 }
     assert.are.same({ "rate_limited", 0 }, { err.kind, err.attempts })
