@@ -122,7 +122,7 @@ function cases.forgets_streams(times, id)
   local before = resident()
   for _ = 1, 4 do abandon() end
   local grown = resident() - before
-  if grown > 16384 then error(("grew by %d KiB"):format(grown)) end
+  if grown > 24576 then error(("grew by %d KiB"):format(grown)) end
 end
 
 function cases.closes_on_exec()

@@ -89,9 +89,9 @@ function hows.row_by_row()
   for most = 1, 30 do
     local rows, expected, short = api.imports:rows(id, { page_size = 7, limit = 40 }), 0, true
     while true do
-      if short then fail_memory(most) end
+      if short then fail_memory(most) end -- luacheck: ignore
       local good, row, position, err = pcall(rows.next, rows)
-      fail_memory(0)
+      fail_memory(0) -- luacheck: ignore
       short = good
       if good and not row then
         assert(not err, err)
