@@ -148,8 +148,9 @@ describe("a process with flarelight", function()
 
   it("is interrupted by a signal of its user, and goes on #slow", function()
     if sanitizer then return end -- lua's own interpreter has the handler
-    plain:fault { operation = "reports.all", kind = "stall", seconds = 60 }
+    plain:fault { operation = "reports.all", kind = "stall", seconds = 60, times = math.huge }
     case("is_interrupted", "call")
+    case("is_interrupted", "tasks")
     case("is_interrupted", "sleep")
   end)
 
@@ -238,7 +239,7 @@ describe("a process with flarelight", function()
     end)
     it("that ends while another of them works", function()
       each_way(function()
-        for _ = 1, checked and 3 or 10 do
+        for _ = 1, thorough and not checked and 10 or 3 do
           is_quiet("embed", ("1 spec/process/pause.lua 0 %s 0 %s"):format(script, script), "unto_the_end", id)
         end
       end)
@@ -252,7 +253,9 @@ describe("a process with flarelight", function()
       end)
     end)
     it("that run out of memory", function()
-      if thorough then is_quiet("embed", "1 " .. script, "without_memory", id) end
+      if not thorough then return end
+      is_quiet("embed", "1 " .. script, "without_memory", id)
+      is_quiet("embed", "1 " .. script, "row_by_row", id)
     end)
   end)
 end)

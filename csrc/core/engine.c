@@ -299,7 +299,7 @@ fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const
   bool closing = item->type == FL_ITEM_CLOSE_CLIENT || item->type == FL_ITEM_CLOSE_MAILBOX ||
                  item->type == FL_ITEM_CANCEL || item->type == FL_ITEM_ADVANCE;
   fl_engine *engine;
-  bool driving = false;
+  bool driving = false, refused;
   *message = NULL;
   pthread_mutex_lock(&global_lock);
   if (own_engine() == NULL && closing) {
@@ -307,7 +307,8 @@ fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const
     pthread_mutex_unlock(&global_lock);
     return FL_OK;
   }
-  if (current == NULL) *message = ending ? "the process is ending" : start_engine();
+  refused = current == NULL && ending;
+  if (current == NULL) *message = refused ? "the process is ending" : start_engine();
   engine = current;
   if (*message == NULL) {
     bool was_empty = fl_queue_post(&engine->inbox, item);
@@ -319,7 +320,7 @@ fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const
     pthread_mutex_unlock(&engine->state_lock);
   }
   pthread_mutex_unlock(&global_lock);
-  if (*message != NULL) return ending ? FL_INVALID : FL_SYSTEM;
+  if (*message != NULL) return refused ? FL_INVALID : FL_SYSTEM;
   if (driving) drive_for(engine, waiting);
   return FL_OK;
 }

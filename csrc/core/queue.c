@@ -142,9 +142,12 @@ void fl_mailbox_release(fl_mailbox *mailbox) {
 }
 
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
+  bool was_empty;
   /* The reader may take the item, and give the last reference back with it, before it is woken. */
   fl_mailbox_retain(mailbox);
-  if (fl_queue_post(&mailbox->outbox, item) && !mailbox->quiet) {
+  was_empty = fl_queue_post(&mailbox->outbox, item);
+  /* What was posted quietly may still be there. */
+  if (!mailbox->quiet && (was_empty || !atomic_load(&mailbox->signalled))) {
     const uint64_t one = 1;
     /* A full pipe or counter means that the reader has its wake-up already. */
     ssize_t written = write(mailbox->writer, &one, sizeof one);
@@ -173,6 +176,7 @@ int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
 bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
   struct pollfd ready = {.fd = mailbox->reader, .events = POLLIN, .revents = 0};
   int milliseconds = -1;
+  if (!fl_mailbox_is_empty(mailbox)) return true; /* posted quietly, and not taken since */
   if (timeout != FL_NEVER) {
     /* Rounded up: waking a moment too early would make the caller spin. */
     fl_time rounded = timeout <= 0 ? 0 : (timeout + FL_MILLISECOND - 1) / FL_MILLISECOND;

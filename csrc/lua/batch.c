@@ -54,7 +54,7 @@ int fl_lua_batch(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 4);
   text = fl_new_json_text(L);
-  fl_buffer_append_byte(text, '[');
+  if (fl_buffer_append_byte(text, '[') != FL_OK) return luaL_error(L, "not enough memory");
   while (count < most) {
     size_t before = text->length;
     lua_rawgeti(L, 1, (int)(first + count));
@@ -62,7 +62,8 @@ int fl_lua_batch(lua_State *L) {
       lua_pop(L, 1);
       break;
     }
-    if (count > 0) fl_buffer_append_byte(text, ',');
+    if (count > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
+      return luaL_error(L, "not enough memory");
     snprintf(root, sizeof root, "records[%lld]", (long long)(first + count));
     if (!fl_write_value(L, -1, text, root)) {
       lua_pushnil(L);

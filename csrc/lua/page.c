@@ -88,28 +88,30 @@ static int page_begin(lua_State *L) {
 
 /* page:next() -> row, position | nothing at the end of the page */
 static int page_next(lua_State *L) {
-  page *self = fast_page(L);
+  page *self = fast_page(L), after = *self;
   fl_push push;
   uint32_t row;
-  if (!step(self, &row)) return 0;
+  if (!step(&after, &row)) return 0;
   push = fast_push(L, self);
   fl_push_value(L, &push, row);
-  fl_push_count(L, self->call->page_start + self->given - 1);
+  fl_push_count(L, self->call->page_start + self->given);
+  *self = after; /* only now: where memory runs out no row is lost */
   return 2;
 }
 
 /* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
 static int page_batch(lua_State *L) {
-  page *self = fast_page(L);
+  page *self = fast_page(L), after = *self;
   int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
   fl_push push = fast_push(L, self);
   uint32_t row;
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 10, "rows");
-  while (count < most && step(self, &row)) {
+  while (count < most && step(&after, &row)) {
     fl_push_value(L, &push, row);
     lua_rawseti(L, 2, length + ++count);
   }
+  *self = after;
   fl_push_count(L, count);
   return 1;
 }

@@ -5,6 +5,7 @@
  * epoch seconds.
  */
 #include "binding.h"
+#include "engine.h"
 
 static void set_string(lua_State *L, const char *name, const char *value) {
   if (value == NULL || *value == '\0') return;
@@ -135,6 +136,10 @@ int fl_lua_take(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_item *item;
   fl_call **held;
+  if (state->corked) { /* an error left it on */
+    state->corked = false;
+    fl_engine_flush();
+  }
   if (state->taken.first == NULL && state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox))
     for (item = fl_mailbox_take(state->mailbox); item != NULL;) {
       fl_item *next = item->next;

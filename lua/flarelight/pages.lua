@@ -37,6 +37,8 @@ function pages.open(api, id, given)
     page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
     deadline = given.deadline or config.deadline,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
+    -- Members from the beginning, so that setting them takes no memory.
+    waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
   }, Pages)
 end
 
@@ -55,8 +57,8 @@ end
 
 local function release(self)
   if self.waiter then dispatch.forget(self.waiter.ticket) end
-  self.guard = self.guard and self.guard:release() -- nil
-  self.waiter = nil
+  if self.guard then self.guard:release() end
+  self.waiter, self.guard = false, false
 end
 
 --- Ends the pages with an error, which every later `next` gives too.
@@ -88,9 +90,7 @@ local function take(self)
   return table.remove(waiter.pages, 1)
 end
 
---- The next page that has rows, and how many of them to take: the page is the caller's to close. False at
--- the end; `nil, message, err`.
-function Pages:next()
+local function turn(self)
   while true do
     if self.failure then return nil, self.failure.message, self.failure end
     if self.ended or self.left <= 0 then
@@ -107,13 +107,14 @@ function Pages:next()
       self.rotated = true
       release(self)
     else
-      self.rotated = nil
+      self.rotated = false
       local count, start, last = page:count()
       if last then
-        self:close()
+        release(self)
       elseif self.prefetch > 0 then
         core.advance(self.waiter.ticket)
       end
+      self.ended = last
       if count > 0 then
         count = math.min(count, self.left)
         self.where, self.left = start + count, self.left - count
@@ -123,6 +124,18 @@ function Pages:next()
   end
 end
 
+--- The next page that has rows, and how many of them to take: the page is the caller's to close. False at
+-- the end; `nil, message, err`.
+function Pages:next()
+  -- An error (of memory, or an interrupt) broke off the last turn, and a page may have gone with it: it is
+  -- asked for anew.
+  if self.turning then release(self) end
+  self.turning = true
+  local page, count, err = turn(self)
+  self.turning = false
+  return page, count, err
+end
+
 --- Begins `count` rows further on. Before the first `next` only.
 function Pages:skip(count)
   self.where, self.left = self.where + count, self.left - count
@@ -130,7 +143,7 @@ end
 
 --- Whether `next` does not wait: a page is here, or none will come.
 function Pages:is_here()
-  return self.ended or self.failure ~= nil or (self.waiter ~= nil and #self.waiter.pages > 0)
+  return self.ended or self.failure ~= false or (self.waiter and #self.waiter.pages > 0)
 end
 
 --- Gives the rest up.

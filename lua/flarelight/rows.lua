@@ -40,7 +40,7 @@ function rows.open(api, operation, id, given)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
     null_as_nil = client.config(api).null_as_nil or false,
-    chunk = {}, chunk_at = 0, chunk_length = 0,
+    chunk = {}, chunk_at = 0, chunk_length = 0, chunk_start = 0, page = false, -- set without memory
   }, Rows)
 end
 
@@ -49,7 +49,7 @@ local function leave_page(self)
   local page = self.page
   if not page then return end
   self.where = page:position() - self:ahead()
-  self.page = nil
+  self.page = false
   page:close()
 end
 
@@ -81,12 +81,11 @@ if rawget(_G, "jit") then
     if at > self.chunk_length then
       local page = self.page
       if not page then return nil end
-      self.chunk_length = page:batch(self.chunk, 0, CHUNK)
-      if self.chunk_length == 0 then
-        self.chunk_at = 0
-        return nil
-      end
-      self.chunk_start = page:position() - self.chunk_length
+      -- No call after the batch, which could fail and leave the rows uncounted.
+      local start = page:position()
+      local length = page:batch(self.chunk, 0, CHUNK)
+      self.chunk_start, self.chunk_length, self.chunk_at = start, length, 0
+      if length == 0 then return nil end
       at = 1
     end
     self.chunk_at = at
