@@ -223,7 +223,7 @@ describe("chart.render through gnuplot", function()
     end)
   end
 
-  it("answers an error of kind io where gnuplot is missing", function()
+  it("answers an error of kind io where gnuplot is missing #slow", function()
     assert.is_truthy(with_path("/nowhere"):find("nil|io|chart: gnuplot is missing", 1, true))
   end)
 
