@@ -486,8 +486,11 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
-  /* A refusal whose body broke off is a refusal all the same: the status decides. */
-  if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated))
+  /* A refusal whose body broke off is a refusal all the same: the status decides. And a server of HTTP/2
+   * that answers before it has read the whole body resets the stream after its reply: the reply stands if
+   * it is whole, which its JSON tells. */
+  if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated) ||
+      (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
     outcome = outcome_of_reply(call);
   else
     outcome = outcome_of_failure(transfer, code);
