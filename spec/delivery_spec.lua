@@ -51,8 +51,8 @@ local function status(number, more)
   return fault
 end
 
--- Under valgrind everything takes ten times as long.
-local short_time = os.getenv "SPEC_QUICK" and 2 or 0.3
+-- Under valgrind and the sanitizers everything takes ten times as long.
+local short_time = (os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER") and 2 or 0.3
 local short = { read_timeout = short_time, write_timeout = short_time }
 local small = { max_response_bytes = 65536 }
 local elsewhere -- a sandbox that redirects point to
