@@ -38,6 +38,21 @@ static inline uint64_t fl_mask_beyond_ascii(uint64_t word) { return word & FL_EA
 /* Which byte of a word a mask (not 0) finds first. */
 static inline unsigned fl_first_byte(uint64_t mask) { return (unsigned)__builtin_ctzll(mask) / 8; }
 
+/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was compared. */
+static inline bool fl_same_bytes(const char *left, const char *right, size_t length) {
+  size_t done = 0;
+  if (length >= 8) {
+    for (; length - done > 8; done += 8)
+      if (fl_load_word(left + done) != fl_load_word(right + done)) return false;
+    return fl_load_word(left + length - 8) == fl_load_word(right + length - 8);
+  }
+  if (length >= 4)
+    return memcmp(left, right, 4) == 0 && memcmp(left + length - 4, right + length - 4, 4) == 0;
+  for (; done < length; done++)
+    if (left[done] != right[done]) return false;
+  return true;
+}
+
 /* Bytes (2 to 4) of the sequence that begins at a byte beyond ASCII; 0 if it is not UTF-8 or does not
  * fit into `room`. Overlong forms, surrogates and what lies beyond U+10FFFF are not UTF-8. */
 static inline size_t fl_utf8_sequence(const char *text, size_t room) {

@@ -51,27 +51,12 @@ fl_slice fl_export_column_name(const fl_export *self, size_t index) {
   return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
 }
 
-/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was compared. */
-static inline bool same_bytes(const char *left, const char *right, size_t length) {
-  size_t done = 0;
-  if (length >= 8) {
-    for (; length - done > 8; done += 8)
-      if (fl_load_word(left + done) != fl_load_word(right + done)) return false;
-    return fl_load_word(left + length - 8) == fl_load_word(right + length - 8);
-  }
-  if (length >= 4)
-    return memcmp(left, right, 4) == 0 && memcmp(left + length - 4, right + length - 4, 4) == 0;
-  for (; done < length; done++)
-    if (left[done] != right[done]) return false;
-  return true;
-}
-
 /* Looks at all columns, from `guess` on. */
 static uint32_t find_column(const fl_export *self, const char *name, size_t length, size_t guess) {
   if (guess >= self->count) guess = 0;
   for (size_t i = 0, at = guess; i < self->count; i++, at++) {
     if (at == self->count) at = 0;
-    if (self->columns[at].name_length == length && same_bytes(self->columns[at].text.data, name, length))
+    if (self->columns[at].name_length == length && fl_same_bytes(self->columns[at].text.data, name, length))
       return (uint32_t)at;
   }
   return NO_COLUMN;
@@ -226,7 +211,7 @@ static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row
     if (find_column(self, name, length, 0) != NO_COLUMN) continue;
     for (; before < at; before = fl_json_next(page->tape, before + 1))
       if (page->nodes[before].value.size.length == length &&
-          same_bytes(page->text + page->nodes[before].offset, name, length))
+          fl_same_bytes(page->text + page->nodes[before].offset, name, length))
         break;
     if (before < at) continue;
     if (used + length + 8 > sizeof self->message) {
@@ -250,7 +235,7 @@ static inline bool find_cells(fl_export *self, const reader *page, uint32_t row)
     uint32_t length = nodes[at].value.size.length, column;
     uint32_t known = place < FL_EXPORT_PLACES ? self->places[place].key : 0;
     if (known != 0 && nodes[known].value.size.length == length &&
-        same_bytes(page->text + nodes[known].offset, name, length)) {
+        fl_same_bytes(page->text + nodes[known].offset, name, length)) {
       column = self->places[place].column;
     } else {
       column = find_column(self, name, length, place);

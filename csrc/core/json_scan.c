@@ -14,10 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Where a key is expected to be the one of the row before: at the same place, as deep (see `slot_of`). */
+#define KNOWN_DEPTHS 4
+#define KNOWN_PLACES 64
+
 typedef struct scanner {
   char *text;
   const char *end;
   fl_json_error *error;
+  uint32_t known[KNOWN_DEPTHS * KNOWN_PLACES]; /* index of a key without escapes; 0: none */
 } scanner;
 
 /* Every failure comes through here; the end of the text is always told as such. */
@@ -276,6 +281,19 @@ size_t fl_json_number_length(const char *literal) { return strspn(literal, "+-.0
 
 /* --- values --- */
 
+/* Where the key at `place` of an object so deep is remembered; NULL: nowhere. */
+static inline uint32_t *slot_of(scanner *scan, uint32_t depth, uint32_t place) {
+  return place < KNOWN_PLACES ? &scan->known[depth % KNOWN_DEPTHS * KNOWN_PLACES + place] : NULL;
+}
+
+/* Whether the string at `start`, its first byte inside the quotes, is the key `known`. That one had no
+ * escapes and was found good, so that there is nothing left to look at. */
+static inline bool is_known(const scanner *scan, const char *start, const fl_json_node *known) {
+  size_t length = known->value.size.length;
+  return (size_t)(scan->end - start) > length && start[length] == '"' &&
+         fl_same_bytes(start, scan->text + known->offset, length);
+}
+
 /* The rest of null, false or true. */
 static char *scan_word(const scanner *scan, char *cursor, const char *word) {
   for (; *word; word++, cursor++)
@@ -310,11 +328,11 @@ static bool grow(fl_json_tape *tape, size_t length) {
   return true;
 }
 
-static char *scan_value(const scanner *scan, fl_json_tape *tape) {
+static char *scan_value(scanner *scan, fl_json_tape *tape) {
   size_t length = (size_t)(scan->end - scan->text);
-  char *cursor = skip_space(scan->text);
+  char *cursor = skip_space(scan->text), *start;
   fl_json_node *node;
-  uint32_t count = 0, open = 0, outer, depth = 0;
+  uint32_t count = 0, open = 0, outer, depth = 0, *slot;
 
 /* A new node, which may move the tape. */
 #define PUSH(where)                                                                               \
@@ -393,10 +411,20 @@ close:
   goto after;
 key:
   if (*cursor != '"') return fail(scan, FL_JSON_UNEXPECTED, cursor);
-  PUSH(cursor + 1);
+  slot = slot_of(scan, depth, tape->nodes[open].value.size.length);
+  start = cursor + 1;
+  PUSH(start);
   node->type = FL_JSON_STRING;
-  cursor = scan_string(scan, cursor + 1, &node->value.size.length);
-  if (cursor == NULL) return NULL;
+  if (slot != NULL && *slot != 0 && is_known(scan, start, &tape->nodes[*slot])) {
+    node->value.size.length = tape->nodes[*slot].value.size.length;
+    node->value.size.same = *slot;
+    cursor = start + node->value.size.length + 1;
+  } else {
+    cursor = scan_string(scan, start, &node->value.size.length);
+    if (cursor == NULL) return NULL;
+    node->value.size.same = count - 1;
+    if (slot != NULL) *slot = (size_t)(cursor - start) == node->value.size.length + (size_t)1 ? count - 1 : 0;
+  }
   cursor = skip_space(cursor);
   if (*cursor != ':') return fail(scan, FL_JSON_UNEXPECTED, cursor);
   cursor = skip_space(cursor + 1);
@@ -405,7 +433,7 @@ key:
 }
 
 fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error) {
-  scanner scan = {text, text + length, error};
+  scanner scan = {.text = text, .end = text + length, .error = error};
   tape->count = 0;
   error->code = FL_JSON_OK;
   error->position = 0;

@@ -10,6 +10,9 @@
  * the index of the node after the container's last one, so that any value can be stepped over in one
  * move. Strings are unescaped in place in the text that was scanned; numbers are left as written, so
  * that they can go out again digit for digit. A tape is therefore only of use beside its text.
+ *
+ * Rows repeat their keys, so a key's node also names an earlier key that has the same bytes, where the
+ * scanner knows one: readers then compare two numbers instead of two strings.
  */
 #ifndef FL_JSON_SCAN_H
 #define FL_JSON_SCAN_H
@@ -40,7 +43,10 @@ typedef struct fl_json_node {
     double number;
     struct {
       uint32_t length; /* bytes of a string or a BIG; values of an array; members of an object */
-      uint32_t end;    /* containers: index of the node that follows the whole container */
+      union {
+        uint32_t end;  /* containers: index of the node that follows the whole container */
+        uint32_t same; /* keys: index of the first key known to have the same bytes; its own else */
+      };
     } size;
   } value;
 } fl_json_node;
