@@ -29,6 +29,7 @@ local options = require "flarelight.options"
 ---@field client_key string? PEM file
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
+---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else by what runs
 ---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
@@ -40,7 +41,7 @@ local known = {
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
   rate_limit = "positive",
   ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
-  user_agent = "string", on_event = "function",
+  user_agent = "string", on_event = "function", host = "text_or_table",
 }
 
 local function fail(name, what)
