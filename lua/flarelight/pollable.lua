@@ -51,7 +51,7 @@ function pollable.protect(run)
   local trace
   if pcall_yields then
     local function keep(raised)
-      trace = debug.traceback(nil, 2)
+      trace = debug.traceback("", 2)
       return raised
     end
     local function after(ok, ...)
@@ -63,7 +63,7 @@ function pollable.protect(run)
   local inner = coroutine.create(run)
   outer_of[inner] = pollable.coroutine()
   local function relay(ok, ...)
-    if not ok then return false, ..., debug.traceback(inner) end
+    if not ok then return false, ..., debug.traceback(inner, "") end
     if coroutine.status(inner) == "dead" then return true, ... end
     return relay(coroutine.resume(inner, coroutine.yield(...)))
   end

@@ -13,22 +13,16 @@ local host = { name = "luv" }
 
 local poll, polled_fd, waiting = nil, nil, 0
 local woken = {} -- coroutines to resume
-local draining = false
 
 -- What a coroutine raises that nobody waits for goes where luv's callbacks' errors go.
 local function drain()
-  if draining then return end
-  draining = true
-  local raised
-  while #woken > 0 do
-    local batch = woken
-    woken = {}
-    for _, co in ipairs(batch) do
-      local ok, message = coroutine.resume(co)
-      if not ok then raised = raised or debug.traceback(co, tostring(message)) end
-    end
+  local batch, raised = woken, nil
+  woken = {}
+  for _, co in ipairs(batch) do
+    local ok, message = coroutine.resume(co)
+    if not ok then raised = raised or debug.traceback(co, tostring(message)) end
   end
-  draining = false
+  if #woken > 0 then pollable.ring() end
   if raised then error(raised, 0) end
 end
 
@@ -80,6 +74,7 @@ end
 
 function host.wait(handle)
   pollable.step()
+  if #woken > 0 then pollable.ring() end -- the loop is to resume those that this has woken
   if not handle:is_over() then
     local timer
     handle.coroutine, handle.wake = pollable.coroutine(), wake
