@@ -51,6 +51,7 @@ typedef struct watch {
 
 typedef struct alarm_entry {
   fl_mailbox *mailbox; /* a reference */
+  uint64_t ticket;     /* 0: the mailbox itself */
   fl_time due;
 } alarm_entry;
 
@@ -267,7 +268,8 @@ static fl_time sound_alarms(bell *self) {
   for (size_t i = 0; i < self->alarm_count;) {
     alarm_entry *entry = &self->alarms[i];
     if (entry->due <= now) {
-      fl_mailbox_ring(entry->mailbox);
+      if (entry->ticket != 0) ring(self, entry->ticket);
+      else fl_mailbox_ring(entry->mailbox);
       fl_mailbox_release(entry->mailbox);
       *entry = self->alarms[--self->alarm_count];
     } else {
@@ -479,7 +481,7 @@ void fl_bell_ring(uint64_t ticket) {
   pthread_mutex_unlock(&lock);
 }
 
-bool fl_bell_alarm(fl_mailbox *mailbox, fl_time due) {
+bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
   const char *message;
   bool set = false;
   pthread_mutex_lock(&lock);
@@ -493,7 +495,7 @@ bool fl_bell_alarm(fl_mailbox *mailbox, fl_time due) {
       }
     }
     if (current->alarm_count < current->alarm_capacity) {
-      current->alarms[current->alarm_count++] = (alarm_entry){fl_mailbox_retain(mailbox), due};
+      current->alarms[current->alarm_count++] = (alarm_entry){fl_mailbox_retain(mailbox), ticket, due};
       wake_thread(current);
       set = true;
     }

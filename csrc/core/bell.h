@@ -7,7 +7,7 @@
  * heard. Nothing but tickets passes. A connection may be used again for the next wait, one ticket at a
  * time.
  *
- * An alarm is a wake-up of a mailbox at a point in time.
+ * An alarm is a wake-up, of a ticket or of a mailbox, at a point in time.
  *
  * One bell a process, started by its first use; a forked child starts its own. The directory carries a
  * file that is locked for as long as the process lives, by which later processes tell those that can go.
@@ -29,8 +29,9 @@ void fl_bell_unwatch(uint64_t ticket);
 /* Wakes whoever waits for a ticket, and ends the watch. Any thread. */
 void fl_bell_ring(uint64_t ticket);
 
-/* Makes the mailbox's descriptor readable at `due`. False: no bell can be had. */
-bool fl_bell_alarm(fl_mailbox *mailbox, fl_time due);
+/* Rings for `ticket` at `due`; where it is 0, makes the mailbox's descriptor readable then. False: no bell
+ * can be had. */
+bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due);
 
 /* No watch and no alarm of this mailbox is left: its reader is gone. */
 void fl_bell_leave(const fl_mailbox *mailbox);

@@ -133,12 +133,14 @@ static int lua_ticket(lua_State *L) {
   return 1;
 }
 
-/* core.alarm(seconds) -> whether the descriptor turns readable after that time */
+/* core.alarm(seconds, ticket | nil) -> whether the bell rings for the ticket after that time, or without
+ * one the descriptor turns readable */
 static int lua_alarm(lua_State *L) {
   fl_mailbox *mailbox = check_mailbox(L);
   fl_time after = fl_seconds(luaL_checknumber(L, 1));
+  uint64_t ticket = (uint64_t)luaL_optnumber(L, 2, 0);
   lua_pushboolean(L, after == FL_NEVER || (fl_engine_prepare() == NULL &&
-                                           fl_bell_alarm(mailbox, fl_clock_now() + after)));
+                                           fl_bell_alarm(mailbox, ticket, fl_clock_now() + after)));
   return 1;
 }
 

@@ -41,9 +41,7 @@ function pollable.coroutine()
 end
 
 -- Whether pcall lets yields through.
-local pcall_yields = coroutine.wrap(function()
-  return pcall(coroutine.yield, true)
-end)() == true
+local pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 --- Calls `run` so that what it raises is returned, as pcall does: whether it went well, and then what it
 -- returned, or what it raised and where that was.
