@@ -265,7 +265,8 @@ static const luaL_Reg functions[] = {
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
-    {"exporter", fl_lua_exporter}, {NULL, NULL}};
+    {"exporter", fl_lua_exporter}, {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries},
+    {NULL, NULL}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
