@@ -103,6 +103,8 @@ int fl_lua_source(lua_State *L);
 
 /* export.c of the binding: core.exporter(format, columns | nil) -> exporter | nil, message */
 int fl_lua_exporter(lua_State *L);
+int fl_lua_terminal(lua_State *L);
+int fl_lua_libraries(lua_State *L);
 
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);

@@ -333,7 +333,8 @@ static const luaL_Reg functions[] = {
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
-    {"sound", lua_sound},         {"exporter", fl_lua_exporter}, {NULL, NULL}};
+    {"sound", lua_sound},         {"exporter", fl_lua_exporter},
+    {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
