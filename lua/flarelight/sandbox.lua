@@ -103,6 +103,7 @@ local KINDS = {
   truncate = {},
   stall = { seconds = SECONDS, after = { { "head", "half" } } },
   latency = { seconds = SECONDS },
+  hang = { seconds = SECONDS, late = { "boolean" } },
   slow_body = { seconds = SECONDS, bytes = { "integer", nil, 1, 2 ^ 31 } },
   throttle = { retry_after = { "retry_after" }, remaining = COUNT, message = TEXT },
   status = { status = STATUS, retry_after = { "retry_after" }, remaining = COUNT, message = TEXT },
