@@ -27,8 +27,8 @@ torture.SERVERS = {
   { name = "texts", options = { values = "text" } },
   { name = "hides", options = { list_descriptions = false } },
   { name = "other", options = {
-    ids = "uuid", rows = "records", count_cap = 300, past_end = "404", messages = "object", rejected_batch = "keeps_good",
-    reset_format = "absent",
+    ids = "uuid", rows = "records", count_cap = 300, past_end = "404", messages = "object",
+    rejected_batch = "keeps_good", reset_format = "absent",
   } },
 }
 
@@ -57,8 +57,10 @@ local FAULTS = {
   { name = "partial_commit_first", fault = { kind = "partial_commit", records = 1 } },
   { name = "partial_commit_none", fault = { kind = "partial_commit", records = 0 } },
   { name = "keepalive_kill", fault = { kind = "keepalive_kill" } },
-  { name = "read_lag", fault = { kind = "commit_then_drop" }, besides = { operation = "imports.data", kind = "read_lag" } },
-  { name = "list_lag", fault = { kind = "commit_then_drop" }, besides = { operation = "imports.all", kind = "read_lag" } },
+  { name = "read_lag", fault = { kind = "commit_then_drop" },
+    besides = { operation = "imports.data", kind = "read_lag" } },
+  { name = "list_lag", fault = { kind = "commit_then_drop" },
+    besides = { operation = "imports.all", kind = "read_lag" } },
   { name = "refuse", fault = { kind = "refuse" } },
   { name = "reset", fault = { kind = "reset" } },
   { name = "empty", fault = { kind = "empty" } },
@@ -132,8 +134,8 @@ local function start(run, step)
   os.remove(folder .. "/status")
   os.remove(folder .. "/pid")
   local inner = ("echo $$ >%s/pid; %s"):format(folder, table.concat(words, " "))
-  os.execute(("{ sh -c %s </dev/null >>%s/output 2>&1; echo $? >%s/status.new; mv %s/status.new %s/status; } 2>/dev/null &")
-    :format(quote(inner), quote(folder), quote(folder), quote(folder), quote(folder)))
+  os.execute(("{ sh -c %s </dev/null >>%s/output 2>&1; echo $? >%s/status.new; mv %s/status.new %s/status; }"
+    .. " 2>/dev/null &"):format(quote(inner), quote(folder), quote(folder), quote(folder), quote(folder)))
 end
 
 local function ended(run) return read_file(run.folder .. "/status") ~= nil end
@@ -373,7 +375,9 @@ local function mix_point(server, seed, steps, imports)
   local draw = generator(seed)
   for _ = 1, 3 do draw(2) end -- the first numbers of near seeds are near
   local fault, nth, step = FAULTS[draw(#FAULTS)], draw(imports), steps[draw(#steps)]
-  return { name = ("%s/mix:%d"):format(server.name, seed), server = server, kind = "mix", fault = fault, nth = nth, step = step }
+  return {
+    name = ("%s/mix:%d"):format(server.name, seed), server = server, kind = "mix", fault = fault, nth = nth, step = step,
+  }
 end
 
 -- All points of a server, after what its clean run has shown.
@@ -382,7 +386,9 @@ local function points_of(server, seen, given)
   if whole then
     for _, step in ipairs(seen.steps) do
       local what, nth = step:match "^(.*):(%d+)$"
-      points[#points + 1] = { name = ("%s/step:%s"):format(server.name, step), server = server, kind = "step", what = what, nth = nth }
+      points[#points + 1] = {
+        name = ("%s/step:%s"):format(server.name, step), server = server, kind = "step", what = what, nth = nth,
+      }
     end
   end
   local function add(kind, list)
@@ -390,8 +396,8 @@ local function points_of(server, seen, given)
       if whole or DOUBTFUL[each.name] then
         for nth = 1, seen.imports do
           points[#points + 1] = {
-            name = ("%s/%s:%s:%d"):format(server.name, kind, each.name, nth), server = server, kind = kind, given = each,
-            nth = nth,
+            name = ("%s/%s:%s:%d"):format(server.name, kind, each.name, nth), server = server, kind = kind,
+            given = each, nth = nth,
           }
         end
       end
@@ -400,7 +406,9 @@ local function points_of(server, seen, given)
   add("net", MOMENTS)
   add("fault", FAULTS)
   if whole and #seen.steps > 0 and seen.imports > 0 then
-    for number = 1, given.mixes do points[#points + 1] = mix_point(server, given.seed + number - 1, seen.steps, seen.imports) end
+    for number = 1, given.mixes do
+      points[#points + 1] = mix_point(server, given.seed + number - 1, seen.steps, seen.imports)
+    end
   end
   return points
 end

@@ -176,11 +176,23 @@ local function read_key(path)
   return (text:gsub("%s+$", ""))
 end
 
+-- A wait that people would wonder about is told.
+local LONG_WAIT = 2 -- seconds
+local reasons = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
+                  network = "after a failure of the network", server = "after a failure of the service" }
+
+local function tell_waits(event)
+  if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then
+    local line = require("flarelight.core").terminal(2) and "\r\27[K" or ""
+    output.complain(("%swaiting %s %s"):format(line, output.duration(event.delay), reasons[event.reason] or ""))
+  end
+end
+
 --- The options of flarelight.new that the command line asks for.
 function context.options(args, more)
   local given = {
     region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
-    profile = args.profile,
+    profile = args.profile, on_event = not args.quiet and tell_waits or nil,
     api_key = args.key_file and read_key(args.key_file) or nil,
     user_agent = "flarelight-command/" .. require("flarelight")._VERSION,
   }

@@ -126,7 +126,8 @@ local function run(args, out)
     end,
   })
   bar:finish()
-  if args.keep then out:note("what the last run left: " .. folder) else os.execute("rm -rf " .. context.quote(folder)) end
+  if args.keep then out:note("what the last run left: " .. folder)
+  else os.execute("rm -rf " .. context.quote(folder)) end
   if not ran then error(results, 0) end
   if not results then context.fail(status.FAILED, message) end
   if out.json then
@@ -161,14 +162,16 @@ function command_torture.define(parser, define)
       .. "Default: all.")
   command:option("--limit"):argname "N":convert(context.positive)
     :description "Most points of each server, spread over all of them."
-  command:option("--only"):argname "POINT":description "One point, as SERVER/KIND:WHAT:N, with all that is printed there."
+  command:option("--only"):argname "POINT"
+    :description "One point, as SERVER/KIND:WHAT:N, with all that is printed there."
   command:option("--seed"):argname "N":convert(context.count):default "1"
     :description "For what is drawn: the mixes, and where --limit begins."
   command:option("--mixes"):argname "N":convert(context.count):default "40"
     :description "How many points draw a fault and an end."
   command:option("--settle"):argname "SECONDS":convert(context.number):default "0.4"
     :description "Before a batch in doubt is read back, where the script does not say."
-  command:option("--timeout"):argname "SECONDS":convert(context.number):default "120":description "For one run of the script."
+  command:option("--timeout"):argname "SECONDS":convert(context.number):default "120"
+    :description "For one run of the script."
   command:option("--lua"):argname "LUA":description "Runs the script. Default: what runs this command."
   command:flag("-v --verbose"):description "Every point, not only those that went wrong."
   command:flag("--keep"):description "Leaves the folder of the last run."
