@@ -295,6 +295,8 @@ local function settle_runs(run, step, doomed)
     start(run, number == 1 and step or nil)
     local shot
     status, shot = wait(run, number == 1 and doomed or nil)
+    -- The fault was for the first run: what it has not met then is no point of this script.
+    if number == 1 then run.hits = run.box:hits().total end
     killed = killed or shot or number == 1 and read_file(run.folder .. "/killed") ~= nil
     if run.hung then return status, killed, last_outcome(run) end
     local outcome = last_outcome(run)
@@ -305,8 +307,6 @@ local function settle_runs(run, step, doomed)
       return status, killed, outcome
     end
     last = not shot and status ~= 137 and outcome or nil
-    -- The fault was for the first run: what it has not met then is no point of this script.
-    if number == 1 then run.hits = run.box:hits().total end
   end
   return status, killed, last_outcome(run)
 end
@@ -318,7 +318,7 @@ local function judge(run, point, status, killed, outcome)
   local result = {
     point = point.name, kind = point.kind, runs = run.runs, lost = lost, repeated = repeated, status = status,
     fate = outcome.fate, error = outcome.kind, message = outcome.message, fired = point.kind == "clean" or killed
-      or (run.hits or run.box:hits().total) > 0,
+      or run.hits > 0,
   }
   if run.hung then result.outcome = "hung"
   elseif outcome.fate == "done" and status == 0 then
@@ -376,7 +376,8 @@ local function mix_point(server, seed, steps, imports)
   for _ = 1, 3 do draw(2) end -- the first numbers of near seeds are near
   local fault, nth, step = FAULTS[draw(#FAULTS)], draw(imports), steps[draw(#steps)]
   return {
-    name = ("%s/mix:%d"):format(server.name, seed), server = server, kind = "mix", fault = fault, nth = nth, step = step,
+    name = ("%s/mix:%d"):format(server.name, seed), server = server, kind = "mix",
+    fault = fault, nth = nth, step = step,
   }
 end
 
