@@ -218,6 +218,50 @@ function torture.rows_of(text)
   end
 end
 
+--- The text of an object with its members in order: Lua's tables have none, so that the same record may be
+--- written in one order in one process and in another in the next.
+function torture.in_order(text)
+  local members, depth, at, begin = {}, 0, 2, 2
+  while at < #text do
+    local found = text:find('[{}%[%],"]', at)
+    local byte = text:sub(found, found)
+    if byte == '"' then
+      local close = found + 1
+      while true do
+        close = text:find('["\\]', close)
+        if text:sub(close, close) == '"' then break end
+        close = close + 2
+      end
+      found = close
+    elseif byte == "," then
+      if depth == 0 then
+        members[#members + 1] = text:sub(begin, found - 1)
+        begin = found + 1
+      end
+    elseif found < #text then
+      depth = depth + ((byte == "{" or byte == "[") and 1 or -1)
+    end
+    at = found + 1
+  end
+  members[#members + 1] = text:sub(begin, -2)
+  table.sort(members)
+  return "{" .. table.concat(members, ",") .. "}"
+end
+
+-- The same holdings with the rows in order.
+local function ordered(held)
+  local made = {}
+  for name, here in pairs(held) do
+    local rows = {}
+    for text, count in pairs(here.rows) do
+      local key = torture.in_order(text)
+      rows[key] = (rows[key] or 0) + count
+    end
+    made[name] = { rows = rows }
+  end
+  return made
+end
+
 --- How many rows of `expected` are not in `held`, and how many of `held` are too many.
 function torture.compare(expected, held)
   local lost, repeated = 0, 0
@@ -315,6 +359,7 @@ end
 local function judge(run, point, status, killed, outcome)
   local held = holdings(run.box)
   local lost, repeated = torture.compare(run.expected, held)
+  if lost > 0 or repeated > 0 then lost, repeated = torture.compare(ordered(run.expected), ordered(held)) end
   local result = {
     point = point.name, kind = point.kind, runs = run.runs, lost = lost, repeated = repeated, status = status,
     fate = outcome.fate, error = outcome.kind, message = outcome.message, fired = point.kind == "clean" or killed

@@ -74,7 +74,7 @@ end
 -- The command that runs one point again.
 local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
-  if args.settle ~= 0.4 then words[#words + 1] = "--settle " .. args.settle end
+  if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
   for _, word in ipairs(args.script) do words[#words + 1] = context.quote(word) end
   return table.concat(words, " ")
 end
@@ -168,7 +168,7 @@ function command_torture.define(parser, define)
     :description "For what is drawn: the mixes, and where --limit begins."
   command:option("--mixes"):argname "N":convert(context.count):default "40"
     :description "How many points draw a fault and an end."
-  command:option("--settle"):argname "SECONDS":convert(context.number):default "0.4"
+  command:option("--settle"):argname "SECONDS":convert(context.number):default "0.2"
     :description "Before a batch in doubt is read back, where the script does not say."
   command:option("--timeout"):argname "SECONDS":convert(context.number):default "120"
     :description "For one run of the script."
