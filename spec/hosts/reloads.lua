@@ -54,12 +54,12 @@ function reloads.run(times)
   local last = server.workers()[1]
   for i = 1, times do
     server.signal "reload"
-    local tries, workers = 0, nil
-    repeat
+    local tries, workers = 0, {}
+    while (#workers ~= 1 or workers[1] == last) and tries <= 1000 do
       shell "sleep 0.01"
       workers = server.workers()
       tries = tries + 1
-    until (#workers == 1 and workers[1] ~= last) or tries > 1000
+    end
     if tries > 1000 then
       wrong[#wrong + 1] = ("reload %d: the old worker is still there"):format(i)
       break
