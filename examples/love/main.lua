@@ -34,7 +34,8 @@ local function upload()
     if not row then break end
     n = n + 1
     state.done, state.text = n / result.records, ("%d of %d rows"):format(n, result.records)
-    table.insert(state.rows, 1, ("%s  %s"):format(tostring(row["Flight Date"] or n), tostring(row["Wildlife Species"] or "")))
+    local line = ("%s  %s"):format(tostring(row["Flight Date"] or n), tostring(row["Wildlife Species"] or ""))
+    table.insert(state.rows, 1, line)
     state.rows[9] = nil
   end
   state.title = "Done"

@@ -40,11 +40,11 @@ local function append(buffer, lines)
   return true
 end
 
+-- Each is a function that runs beside the editor, given the buffer that it is to fill.
 local commands = {}
 
-function commands.rows(id, limit)
-  if not id then return say(":Flarelight rows ID [LIMIT]", vim.log.levels.ERROR) end
-  local buffer, json = new_buffer("import/" .. id), require("flarelight").json
+function commands.rows(buffer, id, limit)
+  local json = require("flarelight").json
   local rows, lines, count = api.imports:rows(id, { limit = tonumber(limit) }), {}, 0
   while true do
     local row, position, err = rows:next()
@@ -62,8 +62,8 @@ function commands.rows(id, limit)
   say(("%d rows of import %s"):format(count, id))
 end
 
-function commands.imports()
-  local buffer, json = new_buffer "imports", require("flarelight").json
+function commands.imports(buffer)
+  local json = require("flarelight").json
   local list, message = api.imports:all()
   if not list then return say(message, vim.log.levels.ERROR) end
   local lines = {}
@@ -77,10 +77,14 @@ vim.api.nvim_create_user_command("Flarelight", function(given)
     if task then task:cancel() end
     return
   end
-  if not commands[name] then return say("imports, rows ID [LIMIT] or stop", vim.log.levels.ERROR) end
+  local id, limit = given.fargs[2], given.fargs[3]
+  if not commands[name] or (name == "rows" and not id) then
+    return say("imports, rows ID [LIMIT] or stop", vim.log.levels.ERROR)
+  end
   if not client() then return end
+  local buffer = new_buffer(id and "import/" .. id or name)
   -- In a coroutine calls give way to the editor.
   coroutine.wrap(function()
-    task = api:spawn(function() commands[name](given.fargs[2], given.fargs[3]) end)
+    task = api:spawn(function() commands[name](buffer, id, limit) end)
   end)()
 end, { nargs = "+", complete = function() return { "imports", "rows", "stop" } end })
