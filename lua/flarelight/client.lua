@@ -375,8 +375,10 @@ function Client:all(functions)
 end
 
 --- Waits for `seconds` in the way of the host. True; `false, message, err` where nothing can wait.
-function client.sleep(self, seconds)
-  local _, message, err = client.wait(dispatch.waiter { due = core.now() + seconds, chosen = client.config(self).host })
+-- `self`: the client whose host it is to be, if it was given one.
+function client.sleep(seconds, self)
+  local chosen = self and client.config(self).host
+  local _, message, err = client.wait(dispatch.waiter { due = core.now() + seconds, chosen = chosen })
   if err then return false, message, err end
   return true
 end
@@ -400,7 +402,7 @@ function Client:wait_until(fn, given)
     if left <= 0 then
       return errors.fail("timeout", ("nothing after %g s of waiting"):format(timeout), { elapsed = core.now() - begun })
     end
-    local slept, message, err = client.sleep(self, math.min(interval, left))
+    local slept, message, err = client.sleep(math.min(interval, left), self)
     if not slept then return nil, message, err end
   end
 end
