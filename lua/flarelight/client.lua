@@ -211,6 +211,25 @@ function client.call(self, prepared)
   return data, meta, failure
 end
 
+--- Whether whoever asks now does nothing until it has what it asked for: work that blocks may then be done
+-- in place, instead of by the worker.
+function client.blocks() return tasks.current() == nil end
+
+--- Waits for a job of the worker: what it gives, or nil where it belongs to a parent process.
+function client.job(ticket)
+  local waiter = dispatch.expect(ticket, {})
+  if client.wait(waiter) then return waiter.reply:outcome() end
+  dispatch.forget(ticket)
+  return nil, "the job belongs to the process that this one was forked off", nil, "closed"
+end
+
+--- The state file of a client, or nil where it has none. Opens nothing.
+function client.store(self)
+  local inner = private[self]
+  if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
+  return inner.store
+end
+
 --- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up
 -- when it is collected.
 function client.pages(self, prepared)
@@ -256,6 +275,7 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   private[self].handle:close()
+  private[self].store = nil -- what is under way may still have to write into it; the collector closes it
   dispatch.step()
   client.surface(self)
 end
