@@ -84,7 +84,7 @@ $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 .PHONY: env
 env:
 	@quote() { printf "'%s'" "$$(printf %s "$$1" | sed "s/'/'\\\\''/g")"; }; \
-	 printf 'export LUA_PATH=%s LUA_CPATH=%s PATH=%s\n' \
+	 printf 'export LUA_PATH=%s LUA_CPATH=%s PATH=%s FLARELIGHT_LUA=$(LUA)\n' \
 	   "$$(quote '$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;')" \
 	   "$$(quote '$(abspath $(BUILD))/$(LUA)/?.so;;')" \
 	   "$$(quote '$(CURDIR)/bin':"$$PATH")"
@@ -129,7 +129,7 @@ process-helpers: $(PROCESS_HELPERS)
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
 PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
-PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
+PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
@@ -203,6 +203,7 @@ $(BENCH_DIR)/$(LUA)/vm_limit.so: bench/vm_limit.c $(ARCHIVE)
 # --- install ---
 MODULE_DIR ?= $(PREFIX)/lib/lua/$(LUA_API)
 SHARE_DIR ?= $(PREFIX)/share/lua/$(LUA_API)
+BIN_DIR ?= $(PREFIX)/bin
 
 .PHONY: install
 install: $(MODULES)
@@ -211,6 +212,9 @@ install: $(MODULES)
 	cd lua && find flarelight -name '*.lua' -exec sh -c 'for file do \
 	  install -d "$(DESTDIR)$(SHARE_DIR)/$$(dirname "$$file")" && \
 	  install -m 644 "$$file" "$(DESTDIR)$(SHARE_DIR)/$$file" || exit 1; done' sh {} +
+	install -d "$(DESTDIR)$(BIN_DIR)"
+	sed 's,:-lua5\.4},:-$(LUA)},' bin/flarelight >"$(DESTDIR)$(BIN_DIR)/flarelight"
+	chmod 755 "$(DESTDIR)$(BIN_DIR)/flarelight"
 
 .PHONY: clean
 clean:

@@ -17,7 +17,7 @@ machine.]],
    license = "MIT",
 }
 supported_platforms = { "unix" }
-dependencies = { "lua >= 5.1, < 5.5", "lua-cjson" }
+dependencies = { "lua >= 5.1, < 5.5", "lua-cjson", "argparse" }
 external_dependencies = {
    -- by its library: Debian keeps its headers where LuaRocks does not look, though compilers do
    CURL = { library = "curl" },
@@ -39,7 +39,7 @@ build = {
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
             "csrc/core/store.c", "csrc/core/transfer.c", "csrc/core/url.c", "csrc/core/worker.c",
             "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/export.c", "csrc/lua/job.c", "csrc/lua/module.c", "csrc/lua/page.c",
-            "csrc/lua/push.c", "csrc/lua/reply.c", "csrc/lua/source.c", "csrc/lua/store.c", "csrc/lua/write.c",
+            "csrc/lua/push.c", "csrc/lua/reply.c", "csrc/lua/source.c", "csrc/lua/store.c", "csrc/lua/terminal.c", "csrc/lua/write.c",
          },
          defines = { "_GNU_SOURCE" },
          incdirs = { "csrc/core", "$(CURL_INCDIR)", "$(CSV_INCDIR)", "$(SQLITE3_INCDIR)", "$(NETTLE_INCDIR)" },
@@ -70,6 +70,18 @@ build = {
       ["flarelight.chart.gnuplot"] = "lua/flarelight/chart/gnuplot.lua",
       ["flarelight.chart.scale"] = "lua/flarelight/chart/scale.lua",
       ["flarelight.chart.text"] = "lua/flarelight/chart/text.lua",
+      ["flarelight.cli.automations"] = "lua/flarelight/cli/automations.lua",
+      ["flarelight.cli.context"] = "lua/flarelight/cli/context.lua",
+      ["flarelight.cli.imports"] = "lua/flarelight/cli/imports.lua",
+      ["flarelight.cli"] = "lua/flarelight/cli/init.lua",
+      ["flarelight.cli.output"] = "lua/flarelight/cli/output.lua",
+      ["flarelight.cli.plan"] = "lua/flarelight/cli/plan.lua",
+      ["flarelight.cli.preparations"] = "lua/flarelight/cli/preparations.lua",
+      ["flarelight.cli.progress"] = "lua/flarelight/cli/progress.lua",
+      ["flarelight.cli.reports"] = "lua/flarelight/cli/reports.lua",
+      ["flarelight.cli.sandbox"] = "lua/flarelight/cli/sandbox.lua",
+      ["flarelight.cli.service"] = "lua/flarelight/cli/service.lua",
+      ["flarelight.cli.status"] = "lua/flarelight/cli/status.lua",
       ["flarelight.client"] = "lua/flarelight/client.lua",
       ["flarelight.configuration"] = "lua/flarelight/configuration.lua",
       ["flarelight.csv"] = "lua/flarelight/csv.lua",
@@ -97,4 +109,5 @@ build = {
       ["flarelight.upload.rejects"] = "lua/flarelight/upload/rejects.lua",
       ["flarelight.upload.source"] = "lua/flarelight/upload/source.lua",
    },
+   install = { bin = { flarelight = "bin/flarelight" } },
 }

@@ -322,6 +322,24 @@ describe("the sandbox", function()
         data_of(ask(box, "/Import/1/Data")))
     end)
 
+    it("makes texts of numbers where asked to", function()
+      local box = start { values = "text" }
+      import(box, '[{"a":1.50,"b":null,"c":[12345678901234567890,true,{"d":-1e5}]},{}]')
+      assert.equal('[{"a":"1.50","b":null,"c":["12345678901234567890",true,{"d":"-1e5"}]},{}]', box:rows_text(1))
+    end)
+
+    it("shows records some time after they came, where asked to", function()
+      local box = start { visible_after = 3600 }
+      import(box, '[{"a":1}]')
+      assert.equal("[]", data_of(ask(box, "/Import/1/Data")))
+      assert.equal('[{"a":1}]', box:rows_text(1))
+      box = start { visible_after = 0.05 }
+      import(box, '[{"a":1}]')
+      local deadline = os.time() + 10
+      while data_of(ask(box, "/Import/1/Data")) == "[]" and os.time() < deadline do end
+      assert.equal('[{"a":1}]', data_of(ask(box, "/Import/1/Data")))
+    end)
+
     it("only up to a size", function()
       local box = start { max_body_bytes = 200 }
       assert.equal(200, import(box, "[]").status)

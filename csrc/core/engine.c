@@ -356,3 +356,5 @@ bool fl_engine_is_running(void) {
   pthread_mutex_unlock(&global_lock);
   return running;
 }
+
+const char *fl_engine_libraries(void) { return curl_version(); }

@@ -36,4 +36,7 @@ bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now)
 /* Whether an engine runs in this process. */
 bool fl_engine_is_running(void);
 
+/* libcurl's version and those of the libraries below it, as libcurl words it. Static text. */
+const char *fl_engine_libraries(void);
+
 #endif

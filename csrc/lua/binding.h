@@ -130,6 +130,8 @@ int fl_submit_job(lua_State *L, fl_job *job, const fl_lua_job_class *class, fl_m
 
 /* export.c of the binding: core.exporter(format, columns | nil) -> exporter | nil, message */
 int fl_lua_exporter(lua_State *L);
+int fl_lua_terminal(lua_State *L);
+int fl_lua_libraries(lua_State *L);
 
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);

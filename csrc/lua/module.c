@@ -267,6 +267,7 @@ static const luaL_Reg functions[] = {
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source}, {"store", fl_lua_store},
+    {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries},
     {NULL, NULL}};
 
 #if defined(__GNUC__)

@@ -19,7 +19,7 @@ static const char *const over_cap[] = {"cut", "400", NULL};
 static const char *const past_end[] = {"empty", "400", "404", "null", NULL};
 static const char *const row_order[] = {"kept", "reversed", "alternating", NULL};
 static const char *const update[] = {"append", "replace", NULL};
-static const char *const values[] = {"verbatim", "normalized", NULL};
+static const char *const values[] = {"verbatim", "normalized", "text", NULL};
 static const char *const rejected_batch[] = {"dropped", "keeps_good", NULL};
 static const char *const messages[] = {"string", "object", NULL};
 static const char *const reset_format[] = {"delta",     "epoch",  "epoch_ms", "iso",
@@ -53,6 +53,7 @@ static const field option_fields[] = {
   FIELD(update_key, TEXT),
   CHOOSE(update),
   CHOOSE(values),
+  FIELD(visible_after, NUMBER),
   FIELD(added_member, TEXT),
   CHOOSE(rejected_batch),
   FIELD(list_descriptions, BOOLEAN),

@@ -19,6 +19,7 @@ local tasks = require "flarelight.tasks"
 ---@field limit integer?
 ---@field remaining integer?
 ---@field reset number? epoch seconds
+---@field format "delta"|"epoch"|"epoch_ms"|"iso"|"http_date"|"nonsense"|nil how the reset was written
 
 ---@class flarelight.Meta
 ---@field status integer
@@ -29,6 +30,9 @@ local tasks = require "flarelight.tasks"
 ---@field request_id string
 ---@field fate flarelight.Fate? of a write
 ---@field cached boolean
+---@field date number? epoch seconds by the service's clock
+---@field encoding string? as "gzip": how the reply was compressed
+---@field etag boolean? the reply had a tag
 
 ---@class flarelight.Event
 ---@field name "start"|"wait"|"retry"|"done"

@@ -49,7 +49,8 @@ local OPTIONS = {
   row_order = { { "kept", "reversed", "alternating" }, "kept" },
   update_key = { "string", "id" },
   update = { { "append", "replace" }, "append" },
-  values = { { "verbatim", "normalized" }, "verbatim" },
+  values = { { "verbatim", "normalized", "text" }, "verbatim" },
+  visible_after = { "number", 0, 0, 86400 },
   added_member = { "string" },
   required_columns = { "table" },
   rejected_batch = { { "dropped", "keeps_good" }, "dropped" },
@@ -378,7 +379,8 @@ end
 ---@field row_order "kept"|"reversed"|"alternating"|nil
 ---@field update_key string? "id"
 ---@field update "append"|"replace"|nil
----@field values "verbatim"|"normalized"|nil
+---@field values "verbatim"|"normalized"|"text"|nil
+---@field visible_after number? seconds until a batch shows in pages of rows, 0
 ---@field added_member string?
 ---@field required_columns string[]?
 ---@field rejected_batch "dropped"|"keeps_good"|nil
