@@ -219,11 +219,13 @@ end
 -- in place, instead of by the worker.
 function client.blocks() return tasks.current() == nil end
 
---- Waits for a job of the worker: what it gives, or nil where it belongs to a parent process.
-function client.job(ticket)
-  local waiter = dispatch.expect(ticket, {})
+--- The waiter of a job that the worker was given just now.
+function client.job(ticket) return dispatch.expect(ticket, {}) end
+
+--- Waits for a job: what it gives, or nil where it belongs to a parent process.
+function client.done(waiter)
   if client.wait(waiter) then return waiter.reply:outcome() end
-  dispatch.forget(ticket)
+  dispatch.forget(waiter.ticket)
   return nil, "the job belongs to the process that this one was forked off", nil, "closed"
 end
 

@@ -35,7 +35,7 @@ end
 
 -- Runs statements in one transaction: rows of the last one, or nil, message, err.
 local function run(self, ...)
-  local rows, message, kind = client.job(self.store:run({ ... }, client.blocks()))
+  local rows, message, kind = client.done(client.job(self.store:run({ ... }, client.blocks())))
   if rows then return rows end
   if kind == "guard" then
     return errors.fail("conflict", "imports:upload: the journal was changed by somebody else", { guard = true })
@@ -202,7 +202,8 @@ function journal.token()
   end
   local parts = {}
   for i = 1, 3 do
-    parts[i] = ("%08x"):format(math.floor((os.time() * 1000003 + core.now() * 1e6 * i + math.random() * 2 ^ 32) % 2 ^ 32))
+    local mixed = os.time() * 1000003 + core.now() * 1e6 * i + math.random() * 2 ^ 32
+    parts[i] = ("%08x"):format(math.floor(mixed % 2 ^ 32))
   end
   return table.concat(parts)
 end

@@ -206,7 +206,7 @@ local function other_source(words)
   return errors.fail("conflict", "imports:upload: " .. words)
 end
 
-local function check_file(run, kept, opened, moved)
+local function check_file(kept, opened, moved)
   if opened.kind ~= kept.kind then
     return other_source(("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind))
   end
@@ -270,7 +270,7 @@ local function continue(run, kept, given, opened)
     if not opened then return fail(run, message, err) end
   end
   read_from(run, opened, kept.batch_records)
-  good, message, err = check_file(run, kept, opened, given.moved)
+  good, message, err = check_file(kept, opened, given.moved)
   if not good then return fail(run, message, err) end
   local batches
   batches, message, err = run.journal:batches(kept.token)
@@ -284,7 +284,7 @@ end
 
 -- Whether the source is the one of an upload that is done: by its time of change, or by what is in it.
 local function is_same_source(run, kept, opened)
-  if check_file(run, kept, opened, false) and kept.kind == "file" then return true end
+  if check_file(kept, opened, false) and kept.kind == "file" then return true end
   if opened.kind ~= kept.kind or opened.columns ~= kept.columns then
     return other_source(("key %q: it names the upload of another source"):format(kept.key))
   end
@@ -354,7 +354,8 @@ local function plan(run, given)
   }
   if good == nil then return nil, message, err end
   if not good then
-    return errors.fail("conflict", ("imports:upload: key %q: another upload of this key has just begun"):format(given.key))
+    return errors.fail("conflict",
+      ("imports:upload: key %q: another upload of this key has just begun"):format(given.key))
   end
   run.planned = true
   steps.reached "upload.planned"
@@ -447,9 +448,10 @@ function upload.resume(api, token, given)
   given = options.table("imports:resume", given, resumable)
   if given.file and given.records then errors.misuse "imports:resume: give either file or records" end
   client.surface(api)
-  local run, message, err = new_run(api), nil, nil
-  run.journal, message, err = need_journal(api, "imports:resume")
-  if not run.journal then return nil, message, err end
+  local own, message, err = need_journal(api, "imports:resume")
+  if not own then return nil, message, err end
+  local run = new_run(api)
+  run.journal = own
   local kept
   kept, message, err = run.journal:get(token)
   if kept == nil then return nil, message, err end

@@ -8,7 +8,6 @@ local client = require "flarelight.client"
 local core = require "flarelight.core"
 local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
-local json = require "flarelight.json"
 local reconcile = require "flarelight.upload.reconcile"
 local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
@@ -91,7 +90,8 @@ end
 
 local function describe(batch)
   local line = batch.line and (", from line %d"):format(batch.line) or ""
-  return ("batch %d (records %d to %d%s)"):format(batch.number or 0, batch.record, batch.record + batch.count - 1, line)
+  local last = batch.record + batch.count - 1
+  return ("batch %d (records %d to %d%s)"):format(batch.number or 0, batch.record, last, line)
 end
 
 local function mark(err, batch)
@@ -138,7 +138,8 @@ local function body_of(run, batch)
 end
 
 local function submit(run, body)
-  local prepared = request.endpoint("imports.import", { body = body, bulk = true }, { deadline = run.deadline }, run.config)
+  local arguments = { body = body, bulk = true }
+  local prepared = request.endpoint("imports.import", arguments, { deadline = run.deadline }, run.config)
   local data, message, err = client.call(run.api, prepared)
   return data, message, err
 end
@@ -232,7 +233,8 @@ local function find_created(run, batch, cause)
   local verdicts = {}
   while true do
     settle(run, #verdicts + 1)
-    local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true }, { deadline = run.deadline })
+    local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
+      { deadline = run.deadline })
     if list == nil then return in_doubt(batch, "whether the import was made could not be read: " .. message, err) end
     steps.reached "doubt.looked"
     local verdict, id = reconcile.created(list, marker(run, batch.number))
@@ -373,7 +375,8 @@ end
 local function isolate(run, batch, err)
   if run.id ~= nil and run.update ~= "import_per_batch" then
     if not run.rows then
-      return stop("conflict", batch, "in_doubt", "it was rejected, and how many rows there were before is not known", err)
+      return stop("conflict", batch, "in_doubt",
+        "it was rejected, and how many rows there were before is not known", err)
     end
     local found, anchored, wrong = read_place(run, run.id, batch.rows_before, batch.count + 1)
     if not found then return in_doubt(batch, "whether a part of it went in could not be read: " .. anchored, wrong) end
@@ -451,7 +454,8 @@ end
 local function check_append(run)
   local found, message, err = read_rows(run, run.id, 0, 1)
   if not found then return nil, message, err end
-  local verdict = reconcile.appended(decoded(source.part(run.first.batch, 1, 1))[1], run.second, found[1], run.comparison)
+  local first = decoded(source.part(run.first.batch, 1, 1))[1]
+  local verdict = reconcile.appended(first, run.second, found[1], run.comparison)
   for look = 1, LOOKS do
     if verdict ~= "unclear" then break end
     -- The content does not tell: the number of rows does.

@@ -23,14 +23,14 @@ local File = {}
 File.__index = File
 
 local function open_file(given)
-  local handle, ticket, line, kind = core.open_source(given.file, { types = given.types or "auto", format = given.format },
-    client.blocks())
+  local asked = { types = given.types or "auto", format = given.format }
+  local handle, ticket, line, kind = core.open_source(given.file, asked, client.blocks())
   if not handle then
     if kind == "misuse" then errors.misuse("imports:upload: " .. ticket) end
     return errors.fail(kind, "imports:upload: " .. ticket, { line = line })
   end
   local good, message
-  good, message, line, kind = client.job(ticket)
+  good, message, line, kind = client.done(client.job(ticket))
   if not good then return errors.fail(kind, "imports:upload: " .. message, { line = line }) end
   local self = setmetatable({ handle = handle, kind = "file", path = given.file }, File)
   self.size, self.modified, self.inode = handle:identity()
@@ -41,14 +41,14 @@ local function open_file(given)
 end
 
 function File:ahead(most_records, most_bytes)
-  self.asked = self.handle:read(most_records, most_bytes, false)
+  self.asked = client.job(self.handle:read(most_records, most_bytes, false))
 end
 
 -- What was asked for ahead comes with the limits of then.
 function File:take(most_records, most_bytes)
-  local ticket = self.asked or self.handle:read(most_records, most_bytes, client.blocks())
+  local waiter = self.asked or client.job(self.handle:read(most_records, most_bytes, client.blocks()))
   self.asked = nil
-  local text, count, line, sha256, read = client.job(ticket)
+  local text, count, line, sha256, read = client.done(waiter)
   if text == nil and count == nil then return nil end
   if text == nil then return errors.fail(sha256, "imports:upload: " .. count, { line = line }) end
   return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
@@ -61,8 +61,8 @@ function File:close() self.handle:close() end
 local Records = {}
 Records.__index = Records
 
-function Records:ahead() end
-function Records:close() end
+function Records.ahead() end
+function Records.close() end
 
 local function write_out(records, place, offset, most_records, most_bytes)
   local text, count = core.batch(records, place, most_records, most_bytes, true, offset)
@@ -77,7 +77,7 @@ local function open_array(given)
   for _ in pairs(records) do entries = entries + 1 end
   if entries ~= length then errors.misuse "imports:upload.records: should be an array without gaps" end
   local self = setmetatable({ kind = "array", place = 1 }, Records)
-  function self:take(most_records, most_bytes)
+  function self.take(_, most_records, most_bytes)
     local batch, message, err = write_out(records, self.place, 0, most_records, most_bytes)
     if batch then self.place = self.place + batch.count end
     return batch, message, err
@@ -108,7 +108,7 @@ local function open_iterator(given)
     end
     return true
   end
-  function self:take(most_records, most_bytes)
+  function self.take(_, most_records, most_bytes)
     local good, message, err = gather(most_records)
     if not good then return nil, message, err end
     local batch
