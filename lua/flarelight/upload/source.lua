@@ -41,12 +41,12 @@ local function open_file(given)
 end
 
 function File:ahead(most_records, most_bytes)
-  self.asked = client.job(self.handle:read(most_records, most_bytes, false))
+  self.asked = client.job(self.handle:fetch(most_records, most_bytes, false))
 end
 
 -- What was asked for ahead comes with the limits of then.
 function File:take(most_records, most_bytes)
-  local waiter = self.asked or client.job(self.handle:read(most_records, most_bytes, client.blocks()))
+  local waiter = self.asked or client.job(self.handle:fetch(most_records, most_bytes, client.blocks()))
   self.asked = nil
   local text, count, line, sha256, read = client.done(waiter)
   if text == nil and count == nil then return nil end
