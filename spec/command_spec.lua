@@ -216,10 +216,31 @@ describe("the command", function()
     end
   end)
 
+  it("calibrates once it is told to go on, and keeps the profile", function()
+    local _, err, status = shell "echo n | flarelight calibrate"
+    assert.are.equal(1, status)
+    assert.matches("4 writes to a new import named .* 16 to %d+ requests", err)
+    assert.matches("nothing was sent", err)
+    assert.are.equal(0, #sandbox:requests())
+    local out
+    out, err, status = shell "echo y | flarelight calibrate -q"
+    assert.are.equal(0, status, err)
+    assert.matches("update +append +3 rows and then 3 more are 6\n", out)
+    assert.are.equal(1, sandbox:counts().imports)
+    local profile = json "calibrate --yes -q"
+    assert.are.equal("append", profile.found.update)
+    assert.are.same(profile, flarelight.json.decode(read(folder .. "/state/flarelight/profile.json")))
+    _, err = run(2, "calibrate 1 --yes")
+    assert.matches("has more than 100 rows", err)
+    run(0, "imports list --profile " .. folder .. "/state/flarelight/profile.json")
+    _, err = run(2, "imports list --profile /nowhere")
+    assert.matches("/nowhere", err)
+  end)
+
   it("shows help everywhere, on standard output", function()
     local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "automations",
       "automations execute", "preparations list", "preparations execute", "reports list", "reports generate",
-      "reports chart", "quota", "plan", "doctor", "sandbox", "version" }
+      "reports chart", "quota", "plan", "calibrate", "doctor", "sandbox", "version" }
     for _, command in ipairs(commands) do
       local out, err = run(0, command .. " --help")
       assert.matches("^Usage: flarelight " .. command, out)

@@ -78,7 +78,7 @@ static const field fault_fields[] = {
   FAULT_FIELD(status, INTEGER),   FAULT_FIELD(bytes, INTEGER),   FAULT_FIELD(records, INTEGER),
   FAULT_FIELD(commits, INTEGER),  FAULT_FIELD(requests, INTEGER), FAULT_FIELD(remaining, INTEGER),
   FAULT_FIELD(seconds, NUMBER),   FAULT_FIELD(drop, BOOLEAN),    FAULT_FIELD(chunked, BOOLEAN),
-  FAULT_FIELD(after_head, BOOLEAN), {NULL, INTEGER, 0, NULL},
+  FAULT_FIELD(after_head, BOOLEAN), FAULT_FIELD(late, BOOLEAN), {NULL, INTEGER, 0, NULL},
 };
 
 /* A copy of the string at the top, which stays there. */

@@ -55,6 +55,8 @@ end
 --- processes.
 function context.connecting(command)
   context.printing(command)
+  command:option("--profile"):argname "FILE"
+    :description "What calibrate has found out about the service, for uploads to go by."
   command:option("--region"):argname "REGION":description "Instead of FLARELIGHT_REGION, as eu."
   command:option("--base-url"):argname "URL":description "Instead of FLARELIGHT_BASE_URL."
   command:option("--subscription"):argname "UUID":description "Instead of FLARELIGHT_SUBSCRIPTION_ID."
@@ -156,6 +158,13 @@ function context.state(args)
   return folder .. "/state.db"
 end
 
+--- Where the command keeps a service's profile, unless it is told another place.
+function context.profile_path()
+  local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
+  if not folder then context.fail(status.USAGE, "no place for the profile: " .. message) end
+  return folder .. "/profile.json"
+end
+
 local function read_key(path)
   local file, message = io.open(path, "rb")
   local text
@@ -167,10 +176,23 @@ local function read_key(path)
   return (text:gsub("%s+$", ""))
 end
 
+-- A wait that people would wonder about is told.
+local LONG_WAIT = 2 -- seconds
+local reasons = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
+                  network = "after a failure of the network", server = "after a failure of the service" }
+
+local function tell_waits(event)
+  if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then
+    local line = require("flarelight.core").terminal(2) and "\r\27[K" or ""
+    output.complain(("%swaiting %s %s"):format(line, output.duration(event.delay), reasons[event.reason] or ""))
+  end
+end
+
 --- The options of flarelight.new that the command line asks for.
 function context.options(args, more)
   local given = {
     region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
+    profile = args.profile, on_event = not args.quiet and tell_waits or nil,
     api_key = args.key_file and read_key(args.key_file) or nil,
     user_agent = "flarelight-command/" .. require("flarelight")._VERSION,
   }
@@ -189,7 +211,7 @@ end
 --- The options that another command needs to find the same service and state, as text to type.
 function context.same_options(args)
   local words = {}
-  for _, name in ipairs { "region", "base_url", "subscription", "key_file", "state" } do
+  for _, name in ipairs { "region", "base_url", "subscription", "key_file", "profile", "state" } do
     if args[name] then
       local value = args[name]
       words[#words + 1] = " --" .. name:gsub("_", "-") .. " " .. (value:find "^[%w%.:/_%-]+$" and value or quote(value))

@@ -113,7 +113,7 @@ end
 local function show_progress(bar)
   return function(p)
     local parts = { output.count(p.records) .. " records" }
-    if p.total_bytes and p.elapsed > 0 then parts[#parts + 1] = output.bytes(p.bytes / p.elapsed) .. "/s" end
+    if p.total_bytes and p.elapsed >= 1 then parts[#parts + 1] = output.bytes(p.bytes / p.elapsed) .. "/s" end
     if p.eta and p.eta >= 0.5 then parts[#parts + 1] = output.duration(p.eta) .. " to go" end
     if p.waiting_for_rate then parts[#parts + 1] = "waiting for the rate limit" end
     bar:update(p.total_bytes and p.total_bytes > 0 and p.bytes / p.total_bytes or nil, table.concat(parts, "  "))
@@ -125,7 +125,7 @@ local function print_result(out, result)
     { "import", result.id }, { "imports", result.ids and #result.ids > 1 and table.concat(result.ids, " ") or nil },
     { "records", result.records }, { "batches", result.batches },
     { "rejected", result.rejected > 0 and result.rejected or nil },
-    { "seconds", ("%.1f"):format(result.elapsed) }, { "token", result.token },
+    { "seconds", ("%.2f"):format(result.elapsed) }, { "token", result.token },
   }, result)
 end
 

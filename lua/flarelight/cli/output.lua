@@ -117,7 +117,7 @@ local function columns_of(rows)
   return names_of(seen)
 end
 
--- Cuts the widest columns until the line fits.
+-- Cuts the widest columns until the line fits. False: it would be cut beyond reading.
 local function fit(widths, room)
   local total = 2 * (#widths - 1)
   for _, width in ipairs(widths) do total = total + width end
@@ -126,10 +126,29 @@ local function fit(widths, room)
     for place, width in ipairs(widths) do
       if width > widths[widest] then widest = place end
     end
-    if widths[widest] <= 8 then return end
+    if widths[widest] <= 10 then return false end
     widths[widest] = widths[widest] - 1
     total = total - 1
   end
+  return true
+end
+
+-- Rows one below the other, each as a block of its members: for terminals that are too narrow for a table.
+local function draw_blocks(lines, room)
+  local width, blocks = 0, {}
+  for _, name in ipairs(lines[1]) do width = math.max(width, display.width(name)) end
+  width = math.min(width, math.floor(room / 2))
+  for i = 2, #lines do
+    local parts = {}
+    for place, text in ipairs(lines[i]) do
+      if text ~= "" then
+        local name = display.cut(lines[1][place], width)
+        parts[#parts + 1] = name .. (" "):rep(width - display.width(name) + 2) .. text .. "\n"
+      end
+    end
+    blocks[#blocks + 1] = table.concat(parts)
+  end
+  return table.concat(blocks, "\n")
 end
 
 local function draw(columns, rows)
@@ -148,7 +167,7 @@ local function draw(columns, rows)
     end
   end
   local room = core.terminal(1)
-  if room and room > 0 then fit(widths, room) end
+  if room and room > 0 and not fit(widths, room) then return draw_blocks(lines, room) end
   for i, line in ipairs(lines) do
     local parts = {}
     for place, text in ipairs(line) do
@@ -217,6 +236,11 @@ function output.count(number)
   local sign, digits = text:match "^(%-?)(%d+)$"
   digits = digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
   return sign .. digits
+end
+
+--- A number and what it counts: 1 write, 2,000 writes.
+function output.counted(number, one, many)
+  return output.count(number) .. " " .. (number == 1 and one or many or one .. "s")
 end
 
 --- Bytes as 12 B, 3.4 kB, 1.2 MB.

@@ -48,11 +48,15 @@ local function first_records(args)
   return records
 end
 
---- How many requests an upload makes: each batch, and what it reads back on the way. docs/delivery.md.
-function plan.requests(batches, updates)
+--- How many requests an upload makes: each batch, and what it reads back on the way. docs/uploads.md.
+-- `journaled`: with a state file. The search for the end of an import that exists is not counted: its length
+-- is not known.
+function plan.requests(batches, records, updates, journaled)
   local writes = math.max(1, batches)
+  -- Of an only batch the last record goes by itself, to take the mark off the description.
+  if journaled and not updates and batches == 1 and records > 1 then writes = 2 end
   -- The end is looked at; after the second batch, whether the first is still there.
-  local reads = updates and 0 or writes > 1 and 2 or batches
+  local reads = updates and (journaled and math.min(1, batches) or 0) or writes > 1 and 2 or batches
   return writes, reads
 end
 
@@ -80,7 +84,8 @@ end
 local function run(args, out)
   local found = measure(args)
   local records = first_records(args)
-  local writes, reads = plan.requests(found.batches, args.id ~= nil)
+  local writes, reads = plan.requests(found.batches, found.records, args.id ~= nil,
+    args.state ~= "none")
   local requests = writes + reads
   local limit, source = known_limit(args)
   local seconds, bound = estimate(found, requests, limit, args)
@@ -100,10 +105,10 @@ local function run(args, out)
   out:facts({
     { "file", args.file },
     { "records", output.count(found.records) },
-    { "sent", ("%s of JSON in %s batches, the largest %s"):format(output.bytes(found.bytes),
-      output.count(found.batches), output.bytes(found.largest)) },
-    { "requests", ("%s: %s writes, %s reads to check them"):format(output.count(requests), output.count(writes),
-      reads) },
+    { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
+      output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
+    { "requests", ("%s: %s, %s to check them"):format(output.count(requests),
+      output.counted(writes, "write"), output.counted(reads, "read")) },
     { "quota", minutes and ("%.2f minutes of %s requests a minute%s, after %s"):format(minutes,
       output.count(limit), percent, source) or "unknown: --rate-limit N names the requests a minute" },
     { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(seconds), bound,

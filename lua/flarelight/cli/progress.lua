@@ -73,6 +73,12 @@ function Progress:update(share, text)
   io.stderr:write(("%s: %s%s\n"):format(self.label, done, text))
 end
 
+--- Takes the bar away, for a line that is printed in between.
+function Progress:clear()
+  if self.drawn then io.stderr:write "\r\27[K" end
+  self.drawn = false
+end
+
 --- Ends it; what is printed next begins on a line of its own. The last state stays to be seen.
 function Progress:finish()
   if not self.drawn then return end

@@ -19,7 +19,8 @@ end
 local function options_of(args)
   local given = {
     port = args.port, address = args.address, database = args.database, definitions = args.definitions,
-    rate_limit = args.rate_limit, certificate = args.certificate, private_key = args.private_key,
+    profile = args.profile, rate_limit = args.rate_limit,
+    certificate = args.certificate, private_key = args.private_key,
   }
   for _, each in ipairs(args.set) do given[each.name] = each.value end
   return given
@@ -82,6 +83,7 @@ function command_sandbox.define(parser, define)
   command:option("--address"):argname "ADDRESS":description "Default: 127.0.0.1."
   command:option("--database"):argname "FILE":description "Keeps imports and reports; default: in memory."
   command:option("--definitions"):argname "FILE":description "Preparations, reports and automations: Lua or JSON."
+  command:option("--profile"):argname "FILE":description "What calibrate has found out: becomes a twin of that service."
   command:option("--rate-limit"):argname "N":convert(context.count)
     :description "Requests a minute; 0: none. Default: 6000."
   command:option("--certificate"):argname "FILE":description "With --private-key: talks TLS."

@@ -55,7 +55,8 @@ local function check_libraries()
   if tonumber(major) * 1000 + tonumber(minor) < 7080 then
     return "failed", libraries .. ": libcurl 7.80 or newer is needed"
   end
-  return "ok", libraries
+  -- The others, of HTTP/2 and compression, `version` names.
+  return "ok", libraries:match "^%S+ %S+" or libraries
 end
 
 local function check_programs()
@@ -136,9 +137,8 @@ end
 
 local function check_rate(found)
   local rate = found.meta and found.meta.rate_limit
-  if not rate then
-    return found.meta and found.meta.status and "warning" or "skipped", "the service does not say its rate limit"
-  end
+  if not (found.meta and found.meta.status) then return "skipped", "nothing was reached" end
+  if not rate then return "warning", "the service does not say its rate limit" end
   return "ok", ("%s requests a minute, %s left"):format(rate.limit or "?", rate.remaining or "?")
 end
 
