@@ -102,6 +102,7 @@ static int collect_state(lua_State *L) {
     const char *message;
     if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   }
+  fl_worker_forget(mailbox);
   fl_bell_leave(mailbox);
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
@@ -333,7 +334,8 @@ static const luaL_Reg functions[] = {
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
-    {"sound", lua_sound},         {"exporter", fl_lua_exporter},
+    {"sound", lua_sound},         {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
+    {"store", fl_lua_store},
     {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};
 
 #if defined(__GNUC__)

@@ -48,11 +48,15 @@ local function first_records(args)
   return records
 end
 
---- How many requests an upload makes: each batch, and what it reads back on the way. docs/delivery.md.
-function plan.requests(batches, updates)
+--- How many requests an upload makes: each batch, and what it reads back on the way. docs/uploads.md.
+-- `journaled`: with a state file. The search for the end of an import that exists is not counted: its length
+-- is not known.
+function plan.requests(batches, records, updates, journaled)
   local writes = math.max(1, batches)
+  -- Of an only batch the last record goes by itself, to take the mark off the description.
+  if journaled and not updates and batches == 1 and records > 1 then writes = 2 end
   -- The end is looked at; after the second batch, whether the first is still there.
-  local reads = updates and 0 or writes > 1 and 2 or batches
+  local reads = updates and (journaled and math.min(1, batches) or 0) or writes > 1 and 2 or batches
   return writes, reads
 end
 
@@ -80,7 +84,8 @@ end
 local function run(args, out)
   local found = measure(args)
   local records = first_records(args)
-  local writes, reads = plan.requests(found.batches, args.id ~= nil)
+  local writes, reads = plan.requests(found.batches, found.records, args.id ~= nil,
+    args.state ~= "none")
   local requests = writes + reads
   local limit, source = known_limit(args)
   local seconds, bound = estimate(found, requests, limit, args)
