@@ -83,8 +83,6 @@ vim.api.nvim_create_user_command("Flarelight", function(given)
   end
   if not client() then return end
   local buffer = new_buffer(id and "import/" .. id or name)
-  -- In a coroutine calls give way to the editor.
-  coroutine.wrap(function()
-    task = api:spawn(function() commands[name](buffer, id, limit) end)
-  end)()
+  -- In a task calls give way to the editor.
+  task = api:spawn(function() commands[name](buffer, id, limit) end)
 end, { nargs = "+", complete = function() return { "imports", "rows", "stop" } end })
