@@ -4,6 +4,7 @@
 local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
 local output = require "flarelight.cli.output"
+local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
 
 local context = {}
@@ -176,15 +177,18 @@ local function read_key(path)
   return (text:gsub("%s+$", ""))
 end
 
--- A wait that people would wonder about is told.
-local LONG_WAIT = 2 -- seconds
+-- A wait that people would wonder about is told, and not all of a row of them.
+local LONG_WAIT, BETWEEN = 2, 30 -- seconds
+local told
 local reasons = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
                   network = "after a failure of the network", server = "after a failure of the service" }
 
 local function tell_waits(event)
+  local now = require("flarelight.core").now()
+  if told and now - told < BETWEEN and event.reason == "rate_limit" then return end
   if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then
-    local line = require("flarelight.core").terminal(2) and "\r\27[K" or ""
-    output.complain(("%swaiting %s %s"):format(line, output.duration(event.delay), reasons[event.reason] or ""))
+    told = now
+    progress.say(("waiting %s %s"):format(output.duration(event.delay), reasons[event.reason] or ""))
   end
 end
 

@@ -135,11 +135,25 @@ local function resume_command(args, token, file)
   return ("flarelight imports resume %s%s%s"):format(token, needs_file, context.same_options(args))
 end
 
+-- The token of the upload that this command has begun, where it was interrupted before it told: the one with
+-- its key, or the one that was not pending before.
+local function begun_token(api, before, key)
+  for _, each in ipairs(api.imports:pending() or {}) do
+    if key and each.key == key or not before[each.token] then return each.token end
+  end
+end
+
+local function pending_tokens(api)
+  local tokens = {}
+  for _, each in ipairs(api.imports:pending() or {}) do tokens[each.token] = true end
+  return tokens
+end
+
 -- Runs an upload or its resumption; Ctrl-C and errors that leave it resumable say how to go on.
 local function transfer(args, out, label, start)
   local api = context.client(args, { state = context.state(args) })
   local bar = progress.new(out, label)
-  local token, shown = args.token, show_progress(bar)
+  local token, shown, before = args.token, show_progress(bar), pending_tokens(api)
   local ran, result, message, err = pcall(start, api, function(p)
     token = p.token or token
     shown(p)
@@ -150,6 +164,7 @@ local function transfer(args, out, label, start)
   if not ran and not interrupted then error(result, 0) end
   if ran and result then return print_result(out, result) end
   if interrupted then
+    token = token or begun_token(api, before, args.key)
     api:close()
   else
     token = err.token or token
