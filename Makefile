@@ -32,6 +32,8 @@ LUA_API = $(if $(filter luajit,$(LUA)),5.1,$(LUA_VERSION))
 
 CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
 CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
+CORE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 nettle)
+CORE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 nettle) -lcsv -lm
 SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3 zlib)
 SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
@@ -55,7 +57,7 @@ all: $(MODULES)
 
 $(BUILD)/core/%.o: csrc/core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CURL_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS_ALL) $(CURL_CFLAGS) $(CORE_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(ARCHIVE): $(CORE_OBJECTS)
 	rm -f $@
@@ -71,7 +73,7 @@ $(BUILD)/$(LUA)/sandbox/%.o: csrc/sandbox/%.c
 
 $(BUILD)/$(LUA)/flarelight/core.so: $(LUA_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lcsv -lm
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) $(CORE_LIBS)
 
 $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
@@ -93,7 +95,7 @@ CORE_SPECS = $(CORE_SPEC_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 $(BUILD)/spec/%: spec/core/%.c $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka -lcsv -lm
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka $(CORE_LIBS)
 
 -include $(CORE_SPECS:=.d)
 
@@ -118,7 +120,7 @@ $(BUILD)/$(LUA)/spec/embed: spec/process/embed.c
 # Lua's library comes as a shared one, so that the sandbox's module finds the same.
 $(BUILD)/$(LUA)/spec/embed_static: spec/process/embed.c $(LUA_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(EMBED) -DPRELOAD $^ $(LUA_LIBS) $(CURL_LIBS) -lcsv -lm -ldl
+	$(EMBED) -DPRELOAD $^ $(LUA_LIBS) $(CURL_LIBS) $(CORE_LIBS) -ldl
 
 .PHONY: process-helpers
 process-helpers: $(PROCESS_HELPERS)
@@ -126,7 +128,7 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev libcsv-dev ca-certificates
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind

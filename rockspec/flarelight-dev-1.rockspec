@@ -24,6 +24,7 @@ external_dependencies = {
    CSV = { header = "csv.h" },
    MICROHTTPD = { header = "microhttpd.h" },
    SQLITE3 = { header = "sqlite3.h" },
+   NETTLE = { header = "nettle/sha2.h" },
    ZLIB = { header = "zlib.h" },
 }
 build = {
@@ -32,18 +33,18 @@ build = {
       ["flarelight.core"] = {
          sources = {
             "csrc/core/budget.c", "csrc/core/buffer.c", "csrc/core/call.c", "csrc/core/clock.c",
-            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/engine.c", "csrc/core/export.c",
-            "csrc/core/loop.c", "csrc/core/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
+            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/digest.c", "csrc/core/engine.c", "csrc/core/export.c",
+            "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
             "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c",
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
-            "csrc/core/transfer.c", "csrc/core/url.c",
-            "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/export.c", "csrc/lua/module.c", "csrc/lua/page.c",
-            "csrc/lua/push.c", "csrc/lua/reply.c", "csrc/lua/source.c", "csrc/lua/terminal.c", "csrc/lua/write.c",
+            "csrc/core/store.c", "csrc/core/transfer.c", "csrc/core/url.c", "csrc/core/worker.c",
+            "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/export.c", "csrc/lua/job.c", "csrc/lua/module.c", "csrc/lua/page.c",
+            "csrc/lua/push.c", "csrc/lua/reply.c", "csrc/lua/source.c", "csrc/lua/store.c", "csrc/lua/terminal.c", "csrc/lua/write.c",
          },
          defines = { "_GNU_SOURCE" },
-         incdirs = { "csrc/core", "$(CURL_INCDIR)", "$(CSV_INCDIR)" },
-         libdirs = { "$(CURL_LIBDIR)", "$(CSV_LIBDIR)" },
-         libraries = { "curl", "csv", "m", "pthread" },
+         incdirs = { "csrc/core", "$(CURL_INCDIR)", "$(CSV_INCDIR)", "$(SQLITE3_INCDIR)", "$(NETTLE_INCDIR)" },
+         libdirs = { "$(CURL_LIBDIR)", "$(CSV_LIBDIR)", "$(SQLITE3_LIBDIR)", "$(NETTLE_LIBDIR)" },
+         libraries = { "curl", "csv", "sqlite3", "nettle", "m", "pthread" },
       },
       ["flarelight.sandbox_core"] = {
          sources = {
@@ -94,6 +95,7 @@ build = {
       ["flarelight.host.script"] = "lua/flarelight/host/script.lua",
       ["flarelight.imports"] = "lua/flarelight/imports.lua",
       ["flarelight"] = "lua/flarelight/init.lua",
+      ["flarelight.journal"] = "lua/flarelight/journal.lua",
       ["flarelight.json"] = "lua/flarelight/json.lua",
       ["flarelight.options"] = "lua/flarelight/options.lua",
       ["flarelight.pages"] = "lua/flarelight/pages.lua",
@@ -103,10 +105,15 @@ build = {
       ["flarelight.request"] = "lua/flarelight/request.lua",
       ["flarelight.rows"] = "lua/flarelight/rows.lua",
       ["flarelight.sandbox"] = "lua/flarelight/sandbox.lua",
+      ["flarelight.steps"] = "lua/flarelight/steps.lua",
       ["flarelight.tasks"] = "lua/flarelight/tasks.lua",
       ["flarelight.torture"] = "lua/flarelight/torture.lua",
       ["flarelight.tortured"] = "lua/flarelight/tortured.lua",
       ["flarelight.upload"] = "lua/flarelight/upload.lua",
+      ["flarelight.upload.delivery"] = "lua/flarelight/upload/delivery.lua",
+      ["flarelight.upload.reconcile"] = "lua/flarelight/upload/reconcile.lua",
+      ["flarelight.upload.rejects"] = "lua/flarelight/upload/rejects.lua",
+      ["flarelight.upload.source"] = "lua/flarelight/upload/source.lua",
    },
    install = { bin = { flarelight = "bin/flarelight" } },
 }

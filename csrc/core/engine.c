@@ -22,6 +22,7 @@
 #include "loop.h"
 #include "process.h"
 #include "transfer.h"
+#include "worker.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */
 
@@ -281,10 +282,13 @@ void fl_engine_enter(void) {
 
 void fl_engine_leave(void) {
   fl_engine *engine = NULL;
+  bool last;
   pthread_mutex_lock(&global_lock);
-  if (--clients == 0) engine = take_current();
+  last = --clients == 0;
+  if (last) engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
+  if (last) fl_worker_stop();
 }
 
 /* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is about

@@ -14,7 +14,8 @@
 
 /* Every client that may submit is counted in from its making to its close. */
 void fl_engine_enter(void);
-/* The last one out stops the engine: joins its thread, bounded, and closes its connections. */
+/* The last one out stops the engine: joins its thread, bounded, and closes its connections. The worker,
+ * too, ends with it. */
 void fl_engine_leave(void);
 
 /*

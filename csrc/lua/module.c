@@ -101,6 +101,7 @@ static int collect_state(lua_State *L) {
     const char *message;
     if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   }
+  fl_worker_forget(mailbox);
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
   return 0;
@@ -265,7 +266,8 @@ static const luaL_Reg functions[] = {
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
-    {"exporter", fl_lua_exporter}, {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries},
+    {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source}, {"store", fl_lua_store},
+    {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries},
     {NULL, NULL}};
 
 #if defined(__GNUC__)

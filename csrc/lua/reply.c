@@ -169,6 +169,13 @@ int fl_lua_take(lua_State *L) {
       fl_push_page(L, NULL);
       *(fl_call **)lua_touserdata(L, -1) = (fl_call *)(void *)fl_list_pop(&state->taken);
       return 3;
+    case FL_ITEM_JOB: {
+      fl_job **job;
+      lua_pushliteral(L, "call");
+      job = fl_push_job(L);
+      *job = (fl_job *)(void *)fl_list_pop(&state->taken);
+      return 3;
+    }
     default:
       lua_pushliteral(L, "call");
       held = lua_newuserdata(L, sizeof *held);

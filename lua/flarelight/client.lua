@@ -215,6 +215,27 @@ function client.call(self, prepared)
   return data, meta, failure
 end
 
+--- Whether whoever asks now does nothing until it has what it asked for: work that blocks may then be done
+-- in place, instead of by the worker.
+function client.blocks() return tasks.current() == nil end
+
+--- The waiter of a job that the worker was given just now.
+function client.job(ticket) return dispatch.expect(ticket, {}) end
+
+--- Waits for a job: what it gives, or nil where it belongs to a parent process.
+function client.done(waiter)
+  if client.wait(waiter) then return waiter.reply:outcome() end
+  dispatch.forget(waiter.ticket)
+  return nil, "the job belongs to the process that this one was forked off", nil, "closed"
+end
+
+--- The state file of a client, or nil where it has none. Opens nothing.
+function client.store(self)
+  local inner = private[self]
+  if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
+  return inner.store
+end
+
 --- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up
 -- when it is collected.
 function client.pages(self, prepared)
@@ -260,6 +281,7 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   private[self].handle:close()
+  private[self].store = nil -- what is under way may still have to write into it; the collector closes it
   dispatch.step()
   client.surface(self)
 end

@@ -25,6 +25,7 @@ local profile = require "flarelight.profile"
 ---@field profile string|flarelight.Profile|nil what calibration has found out: a file, or what is in it
 ---@field update_key string? the member that names the import to update: the profile's, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than asked for is the last
+---@field state string? path of the state file: the journal of uploads
 ---@field rate_limit integer? requests a minute to assume until the service has said
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
@@ -42,7 +43,7 @@ local known = {
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
   rate_limit = "positive", profile = "text_or_table",
   ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
-  user_agent = "string", on_event = "function",
+  user_agent = "string", on_event = "function", state = "string",
 }
 
 --- Whether flarelight.new takes an option of this name.
@@ -155,6 +156,9 @@ function configuration.read(given, environment)
       if not file then return fail(path .. ":", reason) end
       file:close()
     end
+  end
+  if found.state == "" or found.state and found.state:find "%z" then
+    return fail("state", "should be the path of a file")
   end
   found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
   return found
