@@ -46,9 +46,6 @@ local known = {
   user_agent = "string", on_event = "function", state = "string",
 }
 
---- Whether flarelight.new takes an option of this name.
-function configuration.takes(name) return known[name] ~= nil end
-
 local function fail(name, what)
   return errors.fail("config", ("%s %s"):format(name, what))
 end

@@ -1,7 +1,6 @@
 --- What the groups of commands share: the client that the options ask for, where things are kept, and how a
 -- call that failed ends the command.
 
-local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
@@ -35,12 +34,13 @@ local function remarks(err)
   return lines
 end
 
---- Passes on what a call returned; where it failed, ends the command as its error says.
-function context.expect(value, message, err)
+--- Passes on what a call returned; where it failed, ends the command as its error says, with a `hint` below.
+function context.expect(value, message, err, hint)
   if value ~= nil or err == nil then return value, message end
   if err.kind == "raised" and tostring(err.value):find "interrupted!$" then error(err.value, 0) end
   local lines = remarks(err)
   table.insert(lines, 1, message)
+  lines[#lines + 1] = hint
   context.fail(status.of(err), table.concat(lines, "\n"))
 end
 
@@ -201,7 +201,6 @@ function context.options(args, more)
     user_agent = "flarelight-command/" .. require("flarelight")._VERSION,
   }
   for name, value in pairs(more or {}) do given[name] = value end
-  if not configuration.takes "state" then given.state = nil end
   return given
 end
 

@@ -4,56 +4,64 @@
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local imports = require "flarelight.cli.imports"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local source = require "flarelight.upload.source"
 local status = require "flarelight.cli.status"
 
 local plan = {}
 
-local function fail(message, kind)
-  context.fail(kind == "misuse" and status.USAGE or status.FAILED, message)
+local function expect(value, message, err)
+  if value == nil and err then
+    context.fail(status.FAILED, (message:gsub("^imports:upload: ", "")))
+  end
+  return value
 end
 
 local function open(args)
-  local source, message, _, kind = core.source(args.file, { types = args.types or "auto", format = args.input_format })
-  if not source then fail(message, kind) end
-  return source
+  return expect(source.open { file = args.file, types = args.types or "auto", format = args.input_format })
 end
 
 -- Reads the whole file into batches, as the upload will.
 local function measure(args)
-  local source = open(args)
-  local found = { columns = source:columns(), records = 0, batches = 0, bytes = 0, largest = 0 }
-  while true do
-    local text, count, _, kind = source:read(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20)
-    if text == nil and count == nil then break end
-    if text == nil then fail(count, kind) end
-    found.records, found.batches = found.records + count, found.batches + 1
-    found.bytes, found.largest = found.bytes + text:size(), math.max(found.largest, text:size())
-    text:close()
+  local opened = open(args)
+  local found = { columns = {}, records = 0, batches = 0, bytes = 0, largest = 0 }
+  for i, column in ipairs(opened.columns and json.decode(opened.columns) or {}) do
+    found.columns[i] = { name = column[1], type = column[2] }
   end
-  source:close()
+  while true do
+    local batch = expect(opened:take(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20))
+    if not batch then break end
+    found.records, found.batches = found.records + batch.count, found.batches + 1
+    found.bytes, found.largest = found.bytes + batch.size, math.max(found.largest, batch.size)
+    batch.text:close()
+  end
+  opened:close()
   return found
 end
 
 -- The first records as the JSON that would be sent.
 local function first_records(args)
-  local source, records = open(args), {}
+  local opened, records = open(args), {}
   for place = 1, args.show do
-    local text, count = source:read(1, 1)
-    if not text or not count then break end
-    records[place] = core.encode(text):sub(2, -2)
-    text:close()
+    local batch = expect(opened:take(1, 1))
+    if not batch then break end
+    records[place] = core.encode(batch.text):sub(2, -2)
+    batch.text:close()
   end
-  source:close()
+  opened:close()
   return records
 end
 
---- How many requests an upload makes: each batch, and what it reads back on the way. docs/delivery.md.
-function plan.requests(batches, updates)
-  local writes = math.max(1, batches)
-  -- The end is looked at; after the second batch, whether the first is still there.
-  local reads = updates and 0 or writes > 1 and 2 or batches
-  return writes, reads
+--- How many requests an upload makes where nothing goes wrong: writes, and the reads that check them. The end
+-- is looked at with two reads; on a new import a third looks, after the second batch, whether the first is still
+-- there. A journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists,
+-- whose end is searched for besides, in about twice as many reads as its number of rows has bits.
+function plan.requests(found, updates, journaled)
+  local writes = math.max(1, found.batches)
+  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
+  if found.records == 0 then return writes, 0 end
+  return writes, not updates and writes > 1 and 3 or 2
 end
 
 -- The limit that is known without asking: given, or kept from before.
@@ -80,13 +88,12 @@ end
 local function run(args, out)
   local found = measure(args)
   local records = first_records(args)
-  local writes, reads = plan.requests(found.batches, args.id ~= nil)
+  local writes, reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
   local requests = writes + reads
-  local limit, source = known_limit(args)
+  local limit, origin = known_limit(args)
   local seconds, bound = estimate(found, requests, limit, args)
   local minutes = limit and limit > 0 and requests / limit or nil
   if out.json then
-    local json = require "flarelight.json"
     local decoded = json.array {}
     for i, text in ipairs(records) do decoded[i] = json.decode(text) end
     return output.write(output.encode {
@@ -103,9 +110,10 @@ local function run(args, out)
     { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
       output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
     { "requests", ("%s: %s, %s to check them"):format(output.count(requests),
-      output.counted(writes, "write"), output.counted(reads, "read")) },
+      output.counted(writes, "write"), output.counted(reads, "read"))
+      .. (args.id and ", and some more to find the end of the import" or "") },
     { "quota", minutes and ("%.2f minutes of %s requests a minute%s, after %s"):format(minutes,
-      output.count(limit), percent, source) or "unknown: --rate-limit N names the requests a minute" },
+      output.count(limit), percent, origin) or "unknown: --rate-limit N names the requests a minute" },
     { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(seconds), bound,
       args.latency, args.bandwidth) },
   }, {})
