@@ -319,6 +319,24 @@ describe("the command", function()
     assert.matches("/nowhere", err)
   end)
 
+  it("tortures a script, and tells how to do it again #slow", function()
+    if quick then return end
+    local weather = "examples/data/seattle-weather.csv"
+    local out, err = run(1, ("torture --only plain/net:committed:2 spec/torture/careless.lua %s"):format(weather))
+    assert.matches("^REPEATED +plain/net:committed:2  2 runs  lost 0, repeated 1000\n", out)
+    assert.matches("\n1 point: lost 0, repeated 1000\n$", out)
+    assert.is_truthy(err:find("again: flarelight torture --only 'plain/net:committed:2' 'spec/torture/careless.lua' '"
+      .. weather .. "'\n", 1, true))
+    out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 examples/nightly.lua %s 500"):format(weather))
+    assert.matches("^exact +plain/step:batch.answered:2  2 runs\n", out)
+    assert.matches("lost 0, repeated 0\n$", out)
+    _, err = run(1, "torture no-such-script.lua")
+    assert.matches("no%-such%-script.lua: cannot be opened", err)
+    run(2, "torture examples/nightly.lua --servers nonsense")
+    run(2, "torture examples/nightly.lua --kinds nonsense")
+    run(2, "torture")
+  end)
+
   it("shows help everywhere, on standard output", function()
     local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "imports pending", "imports resume",
       "automations",

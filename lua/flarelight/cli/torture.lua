@@ -145,7 +145,8 @@ local function run(args, out)
     if args.only then output.write(results[1].output or "") end
     output.write "\n"
     out:list(rows, columns, "")
-    output.write(("\n%d points: lost %d, repeated %d\n"):format(totals.points, totals.lost, totals.repeated))
+    output.write(("\n%s: lost %d, repeated %d\n"):format(output.counted(totals.points, "point"), totals.lost,
+      totals.repeated))
   end
   for _, result in ipairs(wrong) do
     output.complain(("again: %s"):format(replay(args, result.point)))
