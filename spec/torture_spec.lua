@@ -72,7 +72,7 @@ describe("torture", function()
   end)
 
   it("says that a script does not come through, or which point there is not", function()
-    local none, message = run({ "spec/torture/blind.lua", "no-such-file.csv" }, {})
+    local none, message = run({ "spec/torture/careless.lua", "no-such-file.csv" }, {})
     assert.is_nil(none)
     assert.matches("even where nothing goes wrong", message)
     assert.matches("no%-such%-file", message)
