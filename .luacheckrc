@@ -10,4 +10,6 @@ read_globals = {
 max_line_length = 120
 max_comment_line_length = false -- annotations for editors stand on one line
 files["spec"] = { std = "min+busted", max_line_length = false } -- so do the cases of tables
+files["spec/hosts/love"] = { globals = { "love" } }
+files["spec/hosts/neovim.lua"] = { read_globals = { "vim" } }
 files["bin/flarelight"] = { globals = { "_" } } -- what a shell reads there

@@ -130,7 +130,9 @@ process-helpers: $(PROCESS_HELPERS)
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
 PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
-PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
+# The hosts that flarelight runs in; spec/tools/openresty has the Lua module of nginx.
+PACKAGES_HOSTS = nginx-light wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
+PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 
@@ -157,6 +159,14 @@ test: deps-test
 # The same for one Lua and without looking for packages.
 check:
 	@sh spec/tools/run $(LUA)
+
+# A thousand reloads of nginx under load: the suite makes ten.
+.PHONY: reloads
+RELOADS ?= 1000
+reloads: deps-test
+	@$(MAKE) --no-print-directory -s LUA=luajit
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=luajit)" && \
+	  LUA_PATH="spec/?.lua;$$LUA_PATH" luajit spec/hosts/reloads.lua $(RELOADS)
 
 # --- sanitizers: the specs under clang's, with a Lua host that is linked for them ---
 

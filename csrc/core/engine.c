@@ -6,7 +6,8 @@
  * goes on with what is left when the caller has what it waited for. `driven` says that somebody runs the
  * turns, `kicked` that there is work for the thread to take up; both belong to state_lock.
  *
- * Locks, in the order in which they are taken: global_lock, turn_lock; global_lock, state_lock.
+ * Locks, in the order in which they are taken: global_lock, turn_lock, that of the bell; global_lock,
+ * state_lock.
  * Relies on: curl_multi_wakeup from any thread; an atexit handler registered after curl_global_init
  * running before the TLS library's own.
  */
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "clock.h"
 #include "loop.h"
 #include "process.h"
@@ -215,14 +217,17 @@ static void stop_at_exit(void) {
   engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
+  fl_bell_stop();
 }
 
 static void before_fork(void) {
   pthread_mutex_lock(&global_lock);
   pthread_mutex_lock(&turn_lock);
+  fl_bell_before_fork();
 }
 
 static void after_fork(void) {
+  fl_bell_after_fork();
   pthread_mutex_unlock(&turn_lock);
   pthread_mutex_unlock(&global_lock);
 }
@@ -273,6 +278,14 @@ static const char *start_engine(void) {
 }
 
 /* --- the interface --- */
+
+const char *fl_engine_prepare(void) {
+  const char *message;
+  pthread_mutex_lock(&global_lock);
+  message = prepare_process();
+  pthread_mutex_unlock(&global_lock);
+  return message;
+}
 
 void fl_engine_enter(void) {
   pthread_mutex_lock(&global_lock);

@@ -12,6 +12,10 @@
 #include "call.h"
 #include "pager.h"
 
+/* What a process needs once, whatever is used first: libcurl, the handlers of exit and fork. NULL, or why
+ * it cannot be had. Starts nothing. */
+const char *fl_engine_prepare(void);
+
 /* Every client that may submit is counted in from its making to its close. */
 void fl_engine_enter(void);
 /* The last one out stops the engine: joins its thread, bounded, and closes its connections. The worker,

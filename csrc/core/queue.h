@@ -72,6 +72,10 @@ fl_item *fl_mailbox_take(fl_mailbox *mailbox);
 bool fl_mailbox_is_empty(fl_mailbox *mailbox);
 /* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets it. */
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
+/* Any thread. Makes the descriptor readable though nothing was posted: the reader is to look up. */
+void fl_mailbox_ring(fl_mailbox *mailbox);
+/* `ring` is called, by whoever posts, with the ticket of each item that has been posted from now on. */
+void fl_mailbox_set_ring(fl_mailbox *mailbox, void (*ring)(uint64_t ticket));
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
 /* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if

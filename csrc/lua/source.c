@@ -103,7 +103,16 @@ static int push_failure(lua_State *L, const char *path, const fl_source_error *e
   return 4;
 }
 
-/* --- reading, as a job --- */
+/* --- reading: in place, or as a job --- */
+
+/* Moves a batch into records. The collector does not see these bytes: it is told of them, so that texts
+ * nobody closes do not pile up. */
+static void give_records(lua_State *L, fl_records *records, fl_source_batch *batch) {
+  records->text = batch->text;
+  records->spans = batch->spans;
+  fl_source_batch_init(batch);
+  if (records->text.capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(records->text.capacity / 1024));
+}
 
 typedef struct read_job {
   fl_job job;
@@ -147,19 +156,14 @@ static int push_read(lua_State *L, fl_job *job) {
   fl_push_count(L, spans[0].line);
   lua_pushstring(L, self->digest);
   fl_push_count(L, self->read);
-  records->text = self->batch.text;
-  records->spans = self->batch.spans;
-  fl_source_batch_init(&self->batch);
-  /* The collector does not see these bytes: it is told of them, so that texts nobody closes do not
-   * pile up. */
-  if (records->text.capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(records->text.capacity / 1024));
+  give_records(L, records, &self->batch);
   return 5;
 }
 
 static const fl_lua_job_class read_class = {{run_read, free_read}, push_read};
 
-/* source:read(max_records, max_bytes, in_place) -> ticket */
-static int source_read(lua_State *L) {
+/* source:fetch(max_records, max_bytes, in_place) -> ticket */
+static int source_fetch(lua_State *L) {
   lua_Number most, bytes;
   fl_mailbox *mailbox;
   bool in_place;
@@ -178,6 +182,31 @@ static int source_read(lua_State *L) {
   job->most_bytes = bytes >= 1 ? (size_t)bytes : 1;
   fl_source_batch_init(&job->batch);
   return fl_submit_job(L, &job->job, &read_class, mailbox, in_place);
+}
+
+/*
+ * source:read(max_records, max_bytes) -> records, count, first line, last line | nothing at the end | nil,
+ * message, line, kind. records:close() gives its memory back at once.
+ */
+static int source_read(lua_State *L) {
+  source_box *box = check_box(L);
+  fl_source *source = check_source(L);
+  lua_Number most = luaL_checknumber(L, 2), bytes = luaL_checknumber(L, 3);
+  fl_records *records = fl_new_records(L);
+  const fl_source_span *spans;
+  fl_source_error error;
+  size_t count;
+  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1, bytes >= 1 ? (size_t)bytes : 1,
+                                       &box->rows, &error);
+  if (code == FL_SOURCE_END) return 0;
+  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
+  count = fl_source_batch_count(&box->rows);
+  spans = fl_source_batch_spans(&box->rows);
+  fl_push_count(L, (int64_t)count);
+  fl_push_count(L, spans[0].line);
+  fl_push_count(L, spans[count - 1].line);
+  give_records(L, records, &box->rows);
+  return 4;
 }
 
 /*
@@ -229,6 +258,15 @@ static int source_columns(lua_State *L) {
   return 1;
 }
 
+/* source:progress() -> bytes read, bytes in all */
+static int source_progress(lua_State *L) {
+  int64_t read, total;
+  fl_source_progress(check_source(L), &read, &total);
+  fl_push_count(L, read);
+  fl_push_count(L, total);
+  return 2;
+}
+
 /* source:identity() -> size, time of change and inode, as text: all their digits */
 static int source_identity(lua_State *L) {
   fl_source_identity identity = fl_source_identify(check_source(L));
@@ -242,7 +280,8 @@ static int source_identity(lua_State *L) {
   return 3;
 }
 
-static const luaL_Reg methods[] = {{"read", source_read},         {"rows", source_rows},
+static const luaL_Reg methods[] = {{"read", source_read},         {"fetch", source_fetch}, {"progress", source_progress},
+                                           {"rows", source_rows},
                                    {"columns", source_columns},   {"identity", source_identity},
                                    {"close", source_close},       {NULL, NULL}};
 

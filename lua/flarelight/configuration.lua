@@ -32,6 +32,7 @@ local profile = require "flarelight.profile"
 ---@field client_key string? PEM file
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
+---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else by what runs
 ---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
@@ -43,7 +44,7 @@ local known = {
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
   rate_limit = "positive", profile = "text_or_table",
   ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
-  user_agent = "string", on_event = "function", state = "string",
+  user_agent = "string", on_event = "function", state = "string", host = "text_or_table",
 }
 
 local function fail(name, what)

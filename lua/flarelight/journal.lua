@@ -21,7 +21,7 @@ function journal.of(api)
   local store = client.store(api)
   if not store then return nil end
   local config = client.config(api)
-  return setmetatable({ store = store, service = config.base_url .. " " .. config.subscription_id }, Journal)
+  return setmetatable({ api = api, store = store, service = config.base_url .. " " .. config.subscription_id }, Journal)
 end
 
 local function sql(text, ...) return { text, n = select("#", ...), ... } end
@@ -35,12 +35,13 @@ end
 
 -- Runs statements in one transaction: rows of the last one, or nil, message, err.
 local function run(self, ...)
-  local rows, message, kind = client.done(client.job(self.store:run({ ... }, client.blocks())))
+  local ticket = self.store:run({ ... }, client.blocks(self.api))
+  local rows, message, kind, closed = client.done(client.job(self.api, ticket))
   if rows then return rows end
   if kind == "guard" then
     return errors.fail("conflict", "imports:upload: the journal was changed by somebody else", { guard = true })
   end
-  return errors.fail(kind or "closed", "state: " .. tostring(message))
+  return errors.fail(kind or closed, "state: " .. tostring(message))
 end
 
 --- A lock for one holder at a time over all processes; nil: somebody has it; nil and an error.

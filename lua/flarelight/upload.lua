@@ -266,10 +266,10 @@ local function continue(run, kept, given, opened)
   run.planned = kept.state ~= "done"
   set_up(run, kept.options, given)
   if not opened then
-    opened, message, err = source.open {
+    opened, message, err = source.open(run.api, {
       file = kept.kind == "file" and (given.file or kept.path) or nil, records = given.records,
       types = kept.options.types, format = kept.options.format,
-    }
+    })
     if not opened then return fail(run, message, err) end
   end
   read_from(run, opened, kept.batch_records)
@@ -374,7 +374,7 @@ local function of_key(run, kept, given)
 end
 
 local function start(run, given)
-  local opened, message, err = source.open(given)
+  local opened, message, err = source.open(run.api, given)
   if not opened then return nil, message, err end
   run.source = opened
   if given.key then

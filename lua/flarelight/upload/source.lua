@@ -22,17 +22,17 @@ end
 local File = {}
 File.__index = File
 
-local function open_file(given)
+local function open_file(api, given)
   local asked = { types = given.types or "auto", format = given.format }
-  local handle, ticket, line, kind = core.open_source(given.file, asked, client.blocks())
+  local handle, ticket, line, kind = core.open_source(given.file, asked, client.blocks(api))
   if not handle then
     if kind == "misuse" then errors.misuse("imports:upload: " .. ticket) end
     return errors.fail(kind, "imports:upload: " .. ticket, { line = line })
   end
   local good, message
-  good, message, line, kind = client.done(client.job(ticket))
+  good, message, line, kind = client.done(client.job(api, ticket))
   if not good then return errors.fail(kind, "imports:upload: " .. message, { line = line }) end
-  local self = setmetatable({ handle = handle, kind = "file", path = given.file }, File)
+  local self = setmetatable({ api = api, handle = handle, kind = "file", path = given.file }, File)
   self.size, self.modified, self.inode = handle:identity()
   local columns = {}
   for i, column in ipairs(handle:columns()) do columns[i] = { column.name, column.type } end
@@ -41,12 +41,13 @@ local function open_file(given)
 end
 
 function File:ahead(most_records, most_bytes)
-  self.asked = client.job(self.handle:read(most_records, most_bytes, false))
+  self.asked = client.job(self.api, self.handle:fetch(most_records, most_bytes, false))
 end
 
 -- What was asked for ahead comes with the limits of then.
 function File:take(most_records, most_bytes)
-  local waiter = self.asked or client.job(self.handle:read(most_records, most_bytes, client.blocks()))
+  local waiter = self.asked
+    or client.job(self.api, self.handle:fetch(most_records, most_bytes, client.blocks(self.api)))
   self.asked = nil
   local text, count, line, sha256, read = client.done(waiter)
   if text == nil and count == nil then return nil end
@@ -122,8 +123,8 @@ local function open_iterator(given)
 end
 
 --- Opens what is given: `file` with `types` and `format`, or `records`. Or nil, message, err.
-function source.open(given)
-  if given.file then return open_file(given) end
+function source.open(api, given)
+  if given.file then return open_file(api, given) end
   if type(given.records) == "function" then return open_iterator(given) end
   return open_array(given)
 end
