@@ -330,6 +330,7 @@ describe("the command", function()
     out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 examples/nightly.lua %s 500"):format(weather))
     assert.matches("^exact +plain/step:batch.answered:2  2 runs\n", out)
     assert.matches("lost 0, repeated 0\n$", out)
+    local _
     _, err = run(1, "torture no-such-script.lua")
     assert.matches("no%-such%-script.lua: cannot be opened", err)
     run(2, "torture examples/nightly.lua --servers nonsense")

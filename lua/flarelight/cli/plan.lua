@@ -6,62 +6,58 @@ local core = require "flarelight.core"
 local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
-local source = require "flarelight.upload.source"
 local status = require "flarelight.cli.status"
 
 local plan = {}
 
-local function expect(value, message, err)
-  if value == nil and err then
-    context.fail(status.FAILED, (message:gsub("^imports:upload: ", "")))
-  end
-  return value
+local function fail(message, kind)
+  context.fail(kind == "misuse" and status.USAGE or status.FAILED, message)
 end
 
 local function open(args)
-  return expect(source.open { file = args.file, types = args.types or "auto", format = args.input_format })
+  local source, message, _, kind = core.source(args.file, { types = args.types or "auto", format = args.input_format })
+  if not source then fail(message, kind) end
+  return source
 end
 
 -- Reads the whole file into batches, as the upload will.
 local function measure(args)
-  local opened = open(args)
-  local found = { columns = {}, records = 0, batches = 0, bytes = 0, largest = 0 }
-  for i, column in ipairs(opened.columns and json.decode(opened.columns) or {}) do
-    found.columns[i] = { name = column[1], type = column[2] }
-  end
+  local source = open(args)
+  local found = { columns = source:columns(), records = 0, batches = 0, bytes = 0, largest = 0 }
   while true do
-    local batch = expect(opened:take(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20))
-    if not batch then break end
-    found.records, found.batches = found.records + batch.count, found.batches + 1
-    found.bytes, found.largest = found.bytes + batch.size, math.max(found.largest, batch.size)
-    batch.text:close()
+    local text, count, _, kind = source:read(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20)
+    if text == nil and count == nil then break end
+    if text == nil then fail(count, kind) end
+    found.records, found.batches = found.records + count, found.batches + 1
+    found.bytes, found.largest = found.bytes + text:size(), math.max(found.largest, text:size())
+    text:close()
   end
-  opened:close()
+  source:close()
   return found
 end
 
 -- The first records as the JSON that would be sent.
 local function first_records(args)
-  local opened, records = open(args), {}
+  local source, records = open(args), {}
   for place = 1, args.show do
-    local batch = expect(opened:take(1, 1))
-    if not batch then break end
-    records[place] = core.encode(batch.text):sub(2, -2)
-    batch.text:close()
+    local text, count = source:read(1, 1)
+    if not text or not count then break end
+    records[place] = core.encode(text):sub(2, -2)
+    text:close()
   end
-  opened:close()
+  source:close()
   return records
 end
 
 --- How many requests an upload makes where nothing goes wrong: writes, and the reads that check them. The end
--- is looked at with two reads; on a new import a third looks, after the second batch, whether the first is still
--- there. A journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists,
--- whose end is searched for besides, in about twice as many reads as its number of rows has bits.
+-- is looked at; on a new import it is looked at after the second batch whether the first is still there. A
+-- journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists; the search for
+-- its end is not counted, since its length is not known. docs/uploads.md tells why each is made.
 function plan.requests(found, updates, journaled)
   local writes = math.max(1, found.batches)
   if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
-  if found.records == 0 then return writes, 0 end
-  return writes, not updates and writes > 1 and 3 or 2
+  if found.records == 0 or updates and not journaled then return writes, 0 end
+  return writes, not updates and writes > 1 and 2 or 1
 end
 
 -- The limit that is known without asking: given, or kept from before.
