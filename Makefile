@@ -32,6 +32,8 @@ LUA_API = $(if $(filter luajit,$(LUA)),5.1,$(LUA_VERSION))
 
 CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
 CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
+CORE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 nettle)
+CORE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 nettle) -lcsv -lm
 SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3 zlib)
 SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
@@ -55,7 +57,7 @@ all: $(MODULES)
 
 $(BUILD)/core/%.o: csrc/core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CURL_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS_ALL) $(CURL_CFLAGS) $(CORE_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(ARCHIVE): $(CORE_OBJECTS)
 	rm -f $@
@@ -71,7 +73,7 @@ $(BUILD)/$(LUA)/sandbox/%.o: csrc/sandbox/%.c
 
 $(BUILD)/$(LUA)/flarelight/core.so: $(LUA_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lcsv -lm
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) $(CORE_LIBS)
 
 $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
@@ -82,7 +84,7 @@ $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 .PHONY: env
 env:
 	@quote() { printf "'%s'" "$$(printf %s "$$1" | sed "s/'/'\\\\''/g")"; }; \
-	 printf 'export LUA_PATH=%s LUA_CPATH=%s PATH=%s\n' \
+	 printf 'export LUA_PATH=%s LUA_CPATH=%s PATH=%s FLARELIGHT_LUA=$(LUA)\n' \
 	   "$$(quote '$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;')" \
 	   "$$(quote '$(abspath $(BUILD))/$(LUA)/?.so;;')" \
 	   "$$(quote '$(CURDIR)/bin':"$$PATH")"
@@ -93,7 +95,7 @@ CORE_SPECS = $(CORE_SPEC_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 $(BUILD)/spec/%: spec/core/%.c $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka -lcsv -lm
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka $(CORE_LIBS)
 
 -include $(CORE_SPECS:=.d)
 
@@ -118,7 +120,7 @@ $(BUILD)/$(LUA)/spec/embed: spec/process/embed.c
 # Lua's library comes as a shared one, so that the sandbox's module finds the same.
 $(BUILD)/$(LUA)/spec/embed_static: spec/process/embed.c $(LUA_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(EMBED) -DPRELOAD $^ $(LUA_LIBS) $(CURL_LIBS) -lcsv -lm -ldl
+	$(EMBED) -DPRELOAD $^ $(LUA_LIBS) $(CURL_LIBS) $(CORE_LIBS) -ldl
 
 .PHONY: process-helpers
 process-helpers: $(PROCESS_HELPERS)
@@ -126,11 +128,13 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev libcsv-dev ca-certificates
-PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson
-PACKAGES_TEST = lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
+PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
+# The hosts that flarelight runs in; spec/tools/openresty has the Lua module of nginx.
+PACKAGES_HOSTS = nginx-light wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
+PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
-PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
+PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 
 .PHONY: deps deps-test deps-sanitizers bench-deps
 deps:
@@ -156,6 +160,14 @@ test: deps-test
 check:
 	@sh spec/tools/run $(LUA)
 
+# A thousand reloads of nginx under load: the suite makes ten.
+.PHONY: reloads
+RELOADS ?= 1000
+reloads: deps-test
+	@$(MAKE) --no-print-directory -s LUA=luajit
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=luajit)" && \
+	  LUA_PATH="spec/?.lua;$$LUA_PATH" luajit spec/hosts/reloads.lua $(RELOADS)
+
 # --- sanitizers: the specs under clang's, with a Lua host that is linked for them ---
 
 .PHONY: asan tsan valgrind
@@ -176,12 +188,14 @@ host: $(BUILD)/host/$(LUA)
 # --- benchmarks: docs/performance.md; one of them alone is `sh bench/run rows lua5.4` ---
 BENCH_LUAS ?= lua5.4 luajit
 BENCHES = rows columns export calls concurrent memory linear
+HOST_BENCHES = nginx_latency nginx_requests love_frames
 BENCH_DIR = $(BUILD)/bench
 
 .PHONY: bench bench-sides
 bench: bench-deps
 	@failed=0; for lua in $(BENCH_LUAS); do for bench in $(BENCHES); do \
-	   sh bench/run $$bench $$lua || failed=1; done; done; sh bench/report; exit $$failed
+	   sh bench/run $$bench $$lua || failed=1; done; done; \
+	 for bench in $(HOST_BENCHES); do sh bench/hosts $$bench || failed=1; done; sh bench/report; exit $$failed
 
 # The sides that are compiled.
 bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/nethttp $(BENCH_DIR)/$(LUA)/vm_limit.so
@@ -201,6 +215,7 @@ $(BENCH_DIR)/$(LUA)/vm_limit.so: bench/vm_limit.c $(ARCHIVE)
 # --- install ---
 MODULE_DIR ?= $(PREFIX)/lib/lua/$(LUA_API)
 SHARE_DIR ?= $(PREFIX)/share/lua/$(LUA_API)
+BIN_DIR ?= $(PREFIX)/bin
 
 .PHONY: install
 install: $(MODULES)
@@ -209,6 +224,9 @@ install: $(MODULES)
 	cd lua && find flarelight -name '*.lua' -exec sh -c 'for file do \
 	  install -d "$(DESTDIR)$(SHARE_DIR)/$$(dirname "$$file")" && \
 	  install -m 644 "$$file" "$(DESTDIR)$(SHARE_DIR)/$$file" || exit 1; done' sh {} +
+	install -d "$(DESTDIR)$(BIN_DIR)"
+	sed 's,:-lua5\.4},:-$(LUA)},' bin/flarelight >"$(DESTDIR)$(BIN_DIR)/flarelight"
+	chmod 755 "$(DESTDIR)$(BIN_DIR)/flarelight"
 
 .PHONY: clean
 clean:

@@ -322,6 +322,24 @@ describe("the sandbox", function()
         data_of(ask(box, "/Import/1/Data")))
     end)
 
+    it("makes texts of numbers where asked to", function()
+      local box = start { values = "text" }
+      import(box, '[{"a":1.50,"b":null,"c":[12345678901234567890,true,{"d":-1e5}]},{}]')
+      assert.equal('[{"a":"1.50","b":null,"c":["12345678901234567890",true,{"d":"-1e5"}]},{}]', box:rows_text(1))
+    end)
+
+    it("shows records some time after they came, where asked to", function()
+      local box = start { visible_after = 3600 }
+      import(box, '[{"a":1}]')
+      assert.equal("[]", data_of(ask(box, "/Import/1/Data")))
+      assert.equal('[{"a":1}]', box:rows_text(1))
+      box = start { visible_after = 0.05 }
+      import(box, '[{"a":1}]')
+      local deadline = os.time() + 10
+      while data_of(ask(box, "/Import/1/Data")) == "[]" and os.time() < deadline do end
+      assert.equal('[{"a":1}]', data_of(ask(box, "/Import/1/Data")))
+    end)
+
     it("only up to a size", function()
       local box = start { max_body_bytes = 200 }
       assert.equal(200, import(box, "[]").status)
@@ -589,6 +607,8 @@ describe("the sandbox", function()
       { { kind = "stall", seconds = 0.01 }, 0, 200, 4 },
       { { kind = "latency", seconds = 60 }, 28, nil, 4 },
       { { kind = "latency", seconds = 0.01 }, 0, 200, 4 },
+      { { kind = "hang", seconds = 60 }, 28, nil, 0 },
+      { { kind = "hang", seconds = 0.01 }, 52, nil, 0 },
       { { kind = "slow_body", seconds = 60, bytes = 10 }, 28, 200, 4 },
       { { kind = "slow_body", seconds = 0.001, bytes = 10 }, 0, 200, 4 },
       { { kind = "throttle" }, 0, 429, 0 },
@@ -673,19 +693,22 @@ describe("the sandbox", function()
     end)
 
     it("late: after the connection was dropped", function()
-      local box = start()
-      box:fault { operation = "imports.import", kind = "commit_late", seconds = 0.2 }
-      local _, code = ask(box, "/Import/Data", { body = one, headers = { ["X-Request-Id"] = "a" } })
-      assert.equal(52, code)
-      assert.is_false(box:requests()[1].committed)
-      local rows
-      for _ = 1, 1000 do
-        ask(box, "/Import/All")
-        rows = box:counts().rows
-        if rows == 4 then break end
+      for _, fault in ipairs { { kind = "commit_late", seconds = 0.2 }, { kind = "hang", seconds = 0.1, late = true } } do
+        local box = start()
+        fault.operation = "imports.import"
+        box:fault(fault)
+        local _, code = ask(box, "/Import/Data", { body = one, headers = { ["X-Request-Id"] = "a" } })
+        assert.equal(52, code)
+        if fault.kind == "commit_late" then assert.is_false(box:requests()[1].committed) end
+        local rows
+        for _ = 1, 1000 do
+          ask(box, "/Import/All")
+          rows = box:counts().rows
+          if rows == 4 then break end
+        end
+        assert.equal(4, rows)
+        assert.is_true(box:requests()[1].committed)
       end
-      assert.equal(4, rows)
-      assert.is_true(box:requests()[1].committed)
     end)
 
     it("late for a run, too", function()

@@ -16,6 +16,14 @@ function support.client(sandbox, options)
   return assert(flarelight.new(given))
 end
 
+--- The members of both tables; of the second where both have one.
+function support.with(one, other)
+  local both = {}
+  for name, value in pairs(one or {}) do both[name] = value end
+  for name, value in pairs(other) do both[name] = value end
+  return both
+end
+
 --- `n` records { n = 0 }, { n = 1 }, ….
 function support.records(n)
   local records = {}

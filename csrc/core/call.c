@@ -9,6 +9,7 @@
 
 #include "pager.h"
 #include "url.h"
+#include "worker.h"
 
 static atomic_ullong last_ticket;
 static atomic_ullong last_client;
@@ -162,6 +163,9 @@ void fl_item_free(fl_item *item) {
       break;
     case FL_ITEM_EVENT:
       free(item);
+      break;
+    case FL_ITEM_JOB:
+      fl_job_free((fl_job *)(void *)item);
       break;
     case FL_ITEM_ADVANCE:
     case FL_ITEM_CANCEL:

@@ -6,7 +6,8 @@
  * goes on with what is left when the caller has what it waited for. `driven` says that somebody runs the
  * turns, `kicked` that there is work for the thread to take up; both belong to state_lock.
  *
- * Locks, in the order in which they are taken: global_lock, turn_lock; global_lock, state_lock.
+ * Locks, in the order in which they are taken: global_lock, turn_lock, that of the bell; global_lock,
+ * state_lock.
  * Relies on: curl_multi_wakeup from any thread; an atexit handler registered after curl_global_init
  * running before the TLS library's own.
  */
@@ -18,10 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "clock.h"
 #include "loop.h"
 #include "process.h"
 #include "transfer.h"
+#include "worker.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */
 
@@ -214,14 +217,17 @@ static void stop_at_exit(void) {
   engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
+  fl_bell_stop();
 }
 
 static void before_fork(void) {
   pthread_mutex_lock(&global_lock);
   pthread_mutex_lock(&turn_lock);
+  fl_bell_before_fork();
 }
 
 static void after_fork(void) {
+  fl_bell_after_fork();
   pthread_mutex_unlock(&turn_lock);
   pthread_mutex_unlock(&global_lock);
 }
@@ -273,6 +279,14 @@ static const char *start_engine(void) {
 
 /* --- the interface --- */
 
+const char *fl_engine_prepare(void) {
+  const char *message;
+  pthread_mutex_lock(&global_lock);
+  message = prepare_process();
+  pthread_mutex_unlock(&global_lock);
+  return message;
+}
+
 void fl_engine_enter(void) {
   pthread_mutex_lock(&global_lock);
   clients++;
@@ -281,10 +295,13 @@ void fl_engine_enter(void) {
 
 void fl_engine_leave(void) {
   fl_engine *engine = NULL;
+  bool last;
   pthread_mutex_lock(&global_lock);
-  if (--clients == 0) engine = take_current();
+  last = --clients == 0;
+  if (last) engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
+  if (last) fl_worker_stop();
 }
 
 /* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is about
@@ -352,3 +369,5 @@ bool fl_engine_is_running(void) {
   pthread_mutex_unlock(&global_lock);
   return running;
 }
+
+const char *fl_engine_libraries(void) { return curl_version(); }

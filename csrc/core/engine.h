@@ -12,9 +12,14 @@
 #include "call.h"
 #include "pager.h"
 
+/* What a process needs once, whatever is used first: libcurl, the handlers of exit and fork. NULL, or why
+ * it cannot be had. Starts nothing. */
+const char *fl_engine_prepare(void);
+
 /* Every client that may submit is counted in from its making to its close. */
 void fl_engine_enter(void);
-/* The last one out stops the engine: joins its thread, bounded, and closes its connections. */
+/* The last one out stops the engine: joins its thread, bounded, and closes its connections. The worker,
+ * too, ends with it. */
 void fl_engine_leave(void);
 
 /*
@@ -34,5 +39,8 @@ bool fl_engine_quota(const fl_client *client, fl_budget_view *view, fl_time now)
 
 /* Whether an engine runs in this process. */
 bool fl_engine_is_running(void);
+
+/* libcurl's version and those of the libraries below it, as libcurl words it. Static text. */
+const char *fl_engine_libraries(void);
 
 #endif

@@ -659,6 +659,7 @@ static void take_item(fl_loop *loop, fl_item *item) {
       break;
     case FL_ITEM_PAGE:
     case FL_ITEM_EVENT: /* these only go the other way */
+    case FL_ITEM_JOB:   /* this goes to the worker */
       break;
   }
   fl_item_free(item);

@@ -85,11 +85,14 @@ bool fl_queue_is_empty(fl_queue *queue) {
   return empty;
 }
 
+typedef void (*fl_mailbox_ring_function)(uint64_t ticket);
+
 struct fl_mailbox {
   fl_queue outbox;
   atomic_int references;
   atomic_bool signalled; /* the descriptor was written to and not read since */
   bool quiet;
+  _Atomic(fl_mailbox_ring_function) ring; /* NULL: nobody wants to be told of tickets */
   int reader, writer; /* the same descriptor where it is an eventfd */
   uint64_t process; /* fl_process_generation */
 };
@@ -125,6 +128,7 @@ fl_mailbox *fl_mailbox_new(void) {
   }
   fl_queue_init(&mailbox->outbox);
   atomic_init(&mailbox->references, 1);
+  atomic_init(&mailbox->ring, NULL);
   mailbox->process = fl_process_generation();
   return mailbox;
 }
@@ -141,19 +145,31 @@ void fl_mailbox_release(fl_mailbox *mailbox) {
   free(mailbox);
 }
 
+static void signal_reader(fl_mailbox *mailbox) {
+  const uint64_t one = 1;
+  /* A full pipe or counter means that the reader has its wake-up already. */
+  ssize_t written = write(mailbox->writer, &one, sizeof one);
+  (void)written;
+  atomic_store(&mailbox->signalled, true);
+}
+
+void fl_mailbox_ring(fl_mailbox *mailbox) { signal_reader(mailbox); }
+
+void fl_mailbox_set_ring(fl_mailbox *mailbox, void (*ring)(uint64_t ticket)) {
+  atomic_store(&mailbox->ring, ring);
+}
+
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
+  const uint64_t ticket = item->ticket;
+  fl_mailbox_ring_function ring;
   bool was_empty;
   /* The reader may take the item, and give the last reference back with it, before it is woken. */
   fl_mailbox_retain(mailbox);
   was_empty = fl_queue_post(&mailbox->outbox, item);
   /* What was posted quietly may still be there. */
-  if (!mailbox->quiet && (was_empty || !atomic_load(&mailbox->signalled))) {
-    const uint64_t one = 1;
-    /* A full pipe or counter means that the reader has its wake-up already. */
-    ssize_t written = write(mailbox->writer, &one, sizeof one);
-    (void)written;
-    atomic_store(&mailbox->signalled, true);
-  }
+  if (!mailbox->quiet && (was_empty || !atomic_load(&mailbox->signalled))) signal_reader(mailbox);
+  ring = atomic_load(&mailbox->ring);
+  if (ring != NULL) ring(ticket);
   fl_mailbox_release(mailbox);
 }
 

@@ -16,6 +16,7 @@ typedef enum fl_item_type {
   FL_ITEM_PAGE,         /* fl_call: one page of a pager, in order */
   FL_ITEM_PAGER,        /* fl_pager: to the engine */
   FL_ITEM_EVENT,        /* fl_event: from the engine */
+  FL_ITEM_JOB,          /* fl_job: to the worker, from it with the outcome */
   FL_ITEM_ADVANCE,      /* fl_order: the reader took a page of the pager `ticket` */
   FL_ITEM_CANCEL,       /* fl_order: the call or pager `ticket` is not wanted any more */
   FL_ITEM_CLOSE_CLIENT, /* fl_order: every call of `client` ends with kind closed */
@@ -71,6 +72,10 @@ fl_item *fl_mailbox_take(fl_mailbox *mailbox);
 bool fl_mailbox_is_empty(fl_mailbox *mailbox);
 /* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets it. */
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
+/* Any thread. Makes the descriptor readable though nothing was posted: the reader is to look up. */
+void fl_mailbox_ring(fl_mailbox *mailbox);
+/* `ring` is called, by whoever posts, with the ticket of each item that has been posted from now on. */
+void fl_mailbox_set_ring(fl_mailbox *mailbox, void (*ring)(uint64_t ticket));
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
 /* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if

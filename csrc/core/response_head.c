@@ -227,18 +227,37 @@ static fl_time read_retry_after(fl_slice text, fl_time date) {
   return wait > RETRY_AFTER_CEILING ? FL_UNKNOWN : wait;
 }
 
+static fl_reset_format reset_format(fl_slice text) {
+  double value;
+  if (read_decimal(text, &value)) {
+    if (value < FIRST_EPOCH_SECOND) return FL_RESET_DELTA;
+    if (value < FIRST_EPOCH_MILLISECOND) return FL_RESET_EPOCH;
+    return value <= LAST_EPOCH_MILLISECOND ? FL_RESET_EPOCH_MS : FL_RESET_NONSENSE;
+  }
+  if (fl_parse_date(text) == FL_UNKNOWN) return FL_RESET_NONSENSE;
+  /* An HTTP-date begins with a weekday. */
+  return is_digit(text.data[0]) ? FL_RESET_ISO : FL_RESET_HTTP_DATE;
+}
+
+const char *fl_reset_format_name(fl_reset_format format) {
+  static const char *const names[] = {"absent", "delta",     "epoch",   "epoch_ms",
+                                      "iso",    "http_date", "nonsense"};
+  return names[format];
+}
+
 /* Reset as a duration from `date`, or FL_UNKNOWN. */
 static fl_time read_reset(fl_slice text, fl_time date) {
-  double value;
-  fl_time at;
-  if (read_decimal(text, &value)) {
-    if (value < FIRST_EPOCH_SECOND) return (fl_time)(value * FL_SECOND + 0.5);
-    if (value < FIRST_EPOCH_MILLISECOND) at = (fl_time)(value * FL_SECOND + 0.5);
-    else if (value <= LAST_EPOCH_MILLISECOND) at = (fl_time)(value * FL_MILLISECOND + 0.5);
-    else return FL_UNKNOWN;
-  } else {
-    at = fl_parse_date(text);
-    if (at == FL_UNKNOWN) return FL_UNKNOWN;
+  double value = 0;
+  fl_time at = 0;
+  read_decimal(text, &value);
+  switch (reset_format(text)) {
+    case FL_RESET_DELTA: return (fl_time)(value * FL_SECOND + 0.5);
+    case FL_RESET_EPOCH: at = (fl_time)(value * FL_SECOND + 0.5); break;
+    case FL_RESET_EPOCH_MS: at = (fl_time)(value * FL_MILLISECOND + 0.5); break;
+    case FL_RESET_ISO:
+    case FL_RESET_HTTP_DATE: at = fl_parse_date(text); break;
+    case FL_RESET_ABSENT:
+    case FL_RESET_NONSENSE: return FL_UNKNOWN;
   }
   return at > date ? at - date : 0;
 }
@@ -295,13 +314,20 @@ static void take_date(fl_response_head *head, fl_slice value) {
 static void take_location(fl_response_head *head, fl_slice value) {
   if (head->location[0] == '\0') copy_text(head->location, sizeof head->location, value);
 }
-static void take_content_type(fl_response_head *head, fl_slice value) {
+static void take_word(char *out, size_t room, fl_slice value) {
   size_t end = 0;
-  if (head->content_type[0] != '\0') return;
+  if (out[0] != '\0') return;
   while (end < value.length && value.data[end] != ';' && value.data[end] != ',') end++;
-  copy_text(head->content_type, sizeof head->content_type, trim((fl_slice){value.data, end}));
-  for (char *byte = head->content_type; *byte != '\0'; byte++) *byte = lower(*byte);
+  copy_text(out, room, trim((fl_slice){value.data, end}));
+  for (; *out != '\0'; out++) *out = lower(*out);
 }
+static void take_content_type(fl_response_head *head, fl_slice value) {
+  take_word(head->content_type, sizeof head->content_type, value);
+}
+static void take_encoding(fl_response_head *head, fl_slice value) {
+  take_word(head->encoding, sizeof head->encoding, value);
+}
+static void take_etag(fl_response_head *head, fl_slice value) { head->has_etag = value.length > 0; }
 
 static const struct {
   const char *name;
@@ -309,6 +335,8 @@ static const struct {
 } headers[] = {
     {"date", take_date},
     {"content-type", take_content_type},
+    {"content-encoding", take_encoding},
+    {"etag", take_etag},
     {"location", take_location},
     {"retry-after", take_retry_after},
     {"x-ratelimit-limit", take_limit},
@@ -359,6 +387,7 @@ void fl_response_head_finish(fl_response_head *head, fl_time wall_now) {
     else head->nonsense++;
   }
   if (head->reset_text[0] != '\0') {
+    head->reset_format = reset_format(fl_slice_of(head->reset_text));
     head->reset = read_reset(fl_slice_of(head->reset_text), date);
     if (head->reset == FL_UNKNOWN || head->reset > FL_RATE_WINDOW + FL_RATE_SLACK) {
       head->reset = FL_RATE_WINDOW;

@@ -15,6 +15,12 @@
 #define FL_RATE_WINDOW (60 * FL_SECOND)
 #define FL_RATE_SLACK (15 * FL_SECOND)
 
+/* The forms of X-RateLimit-Reset that are told apart. */
+typedef enum fl_reset_format {
+  FL_RESET_ABSENT, FL_RESET_DELTA, FL_RESET_EPOCH, FL_RESET_EPOCH_MS, FL_RESET_ISO,
+  FL_RESET_HTTP_DATE, FL_RESET_NONSENSE
+} fl_reset_format;
+
 typedef struct fl_response_head {
   int status;             /* 0 until a status line came; the last one (1xx is stepped over: 0) */
   bool retry_after_known;
@@ -24,10 +30,13 @@ typedef struct fl_response_head {
   int64_t remaining;      /* X-RateLimit-Remaining, the same; cut to a limit above 0 */
   fl_time reset;          /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
   fl_time reset_wall;     /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
+  fl_reset_format reset_format; /* as it came; valid after finish */
   bool reset_assumed;     /* the header was there but not to be believed: a full window is assumed */
   fl_time date_wall;      /* the reply's Date, FL_UNKNOWN if absent */
   int nonsense;           /* headers of ours that could not be read */
   char content_type[64];  /* lower case, without parameters; "" if absent; cut to fit */
+  char encoding[16];      /* Content-Encoding, lower case; "" if absent; cut to fit */
+  bool has_etag;
   char location[512];     /* cut to fit */
   char retry_after_text[64]; /* as they came, until finish reads them */
   char reset_text[64];
@@ -51,6 +60,9 @@ void fl_response_head_line(fl_response_head *head, const char *line, size_t leng
  * that has passed is 0. Nonsense in it, and a time beyond window and slack, assumes a full window.
  */
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
+
+/* "delta", "epoch", …; "absent" where there was none. */
+const char *fl_reset_format_name(fl_reset_format format);
 
 /* An HTTP-date (IMF-fixdate, RFC 850, asctime) or ISO 8601 with Z or an offset, as wall time, or
  * FL_UNKNOWN. No locale, no time zone of the machine. */

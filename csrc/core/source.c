@@ -653,3 +653,10 @@ void fl_source_progress(const fl_source *self, int64_t *read, int64_t *total) {
   *read = self->bytes_read;
   *total = self->identity.st_size;
 }
+
+fl_source_identity fl_source_identify(const fl_source *self) {
+  const struct stat *status = &self->identity;
+  return (fl_source_identity){(int64_t)status->st_size,
+                              (int64_t)MODIFIED(*status).tv_sec * 1000000000 + MODIFIED(*status).tv_nsec,
+                              (uint64_t)status->st_ino, (uint64_t)status->st_dev};
+}

@@ -91,6 +91,12 @@ const fl_columns *fl_source_columns(const fl_source *source);
 const char *fl_source_path(const fl_source *source);
 /* Bytes read so far (by the pass that gives records), and the file's size. */
 void fl_source_progress(const fl_source *source, int64_t *read, int64_t *total);
+/* What tells the file from another, as it was opened: its time of change in nanoseconds since the epoch. */
+typedef struct fl_source_identity {
+  int64_t size, modified;
+  uint64_t inode, device;
+} fl_source_identity;
+fl_source_identity fl_source_identify(const fl_source *source);
 void fl_source_close(fl_source *source);
 
 #endif

@@ -1,62 +1,120 @@
 /*
- * batch.c: JSON texts as values, which write.c sends as they are; records of a Lua array as such a
- * text, bounded in number and in bytes.
+ * batch.c: records as a JSON text, which write.c sends as it is: what was read of a file, or records of a
+ * Lua array, bounded in number and in bytes. Where each record stands in the text is kept, so that a
+ * batch can be divided without being read again.
  */
 #include <stdio.h>
 
 #include "binding.h"
+#include "digest.h"
+#include "source.h"
 
-#define TEXT_CLASS "flarelight.json_text"
+#define CLASS "flarelight.records"
 
-static int text_close(lua_State *L) {
-  fl_buffer_free(luaL_checkudata(L, 1, TEXT_CLASS));
+static fl_records *check_records(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
+
+static int records_close(lua_State *L) {
+  fl_records *records = check_records(L);
+  fl_buffer_free(&records->text);
+  fl_buffer_free(&records->spans);
   return 0;
 }
 
-/* text:size() -> bytes */
-static int text_size(lua_State *L) {
-  fl_buffer *text = luaL_checkudata(L, 1, TEXT_CLASS);
-  lua_pushinteger(L, (lua_Integer)text->length);
+/* records:size() -> bytes of the JSON text */
+static int records_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_records(L)->text.length);
   return 1;
 }
 
-static const luaL_Reg text_methods[] = {{"close", text_close}, {"size", text_size}, {NULL, NULL}};
+/* records:sha256() -> of the JSON text, in hexadecimal */
+static int records_sha256(lua_State *L) {
+  const fl_records *records = check_records(L);
+  char digest[FL_DIGEST_ROOM];
+  fl_digest(records->text.data, records->text.length, digest);
+  lua_pushstring(L, digest);
+  return 1;
+}
 
-fl_buffer *fl_new_json_text(lua_State *L) {
-  fl_buffer *text = lua_newuserdata(L, sizeof *text);
-  fl_buffer_init(text, FL_BUFFER_UNLIMITED);
-  fl_new_class(L, TEXT_CLASS, text_methods, text_close);
+/* The record at the place (from 1) that argument `index` names. */
+static const fl_source_span *check_place(lua_State *L, const fl_records *records, int index) {
+  lua_Integer place = luaL_checkinteger(L, index);
+  size_t count = records->spans.length / sizeof(fl_source_span);
+  luaL_argcheck(L, place >= 1 && (size_t)place <= count, index, "there is no such record");
+  return (const fl_source_span *)(const void *)records->spans.data + (place - 1);
+}
+
+/* records:record(place) -> its JSON text, the line on which it begins (0: of no file) */
+static int records_record(lua_State *L) {
+  const fl_records *records = check_records(L);
+  const fl_source_span *span = check_place(L, records, 2);
+  lua_pushlstring(L, records->text.data + span->start, span->length);
+  lua_pushinteger(L, (lua_Integer)span->line);
+  return 2;
+}
+
+/* records:slice(first, last) -> records of their own */
+static int records_slice(lua_State *L) {
+  const fl_records *records = check_records(L);
+  const fl_source_span *first = check_place(L, records, 2), *last = check_place(L, records, 3);
+  fl_records *slice = fl_new_records(L);
+  fl_result result = fl_buffer_append_byte(&slice->text, '[');
+  if (result == FL_OK)
+    result = fl_buffer_append(&slice->text, records->text.data + first->start,
+                              last->start + last->length - first->start);
+  if (result == FL_OK) result = fl_buffer_append_byte(&slice->text, ']');
+  for (const fl_source_span *span = first; span <= last && result == FL_OK; span++) {
+    fl_source_span moved = {span->start - first->start + 1, span->length, span->line};
+    result = fl_buffer_append(&slice->spans, &moved, sizeof moved);
+  }
+  if (result != FL_OK) return luaL_error(L, "not enough memory");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"close", records_close},   {"size", records_size},
+                                   {"sha256", records_sha256}, {"record", records_record},
+                                   {"slice", records_slice},   {NULL, NULL}};
+
+fl_records *fl_new_records(lua_State *L) {
+  fl_records *records = lua_newuserdata(L, sizeof *records);
+  fl_buffer_init(&records->text, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&records->spans, FL_BUFFER_UNLIMITED);
+  fl_new_class(L, CLASS, methods, records_close);
   lua_setmetatable(L, -2);
-  return text;
+  return records;
 }
 
 const fl_buffer *fl_to_json_text(lua_State *L, int index) {
-  const fl_buffer *text = lua_touserdata(L, index);
-  bool is_text;
+  const fl_records *records = lua_touserdata(L, index);
+  bool are_records;
   luaL_checkstack(L, 2, "JSON text");
-  if (text == NULL || !lua_getmetatable(L, index)) return NULL;
-  luaL_getmetatable(L, TEXT_CLASS);
-  is_text = lua_rawequal(L, -1, -2);
+  if (records == NULL || !lua_getmetatable(L, index)) return NULL;
+  luaL_getmetatable(L, CLASS);
+  are_records = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
-  return is_text && text->length > 0 ? text : NULL;
+  return are_records && records->text.length > 0 ? &records->text : NULL;
 }
 
 /*
- * core.batch(records, first, most_records, most_bytes) -> text, count | nothing past the end | nil,
- * message. At least one record goes in, however large. The text is a userdata that write.c sends as it
- * is.
+ * core.batch(records, first, most_records, most_bytes, sorted) -> records, count | nothing past the end |
+ * nil, message. At least one record goes in, however large. Named "records[n]" in messages, from
+ * `offset` + 1 on.
  */
 int fl_lua_batch(lua_State *L) {
   lua_Integer first = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3), count = 0;
   size_t most_bytes = (size_t)luaL_checknumber(L, 4);
+  bool sorted = lua_toboolean(L, 5);
+  long long offset = (long long)luaL_optnumber(L, 6, 0);
+  fl_records *records;
   fl_buffer *text;
   char root[40];
   luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 4);
-  text = fl_new_json_text(L);
+  lua_settop(L, 6);
+  records = fl_new_records(L);
+  text = &records->text;
   if (fl_buffer_append_byte(text, '[') != FL_OK) return luaL_error(L, "not enough memory");
   while (count < most) {
     size_t before = text->length;
+    fl_source_span span = {0, 0, 0};
     lua_rawgeti(L, 1, (int)(first + count));
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
@@ -64,8 +122,9 @@ int fl_lua_batch(lua_State *L) {
     }
     if (count > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
       return luaL_error(L, "not enough memory");
-    snprintf(root, sizeof root, "records[%lld]", (long long)(first + count));
-    if (!fl_write_value(L, -1, text, root)) {
+    span.start = text->length;
+    snprintf(root, sizeof root, "records[%lld]", offset + (long long)(first + count));
+    if (!fl_write_value(L, -1, text, root, sorted)) {
       lua_pushnil(L);
       lua_insert(L, -2);
       return 2;
@@ -75,6 +134,9 @@ int fl_lua_batch(lua_State *L) {
       text->length = before;
       break;
     }
+    span.length = text->length - span.start;
+    if (fl_buffer_append(&records->spans, &span, sizeof span) != FL_OK)
+      return luaL_error(L, "not enough memory");
     count++;
   }
   if (count == 0) return 0;

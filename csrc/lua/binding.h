@@ -13,6 +13,7 @@
 #include "call.h"
 #include "json_scan.h"
 #include "lua_compat.h"
+#include "worker.h"
 
 /* What one Lua state keeps: its mailbox, and a buffer that texts are built in. */
 typedef struct fl_lua_state {
@@ -69,14 +70,15 @@ void fl_push_key(lua_State *L, const fl_push *push, uint32_t index, unsigned pla
 int fl_lua_decode(lua_State *L);
 
 /* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed, with the path
- * of what has no form in JSON; `root` is the value's own name in it, "" for none. */
-bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root);
+ * of what has no form in JSON; `root` is the value's own name in it, "" for none. `sorted`: members in the
+ * order of their names, so that the same value gives the same text in every process. */
+bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted);
 /* core.encode(value) -> text | nil, message */
 int fl_lua_encode(lua_State *L);
 
 /* reply.c: calls that have ended. Pushes `data, meta` or `nil, message, err`; the count. */
 int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);
-/* core.take() -> ticket, "call" | "page" | "event", value; nothing when the mailbox is empty. */
+/* core.take() -> ticket, "call" | "page" | "event", value (a job comes as a call); nothing when the mailbox is empty. */
 int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
@@ -91,18 +93,45 @@ int fl_lua_guard(lua_State *L);
 /* client.c: core.client(settings) -> client | nil, message */
 int fl_lua_client(lua_State *L);
 
-/* batch.c: core.batch(records, first, most_records, most_bytes) -> text, count */
+/* batch.c: core.batch(records, first, most_records, most_bytes, sorted) -> records, count */
 int fl_lua_batch(lua_State *L);
 /* The text of a JSON text that has not been closed, or NULL where the value is none. */
 const fl_buffer *fl_to_json_text(lua_State *L, int index);
-/* Pushes an empty JSON text, and gives its buffer. */
-fl_buffer *fl_new_json_text(lua_State *L);
+
+/* Records as the text of a JSON array, and where each stands in it (fl_source_span). */
+typedef struct fl_records {
+  fl_buffer text, spans;
+} fl_records;
+
+/* Pushes empty records, to be filled. */
+fl_records *fl_new_records(lua_State *L);
 
 /* source.c: core.source(path, options) -> source | nil, message, line, kind; records of a file */
 int fl_lua_source(lua_State *L);
+/* core.open_source(path, options, in_place) -> source, ticket | nil, message, line, kind */
+int fl_lua_open_source(lua_State *L);
+
+/* store.c: core.store(path) -> the state file; opens nothing */
+int fl_lua_store(lua_State *L);
+
+/* job.c: what a job of the worker is to Lua. `push` gives its outcome; the job is freed after it. */
+typedef struct fl_lua_job_class {
+  fl_job_class base;
+  int (*push)(lua_State *L, fl_job *job);
+} fl_lua_job_class;
+
+/* Pushes the box of a job that has ended. */
+fl_job **fl_push_job(lua_State *L);
+/* The mailbox for a job, and room on the stack, before the job is made. */
+fl_mailbox *fl_job_mailbox(lua_State *L);
+/* Hands a job over and pushes its ticket; 1. Raises nothing. */
+int fl_submit_job(lua_State *L, fl_job *job, const fl_lua_job_class *class, fl_mailbox *mailbox,
+                  bool in_place);
 
 /* export.c of the binding: core.exporter(format, columns | nil) -> exporter | nil, message */
 int fl_lua_exporter(lua_State *L);
+int fl_lua_terminal(lua_State *L);
+int fl_lua_libraries(lua_State *L);
 
 /* Reads a table's member without metamethods; pushes it and gives its type. */
 int fl_raw_field(lua_State *L, int index, const char *name);

@@ -229,7 +229,7 @@ static int client_submit(lua_State *L) {
   if (flag_field(L, 2, "has_body")) {
     state->scratch.length = 0;
     fl_raw_field(L, 2, "body");
-    if (!fl_write_value(L, -1, &state->scratch, "")) return misuse(L);
+    if (!fl_write_value(L, -1, &state->scratch, "", false)) return misuse(L);
     request.body = &state->scratch;
   }
   lua_checkstack(L, 5);

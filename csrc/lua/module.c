@@ -9,6 +9,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "binding.h"
 #include "clock.h"
 #include "engine.h"
@@ -101,25 +102,91 @@ static int collect_state(lua_State *L) {
     const char *message;
     if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   }
+  fl_worker_forget(mailbox);
+  fl_bell_leave(mailbox);
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
   return 0;
 }
 
+static fl_mailbox *check_mailbox(lua_State *L) {
+  fl_mailbox *mailbox = fl_lua_mailbox(fl_lua_state_of(L));
+  if (mailbox == NULL) luaL_error(L, "no descriptor for the mailbox: %s", strerror(errno));
+  return mailbox;
+}
+
 /* core.fd() -> the descriptor that is readable while there is something to take */
 static int lua_fd(lua_State *L) {
-  fl_mailbox *mailbox = fl_lua_mailbox(fl_lua_state_of(L));
-  if (mailbox == NULL) return luaL_error(L, "no descriptor for the mailbox: %s", strerror(errno));
-  lua_pushinteger(L, fl_mailbox_descriptor(mailbox));
+  lua_pushinteger(L, fl_mailbox_descriptor(check_mailbox(L)));
   return 1;
+}
+
+/* core.ring(): makes the descriptor readable, so that those who watch it look up */
+static int lua_ring(lua_State *L) {
+  fl_mailbox_ring(check_mailbox(L));
+  return 0;
+}
+
+/* core.ticket() -> a ticket that no call has, for core.watch and core.sound */
+static int lua_ticket(lua_State *L) {
+  check_mailbox(L);
+  lua_pushnumber(L, (lua_Number)fl_ticket_next());
+  return 1;
+}
+
+/* core.alarm(seconds, ticket | nil) -> whether the bell rings for the ticket after that time, or without
+ * one the descriptor turns readable */
+static int lua_alarm(lua_State *L) {
+  fl_mailbox *mailbox = check_mailbox(L);
+  fl_time after = fl_seconds(luaL_checknumber(L, 1));
+  uint64_t ticket = (uint64_t)luaL_optnumber(L, 2, 0);
+  lua_pushboolean(L, after == FL_NEVER || (fl_engine_prepare() == NULL &&
+                                           fl_bell_alarm(mailbox, ticket, fl_clock_now() + after)));
+  return 1;
+}
+
+/* core.bell() -> the path of the socket that wakes | nil, message */
+static int lua_bell(lua_State *L) {
+  const char *message = fl_engine_prepare(), *path = NULL;
+  check_mailbox(L);
+  if (message == NULL) path = fl_bell_path(&message);
+  if (path == NULL) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    return 2;
+  }
+  lua_pushstring(L, path);
+  return 1;
+}
+
+/* core.watch(ticket) -> whether to wait: the bell rings for the ticket from now on, and there is nothing to
+ * take yet. After core.bell. */
+static int lua_watch(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  fl_mailbox *mailbox = check_mailbox(L);
+  uint64_t ticket = (uint64_t)luaL_checknumber(L, 1);
+  if (!fl_bell_watch(mailbox, ticket)) return luaL_error(L, "not enough memory");
+  if (state->corked) fl_engine_flush();
+  lua_pushboolean(L, state->taken.first == NULL && fl_mailbox_is_empty(mailbox));
+  return 1;
+}
+
+/* core.unwatch(ticket); core.sound(ticket): wakes who waits for it */
+static int lua_unwatch(lua_State *L) {
+  fl_bell_unwatch((uint64_t)luaL_checknumber(L, 1));
+  return 0;
+}
+
+static int lua_sound(lua_State *L) {
+  fl_bell_ring((uint64_t)luaL_checknumber(L, 1));
+  return 0;
 }
 
 /* core.wait(seconds | nil) -> whether there is something to take; returns early on a signal */
 static int lua_wait(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_time timeout = lua_isnoneornil(L, 1) ? FL_NEVER : fl_seconds(luaL_checknumber(L, 1));
-  fl_mailbox *mailbox = fl_lua_mailbox(state);
-  if (mailbox == NULL) return luaL_error(L, "no descriptor for the mailbox: %s", strerror(errno));
+  fl_mailbox *mailbox = check_mailbox(L);
   if (state->corked) fl_engine_flush();
   lua_pushboolean(L, state->taken.first != NULL || fl_mailbox_wait(mailbox, timeout));
   return 1;
@@ -265,7 +332,11 @@ static const luaL_Reg functions[] = {
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
-    {"exporter", fl_lua_exporter}, {NULL, NULL}};
+    {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
+    {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
+    {"sound", lua_sound},         {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
+    {"store", fl_lua_store},
+    {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -39,7 +39,9 @@ static void set_messages(lua_State *L, const fl_call *call, const fl_push *push)
 static void set_rate_limit(lua_State *L, const fl_response_head *head) {
   if (head->limit == FL_UNKNOWN && head->remaining == FL_UNKNOWN && head->reset_wall == FL_UNKNOWN)
     return;
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
+  if (head->reset_format != FL_RESET_ABSENT)
+    set_string(L, "format", fl_reset_format_name(head->reset_format));
   if (head->limit != FL_UNKNOWN) set_integer(L, "limit", head->limit);
   if (head->remaining != FL_UNKNOWN) set_integer(L, "remaining", head->remaining);
   if (head->reset_wall != FL_UNKNOWN) set_time(L, "reset", head->reset_wall);
@@ -55,6 +57,7 @@ static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
   set_string(L, "fate", fl_fate_name(call->fate));
   set_messages(L, call, push);
   set_rate_limit(L, &call->head);
+  if (call->head.date_wall != FL_UNKNOWN) set_time(L, "date", call->head.date_wall);
 }
 
 static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
@@ -84,8 +87,13 @@ int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
     return 3;
   }
   fl_push_value(L, &push, call->envelope.data);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 16);
   set_common(L, call, &push);
+  set_string(L, "encoding", call->head.encoding);
+  if (call->head.has_etag) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "etag");
+  }
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "cached");
   return 2;
@@ -161,6 +169,13 @@ int fl_lua_take(lua_State *L) {
       fl_push_page(L, NULL);
       *(fl_call **)lua_touserdata(L, -1) = (fl_call *)(void *)fl_list_pop(&state->taken);
       return 3;
+    case FL_ITEM_JOB: {
+      fl_job **job;
+      lua_pushliteral(L, "call");
+      job = fl_push_job(L);
+      *job = (fl_job *)(void *)fl_list_pop(&state->taken);
+      return 3;
+    }
     default:
       lua_pushliteral(L, "call");
       held = lua_newuserdata(L, sizeof *held);

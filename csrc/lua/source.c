@@ -1,42 +1,83 @@
 /*
- * source.c: records of a file for Lua: as JSON text that is written verbatim into a request, or as
- * tables.
+ * source.c: records of a file for Lua: as JSON text that is written verbatim into a request, read by the
+ * worker, or as tables, read in place.
  *
  * A failure is `nil, message, line, kind`: the line where there is one to name; kind "io" for a file
  * that cannot be read or is not what its format asks for, "conflict" for one that changed while it
  * was read, "misuse" for options that cannot be.
  */
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "binding.h"
+#include "digest.h"
 #include "source.h"
 
 #define CLASS "flarelight.source"
 #define ROWS_BYTES ((size_t)8 << 20) /* of JSON text that one call of rows goes through */
 
+/* Counted: a job under way keeps the source that its owner has closed. */
+typedef struct holder {
+  atomic_int references;
+  pthread_mutex_t lock; /* of the source */
+  fl_source *source;    /* NULL: not open yet, or not to be had */
+  char *path;
+} holder;
+
 typedef struct source_box {
-  fl_source *source;    /* NULL once it is closed */
-  fl_source_batch rows; /* what is read; a text that is handed out is moved from here */
+  holder *holder;       /* NULL once it is closed */
+  fl_source_batch rows; /* what rows has read */
   fl_json_tape tape;
 } source_box;
 
-static void close_box(source_box *box) {
-  fl_source_close(box->source);
-  box->source = NULL;
-  fl_source_batch_free(&box->rows);
-  fl_json_tape_free(&box->tape);
+static holder *new_holder(const char *path) {
+  holder *made = calloc(1, sizeof *made);
+  if (made == NULL) return NULL;
+  made->path = strdup(path);
+  if (made->path == NULL) {
+    free(made);
+    return NULL;
+  }
+  atomic_init(&made->references, 1);
+  pthread_mutex_init(&made->lock, NULL);
+  return made;
+}
+
+static holder *retain(holder *held) {
+  atomic_fetch_add(&held->references, 1);
+  return held;
+}
+
+static void release(holder *held) {
+  if (held == NULL || atomic_fetch_sub(&held->references, 1) != 1) return;
+  fl_source_close(held->source);
+  pthread_mutex_destroy(&held->lock);
+  free(held->path);
+  free(held);
 }
 
 static int source_close(lua_State *L) {
-  close_box(luaL_checkudata(L, 1, CLASS));
+  source_box *box = luaL_checkudata(L, 1, CLASS);
+  release(box->holder);
+  box->holder = NULL;
+  fl_source_batch_free(&box->rows);
+  fl_json_tape_free(&box->tape);
   return 0;
 }
 
-static source_box *check_source(lua_State *L) {
+static source_box *check_box(lua_State *L) {
   source_box *box = luaL_checkudata(L, 1, CLASS);
-  if (box->source == NULL) luaL_error(L, "the source is closed");
+  if (box->holder == NULL) luaL_error(L, "the source is closed");
   return box;
+}
+
+/* The source of a box whose jobs have ended. */
+static fl_source *check_source(lua_State *L) {
+  source_box *box = check_box(L);
+  if (box->holder->source == NULL) luaL_error(L, "the source is not open");
+  return box->holder->source;
 }
 
 /* --- failures --- */
@@ -62,32 +103,109 @@ static int push_failure(lua_State *L, const char *path, const fl_source_error *e
   return 4;
 }
 
+/* --- reading: in place, or as a job --- */
+
+/* Moves a batch into records. The collector does not see these bytes: it is told of them, so that texts
+ * nobody closes do not pile up. */
+static void give_records(lua_State *L, fl_records *records, fl_source_batch *batch) {
+  records->text = batch->text;
+  records->spans = batch->spans;
+  fl_source_batch_init(batch);
+  if (records->text.capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(records->text.capacity / 1024));
+}
+
+typedef struct read_job {
+  fl_job job;
+  holder *holder;
+  size_t most_records, most_bytes;
+  fl_source_batch batch;
+  fl_source_code code;
+  fl_source_error error;
+  int64_t read;
+  char digest[FL_DIGEST_ROOM];
+} read_job;
+
+static void run_read(fl_job *job) {
+  read_job *self = (read_job *)(void *)job;
+  int64_t total;
+  pthread_mutex_lock(&self->holder->lock);
+  self->code = fl_source_read(self->holder->source, self->most_records, self->most_bytes, &self->batch,
+                              &self->error);
+  fl_source_progress(self->holder->source, &self->read, &total);
+  pthread_mutex_unlock(&self->holder->lock);
+  if (self->code == FL_SOURCE_OK) fl_digest(self->batch.text.data, self->batch.text.length, self->digest);
+}
+
+static void free_read(fl_job *job) {
+  read_job *self = (read_job *)(void *)job;
+  release(self->holder);
+  fl_source_batch_free(&self->batch);
+  free(self);
+}
+
+/* records, count, first line, SHA-256, bytes of the file read so far | nothing at the end | nil, message,
+ * line, kind */
+static int push_read(lua_State *L, fl_job *job) {
+  read_job *self = (read_job *)(void *)job;
+  const fl_source_span *spans = fl_source_batch_spans(&self->batch);
+  fl_records *records;
+  if (self->code == FL_SOURCE_END) return 0;
+  if (self->code != FL_SOURCE_OK) return push_failure(L, self->holder->path, &self->error);
+  records = fl_new_records(L);
+  fl_push_count(L, (int64_t)fl_source_batch_count(&self->batch));
+  fl_push_count(L, spans[0].line);
+  lua_pushstring(L, self->digest);
+  fl_push_count(L, self->read);
+  give_records(L, records, &self->batch);
+  return 5;
+}
+
+static const fl_lua_job_class read_class = {{run_read, free_read}, push_read};
+
+/* source:fetch(max_records, max_bytes, in_place) -> ticket */
+static int source_fetch(lua_State *L) {
+  lua_Number most, bytes;
+  fl_mailbox *mailbox;
+  bool in_place;
+  source_box *box = check_box(L);
+  read_job *job;
+  check_source(L);
+  most = luaL_checknumber(L, 2);
+  bytes = luaL_checknumber(L, 3);
+  in_place = lua_toboolean(L, 4);
+  mailbox = fl_job_mailbox(L);
+  /* No Lua call from here to the hand-over. */
+  job = calloc(1, sizeof *job);
+  if (job == NULL) return luaL_error(L, "not enough memory");
+  job->holder = retain(box->holder);
+  job->most_records = most >= 1 ? (size_t)most : 1;
+  job->most_bytes = bytes >= 1 ? (size_t)bytes : 1;
+  fl_source_batch_init(&job->batch);
+  return fl_submit_job(L, &job->job, &read_class, mailbox, in_place);
+}
+
 /*
- * source:read(max_records, max_bytes) -> text, count, first line, last line | nothing at the end |
- * nil, message, line, kind. text:close() gives its memory back at once.
+ * source:read(max_records, max_bytes) -> records, count, first line, last line | nothing at the end | nil,
+ * message, line, kind. records:close() gives its memory back at once.
  */
 static int source_read(lua_State *L) {
-  source_box *box = check_source(L);
+  source_box *box = check_box(L);
+  fl_source *source = check_source(L);
   lua_Number most = luaL_checknumber(L, 2), bytes = luaL_checknumber(L, 3);
-  fl_buffer *text = fl_new_json_text(L);
+  fl_records *records = fl_new_records(L);
   const fl_source_span *spans;
   fl_source_error error;
-  fl_source_code code;
   size_t count;
-  code = fl_source_read(box->source, most >= 1 ? (size_t)most : 1, bytes >= 1 ? (size_t)bytes : 1,
-                        &box->rows, &error);
+  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1, bytes >= 1 ? (size_t)bytes : 1,
+                                       &box->rows, &error);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(box->source), &error);
-  *text = box->rows.text;
-  fl_buffer_init(&box->rows.text, text->ceiling);
-  /* The collector does not see these bytes: it is told of them, so that texts nobody closes do not
-   * pile up. */
-  if (text->capacity >= 1024) lua_gc(L, LUA_GCSTEP, (int)(text->capacity / 1024));
+  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);
-  lua_pushinteger(L, (lua_Integer)count);
-  lua_pushinteger(L, (lua_Integer)spans[0].line);
-  lua_pushinteger(L, (lua_Integer)spans[count - 1].line);
+  fl_push_count(L, (int64_t)count);
+  fl_push_count(L, spans[0].line);
+  fl_push_count(L, spans[count - 1].line);
+  give_records(L, records, &box->rows);
   return 4;
 }
 
@@ -96,7 +214,8 @@ static int source_read(lua_State *L) {
  * nil, message, line, kind. Null is the light userdata NULL.
  */
 static int source_rows(lua_State *L) {
-  source_box *box = check_source(L);
+  source_box *box = check_box(L);
+  fl_source *source = check_source(L);
   lua_Number most = luaL_checknumber(L, 2);
   fl_buffer *text = &box->rows.text;
   const fl_source_span *spans;
@@ -104,10 +223,10 @@ static int source_rows(lua_State *L) {
   fl_json_error where;
   fl_push push;
   size_t count;
-  fl_source_code code = fl_source_read(box->source, most >= 1 ? (size_t)most : 1, ROWS_BYTES,
+  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1, ROWS_BYTES,
                                        &box->rows, &error);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(box->source), &error);
+  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
     return luaL_error(L, "rows: %s", fl_json_describe(where.code));
   push = (fl_push){.tape = &box->tape, .text = text->data};
@@ -125,7 +244,7 @@ static int source_rows(lua_State *L) {
 
 /* source:columns() -> array of {name =, type =}; empty where the format is not CSV or TSV */
 static int source_columns(lua_State *L) {
-  const fl_columns *columns = fl_source_columns(check_source(L)->source);
+  const fl_columns *columns = fl_source_columns(check_source(L));
   lua_createtable(L, (int)columns->count, 0);
   for (size_t i = 0; i < columns->count; i++) {
     const fl_column *column = &columns->list[i];
@@ -142,14 +261,28 @@ static int source_columns(lua_State *L) {
 /* source:progress() -> bytes read, bytes in all */
 static int source_progress(lua_State *L) {
   int64_t read, total;
-  fl_source_progress(check_source(L)->source, &read, &total);
-  lua_pushinteger(L, (lua_Integer)read);
-  lua_pushinteger(L, (lua_Integer)total);
+  fl_source_progress(check_source(L), &read, &total);
+  fl_push_count(L, read);
+  fl_push_count(L, total);
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"read", source_read},         {"rows", source_rows},
-                                   {"columns", source_columns},   {"progress", source_progress},
+/* source:identity() -> size, time of change and inode, as text: all their digits */
+static int source_identity(lua_State *L) {
+  fl_source_identity identity = fl_source_identify(check_source(L));
+  char digits[48];
+  fl_push_count(L, identity.size);
+  snprintf(digits, sizeof digits, "%lld", (long long)identity.modified);
+  lua_pushstring(L, digits);
+  snprintf(digits, sizeof digits, "%llu:%llu", (unsigned long long)identity.device,
+           (unsigned long long)identity.inode);
+  lua_pushstring(L, digits);
+  return 3;
+}
+
+static const luaL_Reg methods[] = {{"read", source_read},         {"fetch", source_fetch}, {"progress", source_progress},
+                                           {"rows", source_rows},
+                                   {"columns", source_columns},   {"identity", source_identity},
                                    {"close", source_close},       {NULL, NULL}};
 
 /* --- opening --- */
@@ -213,13 +346,66 @@ static bool read_format(lua_State *L, const char *path, fl_source_options *optio
   return false;
 }
 
-int fl_lua_source(lua_State *L) {
+/* --- opening, as a job: finding out types reads the whole file --- */
+
+typedef struct open_job {
+  fl_job job;
+  holder *holder;
+  fl_source_options options; /* its choices, with their names, are in the block that follows */
+  fl_source_error error;
+} open_job;
+
+static void run_open(fl_job *job) {
+  open_job *self = (open_job *)(void *)job;
+  pthread_mutex_lock(&self->holder->lock);
+  self->holder->source = fl_source_open(self->holder->path, &self->options, &self->error);
+  pthread_mutex_unlock(&self->holder->lock);
+}
+
+static void free_open(fl_job *job) {
+  open_job *self = (open_job *)(void *)job;
+  release(self->holder);
+  free(self);
+}
+
+/* true | nil, message, line, kind */
+static int push_open(lua_State *L, fl_job *job) {
+  open_job *self = (open_job *)(void *)job;
+  if (self->holder->source == NULL) return push_failure(L, self->holder->path, &self->error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const fl_lua_job_class open_class = {{run_open, free_open}, push_open};
+
+static open_job *new_open_job(holder *held, const fl_source_options *options) {
+  size_t room = sizeof(open_job) + options->choice_count * sizeof(fl_column_choice);
+  fl_column_choice *choices;
+  open_job *job;
+  char *names;
+  for (size_t i = 0; i < options->choice_count; i++) room += options->choices[i].name.length;
+  job = calloc(1, room);
+  if (job == NULL) return NULL;
+  job->holder = retain(held);
+  job->options = *options;
+  choices = (fl_column_choice *)(void *)(job + 1);
+  names = (char *)(choices + options->choice_count);
+  for (size_t i = 0; i < options->choice_count; i++) {
+    fl_slice name = options->choices[i].name;
+    choices[i] = (fl_column_choice){{names, name.length}, options->choices[i].type};
+    if (name.length > 0) memcpy(names, name.data, name.length);
+    names += name.length;
+  }
+  job->options.choices = choices;
+  return job;
+}
+
+/* Checks the arguments and pushes a box that is not open yet; 0, or what the caller is to return. */
+static int begin(lua_State *L, source_box **out, fl_source_options *options) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
-  fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
-  fl_source_error error;
   source_box *box;
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
@@ -229,14 +415,41 @@ int fl_lua_source(lua_State *L) {
     lua_pushliteral(L, "path: holds a NUL byte");
     return misuse(L);
   }
-  if (!read_format(L, path, &options) || !read_types(L, &options)) return misuse(L);
+  if (!read_format(L, path, options) || !read_types(L, options)) return misuse(L);
   box = lua_newuserdata(L, sizeof *box);
-  box->source = NULL;
+  box->holder = NULL;
   fl_source_batch_init(&box->rows);
   fl_json_tape_init(&box->tape);
   fl_new_class(L, CLASS, methods, source_close);
   lua_setmetatable(L, -2);
-  box->source = fl_source_open(path, &options, &error);
-  if (box->source == NULL) return push_failure(L, path, &error);
+  box->holder = new_holder(path);
+  if (box->holder == NULL) return luaL_error(L, "not enough memory");
+  *out = box;
+  return 0;
+}
+
+int fl_lua_source(lua_State *L) {
+  fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
+  fl_source_error error;
+  source_box *box;
+  int count = begin(L, &box, &options);
+  if (count != 0) return count;
+  box->holder->source = fl_source_open(box->holder->path, &options, &error);
+  if (box->holder->source == NULL) return push_failure(L, box->holder->path, &error);
   return 1;
+}
+
+int fl_lua_open_source(lua_State *L) {
+  fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
+  fl_mailbox *mailbox = fl_job_mailbox(L);
+  bool in_place = lua_toboolean(L, 3);
+  source_box *box;
+  open_job *job;
+  int count = begin(L, &box, &options);
+  if (count != 0) return count;
+  luaL_checkstack(L, 5, "source");
+  job = new_open_job(box->holder, &options);
+  if (job == NULL) return luaL_error(L, "not enough memory");
+  fl_submit_job(L, &job->job, &open_class, mailbox, in_place);
+  return 2;
 }

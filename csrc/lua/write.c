@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "binding.h"
 #include "json_text.h"
@@ -30,6 +31,7 @@ typedef struct encoder {
   lua_State *L;
   fl_buffer *out;
   const char *root; /* what the value is called in messages; "": nothing */
+  bool sorted;
   int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
   const void *cjson_empty_array;
 } encoder;
@@ -100,16 +102,57 @@ static bool write_key(encoder *writer, const frame *at) {
   return put(writer, fl_buffer_append_byte(writer->out, ':'));
 }
 
+/* The key below the top cannot be one of an object's. */
+static bool refuse_key(const encoder *writer, const frame *outer) {
+  return refuse(writer, outer, lua_type(writer->L, -2) == LUA_TNUMBER
+                                   ? "the table mixes keys that are strings with a place in an array"
+                                   : "a key is neither a string nor a place in an array");
+}
+
+static int compare_keys(const void *left, const void *right) {
+  const fl_slice *one = left, *other = right;
+  size_t shorter = one->length < other->length ? one->length : other->length;
+  int order = memcmp(one->data, other->data, shorter);
+  if (order != 0) return order;
+  return one->length < other->length ? -1 : one->length > other->length;
+}
+
+/* The same as write_object, by the names of the members. */
+static bool write_sorted(encoder *writer, int table, frame *here, const frame *outer) {
+  lua_State *L = writer->L;
+  size_t count = 0, at = 0;
+  fl_slice *keys;
+  lua_pop(L, 2);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(writer, outer);
+    count++;
+  }
+  keys = lua_newuserdata(L, count * sizeof *keys);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), at++)
+    keys[at].data = lua_tolstring(L, -2, &keys[at].length); /* the table keeps them */
+  qsort(keys, count, sizeof *keys, compare_keys);
+  if (!put(writer, fl_buffer_append_byte(writer->out, '{'))) return false;
+  for (at = 0; at < count; at++) {
+    lua_pushlstring(L, keys[at].data, keys[at].length);
+    here->key = keys[at].data;
+    if (at > 0 && !put(writer, fl_buffer_append_byte(writer->out, ','))) return false;
+    lua_pushvalue(L, -1);
+    lua_rawget(L, table);
+    if (!write_key(writer, here) || !write_value(writer, lua_gettop(L), here)) return false;
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+  return put(writer, fl_buffer_append_byte(writer->out, '}'));
+}
+
 /* The members from the one on the stack on (key and value are pushed, as lua_next leaves them). */
 static bool write_object(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
   bool first = true;
+  if (writer->sorted) return write_sorted(writer, table, here, outer);
   if (!put(writer, fl_buffer_append_byte(writer->out, '{'))) return false;
   do {
-    if (lua_type(L, -2) != LUA_TSTRING)
-      return refuse(writer, outer, lua_type(L, -2) == LUA_TNUMBER
-                                       ? "the table mixes keys that are strings with a place in an array"
-                                       : "a key is neither a string nor a place in an array");
+    if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(writer, outer);
     here->key = lua_tostring(L, -2);
     if (!first && !put(writer, fl_buffer_append_byte(writer->out, ','))) return false;
     first = false;
@@ -244,8 +287,8 @@ static void find_cjson(lua_State *L, encoder *writer) {
   }
 }
 
-bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root) {
-  encoder writer = {L, out, root, 0, 0, 0, NULL};
+bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted) {
+  encoder writer = {L, out, root, sorted, 0, 0, 0, NULL};
   int top = lua_gettop(L);
   bool good;
   index = lua_absindex(L, index);
@@ -269,7 +312,7 @@ int fl_lua_encode(lua_State *L) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   luaL_checkany(L, 1);
   scratch->length = 0;
-  if (!fl_write_value(L, 1, scratch, "")) {
+  if (!fl_write_value(L, 1, scratch, "", false)) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;

@@ -24,14 +24,15 @@ static const char schema[] =
     "CREATE TABLE rows(key INTEGER PRIMARY KEY, json TEXT NOT NULL);"
     "CREATE TABLE columns(import INTEGER, name TEXT, ordinal INTEGER, PRIMARY KEY(import, name))"
     " WITHOUT ROWID;"
-    "CREATE TABLE batches(import INTEGER, first INTEGER, PRIMARY KEY(import, first)) WITHOUT ROWID;"
+    "CREATE TABLE batches(import INTEGER, first INTEGER, at INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY(import, first)) WITHOUT ROWID;"
     "CREATE TABLE results(report TEXT PRIMARY KEY, generated TEXT, rows INTEGER, chart TEXT);"
     "PRAGMA application_id = 1718383458;";
 _Static_assert(APPLICATION_ID == 1718383458, "the schema names the same application");
 
 typedef enum {
   FIND, NAMED, CREATE, NAME_ID, DESCRIBE, CLEAR_ROWS, CLEAR_BATCHES, CLEAR_COLUMNS, ADD_ROW,
-  ADD_BATCH, SET_RECORDS, ADD_COLUMN, SHOW, LIST, BEFORE, PAGE, PAGE_BACKWARD, STORE, RESULT, EACH,
+  ADD_BATCH, SET_RECORDS, ADD_COLUMN, SHOW, LIST, BEFORE, SHOWN_AT, PAGE, PAGE_BACKWARD, STORE, RESULT, EACH,
   COLUMNS, COUNTS, BEGIN, COMMIT, ROLLBACK, STATEMENTS
 } statement;
 
@@ -48,14 +49,15 @@ static const char *const texts[STATEMENTS] = {
   [CLEAR_BATCHES] = "DELETE FROM main.batches WHERE import = ?",
   [CLEAR_COLUMNS] = "DELETE FROM main.columns WHERE import = ?",
   [ADD_ROW] = "INSERT INTO main.rows(key, json) VALUES(?, ?)",
-  [ADD_BATCH] = "INSERT OR IGNORE INTO main.batches(import, first)"
-                " SELECT id, records FROM main.imports WHERE id = ?",
+  [ADD_BATCH] = "INSERT OR IGNORE INTO main.batches(import, first, at)"
+                " SELECT id, records, ?2 FROM main.imports WHERE id = ?1",
   [SET_RECORDS] = "UPDATE main.imports SET records = ?2, updated = ?3 WHERE id = ?1",
   [ADD_COLUMN] = "INSERT OR IGNORE INTO main.columns(import, name, ordinal)"
                  " SELECT ?1, ?2, count(*) FROM main.columns WHERE import = ?1",
   [SHOW] = SHOWN "WHERE id = ?",
   [LIST] = SHOWN "ORDER BY id LIMIT max(0, (SELECT count(*) FROM main.imports) - ?)",
   [BEFORE] = "SELECT first FROM main.batches WHERE import = ? ORDER BY first DESC LIMIT 1 OFFSET ?",
+  [SHOWN_AT] = "SELECT min(first) FROM main.batches WHERE import = ? AND at > ?",
   [PAGE] = "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key",
   [PAGE_BACKWARD] = "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key DESC",
   [STORE] = "REPLACE INTO main.results(report, generated, rows, chart) VALUES(?, ?, ?, ?)",
@@ -138,7 +140,13 @@ sandbox_database *sandbox_database_open(const char *path, char **error) {
                                   "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")) {
       int64_t application = pragma(database->handle, "PRAGMA application_id");
       int64_t tables = pragma(database->handle, "SELECT count(*) FROM sqlite_schema");
-      if (application == APPLICATION_ID) return database;
+      /* Files of old have no time of batches. */
+      if (application == APPLICATION_ID &&
+          (pragma(database->handle,
+                  "SELECT count(*) FROM pragma_table_info('batches') WHERE name = 'at'") == 1 ||
+           execute(database->handle,
+                   "ALTER TABLE batches ADD COLUMN at INTEGER NOT NULL DEFAULT 0")))
+        return database;
       if (tables == 0 && execute(database->handle, schema)) return database;
       if (tables > 0) *error = strdup("the file is not a sandbox's database");
     }
@@ -302,6 +310,7 @@ bool sandbox_import_clear(sandbox_database *database, sandbox_import *import) {
 bool sandbox_import_add_begin(sandbox_database *database, const sandbox_import *import) {
   sqlite3_stmt *batch = prepared(database, ADD_BATCH);
   sqlite3_bind_int64(batch, 1, import->id);
+  sqlite3_bind_int64(batch, 2, fl_clock_wall());
   return run(batch);
 }
 
@@ -384,6 +393,18 @@ int64_t sandbox_import_records_before(sandbox_database *database, const sandbox_
   sqlite3_bind_int64(before, 2, commits - 1);
   if (sqlite3_step(before) == SQLITE_ROW) records = sqlite3_column_int64(before, 0);
   sqlite3_reset(before);
+  return records;
+}
+
+int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_import *import,
+                                  fl_time wall) {
+  sqlite3_stmt *shown = prepared(database, SHOWN_AT);
+  int64_t records = import->records;
+  sqlite3_bind_int64(shown, 1, import->id);
+  sqlite3_bind_int64(shown, 2, wall);
+  if (sqlite3_step(shown) == SQLITE_ROW && sqlite3_column_type(shown, 0) != SQLITE_NULL)
+    records = sqlite3_column_int64(shown, 0);
+  sqlite3_reset(shown);
   return records;
 }
 

@@ -71,6 +71,10 @@ bool sandbox_imports_put(sandbox_database *database, const sandbox_options *opti
 /* How many rows there were before the newest `commits` batches. */
 int64_t sandbox_import_records_before(sandbox_database *database, const sandbox_import *import,
                                       int64_t commits);
+
+/* How many records of an import are in batches that came at this wall time or before. */
+int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_import *import,
+                                  fl_time wall);
 /*
  * Rows from position `start` to before `end`, separated by commas; `backward`: the last one first.
  * `added_member`: each row gets its position from 0 under this name; NULL = none.

@@ -17,6 +17,7 @@ const char *const sandbox_fault_names[FAULT_KINDS] = {
   [FAULT_TRUNCATE] = "truncate",
   [FAULT_STALL] = "stall",
   [FAULT_LATENCY] = "latency",
+  [FAULT_HANG] = "hang",
   [FAULT_SLOW_BODY] = "slow_body",
   [FAULT_THROTTLE] = "throttle",
   [FAULT_STATUS] = "status",

@@ -25,6 +25,7 @@ typedef enum sandbox_fault_kind {
   FAULT_TRUNCATE,
   FAULT_STALL,
   FAULT_LATENCY,
+  FAULT_HANG,
   FAULT_SLOW_BODY,
   FAULT_THROTTLE,
   FAULT_STATUS,
@@ -53,7 +54,7 @@ typedef struct sandbox_fault {
   /* What the kinds read; -1 or "" where it was not given. */
   int64_t status, bytes, records, commits, requests, remaining;
   double seconds;
-  bool drop, chunked, after_head;
+  bool drop, chunked, after_head, late;
   char retry_after[FAULT_TEXT], location[FAULT_TEXT], message[FAULT_TEXT];
 } sandbox_fault;
 

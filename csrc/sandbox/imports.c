@@ -1,6 +1,7 @@
 /* imports.c: the handlers of the imports: the list, a page of rows, and taking records in. */
 #include "handlers.h"
 
+#include "clock.h"
 #include "json_text.h"
 
 #include <stdlib.h>
@@ -71,6 +72,12 @@ void sandbox_handle_imports_data(sandbox_call *call, sandbox_reply *reply) {
     count = options->count_cap;
   }
   records = sandbox_import_records_before(call->database, &import, call->hidden_commits);
+  if (options->visible_after > 0) {
+    int64_t shown = sandbox_import_records_at(
+        call->database, &import,
+        fl_clock_wall() - (fl_time)(options->visible_after * (double)FL_SECOND));
+    if (shown < records) records = shown;
+  }
   if (start >= records && start > 0 && past_end(options, reply)) return;
   end = start + count < records ? start + count : records;
   sandbox_put(&reply->body, options->rows == ROWS_RECORDS ? "{\"records\":[" : "[");
@@ -152,12 +159,26 @@ static fl_slice row_text(const sandbox_call *call, const sandbox_json *json, uin
   return (fl_slice){text + begin, end - begin};
 }
 
-/* The row as a service might keep it that reads numbers into doubles and drops nulls. */
-static void put_normalized(const sandbox_json *json, uint32_t index, sandbox_out *out) {
+/* A number's digits as a string. */
+static void put_digits(const sandbox_json *json, const fl_json_node *node, sandbox_out *out) {
+  const char *digits = json->text + node->offset;
+  sandbox_put(out, "\"");
+  sandbox_put_bytes(out, digits, fl_json_number_length(digits));
+  sandbox_put(out, "\"");
+}
+
+/* The row as a service might keep it that changes values: reads numbers into doubles and drops nulls,
+ * or makes texts of numbers. */
+static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values values,
+                        sandbox_out *out) {
   const fl_json_node *node = &json->tape.nodes[index];
   const char *separator = "";
   uint32_t next = index + 1;
   char digits[FL_JSON_DOUBLE_ROOM];
+  if (values == VALUES_TEXT && node->type >= FL_JSON_INTEGER && node->type <= FL_JSON_FLOAT) {
+    put_digits(json, node, out);
+    return;
+  }
   switch (node->type) {
     case FL_JSON_FLOAT:
       sandbox_put_bytes(out, digits,
@@ -167,7 +188,7 @@ static void put_normalized(const sandbox_json *json, uint32_t index, sandbox_out
       sandbox_put(out, "[");
       for (; next < node->value.size.end; next = fl_json_next(&json->tape, next)) {
         sandbox_put(out, separator);
-        put_normalized(json, next, out);
+        put_changed(json, next, values, out);
         separator = ",";
       }
       sandbox_put(out, "]");
@@ -175,11 +196,11 @@ static void put_normalized(const sandbox_json *json, uint32_t index, sandbox_out
     case FL_JSON_OBJECT:
       sandbox_put(out, "{");
       for (; next < node->value.size.end; next = fl_json_next(&json->tape, next + 1)) {
-        if (json->tape.nodes[next + 1].type == FL_JSON_NULL) continue;
+        if (values == VALUES_NORMALIZED && json->tape.nodes[next + 1].type == FL_JSON_NULL) continue;
         sandbox_put(out, separator);
-        put_normalized(json, next, out);
+        put_changed(json, next, values, out);
         sandbox_put(out, ":");
-        put_normalized(json, next + 1, out);
+        put_changed(json, next + 1, values, out);
         separator = ",";
       }
       sandbox_put(out, "}");
@@ -198,7 +219,7 @@ static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_js
     return sandbox_import_add_row(call->database, import,
                                   row_text(call, json, row, next, rows_end));
   sandbox_out_init(&out);
-  put_normalized(json, row, &out);
+  put_changed(json, row, call->options->values, &out);
   added = !out.failed &&
           sandbox_import_add_row(call->database, import,
                                  (fl_slice){out.buffer.data, out.buffer.length});

@@ -19,7 +19,7 @@ static const char *const over_cap[] = {"cut", "400", NULL};
 static const char *const past_end[] = {"empty", "400", "404", "null", NULL};
 static const char *const row_order[] = {"kept", "reversed", "alternating", NULL};
 static const char *const update[] = {"append", "replace", NULL};
-static const char *const values[] = {"verbatim", "normalized", NULL};
+static const char *const values[] = {"verbatim", "normalized", "text", NULL};
 static const char *const rejected_batch[] = {"dropped", "keeps_good", NULL};
 static const char *const messages[] = {"string", "object", NULL};
 static const char *const reset_format[] = {"delta",     "epoch",  "epoch_ms", "iso",
@@ -53,6 +53,7 @@ static const field option_fields[] = {
   FIELD(update_key, TEXT),
   CHOOSE(update),
   CHOOSE(values),
+  FIELD(visible_after, NUMBER),
   FIELD(added_member, TEXT),
   CHOOSE(rejected_batch),
   FIELD(list_descriptions, BOOLEAN),
@@ -77,7 +78,7 @@ static const field fault_fields[] = {
   FAULT_FIELD(status, INTEGER),   FAULT_FIELD(bytes, INTEGER),   FAULT_FIELD(records, INTEGER),
   FAULT_FIELD(commits, INTEGER),  FAULT_FIELD(requests, INTEGER), FAULT_FIELD(remaining, INTEGER),
   FAULT_FIELD(seconds, NUMBER),   FAULT_FIELD(drop, BOOLEAN),    FAULT_FIELD(chunked, BOOLEAN),
-  FAULT_FIELD(after_head, BOOLEAN), {NULL, INTEGER, 0, NULL},
+  FAULT_FIELD(after_head, BOOLEAN), FAULT_FIELD(late, BOOLEAN), {NULL, INTEGER, 0, NULL},
 };
 
 /* A copy of the string at the top, which stays there. */

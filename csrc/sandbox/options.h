@@ -35,7 +35,7 @@ typedef enum { PAST_END_EMPTY, PAST_END_400, PAST_END_404, PAST_END_NULL } sandb
 typedef enum { OVER_CAP_CUT, OVER_CAP_400 } sandbox_over_cap;
 typedef enum { ROW_ORDER_KEPT, ROW_ORDER_REVERSED, ROW_ORDER_ALTERNATING } sandbox_row_order;
 typedef enum { UPDATE_APPEND, UPDATE_REPLACE } sandbox_update;
-typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED } sandbox_values;
+typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
 typedef enum { REJECTED_DROPPED, REJECTED_KEEPS_GOOD } sandbox_rejected;
 typedef enum { MESSAGES_STRING, MESSAGES_OBJECT } sandbox_messages;
 typedef enum {
@@ -108,6 +108,7 @@ typedef struct sandbox_options {
   char *update_key;
   sandbox_update update;
   sandbox_values values;
+  double visible_after; /* seconds until a batch shows in pages */
   char *added_member;
   char **required_columns;
   size_t required_column_count;

@@ -103,7 +103,8 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
   if (asked->stage == GATHERING) {
     asked->stage = READY;
     sandbox_work(asked, connection);
-    if (asked->faulty && asked->fault.kind == FAULT_LATENCY) {
+    if (asked->faulty &&
+        (asked->fault.kind == FAULT_LATENCY || asked->fault.kind == FAULT_HANG)) {
       double seconds = asked->fault.seconds >= 0 ? asked->fault.seconds : 1;
       if (sandbox_suspend(connection, asked->owner->timer, (fl_time)(seconds * (double)FL_SECOND)))
         return MHD_YES;

@@ -25,6 +25,7 @@ static const sandbox_behaviour behaviours[FAULT_KINDS] = {
   [FAULT_TRUNCATE] = {WORK_WHOLE, SEND_STREAM, 0},
   [FAULT_STALL] = {WORK_WHOLE, SEND_STREAM, 0},
   [FAULT_LATENCY] = {WORK_WHOLE, SEND_WHOLE, 0},
+  [FAULT_HANG] = {WORK_NONE, SEND_NOTHING, 0},
   [FAULT_SLOW_BODY] = {WORK_WHOLE, SEND_STREAM, 0},
   [FAULT_THROTTLE] = {WORK_NONE, SEND_STATUS, 429},
   [FAULT_STATUS] = {WORK_NONE, SEND_STATUS, 500},
@@ -293,6 +294,8 @@ void sandbox_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connecti
   asked->faulty =
       sandbox_faults_pick(&owner->faults, asked->route.operation, reused, &asked->fault);
   if (asked->faulty) asked->behaviour = behaviours[asked->fault.kind];
+  if (asked->faulty && asked->fault.kind == FAULT_HANG && asked->fault.late)
+    asked->behaviour.work = WORK_LATE;
   if (asked->faulty && asked->fault.kind == FAULT_REFUSE) {
     asked->drop = true;
     write_log(asked, connection, NULL, false);

@@ -5,9 +5,11 @@ local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local dispatch = require "flarelight.dispatch"
 local errors = require "flarelight.error"
+local frame = require "flarelight.host.frame"
+local host = require "flarelight.host"
 local options = require "flarelight.options"
+local pollable = require "flarelight.pollable"
 local request = require "flarelight.request"
-local script = require "flarelight.host.script"
 local tasks = require "flarelight.tasks"
 
 ---@class flarelight.CallOptions
@@ -19,6 +21,7 @@ local tasks = require "flarelight.tasks"
 ---@field limit integer?
 ---@field remaining integer?
 ---@field reset number? epoch seconds
+---@field format "delta"|"epoch"|"epoch_ms"|"iso"|"http_date"|"nonsense"|nil how the reset was written
 
 ---@class flarelight.Meta
 ---@field status integer
@@ -29,6 +32,9 @@ local tasks = require "flarelight.tasks"
 ---@field request_id string
 ---@field fate flarelight.Fate? of a write
 ---@field cached boolean
+---@field date number? epoch seconds by the service's clock
+---@field encoding string? as "gzip": how the reply was compressed
+---@field etag boolean? the reply had a tag
 
 ---@class flarelight.Event
 ---@field name "start"|"wait"|"retry"|"done"
@@ -89,6 +95,7 @@ function client.new(given)
   local config, message, err = configuration.read(given, os.getenv)
   if not config then return nil, message, err end
   config.events = config.on_event ~= nil
+  config.host = host.of_option(config.host)
   local self = setmetatable({}, Client)
   local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
   if type(config.api_key) == "string" then inner.key = config.api_key end
@@ -113,14 +120,19 @@ end
 --- The client's configuration, for the modules of the client itself. Not to be changed.
 function client.config(self) return private[self].config end
 
---- Waits for a waiter in the way of the host that runs now. False: nothing can come for it.
-function client.wait(waiter, due)
+--- Waits for a waiter in the way of the host that runs now. False: nothing can come for it; with `message,
+-- err` where this code cannot wait.
+function client.wait(waiter)
   if waiter.ready then return true end
-  local task = tasks.current()
+  local here, message = host.current(waiter.chosen)
+  if not here then
+    local _, whole, err = errors.fail("phase", message)
+    return false, whole, err
+  end
   dispatch.hold(waiter, true)
-  if task then tasks.wait(task, waiter, due) else script.wait(waiter, due) end
+  tasks.wait(here, waiter)
   dispatch.hold(waiter, false)
-  return waiter.ready
+  return waiter.ready or false
 end
 
 local function ask_key(self)
@@ -175,19 +187,25 @@ end
 --- Hands a request over. Returns its waiter, or `nil, message, err`. Misuse raises.
 function client.submit(self, prepared)
   local inner = private[self]
+  local here, cannot = host.current(inner.config.host)
+  if not here then
+    return refused("phase", ("%s: %s"):format(prepared.operation, cannot), prepared.method, prepared.path)
+  end
   local key, message, err = client.key(self)
   if not key then return nil, message, err end
   prepared.api_key = key
-  prepared.waits = tasks.current() == nil -- the host of scripts blocks: nothing else is done meanwhile
+  prepared.waits = here.blocks -- nothing else is done meanwhile
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
-  return dispatch.expect(ticket, { key_number = inner.key_number })
+  return dispatch.expect(ticket, { key_number = inner.key_number, chosen = inner.config.host })
 end
 
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
 function client.outcome(self, waiter)
-  if not client.wait(waiter) then
+  local ready, cannot, why = client.wait(waiter)
+  if not ready then
     dispatch.forget(waiter.ticket)
+    if why then return nil, cannot, why end
     return errors.fail("closed", "the call belongs to the process that this one was forked off")
   end
   return waiter.reply:outcome(private[self].config.null_as_nil)
@@ -211,16 +229,45 @@ function client.call(self, prepared)
   return data, meta, failure
 end
 
+--- Whether whoever asks now does nothing until it has what it asked for: work that blocks may then be done
+-- in place, instead of by the worker.
+function client.blocks(self)
+  local here = host.current(private[self].config.host)
+  return here ~= nil and here.blocks
+end
+
+--- The waiter of a job that the worker was given just now.
+function client.job(self, ticket) return dispatch.expect(ticket, { chosen = private[self].config.host }) end
+
+--- Waits for a job: what it gives, or nil where it belongs to a parent process.
+function client.done(waiter)
+  local ready, cannot, why = client.wait(waiter)
+  if ready then return waiter.reply:outcome() end
+  dispatch.forget(waiter.ticket)
+  if why then return nil, cannot, nil, why.kind end
+  return nil, "the job belongs to the process that this one was forked off", nil, "closed"
+end
+
+--- The state file of a client, or nil where it has none. Opens nothing.
+function client.store(self)
+  local inner = private[self]
+  if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
+  return inner.store
+end
+
 --- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up
 -- when it is collected.
 function client.pages(self, prepared)
   local inner = private[self]
+  local here, cannot = host.current(inner.config.host)
+  if not here then return refused("phase", ("%s: %s"):format(prepared.operation, cannot), "GET", prepared.path) end
   local key, message, err = client.key(self)
   if not key then return nil, message, err end
   prepared.api_key = key
   local ticket, kind, why = inner.handle:pages(prepared)
   if not ticket then return refused(kind, why, "GET", prepared.path) end
-  return dispatch.expect(ticket, { pages = {}, key_number = inner.key_number }), core.guard(ticket)
+  local waiter = dispatch.expect(ticket, { pages = {}, key_number = inner.key_number, chosen = inner.config.host })
+  return waiter, core.guard(ticket)
 end
 
 local request_options = {
@@ -256,32 +303,40 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   private[self].handle:close()
+  private[self].store = nil -- what is under way may still have to write into it; the collector closes it
   dispatch.step()
   client.surface(self)
 end
 Client.__close = Client.close
 
---- Starts a task: a function whose calls give way to others instead of blocking.
+--- Starts a task: a function whose calls give way to others instead of blocking. Raises where none can run.
 ---@param run fun(): ...
 ---@return flarelight.Task
 function Client:spawn(run)
   options.self(self, Client, "api.spawn")
   options.check("api:spawn", run, "function")
-  return tasks.spawn(run)
+  local chosen = client.config(self).host
+  local here, message = host.current(chosen)
+  -- Before the first frame task nothing runs in its host: it begins here.
+  if not here and chosen == frame then here = frame end
+  if not here then
+    local _, _, err = errors.fail("phase", "api:spawn: " .. message)
+    error(err, 0)
+  end
+  return tasks.spawn(chosen and chosen.blocks and frame or host.for_tasks(here), run, chosen)
 end
 
---- Resumes the tasks that are ready, for at most `budget` seconds (default 1 ms). Never blocks.
+--- Resumes the tasks of frame loops that are ready, for at most `budget` seconds (default 1 ms). Never blocks.
 ---@param budget number?
 function Client:update(budget)
   options.self(self, Client, "api.update")
-  tasks.update(budget == nil and 0.001 or options.check("api:update", budget, "duration"))
+  frame.update(budget == nil and 0.001 or options.check("api:update", budget, "duration"))
   client.surface(self)
 end
 
-local function outcome_of(task)
-  if not task.ok then return { err = errors.from_raised(task.values[1]) } end
-  local data, meta, err = task.values[1], task.values[2], task.values[3]
-  if data == nil and task.values.n >= 2 then
+local function outcome_of(ok, data, meta, err, ...)
+  if not ok then return { err = errors.from_raised(data) } end
+  if data == nil and (meta ~= nil or err ~= nil or select("#", ...) > 0) then
     return { err = errors.is(err) and err or errors.from_raised(err or meta) }
   end
   return { data = data, meta = meta }
@@ -299,31 +354,32 @@ function Client:map(items, fn, given)
   options.check("api:map: fn", fn, "function")
   given = options.table("api:map", given, { concurrency = "positive" })
   client.surface(self)
-  local count = #items
+  local count, chosen = #items, client.config(self).host
   local width = math.min(given.concurrency or client.config(self).max_concurrency or 8, count)
-  local outer = tasks.current()
-  local results, failed, next_index, left, under_way = {}, 0, 1, count, {}
-  local all_done = { ready = count == 0 }
-  -- A task of its own for each item: what it raises ends only itself, and its end begins the next one.
-  local function start()
-    local index = next_index
-    next_index = index + 1
-    under_way[tasks.spawn(function() return fn(items[index], index) end, function(task)
-      under_way[task] = nil
-      results[index] = outcome_of(task)
-      left = left - 1
-      if next_index <= count then start() elseif left == 0 then tasks.set_ready(all_done) end
-    end)] = true
+  local results, failed, next_index, left, workers = {}, 0, 1, width, {}
+  local all_done = dispatch.waiter { of_tasks = true, ready = count == 0 or nil }
+  -- So many workers; what one item raises ends only that one.
+  local function work()
+    while next_index <= count do
+      local index = next_index
+      next_index = index + 1
+      results[index] = outcome_of(pollable.protect(function() return fn(items[index], index) end))
+    end
+    left = left - 1
+    if left == 0 then dispatch.set_ready(all_done) end
   end
-  for _ = 1, width do start() end
-  if count > 0 then tasks.wait_for(all_done) end
-  if outer and outer.cancelled and not all_done.ready then
+  local here, message = host.current(chosen)
+  if here then
+    for i = 1, width do workers[i] = tasks.spawn(here.blocks and frame or here, work, chosen) end
+    if not all_done.ready then tasks.wait(here, all_done) end
+  end
+  local function refuse() return errors.fail("phase", "api:map: " .. message) end
+  if not all_done.ready then -- nothing can wait here, or we were cancelled
     next_index = count + 1
-    for task in pairs(under_way) do task:cancel() end
+    for _, task in ipairs(workers) do task:cancel() end
     for index = 1, count do
       if not results[index] then
-        local _, _, err = cancelled()
-        results[index] = { err = err }
+        results[index] = { err = select(3, (here and cancelled or refuse)()) }
       end
     end
   end
@@ -344,9 +400,13 @@ function Client:all(functions)
   return results, failed
 end
 
---- Waits for `seconds` in the way of the host.
-function client.sleep(seconds)
-  client.wait({}, core.now() + seconds)
+--- Waits for `seconds` in the way of the host. True; `false, message, err` where nothing can wait.
+-- `self`: the client whose host it is to be, if it was given one.
+function client.sleep(seconds, self)
+  local chosen = self and client.config(self).host
+  local _, message, err = client.wait(dispatch.waiter { due = core.now() + seconds, chosen = chosen })
+  if err then return false, message, err end
+  return true
 end
 
 --- Calls `fn` every `interval` seconds until it gives a true value, and returns that; `nil, message,
@@ -368,7 +428,8 @@ function Client:wait_until(fn, given)
     if left <= 0 then
       return errors.fail("timeout", ("nothing after %g s of waiting"):format(timeout), { elapsed = core.now() - begun })
     end
-    client.sleep(math.min(interval, left))
+    local slept, message, err = client.sleep(math.min(interval, left), self)
+    if not slept then return nil, message, err end
   end
 end
 

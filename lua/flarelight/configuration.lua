@@ -5,6 +5,7 @@
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
+local profile = require "flarelight.profile"
 
 -- What flarelight.new takes; docs/api.md has the defaults.
 ---@class flarelight.Options
@@ -21,14 +22,17 @@ local options = require "flarelight.options"
 ---@field max_concurrency integer? requests under way at a time, 8
 ---@field max_response_bytes integer? 256 MiB
 ---@field null_as_nil boolean? leaves out what is null
----@field update_key string? the member that names the import to update, "id"
+---@field profile string|flarelight.Profile|nil what calibration has found out: a file, or what is in it
+---@field update_key string? the member that names the import to update: the profile's, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than asked for is the last
+---@field state string? path of the state file: the journal of uploads
 ---@field rate_limit integer? requests a minute to assume until the service has said
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
 ---@field client_key string? PEM file
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
+---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else by what runs
 ---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
@@ -38,9 +42,9 @@ local known = {
   connect_timeout = "seconds", read_timeout = "seconds", write_timeout = "seconds", deadline = "seconds",
   max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive",
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
-  rate_limit = "positive",
+  rate_limit = "positive", profile = "text_or_table",
   ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
-  user_agent = "string", on_event = "function",
+  user_agent = "string", on_event = "function", state = "string", host = "text_or_table",
 }
 
 local function fail(name, what)
@@ -131,6 +135,14 @@ function configuration.read(given, environment)
   if not base then return nil, message, err end
   found.base_url = base
 
+  if given.profile then
+    found.profile, message = profile.read(given.profile, core.decode)
+    if not found.profile then return fail("profile:", message) end
+    if not profile.fits(found.profile, base) then
+      return fail("profile:", ("is that of %s, not of %s"):format(found.profile.service, base))
+    end
+  end
+
   found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
   for _, header in ipairs { "user_agent", "proxy" } do
     if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
@@ -143,7 +155,10 @@ function configuration.read(given, environment)
       file:close()
     end
   end
-  found.update_key = given.update_key or "id"
+  if found.state == "" or found.state and found.state:find "%z" then
+    return fail("state", "should be the path of a file")
+  end
+  found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
   return found
 end
 

@@ -1,7 +1,7 @@
 --- The Lua state's side of the engine's mailbox: who waits for which ticket.
--- A waiter is a plain table: `ready` turns true when there is something for it, `reply` is the outcome
--- of a call, `pages` the pages of a pager that have come and are not read yet. `wake`, if set, is
--- called with the waiter when it turns ready: a host's way to be told. Relies on the binding alone.
+-- A waiter is a table: `ready` turns true when there is something for it, `reply` is the outcome of a
+-- call, `pages` the pages of a pager that have come and are not read yet. To a host it is the handle that
+-- pollable.lua describes. Relies on the binding alone.
 
 local core = require "flarelight.core"
 
@@ -13,8 +13,34 @@ local held = {}                                        -- set: waiters of pagers
 local newest = 0                                       -- the last ticket, to see a fork by
 local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its listener
 
+local Waiter = {}
+Waiter.__index = Waiter
+
+--- A waiter that no ticket stands behind: `due` passes, or somebody makes it ready.
+function dispatch.waiter(members) return setmetatable(members, Waiter) end
+
+--- Whether there is nothing to wait for any more: it is ready, its time is up, its task was cancelled
+-- (what a ticket stands behind ends by itself then), or (after a fork) nothing can come for it.
+function Waiter:is_over()
+  return self.ready or (self.due ~= nil and core.now() >= self.due)
+    or (self.ticket ~= nil and not core.is_ours(self.ticket))
+    or (self.ticket == nil and self.task ~= nil and self.task.cancelled) or false
+end
+
+--- Seconds until its time is up, or nil.
+function Waiter:timeout()
+  return self.due and math.max(0, self.due - core.now())
+end
+
+--- Makes a waiter ready and wakes whoever waits for it.
+function dispatch.set_ready(waiter)
+  waiter.ready = true
+  if waiter.wake then waiter:wake() end
+end
+
 --- Registers a waiter for a ticket.
 function dispatch.expect(ticket, waiter)
+  setmetatable(waiter, Waiter)
   waiter.ticket = ticket
   newest = ticket
   if waiter.pages then streams[ticket] = waiter else waiters[ticket] = waiter end
@@ -53,13 +79,8 @@ local function leave_to_parent()
   for waiter in pairs(held) do left[#left + 1] = waiter end
   newest = 0
   for _, waiter in ipairs(left) do
-    if waiter.wake then waiter.wake(waiter) end
+    if waiter.wake then waiter:wake() end
   end
-end
-
-local function turn_ready(waiter)
-  waiter.ready = true
-  if waiter.wake then waiter.wake(waiter) end
 end
 
 --- Takes everything that has come and gives it to those who wait. Never blocks, never raises.
@@ -81,16 +102,11 @@ function dispatch.step()
         else
           waiter.pages[#waiter.pages + 1] = value
         end
-        turn_ready(waiter)
+        dispatch.set_ready(waiter)
       end
     end
   end
   if newest > 0 and not core.is_ours(newest) then leave_to_parent() end
-end
-
---- Whether something can still come for a waiter. After a fork nothing does for what the parent asked.
-function dispatch.can_come(waiter)
-  return waiter.ticket == nil or core.is_ours(waiter.ticket)
 end
 
 return dispatch

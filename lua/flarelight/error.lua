@@ -3,7 +3,7 @@
 
 local core = require "flarelight.core"
 
----@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"io"|"conflict"|"raised"
+---@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"raised"
 ---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"
 
 ---@class flarelight.Error

@@ -7,8 +7,8 @@
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
+local pace = require "flarelight.pace"
 local pages = require "flarelight.pages"
-local tasks = require "flarelight.tasks"
 
 ---@class flarelight.ExportOptions : flarelight.PagesOptions
 ---@field to string|fun(text: string) path of a file, "-" for standard output, or a function
@@ -151,7 +151,7 @@ function export.run(api, id, given)
     good, message, kind = write_page(run, page, count)
     if not good then return fail_with(run, message, kind) end
     if given.on_progress then given.on_progress(progress_of(run)) end
-    if tasks.slice_end then tasks.pace() end
+    if pace.slice_end then pace.check() end
   end
   exporter:header() -- where no row came
   good, message, kind = hand_on(run, 0)

@@ -105,4 +105,22 @@ function Imports:upload(given)
   return result, message, err
 end
 
+--- The uploads in the client's state file that did not end, oldest first.
+---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
+function Imports:pending()
+  options.self(self, Imports, "imports.pending")
+  local result, message, err = upload.pending(self.client)
+  return result, message, err
+end
+
+--- Goes on with an upload where it stopped; needs the client's state file. Records of Lua are given again.
+---@param token string
+---@param given flarelight.ResumeOptions?
+---@return flarelight.Upload? result, string? message, flarelight.Error? err
+function Imports:resume(token, given)
+  options.self(self, Imports, "imports.resume")
+  local result, message, err = upload.resume(self.client, token, given)
+  return result, message, err
+end
+
 return { new = function(client) return setmetatable({ client = client }, Imports) end }

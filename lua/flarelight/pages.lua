@@ -81,7 +81,9 @@ local function take(self)
   local waiter = self.waiter
   if #waiter.pages == 0 then
     waiter.ready = false
-    if not client.wait(waiter) then
+    local ready, cannot, why = client.wait(waiter)
+    if not ready then
+      if why then return nil, cannot, why end
       if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
       local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
       return self:fail(message, err)
@@ -140,6 +142,9 @@ end
 function Pages:skip(count)
   self.where, self.left = self.where + count, self.left - count
 end
+
+--- The host that the client was given, or nil.
+function Pages:host() return client.config(self.api).host end
 
 --- Whether `next` does not wait: a page is here, or none will come.
 function Pages:is_here()

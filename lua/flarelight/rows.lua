@@ -4,10 +4,11 @@
 local client = require "flarelight.client"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local host = require "flarelight.host"
 local json = require "flarelight.json"
 local options = require "flarelight.options"
+local pace = require "flarelight.pace"
 local pages = require "flarelight.pages"
-local tasks = require "flarelight.tasks"
 
 ---@class flarelight.RowsOptions : flarelight.PagesOptions
 
@@ -104,7 +105,7 @@ local function next_row(self)
   while true do
     local row, position = take(self)
     if position then
-      if tasks.slice_end then tasks.pace() end
+      if pace.slice_end then pace.check() end
       return row, position
     end
     local more, message, err = turn(self)
@@ -228,11 +229,23 @@ end
 
 --- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
 function Rows:__call()
-  if not iterators_yield and tasks.current() and not has_row(self) then
-    errors.misuse "rows: a for loop cannot wait inside a task on Lua 5.1; use rows:next()"
+  local slice_end = pace.slice_end
+  if not iterators_yield then
+    pace.slice_end = nil
+    if not self.blocks and not has_row(self) then
+      self.blocks = host.any(self.pages:host()).blocks
+      if not self.blocks then
+        errors.misuse "rows: a for loop cannot wait in a task or a coroutine on Lua 5.1; use rows:next()"
+      end
+    end
   end
   local row, position, err = next_row(self)
-  if row == nil and err then error(err, 0) end
+  if not iterators_yield then pace.slice_end = slice_end end
+  if row == nil and err then
+    local here = host.any(self.pages:host())
+    if here.raises_badly then here.report(err.message) end
+    error(err, 0)
+  end
   return row, position
 end
 

@@ -5,6 +5,7 @@
 -- nothing of the client. The whole description is docs/sandbox.md.
 
 local core = require "flarelight.sandbox_core"
+local profile = require "flarelight.profile"
 
 ---@class flarelight.sandbox
 ---@field null lightuserdata
@@ -49,7 +50,8 @@ local OPTIONS = {
   row_order = { { "kept", "reversed", "alternating" }, "kept" },
   update_key = { "string", "id" },
   update = { { "append", "replace" }, "append" },
-  values = { { "verbatim", "normalized" }, "verbatim" },
+  values = { { "verbatim", "normalized", "text" }, "verbatim" },
+  visible_after = { "number", 0, 0, 86400 },
   added_member = { "string" },
   required_columns = { "table" },
   rejected_batch = { { "dropped", "keeps_good" }, "dropped" },
@@ -67,6 +69,7 @@ local OPTIONS = {
   log_bytes = { "integer", 64 * 2 ^ 20, 0, 2 ^ 40 },
   log_body_bytes = { "integer", 65536, 0, 2 ^ 30 },
 
+  profile = { "definitions" },
   definitions = { "definitions" },
   preparations = { "table" },
   reports = { "table" },
@@ -100,6 +103,7 @@ local KINDS = {
   truncate = {},
   stall = { seconds = SECONDS, after = { { "head", "half" } } },
   latency = { seconds = SECONDS },
+  hang = { seconds = SECONDS, late = { "boolean" } },
   slow_body = { seconds = SECONDS, bytes = { "integer", nil, 1, 2 ^ 31 } },
   throttle = { retry_after = { "retry_after" }, remaining = COUNT, message = TEXT },
   status = { status = STATUS, retry_after = { "retry_after" }, remaining = COUNT, message = TEXT },
@@ -378,7 +382,8 @@ end
 ---@field row_order "kept"|"reversed"|"alternating"|nil
 ---@field update_key string? "id"
 ---@field update "append"|"replace"|nil
----@field values "verbatim"|"normalized"|nil
+---@field values "verbatim"|"normalized"|"text"|nil
+---@field visible_after number? seconds until a batch shows in pages of rows, 0
 ---@field added_member string?
 ---@field required_columns string[]?
 ---@field rejected_batch "dropped"|"keeps_good"|nil
@@ -394,6 +399,7 @@ end
 ---@field log_requests integer?
 ---@field log_bytes integer?
 ---@field log_body_bytes integer?
+---@field profile string|flarelight.Profile|nil what calibration has found out: the switches that are not given
 ---@field definitions table|string|nil what can be run, or the path of a file that tells
 ---@field preparations table[]?
 ---@field reports table[]?
@@ -408,6 +414,19 @@ end
 ---@field seed integer? 1
 ---@field [string] any
 
+-- The options with the switches that their profile says and they do not.
+local function read_profile(options)
+  if fault_of(options.profile, OPTIONS.profile) then
+    error("sandbox.start: profile " .. fault_of(options.profile, OPTIONS.profile), 3)
+  end
+  local read, message = profile.read(options.profile, core.decode)
+  if not read then return nil, message end
+  local merged = profile.switches(read)
+  for name, value in pairs(options) do merged[name] = value end
+  merged.profile = nil
+  return merged
+end
+
 --- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md tells all of them.
 ---@param options flarelight.SandboxOptions?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
@@ -416,6 +435,11 @@ function sandbox.start(options)
   if options == sandbox then error("sandbox.start: call it with a dot, as in sandbox.start { … }", 2) end
   if options ~= nil and type(options) ~= "table" then
     error("sandbox.start: options must be a table", 2)
+  end
+  if options and options.profile then
+    local twin, message = read_profile(options)
+    if not twin then return nil, message end
+    options = twin
   end
   local values = checked("sandbox.start", options or {}, 2, OPTIONS)
   if (values.certificate == nil) ~= (values.private_key == nil) then

@@ -1,17 +1,17 @@
 --- Uploads: records from a file, an array or an iterator function, sent in batches, one at a time.
 --
--- The first batch creates the import, the others update it. sendEvents is true with the last batch
--- alone, so that automations see whole data. Two things are looked at rather than assumed: after the
--- second batch the first row is read back (an update that replaces would have lost the first batch),
--- and at the end the expected last row. A write whose fate is in doubt stops the upload; nothing is
--- sent twice.
+-- This file checks what is asked for, opens the source and the journal, and takes up an upload where it
+-- stopped; upload/delivery.lua is the run itself. docs/uploads.md tells the protocol and what it guarantees.
 
 local client = require "flarelight.client"
 local core = require "flarelight.core"
-local endpoint = require "flarelight.endpoint"
+local delivery = require "flarelight.upload.delivery"
 local errors = require "flarelight.error"
+local journal = require "flarelight.journal"
 local options = require "flarelight.options"
-local request = require "flarelight.request"
+local rejects = require "flarelight.upload.rejects"
+local source = require "flarelight.upload.source"
+local steps = require "flarelight.steps"
 
 ---@class flarelight.UploadOptions
 ---@field file string? path of a CSV, TSV, JSON lines or JSON file
@@ -20,18 +20,33 @@ local request = require "flarelight.request"
 ---@field records table[]|(fun(): table?)|nil instead of a file
 ---@field name string?
 ---@field description string?
+---@field key string? names the upload for good; needs the client's state
 ---@field id flarelight.Id? an import that exists; needs update = "append"
 ---@field update "append"|"import_per_batch"|nil
 ---@field batch_records integer? 5000
 ---@field batch_bytes integer? 8 MiB
 ---@field send_events boolean? true: with the last batch
+---@field on_reject "stop"|"isolate"|nil "stop"
+---@field rejects string? path of the file for rejected records; with on_reject = "isolate"
+---@field journal boolean? true where the client has a state file
+---@field run_token boolean? as journal: the description carries a mark until the last batch
+---@field settle number? seconds before a batch in doubt is read back, 2; doubles to 30
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field deadline number? seconds for each request
 
+---@class flarelight.ResumeOptions
+---@field file string? where the file is now
+---@field records table[]|(fun(): table?)|nil the same records again
+---@field on_progress fun(progress: flarelight.Progress)?
+---@field settle number?
+---@field deadline number?
+
 ---@class flarelight.Progress
+---@field token string?
 ---@field id any the import
 ---@field records integer acknowledged
 ---@field batches integer acknowledged
+---@field rejected integer
 ---@field bytes integer of the file; of records: of their JSON
 ---@field total_bytes integer? of the file
 ---@field elapsed number seconds
@@ -45,248 +60,277 @@ local request = require "flarelight.request"
 ---@field batches integer
 ---@field rejected integer
 ---@field elapsed number seconds
+---@field token string?
+
+---@class flarelight.PendingUpload
+---@field token string
+---@field key string?
+---@field id any
+---@field name string?
+---@field file string?
+---@field records integer acknowledged
+---@field started number epoch seconds
+---@field in_doubt boolean a batch was sent whose fate is not known
+---@field failure string? why it stopped last
 
 local upload = {}
 
 local known = {
-  file = "string", records = "array_or_function", name = "string", description = "string", id = "id",
+  file = "string", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
   update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table", format = "string",
-  send_events = "boolean", on_progress = "function", deadline = "seconds",
+  send_events = "boolean", on_reject = "string", rejects = "string", journal = "boolean", run_token = "boolean",
+  settle = "seconds", on_progress = "function", deadline = "seconds",
 }
 
--- --- sources: each gives { text =, count =, record =, line = } a batch, nil at the end ---
+local resumable = {
+  file = "string", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
+}
 
--- Records that cannot be sent: they are the caller's input, as a rejected request's are.
-local function fail_source(message, record)
-  return errors.fail("invalid_request", "imports:upload: " .. message, { record = record })
+-- --- one writer an import, in this process and on this machine ---
+
+local holders = {} -- name -> { run =, coroutine =, lock = }
+
+-- On Lua 5.1 nothing tells that a task's function has raised, but its coroutine is dead.
+local function is_gone(holder)
+  return holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
 end
 
-local function file_source(given)
-  local source, message, line, kind = core.source(given.file, { types = given.types or "auto", format = given.format })
-  if not source then
-    if kind == "misuse" then errors.misuse("imports:upload: " .. message) end
-    return errors.fail(kind, "imports:upload: " .. message, { line = line })
+local function let_go(name)
+  local holder = holders[name]
+  holders[name] = nil
+  if holder.lock then holder.lock:release() end
+end
+
+local function hold(run, what)
+  local name = run.service .. " " .. what
+  local holder = holders[name]
+  if holder and holder.run == run then return true end
+  if holder and is_gone(holder) then
+    let_go(name)
+    holder = nil
   end
-  local record = 1
+  local lock, message, err
+  if not holder and run.journal then
+    lock, message, err = run.journal:lock(name)
+    if err then return nil, message, err end
+  end
+  if holder or run.journal and not lock then
+    return errors.fail("conflict", ("imports:upload: another upload writes into %s"):format(
+      what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
+  end
+  holders[name] = { run = run, coroutine = coroutine.running(), lock = lock }
+  run.held[#run.held + 1] = name
+  return true
+end
+
+local function close(run)
+  if run.source then run.source:close() end
+  for _, name in ipairs(run.held) do
+    if holders[name] and holders[name].run == run then let_go(name) end
+  end
+  run.held = {}
+end
+
+-- --- runs ---
+
+local function new_run(api)
+  local config = client.config(api)
   return {
-    next = function()
-      local text, count, first, wrong = source:read(given.batch_records, given.batch_bytes)
-      if text == nil and count == nil then return nil end
-      if text == nil then return errors.fail(wrong, "imports:upload: " .. count, { line = first, record = record }) end
-      local batch = { text = text, size = text:size(), count = count, record = record, line = first }
-      batch.read, batch.total = source:progress()
-      record = record + count
-      return batch
-    end,
-    close = function() source:close() end,
+    api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
+    held = {}, hold = hold, ids = {}, number = 1, records = 0, bytes = 0, batches = 0, rejected = 0, sendings = 0,
+    comparison = "unknown", checked = false,
   }
 end
 
-local function array_batches(array, given)
-  local place = 1
-  return function(offset)
-    local text, count = core.batch(array, place, given.batch_records, given.batch_bytes)
-    if text == nil and count == nil then return nil end
-    if text == nil then return fail_source(count, offset + place) end
-    local batch = { text = text, size = text:size(), count = count, record = offset + place }
-    place = place + count
-    return batch
-  end
+-- What a run does, from what was asked for: given now, or kept in the journal.
+local function set_up(run, kept, given)
+  run.options, run.update = kept, kept.update
+  run.created = kept.id == nil and kept.update ~= "import_per_batch"
+  -- Where updates are known to replace, an import is made of one batch alone: none remains to clear a token with.
+  local profile = run.config.profile
+  run.replaces = run.created and profile ~= nil and profile.found.update == "replace"
+  run.run_token = kept.run_token and not run.replaces
+  run.settle = given.settle or kept.settle or 2
+  run.on_progress, run.deadline = given.on_progress, given.deadline
 end
 
-local function array_source(given)
-  local length, entries = #given.records, 0
-  for _ in pairs(given.records) do entries = entries + 1 end
-  if entries ~= length then errors.misuse "imports:upload.records: should be an array without gaps" end
-  local take = array_batches(given.records, given)
-  return { next = function() return take(0) end, close = function() end }
-end
-
-local function iterator_source(given)
-  local pull, taken, ended, take, begun = given.records, 0, false, nil, 0
-  local function gather()
-    local gathered = {}
-    while #gathered < given.batch_records do
-      local record = pull()
-      if record == nil then ended = true break end
-      if type(record) ~= "table" then
-        return fail_source(("record %d is a %s and no table"):format(taken + #gathered + 1, type(record)),
-          taken + #gathered + 1)
-      end
-      gathered[#gathered + 1] = record
-    end
-    begun, taken = taken, taken + #gathered
-    take = #gathered > 0 and array_batches(gathered, given) or nil
-    return true
-  end
-  return {
-    next = function()
-      while true do
-        if take then
-          local batch, message, err = take(begun)
-          if batch or err then return batch, message, err end
-        end
-        if ended then return nil end
-        local ok, message, err = gather()
-        if not ok then return nil, message, err end
-        if not take then return nil end
-      end
-    end,
-    close = function() end,
-  }
-end
-
-local function open_source(given)
-  if given.file then return file_source(given) end
-  if type(given.records) == "function" then return iterator_source(given) end
-  return array_source(given)
-end
-
--- --- comparing what was sent with what is read back ---
-
-local function number_of(value)
-  if type(value) == "number" then return value end
-  -- Numbers too large for a double come as digits.
-  return type(value) == "string" and value:match "^%-?%d+$" and #value > 15 and value or nil
-end
-
-local function same(sent, found)
-  if sent == core.null then return found == nil or found == core.null end
-  if type(sent) == "table" and type(found) == "table" then
-    for name, value in pairs(sent) do
-      if not same(value, found[name]) then return false end
-    end
-    return true
-  end
-  local left, right = number_of(sent), number_of(found)
-  if left and right then return left == right or tostring(left) == tostring(right) end
-  return sent == found
-end
-
--- --- the run ---
-
-
--- Of a file `bytes` counts what has arrived of it, so that bytes / total_bytes is the share that is done.
-local function progress_of(run)
-  local elapsed, total = core.now() - run.begun, run.total
-  return {
-    id = run.id, records = run.records, batches = run.batches, bytes = run.bytes, total_bytes = total,
-    elapsed = elapsed, eta = total and run.bytes > 0 and elapsed * (total - run.bytes) / run.bytes or nil,
-    waiting_for_rate = run.api:quota().waiting > 0,
-  }
+local function read_from(run, opened, batch_records)
+  run.source = opened
+  run.total = opened.size
+  run.reader = source.reader(opened, { records = batch_records, bytes = run.options.batch_bytes })
 end
 
 local function fail(run, message, err)
-  err.progress = progress_of(run)
-  run.source.close()
+  err.token, err.progress = run.token, delivery.progress(run)
+  if run.planned then run.journal:stopped(run.token, message) end
   return nil, message, err
 end
 
--- Hands the batch over and returns its waiter.
-local function submit(run, batch, last)
-  local given = run.given
-  local creates = run.id == nil or given.update == "import_per_batch"
-  local name = given.name
-  if given.update == "import_per_batch" and name and run.batches > 0 then
-    name = ("%s (%d)"):format(name, run.batches + 1)
+local function finish(run)
+  local result = {
+    id = run.id, ids = run.update == "import_per_batch" and run.ids or nil, records = run.records,
+    batches = run.batches, rejected = run.rejected, elapsed = core.now() - run.begun, token = run.token,
+  }
+  if run.journal then
+    local good, message, err = run.journal:done(run.token, result, os.time())
+    if not good then return nil, message, err end
   end
-  local body = request.import_body({
-    records = batch.text, name = name, description = given.description,
-    send_events = last and given.send_events ~= false,
-    id = not creates and run.id or nil,
-  }, run.config.update_key)
-  local arguments = { body = body, bulk = true }
-  local prepared = request.endpoint("imports.import", arguments, { deadline = given.deadline }, run.config)
-  return client.submit(run.api, prepared)
+  steps.reached "upload.done"
+  return result
 end
 
-local function read_back(run, start, count)
-  local query = request.query { start = start, count = count }
-  local data, message, err = endpoint.call({ client = run.api }, "imports.data",
-    { id = run.id, query = query, bulk = true }, {})
-  if data == nil then return nil, message, err end
-  local page = require("flarelight.rows").of_data(data)
-  return page ~= core.null and page or {}
+local function go(run)
+  local good, message, err = delivery.run(run)
+  if good then good, message, err = finish(run) end
+  if good then return good end
+  return fail(run, message, err)
 end
 
-local function check_append(run, first_batch)
-  local rows, message, err = read_back(run, 0, 1)
-  if not rows then return nil, message, err end
-  local sent = core.decode(core.encode(first_batch.text))[1]
-  if not same(sent, rows[1]) then
-    return errors.fail("conflict",
-      "imports:upload: the import does not begin with the first record after the second batch: an update "
-      .. "seems to replace what was there; use update = \"import_per_batch\"")
+-- Calls yield inside of a pcall everywhere but in a coroutine of Lua 5.1.
+local pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+
+-- Runs `body(run)` and closes the run after it, whatever it raises (an interrupt, a mistake in on_progress).
+local function within(run, body)
+  local raised_through = not pcall_yields and coroutine.running() ~= nil
+  if raised_through then
+    local result, message, err = body(run)
+    close(run)
+    return result, message, err
+  end
+  local good, result, message, err = pcall(body, run)
+  close(run)
+  if not good then error(result, 0) end
+  return result, message, err
+end
+
+-- --- taking up what stopped ---
+
+local function other_source(words)
+  return errors.fail("conflict", "imports:upload: " .. words)
+end
+
+local function check_file(kept, opened, moved)
+  if opened.kind ~= kept.kind then
+    return other_source(("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind))
+  end
+  if kept.kind ~= "file" then return true end
+  if opened.size ~= kept.size or not moved and (opened.modified ~= kept.modified or opened.inode ~= kept.inode) then
+    return other_source(("%s is not the file any more that the upload began with"):format(opened.path))
+  end
+  if opened.columns ~= kept.columns then
+    return other_source(("%s has other columns than the upload began with"):format(opened.path))
   end
   return true
 end
 
-local function check_end(run)
-  if run.records == 0 then return true end
-  local rows, message, err = read_back(run, run.records - 1, 2)
-  if not rows then return nil, message, err end
-  if #rows ~= 1 then
-    return errors.fail("conflict", ("imports:upload: %d records were sent and acknowledged, but %s found at the end")
-      :format(run.records, #rows == 0 and "fewer are" or "more are"))
-  end
-  return true
-end
-
-local function send_all(run)
-  local source, given = run.source, run.given
-  local batch, message, err = source.next()
-  if err then return nil, message, err end
-  -- A source without records still makes the import.
-  batch = batch or { text = require("flarelight.json").array {}, size = 2, count = 0, record = 1 }
-  run.total = batch.total
-  local first_batch = batch
-  while batch do
-    -- One batch is read ahead: only so is it known which one is the last.
-    local following
-    if batch.count > 0 then
-      following, message, err = source.next()
+-- Reads again what the journal says was sent, and checks it: batches that are applied are counted, one in
+-- doubt comes to the front of the queue.
+local function replay(run, batches)
+  local lines = {}
+  for _, row in ipairs(batches) do
+    local batch, message, err
+    if row.count == 0 then
+      batch = source.empty(row.first)
+    else
+      batch, message, err = run.reader:exactly(row.count)
       if err then return nil, message, err end
     end
-    local waiter
-    waiter, message, err = submit(run, batch, following == nil)
-    if not waiter then return nil, message, err end
-    local data
-    data, message, err = client.outcome(run.api, waiter)
-    if data == nil and err.kind == "unauthorized" and client.rotate_key(run.api, waiter) then
-      waiter, message, err = submit(run, batch, following == nil)
-      if not waiter then return nil, message, err end
-      data, message, err = client.outcome(run.api, waiter)
+    if not batch or batch.count ~= row.count or batch.sha256 ~= row.sha256 then
+      return other_source(("the source is another than the upload began with: batch %d, records %d to %d, differs")
+        :format(row.number, row.first, row.first + row.count - 1))
     end
-    if data == nil then
-      err.record, err.records, err.line = batch.record, batch.count, batch.line
-      return nil, message, err
+    batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
+    if row.state == "acknowledged" then
+      delivery.count(run, batch, row.id or run.id)
+    elseif row.state == "rejected" then
+      run.rejected, run.number = run.rejected + 1, row.number + 1
+      lines[#lines + 1] = row.reject
+    else
+      run.number, run.doubt = row.number, batch
+      run.reader:push(batch)
     end
-    if run.id == nil or given.update == "import_per_batch" then
-      run.id = run.id or data.id
-      run.ids[#run.ids + 1] = data.id
-    end
-    run.batches, run.records = run.batches + 1, run.records + batch.count
-    run.bytes = batch.read or run.bytes + batch.size
-    if run.created and run.batches == 2 then
-      local good
-      good, message, err = check_append(run, first_batch)
-      if not good then return nil, message, err end
-    end
-    if batch ~= first_batch and batch.count > 0 then batch.text:close() end
-    if given.on_progress then given.on_progress(progress_of(run)) end
-    batch = following
   end
-  if run.created then return check_end(run) end
+  if run.options.rejects then return rejects.begin(run.options.rejects, lines) end
   return true
 end
+
+-- Goes on with an upload of the journal, or gives what it came to. `opened`: the source, if it is open.
+local function continue(run, kept, given, opened)
+  run.token = kept.token
+  local good, message, err = hold(run, "upload " .. kept.token)
+  if not good then return nil, message, err end
+  -- It may have ended while nobody held it.
+  kept, message, err = run.journal:get(kept.token)
+  if kept == nil then return nil, message, err end
+  if not kept then return errors.fail("conflict", "imports:upload: the upload is gone from the journal") end
+  run.planned = kept.state ~= "done"
+  set_up(run, kept.options, given)
+  if not opened then
+    opened, message, err = source.open(run.api, {
+      file = kept.kind == "file" and (given.file or kept.path) or nil, records = given.records,
+      types = kept.options.types, format = kept.options.format,
+    })
+    if not opened then return fail(run, message, err) end
+  end
+  read_from(run, opened, kept.batch_records)
+  good, message, err = check_file(kept, opened, given.moved)
+  if not good then return fail(run, message, err) end
+  local batches
+  batches, message, err = run.journal:batches(kept.token)
+  if not batches then return fail(run, message, err) end
+  run.id, run.comparison, run.checked = kept.id, kept.comparison, kept.checked
+  run.rows = kept.rows_start
+  good, message, err = replay(run, batches)
+  if not good then return fail(run, message, err) end
+  return go(run)
+end
+
+-- Whether the source is the one of an upload that is done: by its time of change, or by what is in it.
+local function is_same_source(run, kept, opened)
+  if check_file(kept, opened, false) and kept.kind == "file" then return true end
+  if opened.kind ~= kept.kind or opened.columns ~= kept.columns then
+    return other_source(("key %q: it names the upload of another source"):format(kept.key))
+  end
+  local batches, message, err = run.journal:batches(kept.token)
+  if not batches then return nil, message, err end
+  local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
+  local same = true
+  for _, row in ipairs(batches) do
+    if row.count > 0 and same then
+      local batch
+      batch, message, err = reader:exactly(row.count)
+      if err then return nil, message, err end
+      same = batch ~= nil and batch.count == row.count and batch.sha256 == row.sha256
+      if batch then batch.text:close() end
+    end
+  end
+  if same then
+    local more
+    more, message, err = reader:peek(1)
+    if err then return nil, message, err end
+    same = more == nil
+  end
+  if same then return true end
+  return other_source(("key %q: it names the upload of another source"):format(kept.key))
+end
+
+-- --- upload ---
+
+local choices = { update = { "append", "import_per_batch" }, on_reject = { "stop", "isolate" } }
 
 local function check(given)
   given = options.table("imports:upload", given, known)
   if (given.file == nil) == (given.records == nil) then errors.misuse "imports:upload: give either file or records" end
-  local update = given.update
-  if update and update ~= "append" and update ~= "import_per_batch" then
-    errors.misuse(("imports:upload.update: should be \"append\" or \"import_per_batch\", but is %q"):format(update))
+  for name, values in pairs(choices) do
+    local value = given[name]
+    if value ~= nil and value ~= values[1] and value ~= values[2] then
+      errors.misuse(("imports:upload.%s: should be %q or %q, but is %q"):format(name, values[1], values[2], value))
+    end
   end
+  if (given.on_reject == "isolate") ~= (given.rejects ~= nil) then
+    errors.misuse "imports:upload: on_reject = \"isolate\" and rejects, the path of a file, go together"
+  end
+  if given.key == "" then errors.misuse "imports:upload.key: should not be empty" end
   local checked = {}
   for name, value in pairs(given) do checked[name] = value end
   checked.batch_records = given.batch_records or 5000
@@ -294,34 +338,144 @@ local function check(given)
   return checked
 end
 
---- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed = }` (with update =
--- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress`; where a batch failed,
--- `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
+local kept_options = { "name", "description", "id", "update", "batch_bytes", "send_events", "on_reject", "rejects",
+                       "run_token", "settle", "types", "format" }
+
+local function plan(run, given)
+  local kept = {}
+  for _, name in ipairs(kept_options) do kept[name] = given[name] end
+  set_up(run, kept, given)
+  run.id = given.id
+  if not run.journal then return true end
+  local good, message, err = hold(run, "upload " .. run.token)
+  if not good then return nil, message, err end
+  local opened = run.source
+  good, message, err = run.journal:plan {
+    token = run.token, key = given.key, kind = opened.kind, path = opened.path, size = opened.size,
+    modified = opened.modified, inode = opened.inode, columns = opened.columns, options = kept, id = given.id,
+    name = given.name, batch_records = given.batch_records, started = os.time(),
+  }
+  if good == nil then return nil, message, err end
+  if not good then
+    return errors.fail("conflict",
+      ("imports:upload: key %q: another upload of this key has just begun"):format(given.key))
+  end
+  run.planned = true
+  steps.reached "upload.planned"
+  return true
+end
+
+-- An upload of this key that is known: goes on with it, or gives its result.
+local function of_key(run, kept, given)
+  if kept.state ~= "done" then return continue(run, kept, given, run.source) end
+  local same, message, err = is_same_source(run, kept, run.source)
+  if not same then return nil, message, err end
+  return kept.result
+end
+
+local function start(run, given)
+  local opened, message, err = source.open(run.api, given)
+  if not opened then return nil, message, err end
+  run.source = opened
+  if given.key then
+    local kept
+    kept, message, err = run.journal:find(given.key)
+    if kept == nil then return nil, message, err end
+    if kept then
+      local result
+      result, message, err = of_key(run, kept, given)
+      return result, message, err
+    end
+  end
+  if run.journal or given.run_token then run.token = journal.token() end
+  local good
+  if given.rejects then
+    good, message, err = rejects.begin(given.rejects, {})
+    if not good then return nil, message, err end
+  end
+  good, message, err = plan(run, given)
+  if not good then return nil, message, err end
+  read_from(run, opened, given.batch_records)
+  return go(run)
+end
+
+--- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update =
+-- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress` and `err.token`; where a batch
+-- failed, `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
 ---@param api flarelight.Client
 ---@param given flarelight.UploadOptions
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function upload.run(api, given)
   given = check(given)
   client.surface(api)
-  if given.id ~= nil and given.update ~= "append" then
-    return errors.fail("config", "imports:upload: an import that exists needs update = \"append\": whether an update "
-      .. "appends or replaces is not documented")
+  local profile = client.config(api).profile
+  local updates = profile and profile.found.update
+  if given.id ~= nil and updates == "replace" then
+    return errors.fail("config", "imports:upload: the profile says that an update replaces what was there")
   end
-  local source, message, err = open_source(given)
-  if not source then return nil, message, err end
-  local run = {
-    api = api, config = client.config(api), given = given, source = source, begun = core.now(),
-    id = given.id, ids = {}, created = given.id == nil and given.update ~= "import_per_batch",
-    records = 0, bytes = 0, batches = 0,
-  }
-  local done
-  done, message, err = send_all(run)
-  if not done then return fail(run, message, err) end
-  source.close()
-  return {
-    id = run.id, ids = given.update == "import_per_batch" and run.ids or nil,
-    records = run.records, batches = run.batches, rejected = 0, elapsed = core.now() - run.begun,
-  }
+  if given.id ~= nil and given.update ~= "append" and updates ~= "append" then
+    return errors.fail("config", "imports:upload: an import that exists needs update = \"append\", or a profile that "
+      .. "says so: whether an update appends or replaces is not documented")
+  end
+  local run = new_run(api)
+  if given.journal ~= false then run.journal = journal.of(api) end
+  if not run.journal and (given.journal or given.key) then
+    return errors.fail("config", ("imports:upload: %s needs a state file: flarelight.new { state = path }"):format(
+      given.key and "key" or "journal"))
+  end
+  if given.run_token == nil then given.run_token = run.journal ~= nil end
+  local result, message, err = within(run, function() return start(run, given) end)
+  return result, message, err
+end
+
+-- --- pending and resume ---
+
+local function need_journal(api, operation)
+  local kept = journal.of(api)
+  if kept then return kept end
+  return errors.fail("config", operation .. ": needs a state file: flarelight.new { state = path }")
+end
+
+--- The uploads of this service in the state file that did not end, oldest first.
+---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
+function upload.pending(api)
+  local kept, message, err = need_journal(api, "imports:pending")
+  if not kept then return nil, message, err end
+  local rows
+  rows, message, err = kept:pending()
+  return rows, message, err
+end
+
+--- Goes on with an upload where it stopped. Returns as `upload.run` does; of one that is done, its result.
+---@param api flarelight.Client
+---@param token string
+---@param given flarelight.ResumeOptions?
+---@return flarelight.Upload? result, string? message, flarelight.Error? err
+function upload.resume(api, token, given)
+  options.check("imports:resume: token", token, "string")
+  given = options.table("imports:resume", given, resumable)
+  if given.file and given.records then errors.misuse "imports:resume: give either file or records" end
+  client.surface(api)
+  local own, message, err = need_journal(api, "imports:resume")
+  if not own then return nil, message, err end
+  local run = new_run(api)
+  run.journal = own
+  local kept
+  kept, message, err = run.journal:get(token)
+  if kept == nil then return nil, message, err end
+  if not kept then
+    return errors.fail("config", ("imports:resume: the state file knows no upload %q of this service"):format(token))
+  end
+  if kept.state == "done" then return kept.result end
+  if kept.kind == "file" and given.records or kept.kind ~= "file" and not given.records then
+    return errors.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
+      kept.kind == "file" and "a file" or "records", kept.kind == "file" and "the file, or nothing," or "them"))
+  end
+  local asked = { moved = given.file ~= nil }
+  for name, value in pairs(given) do asked[name] = value end
+  local result
+  result, message, err = within(run, function() return continue(run, kept, asked, nil) end)
+  return result, message, err
 end
 
 return upload

@@ -234,6 +234,43 @@ static void tells_the_formats_of_reset_apart(void **state) {
   }
 }
 
+static void tells_formats_of_reset(void **state) {
+  static const struct {
+    const char *line, *format;
+  } cases[] = {
+      {"X-Other: 1", "absent"},
+      {"X-RateLimit-Reset: 30", "delta"},
+      {"X-RateLimit-Reset: 1715774400", "epoch"},
+      {"X-RateLimit-Reset: 1715774400000", "epoch_ms"},
+      {"X-RateLimit-Reset: 2024-05-15T12:00:10Z", "iso"},
+      {"X-RateLimit-Reset: Wed, 15 May 2024 12:00:59 GMT", "http_date"},
+      {"X-RateLimit-Reset: soon", "nonsense"},
+      {"X-RateLimit-Reset:", "nonsense"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_response_head head;
+    fl_response_head_init(&head);
+    line(&head, "HTTP/1.1 200 OK");
+    line(&head, cases[i].line);
+    fl_response_head_finish(&head, DATE);
+    assert_string_equal(fl_reset_format_name(head.reset_format), cases[i].format);
+  }
+}
+
+static void keeps_encoding_and_tag(void **state) {
+  fl_response_head head;
+  (void)state;
+  fl_response_head_init(&head);
+  line(&head, "HTTP/1.1 200 OK");
+  assert_string_equal(head.encoding, "");
+  assert_false(head.has_etag);
+  line(&head, "Content-Encoding: GZIP");
+  line(&head, "ETag: \"1\"");
+  assert_string_equal(head.encoding, "gzip");
+  assert_true(head.has_etag);
+}
+
 static void reads_retry_after(void **state) {
   static const struct {
     const char *text;
@@ -337,6 +374,8 @@ int main(void) {
       cmocka_unit_test(keeps_the_last_head_of_several),
       cmocka_unit_test(reads_counts),
       cmocka_unit_test(tells_the_formats_of_reset_apart),
+      cmocka_unit_test(tells_formats_of_reset),
+      cmocka_unit_test(keeps_encoding_and_tag),
       cmocka_unit_test(reads_retry_after),
       cmocka_unit_test(believes_the_first_of_repeated_headers_that_can_be_read),
       cmocka_unit_test(cuts_long_texts),

@@ -1,25 +1,20 @@
---- The host of plain scripts: waiting blocks.
--- A host has `wait(waiter, due)`, which returns once the waiter is ready, nothing can come for it any
--- more, or the time `due` (core.now) has passed. It relies on the pollable contract of dispatch.lua and
--- the binding: a descriptor, a time-out, a step.
+--- The host of plain scripts: waiting blocks. Tasks run while the script waits for one of them, by the
+-- scheduler of host/frame.lua.
 
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
+local frame = require "flarelight.host.frame"
+local pollable = require "flarelight.pollable"
 
-local script = { name = "script" }
+local script = { name = "script", blocks = true, spawn = frame.spawn }
 
-function script.wait(waiter, due)
-  dispatch.step()
-  while not waiter.ready and dispatch.can_come(waiter) do
-    local left
-    if due then
-      left = due - core.now()
-      if left <= 0 then return end
-    elseif waiter.ticket == nil then
-      return -- nothing would ever wake it
-    end
-    core.wait(left)
-    dispatch.step()
+function script.is_running() return true end
+
+function script.wait(handle)
+  if handle.of_tasks then return frame.run_until(handle) end
+  pollable.step()
+  while not handle:is_over() do
+    core.wait(handle:timeout())
+    pollable.step()
   end
 end
 

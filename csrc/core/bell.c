@@ -1,0 +1,542 @@
+/*
+ * bell.c: a thread that listens on a unix socket for tickets, and keeps alarms.
+ *
+ * The thread alone opens and closes connections; who rings writes to one under the lock. A ticket that is
+ * not watched is answered at once: either it has rung between the waiter's look into its mailbox and the
+ * arrival of its line, or it never will. So no wake-up is lost, whichever comes first.
+ *
+ * Relies on flock, which a process that was killed gives back, and on the peer's credentials being those
+ * of the connect.
+ */
+#include "bell.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "process.h"
+
+#define PREFIX "flarelight-"
+#define TEMPLATE PREFIX "XXXXXX"
+#define SOCKET_NAME "wake"
+#define LOCK_NAME "lock"
+#define BUCKETS 256
+#define LINE 24                           /* a ticket's digits, a line feed, a NUL */
+#define UNLOCKED_AGE (3600 * FL_SECOND)   /* a directory without a lock is not just being made */
+#define REFUSED_PAUSE (100 * FL_MILLISECOND) /* before the next try to accept, where none could be had */
+
+typedef struct connection {
+  int descriptor;
+  uint64_t ticket; /* that it waits for; 0: none. Under the lock */
+  char line[LINE];
+  size_t length;
+} connection;
+
+typedef struct watch {
+  struct watch *next;
+  uint64_t ticket;
+  const fl_mailbox *mailbox; /* to tell whose it is; not used */
+  connection *waiter;        /* NULL: its line has not come */
+} watch;
+
+typedef struct alarm_entry {
+  fl_mailbox *mailbox; /* a reference */
+  uint64_t ticket;     /* 0: the mailbox itself */
+  fl_time due;
+} alarm_entry;
+
+typedef struct bell {
+  uint64_t process;
+  pthread_t thread;
+  bool stop;
+  int listener, lock_file;
+  int wake[2]; /* a pipe: the thread is to look at the alarms, or to stop */
+  char directory[80], path[96];
+  watch *watches[BUCKETS];
+  connection **connections; /* the thread's */
+  size_t count, capacity;
+  alarm_entry *alarms;
+  size_t alarm_count, alarm_capacity;
+} bell;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bell *current;
+
+/* --- the directory --- */
+
+static const char *base_directory(void) {
+  const char *given = getenv("TMPDIR");
+  /* A socket's path has few bytes. */
+  if (given == NULL || *given != '/' || strlen(given) > 40) return "/tmp";
+  return given;
+}
+
+/* Removes a directory if the process that made it is gone. */
+static void sweep_one(int base, const char *name) {
+  struct stat about;
+  int lock_file, directory = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  bool gone = false;
+  if (directory < 0) return;
+  if (fstat(directory, &about) == 0 && about.st_uid == geteuid()) {
+    lock_file = openat(directory, LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (lock_file >= 0) {
+      gone = flock(lock_file, LOCK_EX | LOCK_NB) == 0;
+      if (gone) {
+        unlinkat(directory, SOCKET_NAME, 0);
+        unlinkat(directory, LOCK_NAME, 0);
+      }
+      close(lock_file);
+    } else if (errno == ENOENT) {
+      gone = fl_clock_wall() - (fl_time)about.st_mtime * FL_SECOND > UNLOCKED_AGE;
+      if (gone) unlinkat(directory, SOCKET_NAME, 0);
+    }
+  }
+  close(directory);
+  if (gone) unlinkat(base, name, AT_REMOVEDIR);
+}
+
+static void sweep(const char *base) {
+  DIR *entries = opendir(base);
+  if (entries == NULL) return;
+  for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries))
+    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && strlen(entry->d_name) == strlen(TEMPLATE))
+      sweep_one(dirfd(entries), entry->d_name);
+  closedir(entries);
+}
+
+static void remove_directory(const bell *self) {
+  char name[96];
+  unlink(self->path);
+  snprintf(name, sizeof name, "%s/" LOCK_NAME, self->directory);
+  unlink(name);
+  rmdir(self->directory);
+}
+
+/* The lock is taken under another name first: whoever finds it by its own finds it locked. */
+static bool lock_directory(bell *self) {
+  char making[96], made[96];
+  snprintf(making, sizeof making, "%s/" LOCK_NAME ".new", self->directory);
+  snprintf(made, sizeof made, "%s/" LOCK_NAME, self->directory);
+  self->lock_file = open(making, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (self->lock_file < 0) return false;
+  return flock(self->lock_file, LOCK_EX | LOCK_NB) == 0 && rename(making, made) == 0;
+}
+
+static bool listen_there(bell *self) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  memcpy(address.sun_path, self->path, strlen(self->path) + 1);
+  self->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (self->listener < 0) return false;
+  fcntl(self->listener, F_SETFD, FD_CLOEXEC);
+  fcntl(self->listener, F_SETFL, O_NONBLOCK);
+  return bind(self->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+         listen(self->listener, SOMAXCONN) == 0;
+}
+
+/* --- who waits for what; all under the lock --- */
+
+static watch **find_watch(bell *self, uint64_t ticket) {
+  watch **link = &self->watches[ticket % BUCKETS];
+  while (*link != NULL && (*link)->ticket != ticket) link = &(*link)->next;
+  return link;
+}
+
+static void drop_watch(watch **link) {
+  watch *found = *link;
+  *link = found->next;
+  if (found->waiter != NULL) found->waiter->ticket = 0;
+  free(found);
+}
+
+/* A line always fits into a socket whose peer has read the one before. */
+static void answer(const connection *waiter, uint64_t ticket) {
+  char line[LINE];
+  int length = snprintf(line, sizeof line, "%llu\n", (unsigned long long)ticket);
+  ssize_t sent = send(waiter->descriptor, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)sent; /* where the peer is gone, nobody waits */
+}
+
+static void ring(bell *self, uint64_t ticket) {
+  watch **link = find_watch(self, ticket);
+  if (*link == NULL) return;
+  if ((*link)->waiter != NULL) answer((*link)->waiter, ticket);
+  drop_watch(link);
+}
+
+static void take_ticket(bell *self, connection *waiter, uint64_t ticket) {
+  watch *found = *find_watch(self, ticket);
+  if (found == NULL || found->waiter != NULL) {
+    answer(waiter, ticket);
+    return;
+  }
+  found->waiter = waiter;
+  waiter->ticket = ticket;
+}
+
+/* --- connections --- */
+
+static bool is_our_own(int descriptor) {
+#ifdef SO_PEERCRED
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+         peer.uid == geteuid() && peer.pid == getpid();
+#else
+  uid_t user;
+  gid_t group;
+  return getpeereid(descriptor, &user, &group) == 0 && user == geteuid();
+#endif
+}
+
+static bool add_connection(bell *self, int descriptor) {
+  connection *added;
+  if (self->count == self->capacity) {
+    size_t capacity = self->capacity > 0 ? self->capacity * 2 : 32;
+    connection **grown = realloc(self->connections, capacity * sizeof *grown);
+    if (grown == NULL) return false;
+    self->connections = grown;
+    self->capacity = capacity;
+  }
+  added = calloc(1, sizeof *added);
+  if (added == NULL) return false;
+  added->descriptor = descriptor;
+  self->connections[self->count++] = added;
+  return true;
+}
+
+/* False where no descriptor can be had. */
+static bool accept_all(bell *self) {
+  for (;;) {
+    int descriptor = accept(self->listener, NULL, NULL);
+    if (descriptor < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    if (!is_our_own(descriptor) || !add_connection(self, descriptor)) close(descriptor);
+  }
+}
+
+static void close_connection(bell *self, size_t place) {
+  connection *gone = self->connections[place];
+  pthread_mutex_lock(&lock);
+  if (gone->ticket != 0) drop_watch(find_watch(self, gone->ticket));
+  pthread_mutex_unlock(&lock);
+  close(gone->descriptor);
+  free(gone);
+  self->connections[place] = self->connections[--self->count];
+}
+
+/* Takes the lines that have come. False: it is to be closed. */
+static bool read_lines(bell *self, connection *from) {
+  for (;;) {
+    char byte;
+    ssize_t got = recv(from->descriptor, &byte, 1, MSG_DONTWAIT);
+    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    if (got == 0) return false;
+    if (byte == '\n') {
+      uint64_t ticket;
+      from->line[from->length] = '\0';
+      from->length = 0;
+      ticket = strtoull(from->line, NULL, 10);
+      if (ticket == 0) return false;
+      pthread_mutex_lock(&lock);
+      if (from->ticket != 0) drop_watch(find_watch(self, from->ticket));
+      take_ticket(self, from, ticket);
+      pthread_mutex_unlock(&lock);
+    } else {
+      if (byte < '0' || byte > '9' || from->length == LINE - 2) return false;
+      from->line[from->length++] = byte;
+    }
+  }
+}
+
+/* --- alarms --- */
+
+/* Rings those that are due; the time until the next, FL_NEVER. */
+static fl_time sound_alarms(bell *self) {
+  fl_time now = fl_clock_now(), next = FL_NEVER;
+  pthread_mutex_lock(&lock);
+  for (size_t i = 0; i < self->alarm_count;) {
+    alarm_entry *entry = &self->alarms[i];
+    if (entry->due <= now) {
+      if (entry->ticket != 0) ring(self, entry->ticket);
+      else fl_mailbox_ring(entry->mailbox);
+      fl_mailbox_release(entry->mailbox);
+      *entry = self->alarms[--self->alarm_count];
+    } else {
+      if (entry->due - now < next) next = entry->due - now;
+      i++;
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  return next;
+}
+
+/* --- the thread --- */
+
+static bool is_stopped(bell *self) {
+  bool stop;
+  pthread_mutex_lock(&lock);
+  stop = self->stop;
+  pthread_mutex_unlock(&lock);
+  return stop;
+}
+
+static int to_milliseconds(fl_time time) {
+  if (time == FL_NEVER) return -1;
+  time = (time + FL_MILLISECOND - 1) / FL_MILLISECOND;
+  return time > 60000 ? 60000 : (int)time;
+}
+
+static void *run(void *context) {
+  bell *self = context;
+  struct pollfd *polled = NULL;
+  size_t room = 0;
+  bool accepting = true;
+  while (!is_stopped(self)) {
+    fl_time wait = sound_alarms(self);
+    size_t count = self->count; /* those accepted in this turn are not among the polled */
+    if (room < count + 2) {
+      size_t wanted = (count + 2) * 2;
+      struct pollfd *grown = realloc(polled, wanted * sizeof *grown);
+      if (grown != NULL) {
+        polled = grown;
+        room = wanted;
+      } else if (room < 2) {
+        break;
+      } else {
+        count = room - 2; /* the last ones wait for memory */
+      }
+    }
+    if (!accepting && wait > REFUSED_PAUSE) wait = REFUSED_PAUSE;
+    polled[0] = (struct pollfd){.fd = self->wake[0], .events = POLLIN};
+    polled[1] = (struct pollfd){.fd = accepting ? self->listener : -1, .events = POLLIN};
+    for (size_t i = 0; i < count; i++)
+      polled[i + 2] = (struct pollfd){.fd = self->connections[i]->descriptor, .events = POLLIN};
+    if (poll(polled, (nfds_t)(count + 2), to_milliseconds(wait)) < 0 && errno != EINTR) break;
+    if (polled[0].revents != 0) {
+      char drained[64];
+      while (read(self->wake[0], drained, sizeof drained) > 0) {
+      }
+    }
+    /* From the end, since closing one moves the last into its place. */
+    for (size_t i = count; i-- > 0;)
+      if (polled[i + 2].revents != 0 && !read_lines(self, self->connections[i])) close_connection(self, i);
+    accepting = accepting ? polled[1].revents == 0 || accept_all(self) : true;
+  }
+  free(polled);
+  return NULL;
+}
+
+static void wake_thread(const bell *self) {
+  ssize_t written = write(self->wake[1], "", 1); /* a full pipe wakes as well */
+  (void)written;
+}
+
+/* --- start and stop --- */
+
+static void close_if_open(int descriptor) {
+  if (descriptor >= 0) close(descriptor);
+}
+
+/* Everything of it that this process holds. After a fork the memory of the thread may be half changed, and
+ * is left. */
+static void free_bell(bell *self, bool whole) {
+  close_if_open(self->listener);
+  close_if_open(self->lock_file);
+  close_if_open(self->wake[0]);
+  close_if_open(self->wake[1]);
+  if (!whole) return;
+  for (size_t i = 0; i < self->count; i++) {
+    close(self->connections[i]->descriptor);
+    free(self->connections[i]);
+  }
+  for (size_t i = 0; i < BUCKETS; i++)
+    while (self->watches[i] != NULL) {
+      watch *gone = self->watches[i];
+      self->watches[i] = gone->next;
+      free(gone);
+    }
+  for (size_t i = 0; i < self->alarm_count; i++) fl_mailbox_release(self->alarms[i].mailbox);
+  free(self->connections);
+  free(self->alarms);
+  free(self);
+}
+
+static bool start_thread(bell *self) {
+  sigset_t all, before;
+  int failed;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  failed = pthread_create(&self->thread, NULL, run, self);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return failed == 0;
+}
+
+static bool open_pipe(bell *self) {
+  if (pipe(self->wake) != 0) {
+    self->wake[0] = self->wake[1] = -1;
+    return false;
+  }
+  for (int i = 0; i < 2; i++) {
+    fcntl(self->wake[i], F_SETFD, FD_CLOEXEC);
+    fcntl(self->wake[i], F_SETFL, O_NONBLOCK);
+  }
+  return true;
+}
+
+static bell *make_bell(const char **message) {
+  const char *base = base_directory();
+  bell *self = calloc(1, sizeof *self);
+  *message = "no memory for the wake-up socket";
+  if (self == NULL) return NULL;
+  self->process = fl_process_generation();
+  self->listener = self->lock_file = self->wake[0] = self->wake[1] = -1;
+  sweep(base);
+  snprintf(self->directory, sizeof self->directory, "%s/" TEMPLATE, base);
+  *message = "no directory for the wake-up socket can be made in $TMPDIR or /tmp";
+  if (mkdtemp(self->directory) == NULL) {
+    free(self);
+    return NULL;
+  }
+  snprintf(self->path, sizeof self->path, "%s/" SOCKET_NAME, self->directory);
+  *message = "the wake-up socket cannot be opened";
+  if (lock_directory(self) && listen_there(self) && open_pipe(self) && start_thread(self)) {
+    *message = NULL;
+    return self;
+  }
+  remove_directory(self);
+  free_bell(self, true);
+  return NULL;
+}
+
+/* Under the lock: the bell of this process, or NULL. A parent's is left to it. */
+static bell *own_bell(void) {
+  if (current != NULL && current->process != fl_process_generation()) {
+    free_bell(current, false);
+    current = NULL;
+  }
+  return current;
+}
+
+static bell *start(const char **message) {
+  *message = NULL;
+  if (own_bell() == NULL) current = make_bell(message);
+  return current;
+}
+
+/* --- the interface --- */
+
+const char *fl_bell_path(const char **message) {
+  const char *path;
+  pthread_mutex_lock(&lock);
+  path = start(message) != NULL ? current->path : NULL;
+  pthread_mutex_unlock(&lock);
+  return path;
+}
+
+bool fl_bell_watch(fl_mailbox *mailbox, uint64_t ticket) {
+  watch *added = calloc(1, sizeof *added), **link;
+  bool running = false;
+  if (added == NULL) return false;
+  added->ticket = ticket;
+  added->mailbox = mailbox;
+  pthread_mutex_lock(&lock);
+  if (own_bell() != NULL) {
+    running = true;
+    link = find_watch(current, ticket);
+    if (*link == NULL) {
+      *link = added;
+      added = NULL;
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  free(added);
+  if (running) fl_mailbox_set_ring(mailbox, fl_bell_ring);
+  return running;
+}
+
+void fl_bell_unwatch(uint64_t ticket) {
+  watch **link;
+  pthread_mutex_lock(&lock);
+  if (own_bell() != NULL) {
+    link = find_watch(current, ticket);
+    if (*link != NULL) drop_watch(link);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void fl_bell_ring(uint64_t ticket) {
+  pthread_mutex_lock(&lock);
+  if (own_bell() != NULL) ring(current, ticket);
+  pthread_mutex_unlock(&lock);
+}
+
+bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
+  const char *message;
+  bool set = false;
+  pthread_mutex_lock(&lock);
+  if (start(&message) != NULL) {
+    if (current->alarm_count == current->alarm_capacity) {
+      size_t capacity = current->alarm_capacity > 0 ? current->alarm_capacity * 2 : 16;
+      alarm_entry *grown = realloc(current->alarms, capacity * sizeof *grown);
+      if (grown != NULL) {
+        current->alarms = grown;
+        current->alarm_capacity = capacity;
+      }
+    }
+    if (current->alarm_count < current->alarm_capacity) {
+      current->alarms[current->alarm_count++] = (alarm_entry){fl_mailbox_retain(mailbox), ticket, due};
+      wake_thread(current);
+      set = true;
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  return set;
+}
+
+void fl_bell_leave(const fl_mailbox *mailbox) {
+  pthread_mutex_lock(&lock);
+  if (own_bell() != NULL) {
+    for (size_t i = 0; i < BUCKETS; i++)
+      for (watch **link = &current->watches[i]; *link != NULL;)
+        if ((*link)->mailbox == mailbox) drop_watch(link);
+        else link = &(*link)->next;
+    for (size_t i = 0; i < current->alarm_count;)
+      if (current->alarms[i].mailbox == mailbox) {
+        fl_mailbox_release(current->alarms[i].mailbox);
+        current->alarms[i] = current->alarms[--current->alarm_count];
+      } else {
+        i++;
+      }
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void fl_bell_stop(void) {
+  bell *self;
+  pthread_mutex_lock(&lock);
+  self = own_bell();
+  current = NULL;
+  if (self != NULL) {
+    self->stop = true;
+    wake_thread(self);
+  }
+  pthread_mutex_unlock(&lock);
+  if (self == NULL) return;
+  pthread_join(self->thread, NULL);
+  remove_directory(self);
+  free_bell(self, true);
+}
+
+void fl_bell_before_fork(void) { pthread_mutex_lock(&lock); }
+void fl_bell_after_fork(void) { pthread_mutex_unlock(&lock); }

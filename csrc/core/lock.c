@@ -1,0 +1,144 @@
+/*
+ * lock.c: record locks on single bytes.
+ *
+ * Where the system has locks that belong to the open file (Linux), each lock has a descriptor of its own.
+ * Elsewhere they belong to the process and are all lost with the first descriptor of the file that is
+ * closed: there the locks of one file share a descriptor, closed with the last of them.
+ */
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "process.h"
+
+struct fl_lock {
+  fl_lock *next;
+  char *path;
+  off_t offset;
+  int descriptor;
+  uint64_t process; /* fl_process_generation */
+};
+
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static fl_lock *held;
+static bool prepared;
+
+static void before_fork(void) { pthread_mutex_lock(&guard); }
+static void after_fork(void) { pthread_mutex_unlock(&guard); }
+
+/* What belongs to the open file would be held by the child, too, when its parent is gone. */
+static void in_child(void) {
+  for (fl_lock *lock = held; lock != NULL; lock = lock->next) {
+    bool shared = false;
+    for (fl_lock *other = held; other != lock; other = other->next)
+      shared |= other->descriptor == lock->descriptor;
+    if (!shared) close(lock->descriptor);
+  }
+  held = NULL;
+  pthread_mutex_unlock(&guard);
+}
+
+/* FNV-1a: names are few, so that two of them never meet. */
+static off_t offset_of(fl_slice name) {
+  uint64_t value = 0xcbf29ce484222325u;
+  for (size_t i = 0; i < name.length; i++)
+    value = (value ^ (unsigned char)name.data[i]) * 0x100000001b3u;
+  return (off_t)(value & (sizeof(off_t) > 4 ? 0x3fffffffffffffffu : 0x3fffffffu));
+}
+
+static int set_lock(int descriptor, off_t offset, short type) {
+  struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+#ifdef F_OFD_SETLK
+  return fcntl(descriptor, F_OFD_SETLK, &range);
+#else
+  return fcntl(descriptor, F_SETLK, &range);
+#endif
+}
+
+/* Under the guard: a lock of this file whose descriptor is to be used, too. */
+static fl_lock *partner(const char *path) {
+#ifdef F_OFD_SETLK
+  (void)path;
+  return NULL;
+#else
+  fl_lock *lock = held;
+  while (lock != NULL && strcmp(lock->path, path) != 0) lock = lock->next;
+  return lock;
+#endif
+}
+
+static bool is_used(int descriptor) {
+  for (fl_lock *lock = held; lock != NULL; lock = lock->next)
+    if (lock->descriptor == descriptor) return true;
+  return false;
+}
+
+static void close_unused(int descriptor) {
+  int reason = errno;
+  if (descriptor >= 0 && !is_used(descriptor)) close(descriptor);
+  errno = reason;
+}
+
+/* Under the guard. */
+static fl_result take(fl_lock *lock) {
+  fl_lock *other = held;
+  for (; other != NULL; other = other->next)
+    if (other->offset == lock->offset && strcmp(other->path, lock->path) == 0) return FL_INVALID;
+  other = partner(lock->path);
+  lock->descriptor = other != NULL ? other->descriptor
+                                   : open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  if (lock->descriptor < 0) return FL_SYSTEM;
+  if (set_lock(lock->descriptor, lock->offset, F_WRLCK) == 0) return FL_OK;
+  close_unused(lock->descriptor);
+  return errno == EAGAIN || errno == EACCES ? FL_INVALID : FL_SYSTEM;
+}
+
+fl_result fl_lock_take(const char *path, fl_slice name, fl_lock **out) {
+  fl_lock *lock = calloc(1, sizeof *lock);
+  fl_result result;
+  if (lock == NULL) return FL_NO_MEMORY;
+  lock->path = strdup(path);
+  if (lock->path == NULL) {
+    free(lock);
+    return FL_NO_MEMORY;
+  }
+  lock->offset = offset_of(name);
+  lock->process = fl_process_generation();
+  pthread_mutex_lock(&guard);
+  if (!prepared) {
+    pthread_atfork(before_fork, after_fork, in_child);
+    prepared = true;
+  }
+  result = take(lock);
+  if (result == FL_OK) {
+    lock->next = held;
+    held = lock;
+  }
+  pthread_mutex_unlock(&guard);
+  if (result == FL_OK) {
+    *out = lock;
+    return FL_OK;
+  }
+  free(lock->path);
+  free(lock);
+  return result;
+}
+
+void fl_lock_release(fl_lock *lock) {
+  if (lock == NULL) return;
+  pthread_mutex_lock(&guard);
+  if (lock->process == fl_process_generation()) {
+    fl_lock **link = &held;
+    while (*link != lock) link = &(*link)->next;
+    *link = lock->next;
+    set_lock(lock->descriptor, lock->offset, F_UNLCK);
+    close_unused(lock->descriptor);
+  }
+  pthread_mutex_unlock(&guard);
+  free(lock->path);
+  free(lock);
+}

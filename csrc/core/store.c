@@ -1,0 +1,436 @@
+/*
+ * store.c: the state file over SQLite.
+ *
+ * Two things about SQLite and processes shape this file. A connection must not be carried across a fork,
+ * and what SQLite keeps of an open file would mislead a child that opens the same one: so every
+ * connection is closed before a fork (fork_lock is held for reading while a script runs). And its locks
+ * are those of the process, lost with any descriptor of the file that is closed: so the file is never
+ * opened here but to create it.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATIENCE 10000            /* milliseconds that a locked file is waited for */
+#define APPLICATION_ID 0x666c7265 /* "flre" */
+
+struct fl_store {
+  char *path;
+  atomic_int references;
+  pthread_mutex_t lock; /* of the connection */
+  sqlite3 *database;    /* NULL: not open */
+  fl_store *next;
+};
+
+/* Held for reading while a connection is used, for writing around a fork. */
+static pthread_rwlock_t fork_lock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static fl_store *stores;
+static atomic_bool forking; /* who waits for a locked file should let the fork pass first */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* One a version: what makes that version of the one before. */
+static const char *const migrations[FL_STORE_VERSION] = {
+    "CREATE TABLE uploads ("
+    " token TEXT PRIMARY KEY,"
+    " key TEXT,"                     /* the caller's name for it */
+    " service TEXT NOT NULL,"        /* base URL and subscription */
+    " state TEXT NOT NULL,"          /* planned | running | done */
+    " kind TEXT NOT NULL,"           /* of the source: file | array | iterator */
+    " path TEXT, size INTEGER, modified TEXT, inode TEXT," /* of a file, as it was frozen */
+    " columns TEXT,"                 /* of a CSV file: names and types, JSON */
+    " options TEXT NOT NULL,"        /* what the caller asked for, JSON */
+    " import TEXT,"                  /* the import's id, JSON; null until it is known */
+    " name TEXT,"
+    " rows_start INTEGER,"           /* rows that were in it before, once known */
+    " batch_records INTEGER NOT NULL," /* largest batch, smaller after a 413 */
+    " comparison TEXT NOT NULL DEFAULT 'unknown'," /* exact | loose | unverifiable */
+    " checked INTEGER NOT NULL DEFAULT 0," /* that an update appends was seen */
+    " started REAL NOT NULL, ended REAL,"
+    " failure TEXT,"                 /* why it last stopped */
+    " result TEXT) WITHOUT ROWID;"   /* of one that is done, JSON */
+    "CREATE UNIQUE INDEX uploads_by_key ON uploads (service, key) WHERE key IS NOT NULL;"
+    "CREATE TABLE batches ("
+    " token TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,"
+    " number INTEGER NOT NULL,"      /* from 1, without gaps */
+    " first INTEGER NOT NULL, count INTEGER NOT NULL," /* records, from 1 */
+    " line INTEGER,"                 /* of the file */
+    " rows_before INTEGER NOT NULL," /* in the import */
+    " sha256 TEXT NOT NULL,"         /* of the records as a JSON array */
+    " last INTEGER NOT NULL,"        /* nothing follows it */
+    " state TEXT NOT NULL,"          /* sent | acknowledged | rejected */
+    " import TEXT,"                  /* of update = import_per_batch: its own, JSON */
+    " reject TEXT,"                  /* the line of the rejects file */
+    " PRIMARY KEY (token, number)) WITHOUT ROWID;",
+};
+
+/* --- bytes: a tag, then the value --- */
+
+static fl_result put(fl_buffer *out, char tag, const void *bytes, size_t length) {
+  fl_result result = fl_buffer_reserve(out, length + 1);
+  if (result != FL_OK) return result;
+  fl_buffer_append_byte(out, tag);
+  return fl_buffer_append(out, bytes, length);
+}
+
+fl_result fl_store_null(fl_buffer *script) { return put(script, FL_STORE_NULL, "", 0); }
+
+fl_result fl_store_integer(fl_buffer *script, int64_t value) {
+  return put(script, FL_STORE_INTEGER, &value, sizeof value);
+}
+
+fl_result fl_store_real(fl_buffer *script, double value) {
+  return put(script, FL_STORE_REAL, &value, sizeof value);
+}
+
+static fl_result put_text(fl_buffer *out, char tag, fl_slice text) {
+  fl_result result = fl_buffer_reserve(out, text.length + sizeof text.length + 2);
+  if (result != FL_OK) return result;
+  put(out, tag, &text.length, sizeof text.length);
+  fl_buffer_append(out, text.data, text.length);
+  return fl_buffer_append_byte(out, '\0');
+}
+
+fl_result fl_store_text(fl_buffer *script, fl_slice text) { return put_text(script, FL_STORE_TEXT, text); }
+
+fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes) {
+  int64_t count = changes;
+  fl_result result = put_text(script, FL_STORE_STATEMENT, sql);
+  return result != FL_OK ? result : fl_buffer_append(script, &count, sizeof count);
+}
+
+fl_store_value fl_store_read(const fl_buffer *from, size_t *place) {
+  fl_store_value value = {FL_STORE_END, 0, 0, {NULL, 0}};
+  if (*place >= from->length) return value;
+  value.type = (fl_store_type)from->data[(*place)++];
+  switch (value.type) {
+    case FL_STORE_INTEGER:
+      memcpy(&value.integer, from->data + *place, sizeof value.integer);
+      *place += sizeof value.integer;
+      break;
+    case FL_STORE_REAL:
+      memcpy(&value.real, from->data + *place, sizeof value.real);
+      *place += sizeof value.real;
+      break;
+    case FL_STORE_TEXT:
+    case FL_STORE_STATEMENT:
+      memcpy(&value.text.length, from->data + *place, sizeof value.text.length);
+      value.text.data = from->data + *place + sizeof value.text.length;
+      *place += sizeof value.text.length + value.text.length + 1;
+      if (value.type == FL_STORE_STATEMENT) {
+        memcpy(&value.integer, from->data + *place, sizeof value.integer);
+        *place += sizeof value.integer;
+      }
+      break;
+    default:
+      break;
+  }
+  return value;
+}
+
+/* --- failures --- */
+
+static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code code, const char *words) {
+  error->code = code;
+  snprintf(error->message, sizeof error->message, "%s: %s", self->path, words);
+  return code;
+}
+
+static fl_store_code fail_sqlite(fl_store *self, fl_store_error *error, int result) {
+  char words[400];
+  switch (result & 0xff) {
+    case SQLITE_NOMEM:
+      return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return fail(self, error, FL_STORE_IO, "the state file is locked by another program for more than 10 s");
+    case SQLITE_NOTADB:
+      return fail(self, error, FL_STORE_IO, "is no state file: it is no SQLite database");
+    case SQLITE_CORRUPT:
+      return fail(self, error, FL_STORE_IO, "the state file is damaged");
+    case SQLITE_READONLY:
+      return fail(self, error, FL_STORE_IO, "the state file cannot be written to");
+    case SQLITE_FULL:
+      return fail(self, error, FL_STORE_IO, "the state file cannot grow: the disk is full");
+    default: {
+      int reason = self->database != NULL ? sqlite3_system_errno(self->database) : 0;
+      snprintf(words, sizeof words, "the state file cannot be used: %s%s%s",
+               self->database != NULL ? sqlite3_errmsg(self->database) : sqlite3_errstr(result),
+               reason != 0 ? ": " : "", reason != 0 ? strerror(reason) : "");
+      return fail(self, error, FL_STORE_IO, words);
+    }
+  }
+}
+
+/* --- opening --- */
+
+static int wait_for_lock(void *context, int tries) {
+  (void)context;
+  if (tries * 10 >= PATIENCE || atomic_load(&forking)) return 0;
+  sqlite3_sleep(10);
+  return 1;
+}
+
+static void close_database(fl_store *self) {
+  if (self->database != NULL) sqlite3_close(self->database);
+  self->database = NULL;
+}
+
+/* A file that is not there is made, so that nobody else may ever read it. */
+static fl_store_code create_file(fl_store *self, fl_store_error *error) {
+  struct stat status;
+  int descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+  if (descriptor >= 0) {
+    close(descriptor);
+    return FL_STORE_OK;
+  }
+  if (errno == EEXIST && stat(self->path, &status) == 0) {
+    if (S_ISREG(status.st_mode)) return FL_STORE_OK;
+    return fail(self, error, FL_STORE_IO,
+                S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
+  }
+  return fail(self, error, FL_STORE_IO, strerror(errno));
+}
+
+static int read_number(fl_store *self, const char *sql, int64_t *number) {
+  sqlite3_stmt *statement = NULL;
+  int result = sqlite3_prepare_v2(self->database, sql, -1, &statement, NULL);
+  if (result == SQLITE_OK) result = sqlite3_step(statement);
+  if (result == SQLITE_ROW) {
+    *number = sqlite3_column_int64(statement, 0);
+    result = SQLITE_OK;
+  }
+  sqlite3_finalize(statement);
+  return result;
+}
+
+static int execute(fl_store *self, const char *sql) {
+  return sqlite3_exec(self->database, sql, NULL, NULL, NULL);
+}
+
+/* In one transaction, so that of several who find an empty file one makes the schema. */
+static fl_store_code migrate(fl_store *self, fl_store_error *error) {
+  int64_t version = 0, application = 0, tables = 0;
+  char sql[120];
+  int result = execute(self, "BEGIN IMMEDIATE");
+  if (result == SQLITE_OK) result = read_number(self, "PRAGMA user_version", &version);
+  if (result == SQLITE_OK) result = read_number(self, "PRAGMA application_id", &application);
+  if (result == SQLITE_OK) result = read_number(self, "SELECT count(*) FROM sqlite_master", &tables);
+  if (result != SQLITE_OK) return fail_sqlite(self, error, result);
+  if (application != APPLICATION_ID && (version != 0 || tables != 0))
+    return fail(self, error, FL_STORE_CONFIG, "is no state file: it is the database of another program");
+  if (version > FL_STORE_VERSION) {
+    snprintf(sql, sizeof sql, "was written by a newer flarelight (version %lld of the state file; this one knows %d)",
+             (long long)version, FL_STORE_VERSION);
+    return fail(self, error, FL_STORE_CONFIG, sql);
+  }
+  for (; result == SQLITE_OK && version < FL_STORE_VERSION; version++)
+    result = execute(self, migrations[version]);
+  snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", FL_STORE_VERSION,
+           APPLICATION_ID);
+  if (result == SQLITE_OK) result = execute(self, sql);
+  return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
+}
+
+static fl_store_code is_current(fl_store *self, bool *current, fl_store_error *error) {
+  int64_t version = 0, application = 0;
+  int result = read_number(self, "PRAGMA user_version", &version);
+  if (result == SQLITE_OK) result = read_number(self, "PRAGMA application_id", &application);
+  *current = version == FL_STORE_VERSION && application == APPLICATION_ID;
+  return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
+}
+
+static fl_store_code open_database(fl_store *self, fl_store_error *error) {
+  bool current = false;
+  fl_store_code code;
+  int result;
+  if (self->database != NULL) return FL_STORE_OK;
+  code = create_file(self, error);
+  if (code != FL_STORE_OK) return code;
+  result = sqlite3_open_v2(self->path, &self->database,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+  if (result == SQLITE_OK) result = sqlite3_busy_handler(self->database, wait_for_lock, self);
+  if (result == SQLITE_OK) result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+  code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
+  /* Only a file that is known to be ours is changed. Where WAL cannot be had, the old way is as safe. */
+  if (code == FL_STORE_OK && !current) code = migrate(self, error);
+  if (code == FL_STORE_OK) {
+    result = execute(self, "PRAGMA journal_mode = WAL");
+    if (result != SQLITE_OK) code = fail_sqlite(self, error, result);
+  }
+  if (code != FL_STORE_OK) close_database(self);
+  return code;
+}
+
+/* --- running --- */
+
+static int bind(sqlite3_stmt *statement, int index, const fl_store_value *value) {
+  switch (value->type) {
+    case FL_STORE_INTEGER:
+      return sqlite3_bind_int64(statement, index, value->integer);
+    case FL_STORE_REAL:
+      return sqlite3_bind_double(statement, index, value->real);
+    case FL_STORE_TEXT:
+      return sqlite3_bind_text64(statement, index, value->text.data, value->text.length, SQLITE_STATIC,
+                                 SQLITE_UTF8);
+    default:
+      return sqlite3_bind_null(statement, index);
+  }
+}
+
+static fl_result put_column(fl_buffer *rows, sqlite3_stmt *statement, int column) {
+  switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_INTEGER:
+      return fl_store_integer(rows, sqlite3_column_int64(statement, column));
+    case SQLITE_FLOAT:
+      return fl_store_real(rows, sqlite3_column_double(statement, column));
+    case SQLITE_NULL:
+      return fl_store_null(rows);
+    default: {
+      const char *text = (const char *)sqlite3_column_text(statement, column);
+      fl_slice slice = {text, (size_t)sqlite3_column_bytes(statement, column)};
+      return text == NULL ? FL_NO_MEMORY : fl_store_text(rows, slice);
+    }
+  }
+}
+
+static int step_through(sqlite3_stmt *statement, fl_buffer *rows, int *columns) {
+  fl_result put_result = FL_OK;
+  int result;
+  *columns = sqlite3_column_count(statement);
+  rows->length = 0;
+  for (int i = 0; i < *columns && put_result == FL_OK; i++)
+    put_result = fl_store_text(rows, fl_slice_of(sqlite3_column_name(statement, i)));
+  while (put_result == FL_OK && (result = sqlite3_step(statement)) == SQLITE_ROW)
+    for (int i = 0; i < *columns && put_result == FL_OK; i++)
+      put_result = put_column(rows, statement, i);
+  return put_result == FL_OK ? result : SQLITE_NOMEM;
+}
+
+/* One statement with its values; *value is the next statement, or the end. */
+static int run_statement(fl_store *self, const fl_buffer *script, size_t *place, fl_store_value *value,
+                         fl_buffer *rows, int *columns, bool *kept) {
+  const int64_t changes = value->integer;
+  sqlite3_stmt *statement = NULL;
+  int result = sqlite3_prepare_v2(self->database, value->text.data, (int)value->text.length, &statement, NULL);
+  for (int index = 1;; index++) {
+    *value = fl_store_read(script, place);
+    if (value->type == FL_STORE_END || value->type == FL_STORE_STATEMENT) break;
+    if (result == SQLITE_OK) result = bind(statement, index, value);
+  }
+  if (result == SQLITE_OK) result = step_through(statement, rows, columns);
+  sqlite3_finalize(statement);
+  if (result == SQLITE_DONE) {
+    *kept = changes < 0 || sqlite3_changes(self->database) == changes;
+    return SQLITE_OK;
+  }
+  return result;
+}
+
+static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
+                              fl_store_error *error) {
+  size_t place = 0;
+  fl_store_value value = fl_store_read(script, &place);
+  bool kept = true;
+  int result = execute(self, "BEGIN IMMEDIATE");
+  while (result == SQLITE_OK && kept && value.type == FL_STORE_STATEMENT)
+    result = run_statement(self, script, &place, &value, rows, columns, &kept);
+  if (result == SQLITE_OK && kept) result = execute(self, "COMMIT");
+  if (result == SQLITE_OK && kept) return FL_STORE_OK;
+  if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "the state file says otherwise");
+  else fail_sqlite(self, error, result);
+  if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
+  /* What failed half-way may have left the connection unusable: the next script opens it anew. */
+  if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) close_database(self);
+  return error->code;
+}
+
+fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
+                           fl_store_error *error) {
+  fl_store_code code;
+  bool again;
+  do {
+    *columns = 0;
+    rows->length = 0;
+    pthread_mutex_lock(&self->lock);
+    pthread_rwlock_rdlock(&fork_lock);
+    code = open_database(self, error);
+    if (code == FL_STORE_OK) code = run_once(self, script, rows, columns, error);
+    again = code == FL_STORE_IO && atomic_load(&forking);
+    pthread_rwlock_unlock(&fork_lock);
+    pthread_mutex_unlock(&self->lock);
+  } while (again); /* it gave way to a fork */
+  return code;
+}
+
+/* --- the store --- */
+
+static void before_fork(void) {
+  atomic_store(&forking, true);
+  pthread_mutex_lock(&list_lock);
+  pthread_rwlock_wrlock(&fork_lock);
+  for (fl_store *store = stores; store != NULL; store = store->next) close_database(store);
+  atomic_store(&forking, false);
+}
+
+static void after_fork(void) {
+  pthread_rwlock_unlock(&fork_lock);
+  pthread_mutex_unlock(&list_lock);
+}
+
+/* The locks are the parent's threads': the child has new ones. Its stores are not in use. */
+static void in_child(void) {
+  pthread_rwlock_init(&fork_lock, NULL);
+  for (fl_store *store = stores; store != NULL; store = store->next) pthread_mutex_init(&store->lock, NULL);
+  pthread_mutex_unlock(&list_lock);
+}
+
+static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
+
+fl_store *fl_store_new(const char *path) {
+  fl_store *self = calloc(1, sizeof *self);
+  pthread_once(&once, prepare);
+  if (self == NULL) return NULL;
+  self->path = strdup(path);
+  if (self->path == NULL) {
+    free(self);
+    return NULL;
+  }
+  atomic_init(&self->references, 1);
+  pthread_mutex_init(&self->lock, NULL);
+  pthread_mutex_lock(&list_lock);
+  self->next = stores;
+  stores = self;
+  pthread_mutex_unlock(&list_lock);
+  return self;
+}
+
+fl_store *fl_store_retain(fl_store *self) {
+  atomic_fetch_add(&self->references, 1);
+  return self;
+}
+
+void fl_store_release(fl_store *self) {
+  fl_store **link = &stores;
+  if (self == NULL || atomic_fetch_sub(&self->references, 1) != 1) return;
+  pthread_mutex_lock(&list_lock);
+  while (*link != self) link = &(*link)->next;
+  *link = self->next;
+  pthread_rwlock_rdlock(&fork_lock);
+  close_database(self);
+  pthread_rwlock_unlock(&fork_lock);
+  pthread_mutex_unlock(&list_lock);
+  pthread_mutex_destroy(&self->lock);
+  free(self->path);
+  free(self);
+}
+
+const char *fl_store_path(const fl_store *self) { return self->path; }

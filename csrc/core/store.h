@@ -1,0 +1,80 @@
+/*
+ * store.h: the state file: an SQLite database that all processes of a machine may use at once.
+ *
+ * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md describes);
+ * what else is kept there later comes by migration. It is opened by the first script that is run, in WAL
+ * mode with synchronous = FULL: what was committed survives a crash of the machine. A file that is made
+ * is its owner's alone (0600). Who finds it locked waits for 10 s.
+ *
+ * A script is statements with their values; all run in one transaction, which holds wholly or not at all.
+ * It is written into a buffer by the functions below, and so are the rows that the last statement gives.
+ *
+ * Any thread; one script a store at a time. Around a fork no script runs and every database is closed;
+ * parent and child open it anew.
+ */
+#ifndef FL_STORE_H
+#define FL_STORE_H
+
+#include "buffer.h"
+
+#define FL_STORE_VERSION 1 /* of the schema: user_version */
+
+typedef struct fl_store fl_store;
+
+/* Opens nothing yet. NULL without memory. Counted. */
+fl_store *fl_store_new(const char *path);
+fl_store *fl_store_retain(fl_store *store);
+/* The last one closes the database, which may wait for the disk. */
+void fl_store_release(fl_store *store);
+
+typedef enum fl_store_code {
+  FL_STORE_OK = 0,
+  FL_STORE_IO,     /* the file cannot be used: the message tells */
+  FL_STORE_CONFIG, /* it is of a newer version, or another program's */
+  FL_STORE_GUARD,  /* a statement changed another number of rows than it has to: nothing was done */
+  FL_STORE_NO_MEMORY
+} fl_store_code;
+
+typedef struct fl_store_error {
+  fl_store_code code;
+  char message[512]; /* with the path */
+} fl_store_error;
+
+/* --- scripts --- */
+
+/* `changes`: the rows that the statement must change, or -1. */
+fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes);
+/* Values of the statement before, in the order of its parameters. */
+fl_result fl_store_null(fl_buffer *script);
+fl_result fl_store_integer(fl_buffer *script, int64_t value);
+fl_result fl_store_real(fl_buffer *script, double value);
+fl_result fl_store_text(fl_buffer *script, fl_slice text);
+
+/* --- results: the names of the columns as texts, then each row's values --- */
+
+typedef enum fl_store_type {
+  FL_STORE_END,
+  FL_STORE_NULL,
+  FL_STORE_INTEGER,
+  FL_STORE_REAL,
+  FL_STORE_TEXT,
+  FL_STORE_STATEMENT
+} fl_store_type;
+
+typedef struct fl_store_value {
+  fl_store_type type;
+  int64_t integer; /* of a statement: its changes */
+  double real;
+  fl_slice text;
+} fl_store_value;
+
+/* The value at *place, which moves on; FL_STORE_END past the last. */
+fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
+
+/* Runs a script. *columns: of the last statement, 0 where it gives no rows. The rows are appended. */
+fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *rows, int *columns,
+                           fl_store_error *error);
+
+const char *fl_store_path(const fl_store *store);
+
+#endif

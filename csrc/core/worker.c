@@ -1,0 +1,211 @@
+/*
+ * worker.c: a pool of threads that take jobs from one list.
+ *
+ * One lock covers all of it; it is held around a fork, never while a job runs. Everything that belongs to
+ * the running pool is in one allocation, which a child leaves where it lies.
+ */
+#include "worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "process.h"
+
+#define MOST_THREADS 4
+#define STOP_BOUND 2 /* seconds */
+
+typedef struct pool {
+  uint64_t process; /* fl_process_generation */
+  fl_list waiting;
+  fl_job *running[MOST_THREADS];
+  pthread_t threads[MOST_THREADS];
+  bool ended[MOST_THREADS];
+  int count, idle;
+  bool stop;
+  pthread_cond_t changed;
+} pool;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pool *current;
+static bool prepared, ending;
+
+void fl_job_init(fl_job *job, const fl_job_class *class, uint64_t ticket, fl_mailbox *mailbox) {
+  job->item.next = NULL;
+  job->item.type = FL_ITEM_JOB;
+  job->item.ticket = ticket;
+  job->class = class;
+  job->mailbox = mailbox != NULL ? fl_mailbox_retain(mailbox) : NULL;
+}
+
+void fl_job_free(fl_job *job) {
+  if (job->mailbox != NULL) fl_mailbox_release(job->mailbox);
+  job->class->free(job);
+}
+
+/* Under the lock. */
+static void tell(fl_job *job) {
+  fl_mailbox *mailbox = job->mailbox;
+  if (mailbox == NULL) {
+    fl_job_free(job);
+    return;
+  }
+  job->mailbox = NULL;
+  fl_mailbox_post(mailbox, &job->item);
+  fl_mailbox_release(mailbox);
+}
+
+typedef struct place {
+  pool *pool;
+  int number;
+} place;
+
+static void *work(void *context) {
+  place here = *(place *)context;
+  pool *own = here.pool;
+  free(context);
+  pthread_mutex_lock(&lock);
+  for (;;) {
+    fl_job *job;
+    while (own->waiting.first == NULL && !own->stop) {
+      own->idle++;
+      pthread_cond_wait(&own->changed, &lock);
+      own->idle--;
+    }
+    if (own->stop) break;
+    job = (fl_job *)(void *)fl_list_pop(&own->waiting);
+    own->running[here.number] = job;
+    pthread_mutex_unlock(&lock);
+    job->class->run(job);
+    pthread_mutex_lock(&lock);
+    own->running[here.number] = NULL;
+    tell(job);
+  }
+  own->ended[here.number] = true;
+  pthread_cond_broadcast(&own->changed);
+  pthread_mutex_unlock(&lock);
+  return NULL;
+}
+
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork(void) { pthread_mutex_unlock(&lock); }
+
+/* Under the lock: the pool of this process, or NULL. A parent's is left as it lies. */
+static pool *own_pool(void) {
+  if (current != NULL && current->process != fl_process_generation()) current = NULL;
+  return current;
+}
+
+static void stop_at_exit(void) {
+  pthread_mutex_lock(&lock);
+  ending = true;
+  pthread_mutex_unlock(&lock);
+  fl_worker_stop();
+}
+
+/* Under the lock. NULL: there is none to be had. */
+static pool *make_pool(void) {
+  pool *made = own_pool();
+  if (made != NULL || ending) return made;
+  if (!prepared) {
+    pthread_atfork(before_fork, after_fork, after_fork);
+    atexit(stop_at_exit);
+    prepared = true;
+  }
+  made = calloc(1, sizeof *made);
+  if (made == NULL) return NULL;
+  made->process = fl_process_generation();
+  pthread_cond_init(&made->changed, NULL);
+  current = made;
+  return made;
+}
+
+/* Under the lock: one thread more, if it helps. False: nobody would do the work. */
+static bool start_thread(pool *own) {
+  sigset_t all, before;
+  place *here;
+  int failed;
+  if (own->idle > 0 || own->count == MOST_THREADS) return true;
+  here = malloc(sizeof *here);
+  if (here == NULL) return own->count > 0;
+  *here = (place){own, own->count};
+  /* Signals are the host's business. */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  failed = pthread_create(&own->threads[own->count], NULL, work, here);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failed == 0) own->count++;
+  else free(here);
+  return own->count > 0;
+}
+
+void fl_worker_submit(fl_job *job, bool in_place) {
+  pool *own;
+  pthread_mutex_lock(&lock);
+  own = in_place ? NULL : make_pool();
+  if (own == NULL || !start_thread(own)) {
+    pthread_mutex_unlock(&lock);
+    job->class->run(job);
+    pthread_mutex_lock(&lock);
+    tell(job);
+  } else {
+    fl_list_append(&own->waiting, &job->item);
+    pthread_cond_signal(&own->changed);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+static void forget(fl_job *job, const fl_mailbox *mailbox) {
+  if (job == NULL || job->mailbox != mailbox) return;
+  fl_mailbox_release(job->mailbox);
+  job->mailbox = NULL;
+}
+
+void fl_worker_forget(const fl_mailbox *mailbox) {
+  pool *own;
+  pthread_mutex_lock(&lock);
+  own = own_pool();
+  if (own != NULL) {
+    for (fl_item *item = own->waiting.first; item != NULL; item = item->next)
+      forget((fl_job *)(void *)item, mailbox);
+    for (int i = 0; i < own->count; i++) forget(own->running[i], mailbox);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+static bool all_ended(const pool *own) {
+  for (int i = 0; i < own->count; i++)
+    if (!own->ended[i]) return false;
+  return true;
+}
+
+void fl_worker_stop(void) {
+  struct timespec until;
+  pool *own;
+  fl_item *item;
+  bool ended;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += STOP_BOUND;
+  pthread_mutex_lock(&lock);
+  own = own_pool();
+  current = NULL;
+  if (own == NULL) {
+    pthread_mutex_unlock(&lock);
+    return;
+  }
+  own->stop = true;
+  /* Nobody waits for these: their clients are closed. A job that only gives something back is freed. */
+  while ((item = fl_list_pop(&own->waiting)) != NULL) fl_job_free((fl_job *)(void *)item);
+  pthread_cond_broadcast(&own->changed);
+  while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {
+  }
+  ended = all_ended(own);
+  pthread_mutex_unlock(&lock);
+  for (int i = 0; i < own->count; i++) {
+    if (ended) pthread_join(own->threads[i], NULL);
+    else pthread_detach(own->threads[i]);
+  }
+  if (!ended) return; /* one that is late is left behind with the pool */
+  pthread_cond_destroy(&own->changed);
+  free(own);
+}

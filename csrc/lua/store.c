@@ -1,0 +1,213 @@
+/*
+ * store.c: the state file for Lua: scripts of SQL, and locks beside it.
+ *
+ * A script's outcome is an array of rows, tables by the names of their columns, where null is absent;
+ * or `nil, message, kind`: kind "io", "config", or "guard" where a statement did not change what it had to.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "binding.h"
+#include "lock.h"
+
+#define CLASS "flarelight.store"
+#define LOCK_CLASS "flarelight.lock"
+#define LOCK_ENDING "-lock"
+
+typedef struct script_job {
+  fl_job job;
+  fl_store *store;
+  fl_buffer script, rows;
+  int columns;
+  fl_store_code code;
+  fl_store_error error;
+} script_job;
+
+static void run_script(fl_job *job) {
+  script_job *self = (script_job *)(void *)job;
+  self->code = fl_store_run(self->store, &self->script, &self->rows, &self->columns, &self->error);
+}
+
+static void free_script(fl_job *job) {
+  script_job *self = (script_job *)(void *)job;
+  fl_store_release(self->store);
+  fl_buffer_free(&self->script);
+  fl_buffer_free(&self->rows);
+  free(self);
+}
+
+static void push_value(lua_State *L, const fl_store_value *value) {
+  if (value->type == FL_STORE_INTEGER) fl_push_count(L, value->integer);
+  else if (value->type == FL_STORE_REAL) lua_pushnumber(L, (lua_Number)value->real);
+  else if (value->type == FL_STORE_TEXT) lua_pushlstring(L, value->text.data, value->text.length);
+  else lua_pushnil(L);
+}
+
+static int push_rows(lua_State *L, fl_job *job) {
+  static const char *const kinds[] = {"", "io", "config", "guard"};
+  const script_job *self = (const script_job *)(const void *)job;
+  size_t names = 0, place = 0;
+  int row = 0;
+  if (self->code == FL_STORE_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (self->code != FL_STORE_OK) {
+    lua_pushnil(L);
+    lua_pushstring(L, self->error.message);
+    lua_pushstring(L, kinds[self->code]);
+    return 3;
+  }
+  lua_newtable(L);
+  for (int i = 0; i < self->columns; i++) fl_store_read(&self->rows, &place);
+  while (self->columns > 0 && place < self->rows.length) {
+    lua_createtable(L, 0, self->columns);
+    names = 0;
+    for (int i = 0; i < self->columns; i++) {
+      fl_store_value name = fl_store_read(&self->rows, &names), value = fl_store_read(&self->rows, &place);
+      lua_pushlstring(L, name.text.data, name.text.length);
+      push_value(L, &value);
+      lua_rawset(L, -3);
+    }
+    lua_rawseti(L, -2, ++row);
+  }
+  return 1;
+}
+
+static const fl_lua_job_class script_class = {{run_script, free_script}, push_rows};
+
+static int store_close(lua_State *L) {
+  fl_store **box = luaL_checkudata(L, 1, CLASS);
+  fl_store_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static fl_store *check_store(lua_State *L) {
+  fl_store **box = luaL_checkudata(L, 1, CLASS);
+  if (*box == NULL) luaL_error(L, "the store is closed");
+  return *box;
+}
+
+static fl_result write_value(lua_State *L, int index, fl_buffer *out) {
+  fl_slice text;
+  switch (lua_type(L, index)) {
+    case LUA_TNIL:
+      return fl_store_null(out);
+    case LUA_TBOOLEAN:
+      return fl_store_integer(out, lua_toboolean(L, index));
+    case LUA_TNUMBER: {
+      double number = (double)lua_tonumber(L, index);
+      if (number == floor(number) && fabs(number) <= 9007199254740992.0)
+        return fl_store_integer(out, (int64_t)number);
+      return fl_store_real(out, number);
+    }
+    default:
+      text.data = luaL_checklstring(L, index, &text.length);
+      return fl_store_text(out, text);
+  }
+}
+
+/* One statement: {sql, n = number of values, changes = n | nil, value…}, the values from place 2 on. */
+static fl_result write_statement(lua_State *L, fl_buffer *out) {
+  int table = lua_gettop(L), changes = -1, values;
+  fl_slice sql;
+  fl_result result;
+  if (fl_raw_field(L, table, "changes") == LUA_TNUMBER) changes = (int)lua_tointeger(L, -1);
+  fl_raw_field(L, table, "n");
+  values = (int)luaL_checkinteger(L, -1);
+  lua_rawgeti(L, table, 1);
+  sql.data = luaL_checklstring(L, -1, &sql.length);
+  result = fl_store_statement(out, sql, changes);
+  lua_settop(L, table);
+  for (int i = 1; i <= values && result == FL_OK; i++) {
+    lua_rawgeti(L, table, i + 1);
+    result = write_value(L, -1, out);
+    lua_pop(L, 1);
+  }
+  return result;
+}
+
+/* store:run(statements, in_place) -> ticket */
+static int store_run(lua_State *L) {
+  fl_store *store = check_store(L);
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  fl_mailbox *mailbox = fl_job_mailbox(L);
+  fl_result result = FL_OK;
+  script_job *job;
+  bool in_place;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3);
+  in_place = lua_toboolean(L, 3);
+  scratch->length = 0;
+  for (int i = 1; result == FL_OK; i++) {
+    lua_rawgeti(L, 2, i);
+    if (lua_isnil(L, -1)) break;
+    result = write_statement(L, scratch);
+    lua_settop(L, 3);
+  }
+  lua_settop(L, 3);
+  /* No Lua call from here to the hand-over. */
+  job = calloc(1, sizeof *job);
+  if (job == NULL || result != FL_OK) {
+    free(job);
+    return luaL_error(L, "not enough memory");
+  }
+  job->store = fl_store_retain(store);
+  job->script = *scratch;
+  fl_buffer_init(scratch, scratch->ceiling);
+  fl_buffer_init(&job->rows, FL_BUFFER_UNLIMITED);
+  return fl_submit_job(L, &job->job, &script_class, mailbox, in_place);
+}
+
+/* --- locks --- */
+
+static int lock_release(lua_State *L) {
+  fl_lock **box = luaL_checkudata(L, 1, LOCK_CLASS);
+  fl_lock_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static const luaL_Reg lock_methods[] = {{"release", lock_release}, {NULL, NULL}};
+
+/* store:lock(name) -> lock | nil, what is wrong; only nil where somebody else has it */
+static int store_lock(lua_State *L) {
+  fl_store *store = check_store(L);
+  fl_slice name;
+  fl_lock **box;
+  const char *path;
+  fl_result result;
+  int reason;
+  name.data = luaL_checklstring(L, 2, &name.length);
+  lua_pushfstring(L, "%s%s", fl_store_path(store), LOCK_ENDING);
+  path = lua_tostring(L, -1);
+  box = lua_newuserdata(L, sizeof *box);
+  *box = NULL;
+  fl_new_class(L, LOCK_CLASS, lock_methods, lock_release);
+  lua_setmetatable(L, -2);
+  result = fl_lock_take(path, name, box);
+  if (result == FL_OK) return 1;
+  reason = errno;
+  if (result == FL_NO_MEMORY) return luaL_error(L, "not enough memory");
+  lua_pushnil(L);
+  if (result == FL_INVALID) return 1;
+  lua_pushfstring(L, "%s: %s", path, strerror(reason));
+  return 2;
+}
+
+static const luaL_Reg methods[] = {
+    {"run", store_run}, {"lock", store_lock}, {"close", store_close}, {NULL, NULL}};
+
+int fl_lua_store(lua_State *L) {
+  size_t length;
+  const char *path = luaL_checklstring(L, 1, &length);
+  fl_store **box = lua_newuserdata(L, sizeof *box);
+  *box = NULL;
+  fl_new_class(L, CLASS, methods, store_close);
+  lua_setmetatable(L, -2);
+  *box = fl_store_new(path);
+  if (*box == NULL) return luaL_error(L, "not enough memory");
+  return 1;
+}

@@ -1,0 +1,268 @@
+--- What the command prints: results to standard output, as tables for people or as JSON for machines, and
+-- everything else to standard error. A result that cannot be written raises `output.Broken`; nothing that
+-- comes from the service reaches a terminal with its control characters.
+
+local core = require "flarelight.core"
+local display = require "flarelight.chart.display"
+local json = require "flarelight.json"
+
+---@class flarelight.cli.Output
+---@field json boolean results as JSON
+---@field quiet boolean nothing but results and errors
+local Output = {}
+Output.__index = Output
+
+local output = {}
+
+--- What is raised where standard output takes no more: `{ message = }`.
+output.Broken = {}
+
+--- Writes a result's text.
+function output.write(text)
+  local written, message = io.stdout:write(text)
+  if not written then error(setmetatable({ message = message }, output.Broken), 0) end
+end
+
+--- Hands on what is buffered; standard output may be full or gone.
+function output.flush()
+  local flushed, message = io.stdout:flush()
+  if not flushed then error(setmetatable({ message = message }, output.Broken), 0) end
+end
+
+--- A line on standard error.
+function output.complain(text)
+  io.stderr:write(text, "\n")
+end
+
+-- --- JSON: members in order, so that two runs print the same ---
+
+local function is_array(value)
+  return getmetatable(value) == core.array_metatable or value[1] ~= nil
+end
+
+-- Names that people look for first.
+local FIRST = { "id", "name", "description", "status", "records", "rows" }
+local rank = {}
+for place, name in ipairs(FIRST) do rank[name] = place end
+
+local function names_of(value)
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = name end
+  table.sort(names, function(left, right)
+    local one, other = rank[left] or #FIRST + 1, rank[right] or #FIRST + 1
+    if one ~= other then return one < other end
+    return left < right
+  end)
+  return names
+end
+
+local encode
+
+local function encode_array(value, indent)
+  if #value == 0 then return "[]" end
+  local parts = {}
+  for i, element in ipairs(value) do parts[i] = indent .. "  " .. encode(element, indent .. "  ") end
+  return "[\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "]"
+end
+
+local function encode_object(value, indent)
+  local parts = {}
+  for i, name in ipairs(names_of(value)) do
+    parts[i] = indent .. "  " .. json.encode(name) .. ": " .. encode(value[name], indent .. "  ")
+  end
+  if #parts == 0 then return "{}" end
+  return "{\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "}"
+end
+
+function encode(value, indent)
+  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return json.encode(value) end
+  if is_array(value) then return encode_array(value, indent) end
+  return encode_object(value, indent)
+end
+
+-- The same in one line.
+local function compact(value)
+  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return json.encode(value) end
+  local parts = {}
+  if is_array(value) then
+    for i, element in ipairs(value) do parts[i] = compact(element) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  for i, name in ipairs(names_of(value)) do parts[i] = json.encode(name) .. ":" .. compact(value[name]) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- A value as indented JSON, members in order, with a line end.
+function output.encode(value)
+  return encode(value, "") .. "\n"
+end
+
+-- --- tables ---
+
+--- A value as it stands in a cell: nil where it would not fit there (arrays and objects do not).
+local function cell(value)
+  if value == nil or value == json.null then return "" end
+  if type(value) == "table" and getmetatable(value) ~= core.integer_metatable then return nil end
+  return display.clean(tostring(value))
+end
+
+-- The columns of rows: their members that are ever something simple.
+local function columns_of(rows)
+  local seen = {}
+  for _, row in ipairs(rows) do
+    for name, value in pairs(row) do
+      if cell(value) then seen[name] = true end
+    end
+  end
+  return names_of(seen)
+end
+
+-- What a part of would be of no use: it is there to be typed again.
+local WHOLE = { id = true, token = true, key = true }
+
+-- Cuts the widest columns until the line fits. False: it would be cut beyond reading.
+local function fit(columns, widths, room)
+  local total = 2 * (#widths - 1)
+  for _, width in ipairs(widths) do total = total + width end
+  while total > room do
+    local widest
+    for place, width in ipairs(widths) do
+      if not WHOLE[columns[place]] and width > (widest and widths[widest] or 0) then widest = place end
+    end
+    if not widest or widths[widest] <= 10 then return false end
+    widths[widest] = widths[widest] - 1
+    total = total - 1
+  end
+  return true
+end
+
+-- Rows one below the other, each as a block of its members: for terminals that are too narrow for a table.
+local function draw_blocks(lines, room)
+  local width, blocks = 0, {}
+  for _, name in ipairs(lines[1]) do width = math.max(width, display.width(name)) end
+  width = math.min(width, math.floor(room / 2))
+  for i = 2, #lines do
+    local parts = {}
+    for place, text in ipairs(lines[i]) do
+      if text ~= "" then
+        local name = display.cut(lines[1][place], width)
+        parts[#parts + 1] = name .. (" "):rep(width - display.width(name) + 2) .. text .. "\n"
+      end
+    end
+    blocks[#blocks + 1] = table.concat(parts)
+  end
+  return table.concat(blocks, "\n")
+end
+
+local function draw(columns, rows)
+  local lines, widths, numeric = { {} }, {}, {}
+  for place, name in ipairs(columns) do
+    lines[1][place] = display.clean(name)
+    widths[place], numeric[place] = display.width(lines[1][place]), #rows > 0
+  end
+  for i, row in ipairs(rows) do
+    lines[i + 1] = {}
+    for place, name in ipairs(columns) do
+      local text = cell(row[name]) or "…"
+      lines[i + 1][place] = text
+      widths[place] = math.max(widths[place], display.width(text))
+      if type(row[name]) ~= "number" and text ~= "" then numeric[place] = false end
+    end
+  end
+  local room = core.terminal(1)
+  if room and room > 0 and not fit(columns, widths, room) then return draw_blocks(lines, room) end
+  for i, line in ipairs(lines) do
+    local parts = {}
+    for place, text in ipairs(line) do
+      text = display.cut(text, widths[place])
+      local space = (" "):rep(widths[place] - display.width(text))
+      parts[place] = numeric[place] and space .. text or text .. space
+    end
+    lines[i] = table.concat(parts, "  "):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- Prints rows as a table, or as JSON. `columns` in order; else those that the rows have.
+---@param rows table[]
+---@param columns string[]?
+---@param none string what to say, on standard error, where there are none
+function Output:list(rows, columns, none)
+  if self.json then return output.write(output.encode(json.array(rows))) end
+  if #rows == 0 then return self:note(none) end
+  for _, row in ipairs(rows) do
+    -- The service promises no shape: what is no object is printed as what it is.
+    if type(row) ~= "table" then return output.write(output.encode(rows)) end
+  end
+  output.write(draw(columns or columns_of(rows), rows))
+end
+
+--- Prints facts, one a line, or all of them as one JSON object.
+---@param facts { [1]: string, [2]: any }[] a label and what it says; nil and null are left out
+---@param object table for JSON
+function Output:facts(facts, object)
+  if self.json then return output.write(output.encode(object)) end
+  local width = 0
+  for _, fact in ipairs(facts) do width = math.max(width, display.width(fact[1])) end
+  for _, fact in ipairs(facts) do
+    local text = cell(fact[2])
+    if text and text ~= "" then
+      output.write(fact[1] .. (" "):rep(width - display.width(fact[1]) + 2) .. text .. "\n")
+    end
+  end
+end
+
+--- Prints whatever the service answered.
+function Output:value(value)
+  if self.json or type(value) ~= "table" or is_array(value) then return output.write(output.encode(value)) end
+  local facts = {}
+  for i, name in ipairs(names_of(value)) do
+    facts[i] = { name, cell(value[name]) and value[name] or compact(value[name]) }
+  end
+  self:facts(facts, value)
+end
+
+--- A remark on standard error; none with --quiet.
+function Output:note(text)
+  if not self.quiet then output.complain(text) end
+end
+
+---@param args table of the command line
+---@return flarelight.cli.Output
+function output.new(args)
+  return setmetatable({ json = args.json or false, quiet = args.quiet or false }, Output)
+end
+
+--- A number with its thousands apart: 1,234,567.
+function output.count(number)
+  local text = ("%.0f"):format(number)
+  local sign, digits = text:match "^(%-?)(%d+)$"
+  digits = digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+  return sign .. digits
+end
+
+--- A number and what it counts: 1 write, 2,000 writes.
+function output.counted(number, one, many)
+  return output.count(number) .. " " .. (number == 1 and one or many or one .. "s")
+end
+
+--- Bytes as 12 B, 3.4 kB, 1.2 MB.
+function output.bytes(number)
+  for _, unit in ipairs { "B", "kB", "MB", "GB" } do
+    if number < 1000 or unit == "GB" then
+      return (unit == "B" and "%.0f %s" or "%.1f %s"):format(number, unit)
+    end
+    number = number / 1000
+  end
+end
+
+--- Seconds as 0.3 s, 42 s, 3:07 min, 2:05:00 h.
+function output.duration(seconds)
+  if seconds < 9.95 then return ("%.1f s"):format(seconds) end
+  local whole = math.floor(seconds + 0.5)
+  if whole < 60 then return ("%d s"):format(whole) end
+  if whole < 3600 then return ("%d:%02d min"):format(math.floor(whole / 60), whole % 60) end
+  return ("%d:%02d:%02d h"):format(math.floor(whole / 3600), math.floor(whole / 60) % 60, whole % 60)
+end
+
+return output

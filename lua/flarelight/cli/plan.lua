@@ -1,0 +1,142 @@
+--- flarelight plan: what an upload of a file would send, before anything is sent: requests, minutes of the
+-- rate limit, time, and the first records as they would go out. Needs neither a key nor the network.
+
+local context = require "flarelight.cli.context"
+local core = require "flarelight.core"
+local imports = require "flarelight.cli.imports"
+local json = require "flarelight.json"
+local output = require "flarelight.cli.output"
+local status = require "flarelight.cli.status"
+
+local plan = {}
+
+local function fail(message, kind)
+  context.fail(kind == "misuse" and status.USAGE or status.FAILED, message)
+end
+
+local function open(args)
+  local source, message, _, kind = core.source(args.file, { types = args.types or "auto", format = args.input_format })
+  if not source then fail(message, kind) end
+  return source
+end
+
+-- Reads the whole file into batches, as the upload will.
+local function measure(args)
+  local source = open(args)
+  local found = { columns = source:columns(), records = 0, batches = 0, bytes = 0, largest = 0 }
+  while true do
+    local text, count, _, kind = source:read(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20)
+    if text == nil and count == nil then break end
+    if text == nil then fail(count, kind) end
+    found.records, found.batches = found.records + count, found.batches + 1
+    found.bytes, found.largest = found.bytes + text:size(), math.max(found.largest, text:size())
+    text:close()
+  end
+  source:close()
+  return found
+end
+
+-- The first records as the JSON that would be sent.
+local function first_records(args)
+  local source, records = open(args), {}
+  for place = 1, args.show do
+    local text, count = source:read(1, 1)
+    if not text or not count then break end
+    records[place] = core.encode(text):sub(2, -2)
+    text:close()
+  end
+  source:close()
+  return records
+end
+
+--- How many requests an upload makes where nothing goes wrong: writes, and the reads that check them. The end
+-- is looked at; on a new import it is looked at after the second batch whether the first is still there. A
+-- journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists; the search for
+-- its end is not counted, since its length is not known. docs/uploads.md tells why each is made.
+function plan.requests(found, updates, journaled)
+  local writes = math.max(1, found.batches)
+  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
+  if found.records == 0 or updates and not journaled then return writes, 0 end
+  return writes, not updates and writes > 1 and 2 or 1
+end
+
+-- The limit that is known without asking: given, or kept from before.
+local function known_limit(args)
+  if args.rate_limit then return args.rate_limit, "--rate-limit" end
+  local api = require("flarelight").new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
+  if not api then return nil end
+  local limit = api:quota().limit
+  api:close()
+  return limit, "the state file"
+end
+
+-- Seconds: nine tenths of the limit go at once or spread over the minute; each request takes its time.
+local function estimate(found, requests, limit, args)
+  local transfer = requests * args.latency + found.bytes / (args.bandwidth * 1e6)
+  local paced = 0
+  if limit then
+    local usable = math.max(1, math.floor(limit * 0.9))
+    if requests > usable then paced = (requests / usable - 1) * 60 end
+  end
+  return math.max(transfer, paced), paced > transfer and "the rate limit" or "the transfer"
+end
+
+local function run(args, out)
+  local found = measure(args)
+  local records = first_records(args)
+  local writes, reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
+  local requests = writes + reads
+  local limit, origin = known_limit(args)
+  local seconds, bound = estimate(found, requests, limit, args)
+  local minutes = limit and limit > 0 and requests / limit or nil
+  if out.json then
+    local decoded = json.array {}
+    for i, text in ipairs(records) do decoded[i] = json.decode(text) end
+    return output.write(output.encode {
+      file = args.file, records = found.records, bytes = found.bytes,
+      batches = found.batches, largest_batch = found.largest,
+      requests = requests, writes = writes, reads = reads, rate_limit = limit, minutes_of_quota = minutes,
+      seconds = seconds, bound_by = bound, columns = json.array(found.columns), first_records = decoded,
+    })
+  end
+  local percent = minutes and minutes < 1 and (" (%.1f %% of a minute)"):format(minutes * 100) or ""
+  out:facts({
+    { "file", args.file },
+    { "records", output.count(found.records) },
+    { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
+      output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
+    { "requests", ("%s: %s, %s to check them"):format(output.count(requests),
+      output.counted(writes, "write"), output.counted(reads, "read"))
+      .. (args.id and ", and some more to find the end of the import" or "") },
+    { "quota", minutes and ("%.2f minutes of %s requests a minute%s, after %s"):format(minutes,
+      output.count(limit), percent, origin) or "unknown: --rate-limit N names the requests a minute" },
+    { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(seconds), bound,
+      args.latency, args.bandwidth) },
+  }, {})
+  if #found.columns > 0 then
+    local columns = {}
+    for i, column in ipairs(found.columns) do columns[i] = { column = column.name, type = column.type } end
+    output.write "\n"
+    out:list(columns, { "column", "type" }, "")
+  end
+  if #records > 0 then
+    output.write "\nfirst records\n"
+    for _, record in ipairs(records) do output.write("  " .. record .. "\n") end
+  end
+end
+
+function plan.define(parser, define)
+  local command = define(parser, "plan", "What an upload of a file would send. Sends nothing, and needs no key.", run)
+  command:argument("file"):argname "FILE":description "CSV, TSV, JSON lines or JSON."
+  imports.reading(command)
+  command:option("--id"):argname "ID":description "As for imports upload: an import that exists."
+  command:option("--rate-limit"):argname "N":convert(context.positive):description "Requests a minute."
+  command:option("--latency"):argname "SECONDS":convert(context.number):default(0.3):description "Of one request."
+  command:option("--bandwidth"):argname "MB/S":convert(context.number):default(5)
+    :description "Of the way to the service."
+  command:option("--show"):argname "N":convert(context.count):default(3)
+    :description "How many of the first records to show."
+  context.connecting(command)
+end
+
+return plan

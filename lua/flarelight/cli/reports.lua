@@ -1,0 +1,89 @@
+--- flarelight reports: list, generate, chart.
+
+local context = require "flarelight.cli.context"
+local core = require "flarelight.core"
+local output = require "flarelight.cli.output"
+local status = require "flarelight.cli.status"
+
+local reports = {}
+
+local function list(args, out)
+  local api = context.client(args)
+  out:list(context.expect(api.reports:all()), nil, "there are no reports")
+end
+
+local function generate(args, out)
+  local api = context.client(args)
+  out:value(context.expect(api.reports:generate(args.id, args.parameters)))
+end
+
+local by_ending = { svg = "svg", png = "png", json = "json" }
+
+local function write_file(path, text)
+  local file, message = io.open(path, "wb")
+  if not file then context.fail(status.FAILED, message) end
+  local written, why = file:write(text)
+  local closed, reason = file:close()
+  if not (written and closed) then context.fail(status.FAILED, ("%s: %s"):format(path, why or reason)) end
+end
+
+local function query_of(args)
+  local query = args.query or {}
+  -- As digits it is the number that most services have; the text goes to those that have texts.
+  local id = args.report
+  if id then query.reportId = id:match "^[1-9]%d*$" and require("flarelight.json").integer(id) or id end
+  return query
+end
+
+local function chart(args, out)
+  local path = args.output ~= "-" and args.output or nil
+  local ending = path and (path:match "%.([^./]*)$" or ""):lower()
+  local format = args.format or args.json and "json" or by_ending[ending] or "text"
+  if format == "png" and not path then context.fail(status.USAGE, "--format png needs -o FILE") end
+  local api = context.client(args)
+  local data = context.expect(api.reports:chart_data(query_of(args)))
+  if format == "json" then
+    local text = output.encode(data)
+    if path then write_file(path, text) else output.write(text) end
+  else
+    local width = core.terminal(1)
+    local drawn, result, message, err = pcall(require("flarelight.chart").render, data, {
+      format = format, title = args.title, stacked = args.stacked, file = path,
+      width = args.width or width and width > 20 and width or nil,
+    })
+    -- What the service sent is no chart: it cannot be misuse of ours.
+    if not drawn then
+      local why = tostring(result):gsub("^.-chart%.render: ", "")
+      context.fail(status.FAILED, "what the service sent is no chart: " .. why)
+    end
+    result = context.expect(result, message, err)
+    if not path then output.write((result:gsub("\n*$", "\n"))) end
+  end
+  if path then out:note(path .. ": written") end
+end
+
+function reports.define(parser, define)
+  local group = define(parser, "reports", "Reports. Lists and generates them, draws their charts.")
+  context.connecting(define(group, "list", "The reports that the key may see.", list))
+
+  local command = define(group, "generate", "Generates a report.", generate)
+  command:argument("id"):argname "ID":convert(context.id)
+  command:option("--parameters"):argname "JSON":convert(context.json)
+    :description "An object, or @FILE, or @- for standard input."
+  context.connecting(command)
+
+  command = define(group, "chart", "Chart data, drawn in the terminal or into a file.", chart)
+  command:option("--query"):argname "JSON":convert(context.json)
+    :description "The query: an object, or @FILE, or @- for standard input."
+  command:option("--report"):argname "ID":convert(context.id):description "Adds reportId to the query."
+  command:option("--format"):choices { "text", "svg", "png", "json" }
+    :description "Default: by the name of FILE, else text."
+  command:option("-o --output"):argname "FILE":description "Where to write it."
+  command:option("--title"):description "Above the chart."
+  command:option("--width"):argname "N":convert(context.positive)
+    :description "Columns of the text. Default: the terminal's, else 80."
+  command:flag("--stacked"):description "One bar a label instead of one for each series."
+  context.connecting(command)
+end
+
+return reports

@@ -1,0 +1,96 @@
+--- flarelight sandbox: the service on this machine, until Ctrl-C.
+
+local context = require "flarelight.cli.context"
+local core = require "flarelight.core"
+local output = require "flarelight.cli.output"
+local status = require "flarelight.cli.status"
+
+local command_sandbox = {}
+
+-- NAME=VALUE; what reads as JSON is that, all else is text.
+local function setting(text)
+  local name, value = text:match "^([%w_]+)=(.*)$"
+  if not name then return nil, ("'%s' is not NAME=VALUE"):format(text) end
+  local decoded = require("flarelight.json").decode(value)
+  if decoded == nil or decoded == core.null then decoded = value end
+  return { name = name, value = decoded }
+end
+
+local function options_of(args)
+  local given = {
+    port = args.port, address = args.address, database = args.database, definitions = args.definitions,
+    profile = args.profile, rate_limit = args.rate_limit,
+    certificate = args.certificate, private_key = args.private_key,
+  }
+  for _, each in ipairs(args.set) do given[each.name] = each.value end
+  return given
+end
+
+local function log_line(request)
+  local fault = request.fault and ("  fault %s"):format(request.fault) or ""
+  local query = request.query ~= "" and "?" .. request.query or ""
+  return ("%s  %s  %s %s%s  %s%s"):format(os.date("%H:%M:%S", math.floor(request.time)), request.status or "---",
+    request.method, request.path, query, output.bytes(request.body_bytes), fault)
+end
+
+-- Prints the requests that were answered since the last time.
+local function print_requests(box, log)
+  for _, request in ipairs(box:requests(log.next)) do
+    output.complain(log_line(request))
+    log.next = request.number + 1
+  end
+end
+
+-- Never returns: Ctrl-C is raised out of it.
+local function follow(box, log)
+  while true do
+    if log then print_requests(box, log) end
+    core.wait(log and 0.2 or 3600)
+  end
+end
+
+local function start(args)
+  local started, box, message = pcall(require("flarelight.sandbox").start, options_of(args))
+  if not started then
+    context.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
+  end
+  if not box then context.fail(status.FAILED, message) end
+  return box
+end
+
+local function run(args, out)
+  local box = start(args)
+  if out.json then
+    output.write(output.encode { url = box.url, api_key = box.api_key, subscription_id = box.subscription_id })
+  else
+    output.write(("export FLARELIGHT_BASE_URL=%s\nexport FLARELIGHT_API_KEY=%s\nexport FLARELIGHT_SUBSCRIPTION_ID=%s\n")
+      :format(context.quote(box.url), context.quote(box.api_key), context.quote(box.subscription_id)))
+  end
+  output.flush()
+  out:note(("The sandbox runs at %s until Ctrl-C. The lines above point a shell, and the scripts it starts, at it.")
+    :format(box.url))
+  local log = not out.quiet and { next = 1 } or nil
+  local _, raised = pcall(follow, box, log)
+  box:stop()
+  if log then print_requests(box, log) end
+  if not context.is_interrupt(raised) then error(raised, 0) end
+  out:note "The sandbox has stopped."
+end
+
+function command_sandbox.define(parser, define)
+  local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C.", run)
+  command:option("--port"):argname "N":convert(context.count):description "Default: one that is free."
+  command:option("--address"):argname "ADDRESS":description "Default: 127.0.0.1."
+  command:option("--database"):argname "FILE":description "Keeps imports and reports; default: in memory."
+  command:option("--definitions"):argname "FILE":description "Preparations, reports and automations: Lua or JSON."
+  command:option("--profile"):argname "FILE":description "What calibrate has found out: becomes a twin of that service."
+  command:option("--rate-limit"):argname "N":convert(context.count)
+    :description "Requests a minute; 0: none. Default: 6000."
+  command:option("--certificate"):argname "FILE":description "With --private-key: talks TLS."
+  command:option("--private-key"):argname "FILE"
+  command:option("--set"):argname "NAME=VALUE":convert(setting):count "*":init {}
+    :description "Any option of docs/sandbox.md, as ids=uuid or rows=records."
+  context.printing(command)
+end
+
+return command_sandbox

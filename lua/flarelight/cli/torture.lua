@@ -1,0 +1,191 @@
+--- flarelight torture: ends a script at every step of its uploads and lets the service go wrong in every way,
+-- and tells what was lost or repeated. The work is in flarelight.torture.
+
+local context = require "flarelight.cli.context"
+local output = require "flarelight.cli.output"
+local progress = require "flarelight.cli.progress"
+local status = require "flarelight.cli.status"
+
+local command_torture = {}
+
+local BAD = { LOST = true, REPEATED = true, hung = true, ["stopped without a word"] = true }
+
+local KINDS = {
+  { "step", "ended at a step" }, { "net", "ended at a moment of a request" }, { "fault", "the service goes wrong" },
+  { "twice", "ended while it clears up a doubt" },
+  { "mix", "both, drawn" }, { "clean", "nothing" },
+}
+
+local function server_of(name) return name:match "^([^/]+)/" end
+
+-- One row a server and kind, with how many runs ended how.
+local function table_of(results)
+  local rows, by_name, outcomes, order = {}, {}, {}, {}
+  for _, result in ipairs(results) do
+    local server = server_of(result.point)
+    local name = server .. " " .. result.kind
+    if not by_name[name] then
+      local what
+      for _, kind in ipairs(KINDS) do if kind[1] == result.kind then what = kind[2] end end
+      by_name[name] = { server = server, trouble = what, points = 0, lost = 0, repeated = 0 }
+      rows[#rows + 1] = by_name[name]
+    end
+    local row = by_name[name]
+    row.points = row.points + 1
+    local column = BAD[result.outcome] and (result.outcome == "LOST" or result.outcome == "REPEATED") and "wrong"
+      or result.outcome
+    row[column] = (row[column] or 0) + 1
+    if not outcomes[column] then
+      outcomes[column] = true
+      order[#order + 1] = column
+    end
+    if result.outcome == "LOST" or result.outcome == "REPEATED" then
+      row.lost, row.repeated = row.lost + result.lost, row.repeated + result.repeated
+    end
+  end
+  table.sort(order, function(left, right)
+    if (left == "exact") ~= (right == "exact") then return left == "exact" end
+    return left < right
+  end)
+  local columns, totals = { "server", "trouble", "points" }, { server = "all", trouble = "" }
+  for _, name in ipairs(order) do columns[#columns + 1] = name end
+  columns[#columns + 1], columns[#columns + 2] = "lost", "repeated"
+  for _, row in ipairs(rows) do
+    for place = 3, #columns do
+      local name = columns[place]
+      row[name] = row[name] or 0
+      totals[name] = (totals[name] or 0) + row[name]
+    end
+  end
+  rows[#rows + 1] = totals
+  return rows, columns, totals
+end
+
+local function describe(result)
+  local rows = ""
+  if result.outcome == "LOST" or result.outcome == "REPEATED" then
+    rows = ("  lost %d, repeated %d"):format(result.lost, result.repeated)
+  elseif result.lost > 0 or result.repeated > 0 then
+    rows = ("  (%d rows missing, %d too many, and it says so)"):format(result.lost, result.repeated)
+  end
+  local message = result.outcome:find "^stopped" and result.message and "  " .. result.message or ""
+  return ("%-17s %s  %d runs%s%s"):format(result.outcome, result.point, result.runs, rows, message)
+end
+
+-- The command that runs one point again.
+local function replay(args, point)
+  local words = { "flarelight torture --only " .. context.quote(point) }
+  if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
+  for _, word in ipairs(args.script) do words[#words + 1] = context.quote(word) end
+  return table.concat(words, " ")
+end
+
+local function temporary_folder()
+  local path = os.tmpname()
+  os.remove(path)
+  -- Nobody else is to read what the script leaves there, nor to have made it before.
+  local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
+  if done ~= true and done ~= 0 then context.fail(status.FAILED, "no folder for temporary files can be made") end
+  return path
+end
+
+local function interpreter()
+  local words = rawget(_G, "arg") or {}
+  local place = 0
+  while words[place - 1] do place = place - 1 end
+  return words[place] or "lua"
+end
+
+local function run(args, out)
+  local torture = require "flarelight.torture"
+  local script = io.open(args.script[1], "r")
+  if not script then context.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
+  script:close()
+  if not pcall(require, "flarelight.steps") then
+    context.fail(status.FAILED, "this version has no steps at which a script can be ended")
+  end
+  local names = {}
+  for _, server in ipairs(torture.SERVERS) do names[server.name] = true end
+  for _, name in ipairs(args.servers or {}) do
+    if not names[name] then context.fail(status.USAGE, ("there is no server %q"):format(name)) end
+  end
+  for _, name in ipairs(args.kinds or {}) do
+    local known = false
+    for _, kind in ipairs(KINDS) do known = known or kind[1] == name end
+    if not known then context.fail(status.USAGE, ("there is no kind %q"):format(name)) end
+  end
+  local folder = temporary_folder()
+  local bar = progress.new(out, "torture")
+  local wrong = {}
+  local ran, results, message = pcall(torture.run, {
+    command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
+    timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
+    mixes = args.mixes,
+    seed = args.seed,
+    on_result = function(result, done, of)
+      if BAD[result.outcome] then wrong[#wrong + 1] = result end
+      if not out.json and (BAD[result.outcome] or args.verbose or args.only) then
+        bar:clear()
+        output.write(describe(result) .. "\n")
+        output.flush()
+      end
+      bar:update(done / of, ("%d of %d, %d wrong  %s"):format(done, of, #wrong, result.point))
+    end,
+  })
+  bar:finish()
+  if args.keep then out:note("what the last run left: " .. folder)
+  else os.execute("rm -rf " .. context.quote(folder)) end
+  if not ran then error(results, 0) end
+  if not results then context.fail(status.FAILED, message) end
+  if out.json then
+    for _, result in ipairs(results) do if not BAD[result.outcome] then result.output = nil end end
+    output.write(output.encode(require("flarelight.json").array(results)))
+  else
+    local rows, columns, totals = table_of(results)
+    if args.only then output.write(results[1].output or "") end
+    output.write "\n"
+    out:list(rows, columns, "")
+    output.write(("\n%s: lost %d, repeated %d\n"):format(output.counted(totals.points, "point"), totals.lost,
+      totals.repeated))
+  end
+  for _, result in ipairs(wrong) do
+    output.complain(("again: %s"):format(replay(args, result.point)))
+  end
+  return #wrong > 0 and status.FAILED or status.DONE
+end
+
+local function split(text)
+  local names = {}
+  for name in text:gmatch "[^,]+" do names[#names + 1] = name end
+  return names
+end
+
+function command_torture.define(parser, define)
+  local command = define(parser, "torture",
+    "Ends a script at every step of its uploads, and lets a sandbox go wrong; tells what was lost or repeated.", run)
+  command:argument("script"):argname "SCRIPT":args "+"
+    :description "A script that uploads with a key, and its arguments. Its clients reach the sandbox alone."
+  command:option("--servers"):argname "A,B":convert(split)
+    :description("Which servers: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
+      .. "Default: all.")
+  command:option("--kinds"):argname "A,B":convert(split)
+    :description "Which kinds of points: step, net, fault, twice, mix. Default: all."
+  command:option("--limit"):argname "N":convert(context.positive)
+    :description "Most points of each server, spread over all of them."
+  command:option("--only"):argname "POINT"
+    :description "One point, as SERVER/KIND:WHAT:N, with all that is printed there."
+  command:option("--seed"):argname "N":convert(context.count):default "1"
+    :description "For what is drawn: the mixes, and where --limit begins."
+  command:option("--mixes"):argname "N":convert(context.count):default "40"
+    :description "How many points draw a fault and an end."
+  command:option("--settle"):argname "SECONDS":convert(context.number):default "0.2"
+    :description "Before a batch in doubt is read back, where the script does not say."
+  command:option("--timeout"):argname "SECONDS":convert(context.number):default "120"
+    :description "For one run of the script."
+  command:option("--lua"):argname "LUA":description "Runs the script. Default: what runs this command."
+  command:flag("-v --verbose"):description "Every point, not only those that went wrong."
+  command:flag("--keep"):description "Leaves the folder of the last run."
+  context.printing(command)
+end
+
+return command_torture

@@ -1,0 +1,57 @@
+--- The host of cqueues: waiting is cqueues.poll, in a thread of a controller.
+--
+-- Of the threads of a controller that wait, one watches the descriptor; each has a condition by which it is
+-- woken, to go on or to watch in its turn.
+
+local condition = require "cqueues.condition"
+local cqueues = require "cqueues"
+local pace = require "flarelight.pace"
+local pollable = require "flarelight.pollable"
+
+local SLICE = 0.01 -- seconds of work that never waits before others run
+
+local host = { name = "cqueues" }
+
+local groups = setmetatable({}, { __mode = "k" }) -- controller -> { watcher = handle, waiting = set }
+
+local function wake(handle) handle.condition:signal() end
+
+function host.is_running() return cqueues.running() ~= nil end
+
+function host.spawn(run) cqueues.running():wrap(run) end
+
+function host.give_way()
+  if not host.is_running() then return end
+  cqueues.sleep(0)
+  pace.set(SLICE, host.give_way)
+end
+
+function host.wait(handle)
+  local controller = cqueues.running()
+  local group = groups[controller]
+  if not group then
+    group = { waiting = {} }
+    groups[controller] = group
+  end
+  handle.condition, handle.wake = condition.new(), wake
+  group.waiting[handle] = true
+  pollable.step()
+  while not handle:is_over() do
+    if group.watcher == nil then group.watcher = handle end
+    if group.watcher == handle then
+      cqueues.poll({ pollfd = pollable.fd(), events = "r" }, handle.condition, handle:timeout())
+      pollable.step()
+    else
+      cqueues.poll(handle.condition, handle:timeout())
+    end
+  end
+  group.waiting[handle], handle.wake = nil, nil
+  if group.watcher == handle then
+    group.watcher = nil
+    local next_one = next(group.waiting)
+    if next_one then next_one:wake() end
+  end
+  pace.set(SLICE, host.give_way)
+end
+
+return host

@@ -1,0 +1,126 @@
+--- The host of frame loops: tasks that `api:update` resumes once a frame, for as long as its slice lasts.
+--
+-- It is also what runs tasks in a plain script, while that waits for one of them. One scheduler a Lua state.
+
+local core = require "flarelight.core"
+local dispatch = require "flarelight.dispatch"
+local errors = require "flarelight.error"
+local pace = require "flarelight.pace"
+local pollable = require "flarelight.pollable"
+
+local frame = { name = "frame" }
+
+local mine = setmetatable({}, { __mode = "k" }) -- coroutines that this scheduler resumes
+local ready = { first = 1, last = 0 }           -- of them, those to resume, in order
+local queued = {}                               -- set of the same
+local waiting = {}                              -- coroutine -> the handle it waits for
+local sleepers = {}                             -- handles with a time, in no order
+
+local function make_ready(co)
+  if queued[co] then return end
+  queued[co] = true
+  ready.last = ready.last + 1
+  ready[ready.last] = co
+end
+
+local function wake(handle) make_ready(handle.coroutine) end
+
+local function resume_one()
+  local co = ready[ready.first]
+  ready[ready.first] = nil
+  ready.first = ready.first + 1
+  queued[co] = nil
+  local ok, raised = coroutine.resume(co)
+  if coroutine.status(co) == "dead" then
+    mine[co] = nil
+    if not ok then error(raised, 0) end -- of the scheduler's own: what tasks raise is theirs
+  elseif not waiting[co] then
+    make_ready(co) -- it gave way by itself
+  end
+end
+
+local function wake_sleepers()
+  if #sleepers == 0 then return end
+  local now = core.now()
+  for i = #sleepers, 1, -1 do
+    local handle = sleepers[i]
+    if handle.ready or handle.due <= now then
+      table.remove(sleepers, i)
+      make_ready(handle.coroutine)
+    end
+  end
+end
+
+local function next_timeout()
+  local due
+  for _, handle in ipairs(sleepers) do
+    if not due or handle.due < due then due = handle.due end
+  end
+  return due and math.max(0, due - core.now())
+end
+
+function frame.is_running() return mine[pollable.coroutine() or false] == true end
+
+function frame.spawn(run)
+  local co = coroutine.create(run)
+  mine[co] = true
+  make_ready(co)
+end
+
+function frame.wait(handle)
+  local co = pollable.coroutine()
+  handle.coroutine, handle.wake = co, wake
+  if handle.due then sleepers[#sleepers + 1] = handle end
+  while not handle:is_over() do
+    waiting[co] = handle
+    coroutine.yield()
+    waiting[co] = nil
+  end
+  handle.wake = nil
+  if handle.due then
+    for i, each in ipairs(sleepers) do
+      if each == handle then table.remove(sleepers, i) break end
+    end
+  end
+end
+
+function frame.give_way()
+  if frame.is_running() then coroutine.yield() end
+end
+
+--- Resumes what is ready, for at most `budget` seconds; never blocks.
+function frame.update(budget)
+  local before, give_way = pace.slice_end, pace.give_way
+  pace.set(budget, frame.give_way)
+  local slice_end = pace.slice_end
+  local ok, raised = pcall(function()
+    repeat
+      pollable.step()
+      wake_sleepers()
+      if ready.first > ready.last then break end
+      resume_one()
+    until core.now() >= slice_end
+  end)
+  pace.slice_end, pace.give_way = before, give_way
+  if not ok then error(raised, 0) end
+end
+
+--- Runs tasks until the handle is over. Blocks while there is nothing to resume.
+function frame.run_until(handle)
+  while true do
+    pollable.step()
+    wake_sleepers()
+    -- Calls that begin meanwhile wake the engine once, together.
+    core.cork(true)
+    while ready.first <= ready.last and not handle.ready do resume_one() end
+    core.cork(false)
+    if handle:is_over() then return end
+    local timeout = next_timeout()
+    if not timeout and not dispatch.is_expecting() then
+      errors.misuse "the tasks wait for each other: none of them can go on"
+    end
+    core.wait(timeout)
+  end
+end
+
+return frame

@@ -1,0 +1,102 @@
+--- The host of OpenResty, and of nginx with its Lua module: waiting is a cosocket.
+--
+-- nginx waits on no descriptor but its own. So the core listens on a unix socket in a private directory
+-- (bell.h), and each waiter has a connection to it, out of nginx's own pool: it sends its ticket and is
+-- sent it back when there is something for it. A connection belongs to the handler that took it; between
+-- waits it lies in the pool. Each call that waits takes one of the worker's `worker_connections`, and one
+-- more at the bell's end, which nginx does not count.
+
+local core = require "flarelight.core"
+local pace = require "flarelight.pace"
+local pollable = require "flarelight.pollable"
+
+local ngx = require "ngx" -- luacheck: ignore
+
+local SLICE = 0.002    -- seconds of work that never waits before other requests run
+local KEPT = 60000     -- ms that an idle connection is kept
+local POOL = 1024      -- idle connections at most
+local FOREVER = 2 ^ 31 - 1 -- ms, the longest time-out
+
+local host = { name = "openresty", raises_badly = true }
+
+-- Phases in which a handler can wait. What is missing runs where nginx itself cannot be held up.
+local waits = {
+  server_rewrite = true, rewrite = true, access = true, content = true, timer = true, preread = true,
+  ssl_cert = true, ssl_client_hello = true, ssl_session_fetch = true,
+}
+
+function host.is_running() return true end
+
+function host.refuses()
+  local phase = ngx.get_phase()
+  if waits[phase] then return nil end
+  if phase == "init" then
+    return "nothing can be asked in nginx's phase init, before the workers are there"
+  end
+  return ("a call cannot wait in nginx's phase %s; ngx.timer.at(0, function() … end) makes it in one where it can")
+    :format(phase)
+end
+
+function host.report(message) ngx.log(ngx.ERR, message) end
+
+function host.spawn(run) assert(ngx.thread.spawn(run)) end
+
+function host.give_way()
+  if not waits[ngx.get_phase()] then return end
+  ngx.sleep(0.001) -- 0 is slower where nginx lacks a patch, and says so each time
+  pace.set(SLICE, host.give_way)
+end
+
+-- Waits once for the handle. False, and why, where no connection can be had.
+local function listen(path, handle)
+  local ticket = handle.bell_ticket
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(5000, 5000, FOREVER) -- the end of a handle's time rings too: nginx logs its own
+  local ok, message = socket:connect("unix:" .. path, { pool_size = POOL })
+  if not ok then return false, message end
+  if not core.watch(ticket) or handle:is_over() then
+    core.unwatch(ticket)
+    socket:setkeepalive(KEPT, POOL)
+    return true
+  end
+  local timeout, line = handle:timeout(), nil
+  if timeout then core.alarm(timeout, ticket) end
+  ok, message = socket:send(("%d\n"):format(ticket))
+  if ok then line, message = socket:receive() end
+  if line then
+    socket:setkeepalive(KEPT, POOL)
+    return true
+  end
+  socket:close() -- which ends the watch
+  return false, message
+end
+
+local function wake(handle) core.sound(handle.bell_ticket) end
+
+function host.wait(handle)
+  pollable.step()
+  if not handle.ticket and not handle.task and handle.due and not handle.of_tasks then
+    -- Only time can end it.
+    if not handle:is_over() then ngx.sleep(math.max(0.001, handle:timeout())) end
+    return
+  end
+  if not handle:is_over() then
+    local path, message = core.bell()
+    handle.bell_ticket = handle.ticket or core.ticket()
+    handle.wake = wake
+    while not handle:is_over() do
+      local ok = path and true
+      if ok then ok, message = listen(path, handle) end
+      if not ok then
+        -- Out of connections, or of descriptors: slower, but nothing is lost.
+        ngx.log(ngx.WARN, "flarelight waits by looking: ", message)
+        ngx.sleep(0.01)
+      end
+      pollable.step()
+    end
+    handle.wake = nil
+  end
+  pace.set(SLICE, host.give_way)
+end
+
+return host

@@ -1,0 +1,84 @@
+--- Inside a script that is tortured: loaded before it (`lua -l flarelight.tortured script.lua`), writes each
+-- step of its uploads and each outcome to a folder, and ends the process at the step that it is told, with
+-- SIGKILL. The other side is torture.lua. What it is told stands in the environment:
+--
+--   FLARELIGHT_TORTURE         the folder
+--   FLARELIGHT_TORTURE_STEP    "batch.sending:3": the third time that this step is reached
+--   FLARELIGHT_TORTURE_SETTLE  seconds before a look, where the script names none
+
+local folder = os.getenv "FLARELIGHT_TORTURE"
+if not folder then error("flarelight.tortured is loaded by `flarelight torture` alone", 0) end
+
+local client = require "flarelight.client"
+local imports = require "flarelight.imports"
+local steps = require "flarelight.steps"
+
+local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_STEP" or ""):match "^(.*):(%d+)$"
+local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
+nth = tonumber(nth)
+
+-- Opened and closed each time: what stands there survives the end.
+local function put(name, text)
+  local file = assert(io.open(folder .. "/" .. name, "a"))
+  file:write(text, "\n")
+  file:close()
+end
+
+local reached = {}
+
+function steps.on(name)
+  reached[name] = (reached[name] or 0) + 1
+  put("steps", name .. ":" .. reached[name])
+  -- The shell's parent is this process. Nothing of ours runs while it is at work.
+  if name == doomed and reached[name] == nth then
+    put("killed", name)
+    os.execute "kill -KILL $PPID"
+  end
+end
+
+local function outcome(result, message, err)
+  if result then
+    put("outcomes", "done\t\t")
+  else
+    put("outcomes", ("%s\t%s\t%s"):format(err.fate or "", err.kind or "", (tostring(message):gsub("[\t\n]", " "))))
+  end
+  return result, message, err
+end
+
+local function with_settle(given)
+  local copy = {}
+  for name, value in pairs(type(given) == "table" and given or {}) do copy[name] = value end
+  copy.settle = copy.settle or settle
+  return copy
+end
+
+-- Whatever the script names, no client of it may reach anything but the sandbox.
+local new = client.new
+function client.new(given)
+  local forced = {}
+  for name, value in pairs(type(given) == "table" and given or {}) do forced[name] = value end
+  forced.base_url, forced.region, forced.proxy, forced.profile = os.getenv "FLARELIGHT_BASE_URL", nil, nil, nil
+  forced.api_key, forced.subscription_id = os.getenv "FLARELIGHT_API_KEY", os.getenv "FLARELIGHT_SUBSCRIPTION_ID"
+  forced.state = os.getenv "FLARELIGHT_STATE"
+  return new(forced)
+end
+
+-- The class is the module's own: reached through what it makes.
+local make = imports.new
+local wrapped = false
+function imports.new(...)
+  local object = make(...)
+  if not wrapped then
+    wrapped = true
+    local class = getmetatable(object).__index
+    local upload, resume = class.upload, class.resume
+    function class.upload(self, given)
+      if type(given) ~= "table" then return upload(self, given) end
+      return outcome(upload(self, with_settle(given)))
+    end
+    function class.resume(self, token, given) return outcome(resume(self, token, with_settle(given))) end
+  end
+  return object
+end
+
+return true

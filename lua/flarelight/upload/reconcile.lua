@@ -1,0 +1,184 @@
+--- What to make of what is read back: the policy of an upload in doubt. Pure: rows and counts come in,
+-- verdicts go out. docs/uploads.md tells the protocol.
+--
+-- Rows are compared in one of three ways, which are learned from a batch that was acknowledged:
+--   exact         the same members with the same values, numbers by value
+--   loose         the members that were sent, with the same values; more members may stand beside them,
+--                 null may be absent, a number may have become its text
+--   unverifiable  the server changes rows so that they cannot be told: a doubt cannot be resolved
+-- Before anything is learned ("unknown"), rows are the same where they are the same in either way.
+
+local core = require "flarelight.core"
+
+local reconcile = {}
+
+local null = core.null
+
+-- Digits that no number of this Lua holds come as strings (see docs/api.md).
+local function is_long(value)
+  return type(value) == "string" and #value > 15 and value:find "^%-?%d+$" ~= nil
+end
+
+local function same_number(left, right)
+  if left == right then return true end
+  local one, other = tonumber(left), tonumber(right)
+  if one == nil or other == nil then return false end
+  -- Digits against digits: as numbers they might fall together.
+  if is_long(left) and is_long(right) then return false end
+  return one == other
+end
+
+local function is_numeric(value)
+  return type(value) == "number" or type(value) == "string" and tonumber(value) ~= nil
+    and value:find "^%-?%d" ~= nil
+end
+
+local same
+
+local function same_tables(sent, found, loose)
+  local is_array = getmetatable(sent) == core.array_metatable
+  if is_array ~= (getmetatable(found) == core.array_metatable) then return false end
+  for name, value in pairs(sent) do
+    if not same(value, found[name], loose) then return false end
+  end
+  if loose and not is_array then return true end
+  for name in pairs(found) do
+    if sent[name] == nil then return false end
+  end
+  return true
+end
+
+--- Whether a value that was sent is the one that is found.
+function reconcile.same(sent, found, loose)
+  if sent == null then return found == null or loose == true and found == nil end
+  if type(sent) == "table" and type(found) == "table" then return same_tables(sent, found, loose) end
+  if type(sent) == "number" or is_long(sent) then
+    if type(found) == "number" or is_long(found) or loose and is_numeric(found) then
+      return same_number(sent, found)
+    end
+  end
+  return sent == found
+end
+same = reconcile.same
+
+--- Whether a row is the one that was sent, in the way of `comparison`.
+---@param comparison "unknown"|"exact"|"loose"
+function reconcile.same_row(sent, found, comparison)
+  if comparison ~= "loose" and same(sent, found, false) then return true end
+  return comparison ~= "exact" and same(sent, found, true)
+end
+
+--- The way in which rows of this import are compared: learned from a batch that is known to be in it, and
+-- what is read at its place.
+---@return "exact"|"loose"|"unverifiable"
+function reconcile.learn(sent, found)
+  local comparison = "exact"
+  if #found < #sent then return "unverifiable" end
+  for place = 1, #sent do
+    if not reconcile.same_row(sent[place], found[place], comparison) then
+      if not same(sent[place], found[place], true) then return "unverifiable" end
+      comparison = "loose"
+    end
+  end
+  return comparison
+end
+
+--- What became of a batch. `found`: the rows from the place where it belongs, at most one more than it
+-- has. `anchored`: the row before that place was seen, or there is none.
+---@param sent any[] rows
+---@param found any[] rows
+---@param anchored boolean
+---@param comparison "unknown"|"exact"|"loose"|"unverifiable"
+---@return "applied"|"absent"|"partial"|"foreign"|"behind"|"unverifiable" verdict, integer count of our rows
+--
+-- behind: what was there before does not show, so that nothing can be said of what came after it.
+function reconcile.judge(sent, found, anchored, comparison)
+  if #found == 0 then return anchored and "absent" or "behind", 0 end
+  if comparison == "unverifiable" then return "unverifiable", 0 end
+  if #found > #sent then return "foreign", 0 end
+  for place = 1, #found do
+    if not reconcile.same_row(sent[place], found[place], comparison) then return "foreign", place - 1 end
+  end
+  return #found == #sent and "applied" or "partial", #found
+end
+
+--- What follows from verdicts in a row, the last one being the newest: to settle and look again, or to
+-- act. An absence and a part count once they were seen twice a settle apart: before, the request may
+-- still be under way.
+---@param verdicts { [1]: string, [2]: integer }[]
+---@param most integer looks at most
+---@return "look"|"applied"|"again"|"partial"|"foreign"|"unverifiable"|"give_up" action
+function reconcile.decide(verdicts, most)
+  local newest, before = verdicts[#verdicts], verdicts[#verdicts - 1]
+  if newest[1] == "applied" or newest[1] == "foreign" or newest[1] == "unverifiable" then return newest[1] end
+  local twice = before ~= nil and before[1] == newest[1] and before[2] == newest[2]
+  if twice and newest[1] == "absent" then return "again" end
+  if twice and newest[1] == "partial" then return "partial" end
+  return #verdicts >= most and "give_up" or "look"
+end
+
+--- What a list of imports says of a create in doubt, whose description holds `marker`.
+---@param list table[] of GET /Import/All
+---@return "found"|"absent"|"hidden"|"several" verdict, any id
+--
+-- hidden: the list shows no description at all, so that nothing can be said.
+function reconcile.created(list, marker)
+  local found, shows = {}, #list == 0
+  for _, import in ipairs(list) do
+    local description = type(import) == "table" and import.description
+    if type(description) == "string" and description ~= "" then
+      shows = true
+      if description:find(marker, 1, true) then found[#found + 1] = import.id end
+    end
+  end
+  if #found == 1 then return "found", found[1] end
+  if #found > 1 then return "several" end
+  return shows and "absent" or "hidden"
+end
+
+--- The same as decide, for a create.
+---@return "look"|"found"|"again"|"hidden"|"several" action
+function reconcile.decide_created(verdicts)
+  local newest, before = verdicts[#verdicts], verdicts[#verdicts - 1]
+  if newest ~= "absent" then return newest end
+  return before == "absent" and "again" or "look"
+end
+
+--- The wait before the look of this number (from 1): `settle` seconds, doubling to 30.
+function reconcile.settle(settle, look)
+  return math.max(settle, math.min(30, settle * 2 ^ (look - 1)))
+end
+
+--- Whether an update appended: after two batches, what stands first in the import.
+---@param first table the first row of the first batch
+---@param second table the first row of the second batch
+---@param found table? the import's first row
+---@return "appended"|"replaced"|"unclear" verdict unclear: the number of rows has to tell
+function reconcile.appended(first, second, found, comparison)
+  if found == nil then return "unclear" end
+  if comparison == "unverifiable" then return "unclear" end
+  local like_first = reconcile.same_row(first, found, comparison)
+  local like_second = reconcile.same_row(second, found, comparison)
+  if like_first ~= like_second then return like_first and "appended" or "replaced" end
+  return "unclear"
+end
+
+--- The search for the number of rows in an import, by reading single rows: doubling, then bisecting. `state`
+-- is nil at first; gives the state and the next position to read, or the state and nil with the count.
+---@param state { low: integer, high: integer? }? rows below low are there, that at high is not
+---@param is_there boolean? of the position asked last
+---@return table state, integer? position, integer? count
+function reconcile.probe(state, is_there)
+  if state == nil then return { low = 0, at = 0 }, 0 end
+  if is_there then state.low = state.at + 1 else state.high = state.at end
+  if state.high == nil then
+    state.at = state.at == 0 and 1 or state.at * 2
+  elseif state.low >= state.high then
+    return state, nil, state.high
+  else
+    state.at = math.floor((state.low + state.high) / 2)
+  end
+  return state, state.at
+end
+
+return reconcile

@@ -1,0 +1,469 @@
+-- The command as a process: every subcommand, what goes to which stream, exit statuses, JSON, bad input.
+-- The sandbox is here; the command finds it by the environment.
+
+local flarelight = require "flarelight"
+local support = require "support"
+
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+local quick = os.getenv "SPEC_SANITIZER" ~= nil or os.getenv "SPEC_QUICK" ~= nil
+local STRIKES = "examples/data/birdstrikes.csv"
+
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local folder, environment
+
+-- Runs a shell line in which `flarelight` is the command; what it printed on both streams, and its status.
+local function shell(line)
+  local script = ("%s\nflarelight() { %s bin/flarelight \"$@\"; }\n%s")
+    :format(environment, "timeout -s KILL 60 " .. quote(interpreter), line)
+  local path = folder .. "/script"
+  local file = assert(io.open(path, "w"))
+  file:write(script)
+  file:close()
+  local pipe = assert(io.popen(("sh %s >%s/out 2>%s/err; echo $?"):format(path, folder, folder)))
+  local status = tonumber(pipe:read "*l")
+  pipe:close()
+  return read(folder .. "/out"), read(folder .. "/err"), status
+end
+
+-- Runs it and expects a status; what it printed.
+local function run(status, line)
+  local out, err, found = shell("flarelight " .. line)
+  assert.are.equal(status, found, line .. "\n" .. out .. err)
+  return out, err
+end
+
+local function json(line)
+  local out, err = run(0, line .. " --json")
+  assert.are.equal("", err)
+  return assert(flarelight.json.decode(out))
+end
+
+local function use(sandbox)
+  environment = ("export FLARELIGHT_BASE_URL=%s FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s XDG_STATE_HOME=%s")
+    :format(quote(sandbox.url), quote(sandbox.api_key), quote(sandbox.subscription_id), quote(folder .. "/state"))
+end
+
+describe("the command", function()
+  local sandbox, api
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    os.execute("mkdir -p " .. folder)
+    sandbox = support.sandbox { definitions = "examples/definitions.lua" }
+    api = support.client(sandbox)
+  end)
+  teardown(function()
+    api:close()
+    sandbox:stop()
+    os.execute("rm -rf " .. quote(folder))
+  end)
+  before_each(function()
+    sandbox:reset()
+    use(sandbox)
+    os.execute("rm -rf " .. quote(folder .. "/state"))
+  end)
+
+  local function strikes()
+    return assert(api.imports:upload { file = STRIKES, name = "strikes" }).id
+  end
+
+  describe("imports", function()
+    it("lists", function()
+      local out, err = run(0, "imports list")
+      assert.are.equal("", out)
+      assert.are.equal("there are no imports\n", err)
+      assert.are.same({}, json "imports list")
+      support.import(api, 3)
+      out, err = run(0, "imports list")
+      assert.matches("^id  name  description  records  createdAt", out)
+      assert.matches("\n 1  spec +3  2", out)
+      assert.are.equal("", err)
+      assert.are.equal(3, json "imports list"[1].records)
+    end)
+
+    it("shows a page", function()
+      assert(api.imports:import { records = { { name = "Gull\27[31m", cost = 10 }, { name = "Owl" } } })
+      local out = run(0, "imports data 1")
+      assert.are.equal("name       cost\nGull [31m    10\nOwl\n", out)
+      out = run(0, "imports data 1 --start 1 --count 1 --json")
+      assert.are.equal('[\n  {\n    "name": "Owl"\n  }\n]\n', out)
+      assert.are.equal("", (run(0, "imports data 1 --start 5")))
+    end)
+
+    it("writes rows in each format", function()
+      assert(api.imports:import { records = { { a = 1 }, { a = 2 }, { a = 3 } } })
+      assert.are.equal("a\r\n1\r\n2\r\n3\r\n", (run(0, "imports rows 1")))
+      assert.are.equal('{"a":2}\n', (run(0, "imports rows 1 --format jsonl --start 1 --limit 1")))
+      assert.are.equal('[\n{"a":1},\n{"a":2},\n{"a":3}\n]\n', (run(0, "imports rows 1 --json --page-size 2")))
+      assert.are.equal("[]\n", (run(0, "imports rows 1 --start 3 --json")))
+      local out, err = run(0, "imports rows 1 -o " .. folder .. "/rows.jsonl")
+      assert.are.equal("", out)
+      assert.matches("rows.jsonl: 3 rows, 24 B", err)
+      assert.are.equal('{"a":1}\n{"a":2}\n{"a":3}\n', read(folder .. "/rows.jsonl"))
+      run(0, "imports rows 1 -q -o " .. folder .. "/rows.json")
+      assert.are.equal('[\n{"a":1},\n{"a":2},\n{"a":3}\n]\n', read(folder .. "/rows.json"))
+      assert.is_nil(io.open(folder .. "/rows.json.part"))
+    end)
+
+    it("uploads a file, and reads the same back", function()
+      local out, err = run(0, ("imports upload %s --name strikes --batch-records 2500"):format(STRIKES))
+      assert.matches("^import +1\nrecords +10000\nbatches +4\n", out)
+      assert.are.equal("", err)
+      local sent = flarelight.csv.rows(STRIKES)
+      local row = sent:next()
+      assert.are.same(row, json "imports data 1 --count 1"[1])
+      sent:close()
+      local result = json("imports upload examples/data/seattle-weather.csv")
+      assert.are.equal(1461, result.records)
+      assert.are.equal("seattle-weather", json "imports list"[2].name)
+    end)
+  end)
+
+  describe("uploads that did not end", function()
+    local function resumable(name)
+      sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 3 }
+      local out, err = run(1, ("imports upload %s --name %s --batch-records 1000"):format(STRIKES, name))
+      assert.are.equal("", out)
+      local token = assert(err:match "What has arrived stays. To go on:\n  flarelight imports resume (%x+)\n$")
+      assert.matches("404", err)
+      assert.matches("its batch: 1000 records from record 2001 on, line 2002 of the file", err)
+      return token
+    end
+
+    it("are listed, and gone on with", function()
+      local token = resumable "first"
+      local list = json "imports pending"
+      assert.are.equal(1, #list)
+      assert.are.same({ token, 2000, 1 }, { list[1].token, list[1].records, list[1].id })
+      assert.matches("^token +key +id +name +file +records +started", (run(0, "imports pending")))
+      local result = json("imports resume -q " .. token)
+      assert.are.same({ 10000, 10, 1, token }, { result.records, result.batches, result.id, result.token })
+      assert.are.equal(10000, #sandbox:rows(1))
+      local _, err = run(0, "imports pending")
+      assert.are.equal("no upload is pending\n", err)
+      _, err = run(0, "imports resume")
+      assert.are.equal("no upload is pending\n", err)
+    end)
+
+    it("have to be named where there are two", function()
+      resumable "first"
+      sandbox:clear_faults()
+      local second = resumable "second"
+      local _, err = run(2, "imports resume")
+      assert.matches("2 uploads are pending: name the token of one", err)
+      run(0, "imports resume -q " .. second)
+      assert.matches("\nrecords +10000\n", (run(0, "imports resume -q")))
+      run(2, "imports resume nonsense")
+    end)
+
+    it("are gone on with after Ctrl-C, by what it prints", function()
+      if quick then return end
+      sandbox:fault { operation = "imports.import", kind = "latency", nth = 4, seconds = 60 }
+      local out, err = shell(([[
+        %s bin/flarelight imports upload %s --name strikes --batch-records 1000 & running=$!
+        for i in $(seq 200); do
+          flarelight imports pending --json -q | grep -q '"records": 3000' && break
+          sleep 0.05
+        done
+        kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), STRIKES))
+      assert.are.equal("", out)
+      assert.matches("ended with 130\n", err)
+      local command = assert(err:match "flarelight: interrupted; what has arrived stays. To go on:\n  (flarelight imports resume %x+)\n")
+      sandbox:clear_faults()
+      out, err = shell(command .. " --settle 0.1 -q --json")
+      assert.are.equal("", err)
+      assert.are.equal(10000, flarelight.json.decode(out).records)
+      assert.are.equal(10000, #sandbox:rows(1))
+      assert.are.same({}, sandbox:duplicates())
+    end)
+
+    it("are not there without a state file", function()
+      run(0, ("imports upload %s -q --state none"):format(STRIKES))
+      local _, err = run(2, "imports pending --state none")
+      assert.matches("needs a state file", err)
+    end)
+  end)
+
+  it("loads a file under a key once", function()
+    local first = json(("imports upload %s -q --key today"):format(STRIKES))
+    local again = json(("imports upload %s -q --key today"):format(STRIKES))
+    assert.are.same({ first.id, first.token }, { again.id, again.token })
+    assert.are.equal(1, sandbox:counts().imports)
+    local _, err = run(1, "imports upload examples/data/seattle-weather.csv -q --key today")
+    assert.matches("today", err)
+  end)
+
+  it("runs automations, preparations and reports", function()
+    strikes()
+    assert.matches("^id +1\nname +Strikes by month and size\nstatus +Completed\nrows +12\n",
+      (run(0, "preparations execute 1")))
+    assert.are.equal("Strikes by month", json "preparations list"[1].target)
+    assert.are.equal("Generated", json "reports generate 1".status)
+    assert.matches("Strikes through the year +Generated", (run(0, "reports list")))
+    assert.are.equal("Completed", json [[automations execute 1 --parameters '{"least": 3}']].status)
+    local bodies = support.requests(sandbox, "automations.execute")
+    assert.are.equal('{"least":3}', bodies[1].body)
+    shell([[echo '{"from": "stdin"}' | flarelight automations execute 1 --parameters @-]])
+    bodies = support.requests(sandbox, "automations.execute")
+    assert.are.equal('{"from":"stdin"}', bodies[2].body)
+  end)
+
+  it("draws charts", function()
+    strikes()
+    run(0, "automations execute 1 -q")
+    assert.matches("Jan │[█▒░]+ 400\n", (run(0, "reports chart --report 1 --stacked --width 60")))
+    assert.are.equal("Jan", json [[reports chart --query '{"reportId": 1}']].labels[1])
+    local out, err = run(0, "reports chart --report 1 --title Strikes -o " .. folder .. "/chart.svg")
+    assert.are.equal("", out)
+    assert.matches("chart.svg: written", err)
+    assert.matches("<svg.*Strikes", read(folder .. "/chart.svg"))
+    run(2, "reports chart --report 1 --format png")
+  end)
+
+  it("tells quota, versions and health, and never the key", function()
+    local out = run(0, "quota")
+    assert.matches("^limit +6,000 requests a minute\nleft ", out)
+    assert.are.equal(6000, json "quota".limit)
+    assert.are.equal(flarelight._VERSION, json "version".version)
+    local err
+    out, err = run(0, "doctor")
+    for _, check in ipairs { "lua", "libraries", "key", "configuration", "service", "clock", "rate limit" } do
+      assert.matches("ok +" .. check, out)
+    end
+    assert.matches("warning +tls", out)
+    assert.is_nil((out .. err):find(sandbox.api_key, 1, true))
+  end)
+
+  it("says what is wrong with a setting", function()
+    local function failed(changes, check, detail)
+      local out, _, status = shell(changes .. " flarelight doctor --json")
+      assert.are.equal(1, status)
+      local found
+      for _, each in ipairs(flarelight.json.decode(out)) do
+        if each.check == check then found = each end
+      end
+      assert.are.equal("failed", found.result)
+      assert.matches(detail, found.detail)
+    end
+    failed("export FLARELIGHT_API_KEY=;", "key", "no key")
+    failed("export FLARELIGHT_API_KEY=wrong;", "service", "401")
+    failed("export FLARELIGHT_SUBSCRIPTION_ID=wrong;", "configuration", "UUID")
+    failed("export FLARELIGHT_BASE_URL=http://127.0.0.1:1;", "service", "127.0.0.1")
+    failed("export XDG_STATE_HOME=/dev/null;", "state", "/dev/null")
+    local ahead = support.sandbox { clock_skew = 3600 }
+    use(ahead)
+    failed("", "clock", "behind the service's")
+    ahead:stop()
+  end)
+
+  it("plans an upload without key and network", function()
+    environment = "unset FLARELIGHT_API_KEY FLARELIGHT_BASE_URL FLARELIGHT_SUBSCRIPTION_ID"
+    local out, err = run(0, ("plan %s --rate-limit 2 --batch-records 1000 --show 1"):format(STRIKES))
+    assert.are.equal("", err)
+    assert.matches("records +10,000\n", out)
+    assert.matches("requests +%d+: 10 writes", out)
+    assert.matches("Cost Repair +number\n", out)
+    assert.matches('\n  {"Airport Name":"BARKSDALE AIR FORCE BASE ARPT",.*"Speed IAS in knots":300}\n$', out)
+    local plan = json(("plan %s --rate-limit 2 --batch-records 1000"):format(STRIKES))
+    assert.are.equal(10, plan.writes)
+    assert.are.equal(plan.requests, plan.writes + plan.reads)
+    assert.are.equal(plan.requests / 2, plan.minutes_of_quota)
+    assert.are.equal(300, plan.first_records[1]["Speed IAS in knots"])
+    assert.are.equal(0, #sandbox:requests())
+  end)
+
+  it("plans what the upload then sends", function()
+    local one = folder .. "/one.csv"
+    local file = assert(io.open(one, "w"))
+    file:write "a\n1\n"
+    file:close()
+    for _, arguments in ipairs {
+      STRIKES .. " --batch-records 2500", STRIKES .. " --batch-records 10000", STRIKES .. " --batch-records 2500 --state none",
+      STRIKES .. " --batch-records 10000 --state none", one, one .. " --state none",
+    } do
+      sandbox:clear_log()
+      local plan = json("plan " .. arguments)
+      run(0, "imports upload -q " .. arguments)
+      assert.are.equal(plan.writes, #support.requests(sandbox, "imports.import"))
+      assert.are.equal(plan.requests, #sandbox:requests())
+    end
+  end)
+
+  it("calibrates once it is told to go on, and keeps the profile", function()
+    local _, err, status = shell "echo n | flarelight calibrate"
+    assert.are.equal(1, status)
+    assert.matches("4 writes to a new import named .* 16 to %d+ requests", err)
+    assert.matches("nothing was sent", err)
+    assert.are.equal(0, #sandbox:requests())
+    local out
+    out, err, status = shell "echo y | flarelight calibrate -q"
+    assert.are.equal(0, status, err)
+    assert.matches("update +append +3 rows and then 3 more are 6\n", out)
+    assert.are.equal(1, sandbox:counts().imports)
+    local profile = json "calibrate --yes -q"
+    assert.are.equal("append", profile.found.update)
+    assert.are.same(profile, flarelight.json.decode(read(folder .. "/state/flarelight/profile.json")))
+    _, err = run(2, "calibrate 1 --yes")
+    assert.matches("has more than 100 rows", err)
+    run(0, "imports list --profile " .. folder .. "/state/flarelight/profile.json")
+    _, err = run(2, "imports list --profile /nowhere")
+    assert.matches("/nowhere", err)
+  end)
+
+  it("tortures a script, and tells how to do it again #slow", function()
+    if quick then return end
+    local weather = "examples/data/seattle-weather.csv"
+    local out, err = run(1, ("torture --only plain/net:committed:2 spec/torture/careless.lua %s"):format(weather))
+    assert.matches("^REPEATED +plain/net:committed:2  2 runs  lost 0, repeated 1000\n", out)
+    assert.matches("\n1 point: lost 0, repeated 1000\n$", out)
+    assert.is_truthy(err:find("again: flarelight torture --only 'plain/net:committed:2' 'spec/torture/careless.lua' '"
+      .. weather .. "'\n", 1, true))
+    out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 examples/nightly.lua %s 500"):format(weather))
+    assert.matches("^exact +plain/step:batch.answered:2  2 runs\n", out)
+    assert.matches("lost 0, repeated 0\n$", out)
+    local _
+    _, err = run(1, "torture no-such-script.lua")
+    assert.matches("no%-such%-script.lua: cannot be opened", err)
+    run(2, "torture examples/nightly.lua --servers nonsense")
+    run(2, "torture examples/nightly.lua --kinds nonsense")
+    run(2, "torture")
+  end)
+
+  it("shows help everywhere, on standard output", function()
+    local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "imports pending", "imports resume",
+      "automations",
+      "automations execute", "preparations list", "preparations execute", "reports list", "reports generate",
+      "reports chart", "quota", "plan", "calibrate", "torture", "doctor", "sandbox", "version" }
+    for _, command in ipairs(commands) do
+      local out, err = run(0, command .. " --help")
+      assert.matches("^Usage: flarelight " .. command, out)
+      assert.are.equal("", err)
+    end
+    assert.matches("^flarelight %d", (run(0, "--version")))
+  end)
+
+  it("ends with 2 where it is used wrongly, and sends nothing", function()
+    local cases = {
+      { "", "a command is required" }, { "nonsense", "unknown command 'nonsense'" },
+      { "imports", "a command is required" }, { "imports list extra", "too many arguments" },
+      { "imports data", "missing argument 'id'" }, { "imports data ''", "an id is not empty" },
+      { "imports data .", "" }, { "imports data 1 --count none", "not a whole number above 0" },
+      { "imports list --nonsense", "unknown option '%-%-nonsense'" },
+      { "imports rows 1 --format xml", "must be one of" }, { "imports rows 1 --resume", "%-o FILE" },
+      { "imports rows 1 --columns ,", "a column without a name" },
+      { "imports upload " .. STRIKES .. " --types zip=integer", "COLUMN=number" },
+      { "imports upload " .. STRIKES .. " --id 7", "update = \"append\"" },
+      { "automations execute 1 --parameters '{'", "inside a value at byte 2" },
+      { "automations execute 1 --parameters '[1]'", "should be an object" },
+      { "automations execute 1 --parameters @/nowhere", "No such file" },
+      { "imports list --subscription nonsense", "should be a UUID" },
+      { "imports list --base-url http://example.com", "in clear" },
+      { "imports list --key-file /nowhere", "No such file" },
+      { "sandbox --set nonsense=1", "unknown option" }, { "sandbox --set ids", "is not NAME=VALUE" },
+      { "sandbox --port 70000", "must be from 0 to 65535" },
+    }
+    for _, case in ipairs(cases) do
+      local out, err = run(2, case[1])
+      assert.are.equal("", out)
+      assert.matches(case[2], err, 1, false)
+      assert.is_nil(err:find "traceback", case[1])
+    end
+    local _, err, status = shell "FLARELIGHT_API_KEY= flarelight imports list"
+    assert.are.equal(2, status)
+    assert.matches("api_key is missing", err)
+    assert.are.equal(0, #sandbox:requests())
+  end)
+
+  it("ends with 1 where it is refused or fails", function()
+    local _, err = run(1, "imports data 99")
+    assert.matches("404 Not Found", err)
+    _, err = run(1, "imports upload no-such-file.csv")
+    assert.matches("no%-such%-file.csv: .*No such file", err)
+    _, err = run(1, "plan no-such-file.csv")
+    assert.matches("No such file", err)
+    _, err = run(1, "imports rows 99 -o " .. folder .. "/none.csv")
+    assert.matches("404", err)
+    assert.is_nil(io.open(folder .. "/none.csv"))
+    _, err = run(1, "sandbox --definitions /nowhere.lua")
+    assert.matches("nowhere", err)
+  end)
+
+  it("ends with 3 in doubt", function()
+    sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
+    local out, err = run(3, "automations execute 1")
+    assert.are.equal("", out)
+    assert.matches("in_doubt: it may have happened", err)
+  end)
+
+  it("takes the key from a file, and has no option for it", function()
+    local path = folder .. "/key"
+    local file = assert(io.open(path, "w"))
+    file:write(sandbox.api_key, "\n")
+    file:close()
+    local _, err, status = shell("FLARELIGHT_API_KEY= flarelight imports list --key-file " .. path)
+    assert.are.equal(0, status, err)
+    run(2, "imports list --api-key x")
+  end)
+
+  it("bears a standard output that is full, closed, or read by nobody", function()
+    support.import(api, 2000)
+    for _, command in ipairs { "imports list", "imports rows 1", "imports rows 1 --json", "version", "--help" } do
+      local out, err, status = shell(("flarelight %s >/dev/full"):format(command))
+      assert.are.equal("", out)
+      assert.are.equal(1, status, command)
+      assert.matches("standard output: .*No space left", err)
+      _, err, status = shell(("flarelight %s >&-"):format(command))
+      assert.are.equal(1, status, command)
+      assert.matches("standard output: .*Bad file descriptor", err)
+    end
+    local out, err = shell "flarelight imports rows 1 | head -n 1"
+    assert.are.equal("n\r\n", out)
+    assert.are.equal("", err)
+    -- Where the caller ignores the signal, writing fails instead; that is no news either.
+    local _
+    _, err = shell "trap '' PIPE; { flarelight imports rows 1 --json; echo $? >&2; } | :"
+    assert.matches("^1\n$", (err:gsub("flarelight: imports:export: standard output: cannot write: Broken pipe\n", "")))
+    -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
+    out = shell "flarelight imports list --json 2>&- 0<&-"
+    assert.matches('"records": 2000', out)
+  end)
+
+  it("runs a sandbox until it is interrupted", function()
+    local out, err = shell(([[
+      %s bin/flarelight sandbox --definitions examples/definitions.lua --set ids=uuid >%s/env 2>%s/log &
+      running=$!
+      for i in $(seq 100); do grep -q SUBSCRIPTION %s/env && break; sleep 0.05; done
+      . %s/env
+      flarelight preparations list --json
+      flarelight imports upload %s -q --json
+      kill -INT $running
+      wait $running
+      echo "ended with $?" >&2
+      cat %s/log >&2]]):gsub("%%s", function() return "%s" end)
+      :format(quote(interpreter), folder, folder, folder, folder, STRIKES, folder))
+    assert.matches("Strikes by month", out)
+    assert.matches('"id": "%x+%-%x+%-4', out)
+    assert.matches("ended with 0\n", err)
+    assert.matches("The sandbox runs at http://127.0.0.1:%d+ until Ctrl%-C", err)
+    assert.matches("  200  GET /Preparation/All", err)
+    assert.matches("The sandbox has stopped", err)
+  end)
+
+  it("leaves when it is interrupted", function()
+    if quick then return end
+    sandbox:fault { operation = "imports.all", kind = "stall", seconds = 60, after = "head" }
+    local _, err = shell(([[
+      %s bin/flarelight imports list & running=$!
+      sleep 0.5; kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter)))
+    assert.matches("flarelight: interrupted\nended with 130\n", err)
+  end)
+end)

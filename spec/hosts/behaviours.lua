@@ -1,0 +1,298 @@
+--- What a script may rely on in every host: one list, run in each of the real ones (hosts_spec.lua).
+--
+-- Each behaviour is called with a client and with what the host's driver tells about itself:
+--   name         that of the host that is to be found
+--   blocks       whether waiting holds everything up
+--   start_ticks  function(tick): calls `tick` again and again beside what runs now; its result ends that
+-- The sandbox it talks to answers /Report/All late, and stalls /Preparation/All; import 1 has 500 rows.
+
+local flarelight = require "flarelight"
+local pollable = require "flarelight.pollable"
+
+local is_51 = _VERSION == "Lua 5.1" and rawget(_G, "jit") == nil
+
+local list = {}
+local function it(name, fn) list[#list + 1] = { name = name, fn = fn } end
+
+local function equal(expected, found)
+  if expected ~= found then
+    error(("expected %s, found %s"):format(tostring(expected), tostring(found)), 2)
+  end
+end
+
+it("is the host that runs", function(_, env)
+  equal(env.name, require("flarelight.host").current().name)
+end)
+
+it("a call returns data and meta", function(api)
+  local data, meta = api.imports:data(1, { count = 3 })
+  equal(3, #data)
+  equal(2, data[3].n)
+  equal(200, meta.status)
+end)
+
+it("a call that fails returns nil, message and error", function(api)
+  local data, message, err = api.imports:data(404)
+  equal(nil, data)
+  equal(message, tostring(err))
+  equal("not_found", err.kind)
+end)
+
+it("misuse raises", function(api)
+  local good, message = pcall(function() return api.imports:data() end)
+  equal(false, good)
+  assert(message:find("id: is missing", 1, true), message)
+end)
+
+it("a write is applied, and read back", function(api)
+  local import, meta = api.imports:import { records = { { a = 1 }, { a = 2 } }, name = "written" }
+  equal("applied", meta.fate)
+  equal(2, #api.imports:data(import.id))
+end)
+
+it("others run while a call waits", function(api, env)
+  local ticks = 0
+  local stop = env.start_ticks(function() ticks = ticks + 1 end)
+  local before = ticks
+  assert(api.reports:all())
+  local during = ticks - before
+  stop()
+  if env.blocks then equal(0, during) else assert(during > 3, "nothing else ran") end
+end)
+
+it("rows come one by one, by next", function(api)
+  local rows, n = api.imports:rows(1, { page_size = 40 }), 0
+  while true do
+    local row, position, err = rows:next()
+    if not row then
+      equal(nil, err)
+      break
+    end
+    equal(n, position)
+    equal(n, row.n)
+    n = n + 1
+  end
+  equal(500, n)
+end)
+
+it("rows come in a for loop, or it names what does", function(api, env)
+  local n = 0
+  local good, message = pollable.protect(function()
+    for row in api.imports:rows(1, { page_size = 40 }) do n = n + row.n / row.n * (row.n > 0 and 1 or 0) end
+  end)
+  if is_51 and not env.blocks then
+    equal(false, good)
+    assert(tostring(message):find(":next()", 1, true), message)
+  end
+end)
+
+it("an error ends a for loop by being raised", function(api, env)
+  local good, raised = pollable.protect(function()
+    for _ in api.imports:rows(404) do error "a row" end
+  end)
+  equal(false, good)
+  if not (is_51 and not env.blocks) then equal("not_found", raised.kind) end
+end)
+
+it("api:all runs calls at the same time and answers in order", function(api)
+  local order = {}
+  local function call(method)
+    return function()
+      order[#order + 1] = "begin"
+      local data, meta, err = method()
+      order[#order + 1] = "end"
+      return data, meta, err
+    end
+  end
+  local results, failed = api:all {
+    call(function() return api.reports:all() end),
+    call(function()
+      assert(api.reports:all())
+      return api.imports:data(404)
+    end),
+    call(function() return api.reports:all() end),
+  }
+  equal("begin begin begin end end end", table.concat(order, " "))
+  equal(1, failed)
+  equal(200, results[1].meta.status)
+  equal("not_found", results[2].err.kind)
+end)
+
+it("api:map keeps the order and its concurrency, and what is raised harms no other", function(api)
+  local under_way, most, items = 0, 0, {}
+  for i = 1, 300 do items[i] = i end
+  local results, failed = api:map(items, function(item)
+    if item == 7 then error { code = 7 } end
+    if item % 10 ~= 0 then return item end
+    under_way = under_way + 1
+    most = math.max(most, under_way)
+    local data, message, err = api.imports:data(1, { start = item, count = 1 })
+    under_way = under_way - 1
+    if not data then return data, message, err end
+    return data[1].n
+  end, { concurrency = 4 })
+  equal(1, failed)
+  equal(7, results[7].err.value.code)
+  assert(most >= 2 and most <= 4, most)
+  for i = 1, 300 do if i ~= 7 then equal(i, results[i].data) end end
+end)
+
+it("many calls wait at the same time", function(api)
+  local wide = assert(flarelight.new { max_concurrency = 50 })
+  local functions = {}
+  for i = 1, 200 do functions[i] = function() return api.imports:data(1, { start = i, count = 1 }) end end
+  local results, failed = wide:all(functions)
+  equal(0, failed)
+  for i = 1, 200 do equal(i, results[i].data[1].n) end
+  wide:close()
+end)
+
+it("a task has a result, or raises what it raised", function(api)
+  local task = api:spawn(function()
+    assert(api.reports:all())
+    return 1, nil, 3
+  end)
+  local one, two, three = task:result()
+  equal(1, one)
+  equal(nil, two)
+  equal(3, three)
+  equal(true, task:done())
+  local failing = api:spawn(function() error({ "no luck" }) end)
+  local good, raised = pollable.protect(function() return failing:result() end)
+  equal(false, good)
+  equal("no luck", raised[1])
+end)
+
+it("tasks wait for tasks", function(api)
+  local inner = api:spawn(function() return #api.reports:all() end)
+  local outer = api:spawn(function() return inner:result() + 1 end)
+  equal(1, outer:result())
+end)
+
+it("a task's call, and what follows, can be cancelled", function(api)
+  local first, second
+  local task = api:spawn(function()
+    first = { api.preparations:all() } -- which stalls
+    second = { api.reports:all() }
+    return "over"
+  end)
+  local other = api:spawn(function()
+    api:wait_until(function() return false end, { timeout = 0.05, interval = 0.05 })
+    task:cancel()
+  end)
+  other:result()
+  equal("over", task:result())
+  equal("cancelled", first[3].kind)
+  equal("cancelled", second[3].kind)
+end)
+
+it("a task that sleeps can be cancelled", function(api)
+  local slept = api:spawn(function()
+    return (select(3, api:wait_until(function() return false end, { interval = 60, timeout = 600 })))
+  end)
+  api:spawn(function() assert(api.imports:all()) slept:cancel() end):result()
+  equal("cancelled", slept:result().kind)
+end)
+
+it("sleeping ends in time, and others run meanwhile", function(api, env)
+  local ticks, calls = 0, 0
+  local stop = env.start_ticks(function() ticks = ticks + 1 end)
+  equal("third", api:wait_until(function()
+    calls = calls + 1
+    return calls == 3 and "third"
+  end, { interval = 0.05 }))
+  stop()
+  if not env.blocks then assert(ticks > 3, "nothing else ran") end
+  equal("timeout", select(3, api:wait_until(function() end, { interval = 0.01, timeout = 0.03 })).kind)
+end)
+
+it("a deadline ends a call that stalls", function(api)
+  local _, _, err = api.preparations:all { deadline = 0.1 }
+  equal("timeout", err.kind)
+end)
+
+it("events come while it waits", function()
+  local names = {}
+  local watched = assert(flarelight.new { on_event = function(event) names[#names + 1] = event.name end })
+  assert(watched.imports:all())
+  watched:close()
+  equal("start done", table.concat(names, " "))
+end)
+
+it("uploads and exports", function(api)
+  local records = {}
+  for i = 1, 25 do records[i] = { n = i } end
+  local result = assert(api.imports:upload { records = records, batch_records = 10, name = "up" })
+  equal(3, result.batches)
+  local text = {}
+  local written = assert(api.imports:export(result.id, { to = function(part) text[#text + 1] = part end, page_size = 10 }))
+  equal(25, written.rows)
+  equal("n\r\n1\r\n2", table.concat(text):sub(1, 7))
+end)
+
+it("ready rows give way to others", function(api, env)
+  if env.blocks then return end
+  local ticks, most, before = 0, 0, 0
+  local stop = env.start_ticks(function() ticks = ticks + 1 end)
+  local rows, n = api.imports:rows(1, { page_size = 500 }), 0
+  -- Work that takes longer than any slice while everything that is asked for is here.
+  while true do
+    if not rows:next() then break end
+    n = n + 1
+    if n == 2 then before = ticks end
+    local until_when = pollable.now() + (n < 100 and 0.002 or 0)
+    while pollable.now() < until_when do end -- luacheck: ignore
+    most = ticks - before
+  end
+  stop()
+  equal(500, n)
+  assert(most > 3, "nothing else ran")
+end)
+
+it("the client's close ends what waits, and what follows", function()
+  local other = assert(flarelight.new())
+  local task = other:spawn(function() return (select(3, other.preparations:all())) end)
+  other:spawn(function()
+    other:wait_until(function() return false end, { timeout = 0.05, interval = 0.05 })
+    other:close()
+  end):result()
+  equal("closed", task:result().kind)
+  equal("closed", select(3, other.imports:all()).kind)
+end)
+
+it("a host of another kind says that nothing runs in it", function(_, env)
+  if env.name == "frame" then return end
+  local other = assert(flarelight.new { host = "frame" })
+  local _, message, err = other.imports:all()
+  equal("phase", err.kind)
+  assert(message:find("frame", 1, true), message)
+  other:close()
+end)
+
+it("tells of errors that nobody asks for", function(api)
+  api:spawn(function() error "lost and found" end)
+  assert(api.imports:all())
+  assert(api:spawn(function() return api.reports:all() end):result())
+  collectgarbage()
+  collectgarbage()
+end)
+
+local behaviours = {}
+
+--- Runs them all, one after the other, and gives each line of the report to `say`. Returns whether all went
+-- well. It never raises.
+function behaviours.run(env, say)
+  local failed, api = 0, assert(flarelight.new())
+  for _, behaviour in ipairs(list) do
+    local outcome = { pollable.protect(function() return behaviour.fn(api, env) end) }
+    if not outcome[1] then
+      failed = failed + 1
+      say(("FAILED %s: %s"):format(behaviour.name, tostring(outcome[2])))
+    end
+  end
+  api:close()
+  say(("%s: %d behaviours, %d failed"):format(env.name, #list, failed))
+  return failed == 0
+end
+
+return behaviours

@@ -1,0 +1,77 @@
+--- The same behaviours in every host, each of them the real one, in a process of its own.
+--
+-- The hosts that are an interpreter of Lua run on the Lua of this run; nginx, Neovim and LÖVE have LuaJIT
+-- in them and run with the build for it.
+
+local nginx = require "hosts.nginx"
+local sandbox = require "hosts.sandbox"
+
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+local helpers = os.getenv "SPEC_HELPERS"
+local is_luajit = rawget(_G, "jit") ~= nil
+local checked = os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" -- by a tool that makes everything slow
+
+local TOLD = "a task failed, and nobody asked for its result: .*lost and found"
+
+describe("the same script, unchanged, in #slow", function()
+  local box, environment
+  setup(function() box, environment = sandbox.start() end)
+  teardown(function() box:stop() end)
+
+  local function run(command)
+    return nginx.shell(("%s timeout -s KILL %d %s 2>&1; echo; echo status $?"):format(environment, checked and 300 or 60, command))
+  end
+
+  local function is_good(output, name)
+    assert.truthy(output:find(name .. ": %d+ behaviours, 0 failed"), output)
+    assert.is_nil(output:find("FAILED", 1, true), output)
+    assert.truthy(output:find(TOLD), output)
+  end
+
+  for _, name in ipairs { "script", "frame", "cqueues", "copas", "luv" } do
+    it(name, function()
+      is_good(run(("'%s' spec/hosts/drivers.lua %s"):format(interpreter, name)), name)
+    end)
+  end
+
+  it("a program that has it linked in", function()
+    is_good(run(("'%s/embed_static' 2 spec/hosts/embedded.lua"):format(helpers)), "script")
+  end)
+
+  if not is_luajit or checked then return end
+
+  it("Neovim", function()
+    -- What nobody asked for comes as a message of the editor.
+    is_good(run "nvim --headless -u NONE -c 'luafile spec/hosts/neovim.lua'", "luv")
+  end)
+
+  it("LÖVE", function()
+    local output = run "xvfb-run -a love spec/hosts/love"
+    is_good(output, "frame")
+    assert.truthy(output:find("love: frames drawn while it ran", 1, true), output)
+  end)
+
+  it("OpenResty", function()
+    local server = nginx.start { environment = environment, config = [[
+      server {
+        listen 127.0.0.1:PORT;
+        location = /behaviours { content_by_lua_block {
+          local lines = {}
+          require("hosts.behaviours").run({ name = "openresty", start_ticks = function(tick)
+            local stopped
+            ngx.thread.spawn(function()
+              while not stopped do
+                tick()
+                ngx.sleep(0.001)
+              end
+            end)
+            return function() stopped = true end
+          end }, function(line) lines[#lines + 1] = line end)
+          ngx.say(table.concat(lines, "\n"))
+        } }
+      }]] }
+    finally(function() server.stop() end)
+    local report = server.get "/behaviours"
+    is_good(report .. "\n" .. server.log(), "openresty")
+  end)
+end)

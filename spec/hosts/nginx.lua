@@ -1,0 +1,108 @@
+--- An nginx of one's own, with its Lua module, on a free port: for the specs.
+
+local nginx = {}
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "*a"
+  pipe:close()
+  return (output:gsub("%s+$", ""))
+end
+nginx.shell = shell
+
+local function variable(text, name) return assert(text:match(name .. "='([^\n]*)'")) end
+
+local paths_form = [[
+  lua_package_path '%s;%s/lua/?.lua;%s/lua/?/init.lua;%s/spec/?.lua;;';
+  lua_package_cpath '%s/?.so;;';]]
+
+local head = [[
+%s
+%s
+daemon on;
+worker_processes %d;
+pid nginx.pid;
+error_log error.log %s;
+env FLARELIGHT_API_KEY;
+env FLARELIGHT_SUBSCRIPTION_ID;
+env FLARELIGHT_BASE_URL;
+env SPEC_MODE;
+events { worker_connections %d; }
+http {
+  access_log off;
+  %s
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  %s
+}
+]]
+
+--- Starts one. `given`: config (of the block http; PORT stands for the port) or file (a function of the port
+-- that gives a whole configuration, which includes modules.conf and paths.conf), environment (words for a
+-- shell), workers, connections, level (of the log). The object: url, prefix, pids(), log(), reload(), stop().
+function nginx.start(given)
+  local tools = shell "sh spec/tools/openresty"
+  local root, prefix = shell "pwd", shell "mktemp -d"
+  local command = variable(tools, "NGINX")
+  -- The port is free for a moment: nginx binds it again at once.
+  local port = shell [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
+  local user = shell "id -u" == "0" and "user root;" or ""
+  local function write(name, text)
+    local file = assert(io.open(prefix .. "/" .. name, "w"))
+    file:write(text)
+    file:close()
+  end
+  local paths = paths_form:format(variable(tools, "NGINX_LUA_PATH"), root, root, root, root .. "/build/luajit")
+  if given.file then
+    write("modules.conf", variable(tools, "NGINX_LUA_MODULES") .. "\n" .. user)
+    write("paths.conf", paths)
+    write("nginx.conf", given.file(port))
+  else
+    write("nginx.conf", head:format(variable(tools, "NGINX_LUA_MODULES"), user, given.workers or 1,
+      given.level or "warn", given.connections or 1024, paths, (given.config:gsub("PORT", port))))
+  end
+  local run = ("%s %s -p %s/ -e error.log -c nginx.conf"):format(given.environment or "", command, prefix)
+  local self = { url = "http://127.0.0.1:" .. port, prefix = prefix, port = port }
+
+  function self.log()
+    local log = assert(io.open(prefix .. "/error.log"))
+    local text = log:read "*a"
+    log:close()
+    return text
+  end
+  function self.master()
+    local pid = io.open(prefix .. "/nginx.pid")
+    local number = pid and pid:read "*n"
+    if pid then pid:close() end
+    return number
+  end
+  function self.workers()
+    local pids = {}
+    for pid in shell(("pgrep -P %d"):format(self.master())):gmatch "%d+" do pids[#pids + 1] = tonumber(pid) end
+    return pids
+  end
+  function self.signal(name) shell(("%s -s %s 2>&1"):format(run, name)) end
+  function self.stop()
+    local master = self.master()
+    if master then
+      self.signal "stop"
+      shell(("for i in $(seq 200); do kill -0 %d 2>/dev/null || break; sleep 0.05; done"):format(master))
+    end
+    shell("rm -rf " .. prefix)
+  end
+  --- What a GET answers (or a POST of `body`): its text and status.
+  function self.get(path, options)
+    local text = shell(("curl -s -m 60 -w '\\n%%{http_code}' %s '%s%s'"):format(options or "", self.url, path))
+    local body, status = text:match "^(.*)\n(%d+)$"
+    return body, tonumber(status)
+  end
+
+  local output = shell(run .. " 2>&1")
+  if not self.master() then error("nginx did not start: " .. output .. self.log()) end
+  return self
+end
+
+return nginx

@@ -1,0 +1,180 @@
+--- What nginx asks beside the behaviours of every host: phases, code that is not cached, reloads, workers
+-- that are killed, requests that go away.
+
+if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" then return end
+
+local nginx = require "hosts.nginx"
+local sandbox = require "hosts.sandbox"
+
+local function directories() return nginx.shell "ls -d /tmp/flarelight-* 2>/dev/null" end
+
+describe("in nginx #slow", function()
+  local box, environment, server
+  setup(function() box, environment = sandbox.start() end)
+  teardown(function() box:stop() end)
+  after_each(function()
+    if server then server.stop() end
+    server = nil
+  end)
+
+  local function start(config, options)
+    options = options or {}
+    options.config, options.environment = config, environment
+    server = nginx.start(options)
+    return server
+  end
+
+  local function eventually(fn)
+    for _ = 1, 200 do
+      local found = fn()
+      if found then return found end
+      nginx.shell "sleep 0.05"
+    end
+    return nil
+  end
+
+  it("a call works where a handler can wait, and says so where it cannot, in every phase", function()
+    start [[
+      lua_shared_dict kinds 1m;
+      init_by_lua_block {
+        local api = assert(require("flarelight").new())
+        function try(phase)
+          local data, message, err = api.imports:data(1, { count = 1 })
+          local streamed, _, failed = api.imports:rows(1, { page_size = 1 }):next()
+          assert((data ~= nil) == (streamed ~= nil), phase)
+          ngx.shared.kinds:set(phase, data and "good" or err.kind .. " " .. failed.kind .. " " .. message)
+        end
+        try "init"
+      }
+      init_worker_by_lua_block {
+        try "init_worker"
+        ngx.timer.at(0, function() try "timer" end)
+      }
+      upstream there {
+        server 0.0.0.1;
+        balancer_by_lua_block {
+          try "balancer"
+          require("ngx.balancer").set_current_peer("127.0.0.1", PORT)
+        }
+      }
+      server {
+        listen 127.0.0.1:PORT;
+        location = /there { return 200 there; }
+        location = /try {
+          set_by_lua_block $nothing { try "set" return "" }
+          rewrite_by_lua_block { try "rewrite" }
+          access_by_lua_block { try "access" }
+          header_filter_by_lua_block { try "header_filter" }
+          body_filter_by_lua_block { try "body_filter" }
+          log_by_lua_block { try "log" }
+          content_by_lua_block { try "content" ngx.say "tried" }
+        }
+        location = /balanced { proxy_pass http://there/there; }
+        location = /kinds { content_by_lua_block {
+          for _, phase in ipairs(ngx.shared.kinds:get_keys()) do ngx.say(phase, ": ", ngx.shared.kinds:get(phase)) end
+        } }
+      }]]
+    assert.are.equal("tried\n", (server.get "/try"))
+    assert.are.equal("there", (server.get "/balanced"))
+    local kinds = assert(eventually(function()
+      local text = server.get "/kinds"
+      return text:find "timer: " and text:find "log: " and text
+    end), server.log())
+    for _, phase in ipairs { "rewrite", "access", "content", "timer" } do
+      assert.truthy(("\n" .. kinds):find("\n" .. phase .. ": good\n"), phase .. "\n" .. kinds)
+    end
+    for _, phase in ipairs { "init_worker", "set", "header_filter", "body_filter", "log", "balancer" } do
+      assert.truthy(("\n" .. kinds):find("\n" .. phase .. ": phase phase imports.data: a call cannot wait in nginx's phase "
+        .. phase .. "; ngx.timer.at(0", 1, true), phase .. "\n" .. kinds)
+    end
+    assert.truthy(("\n" .. kinds):find "\ninit: phase phase imports.data: nothing can be asked in nginx's phase init", kinds)
+  end)
+
+  it("code that is not cached has a state a request, and each ends its own calls alone", function()
+    start([[
+      lua_code_cache off;
+      server {
+        listen 127.0.0.1:PORT;
+        location = /rows { content_by_lua_block {
+          local n = 0
+          for row in assert(require("flarelight").new()).imports:rows(1, { page_size = 50 }) do n = n + 1 end
+          ngx.say(n)
+        } }
+        location = /leaves { content_by_lua_block {
+          local api = assert(require("flarelight").new())
+          for i = 1, 20 do api:spawn(function() return api.preparations:all() end) end
+          ngx.exit(200)
+        } }
+      }]], { level = "error" })
+    local pids = {}
+    for i = 1, 6 do
+      pids[i] = ("(for n in 1 2 3 4 5; do curl -s -m 30 %s%s || echo failed; done) & "):format(server.url, i % 2 == 0 and "/leaves" or "/rows")
+    end
+    local output = nginx.shell("(" .. table.concat(pids) .. "wait)")
+    assert.are.equal(("500\n"):rep(15), output .. "\n")
+    assert.are.equal("", (server.log():gsub("[^\n]*lua_code_cache is off[^\n]*\n", "")))
+  end)
+
+  it("a worker that is killed leaves a directory that the next one removes", function()
+    local before = directories()
+    start [[
+      server { listen 127.0.0.1:PORT;
+        location = /call { content_by_lua_block {
+          ngx.say(#assert(assert(require("flarelight").new()).imports:data(1, { count = 3 })))
+        } }
+      }]]
+    assert.are.equal("3\n", (server.get "/call"))
+    local first, pid = directories(), server.workers()[1]
+    assert.are_not.equal(before, first)
+    nginx.shell("kill -9 " .. pid)
+    assert(eventually(function() return server.workers()[1] and server.workers()[1] ~= pid end))
+    assert.are.equal("3\n", (server.get "/call"))
+    local second = directories()
+    assert.are_not.equal(first, second)
+    assert.are.equal(#first, #second)
+    server.stop()
+    assert.are.equal(before, directories())
+    server = nil
+  end)
+
+  it("requests that their clients give up leave nothing that waits", function()
+    start([[
+      server { listen 127.0.0.1:PORT; lua_check_client_abort on;
+        location = /stalls { content_by_lua_block {
+          api = api or assert(require("flarelight").new { max_concurrency = 100 })
+          api.preparations:all()
+        } }
+        location = /call { content_by_lua_block {
+          api = api or assert(require("flarelight").new { max_concurrency = 100 })
+          ngx.say(#assert(api.imports:data(1, { count = 3 })))
+        } }
+      }]], { level = "error" })
+    nginx.shell(("(for i in $(seq 40); do curl -s -m 0.3 %s/stalls & done; wait)"):format(server.url))
+    local function sockets()
+      return tonumber(nginx.shell(("ls -l /proc/%d/fd | grep -c socket:"):format(server.workers()[1])))
+    end
+    for _ = 1, 5 do assert.are.equal("3\n", (server.get "/call")) end
+    -- The calls themselves go on: nobody said what else to do with them. Their waiters are gone.
+    assert.truthy(eventually(function() return sockets() < 40 + 12 end), sockets())
+    assert.are.equal("", server.log())
+  end)
+
+  it("takes calls when it is out of connections, more slowly", function()
+    start([[
+      server { listen 127.0.0.1:PORT;
+        location = /many { content_by_lua_block {
+          local api = assert(require("flarelight").new { max_concurrency = 50 })
+          local functions = {}
+          for i = 1, 60 do functions[i] = function() return api.imports:data(1, { count = 1 }) end end
+          local _, failed = api:all(functions)
+          ngx.say(failed)
+        } }
+      }]], { level = "alert", connections = 16 })
+    assert.are.equal("0\n", (server.get "/many"))
+  end)
+
+  it("reloads under load leave nothing and fail no request", function()
+    local wrong, seen = require("hosts.reloads").run(10)
+    assert.are.equal("", table.concat(wrong, "\n"), seen)
+  end)
+end)

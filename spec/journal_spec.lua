@@ -1,0 +1,483 @@
+-- Uploads with a state file: whatever goes wrong on the way, and wherever the process is killed, each record
+-- is there once, or the upload has stopped and says so.
+
+local flarelight = require "flarelight"
+local support = require "support"
+local steps = require "flarelight.steps"
+
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+describe("an upload with a state file", function()
+  local sandbox, api, state, files
+
+  local function open(options, client_options)
+    sandbox = support.sandbox(options)
+    api = support.client(sandbox, support.with(client_options, { state = state }))
+  end
+  local function another()
+    return support.client(sandbox, { state = state })
+  end
+  local function file(text, ending)
+    local path = os.tmpname()
+    files[#files + 1] = path
+    path = path .. (ending or ".csv")
+    files[#files + 1] = path
+    local handle = assert(io.open(path, "wb"))
+    handle:write(text)
+    handle:close()
+    return path
+  end
+  local function numbers(count)
+    local lines = { "n" }
+    for n = 0, count - 1 do lines[#lines + 1] = n end
+    return table.concat(lines, "\n") .. "\n"
+  end
+  -- Every number from 0 on once and in order.
+  local function holds(count, id)
+    local rows = assert(sandbox:rows(id))
+    assert.are.equal(count, #rows)
+    for i, row in ipairs(rows) do
+      if row.n ~= i - 1 then error(("row %d is %s"):format(i, tostring(row.n))) end
+    end
+  end
+  local function imports() return assert(api.imports:all()) end
+  local function interrupt(step, nth, given)
+    local seen = 0
+    steps.on = function(name)
+      if name == step then seen = seen + 1 end
+      if name == step and seen == nth then error("interrupted", 0) end
+    end
+    local good, raised = pcall(function() return api.imports:upload(given) end)
+    steps.on = nil
+    assert.are.equal(false, good)
+    assert.are.equal("interrupted", raised)
+  end
+
+  before_each(function()
+    files, state = {}, os.tmpname()
+    os.remove(state)
+  end)
+  after_each(function()
+    steps.on = nil
+    if api then api:close() end
+    if sandbox then sandbox:stop() end
+    sandbox, api = nil, nil
+    collectgarbage()
+    for _, path in ipairs(files) do os.remove(path) end
+    for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
+  end)
+
+  it("loads everything once, and nothing is pending", function()
+    open()
+    local seen
+    local result = assert(api.imports:upload {
+      file = file(numbers(45)), name = "n", description = "d", batch_records = 10,
+      on_progress = function(p) seen = p.token end,
+    })
+    holds(45, result.id)
+    assert.are.equal(result.token, seen)
+    assert.are.same({}, api.imports:pending())
+    assert.are.equal("d", imports()[1].description)
+    assert.are.equal(1, sandbox:counts().events)
+  end)
+
+  it("clears its mark, also of a source of one batch, and of none where there is one record", function()
+    open()
+    for count = 0, 3 do
+      local result = assert(api.imports:upload { records = support.records(count), name = "n" })
+      holds(count, result.id)
+    end
+    for _, import in ipairs(imports()) do
+      assert.is_true(import.description == nil or import.description == "" or import.description == flarelight.null,
+        tostring(import.description))
+    end
+    assert.are.equal(4, sandbox:counts().events)
+  end)
+
+  it("keeps its file to its owner, and the key out of it", function()
+    open()
+    interrupt("batch.acknowledged", 1, { records = support.records(30), batch_records = 10 })
+    for _, ending in ipairs { "", "-wal", "-lock" } do
+      local path = state .. ending
+      if exists(path) then
+        local pipe = io.popen("ls -l " .. path)
+        assert.is_truthy(pipe:read "*a":find "^%-rw%-%-%-%-%-%-%-")
+        pipe:close()
+        local handle = io.open(path, "rb")
+        assert.is_nil(handle:read "*a":find(sandbox.api_key, 1, true))
+        handle:close()
+      end
+    end
+  end)
+
+  -- Faults at every batch: the sandbox's own words for them, and what may come of each.
+  local faults = {
+    { kind = "commit_then_drop" }, { kind = "commit_then_500" }, { kind = "commit_late", seconds = 0.01 },
+    { kind = "partial_commit" }, { kind = "partial_commit", records = 3, drop = true },
+    { kind = "partial_commit", records = 0 }, { kind = "keepalive_kill" }, { kind = "reset" }, { kind = "empty" },
+    { kind = "garbage" }, { kind = "truncate" }, { kind = "html" }, { kind = "wrong_length" }, { kind = "bad_gzip" },
+    { kind = "status", status = 503 }, { kind = "refuse" }, { kind = "throttle", retry_after = 0 },
+  }
+  for _, fault in ipairs(faults) do
+    it("lives through a fault at any batch: " .. fault.kind .. (fault.drop and " and drop" or ""), function()
+      for nth = 1, 4 do
+        open()
+        local given = { operation = "imports.import", nth = nth }
+        for name, value in pairs(fault) do given[name] = value end
+        sandbox:fault(given)
+        local result, message, err = api.imports:upload { records = support.records(35), batch_records = 10, settle = 0.02 }
+        if nth > 1 or result then
+          assert(result, message)
+          holds(35, result.id)
+          assert.are.equal(1, #imports())
+        else
+          -- A create: of an account with nothing in it to show, but the import itself.
+          assert.are.equal("in_doubt", err.fate)
+        end
+        assert.are.same({}, sandbox:duplicates())
+        api:close()
+        sandbox:stop()
+      end
+    end)
+  end
+
+  it("is found where the rows show late", function()
+    open()
+    sandbox:fault { operation = "imports.import", nth = 3, kind = "commit_then_drop" }
+    sandbox:fault { operation = "imports.data", nth = 2, times = 2, kind = "read_lag" }
+    local result = assert(api.imports:upload { records = support.records(40), batch_records = 10, settle = 0.01 })
+    holds(40, result.id)
+    assert.are.same({}, sandbox:duplicates())
+  end)
+
+  local servers = {
+    { "replaces", { update = "replace" }, "foreign" },
+    { "reorders", { row_order = "alternating" }, nil },
+    { "adds members", { added_member = "row" }, nil },
+    { "changes numbers", { values = "normalized" }, nil },
+    { "wraps rows", { rows = "records", past_end = "404", count_cap = 3 }, nil },
+    { "gives 400 past the end", { past_end = "400" }, nil },
+    { "hides descriptions", { list_descriptions = false }, nil },
+    { "gives UUIDs", { ids = "uuid" }, nil },
+  }
+  for _, server in ipairs(servers) do
+    it("is right or stops, with a doubt at any batch, on a server that " .. server[1], function()
+      for nth = 1, 4 do
+        open(server[2])
+        sandbox:fault { operation = "imports.import", nth = nth, kind = nth % 2 == 0 and "empty" or "commit_then_drop" }
+        local records = {}
+        for i = 1, 35 do records[i] = { n = i - 1, amount = i + 0.5, none = flarelight.null } end
+        local result, _, err = api.imports:upload { records = records, batch_records = 10, settle = 0.005 }
+        if result then holds(35, result.id)
+        else
+          assert.is_truthy(err.fate == "in_doubt" or err.fate == "foreign", err.message)
+          assert.is_truthy(err.token)
+        end
+        if server[3] then assert.is_nil(result) end
+        assert.are.same({}, sandbox:duplicates())
+        api:close()
+        sandbox:stop()
+      end
+    end)
+  end
+
+  it("stops where somebody else writes into the import", function()
+    open()
+    local id
+    sandbox:fault { operation = "imports.import", nth = 4, kind = "empty" }
+    local result, message, err = api.imports:upload {
+      records = support.records(40), batch_records = 10, settle = 0.01,
+      on_progress = function(p)
+        if p.batches ~= 2 then return end
+        id = p.id
+        assert(api.imports:import { id = id, records = { { n = "foreign" } } })
+      end,
+    }
+    assert.is_nil(result, message)
+    assert.are.equal("foreign", err.fate)
+    assert.are.equal("conflict", err.kind)
+  end)
+
+  it("appends to an import that exists, whose end it finds by itself", function()
+    open()
+    for _, before in ipairs { 1, 7, 64 } do
+      local id = support.import(api, before)
+      sandbox:fault { operation = "imports.import", nth = 2, kind = "partial_commit", records = 3 }
+      assert(api.imports:upload { records = support.records(25), batch_records = 10, id = id, update = "append", settle = 0.01 })
+      local rows = sandbox:rows(id)
+      assert.are.equal(before + 25, #rows)
+      for i = 1, 25 do assert.are.equal(i - 1, rows[before + i].n) end
+    end
+  end)
+
+  it("makes an import a batch, each once", function()
+    for nth = 1, 3 do
+      open()
+      api.imports:import { records = {}, description = "so that the list shows some" }
+      sandbox:fault { operation = "imports.import", nth = nth, kind = "commit_then_drop" }
+      local result = assert(api.imports:upload {
+        records = support.records(25), batch_records = 10, update = "import_per_batch", name = "part", settle = 0.01,
+      })
+      assert.are.equal(3, #result.ids)
+      assert.are.equal(4, #imports())
+      assert.are.equal(25, sandbox:counts().rows)
+      api:close()
+      sandbox:stop()
+    end
+  end)
+
+  describe("resumed", function()
+    it("goes on where it was interrupted, at any step", function()
+      local path = file(numbers(35))
+      for _, step in ipairs { "upload.planned", "batch.journaled", "batch.sending", "batch.answered",
+                              "batch.acknowledged", "check.append", "check.end" } do
+        for nth = 1, step:find "^batch" and 4 or 1 do
+          open()
+          interrupt(step, nth, { file = path, batch_records = 10, name = "n" })
+          local pending = assert(api.imports:pending())
+          assert.are.equal(1, #pending)
+          assert.are.equal(path, pending[1].file)
+          local result, message = api.imports:resume(pending[1].token, { settle = 0.01 })
+          assert(result, message)
+          holds(35, result.id)
+          assert.are.equal(35, result.records)
+          assert.are.equal(1, #imports())
+          assert.are.equal(1, sandbox:counts().events)
+          assert.are.same(result, api.imports:resume(pending[1].token))
+          assert.are.same({}, api.imports:pending())
+          api:close()
+          sandbox:stop()
+        end
+      end
+    end)
+
+    it("asks for the same records, and checks them", function()
+      open()
+      local records = support.records(35)
+      local function again()
+        local n = 0
+        return function() n = n + 1 return records[n] end
+      end
+      for _, kind in ipairs { "array", "iterator" } do
+        local given = { batch_records = 10, records = kind == "array" and records or again() }
+        interrupt("batch.acknowledged", 2, given)
+        local token = api.imports:pending()[1].token
+        local _, _, err = api.imports:resume(token)
+        assert.are.equal("config", err.kind)
+        local others = support.records(35)
+        others[3] = { n = 2, other = true }
+        local n = 0
+        _, _, err = api.imports:resume(token, {
+          records = kind == "array" and others or function() n = n + 1 return others[n] end,
+        })
+        assert.are.equal("conflict", err.kind)
+        local result = assert(api.imports:resume(token, { records = kind == "array" and records or again(), settle = 0.01 }))
+        holds(35, result.id)
+      end
+    end)
+
+    it("refuses a file that changed, and finds one that was moved", function()
+      open()
+      local path = file(numbers(35))
+      interrupt("batch.acknowledged", 2, { file = path, batch_records = 10 })
+      local token = api.imports:pending()[1].token
+      local moved = file(numbers(35))
+      os.remove(path)
+      local _, _, err = api.imports:resume(token)
+      assert.are.equal("io", err.kind)
+      local handle = io.open(path, "wb")
+      handle:write((numbers(35):gsub("3", "4", 1)))
+      handle:close()
+      _, _, err = api.imports:resume(token)
+      assert.are.equal("conflict", err.kind)
+      _, _, err = api.imports:resume(token, { file = path })
+      assert.are.equal("conflict", err.kind)
+      local result = assert(api.imports:resume(token, { file = moved }))
+      holds(35, result.id)
+    end)
+
+    it("says which uploads it does not know", function()
+      open()
+      local _, _, err = api.imports:resume "none"
+      assert.are.equal("config", err.kind)
+      assert.has_error(function() api.imports:resume(7) end)
+      assert.has_error(function() api.imports:resume("x", { batch = 1 }) end)
+    end)
+  end)
+
+  describe("with a key", function()
+    it("loads a source once, however often it is asked to", function()
+      open()
+      local path = file(numbers(25))
+      local first = assert(api.imports:upload { file = path, key = "nightly", batch_records = 10 })
+      local posts = #support.requests(sandbox, "imports.import")
+      for _ = 1, 2 do
+        assert.are.same(first, api.imports:upload { file = path, key = "nightly", batch_records = 10 })
+      end
+      local same = file(numbers(25))
+      assert.are.same(first, api.imports:upload { file = same, key = "nightly" })
+      assert.are.equal(posts, #support.requests(sandbox, "imports.import"))
+      for _, other in ipairs { numbers(26), (numbers(25):gsub("7", "8", 1)), numbers(24) } do
+        local _, _, err = api.imports:upload { file = file(other), key = "nightly" }
+        assert.are.equal("conflict", err.kind)
+      end
+      local _, _, err = api.imports:upload { records = support.records(25), key = "nightly" }
+      assert.are.equal("conflict", err.kind)
+      assert.are_not.equal(first.token, assert(api.imports:upload { file = path, key = "other" }).token)
+    end)
+
+    it("goes on with what did not end", function()
+      open()
+      local records = support.records(35)
+      interrupt("batch.answered", 2, { records = records, key = "k", batch_records = 10 })
+      local result = assert(api.imports:upload { records = records, key = "k", settle = 0.01 })
+      holds(35, result.id)
+      assert.are.equal(1, #imports())
+    end)
+
+    it("needs a state file", function()
+      sandbox = support.sandbox()
+      api = support.client(sandbox)
+      local _, _, err = api.imports:upload { records = {}, key = "k" }
+      assert.are.equal("config", err.kind)
+      _, _, err = api.imports:pending()
+      assert.are.equal("config", err.kind)
+      _, _, err = api.imports:upload { records = {}, journal = true }
+      assert.are.equal("config", err.kind)
+    end)
+  end)
+
+  it("has one writer: a second gets conflict, in one process", function()
+    open()
+    local id = support.import(api, 3)
+    local path = file(numbers(30))
+    local other = another()
+    local kinds = {}
+    assert(api.imports:upload {
+      file = path, id = id, update = "append", key = "a", batch_records = 10,
+      on_progress = function()
+        local _, _, err = other.imports:upload { records = support.records(2), id = id, update = "append" }
+        kinds[#kinds + 1] = err.kind
+        _, _, err = other.imports:upload { file = path, id = id, update = "append", key = "a" }
+        kinds[#kinds + 1] = err.kind
+      end,
+    })
+    assert.are.same({ "conflict", "conflict", "conflict", "conflict", "conflict", "conflict" }, kinds)
+    assert(other.imports:upload { records = support.records(2), id = id, update = "append" })
+    assert.are.equal(35, #sandbox:rows(id))
+    other:close()
+  end)
+
+  it("runs in tasks, many at once, and a cancelled one can be resumed", function()
+    open()
+    local results, failed = api:map({ 11, 22, 33 }, function(count)
+      return api.imports:upload { file = file(numbers(count)), batch_records = 10 }
+    end)
+    assert.are.equal(0, failed)
+    for i, result in ipairs(results) do holds(11 * i, result.data.id) end
+    local task
+    task = api:spawn(function()
+      return api.imports:upload {
+        file = file(numbers(35)), batch_records = 10, on_progress = function(p) if p.batches == 2 then task:cancel() end end,
+      }
+    end)
+    local result, _, err = task:result()
+    assert.is_nil(result)
+    assert.are.equal("cancelled", err.kind)
+    result = assert(api.imports:resume(err.token, { settle = 0.01 }))
+    holds(35, result.id)
+  end)
+
+  describe("whose process is killed", function()
+    local function run(...)
+      local words = {
+        "exec 2>&1;",
+        ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s timeout -s KILL 30 %s")
+          :format(sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter), "spec/process/upload.lua", ...
+      }
+      local pipe = assert(io.popen(table.concat(words, " ")))
+      local output = pipe:read "*a"
+      pipe:close()
+      return output
+    end
+
+    -- On one Lua of each kind: the journal is the same.
+    if _VERSION ~= "Lua 5.4" and not rawget(_G, "jit") then return end
+
+    it("at any step: each record is there once #slow", function()
+      local path = file(numbers(35))
+      local killed = 0
+      for _, step in ipairs(steps.names) do
+        for nth = 1, 5 do
+          open()
+          local output = run(state, path, step, nth)
+          if output:find "done" then
+            api:close()
+            sandbox:stop()
+            os.remove(state)
+            break
+          end
+          assert.is_nil(output:find "failed", output)
+          killed = killed + 1
+          output = run(state, path)
+          local records, id = output:match "done\t(%d+)\t(%d+)"
+          assert.are.equal("35", records, output)
+          holds(35, tonumber(id))
+          assert.are.equal(1, #imports())
+          assert.are.equal("kept", imports()[1].description)
+          api:close()
+          sandbox:stop()
+          collectgarbage()
+          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
+        end
+      end
+      assert.is_true(killed >= 19, "killed only " .. killed .. " times")
+    end)
+  end)
+
+  describe("whose state file is no good", function()
+    local function kind_of(path)
+      local client = support.client(sandbox, { state = path })
+      local result, message, err = client.imports:upload { records = support.records(5) }
+      client:close()
+      assert.is_nil(result)
+      assert.is_truthy(message:find(path, 1, true), message)
+      assert.are.equal(0, #support.requests(sandbox, "imports.import"))
+      return err.kind, message
+    end
+    before_each(function() open() end)
+
+    it("says what is wrong, and sends nothing", function()
+      assert.are.equal("io", kind_of "/tmp")
+      assert.are.equal("io", kind_of "/no/such/folder/state")
+      assert.are.equal("io", kind_of(file(("no database "):rep(100))))
+    end)
+
+    local function sqlite(path, sql)
+      local pipe = io.popen(("python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' %s '%s' 2>&1")
+        :format(path, sql))
+      local output = pipe:read "*a"
+      pipe:close()
+      return output == ""
+    end
+
+    it("knows one of a newer version, and the database of another program", function()
+      local path = os.tmpname()
+      os.remove(path)
+      files[#files + 1] = path
+      if not sqlite(path, "CREATE TABLE their (a)") then return end
+      assert.are.equal("config", kind_of(path))
+      assert(api.imports:pending())
+      assert.is_true(sqlite(state, "PRAGMA user_version = 99"))
+      local kind, message = kind_of(state)
+      assert.are.equal("config", kind)
+      assert.is_truthy(message:find "newer", message)
+    end)
+  end)
+end)
