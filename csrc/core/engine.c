@@ -106,6 +106,9 @@ static void stop_driving(fl_engine *engine, bool busy) {
 
 static void *run(void *context) {
   fl_engine *engine = context;
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), "flarelight"); /* for debuggers and top */
+#endif
   pthread_mutex_lock(&engine->state_lock);
   for (;;) {
     while (engine->driven || !(engine->kicked || atomic_load(&engine->stop)))

@@ -321,7 +321,7 @@ static void open_state(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &integer_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
-  fl_open_key_cache(L);
+  fl_open_string_cache(L);
   fl_open_page(L);
 }
 
@@ -354,6 +354,8 @@ int luaopen_flarelight_core(lua_State *L) {
   lua_setfield(L, -2, "error_metatable");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
+  fl_push_page_methods(L);
+  lua_setfield(L, -2, "page_methods");
   lua_pushliteral(L, FL_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

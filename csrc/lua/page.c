@@ -3,14 +3,14 @@
  * arrays, or as columns.
  *
  * `next` and `batch` run once a row or a few of them, so what they need (the class, the array
- * metatable, the cache of keys) stands in upvalues instead of being looked up.
+ * metatable, the cache of strings) stands in upvalues instead of being looked up.
  */
 #include "binding.h"
 #include "engine.h"
 
 #define CLASS "flarelight.page"
 
-enum { UP_CLASS = 1, UP_ARRAY, UP_CACHE, UP_KEYS, UPVALUES = UP_KEYS };
+enum { UP_CLASS = 1, UP_ARRAY, UP_CACHE, UP_STRINGS, UPVALUES = UP_STRINGS };
 
 typedef struct page {
   fl_call *call;    /* first: reply.c fills it */
@@ -18,6 +18,7 @@ typedef struct page {
   int64_t given;    /* rows given so far */
   int64_t rows;     /* rows to give at most */
   bool null_as_nil;
+  uint64_t number; /* of its tape, for the cache of strings; 0: none yet */
 } page;
 
 static int not_open(lua_State *L) { return luaL_error(L, "a page is expected, and one that is open"); }
@@ -57,13 +58,17 @@ static int page_close(lua_State *L) {
 }
 
 /* What pushing needs, for functions with upvalues. */
-static inline fl_push fast_push(lua_State *L, const page *self) {
+static inline fl_push fast_push(lua_State *L, page *self) {
+  fl_string_cache *cache = lua_touserdata(L, lua_upvalueindex(UP_CACHE));
+  if (self->number == 0) self->number = fl_push_number(cache);
+  fl_push_turn(cache, self->number);
   return (fl_push){.tape = &self->call->tape,
                    .text = self->call->text.data,
+                   .text_end = self->call->text.data + self->call->text.length,
                    .null_as_nil = self->null_as_nil,
                    .array_metatable = lua_upvalueindex(UP_ARRAY),
-                   .key_table = lua_upvalueindex(UP_KEYS),
-                   .keys = lua_touserdata(L, lua_upvalueindex(UP_CACHE))};
+                   .strings = lua_upvalueindex(UP_STRINGS),
+                   .cache = cache};
 }
 
 /* Moves to the next row; false at the end of the page. */
@@ -88,11 +93,11 @@ static int page_begin(lua_State *L) {
 
 /* page:next() -> row, position | nothing at the end of the page */
 static int page_next(lua_State *L) {
-  page *self = fast_page(L), after = *self;
-  fl_push push;
+  page *self = fast_page(L), after;
+  fl_push push = fast_push(L, self);
   uint32_t row;
+  after = *self;
   if (!step(&after, &row)) return 0;
-  push = fast_push(L, self);
   fl_push_value(L, &push, row);
   fl_push_count(L, self->call->page_start + self->given);
   *self = after; /* only now: where memory runs out no row is lost */
@@ -101,10 +106,11 @@ static int page_next(lua_State *L) {
 
 /* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
 static int page_batch(lua_State *L) {
-  page *self = fast_page(L), after = *self;
+  page *self = fast_page(L), after;
   int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
   fl_push push = fast_push(L, self);
   uint32_t row;
+  after = *self;
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 10, "rows");
   while (count < most && step(&after, &row)) {
@@ -122,6 +128,7 @@ static int page_batch(lua_State *L) {
 typedef struct column {
   const char *name; /* bytes of the key's string, which the table of columns anchors */
   size_t length;
+  uint32_t same;    /* of its key on the tape at hand; 0: not met yet */
   int index;        /* stack index of its array */
   int filled;       /* values it has */
 } column;
@@ -130,19 +137,28 @@ typedef struct spread {
   lua_State *L;
   const fl_push *push;
   column *columns;
-  int count;
+  int count, room;
   int most; /* rows that are wanted: the size to make an array with */
 } spread;
 
 #define COLUMNS_TABLE 2
+#define FEW_COLUMNS 64    /* for which no memory is taken */
 #define MOST_COLUMNS 4000 /* each takes a place on Lua's stack */
+
+/* Leaves a userdata with room for all columns there may be on the stack. */
+static void make_room(spread *all) {
+  column *columns = lua_newuserdata(all->L, MOST_COLUMNS * sizeof(column));
+  memcpy(columns, all->columns, (size_t)all->count * sizeof(column));
+  all->columns = columns;
+  all->room = MOST_COLUMNS;
+}
 
 /* The column whose array is on top of the stack, where it stays. */
 static column *add_column(spread *all, const char *name, size_t length, int filled) {
   column *added;
   if (all->count == MOST_COLUMNS) luaL_error(all->L, "more than %d columns", MOST_COLUMNS);
   added = &all->columns[all->count++];
-  *added = (column){name, length, lua_gettop(all->L), filled};
+  *added = (column){.name = name, .length = length, .index = lua_gettop(all->L), .filled = filled};
   return added;
 }
 
@@ -158,6 +174,7 @@ static column *begin_column(spread *all, fl_slice name) {
   lua_State *L = all->L;
   const char *key;
   luaL_checkstack(L, 10, "columns");
+  if (all->count == all->room) make_room(all);
   lua_createtable(L, all->most, 0);
   lua_pushvalue(L, all->push->array_metatable);
   lua_setmetatable(L, -2);
@@ -169,13 +186,19 @@ static column *begin_column(spread *all, fl_slice name) {
 }
 
 /* The column of a key; rows repeat their keys, so it is mostly the one at the same place. */
-static column *find_column(spread *all, fl_slice name, int guess) {
-  for (int i = 0; i < all->count; i++) {
+static inline column *find_column(spread *all, const fl_json_node *key, int guess) {
+  fl_slice name = {all->push->text + key->offset, key->value.size.length};
+  column *found = guess < all->count ? &all->columns[guess] : NULL;
+  if (found != NULL && found->same == key->value.size.same) return found;
+  found = NULL;
+  for (int i = 0; i < all->count && found == NULL; i++) {
     column *candidate = &all->columns[(guess + i) % all->count];
     if (candidate->length == name.length && memcmp(candidate->name, name.data, name.length) == 0)
-      return candidate;
+      found = candidate;
   }
-  return begin_column(all, name);
+  if (found == NULL) found = begin_column(all, name);
+  found->same = key->value.size.same;
+  return found;
 }
 
 static void spread_row(spread *all, uint32_t row, int place) {
@@ -184,9 +207,8 @@ static void spread_row(spread *all, uint32_t row, int place) {
   uint32_t end = nodes[row].value.size.end;
   int member = 0, filled = 0;
   for (uint32_t at = row + 1; at < end; at = fl_json_next(tape, at + 1), member++) {
-    fl_slice name = {all->push->text + nodes[at].offset, nodes[at].value.size.length};
-    column *of = find_column(all, name, member);
-    fill(all, of, place - 1);
+    column *of = find_column(all, &nodes[at], member);
+    if (of->filled < place - 1) fill(all, of, place - 1);
     fl_push_value(all->L, all->push, at + 1);
     lua_rawseti(all->L, of->index, place);
     if (of->filled < place) filled++; /* a repeated name fills only once */
@@ -202,13 +224,19 @@ static void spread_row(spread *all, uint32_t row, int place) {
  */
 static int page_columns(lua_State *L) {
   page *self = fast_page(L);
-  int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
+  int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0, there = 0;
   fl_push push = fast_push(L, self);
-  spread all = {.L = L, .push = &push, .most = length + most};
+  column few[FEW_COLUMNS];
+  spread all = {.L = L, .push = &push, .columns = few, .room = FEW_COLUMNS, .most = length + most};
   uint32_t row;
   luaL_checktype(L, COLUMNS_TABLE, LUA_TTABLE);
   push.null_as_nil = false;
-  all.columns = lua_newuserdata(L, MOST_COLUMNS * sizeof(column));
+  lua_pushnil(L);
+  while (lua_next(L, COLUMNS_TABLE)) {
+    there++;
+    lua_pop(L, 1);
+  }
+  if (there > FEW_COLUMNS) make_room(&all);
   /* The columns that are there: their arrays stay on the stack, below the key that lua_next needs. */
   lua_pushnil(L);
   while (lua_next(L, COLUMNS_TABLE)) {
@@ -269,11 +297,17 @@ void fl_open_page(lua_State *L) {
   for (const luaL_Reg *method = fast_methods; method->name != NULL; method++) {
     lua_pushvalue(L, -2);
     fl_push_array_metatable(L);
-    fl_push_key_cache(L);
+    fl_push_string_cache(L);
     lua_pushcclosure(L, method->func, UPVALUES);
     lua_setfield(L, -2, method->name);
   }
   lua_pop(L, 2);
+}
+
+void fl_push_page_methods(lua_State *L) {
+  fl_new_class(L, CLASS, NULL, page_close);
+  lua_getfield(L, -1, "__index");
+  lua_remove(L, -2);
 }
 
 void fl_push_page(lua_State *L, fl_call *call) {

@@ -5,11 +5,14 @@
  * Numbers: on Lua 5.3 and later an integer is an integer. Elsewhere an integer literal beyond 2^53 is
  * its decimal string, decided on the digits, because a double would not hold it.
  *
- * Rows repeat their keys. A member's key is therefore first compared with the one that stood at the same
- * place in the object before; if the bytes are the same the string is taken from a Lua table, which is
- * several times cheaper than interning it again.
+ * Rows repeat their keys, and columns their values; making a string costs several times as much as taking
+ * one out of a Lua table. A key is that of the object before at the same place where the tape says so. A
+ * value of up to 16 bytes is looked for by these; it goes into the table when it comes for the second time,
+ * so that values which never come again cost next to nothing.
  */
 #include "binding.h"
+
+#include "codec.h"
 
 #define EXACT_LIMIT INT64_C(9007199254740992)
 
@@ -29,61 +32,85 @@ static inline void push_integer(lua_State *L, const fl_push *push, const fl_json
 #endif
 }
 
-static void push_array(lua_State *L, const fl_push *push, uint32_t index) {
-  const fl_json_node *nodes = push->tape->nodes;
-  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
-  int place = 1;
-  luaL_checkstack(L, 6, "JSON nested too deeply");
-  lua_createtable(L, length > INT32_MAX ? INT32_MAX : (int)length, 0);
-  lua_pushvalue(L, push->array_metatable);
-  lua_setmetatable(L, -2);
-  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at), place++) {
-    if (nodes[at].type == FL_JSON_NULL && push->null_as_nil) continue;
-    fl_push_value(L, push, at);
-    lua_rawseti(L, -2, place);
-  }
+/* --- strings --- */
+
+/* Where the key at `place` of an object so deep is kept; NULL: nowhere. */
+static inline fl_cached_key *slot_of(const fl_push *push, unsigned depth, unsigned place) {
+  if (place >= FL_CACHED_PLACES) return NULL;
+  return &push->cache->keys[depth % FL_CACHED_DEPTHS * FL_CACHED_PLACES + place];
 }
 
-void fl_push_key(lua_State *L, const fl_push *push, uint32_t index, unsigned place) {
-  const fl_json_node *key = &push->tape->nodes[index];
+static void push_new_key(lua_State *L, const fl_push *push, const fl_json_node *key, fl_cached_key *slot) {
   const char *bytes = push->text + key->offset;
-  fl_key_cache *cache = push->keys;
-  fl_cached_key *cached;
-  if (cache == NULL || place >= FL_CACHED_KEYS) {
-    lua_pushlstring(L, bytes, key->value.size.length);
-    return;
+  uint32_t length = key->value.size.length;
+  int index = (int)(slot - push->cache->keys) + 1;
+  if (slot->bytes != NULL && slot->length == length && memcmp(slot->bytes, bytes, length) == 0) {
+    lua_rawgeti(L, push->strings, index);
+  } else {
+    lua_pushlstring(L, bytes, length);
+    /* The table anchors the string, and with it the bytes that the next key is compared with. */
+    slot->bytes = NULL;
+    slot->same = 0;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, push->strings, index);
+    slot->bytes = lua_tolstring(L, -1, NULL);
+    slot->length = length;
   }
-  cached = &cache->keys[place];
-  if (cached->length == key->value.size.length && cached->bytes != NULL &&
-      memcmp(cached->bytes, bytes, cached->length) == 0) {
-    lua_rawgeti(L, push->key_table, (int)place + 1);
-    return;
-  }
-  lua_pushlstring(L, bytes, key->value.size.length);
-  /* The table anchors the string, and with it the bytes that the next key is compared with. */
-  cached->bytes = NULL;
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, push->key_table, (int)place + 1);
-  cached->bytes = lua_tolstring(L, -1, NULL);
-  cached->length = key->value.size.length;
+  slot->same = key->value.size.same;
 }
 
-static void push_object(lua_State *L, const fl_push *push, uint32_t index) {
-  const fl_json_node *nodes = push->tape->nodes;
-  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
-  unsigned place = 0;
-  luaL_checkstack(L, 6, "JSON nested too deeply");
-  lua_createtable(L, 0, length > INT32_MAX ? INT32_MAX : (int)length);
-  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at + 1), place++) {
-    fl_push_key(L, push, at, place);
-    /* A null that is dropped still takes the place of an earlier member of the same name. */
-    if (nodes[at + 1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
-    else fl_push_value(L, push, at + 1);
-    lua_rawset(L, -3);
-  }
+static inline void push_key(lua_State *L, const fl_push *push, const fl_json_node *key, unsigned depth,
+                            unsigned place) {
+  fl_cached_key *slot = slot_of(push, depth, place);
+  if (slot == NULL) lua_pushlstring(L, push->text + key->offset, key->value.size.length);
+  else if (slot->same == key->value.size.same) lua_rawgeti(L, push->strings, (int)(slot - push->cache->keys) + 1);
+  else push_new_key(L, push, key, slot);
 }
 
-void fl_push_value(lua_State *L, const fl_push *push, uint32_t index) {
+static inline fl_cached_value *value_slot(const fl_push *push, const uint64_t words[2], uint32_t length) {
+  uint64_t mixed = (words[0] + length) * UINT64_C(0x9E3779B97F4A7C15) ^ words[1] * UINT64_C(0xC2B2AE3D27D4EB4F);
+  return &push->cache->values[(mixed ^ mixed >> 29) >> 32 & (FL_CACHED_VALUES - 1)];
+}
+
+static inline void push_string(lua_State *L, const fl_push *push, const fl_json_node *node) {
+  const char *bytes = push->text + node->offset;
+  uint32_t length = node->value.size.length;
+  uint64_t words[2];
+  fl_cached_value *slot;
+  int index;
+  if (length - 1 >= 16 || push->text_end - bytes < 16) {
+    lua_pushlstring(L, bytes, length);
+    return;
+  }
+  words[0] = fl_load_word(bytes);
+  words[1] = 0;
+  if (length < 8) words[0] &= ~(~UINT64_C(0) << 8 * length);
+  else if (length > 8) words[1] = fl_load_word(bytes + 8) & ~UINT64_C(0) >> 8 * (16 - length);
+  slot = value_slot(push, words, length);
+  index = FL_CACHED_KEYS + (int)(slot - push->cache->values) + 1;
+  if (slot->words[0] == words[0] && slot->words[1] == words[1] && slot->length == length) {
+    if (slot->held) {
+      lua_rawgeti(L, push->strings, index);
+      return;
+    }
+    lua_pushlstring(L, bytes, length);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, push->strings, index);
+    slot->held = true;
+    return;
+  }
+  slot->words[0] = words[0];
+  slot->words[1] = words[1];
+  slot->length = length;
+  slot->held = false;
+  lua_pushlstring(L, bytes, length);
+}
+
+/* --- values --- */
+
+static void push_container(lua_State *L, const fl_push *push, uint32_t index, unsigned depth);
+
+static inline void push_value(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
   const fl_json_node *node = &push->tape->nodes[index];
   switch ((fl_json_type)node->type) {
     case FL_JSON_NULL:
@@ -103,41 +130,78 @@ void fl_push_value(lua_State *L, const fl_push *push, uint32_t index) {
       lua_pushnumber(L, (lua_Number)node->value.number);
       break;
     case FL_JSON_STRING:
-      lua_pushlstring(L, push->text + node->offset, node->value.size.length);
+      push_string(L, push, node);
       break;
     case FL_JSON_ARRAY:
-      push_array(L, push, index);
-      break;
     case FL_JSON_OBJECT:
-      push_object(L, push, index);
+      push_container(L, push, index, depth);
       break;
   }
 }
 
-/* --- the cache of keys: one a Lua state --- */
+static void push_array(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
+  const fl_json_node *nodes = push->tape->nodes;
+  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+  int place = 1;
+  lua_createtable(L, length > INT32_MAX ? INT32_MAX : (int)length, 0);
+  lua_pushvalue(L, push->array_metatable);
+  lua_setmetatable(L, -2);
+  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at), place++) {
+    if (nodes[at].type == FL_JSON_NULL && push->null_as_nil) continue;
+    push_value(L, push, at, depth + 1);
+    lua_rawseti(L, -2, place);
+  }
+}
+
+static void push_object(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
+  const fl_json_node *nodes = push->tape->nodes;
+  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+  unsigned place = 0;
+  lua_createtable(L, 0, length > INT32_MAX ? INT32_MAX : (int)length);
+  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at + 1), place++) {
+    push_key(L, push, &nodes[at], depth, place);
+    /* A null that is dropped still takes the place of an earlier member of the same name. */
+    if (nodes[at + 1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
+    else push_value(L, push, at + 1, depth + 1);
+    lua_rawset(L, -3);
+  }
+}
+
+static void push_container(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
+  luaL_checkstack(L, 6, "JSON nested too deeply");
+  if (push->tape->nodes[index].type == FL_JSON_ARRAY) push_array(L, push, index, depth);
+  else push_object(L, push, index, depth);
+}
+
+void fl_push_value(lua_State *L, const fl_push *push, uint32_t index) { push_value(L, push, index, 0); }
+
+/* --- the cache of strings: one a Lua state --- */
 
 static const char cache_key, table_key;
 
-void fl_open_key_cache(lua_State *L) {
-  fl_key_cache *cache = lua_newuserdata(L, sizeof *cache);
+void fl_open_string_cache(lua_State *L) {
+  fl_string_cache *cache = lua_newuserdata(L, sizeof *cache);
   memset(cache, 0, sizeof *cache);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &cache_key);
-  lua_createtable(L, FL_CACHED_KEYS, 0);
+  lua_createtable(L, FL_CACHED_KEYS + FL_CACHED_VALUES, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &table_key);
 }
 
-void fl_push_key_cache(lua_State *L) {
+void fl_push_string_cache(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &table_key);
 }
+
+uint64_t fl_push_number(fl_string_cache *cache) { return ++cache->last_page; }
 
 void fl_push_begin(lua_State *L, fl_push *push) {
   luaL_checkstack(L, 10, "JSON");
   fl_push_array_metatable(L);
   push->array_metatable = lua_gettop(L);
-  fl_push_key_cache(L);
-  push->keys = lua_touserdata(L, -2);
-  push->key_table = lua_gettop(L);
+  fl_push_string_cache(L);
+  push->cache = lua_touserdata(L, -2);
+  push->strings = lua_gettop(L);
+  fl_push_turn(push->cache, fl_push_number(push->cache));
 }
 
 /* --- decode --- */
@@ -173,6 +237,7 @@ int fl_lua_decode(lua_State *L) {
   }
   push.tape = &held->tape;
   push.text = held->text.data;
+  push.text_end = push.text + held->text.length;
   push.null_as_nil = null_as_nil;
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);

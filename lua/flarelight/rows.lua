@@ -75,6 +75,9 @@ end
 -- than it does there, so rows are made 64 at a time.
 local CHUNK = 64
 
+-- A method looked up for each row would show.
+local page_next, page_batch = core.page_methods.next, core.page_methods.batch
+
 local take
 if rawget(_G, "jit") then
   function take(self)
@@ -84,7 +87,7 @@ if rawget(_G, "jit") then
       if not page then return nil end
       -- No call after the batch, which could fail and leave the rows uncounted.
       local start = page:position()
-      local length = page:batch(self.chunk, 0, CHUNK)
+      local length = page_batch(page, self.chunk, 0, CHUNK)
       self.chunk_start, self.chunk_length, self.chunk_at = start, length, 0
       if length == 0 then return nil end
       at = 1
@@ -96,7 +99,7 @@ if rawget(_G, "jit") then
 else
   function take(self)
     local page = self.page
-    if page then return page:next() end
+    if page then return page_next(page) end
   end
   function Rows:ahead() return 0 end -- luacheck: no unused args
 end
@@ -227,8 +230,8 @@ local function has_row(self)
   return self.pages:is_here()
 end
 
---- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
-function Rows:__call()
+-- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
+local function next_or_raise(self)
   local slice_end = pace.slice_end
   if not iterators_yield then
     pace.slice_end = nil
@@ -247,6 +250,33 @@ function Rows:__call()
     error(err, 0)
   end
   return row, position
+end
+
+-- What a loop asks for a million times: a row that is here is given without another call of Lua.
+if rawget(_G, "jit") then
+  function Rows:__call()
+    local at = self.chunk_at + 1
+    if at <= self.chunk_length then
+      self.chunk_at = at
+      if pace.slice_end then pace.check() end
+      return self.chunk[at], self.chunk_start + at - 1
+    end
+    local row, position = next_or_raise(self)
+    return row, position
+  end
+else
+  function Rows:__call()
+    local page = self.page
+    if page then
+      local row, position = page_next(page)
+      if position then
+        if pace.slice_end and iterators_yield then pace.check() end
+        return row, position
+      end
+    end
+    local row, position = next_or_raise(self)
+    return row, position
+  end
 end
 
 return rows
