@@ -332,7 +332,9 @@ static char *scan_value(scanner *scan, fl_json_tape *tape) {
   size_t length = (size_t)(scan->end - scan->text);
   char *cursor = skip_space(scan->text), *start;
   fl_json_node *node;
-  uint32_t count = 0, open = 0, outer, depth = 0, *slot;
+  uint32_t count = 0, open = 0, depth = 0, *slot;
+  uint32_t filled = 0;    /* values or members of the open container so far */
+  bool in_object = false; /* what the open container is */
 
 /* A new node, which may move the tape. */
 #define PUSH(where)                                                                               \
@@ -350,17 +352,16 @@ value:
     case '[':
       if (depth == FL_JSON_DEPTH) return fail(scan, FL_JSON_DEEP, cursor);
       depth++;
-      node->type = *cursor == '{' ? FL_JSON_OBJECT : FL_JSON_ARRAY;
-      node->value.size.length = 0;
       node->value.size.end = open;
+      if (depth > 1) tape->nodes[open].value.size.length = filled;
       open = count - 1;
+      filled = 0;
+      in_object = *cursor == '{';
+      node->type = in_object ? FL_JSON_OBJECT : FL_JSON_ARRAY;
       cursor = skip_space(cursor + 1);
-      if (node->type == FL_JSON_ARRAY) {
-        if (*cursor != ']') goto value;
-      } else {
-        if (*cursor != '}') goto key;
-      }
-      goto close;
+      if (*cursor == (in_object ? '}' : ']')) goto close;
+      if (in_object) goto key;
+      goto value;
     case '"':
       node->type = FL_JSON_STRING;
       node->offset++;
@@ -387,31 +388,40 @@ value:
   }
   if (cursor == NULL) return NULL;
 after:
+  if (in_object && *cursor == ',' && cursor[1] == '"') {
+    filled++;
+    cursor++;
+    goto key;
+  }
   cursor = skip_space(cursor);
   if (depth == 0) {
     if (cursor != scan->end) return fail(scan, FL_JSON_TRAILING, cursor);
     tape->count = count;
     return cursor;
   }
-  node = &tape->nodes[open];
-  node->value.size.length++;
+  filled++;
   if (*cursor == ',') {
     cursor = skip_space(cursor + 1);
-    if (node->type == FL_JSON_ARRAY) goto value;
-    goto key;
+    if (in_object) goto key;
+    goto value;
   }
-  if (*cursor != (node->type == FL_JSON_ARRAY ? ']' : '}')) return fail(scan, FL_JSON_UNEXPECTED, cursor);
+  if (*cursor != (in_object ? '}' : ']')) return fail(scan, FL_JSON_UNEXPECTED, cursor);
 close:
   cursor++;
   node = &tape->nodes[open];
-  outer = node->value.size.end;
+  open = node->value.size.end;
+  node->value.size.length = filled;
   node->value.size.end = count;
-  open = outer;
-  depth--;
+  if (--depth > 0) {
+    filled = tape->nodes[open].value.size.length;
+    in_object = tape->nodes[open].type == FL_JSON_OBJECT;
+  } else {
+    in_object = false;
+  }
   goto after;
 key:
   if (*cursor != '"') return fail(scan, FL_JSON_UNEXPECTED, cursor);
-  slot = slot_of(scan, depth, tape->nodes[open].value.size.length);
+  slot = slot_of(scan, depth, filled);
   start = cursor + 1;
   PUSH(start);
   node->type = FL_JSON_STRING;
@@ -419,6 +429,10 @@ key:
     node->value.size.length = tape->nodes[*slot].value.size.length;
     node->value.size.same = *slot;
     cursor = start + node->value.size.length + 1;
+    if (*cursor == ':' && (unsigned char)cursor[1] > ' ') {
+      cursor++;
+      goto value;
+    }
   } else {
     cursor = scan_string(scan, start, &node->value.size.length);
     if (cursor == NULL) return NULL;
