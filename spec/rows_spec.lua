@@ -32,6 +32,60 @@ describe("rows", function()
     sandbox, api = nil, nil
   end)
 
+  -- Rows that an import may hold, though no row is like the one before: strings are kept from row to row by
+  -- place and bytes, so each is one that such a memory could take for another.
+  local strange = {
+    { id = 1, state = "NY", ["16"] = "sixteen bytes ok" }, { state = "NY", id = 2, ["16"] = "sixteen bytes ok" },
+    { id = 3, state = "NY\0", ["16"] = "sixteen bytes ok" }, { id = 4, state = "NY", ["16"] = "sixteen bytes ok!" },
+    {}, { id = 5, state = "", of = { state = "NY", id = { 1, { id = 2 } } } }, { id = 6, state = "\0" },
+    { id = 7, state = "", of = { state = "NY", id = {} } }, { id = 8, state = "12345678" },
+    { id = 9, state = "12345678\0" }, { id = 10, state = "12345678" }, { id = 11, state = "123456789" },
+    { id = 12, state = "12345678" }, { stat = "NY", e = "NY" }, { state = ("x"):rep(2 ^ 20), id = 13 },
+    { ["\"state"] = "NY", ["state\""] = "NY", ["st\\ate"] = "NY" }, { ["\"state"] = "NY", ["state\""] = "YN" },
+  }
+  local function strange_rows(turns)
+    local rows = {}
+    for turn = 1, turns do
+      for index, row in ipairs(strange) do rows[#rows + 1] = turn % 2 == 0 and strange[#strange + 1 - index] or row end
+    end
+    return rows
+  end
+
+  it("gives rows of every shape as they are, from two streams in turn", function()
+    open()
+    local sent = strange_rows(4)
+    local id = assert(api.imports:import { records = sent }).id
+    local other = support.import(api, #sent)
+    local stream, numbers = api.imports:rows(id, { page_size = 9 }), api.imports:rows(other, { page_size = 7 })
+    for index, row in ipairs(sent) do
+      assert.are.same(row, (stream:next()))
+      assert.are.equal(index - 1, numbers:next().n)
+    end
+    assert.is_nil((stream:next()))
+    local columns, length = api.imports:rows(id):columns(#sent + 1)
+    assert.are.equal(#sent, length)
+    for index, row in ipairs(sent) do
+      for name, column in pairs(columns) do
+        assert.are.same(row[name] == nil and flarelight.null or row[name], column[index])
+      end
+    end
+  end)
+
+  it("gives more columns than there are small tables for", function()
+    open()
+    local wide = { {}, {}, {} }
+    for index = 1, 150 do wide[index % 3 + 1]["c" .. index] = index end
+    local id = assert(api.imports:import { records = wide }).id
+    local stream = api.imports:rows(id, { page_size = 1 })
+    local columns, length = stream:columns(3)
+    assert.are.equal(3, length)
+    for index = 1, 150 do
+      for at = 1, 3 do
+        assert.are.equal(at == index % 3 + 1 and index or flarelight.null, columns["c" .. index][at])
+      end
+    end
+  end)
+
   local cases = {
     { "a last page that is short", rows = 250, page_size = 100 },
     { "a last page that is full", rows = 300, page_size = 100 },

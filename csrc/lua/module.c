@@ -334,7 +334,11 @@ static const luaL_Reg functions[] = {
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
-    {"sound", lua_sound},         {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
+    {"sound", lua_sound},
+#ifdef FL_LUA_HAS_ROW_ITERATOR
+    {"row_iterator", fl_lua_row_iterator},
+#endif
+    {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
     {"store", fl_lua_store},
     {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};
 

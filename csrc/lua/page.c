@@ -2,6 +2,9 @@
  * page.c: a page of rows as a userdata that gives its rows when they are asked for: one at a time, as
  * arrays, or as columns.
  *
+ * Where Lua can yield through C in this way (5.3 and later), a stream's iterator is made here too: a loop then costs
+ * one call of C a row, and Lua runs only where there is no row at hand.
+ *
  * `next` and `batch` run once a row or a few of them, so what they need (the class, the array
  * metatable, the cache of strings) stands in upvalues instead of being looked up.
  */
@@ -103,6 +106,72 @@ static int page_next(lua_State *L) {
   *self = after; /* only now: where memory runs out no row is lost */
   return 2;
 }
+
+#ifdef FL_LUA_HAS_ROW_ITERATOR
+
+enum { UP_OTHERWISE = UPVALUES + 1, UP_PACE, UP_SLICE_END, UP_PAGE, ITERATOR_UPVALUES = UP_PAGE };
+
+static int rows_given(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+/* The page of the stream at index 1, if it may give a row at once: it has one, and nobody has set a slice
+ * of time, whose end Lua would have to look for. */
+static page *page_of_stream(lua_State *L) {
+  page *self;
+  if (!lua_istable(L, 1)) return NULL;
+  lua_pushvalue(L, lua_upvalueindex(UP_SLICE_END));
+  lua_rawget(L, lua_upvalueindex(UP_PACE));
+  lua_pushvalue(L, lua_upvalueindex(UP_PAGE));
+  lua_rawget(L, 1);
+  self = lua_touserdata(L, -1);
+  if (self == NULL || !lua_isnil(L, -2) || !lua_getmetatable(L, -1)) return NULL;
+  if (!lua_rawequal(L, -1, lua_upvalueindex(UP_CLASS)) || self->call == NULL) return NULL;
+  return self->given < self->rows ? self : NULL;
+}
+
+static int next_row(lua_State *L) {
+  page *self = page_of_stream(L), after;
+  fl_push push;
+  uint32_t row;
+  if (self == NULL) {
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(UP_OTHERWISE));
+    lua_insert(L, 1);
+    lua_callk(L, 1, LUA_MULTRET, 0, rows_given);
+    return lua_gettop(L);
+  }
+  push = fast_push(L, self);
+  after = *self;
+  if (!step(&after, &row)) return 0; /* page_of_stream has seen that there is one */
+  fl_push_value(L, &push, row);
+  fl_push_count(L, self->call->page_start + self->given);
+  *self = after;
+  return 2;
+}
+
+/*
+ * core.row_iterator(otherwise, pace) -> function(stream) that gives the next row of `stream.page` and its
+ * position; where there is none, or `pace.slice_end` is set, what `otherwise(stream)` gives.
+ */
+int fl_lua_row_iterator(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  fl_new_class(L, CLASS, NULL, page_close);
+  fl_push_array_metatable(L);
+  fl_push_string_cache(L);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushliteral(L, "slice_end");
+  lua_pushliteral(L, "page");
+  lua_pushcclosure(L, next_row, ITERATOR_UPVALUES);
+  return 1;
+}
+
+#endif
 
 /* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
 static int page_batch(lua_State *L) {

@@ -264,6 +264,8 @@ if rawget(_G, "jit") then
     local row, position = next_or_raise(self)
     return row, position
   end
+elseif core.row_iterator then
+  Rows.__call = core.row_iterator(next_or_raise, pace)
 else
   function Rows:__call()
     local page = self.page

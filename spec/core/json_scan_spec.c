@@ -632,6 +632,49 @@ static void test_member(void **state) {
   assert_int_equal(fl_json_member(&tape, text, list, fl_slice_of("c")), 0);
 }
 
+/* Keys from `index` on: each names one that is not later and has its bytes. How many name another one. */
+static int count_shared_keys(void) {
+  int shared = 0;
+  for (uint32_t object = 0; object < tape.count; object++) {
+    if (tape.nodes[object].type != FL_JSON_OBJECT) continue;
+    for (uint32_t at = object + 1; at < tape.nodes[object].value.size.end; at = fl_json_next(&tape, at + 1)) {
+      const fl_json_node *key = &tape.nodes[at], *same = &tape.nodes[key->value.size.same];
+      assert_in_range(key->value.size.same, 1, at);
+      assert_int_equal(same->type, FL_JSON_STRING);
+      assert_int_equal(same->value.size.length, key->value.size.length);
+      assert_memory_equal(text + same->offset, text + key->offset, key->value.size.length);
+      shared += same != key;
+    }
+  }
+  return shared;
+}
+
+static void test_keys_name_an_earlier_one_of_the_same_bytes(void **state) {
+  static const struct {
+    const char *text;
+    int shared;
+  } cases[] = {
+      {"[{\"a\":1,\"longer name\":2},{\"a\":3,\"longer name\":4},{\"a\":5,\"longer name\":6}]", 4},
+      {"[ { \"a\" : 1 , \"b\" : 2 } , { \"a\" : 3 , \"b\" : 4 } ]", 2},
+      {"[{\"a\":1,\"b\":2},{\"b\":3,\"a\":4}]", 0},
+      {"[{\"a\":1},{\"ab\":2},{\"a\":3},{\"\":4},{\"\":5}]", 1},
+      /* what has escapes is not what stood there: the quote in it ends no key */
+      {"[{\"\\\"\":1},{\"\\\"\":2},{\"\":3},{\"a\\\"\":4},{\"a\":5}]", 0},
+      {"[{\"a\":1},{\"\\u0061\":2},{\"a\":3}]", 0},
+      /* objects within rows, as deep as each other */
+      {"[{\"id\":1,\"of\":{\"x\":1,\"y\":2}},{\"id\":2,\"of\":{\"x\":3,\"y\":4}}]", 4},
+      {"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}", 1},
+      {"[{},{\"a\":1},{},{\"a\":2}]", 1},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal(scan(cases[i].text, strlen(cases[i].text)), FL_JSON_OK);
+    assert_int_equal(count_shared_keys(), cases[i].shared);
+  }
+  assert_int_equal(scan("[{\"abc\":1},{\"abc", 16), FL_JSON_ENDED);
+  assert_int_equal(error.position, 16);
+}
+
 /* The estimate of nodes is passed many times over, also by the densest text there is. */
 static void test_tape_grows_and_is_used_again(void **state) {
   static const char *const densest[] = {"1", "[]", "\"\"", "{}", "{\"\":1}"};
@@ -683,6 +726,7 @@ int main(void) {
       cmocka_unit_test(test_every_changed_byte_is_survived),
       cmocka_unit_test(test_offsets_point_into_the_text),
       cmocka_unit_test(test_member),
+      cmocka_unit_test(test_keys_name_an_earlier_one_of_the_same_bytes),
       cmocka_unit_test(test_tape_grows_and_is_used_again),
       cmocka_unit_test(test_every_code_has_words),
   };
