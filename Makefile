@@ -134,7 +134,7 @@ PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-a
 PACKAGES_HOSTS = nginx-light wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
 PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
-PACKAGES_BENCH = nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
+PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 
 .PHONY: deps deps-test deps-sanitizers bench-deps
 deps:
@@ -188,12 +188,14 @@ host: $(BUILD)/host/$(LUA)
 # --- benchmarks: docs/performance.md; one of them alone is `sh bench/run rows lua5.4` ---
 BENCH_LUAS ?= lua5.4 luajit
 BENCHES = rows columns export upload calls concurrent memory linear
+HOST_BENCHES = nginx_latency nginx_requests love_frames
 BENCH_DIR = $(BUILD)/bench
 
 .PHONY: bench bench-sides
 bench: bench-deps
 	@failed=0; for lua in $(BENCH_LUAS); do for bench in $(BENCHES); do \
-	   sh bench/run $$bench $$lua || failed=1; done; done; sh bench/report; exit $$failed
+	   sh bench/run $$bench $$lua || failed=1; done; done; \
+	 for bench in $(HOST_BENCHES); do sh bench/hosts $$bench || failed=1; done; sh bench/report; exit $$failed
 
 # The sides that are compiled.
 bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/nethttp $(BENCH_DIR)/$(LUA)/vm_limit.so

@@ -179,6 +179,42 @@ describe("a profile", function()
     box:stop()
   end)
 
+  it("lets an upload go by what an update does", function()
+    local box = assert(flarelight.sandbox.start { profile = path })
+    local api = support.client(box, { profile = path })
+    local id = support.import(api, 2)
+    assert(api.imports:upload { id = id, records = support.records(3) })
+    assert.are.equal(5, #box:rows(id))
+    api:close()
+    box:stop()
+
+    local replacing = assert(calibrate { update = "replace" })
+    box = assert(flarelight.sandbox.start { profile = replacing })
+    local state = os.tmpname()
+    api = support.client(box, { profile = replacing, state = state })
+    id = support.import(api, 2)
+    for _, update in ipairs { "append", false } do
+      local none, message, err = api.imports:upload { id = id, update = update or nil, records = support.records(3) }
+      assert.is_nil(none)
+      assert.are.equal("config", err.kind)
+      assert.matches("an update replaces", message)
+    end
+    assert.are.equal(2, #box:rows(id))
+    local requests = #box:requests()
+    local none, message, err = api.imports:upload { records = support.records(7), batch_records = 5 }
+    assert.is_nil(none)
+    assert.are.equal("config", err.kind)
+    assert.matches("more than one batch", message)
+    assert.are.equal(requests, #box:requests())
+    local result = assert(api.imports:upload { records = support.records(7) })
+    assert.are.equal(7, #box:rows(result.id))
+    result = assert(api.imports:upload { records = support.records(7), batch_records = 5, update = "import_per_batch" })
+    assert.are.equal(2, #result.ids)
+    api:close()
+    box:stop()
+    os.remove(state)
+  end)
+
   it("is one service's, and its twins' on this machine", function()
     local key = { api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000001", profile = profile }
     local function new(url)

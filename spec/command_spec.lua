@@ -69,6 +69,7 @@ describe("the command", function()
   before_each(function()
     sandbox:reset()
     use(sandbox)
+    os.execute("rm -rf " .. quote(folder .. "/state"))
   end)
 
   local function strikes()
@@ -125,6 +126,80 @@ describe("the command", function()
       assert.are.equal(1461, result.records)
       assert.are.equal("seattle-weather", json "imports list"[2].name)
     end)
+  end)
+
+  describe("uploads that did not end", function()
+    local function resumable(name)
+      sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 3 }
+      local out, err = run(1, ("imports upload %s --name %s --batch-records 1000"):format(STRIKES, name))
+      assert.are.equal("", out)
+      local token = assert(err:match "What has arrived stays. To go on:\n  flarelight imports resume (%x+)\n$")
+      assert.matches("404", err)
+      assert.matches("its batch: 1000 records from record 2001 on, line 2002 of the file", err)
+      return token
+    end
+
+    it("are listed, and gone on with", function()
+      local token = resumable "first"
+      local list = json "imports pending"
+      assert.are.equal(1, #list)
+      assert.are.same({ token, 2000, 1 }, { list[1].token, list[1].records, list[1].id })
+      assert.matches("^token +key +id +name +file +records +started", (run(0, "imports pending")))
+      local result = json("imports resume -q " .. token)
+      assert.are.same({ 10000, 10, 1, token }, { result.records, result.batches, result.id, result.token })
+      assert.are.equal(10000, #sandbox:rows(1))
+      local _, err = run(0, "imports pending")
+      assert.are.equal("no upload is pending\n", err)
+      _, err = run(0, "imports resume")
+      assert.are.equal("no upload is pending\n", err)
+    end)
+
+    it("have to be named where there are two", function()
+      resumable "first"
+      sandbox:clear_faults()
+      local second = resumable "second"
+      local _, err = run(2, "imports resume")
+      assert.matches("2 uploads are pending: name the token of one", err)
+      run(0, "imports resume -q " .. second)
+      assert.matches("\nrecords +10000\n", (run(0, "imports resume -q")))
+      run(2, "imports resume nonsense")
+    end)
+
+    it("are gone on with after Ctrl-C, by what it prints", function()
+      if quick then return end
+      sandbox:fault { operation = "imports.import", kind = "latency", nth = 4, seconds = 60 }
+      local out, err = shell(([[
+        %s bin/flarelight imports upload %s --name strikes --batch-records 1000 & running=$!
+        for i in $(seq 200); do
+          flarelight imports pending --json -q | grep -q '"records": 3000' && break
+          sleep 0.05
+        done
+        kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), STRIKES))
+      assert.are.equal("", out)
+      assert.matches("ended with 130\n", err)
+      local command = assert(err:match "flarelight: interrupted; what has arrived stays. To go on:\n  (flarelight imports resume %x+)\n")
+      sandbox:clear_faults()
+      out, err = shell(command .. " --settle 0.1 -q --json")
+      assert.are.equal("", err)
+      assert.are.equal(10000, flarelight.json.decode(out).records)
+      assert.are.equal(10000, #sandbox:rows(1))
+      assert.are.same({}, sandbox:duplicates())
+    end)
+
+    it("are not there without a state file", function()
+      run(0, ("imports upload %s -q --state none"):format(STRIKES))
+      local _, err = run(2, "imports pending --state none")
+      assert.matches("needs a state file", err)
+    end)
+  end)
+
+  it("loads a file under a key once", function()
+    local first = json(("imports upload %s -q --key today"):format(STRIKES))
+    local again = json(("imports upload %s -q --key today"):format(STRIKES))
+    assert.are.same({ first.id, first.token }, { again.id, again.token })
+    assert.are.equal(1, sandbox:counts().imports)
+    local _, err = run(1, "imports upload examples/data/seattle-weather.csv -q --key today")
+    assert.matches("today", err)
   end)
 
   it("runs automations, preparations and reports", function()
@@ -207,10 +282,17 @@ describe("the command", function()
   end)
 
   it("plans what the upload then sends", function()
-    for _, size in ipairs { 2500, 10000 } do
+    local one = folder .. "/one.csv"
+    local file = assert(io.open(one, "w"))
+    file:write "a\n1\n"
+    file:close()
+    for _, arguments in ipairs {
+      STRIKES .. " --batch-records 2500", STRIKES .. " --batch-records 10000", STRIKES .. " --batch-records 2500 --state none",
+      STRIKES .. " --batch-records 10000 --state none", one, one .. " --state none",
+    } do
       sandbox:clear_log()
-      local plan = json(("plan %s --batch-records %d"):format(STRIKES, size))
-      run(0, ("imports upload %s -q --batch-records %d"):format(STRIKES, size))
+      local plan = json("plan " .. arguments)
+      run(0, "imports upload -q " .. arguments)
       assert.are.equal(plan.writes, #support.requests(sandbox, "imports.import"))
       assert.are.equal(plan.requests, #sandbox:requests())
     end
@@ -237,10 +319,30 @@ describe("the command", function()
     assert.matches("/nowhere", err)
   end)
 
+  it("tortures a script, and tells how to do it again #slow", function()
+    if quick then return end
+    local weather = "examples/data/seattle-weather.csv"
+    local out, err = run(1, ("torture --only plain/net:committed:2 spec/torture/careless.lua %s"):format(weather))
+    assert.matches("^REPEATED +plain/net:committed:2  2 runs  lost 0, repeated 1000\n", out)
+    assert.matches("\n1 point: lost 0, repeated 1000\n$", out)
+    assert.is_truthy(err:find("again: flarelight torture --only 'plain/net:committed:2' 'spec/torture/careless.lua' '"
+      .. weather .. "'\n", 1, true))
+    out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 examples/nightly.lua %s 500"):format(weather))
+    assert.matches("^exact +plain/step:batch.answered:2  2 runs\n", out)
+    assert.matches("lost 0, repeated 0\n$", out)
+    local _
+    _, err = run(1, "torture no-such-script.lua")
+    assert.matches("no%-such%-script.lua: cannot be opened", err)
+    run(2, "torture examples/nightly.lua --servers nonsense")
+    run(2, "torture examples/nightly.lua --kinds nonsense")
+    run(2, "torture")
+  end)
+
   it("shows help everywhere, on standard output", function()
-    local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "automations",
+    local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "imports pending", "imports resume",
+      "automations",
       "automations execute", "preparations list", "preparations execute", "reports list", "reports generate",
-      "reports chart", "quota", "plan", "calibrate", "doctor", "sandbox", "version" }
+      "reports chart", "quota", "plan", "calibrate", "torture", "doctor", "sandbox", "version" }
     for _, command in ipairs(commands) do
       local out, err = run(0, command .. " --help")
       assert.matches("^Usage: flarelight " .. command, out)

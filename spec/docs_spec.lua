@@ -6,7 +6,7 @@
 local flarelight = require "flarelight"
 local support = require "support"
 
-local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/sandbox.md" }
+local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
 local FILES = { csv = true, jsonl = true, svg = true }
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 
@@ -159,7 +159,7 @@ end)
 describe("every link leads somewhere:", function()
   local pages = {
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/architecture.md", "docs/contract.md",
-    "docs/delivery.md", "docs/files.md", "docs/performance.md", "docs/sandbox.md",
+    "docs/delivery.md", "docs/files.md", "docs/hosts.md", "docs/performance.md", "docs/sandbox.md",
   }
   local function anchors_of(text)
     local anchors = {}

@@ -235,6 +235,8 @@ describe("a process with flarelight", function()
         is_quiet("embed", ("5 %s 5 %s"):format(script, script), "correctly", id)
         is_quiet("embed", ("20 %s 20 %s 20 %s"):format(script, script, script), "abruptly", id)
         is_quiet("embed", ("50 %s 50 %s"):format(script, script), "a_while", id)
+        -- Those that go with calls under way disturb none of those that stay.
+        is_quiet("embed", ("5 %s %d spec/process/abrupt.lua 5 %s"):format(script, checked and 5 or 40, script), "correctly", id)
       end)
     end)
     it("that ends while another of them works", function()

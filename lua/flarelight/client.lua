@@ -323,8 +323,7 @@ function Client:spawn(run)
     local _, _, err = errors.fail("phase", "api:spawn: " .. message)
     error(err, 0)
   end
-  if here.blocks then here = frame end
-  return tasks.spawn(here, run, chosen)
+  return tasks.spawn(chosen and chosen.blocks and frame or host.for_tasks(here), run, chosen)
 end
 
 --- Resumes the tasks of frame loops that are ready, for at most `budget` seconds (default 1 ms). Never blocks.

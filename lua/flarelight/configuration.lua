@@ -47,9 +47,6 @@ local known = {
   user_agent = "string", on_event = "function", state = "string", host = "text_or_table",
 }
 
---- Whether flarelight.new takes an option of this name.
-function configuration.takes(name) return known[name] ~= nil end
-
 local function fail(name, what)
   return errors.fail("config", ("%s %s"):format(name, what))
 end

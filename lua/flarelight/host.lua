@@ -12,6 +12,8 @@ local script = require "flarelight.host.script"
 ---@field spawn fun(run: fun()) begins `run`, which raises nothing, in a coroutine of the host
 ---@field refuses nil|fun(): string? why nothing can wait now though it runs
 ---@field report nil|fun(message: string) where errors go that nobody asks for; standard error
+---@field begins_anywhere boolean? `spawn` works outside of it, too
+---@field raises_badly boolean? an error that is a table is not shown whole: what a loop raises is reported as well
 ---@field blocks boolean? waiting holds up the whole Lua state
 ---@field give_way nil|fun() lets others run, for work that is long though it never waits
 
@@ -93,7 +95,17 @@ function host.current(chosen)
   return found
 end
 
---- The same where it must not fail: a host that waits for nothing now.
+--- Where a task begins that is begun in `here`: what blocks runs none by itself.
+function host.for_tasks(here)
+  if not here.blocks then return here end
+  for _, candidate in ipairs(candidates) do
+    local module = loaded[candidate[2]] and require(candidate[1])
+    if module and module.begins_anywhere then return module end
+  end
+  return frame
+end
+
+--- As `host.current`, where it must not fail.
 function host.any(chosen) return host.current(chosen) or chosen or script end
 
 return host

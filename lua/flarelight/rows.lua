@@ -242,8 +242,8 @@ function Rows:__call()
   local row, position, err = next_row(self)
   if not iterators_yield then pace.slice_end = slice_end end
   if row == nil and err then
-    local report = host.any(self.pages:host()).report
-    if report then report(err.message) end -- a raised table reads badly there
+    local here = host.any(self.pages:host())
+    if here.raises_badly then here.report(err.message) end
     error(err, 0)
   end
   return row, position

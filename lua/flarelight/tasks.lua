@@ -37,10 +37,11 @@ end
 
 local function to_standard_error(message) io.stderr:write(message, "\n") end
 
--- What a task raised is its result. Where nobody asks for it before the task is forgotten, it is told.
+-- What a task raised is its result. Where nobody asks for it before the task is forgotten, it is told; of a
+-- task that was cancelled nobody expects a good end.
 local function report_unless_asked(task, raised, trace)
   local report = task.host.report or to_standard_error
-  local record = { asked = #task.joiners > 0 }
+  local record = { asked = #task.joiners > 0 or task.cancelled }
   local message = "flarelight: a task failed, and nobody asked for its result: " .. tostring(raised) .. (trace or "")
   record.guard = when_collected(function()
     if not record.asked then report(message) end

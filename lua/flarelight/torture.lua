@@ -4,8 +4,8 @@
 --
 -- What goes wrong is a point, named SERVER/KIND:WHAT:N. Of the kinds `step` ends the script with SIGKILL at a
 -- step of its uploads, `net` at a moment of a request to the sandbox, `fault` lets the sandbox go wrong as its
--- faults do, `mix` draws a fault and an end from a seed, and `clean` lets the script run. Relies on a shell to
--- start and end the script, and on tortured.lua inside it.
+-- faults do, `twice` ends it while it looks what became of a batch, `mix` draws a fault and an end from a seed,
+-- and `clean` lets the script run. Relies on a shell to start and end the script, and on tortured.lua inside it.
 
 local core = require "flarelight.core"
 local sandbox = require "flarelight.sandbox"
@@ -89,6 +89,23 @@ local FAULTS = {
   { name = "redirect_303", fault = { kind = "redirect", status = 303 } },
   { name = "foreign_use", fault = { kind = "foreign_use", requests = 10 } },
 }
+
+-- What makes a doubt, and the steps at which the script is ended while it clears it up.
+local DOUBTS = {
+  { name = "commit_then_drop", steps = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "partial_commit", steps = { "doubt.settling", "doubt.looked", "doubt.resolved", "batch.divided" } },
+  { name = "reset", steps = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "status_413", steps = { "batch.divided" } },
+  -- Here the first run is ended, and the second one while it looks.
+  { name = "received", steps = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "committed", steps = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+}
+
+local function named(list, name)
+  for _, each in ipairs(list) do
+    if each.name == name then return each end
+  end
+end
 
 -- Those that are tried on servers that are not plain: where a write's fate hangs on what is read back.
 local DOUBTFUL = {
@@ -308,21 +325,27 @@ local function fault_of(given, run, nth)
   return fault
 end
 
--- Sets what goes wrong; returns the step to end at, and the test for ending the script from here.
+-- Sets what goes wrong; returns the steps to end at by the number of the run, and the test for ending the first
+-- run from here.
 local function arrange(run, point)
   local box = run.box
-  if point.kind == "step" then return point.what .. ":" .. point.nth end
-  if point.kind == "clean" then return nil end
+  if point.kind == "step" then return { point.what .. ":" .. point.nth } end
+  if point.kind == "clean" then return {} end
   if point.kind == "mix" then
     box:fault(fault_of(point.fault, run, point.nth))
     if point.fault.besides then box:fault(point.fault.besides) end
-    return point.step
+    return { point.step }
   end
-  local given = point.given
+  local given, steps = point.given, {}
   if given.fault then box:fault(fault_of(given, run, point.nth)) end
   if given.besides then box:fault(given.besides) end
-  if point.kind == "fault" then return nil end
-  return nil, function()
+  if point.kind == "fault" then return steps end
+  if point.kind == "twice" then
+    local from_here = named(MOMENTS, given.name) ~= nil
+    steps[from_here and 2 or 1] = point.step .. ":1"
+    if not from_here then return steps end
+  end
+  return steps, function()
     if given.fault then return box:hits().total > 0 end
     local answered = 0
     for _, request in ipairs(box:requests()) do
@@ -332,16 +355,18 @@ local function arrange(run, point)
   end
 end
 
-local function settle_runs(run, step, doomed)
+local function settle_runs(run, steps, doomed)
   local status, killed, last
   for number = 1, MOST_RUNS do
     run.runs = number
-    start(run, number == 1 and step or nil)
+    os.remove(run.folder .. "/killed")
+    start(run, steps[number])
     local shot
     status, shot = wait(run, number == 1 and doomed or nil)
     -- The fault was for the first run: what it has not met then is no point of this script.
     if number == 1 then run.hits = run.box:hits().total end
-    killed = killed or shot or number == 1 and read_file(run.folder .. "/killed") ~= nil
+    run.at_step = run.at_step or read_file(run.folder .. "/killed") ~= nil
+    killed = killed or shot or run.at_step
     if run.hung then return status, killed, last_outcome(run) end
     local outcome = last_outcome(run)
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
@@ -360,14 +385,15 @@ local function judge(run, point, status, killed, outcome)
   local held = holdings(run.box)
   local lost, repeated = torture.compare(run.expected, held)
   if lost > 0 or repeated > 0 then lost, repeated = torture.compare(ordered(run.expected), ordered(held)) end
+  local fired = killed or run.hits > 0
+  if point.kind == "clean" then fired = true elseif point.kind == "twice" then fired = run.at_step end
   local result = {
     point = point.name, kind = point.kind, runs = run.runs, lost = lost, repeated = repeated, status = status,
-    fate = outcome.fate, error = outcome.kind, message = outcome.message, fired = point.kind == "clean" or killed
-      or run.hits > 0,
+    fate = outcome.fate, error = outcome.kind, message = outcome.message,
   }
   if run.hung then result.outcome = "hung"
   elseif outcome.fate == "done" and status == 0 then
-    result.outcome = lost > 0 and "LOST" or repeated > 0 and "REPEATED" or result.fired and "exact" or "not reached"
+    result.outcome = lost > 0 and "LOST" or repeated > 0 and "REPEATED" or fired and "exact" or "not reached"
   elseif outcome.fate == "in_doubt" then result.outcome = "stopped in_doubt"
   elseif outcome.fate == "foreign" or outcome.kind == "conflict" then result.outcome = "stopped foreign"
   elseif outcome.kind and outcome.kind ~= "" then result.outcome = "stopped " .. outcome.kind
@@ -388,8 +414,8 @@ local function run_point(given, point, expected)
     box = box, folder = folder, settle = given.settle, timeout = given.timeout, interpreter = given.interpreter,
     command = given.command, expected = expected or {},
   }
-  local step, doomed = arrange(run, point)
-  local status, killed, outcome = settle_runs(run, step, doomed)
+  local steps, doomed = arrange(run, point)
+  local status, killed, outcome = settle_runs(run, steps, doomed)
   local result = judge(run, point, status, killed, outcome)
   local imports = 0
   for _, request in ipairs(box:requests()) do
@@ -451,12 +477,32 @@ local function points_of(server, seen, given)
   end
   add("net", MOMENTS)
   add("fault", FAULTS)
+  for _, doubt in ipairs(whole and DOUBTS or {}) do
+    for _, step in ipairs(doubt.steps) do
+      for nth = 1, seen.imports do
+        points[#points + 1] = {
+          name = ("%s/twice:%s+%s:%d"):format(server.name, doubt.name, step, nth), server = server, kind = "twice",
+          given = named(MOMENTS, doubt.name) or named(FAULTS, doubt.name), step = step, nth = nth,
+        }
+      end
+    end
+  end
   if whole and #seen.steps > 0 and seen.imports > 0 then
     for number = 1, given.mixes do
       points[#points + 1] = mix_point(server, given.seed + number - 1, seen.steps, seen.imports)
     end
   end
   return points
+end
+
+local function of_kinds(points, kinds)
+  if not kinds then return points end
+  local wanted, chosen = {}, {}
+  for _, kind in ipairs(kinds) do wanted[kind] = true end
+  for _, point in ipairs(points) do
+    if wanted[point.kind] then chosen[#chosen + 1] = point end
+  end
+  return chosen
 end
 
 -- Every nth of the points, from a place that the seed says, where there is a limit.
@@ -473,7 +519,7 @@ end
 --- Tortures a script.
 ---
 --- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds), timeout (seconds for one run), servers (names, or nil for all), only (the name
+--- the caller), settle (seconds), timeout (seconds for one run), servers and kinds (names, or nil for all), only (the name
 --- of one point), limit (most points of each server), mixes, seed, sandbox (more of its options), on_result(result,
 --- done, of).
 ---
@@ -510,7 +556,8 @@ function torture.run(given)
   for _, plan in ipairs(plans) do
     if plan.chosen then
       work[#work + 1] = { point = clean_point(plan.server), expected = plan.expected }
-      for _, point in ipairs(sample(points_of(plan.server, plan.seen, given), given.limit, given.seed)) do
+      local points = of_kinds(points_of(plan.server, plan.seen, given), given.kinds)
+      for _, point in ipairs(sample(points, given.limit, given.seed)) do
         work[#work + 1] = { point = point, expected = plan.expected }
       end
     end

@@ -146,7 +146,10 @@ end
 local function set_up(run, kept, given)
   run.options, run.update = kept, kept.update
   run.created = kept.id == nil and kept.update ~= "import_per_batch"
-  run.run_token = kept.run_token
+  -- Where updates are known to replace, an import is made of one batch alone: none remains to clear a token with.
+  local profile = run.config.profile
+  run.replaces = run.created and profile ~= nil and profile.found.update == "replace"
+  run.run_token = kept.run_token and not run.replaces
   run.settle = given.settle or kept.settle or 2
   run.on_progress, run.deadline = given.on_progress, given.deadline
 end
@@ -405,9 +408,14 @@ end
 function upload.run(api, given)
   given = check(given)
   client.surface(api)
-  if given.id ~= nil and given.update ~= "append" then
-    return errors.fail("config", "imports:upload: an import that exists needs update = \"append\": whether an update "
-      .. "appends or replaces is not documented")
+  local profile = client.config(api).profile
+  local updates = profile and profile.found.update
+  if given.id ~= nil and updates == "replace" then
+    return errors.fail("config", "imports:upload: the profile says that an update replaces what was there")
+  end
+  if given.id ~= nil and given.update ~= "append" and updates ~= "append" then
+    return errors.fail("config", "imports:upload: an import that exists needs update = \"append\", or a profile that "
+      .. "says so: whether an update appends or replaces is not documented")
   end
   local run = new_run(api)
   if given.journal ~= false then run.journal = journal.of(api) end

@@ -41,6 +41,7 @@ describe("the same script, unchanged, in #slow", function()
   if not is_luajit or checked then return end
 
   it("Neovim", function()
+    -- What nobody asked for comes as a message of the editor.
     is_good(run "nvim --headless -u NONE -c 'luafile spec/hosts/neovim.lua'", "luv")
   end)
 

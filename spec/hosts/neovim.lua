@@ -14,5 +14,5 @@ coroutine.wrap(function()
   end)
   io.stdout:write(table.concat(lines, "\n"), "\n")
   io.stdout:flush()
-  vim.cmd(good and "qall!" or "cquit!")
+  vim.defer_fn(function() vim.cmd(good and "qall!" or "cquit!") end, 100) -- messages come first
 end)()

@@ -12,6 +12,10 @@ nginx.shell = shell
 
 local function variable(text, name) return assert(text:match(name .. "='([^\n]*)'")) end
 
+local paths_form = [[
+  lua_package_path '%s;%s/lua/?.lua;%s/lua/?/init.lua;%s/spec/?.lua;;';
+  lua_package_cpath '%s/?.so;;';]]
+
 local head = [[
 %s
 %s
@@ -26,8 +30,7 @@ env SPEC_MODE;
 events { worker_connections %d; }
 http {
   access_log off;
-  lua_package_path '%s;%s/lua/?.lua;%s/lua/?/init.lua;%s/spec/?.lua;;';
-  lua_package_cpath '%s/?.so;;';
+  %s
   client_body_temp_path body;
   proxy_temp_path proxy;
   fastcgi_temp_path fastcgi;
@@ -37,7 +40,8 @@ http {
 }
 ]]
 
---- Starts one. `given`: config (of the block http; PORT stands for the port), environment (words for a
+--- Starts one. `given`: config (of the block http; PORT stands for the port) or file (a function of the port
+-- that gives a whole configuration, which includes modules.conf and paths.conf), environment (words for a
 -- shell), workers, connections, level (of the log). The object: url, prefix, pids(), log(), reload(), stop().
 function nginx.start(given)
   local tools = shell "sh spec/tools/openresty"
@@ -46,11 +50,20 @@ function nginx.start(given)
   -- The port is free for a moment: nginx binds it again at once.
   local port = shell [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
   local user = shell "id -u" == "0" and "user root;" or ""
-  local file = assert(io.open(prefix .. "/nginx.conf", "w"))
-  file:write(head:format(variable(tools, "NGINX_LUA_MODULES"), user, given.workers or 1, given.level or "warn",
-    given.connections or 1024, variable(tools, "NGINX_LUA_PATH"), root, root, root, root .. "/build/luajit",
-    (given.config:gsub("PORT", port))))
-  file:close()
+  local function write(name, text)
+    local file = assert(io.open(prefix .. "/" .. name, "w"))
+    file:write(text)
+    file:close()
+  end
+  local paths = paths_form:format(variable(tools, "NGINX_LUA_PATH"), root, root, root, root .. "/build/luajit")
+  if given.file then
+    write("modules.conf", variable(tools, "NGINX_LUA_MODULES") .. "\n" .. user)
+    write("paths.conf", paths)
+    write("nginx.conf", given.file(port))
+  else
+    write("nginx.conf", head:format(variable(tools, "NGINX_LUA_MODULES"), user, given.workers or 1,
+      given.level or "warn", given.connections or 1024, paths, (given.config:gsub("PORT", port))))
+  end
   local run = ("%s %s -p %s/ -e error.log -c nginx.conf"):format(given.environment or "", command, prefix)
   local self = { url = "http://127.0.0.1:" .. port, prefix = prefix, port = port }
 

@@ -1,9 +1,9 @@
 --- What the groups of commands share: the client that the options ask for, where things are kept, and how a
 -- call that failed ends the command.
 
-local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
 local output = require "flarelight.cli.output"
+local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
 
 local context = {}
@@ -34,12 +34,13 @@ local function remarks(err)
   return lines
 end
 
---- Passes on what a call returned; where it failed, ends the command as its error says.
-function context.expect(value, message, err)
+--- Passes on what a call returned; where it failed, ends the command as its error says, with a `hint` below.
+function context.expect(value, message, err, hint)
   if value ~= nil or err == nil then return value, message end
   if err.kind == "raised" and tostring(err.value):find "interrupted!$" then error(err.value, 0) end
   local lines = remarks(err)
   table.insert(lines, 1, message)
+  lines[#lines + 1] = hint
   context.fail(status.of(err), table.concat(lines, "\n"))
 end
 
@@ -176,15 +177,18 @@ local function read_key(path)
   return (text:gsub("%s+$", ""))
 end
 
--- A wait that people would wonder about is told.
-local LONG_WAIT = 2 -- seconds
+-- A wait that people would wonder about is told, and not all of a row of them.
+local LONG_WAIT, BETWEEN = 2, 30 -- seconds
+local told
 local reasons = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
                   network = "after a failure of the network", server = "after a failure of the service" }
 
 local function tell_waits(event)
+  local now = require("flarelight.core").now()
+  if told and now - told < BETWEEN and event.reason == "rate_limit" then return end
   if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then
-    local line = require("flarelight.core").terminal(2) and "\r\27[K" or ""
-    output.complain(("%swaiting %s %s"):format(line, output.duration(event.delay), reasons[event.reason] or ""))
+    told = now
+    progress.say(("waiting %s %s"):format(output.duration(event.delay), reasons[event.reason] or ""))
   end
 end
 
@@ -197,7 +201,6 @@ function context.options(args, more)
     user_agent = "flarelight-command/" .. require("flarelight")._VERSION,
   }
   for name, value in pairs(more or {}) do given[name] = value end
-  if not configuration.takes "state" then given.state = nil end
   return given
 end
 

@@ -135,11 +135,27 @@ local function resume_command(args, token, file)
   return ("flarelight imports resume %s%s%s"):format(token, needs_file, context.same_options(args))
 end
 
+-- The token of the upload that this command has begun, where it was interrupted before it told: the one with
+-- its key, or the one that was not pending before.
+local function begun_token(api, before, key)
+  -- Without a state file nothing is pending.
+  for _, each in ipairs(api.imports:pending() or {}) do
+    if key and each.key == key or not before[each.token] then return each.token end
+  end
+end
+
+local function pending_tokens(api, keeps)
+  local tokens = {}
+  if not keeps then return tokens end
+  for _, each in ipairs(api.imports:pending() or {}) do tokens[each.token] = true end
+  return tokens
+end
+
 -- Runs an upload or its resumption; Ctrl-C and errors that leave it resumable say how to go on.
 local function transfer(args, out, label, start)
   local api = context.client(args, { state = context.state(args) })
   local bar = progress.new(out, label)
-  local token, shown = args.token, show_progress(bar)
+  local token, shown, before = args.token, show_progress(bar), pending_tokens(api, args.state ~= "none")
   local ran, result, message, err = pcall(start, api, function(p)
     token = p.token or token
     shown(p)
@@ -150,18 +166,17 @@ local function transfer(args, out, label, start)
   if not ran and not interrupted then error(result, 0) end
   if ran and result then return print_result(out, result) end
   if interrupted then
+    token = token or begun_token(api, before, args.key)
     api:close()
   else
     token = err.token or token
   end
-  if token then
-    output.complain(("flarelight: %s; what has arrived stays. To go on:\n  %s")
-      :format(interrupted and "interrupted" or "the upload has stopped", resume_command(args, token)))
-  elseif interrupted then
-    output.complain "flarelight: interrupted"
+  local hint = token and "hat has arrived stays. To go on:\n  " .. resume_command(args, token)
+  if interrupted then
+    output.complain("flarelight: interrupted" .. (hint and "; w" .. hint or ""))
+    return status.INTERRUPTED
   end
-  if interrupted then return status.INTERRUPTED end
-  context.expect(nil, message, err)
+  context.expect(nil, message, err, hint and "W" .. hint)
 end
 
 -- --types zip=text,cost=number
@@ -195,11 +210,9 @@ local function upload(args, out)
     file = args.file, format = args.input_format, types = args.types,
     batch_records = args.batch_records, batch_bytes = args.batch_bytes,
     name = args.name or not args.id and (args.file:match "([^/]+)$" or args.file):gsub("%.[^.]*$", "") or nil,
-    description = args.description, id = args.id, update = args.update,
+    description = args.description, key = args.key, id = args.id, update = args.update,
+    on_reject = args.on_reject, rejects = args.rejects, settle = args.settle,
   }
-  if require("flarelight.configuration").takes "state" then
-    given.key, given.on_reject, given.rejects, given.settle = args.key, args.on_reject, args.rejects, args.settle
-  end
   if args.no_events then given.send_events = false end
   return transfer(args, out, args.file:match "([^/]+)$" or args.file, function(api, on_progress)
     given.on_progress = on_progress
@@ -280,7 +293,6 @@ function imports.define(parser, define)
   imports.reading(command)
   context.connecting(command)
 
-  if not require("flarelight.configuration").takes "state" then return end
   command = define(group, "pending", "Uploads that did not end.", pending)
   context.connecting(command)
 

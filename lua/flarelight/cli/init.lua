@@ -11,7 +11,7 @@ local status = require "flarelight.cli.status"
 local cli = { held = held }
 
 local GROUPS = {
-  "imports", "automations", "preparations", "reports", "service", "plan", "calibrate", "sandbox",
+  "imports", "automations", "preparations", "reports", "service", "plan", "calibrate", "torture", "sandbox",
 }
 
 -- argparse is a file of Lua; what needs it says so.

@@ -117,16 +117,19 @@ local function columns_of(rows)
   return names_of(seen)
 end
 
+-- What a part of would be of no use: it is there to be typed again.
+local WHOLE = { id = true, token = true, key = true }
+
 -- Cuts the widest columns until the line fits. False: it would be cut beyond reading.
-local function fit(widths, room)
+local function fit(columns, widths, room)
   local total = 2 * (#widths - 1)
   for _, width in ipairs(widths) do total = total + width end
   while total > room do
-    local widest = 1
+    local widest
     for place, width in ipairs(widths) do
-      if width > widths[widest] then widest = place end
+      if not WHOLE[columns[place]] and width > (widest and widths[widest] or 0) then widest = place end
     end
-    if widths[widest] <= 10 then return false end
+    if not widest or widths[widest] <= 10 then return false end
     widths[widest] = widths[widest] - 1
     total = total - 1
   end
@@ -167,7 +170,7 @@ local function draw(columns, rows)
     end
   end
   local room = core.terminal(1)
-  if room and room > 0 and not fit(widths, room) then return draw_blocks(lines, room) end
+  if room and room > 0 and not fit(columns, widths, room) then return draw_blocks(lines, room) end
   for i, line in ipairs(lines) do
     local parts = {}
     for place, text in ipairs(line) do

@@ -4,6 +4,7 @@
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local imports = require "flarelight.cli.imports"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
@@ -48,16 +49,15 @@ local function first_records(args)
   return records
 end
 
---- How many requests an upload makes: each batch, and what it reads back on the way. docs/uploads.md.
--- `journaled`: with a state file. The search for the end of an import that exists is not counted: its length
--- is not known.
-function plan.requests(batches, records, updates, journaled)
-  local writes = math.max(1, batches)
-  -- Of an only batch the last record goes by itself, to take the mark off the description.
-  if journaled and not updates and batches == 1 and records > 1 then writes = 2 end
-  -- The end is looked at; after the second batch, whether the first is still there.
-  local reads = updates and (journaled and math.min(1, batches) or 0) or writes > 1 and 2 or batches
-  return writes, reads
+--- How many requests an upload makes where nothing goes wrong: writes, and the reads that check them. The end
+-- is looked at; on a new import it is looked at after the second batch whether the first is still there. A
+-- journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists; the search for
+-- its end is not counted, since its length is not known. docs/uploads.md tells why each is made.
+function plan.requests(found, updates, journaled)
+  local writes = math.max(1, found.batches)
+  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
+  if found.records == 0 or updates and not journaled then return writes, 0 end
+  return writes, not updates and writes > 1 and 2 or 1
 end
 
 -- The limit that is known without asking: given, or kept from before.
@@ -84,14 +84,12 @@ end
 local function run(args, out)
   local found = measure(args)
   local records = first_records(args)
-  local writes, reads = plan.requests(found.batches, found.records, args.id ~= nil,
-    args.state ~= "none")
+  local writes, reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
   local requests = writes + reads
-  local limit, source = known_limit(args)
+  local limit, origin = known_limit(args)
   local seconds, bound = estimate(found, requests, limit, args)
   local minutes = limit and limit > 0 and requests / limit or nil
   if out.json then
-    local json = require "flarelight.json"
     local decoded = json.array {}
     for i, text in ipairs(records) do decoded[i] = json.decode(text) end
     return output.write(output.encode {
@@ -108,9 +106,10 @@ local function run(args, out)
     { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
       output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
     { "requests", ("%s: %s, %s to check them"):format(output.count(requests),
-      output.counted(writes, "write"), output.counted(reads, "read")) },
+      output.counted(writes, "write"), output.counted(reads, "read"))
+      .. (args.id and ", and some more to find the end of the import" or "") },
     { "quota", minutes and ("%.2f minutes of %s requests a minute%s, after %s"):format(minutes,
-      output.count(limit), percent, source) or "unknown: --rate-limit N names the requests a minute" },
+      output.count(limit), percent, origin) or "unknown: --rate-limit N names the requests a minute" },
     { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(seconds), bound,
       args.latency, args.bandwidth) },
   }, {})

@@ -36,10 +36,11 @@ end
 ---@param label string what is on its way
 ---@return flarelight.cli.Progress
 function progress.new(out, label)
-  return setmetatable({
+  progress.current = setmetatable({
     label = display.clean(label), quiet = out.quiet, terminal = not out.quiet and core.terminal(2) ~= nil,
     utf8 = is_utf8(), drawn = false, last = core.now(),
   }, Progress)
+  return progress.current
 end
 
 local function draw(self)
@@ -73,10 +74,19 @@ function Progress:update(share, text)
   io.stderr:write(("%s: %s%s\n"):format(self.label, done, text))
 end
 
---- Takes the bar away, for a line that is printed in between.
+--- Takes the bar away, for a line that is printed in between; the next update draws it again.
 function Progress:clear()
   if self.drawn then io.stderr:write "\r\27[K" end
   self.drawn = false
+end
+
+--- A line on standard error above the bar that is drawn, if there is one.
+function progress.say(text)
+  local bar = progress.current
+  local drawn = bar and bar.drawn
+  if drawn then bar:clear() end
+  io.stderr:write(text, "\n")
+  if drawn then draw(bar) end
 end
 
 --- Ends it; what is printed next begins on a line of its own. The last state stays to be seen.

@@ -12,6 +12,7 @@ local BAD = { LOST = true, REPEATED = true, hung = true, ["stopped without a wor
 
 local KINDS = {
   { "step", "ended at a step" }, { "net", "ended at a moment of a request" }, { "fault", "the service goes wrong" },
+  { "twice", "ended while it clears up a doubt" },
   { "mix", "both, drawn" }, { "clean", "nothing" },
 }
 
@@ -108,12 +109,18 @@ local function run(args, out)
   for _, name in ipairs(args.servers or {}) do
     if not names[name] then context.fail(status.USAGE, ("there is no server %q"):format(name)) end
   end
+  for _, name in ipairs(args.kinds or {}) do
+    local known = false
+    for _, kind in ipairs(KINDS) do known = known or kind[1] == name end
+    if not known then context.fail(status.USAGE, ("there is no kind %q"):format(name)) end
+  end
   local folder = temporary_folder()
   local bar = progress.new(out, "torture")
   local wrong = {}
   local ran, results, message = pcall(torture.run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
-    timeout = args.timeout, servers = args.servers, only = args.only, limit = args.limit, mixes = args.mixes,
+    timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
+    mixes = args.mixes,
     seed = args.seed,
     on_result = function(result, done, of)
       if BAD[result.outcome] then wrong[#wrong + 1] = result end
@@ -138,7 +145,8 @@ local function run(args, out)
     if args.only then output.write(results[1].output or "") end
     output.write "\n"
     out:list(rows, columns, "")
-    output.write(("\n%d points: lost %d, repeated %d\n"):format(totals.points, totals.lost, totals.repeated))
+    output.write(("\n%s: lost %d, repeated %d\n"):format(output.counted(totals.points, "point"), totals.lost,
+      totals.repeated))
   end
   for _, result in ipairs(wrong) do
     output.complain(("again: %s"):format(replay(args, result.point)))
@@ -154,12 +162,14 @@ end
 
 function command_torture.define(parser, define)
   local command = define(parser, "torture",
-    "Ends a script at every step of its uploads, and lets a sandbox go wrong in every way; tells what was lost.", run)
+    "Ends a script at every step of its uploads, and lets a sandbox go wrong; tells what was lost or repeated.", run)
   command:argument("script"):argname "SCRIPT":args "+"
     :description "A script that uploads with a key, and its arguments. Its clients reach the sandbox alone."
   command:option("--servers"):argname "A,B":convert(split)
     :description("Which servers: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
       .. "Default: all.")
+  command:option("--kinds"):argname "A,B":convert(split)
+    :description "Which kinds of points: step, net, fault, twice, mix. Default: all."
   command:option("--limit"):argname "N":convert(context.positive)
     :description "Most points of each server, spread over all of them."
   command:option("--only"):argname "POINT"

@@ -28,6 +28,9 @@ end
 
 local schedule = type(vim) == "table" and vim.schedule -- luacheck: ignore
 
+-- Neovim's loop always runs: what is begun outside of a coroutine goes on, too.
+host.begins_anywhere = schedule and true or false
+
 local function on_readable()
   pollable.step()
   if #woken == 0 then return end
@@ -57,6 +60,12 @@ end
 local function unwatch()
   waiting = waiting - 1
   if waiting == 0 and poll then poll:stop() end
+end
+
+if schedule then
+  function host.report(message)
+    schedule(function() vim.notify(message, vim.log.levels.ERROR) end) -- luacheck: ignore
+  end
 end
 
 function host.is_running() return pollable.coroutine() ~= nil end

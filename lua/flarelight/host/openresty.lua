@@ -17,7 +17,7 @@ local KEPT = 60000     -- ms that an idle connection is kept
 local POOL = 1024      -- idle connections at most
 local FOREVER = 2 ^ 31 - 1 -- ms, the longest time-out
 
-local host = { name = "openresty" }
+local host = { name = "openresty", raises_badly = true }
 
 -- Phases in which a handler can wait. What is missing runs where nginx itself cannot be held up.
 local waits = {

@@ -564,6 +564,10 @@ local function send_front(run)
     if err then return nil, message, err end
     last = following == nil
   end
+  if run.replaces and not last and not batch.number then
+    return errors.fail("config", "imports:upload: the profile says that an update replaces what was there, and the "
+      .. "records are more than one batch: use update = \"import_per_batch\"")
+  end
   if not batch.number then batch, last = prepare(run, batch, last) end
   local done
   local before = run.batches

@@ -1,0 +1,119 @@
+-- Torture: that it finds what is lost and repeated, and that an upload with a key loses and repeats nothing. The
+-- whole campaign is `make torture`; here are some points of it.
+
+local torture = require "flarelight.torture"
+
+local interpreter = os.getenv "SPEC_LUA" or "lua"
+local quick = os.getenv "SPEC_SANITIZER" ~= nil or os.getenv "SPEC_QUICK" ~= nil
+-- What becomes of an upload hangs little on the Lua below it.
+local thorough = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
+local WEATHER = "examples/data/seattle-weather.csv"
+
+describe("torture", function()
+  local folder
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    os.execute("mkdir -p " .. folder)
+  end)
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  local function run(command, given)
+    given.command, given.interpreter, given.folder = command, interpreter, folder
+    given.settle, given.timeout = given.settle or 0.1, 60
+    given.mixes, given.seed = given.mixes or 0, given.seed or 1
+    return torture.run(given)
+  end
+
+  local function outcomes(results)
+    local counts = {}
+    for _, result in ipairs(results) do counts[result.outcome] = (counts[result.outcome] or 0) + 1 end
+    return counts
+  end
+
+  it("takes rows as they are written", function()
+    local texts = {}
+    for text in torture.rows_of '[{"a":"}{\\"]\\\\"}, {"b":{"c":[{}]}},\n{}]' do texts[#texts + 1] = text end
+    assert.are.same({ '{"a":"}{\\"]\\\\"}', '{"b":{"c":[{}]}}', "{}" }, texts)
+    for _ in torture.rows_of "[]" do error "there is none" end
+  end)
+
+  it("compares rows whose members stand in another order", function()
+    local cases = {
+      { "{}", "{}" }, { '{"a":1}', '{"a":1}' }, { '{"b":[1,{"x":2,"y":"},"}],"a":"\\",{"}', '{"a":"\\",{","b":[1,{"x":2,"y":"},"}]}' },
+    }
+    for _, case in ipairs(cases) do assert.are.equal(case[2], torture.in_order(case[1])) end
+  end)
+
+  it("counts what is lost and what is repeated", function()
+    local function held(rows) return { name = { rows = rows } } end
+    local cases = {
+      { { a = 1, b = 2 }, { a = 1, b = 2 }, 0, 0 }, { { a = 1, b = 2 }, { b = 1 }, 2, 0 },
+      { { a = 1 }, { a = 3 }, 0, 2 }, { { a = 1 }, { b = 1 }, 1, 1 }, { {}, {}, 0, 0 },
+    }
+    for _, case in ipairs(cases) do
+      assert.are.same({ case[3], case[4] }, { torture.compare(held(case[1]), held(case[2])) })
+    end
+    assert.are.same({ 1, 1 }, { torture.compare({ one = { rows = { a = 1 } } }, { other = { rows = { a = 1 } } }) })
+  end)
+
+  it("finds the rows that a script repeats", function()
+    local results = assert(run({ "spec/torture/careless.lua", WEATHER }, { only = "plain/net:committed:2" }))
+    assert.are.equal("REPEATED", results[1].outcome)
+    assert.are.equal(1000, results[1].repeated)
+    assert.are.equal(0, results[1].lost)
+  end)
+
+  it("finds the rows that a script loses", function()
+    local results = assert(run({ "spec/torture/blind.lua", WEATHER }, { only = "plain/fault:status_400:2" }))
+    assert.are.equal("LOST", results[1].outcome)
+    assert.are.equal(500, results[1].lost)
+  end)
+
+  it("says that a script does not come through, or which point there is not", function()
+    local none, message = run({ "spec/torture/careless.lua", "no-such-file.csv" }, {})
+    assert.is_nil(none)
+    assert.matches("even where nothing goes wrong", message)
+    assert.matches("no%-such%-file", message)
+    none, message = run({ "spec/torture/careless.lua", WEATHER }, { only = "plain/net:nonsense:1" })
+    assert.is_nil(none)
+    assert.matches('there is no point "plain/net:nonsense:1"', message)
+  end)
+
+  it("draws the same from the same seed", function()
+    local function names(seed)
+      local found = {}
+      for i, result in ipairs(assert(run({ "examples/nightly.lua", WEATHER, "500" },
+          { servers = { "plain" }, limit = 3, mixes = 2, seed = seed }))) do
+        found[i] = result.point .. " " .. result.outcome
+      end
+      return found
+    end
+    assert.are.same(names(7), names(7))
+  end)
+
+  it("ends an upload with a key at some of all points, and nothing is lost or repeated #slow", function()
+    local results = assert(run({ "examples/nightly.lua", WEATHER, "500" },
+      { servers = { "plain" }, limit = quick and 4 or thorough and 16 or 6, mixes = 4, seed = os.time() % 1000 }))
+    local counts = outcomes(results)
+    local bad = {}
+    for _, result in ipairs(results) do
+      local good = result.outcome == "exact" or result.outcome == "not reached" or result.outcome == "stopped in_doubt"
+        or result.outcome == "stopped foreign"
+      if not good then bad[#bad + 1] = ("%s: %s %s"):format(result.point, result.outcome, result.message or "") end
+    end
+    assert.are.same({}, bad)
+    assert.is_true((counts.exact or 0) >= #results / 2)
+  end)
+
+  it("meets servers that are not what one would wish #slow", function()
+    if not thorough then return end
+    local results = assert(run({ "examples/nightly.lua", WEATHER, "500" }, { limit = 1 }))
+    for _, result in ipairs(results) do
+      assert.is_truthy(result.outcome == "exact" or result.outcome == "not reached"
+        or result.outcome == "stopped in_doubt" or result.outcome == "stopped foreign",
+        ("%s: %s %s"):format(result.point, result.outcome, result.message or ""))
+    end
+  end)
+end)
