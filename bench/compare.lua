@@ -84,6 +84,17 @@ local comparisons = {
       { "Python requests + csv / export to CSV", "time", 3, 1, at_least = 8 },
     },
   },
+  upload = {
+    sides = {
+      side("flarelight upload from CSV, with its journal", flarelight .. "upload BASE COUNT", rows),
+      side("the same, 100000 rows", flarelight .. "upload BASE COUNT", 100000),
+      side("Python csv + requests", "PYTHON bench/clients/requests_client.py upload BASE COUNT", rows),
+    },
+    bars = {
+      { "Python csv + requests / upload", "time", 3, 1, at_least = 5 },
+      { ("peak memory, %d rows / 100000"):format(rows), "peak", 1, 2, at_most = 1.1 },
+    },
+  },
   calls = {
     sides = { side("flarelight, one by one", flarelight .. "calls BASE COUNT", calls), easy },
     bars = { { "calls one after another / libcurl easy", "time", 1, 2, at_most = 1.3 } },

@@ -1,6 +1,6 @@
 -- generate.lua FOLDER: the pages that every side reads: a million rows of ten columns as 200 pages of
 -- 5,000, 236 MB of JSON, the same bytes on every machine and Lua. Beside them an empty page, a page of
--- ten rows, and a list of imports (the small call).
+-- ten rows, a list of imports (the small call), and rows as CSV files for uploads.
 -- In every page `quantity` is a permutation of 0 to 4,999, so its sum tells whether a side read all.
 
 local folder = arg[1]
@@ -29,11 +29,21 @@ local row_format = '{"number":%d,"name":"observation %07d of the night","species
   .. '"observed_at":"20%02d-%02d-%02dT%02d:%02d:%02dZ","cost":%d.%02d,"quantity":%d,"damaged":%s,'
   .. '"reported":%s,"phase":"%s"}'
 
-local function row(position)
-  return row_format:format(1000000 + position, position, species[random(#species) + 1],
+local csv_format = "%d,observation %07d of the night,%s,%s,20%02d-%02d-%02dT%02d:%02d:%02dZ,%d.%02d,%d,%s,%s,%s\n"
+local csv_header = "number,name,species,airport,observed_at,cost,quantity,damaged,reported,phase\n"
+
+local function values(position)
+  return 1000000 + position, position, species[random(#species) + 1],
     airports[random(#airports) + 1], random(25), random(12) + 1, random(28) + 1, random(24), random(60),
     random(60), random(25000), random(90) + 10, position * 2063 % rows_a_page,
-    random(4) == 0 and "true" or "false", random(2) == 0 and "true" or "false", phases[random(#phases) + 1])
+    random(4) == 0 and "true" or "false", random(2) == 0 and "true" or "false", phases[random(#phases) + 1]
+end
+
+local function row(position) return row_format:format(values(position)) end
+
+-- A cell with a comma stands in quotes.
+local function line(position)
+  return (csv_format:format(values(position)):gsub("unknown, medium", '"unknown, medium"'))
 end
 
 local function write(name, rows)
@@ -56,3 +66,19 @@ write("ten.json", ten)
 local imports = {}
 for id = 1, 3 do imports[id] = ('{"id":%d,"name":"strikes of 20%02d","records":%d}'):format(id, id, id * 1000) end
 write("imports.json", imports)
+
+-- What is uploaded: as many rows as CSV, and the two that are read back at the end of it.
+for _, count in ipairs { 100000, 1000000 } do
+  local file = assert(io.open(("%s/%d.csv"):format(folder, count), "wb"))
+  assert(file:write(csv_header))
+  seed = 20240506
+  for position = 0, count - 1 do
+    if position == 0 or position == count - 1 then
+      local before = seed
+      write(position == 0 and "first.json" or ("last%d.json"):format(count), { row(position) })
+      seed = before
+    end
+    assert(file:write(line(position)))
+  end
+  assert(file:close())
+end

@@ -438,6 +438,7 @@ describe("the command", function()
   end)
 
   it("runs a sandbox until it is interrupted", function()
+    if quick then return end -- lua's own interpreter has the handler
     local out, err = shell(([[
       %s bin/flarelight sandbox --definitions examples/definitions.lua --set ids=uuid >%s/env 2>%s/log &
       running=$!

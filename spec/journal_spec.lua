@@ -311,6 +311,37 @@ describe("an upload with a state file", function()
     end)
   end)
 
+  it("stops at a file that grows while it is read; nothing is sent without its entry", function()
+    open()
+    local path = file(numbers(100))
+    local result, _, err = api.imports:upload {
+      file = path, types = { n = "number" }, batch_records = 10,
+      on_progress = function(p)
+        if p.batches > 2 then return end
+        local handle = io.open(path, "ab")
+        handle:write "100\n"
+        handle:close()
+      end,
+    }
+    assert.is_nil(result)
+    assert.are.equal("conflict", err.kind)
+    assert.is_true(err.progress.records < 100)
+    assert.are.equal(err.progress.records, #sandbox:rows(1))
+    _, _, err = api.imports:resume(err.token)
+    assert.are.equal("conflict", err.kind)
+  end)
+
+  it("stops at a line that is wrong far down, and says which", function()
+    open()
+    local path = file((numbers(35):gsub("\n30\n", "\n30,1\n")))
+    local result, _, err = api.imports:upload { file = path, types = { n = "number" }, batch_records = 10 }
+    assert.is_nil(result)
+    assert.are.equal("io", err.kind)
+    assert.are.equal(32, err.line)
+    assert.are.equal(err.progress.records, #sandbox:rows(1))
+    assert.are.equal(false, api.imports:pending()[1].in_doubt)
+  end)
+
   describe("with a key", function()
     it("loads a source once, however often it is asked to", function()
       open()
@@ -457,6 +488,30 @@ describe("an upload with a state file", function()
       assert.are.equal("io", kind_of "/tmp")
       assert.are.equal("io", kind_of "/no/such/folder/state")
       assert.are.equal("io", kind_of(file(("no database "):rep(100))))
+    end)
+
+    it("says that the disk is full, and what was sent is in the journal", function()
+      local path = file(numbers(3000))
+      local command = ("exec 2>&1; trap '' XFSZ; ulimit -f %d; FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s "
+        .. "FLARELIGHT_BASE_URL=%s timeout -s KILL 30 %s spec/process/upload.lua %s %s")
+      local function run(blocks)
+        local pipe = io.popen(command:format(blocks, sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter,
+          state, path))
+        local output = pipe:read "*a"
+        pipe:close()
+        return output
+      end
+      -- Too small for the file at all; then for what it grows to.
+      for _, blocks in ipairs { 1, 64, 128, 300 } do
+        local output = run(blocks)
+        assert.is_truthy(output:find "^failed", output)
+        assert.is_truthy(output:find(state, 1, true) or output:find "state:", output)
+        local posts = #support.requests(sandbox, "imports.import")
+        if blocks == 1 then assert.are.equal(0, posts) end
+      end
+      local id = run(1000000):match "done\t3000\t(%d+)"
+      holds(3000, tonumber(id))
+      assert.are.same({}, sandbox:duplicates())
     end)
 
     local function sqlite(path, sql)

@@ -107,6 +107,17 @@ describe("torture", function()
     assert.is_true((counts.exact or 0) >= #results / 2)
   end)
 
+  it("ends an upload that sets bad records aside, and each is set aside once #slow", function()
+    if not thorough then return end
+    local results = assert(run({ "spec/torture/rejecting.lua" },
+      { servers = { "plain" }, kinds = { "step", "net" }, limit = quick and 3 or 12, seed = os.time() % 1000,
+        sandbox = { required_columns = { "amount" } } }))
+    for _, result in ipairs(results) do
+      assert.is_truthy(result.outcome == "exact" or result.outcome == "not reached",
+        ("%s: %s %s\n%s"):format(result.point, result.outcome, result.message or "", result.output or ""))
+    end
+  end)
+
   it("meets servers that are not what one would wish #slow", function()
     if not thorough then return end
     local results = assert(run({ "examples/nightly.lua", WEATHER, "500" }, { limit = 1 }))

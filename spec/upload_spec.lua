@@ -137,6 +137,14 @@ describe("imports:upload", function()
       .. '{"amount":-2,"code":"7","flag":false,"text":"","empty":null}]', sandbox:rows_text(result.id))
   end)
 
+  it("takes cells apart at the delimiter alone, whatever letters stand beside it", function()
+    open()
+    local path = file(".csv", "a,b,c\nZürich ÄÖÜäöü,日本語日本語日本語,ñ\n" .. "¬¬¬¬¬¬¬¬¬,x,\n")
+    local result = assert(api.imports:upload { file = path })
+    assert.are.equal('[{"a":"Zürich ÄÖÜäöü","b":"日本語日本語日本語","c":"ñ"},{"a":"¬¬¬¬¬¬¬¬¬","b":"x","c":null}]',
+      sandbox:rows_text(result.id))
+  end)
+
   it("reads a file in the format that is named", function()
     open()
     local path = file(".txt", "a;b,c\n1,2\n")

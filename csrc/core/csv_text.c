@@ -1,5 +1,5 @@
 /*
- * csv_text.c: finds the records, checks them, and has libcsv take them apart.
+ * csv_text.c: finds the records, checks them, and has libcsv take those apart that have quotes.
  *
  * libcsv counts no lines and does not tell which cells were quoted, so the bytes are looked through
  * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed where
@@ -28,6 +28,7 @@ struct fl_csv_reader {
   /* Where the search for the record's end is. */
   char previous;          /* the byte before, 0 where a record begins */
   bool quoted;            /* inside quotes */
+  bool has_quotes;        /* the record has had one */
   bool ended_by_return;   /* a line feed that comes next belongs to the line end before it */
   int64_t line;           /* of the byte fed next; of the error after one */
   int64_t record_line;
@@ -92,21 +93,25 @@ static int64_t line_at(const fl_csv_reader *reader, const char *record, size_t o
   return line;
 }
 
+/* Room for one cell more. */
+static bool grow_cells(fl_csv_reader *reader) {
+  size_t capacity = reader->capacity ? reader->capacity * 2 : 32;
+  fl_csv_cell *cells = realloc(reader->cells, capacity * sizeof *cells);
+  if (cells == NULL) return false;
+  reader->cells = cells;
+  reader->capacity = capacity;
+  return true;
+}
+
 /* libcsv hands over a cell. Its raw bytes begin at `cursor`, as a reader of strict CSV knows. */
 static void take_cell(void *bytes, size_t length, void *context) {
   fl_csv_reader *reader = context;
   const char *text = bytes, *quote = text, *end = text + length;
   fl_csv_cell *cell;
   size_t doubled = 0;
-  if (reader->count == reader->capacity) {
-    size_t capacity = reader->capacity ? reader->capacity * 2 : 32;
-    fl_csv_cell *cells = realloc(reader->cells, capacity * sizeof *cells);
-    if (cells == NULL) {
-      reader->out_of_memory = true;
-      return;
-    }
-    reader->cells = cells;
-    reader->capacity = capacity;
+  if (reader->count == reader->capacity && !grow_cells(reader)) {
+    reader->out_of_memory = true;
+    return;
   }
   cell = &reader->cells[reader->count++];
   cell->quoted = *reader->cursor == '"';
@@ -122,6 +127,31 @@ static void take_cell(void *bytes, size_t length, void *context) {
   reader->cursor += length + doubled + 2 * (size_t)cell->quoted + 1;
 }
 
+/* The first delimiter at or after `cursor`, or `end`. */
+static const char *next_delimiter(const char *cursor, const char *end, char delimiter) {
+  for (; end - cursor >= 8; cursor += 8) {
+    uint64_t word = fl_load_word(cursor);
+    /* A byte beyond ASCII looks like the delimiter to the mask. */
+    uint64_t mask = fl_mask_equal(word, (unsigned char)delimiter) & ~word;
+    if (mask) return cursor + fl_first_byte(mask);
+  }
+  while (cursor < end && *cursor != delimiter) cursor++;
+  return cursor;
+}
+
+/* A record without a quote, whose line end is taken off: what stands between delimiters. False without
+ * memory. Most records of large files are such, and libcsv goes through them byte by byte. */
+static bool split(fl_csv_reader *reader, const char *record, size_t length) {
+  const char *end = record + length;
+  for (;;) {
+    const char *next = next_delimiter(record, end, reader->delimiter);
+    if (reader->count == reader->capacity && !grow_cells(reader)) return false;
+    reader->cells[reader->count++] = (fl_csv_cell){{record, (size_t)(next - record)}, false};
+    if (next == end) return true;
+    record = next + 1;
+  }
+}
+
 /* Fills the cells from a whole record with the first byte of its line end, or from what there is of the
  * last one. */
 static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t length) {
@@ -130,6 +160,10 @@ static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t 
   reader->cursor = record;
   reader->count = 0;
   reader->unquoted.length = 0;
+  if (!reader->has_quotes && length > 0 && (record[length - 1] == '\n' || record[length - 1] == '\r')) {
+    if (length == 1 || split(reader, record, length - 1)) return FL_CSV_OK;
+    return fail(reader, FL_CSV_MEMORY, reader->record_line);
+  }
   if (fl_buffer_reserve(&reader->unquoted, length) != FL_OK)
     return fail(reader, FL_CSV_MEMORY, reader->record_line);
   parsed = csv_parse(&reader->parser, record, length, take_cell, NULL, reader);
@@ -160,6 +194,7 @@ static fl_csv_code end_record(fl_csv_reader *reader, const char *begin, const ch
   }
   if (code == FL_CSV_OK) reader->record_line = ++reader->line;
   reader->previous = 0;
+  reader->has_quotes = false;
   return code;
 }
 
@@ -196,6 +231,7 @@ static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length)
       case '\0':
         return fail(reader, FL_CSV_NUL, reader->line);
       case '"':
+        reader->has_quotes = true;
         /* Outside quotes one may begin a cell, or follow the quote that it is the double of. */
         if (!reader->quoted && reader->previous != 0 && reader->previous != '"' &&
             reader->previous != reader->delimiter)

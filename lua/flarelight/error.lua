@@ -4,7 +4,7 @@
 local core = require "flarelight.core"
 
 ---@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"raised"
----@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"
+---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"|"partial"|"foreign"
 
 ---@class flarelight.Error
 ---@field kind flarelight.ErrorKind what it was
@@ -24,6 +24,7 @@ local core = require "flarelight.core"
 ---@field location string? of a redirect, which is never followed
 ---@field body string? first KiB of a reply that was not the envelope
 ---@field progress flarelight.Progress? of an upload
+---@field token string? of an upload: for imports:resume
 ---@field record integer? of an upload: the batch's first record, from 1
 ---@field records integer? of an upload: how many records the batch had
 ---@field line integer? of the file, from 1

@@ -1,13 +1,13 @@
---- Inside a script that is tortured: loaded before it (`lua -l flarelight.tortured script.lua`), writes each
--- step of its uploads and each outcome to a folder, and ends the process at the step that it is told, with
--- SIGKILL. The other side is torture.lua. What it is told stands in the environment:
+--- Around a script that is tortured: runs it (`lua …/flarelight/tortured.lua script.lua`) as if nothing stood
+-- between, writes each step of its uploads and each outcome to a folder, and ends the process at the step that
+-- it is told, with SIGKILL. The other side is torture.lua. What it is told stands in the environment:
 --
 --   FLARELIGHT_TORTURE         the folder
 --   FLARELIGHT_TORTURE_STEP    "batch.sending:3": the third time that this step is reached
 --   FLARELIGHT_TORTURE_SETTLE  seconds before a look, where the script names none
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
-if not folder then error("flarelight.tortured is loaded by `flarelight torture` alone", 0) end
+if not folder then error("flarelight.tortured is started by `flarelight torture` alone", 0) end
 
 local client = require "flarelight.client"
 local imports = require "flarelight.imports"
@@ -81,4 +81,8 @@ function imports.new(...)
   return object
 end
 
-return true
+-- The script finds its own arguments, and what it raises ends the process as ever.
+local words = rawget(_G, "arg")
+for place = 0, #words do words[place] = words[place + 1] end
+local script = assert(loadfile(words[0]))
+script((table.unpack or unpack)(words))

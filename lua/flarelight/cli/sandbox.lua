@@ -7,13 +7,13 @@ local status = require "flarelight.cli.status"
 
 local command_sandbox = {}
 
--- NAME=VALUE; what reads as JSON is that, all else is text.
-local function setting(text)
+--- An option of the sandbox as NAME=VALUE; what reads as JSON is that, all else is text.
+function command_sandbox.setting(text)
   local name, value = text:match "^([%w_]+)=(.*)$"
   if not name then return nil, ("'%s' is not NAME=VALUE"):format(text) end
   local decoded = require("flarelight.json").decode(value)
   if decoded == nil or decoded == core.null then decoded = value end
-  return { name = name, value = decoded }
+  return { name = name, value = decoded, text = text }
 end
 
 local function options_of(args)
@@ -88,7 +88,7 @@ function command_sandbox.define(parser, define)
     :description "Requests a minute; 0: none. Default: 6000."
   command:option("--certificate"):argname "FILE":description "With --private-key: talks TLS."
   command:option("--private-key"):argname "FILE"
-  command:option("--set"):argname "NAME=VALUE":convert(setting):count "*":init {}
+  command:option("--set"):argname "NAME=VALUE":convert(command_sandbox.setting):count "*":init {}
     :description "Any option of docs/sandbox.md, as ids=uuid or rows=records."
   context.printing(command)
 end

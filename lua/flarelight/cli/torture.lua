@@ -4,6 +4,7 @@
 local context = require "flarelight.cli.context"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
+local sandbox = require "flarelight.cli.sandbox"
 local status = require "flarelight.cli.status"
 
 local command_torture = {}
@@ -11,9 +12,9 @@ local command_torture = {}
 local BAD = { LOST = true, REPEATED = true, hung = true, ["stopped without a word"] = true }
 
 local KINDS = {
-  { "step", "ended at a step" }, { "net", "ended at a moment of a request" }, { "fault", "the service goes wrong" },
-  { "twice", "ended while it clears up a doubt" },
-  { "mix", "both, drawn" }, { "clean", "nothing" },
+  { "step", "ends at a step" }, { "net", "ends in a request" }, { "fault", "the service fails" },
+  { "twice", "ends in a doubt" },
+  { "mix", "fails and ends, drawn" }, { "clean", "none" },
 }
 
 local function server_of(name) return name:match "^([^/]+)/" end
@@ -76,6 +77,9 @@ end
 local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
   if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
+  if args.lua then words[#words + 1] = "--lua " .. context.quote(args.lua) end
+  if args.definitions then words[#words + 1] = "--definitions " .. context.quote(args.definitions) end
+  for _, each in ipairs(args.set) do words[#words + 1] = "--set " .. context.quote(each.text) end
   for _, word in ipairs(args.script) do words[#words + 1] = context.quote(word) end
   return table.concat(words, " ")
 end
@@ -115,13 +119,15 @@ local function run(args, out)
     if not known then context.fail(status.USAGE, ("there is no kind %q"):format(name)) end
   end
   local folder = temporary_folder()
+  local options = { definitions = args.definitions }
+  for _, each in ipairs(args.set) do options[each.name] = each.value end
   local bar = progress.new(out, "torture")
   local wrong = {}
   local ran, results, message = pcall(torture.run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
     timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
     mixes = args.mixes,
-    seed = args.seed,
+    seed = args.seed, sandbox = options,
     on_result = function(result, done, of)
       if BAD[result.outcome] then wrong[#wrong + 1] = result end
       if not out.json and (BAD[result.outcome] or args.verbose or args.only) then
@@ -170,6 +176,10 @@ function command_torture.define(parser, define)
       .. "Default: all.")
   command:option("--kinds"):argname "A,B":convert(split)
     :description "Which kinds of points: step, net, fault, twice, mix. Default: all."
+  command:option("--definitions"):argname "FILE"
+    :description "What the sandbox can run: preparations, reports and automations, in Lua or JSON."
+  command:option("--set"):argname "NAME=VALUE":convert(sandbox.setting):count "*":init {}
+    :description "Any option of docs/sandbox.md, on every server that does not say another."
   command:option("--limit"):argname "N":convert(context.positive)
     :description "Most points of each server, spread over all of them."
   command:option("--only"):argname "POINT"

@@ -30,7 +30,7 @@ end
 
 local function is_numeric(value)
   return type(value) == "number" or type(value) == "string" and tonumber(value) ~= nil
-    and value:find "^%-?%d" ~= nil
+    and value:find "^%-?%d[%d.eE+-]*$" ~= nil
 end
 
 local same
