@@ -168,16 +168,14 @@ static bool build_headers(fl_transfer *transfer) {
 static CURLcode set_method(CURL *easy, const fl_call *call) {
   SET(CURLOPT_CUSTOMREQUEST, NULL);
   SET(CURLOPT_POSTFIELDS, NULL);
-  if (strcmp(call->method, "GET") == 0 && !call->has_body) {
-    SET(CURLOPT_HTTPGET, 1L);
-    return CURLE_OK;
-  }
+  SET(CURLOPT_HTTPGET, 1L);
   if (call->has_body || strcmp(call->method, "POST") == 0) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDS, call->body.length > 0 ? call->body.data : "");
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.length);
   }
-  if (strcmp(call->method, "POST") != 0) SET(CURLOPT_CUSTOMREQUEST, call->method);
+  if (strcmp(call->method, "POST") != 0 && (strcmp(call->method, "GET") != 0 || call->has_body))
+    SET(CURLOPT_CUSTOMREQUEST, call->method);
   return CURLE_OK;
 }
 
