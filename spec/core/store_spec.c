@@ -1,0 +1,137 @@
+/*
+ * store_spec.c: which files are state files, and what one that cannot be used is called.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "store.h"
+
+static char folder[] = "/tmp/store_spec.XXXXXX";
+static char path[64];
+
+static void remove_state(void) {
+  static const char *const endings[] = {"", "-wal", "-shm"};
+  size_t index;
+  for (index = 0; index < sizeof endings / sizeof *endings; index++) {
+    char name[80];
+    snprintf(name, sizeof name, "%s%s", path, endings[index]);
+    unlink(name);
+  }
+}
+
+static void outside(const char *sql) {
+  sqlite3 *database;
+  assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(database);
+}
+
+static void add(fl_buffer *script, const char *sql, int changes) {
+  fl_slice text;
+  text.data = sql;
+  text.length = strlen(sql);
+  assert_int_equal(fl_store_statement(script, text, changes), FL_OK);
+}
+
+/* Up to two statements in a store of its own; *first: the first integer of the rows. */
+static fl_store_code run(const char *one, const char *two, int changes, int64_t *first, fl_store_error *error) {
+  fl_store *store = fl_store_new(path);
+  fl_buffer script, rows;
+  fl_store_value value;
+  fl_store_code code;
+  size_t place = 0;
+  int columns = 0;
+  assert_non_null(store);
+  fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  add(&script, one, two != NULL ? -1 : changes);
+  if (two != NULL) add(&script, two, changes);
+  code = fl_store_run(store, &script, &rows, &columns, error);
+  *first = -1;
+  while (code == FL_STORE_OK && (value = fl_store_read(&rows, &place)).type != FL_STORE_END)
+    if (value.type == FL_STORE_INTEGER) {
+      *first = value.integer;
+      break;
+    }
+  fl_buffer_free(&script);
+  fl_buffer_free(&rows);
+  fl_store_release(store);
+  return code;
+}
+
+static void test_files(void **state) {
+  static const struct {
+    const char *before; /* NULL: no file */
+    fl_store_code code;
+    const char *words;
+  } cases[] = {
+      {NULL, FL_STORE_OK, NULL},
+      {"", FL_STORE_OK, NULL},
+      {"CREATE TABLE foreign_rows (a)", FL_STORE_CONFIG, "the database of another program"},
+      {"PRAGMA user_version = 1", FL_STORE_CONFIG, "the database of another program"},
+      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 2", FL_STORE_CONFIG, "newer flarelight"},
+      {"PRAGMA application_id = 0x666c7265", FL_STORE_OK, NULL},
+  };
+  size_t index;
+  (void)state;
+  for (index = 0; index < sizeof cases / sizeof *cases; index++) {
+    fl_store_error error;
+    int64_t number;
+    remove_state();
+    if (cases[index].before != NULL) outside(cases[index].before);
+    assert_int_equal(run("SELECT count(*) FROM batches", NULL, -1, &number, &error), cases[index].code);
+    if (cases[index].words != NULL) {
+      assert_non_null(strstr(error.message, cases[index].words));
+      assert_non_null(strstr(error.message, path));
+    } else {
+      assert_int_equal(number, 0);
+      assert_int_equal(run("PRAGMA user_version", NULL, -1, &number, &error), FL_STORE_OK);
+      assert_int_equal(number, FL_STORE_VERSION);
+    }
+  }
+}
+
+static void test_a_full_disk_and_a_guard_leave_nothing(void **state) {
+  fl_store_error error;
+  int64_t number;
+  (void)state;
+  remove_state();
+  assert_int_equal(run("CREATE TABLE kept (a)", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(run("PRAGMA max_page_count = 1", "INSERT INTO kept VALUES (zeroblob(1000000))", 1, &number,
+                       &error),
+                   FL_STORE_IO);
+  assert_non_null(strstr(error.message, "the disk is full"));
+  assert_int_equal(run("INSERT INTO kept VALUES (1)", "DELETE FROM kept", 2, &number, &error), FL_STORE_GUARD);
+  assert_int_equal(run("SELECT count(*) FROM kept", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(number, 0);
+}
+
+static int make_folder(void **state) {
+  (void)state;
+  if (!mkdtemp(folder)) return -1;
+  snprintf(path, sizeof path, "%s/state", folder);
+  return 0;
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  remove_state();
+  return rmdir(folder);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_files),
+      cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
