@@ -7,7 +7,8 @@ local flarelight = require "flarelight"
 local support = require "support"
 
 local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
-local FILES = { csv = true, jsonl = true, svg = true }
+local FILES = { csv = true, jsonl = true, svg = true, db = true }
+local BESIDE = { "", "-wal", "-shm", "-lock" } -- a state file has these
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 
 local function read(path)
@@ -72,7 +73,9 @@ describe("the example in", function()
   end)
   after_each(function()
     os.getenv = getenv -- luacheck: ignore
-    for path in pairs(files) do os.remove(path) end
+    for path in pairs(files) do
+      for _, ending in ipairs(BESIDE) do os.remove(path .. ending) end
+    end
     os.remove(folder)
     api:close()
     sandbox:stop()

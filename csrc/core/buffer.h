@@ -40,4 +40,9 @@ void fl_buffer_wipe(fl_buffer *buffer);
 /* Overwrites memory that held a secret, in a way that the compiler keeps. */
 void fl_wipe(void *bytes, size_t length);
 
+/* The byte after the last; NULL where nothing was ever put in. */
+static inline const char *fl_buffer_end(const fl_buffer *buffer) {
+  return buffer->data == NULL ? NULL : buffer->data + buffer->length;
+}
+
 #endif

@@ -67,7 +67,7 @@ static inline fl_push fast_push(lua_State *L, page *self) {
   fl_push_turn(cache, self->number);
   return (fl_push){.tape = &self->call->tape,
                    .text = self->call->text.data,
-                   .text_end = self->call->text.data + self->call->text.length,
+                   .text_end = fl_buffer_end(&self->call->text),
                    .null_as_nil = self->null_as_nil,
                    .array_metatable = lua_upvalueindex(UP_ARRAY),
                    .strings = lua_upvalueindex(UP_STRINGS),

@@ -237,7 +237,7 @@ int fl_lua_decode(lua_State *L) {
   }
   push.tape = &held->tape;
   push.text = held->text.data;
-  push.text_end = push.text + held->text.length;
+  push.text_end = fl_buffer_end(&held->text);
   push.null_as_nil = null_as_nil;
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);

@@ -229,7 +229,7 @@ static int source_rows(lua_State *L) {
   if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
     return luaL_error(L, "rows: %s", fl_json_describe(where.code));
-  push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = text->data + text->length};
+  push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);
   count = fl_source_batch_count(&box->rows);
