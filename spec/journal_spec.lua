@@ -438,6 +438,23 @@ describe("an upload with a state file", function()
       return output
     end
 
+    it("or that meets another at the same upload: the second gets conflict, nothing is there twice", function()
+      open()
+      local path = file(numbers(35))
+      local outputs = {}
+      local result = assert(api.imports:upload {
+        file = path, key = "killed", name = "killed", description = "kept", batch_records = 10,
+        on_progress = function() outputs[#outputs + 1] = run(state, path) end,
+      })
+      assert.are.equal(4, #outputs)
+      for _, output in ipairs(outputs) do
+        assert.is_truthy(output:find "^failed.*another upload writes into this one's journal", output)
+      end
+      holds(35, result.id)
+      assert.are.equal(("done\t35\t%d\n"):format(result.id), run(state, path))
+      assert.are.equal(1, #imports())
+    end)
+
     -- On one Lua of each kind: the journal is the same.
     if _VERSION ~= "Lua 5.4" and not rawget(_G, "jit") then return end
 
