@@ -363,6 +363,18 @@ describe("json", function()
     assert.is_true(accepted > 10)
   end)
 
+  it("agrees with lua-cjson on real documents", function()
+    if not cjson then pending "needs lua-cjson" return end
+    for _, path in ipairs { "examples/data/birdstrikes.csv", "examples/data/seattle-weather.csv" } do
+      local rows = {}
+      for row in flarelight.csv.rows(path) do rows[#rows + 1] = row end
+      assert.is_true(#rows > 1000)
+      -- Whole, since strings are kept from row to row.
+      assert.same(rows, cjson.decode(json.encode(rows)))
+      assert.same(cjson.decode(cjson.encode(rows)), (json.decode(cjson.encode(rows))))
+    end
+  end)
+
   it("writes and reads numbers with a point whatever the locale", function()
     local before, comma = os.setlocale(nil, "numeric"), nil
     for _, name in ipairs { "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "fr_FR.utf8", "nl_NL.UTF-8", "pl_PL.UTF-8" } do

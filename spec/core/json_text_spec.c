@@ -171,6 +171,27 @@ static void test_random_doubles_read_back(void **state) {
   check_random_doubles(500000);
 }
 
+static void test_random_integers_read_back(void **state) {
+  fl_json_tape tape;
+  fl_json_error error;
+  fl_buffer out;
+  (void)state;
+  fl_json_tape_init(&tape);
+  fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
+  for (int round = 0; round < 1000000; round++) {
+    /* Of any size: the bits are shifted by up to 63. */
+    int64_t value = (int64_t)random_bits();
+    value = round % 2 ? value >> (round / 2 % 64) : (int64_t)((uint64_t)value >> (round / 2 % 64));
+    out.length = 0;
+    assert_int_equal(fl_json_write_integer(&out, value), FL_OK);
+    assert_int_equal(fl_json_scan(out.data, out.length, &tape, &error), FL_JSON_OK);
+    assert_int_equal(tape.nodes[0].type, FL_JSON_INTEGER);
+    assert_true(tape.nodes[0].value.integer == value);
+  }
+  fl_buffer_free(&out);
+  fl_json_tape_free(&tape);
+}
+
 static void test_doubles_at_edges_read_back(void **state) {
   fl_json_tape tape;
   int exponent, places;
@@ -485,6 +506,7 @@ int main(void) {
       cmocka_unit_test(test_doubles),
       cmocka_unit_test(test_what_is_no_number_is_refused),
       cmocka_unit_test(test_random_doubles_read_back),
+      cmocka_unit_test(test_random_integers_read_back),
       cmocka_unit_test(test_doubles_at_edges_read_back),
       cmocka_unit_test(test_numbers_ignore_the_locale),
       cmocka_unit_test(test_integers),
