@@ -248,11 +248,11 @@ static fl_store_code is_current(fl_store *self, bool *current, fl_store_error *e
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
 
-static fl_store_code open_database(fl_store *self, fl_store_error *error) {
+static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error) {
   bool current = false;
   fl_store_code code;
   int result;
-  if (self->database != NULL) return FL_STORE_OK;
+  *busy = false;
   code = create_file(self, error);
   if (code != FL_STORE_OK) return code;
   result = sqlite3_open_v2(self->path, &self->database,
@@ -266,7 +266,22 @@ static fl_store_code open_database(fl_store *self, fl_store_error *error) {
     result = execute(self, "PRAGMA journal_mode = WAL");
     if (result != SQLITE_OK) code = fail_sqlite(self, error, result);
   }
-  if (code != FL_STORE_OK) close_database(self);
+  if (code != FL_STORE_OK) {
+    *busy = self->database != NULL && (sqlite3_errcode(self->database) & 0xff) == SQLITE_BUSY;
+    close_database(self);
+  }
+  return code;
+}
+
+/* Where several open a new file at once, SQLite says busy without asking the handler: whoever turns the file to
+ * WAL, or reads while that is done, would wait for the other for good. Letting go and coming again does it. */
+static fl_store_code open_database(fl_store *self, fl_store_error *error) {
+  fl_store_code code;
+  bool busy;
+  int tries = 0;
+  if (self->database != NULL) return FL_STORE_OK;
+  do code = open_once(self, &busy, error);
+  while (code != FL_STORE_OK && busy && wait_for_lock(self, tries++));
   return code;
 }
 
