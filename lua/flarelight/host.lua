@@ -20,6 +20,7 @@ local script = require "flarelight.host.script"
 ---@class flarelight.Handle
 ---@field wake fun(self: flarelight.Handle)|nil
 ---@field ticket number?
+---@field due number?
 ---@field is_over fun(self: flarelight.Handle): boolean
 ---@field timeout fun(self: flarelight.Handle): number?
 

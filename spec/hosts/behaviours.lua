@@ -126,6 +126,8 @@ it("api:map keeps the order and its concurrency, and what is raised harms no oth
     if item % 10 ~= 0 then return item end
     under_way = under_way + 1
     most = math.max(most, under_way)
+    -- The first ones are answered late, so that they meet whatever else the machine does.
+    if item <= 40 then assert(api.reports:all()) end
     local data, message, err = api.imports:data(1, { start = item, count = 1 })
     under_way = under_way - 1
     if not data then return data, message, err end
@@ -133,7 +135,7 @@ it("api:map keeps the order and its concurrency, and what is raised harms no oth
   end, { concurrency = 4 })
   equal(1, failed)
   equal(7, results[7].err.value.code)
-  assert(most >= 2 and most <= 4, most)
+  assert(most >= 2 and most <= 4, "under way at once: " .. most)
   for i = 1, 300 do if i ~= 7 then equal(i, results[i].data) end end
 end)
 
@@ -247,6 +249,15 @@ it("ready rows give way to others", function(api, env)
   stop()
   equal(500, n)
   assert(most > 3, "nothing else ran")
+end)
+
+it("a loop around sleeps of next to nothing holds up nobody", function(api)
+  local seen
+  local looking = api:spawn(function()
+    return api:wait_until(function() return seen end, { interval = 1e-9, timeout = 20 })
+  end)
+  api:spawn(function() seen = #assert(api.imports:data(1, { count = 2 })) end)
+  equal(2, looking:result())
 end)
 
 it("the client's close ends what waits, and what follows", function()

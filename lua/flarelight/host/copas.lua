@@ -92,7 +92,9 @@ end
 
 function host.wait(handle)
   look()
-  if not handle:is_over() then
+  if handle:is_over() then
+    pace.at_once(handle, SLICE, host.give_way)
+  else
     handle.coroutine, handle.wake = pollable.coroutine(), wake
     waiting[handle] = true
     be_watched()
@@ -103,8 +105,8 @@ function host.wait(handle)
       park()
     end
     waiting[handle], handle.wake, handle.queued = nil, nil, nil
+    pace.set(SLICE, host.give_way)
   end
-  pace.set(SLICE, host.give_way)
 end
 
 return host

@@ -27,6 +27,8 @@ function host.give_way()
 end
 
 function host.wait(handle)
+  pollable.step()
+  if handle:is_over() then return pace.at_once(handle, SLICE, host.give_way) end
   local controller = cqueues.running()
   local group = groups[controller]
   if not group then
@@ -35,7 +37,6 @@ function host.wait(handle)
   end
   handle.condition, handle.wake = condition.new(), wake
   group.waiting[handle] = true
-  pollable.step()
   while not handle:is_over() do
     if group.watcher == nil then group.watcher = handle end
     if group.watcher == handle then

@@ -69,6 +69,7 @@ end
 
 function frame.wait(handle)
   local co = pollable.coroutine()
+  if handle:is_over() then return pace.at_once(handle, nil, frame.give_way) end
   handle.coroutine, handle.wake = co, wake
   if handle.due then sleepers[#sleepers + 1] = handle end
   while not handle:is_over() do
@@ -110,16 +111,22 @@ function frame.run_until(handle)
   while true do
     pollable.step()
     wake_sleepers()
-    -- Calls that begin meanwhile wake the engine once, together.
+    -- Calls that begin meanwhile wake the engine once, together. Those that are made ready by this have
+    -- their turn in the next round, after what has come.
     core.cork(true)
-    while ready.first <= ready.last and not handle.ready do resume_one() end
+    for _ = ready.first, ready.last do
+      if handle.ready then break end
+      resume_one()
+    end
     core.cork(false)
     if handle:is_over() then return end
-    local timeout = next_timeout()
-    if not timeout and not dispatch.is_expecting() then
-      errors.misuse "the tasks wait for each other: none of them can go on"
+    if ready.first > ready.last then
+      local timeout = next_timeout()
+      if not timeout and not dispatch.is_expecting() then
+        errors.misuse "the tasks wait for each other: none of them can go on"
+      end
+      core.wait(timeout)
     end
-    core.wait(timeout)
   end
 end
 

@@ -84,7 +84,9 @@ end
 function host.wait(handle)
   pollable.step()
   if #woken > 0 then pollable.ring() end -- the loop is to resume those that this has woken
-  if not handle:is_over() then
+  if handle:is_over() then
+    pace.at_once(handle, SLICE, host.give_way)
+  else
     local timer
     handle.coroutine, handle.wake = pollable.coroutine(), wake
     watch()
@@ -100,8 +102,8 @@ function host.wait(handle)
     if timer then timer:close() end
     handle.wake, handle.queued = nil, nil
     unwatch()
+    pace.set(SLICE, host.give_way)
   end
-  pace.set(SLICE, host.give_way)
 end
 
 function host.give_way()

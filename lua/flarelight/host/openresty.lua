@@ -77,10 +77,12 @@ function host.wait(handle)
   pollable.step()
   if not handle.ticket and not handle.task and handle.due and not handle.of_tasks then
     -- Only time can end it.
-    if not handle:is_over() then ngx.sleep(math.max(0.001, handle:timeout())) end
+    ngx.sleep(math.max(0.001, handle:timeout()))
     return
   end
-  if not handle:is_over() then
+  if handle:is_over() then
+    pace.at_once(handle, SLICE, host.give_way)
+  else
     local path, message = core.bell()
     handle.bell_ticket = handle.ticket or core.ticket()
     handle.wake = wake
@@ -95,8 +97,8 @@ function host.wait(handle)
       pollable.step()
     end
     handle.wake = nil
+    pace.set(SLICE, host.give_way)
   end
-  pace.set(SLICE, host.give_way)
 end
 
 return host
