@@ -2,8 +2,7 @@
  * binding.h: what the files of the binding share.
  *
  * The binding is thin: it moves values between Lua and the core's machines and policy, and decides
- * nothing. Its functions are leaves: none calls Lua or yields, but the iterator of page.c, which holds
- * nothing when it does. Memory that is alive across a Lua
+ * nothing. Its functions are leaves: none calls Lua or yields. Memory that is alive across a Lua
  * allocation belongs to a userdata or to the state's scratch, so that an error leaks nothing. Misuse
  * is returned (nil, message) and raised by the Lua face, which knows the caller's level.
  */
@@ -105,12 +104,12 @@ int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
-/* core.row_iterator(otherwise, pace) -> what a stream's __call may be; see there. Only where a C function can
- * be yielded through, by the continuations of 5.3. */
-#if LUA_VERSION_NUM >= 503
-#define FL_LUA_HAS_ROW_ITERATOR 1
-int fl_lua_row_iterator(lua_State *L);
-#endif
+/*
+ * core.row_values(names) -> function(page) that moves to the next row and gives its position and the values of
+ * the members so named, nil for those that it lacks. Nothing, and the page stays where it is: at its end, or
+ * where the row is no object or has other members, or these in another order.
+ */
+int fl_lua_row_values(lua_State *L);
 /* Pushes the table of its methods, which are functions of a page: for callers who call them often. */
 void fl_push_page_methods(lua_State *L);
 /* The call of the page at `index`, which must be open. */

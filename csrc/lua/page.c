@@ -1,11 +1,8 @@
 /*
  * page.c: a page of rows as a userdata that gives its rows when they are asked for: one at a time, as
- * arrays, or as columns.
+ * arrays, as columns, or as the values of one row, from which Lua makes its table itself.
  *
- * Where Lua can yield through C in this way (5.3 and later), a stream's iterator is made here too: a loop then costs
- * one call of C a row, and Lua runs only where there is no row at hand.
- *
- * `next` and `batch` run once a row or a few of them, so what they need (the class, the array
+ * `next`, `batch` and `values` run once a row or a few of them, so what they need (the class, the array
  * metatable, the cache of strings) stands in upvalues instead of being looked up.
  */
 #include "binding.h"
@@ -13,7 +10,7 @@
 
 #define CLASS "flarelight.page"
 
-enum { UP_CLASS = 1, UP_ARRAY, UP_CACHE, UP_STRINGS, UPVALUES = UP_STRINGS };
+enum { UP_CLASS = 1, UP_ARRAY, UP_CACHE, UP_STRINGS, UPVALUES = UP_STRINGS, UP_SHAPE };
 
 typedef struct page {
   fl_call *call;    /* first: reply.c fills it */
@@ -107,71 +104,135 @@ static int page_next(lua_State *L) {
   return 2;
 }
 
-#ifdef FL_LUA_HAS_ROW_ITERATOR
+/* --- values: those of the next row, without a table --- */
 
-enum { UP_OTHERWISE = UPVALUES + 1, UP_PACE, UP_SLICE_END, UP_PAGE, ITERATOR_UPVALUES = UP_PAGE };
+/* A member that a row of this shape may have. */
+typedef struct shape_key {
+  const char *name;
+  uint32_t length;
+  uint32_t same; /* of its key on the tape at hand; 0: not met yet */
+} shape_key;
 
-static int rows_given(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  return lua_gettop(L);
+typedef struct shape {
+  uint64_t tape; /* the number of the tape that `same` is of */
+  int count;
+  shape_key keys[]; /* their bytes follow */
+} shape;
+
+static void turn_shape(shape *of, uint64_t tape) {
+  for (int place = 0; place < of->count; place++) of->keys[place].same = 0;
+  of->tape = tape;
 }
 
-/* The page of the stream at index 1, if it may give a row at once: it has one, and nobody has set a slice
- * of time, whose end Lua would have to look for. */
-static page *page_of_stream(lua_State *L) {
-  page *self;
-  if (!lua_istable(L, 1)) return NULL;
-  lua_pushvalue(L, lua_upvalueindex(UP_SLICE_END));
-  lua_rawget(L, lua_upvalueindex(UP_PACE));
-  lua_pushvalue(L, lua_upvalueindex(UP_PAGE));
-  lua_rawget(L, 1);
-  self = lua_touserdata(L, -1);
-  if (self == NULL || !lua_isnil(L, -2) || !lua_getmetatable(L, -1)) return NULL;
-  if (!lua_rawequal(L, -1, lua_upvalueindex(UP_CLASS)) || self->call == NULL) return NULL;
-  return self->given < self->rows ? self : NULL;
+static inline bool is_key(shape_key *expected, const fl_push *push, const fl_json_node *key) {
+  if (expected->same == key->value.size.same) return true;
+  if (expected->length != key->value.size.length ||
+      memcmp(expected->name, push->text + key->offset, expected->length) != 0)
+    return false;
+  expected->same = key->value.size.same;
+  return true;
 }
 
-static int next_row(lua_State *L) {
-  page *self = page_of_stream(L), after;
-  fl_push push;
-  uint32_t row;
-  if (self == NULL) {
-    lua_settop(L, 1);
-    lua_pushvalue(L, lua_upvalueindex(UP_OTHERWISE));
-    lua_insert(L, 1);
-    lua_callk(L, 1, LUA_MULTRET, 0, rows_given);
-    return lua_gettop(L);
-  }
-  push = fast_push(L, self);
-  after = *self;
-  if (!step(&after, &row)) return 0; /* page_of_stream has seen that there is one */
-  fl_push_value(L, &push, row);
+/* values(page) -> position, value, ...; see fl_lua_row_values */
+static int page_values(lua_State *L) {
+  page *self = fast_page(L), after = *self;
+  shape *of = lua_touserdata(L, lua_upvalueindex(UP_SHAPE));
+  fl_push push = fast_push(L, self);
+  const fl_json_node *nodes = push.tape->nodes;
+  uint32_t row, at, end;
+  after.number = self->number;
+  if (!step(&after, &row) || nodes[row].type != FL_JSON_OBJECT) return 0;
+  if (of->tape != self->number) turn_shape(of, self->number);
+  if (of->count > 10) luaL_checkstack(L, of->count + 10, "values");
   fl_push_count(L, self->call->page_start + self->given);
+  end = nodes[row].value.size.end;
+  at = row + 1;
+  for (int place = 0; place < of->count; place++) {
+    if (at < end && is_key(&of->keys[place], &push, &nodes[at])) {
+      if (nodes[at + 1].type == FL_JSON_NULL && push.null_as_nil) lua_pushnil(L);
+      else fl_push_value(L, &push, at + 1);
+      at = fl_json_next(push.tape, at + 1);
+    } else {
+      lua_pushnil(L);
+    }
+  }
+  if (at < end) return 0;
   *self = after;
-  return 2;
+  return of->count + 1;
 }
 
-/*
- * core.row_iterator(otherwise, pace) -> function(stream) that gives the next row of `stream.page` and its
- * position; where there is none, or `pace.slice_end` is set, what `otherwise(stream)` gives.
- */
-int fl_lua_row_iterator(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
+/* The names at index 1, an array of strings, as a shape, which is left on the stack. */
+static void push_shape(lua_State *L, int count) {
+  size_t room = 0, length;
+  shape *made;
+  char *bytes;
+  for (int place = 1; place <= count; place++) {
+    lua_rawgeti(L, 1, place);
+    luaL_checklstring(L, -1, &length);
+    lua_pop(L, 1);
+    room += length;
+  }
+  made = lua_newuserdata(L, sizeof *made + (size_t)count * sizeof(shape_key) + room);
+  made->tape = 0;
+  made->count = count;
+  bytes = (char *)&made->keys[count];
+  for (int place = 0; place < count; place++) {
+    const char *name;
+    lua_rawgeti(L, 1, place + 1);
+    name = lua_tolstring(L, -1, &length);
+    memcpy(bytes, name, length);
+    lua_pop(L, 1);
+    made->keys[place] = (shape_key){.name = bytes, .length = (uint32_t)length};
+    bytes += length;
+  }
+}
+
+int fl_lua_row_values(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   fl_new_class(L, CLASS, NULL, page_close);
   fl_push_array_metatable(L);
   fl_push_string_cache(L);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushliteral(L, "slice_end");
-  lua_pushliteral(L, "page");
-  lua_pushcclosure(L, next_row, ITERATOR_UPVALUES);
+  push_shape(L, (int)lua_rawlen(L, 1));
+  lua_pushcclosure(L, page_values, UP_SHAPE);
   return 1;
 }
 
-#endif
+static bool has_name_before(const fl_push *push, uint32_t first, uint32_t key) {
+  const fl_json_node *nodes = push->tape->nodes;
+  for (uint32_t at = first; at < key; at = fl_json_next(push->tape, at + 1))
+    if (nodes[at].value.size.length == nodes[key].value.size.length &&
+        memcmp(push->text + nodes[at].offset, push->text + nodes[key].offset, nodes[key].value.size.length) == 0)
+      return true;
+  return false;
+}
+
+/* page:names(most) -> the names of the next row's members, in order; false where it is no object, has none,
+ * more than `most`, or one twice; nothing at the end of the page */
+static int page_names(lua_State *L) {
+  page after = *check_page(L);
+  fl_push push = {.tape = &after.call->tape, .text = after.call->text.data};
+  const fl_json_node *nodes = push.tape->nodes;
+  lua_Integer most = luaL_checkinteger(L, 2);
+  uint32_t row;
+  int count = 0;
+  if (!step(&after, &row)) return 0;
+  if (nodes[row].type != FL_JSON_OBJECT || nodes[row].value.size.length == 0 ||
+      (lua_Integer)nodes[row].value.size.length > most) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  lua_createtable(L, (int)nodes[row].value.size.length, 0);
+  for (uint32_t at = row + 1; at < nodes[row].value.size.end; at = fl_json_next(push.tape, at + 1)) {
+    if (has_name_before(&push, row + 1, at)) {
+      lua_pushboolean(L, false);
+      return 1;
+    }
+    lua_pushlstring(L, push.text + nodes[at].offset, nodes[at].value.size.length);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
 
 /* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
 static int page_batch(lua_State *L) {
@@ -356,7 +417,8 @@ static int page_failure(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"begin", page_begin},       {"count", page_count},
                                    {"position", page_position}, {"failure", page_failure},
-                                   {"close", page_close},       {NULL, NULL}};
+                                   {"close", page_close},       {"names", page_names},
+                                   {NULL, NULL}};
 static const luaL_Reg fast_methods[] = {
     {"next", page_next}, {"batch", page_batch}, {"columns", page_columns}, {NULL, NULL}};
 
