@@ -214,10 +214,7 @@ function next_or_raise(self)
 end
 
 -- What a loop asks for a million times.
-function Rows:__call()
-  local row, position = self.advance(self)
-  return row, position
-end
+function Rows:__call() return self.advance(self) end
 
 --- Opens a stream. Nothing is asked before the first row is.
 function rows.open(api, operation, id, given)
