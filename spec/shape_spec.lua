@@ -67,14 +67,14 @@ describe("rows by their shape", function()
         local expected = core.decode("[" .. table.concat(texts, ",") .. "]", null_as_nil)
         local id = import(texts)
         local mine = support.client(box, { null_as_nil = null_as_nil })
-        for _, way in ipairs { "loop", "next" } do
-          local rows, count = mine.imports:rows(id, { page_size = 5 }), 0
+        for way, page_size in pairs { loop = 5, next = 3, each = 1 } do
+          local rows, count = mine.imports:rows(id, { page_size = page_size }), 0
           local function check(row, position)
             assert.are.equal(count, position)
             count = count + 1
             equal(expected[count], row)
           end
-          if way == "loop" then
+          if way ~= "next" then
             for row, position in rows do check(row, position) end
           else
             while true do
@@ -112,6 +112,26 @@ describe("rows by their shape", function()
       end
     end
     for _, stream in ipairs(streams) do assert.is_nil((stream:next())) end
+  end)
+
+  it("names that look alike side by side are names of their own", function()
+    local one, other = import { '{"ab":1,"c":2}', '{"ab":3}' }, import { '{"a":1,"bc":2}', '{"bc":3}' }
+    for _ = 1, 2 do
+      assert.are.same({ { ab = 1, c = 2 }, { ab = 3 } }, api.imports:rows(one):batch(3))
+      local row = api.imports:rows(one)()
+      assert.are.same({ ab = 1, c = 2 }, row)
+      row = api.imports:rows(other)()
+      assert.are.same({ a = 1, bc = 2 }, row)
+    end
+  end)
+
+  it("pages that come and go take nothing of each other", function()
+    local ids = { import { '{"a":1,"b":"x"}' }, import { '{"c":"y"}', '{"a":2}' } }
+    for turn = 1, 300 do
+      local row = api.imports:rows(ids[turn % 2 + 1], { prefetch = 0, limit = 1 })()
+      assert.are.same(turn % 2 == 0 and { a = 1, b = "x" } or { c = "y" }, row)
+      collectgarbage()
+    end
   end)
 
   it("merges names in an order that both have", function()
