@@ -60,9 +60,10 @@ int fl_lua_take(lua_State *L);
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
 /*
- * core.row_values(names) -> function(page) that moves to the next row and gives its position and the values of
- * the members so named, nil for those that it lacks. Nothing, and the page stays where it is: at its end, or
- * where the row is no object or has other members, or these in another order.
+ * core.row_values(names) -> function(page, made) that moves to the next row and gives its position and the
+ * values of the members so named, nil for those that it lacks. Nothing, and the page stays where it is: at its
+ * end, or where the row is no object or has other members, or these in another order. `made`: the position that it
+ * gave last, once that row's table was made. If it is another, the same row is given again.
  */
 int fl_lua_row_values(lua_State *L);
 /* Pushes the table of its methods, which are functions of a page: for callers who call them often. */

@@ -22,6 +22,8 @@ typedef struct page {
   fl_call *call;    /* first: reply.c fills it */
   cursor cursor;
   int64_t rows;     /* rows to give at most */
+  int64_t unsure;   /* position of the row whose values were given last, or -1: whether Lua could make its table */
+  cursor before;    /* is told by the next call; if not, reading goes on from here */
   uint64_t number;  /* of its tape, for the cache of strings; 0: `push` is not complete yet */
   fl_push push;
 } page;
@@ -147,14 +149,38 @@ static inline bool is_key(shape_key *expected, const fl_push *push, const fl_jso
   return true;
 }
 
-/* values(page) -> position, value, ...; see fl_lua_row_values */
+/* The row whose values were given last has been made if it is the one at position `made`; else it is still to
+ * be given: its memory ran out. */
+static inline void settle(page *self, int64_t made) {
+  if (self->unsure < 0) return;
+  if (self->unsure != made) self->cursor = self->before;
+  self->unsure = -1;
+}
+
+static inline int64_t position_argument(lua_State *L, int index) {
+#if FL_LUA_HAS_INTEGERS
+  return (int64_t)lua_tointeger(L, index);
+#else
+  return (int64_t)lua_tonumber(L, index);
+#endif
+}
+
+/* page:settle(made): before anything else is asked of a page whose rows are made by values */
+static int page_settle(lua_State *L) {
+  settle(check_page(L), position_argument(L, 2));
+  return 0;
+}
+
+/* values(page, made) -> position, value, ...; see fl_lua_row_values */
 static int page_values(lua_State *L) {
   shape *of = lua_touserdata(L, lua_upvalueindex(UP_SHAPE));
   page *self = fast_page(L, of->cache);
   const fl_push *push = &self->push;
   const fl_json_node *nodes = push->tape->nodes;
-  cursor after = self->cursor;
   uint32_t row, at, end;
+  cursor after;
+  settle(self, position_argument(L, 2));
+  after = self->cursor;
   if (!step(self, &after, &row) || nodes[row].type != FL_JSON_OBJECT) return 0;
   if (of->tape != self->number) turn_shape(of, self->number);
   if (of->count > 10) luaL_checkstack(L, of->count + 10, "values");
@@ -171,6 +197,8 @@ static int page_values(lua_State *L) {
     }
   }
   if (at < end) return 0;
+  self->unsure = self->call->page_start + self->cursor.given;
+  self->before = self->cursor;
   self->cursor = after;
   return of->count + 1;
 }
@@ -433,7 +461,7 @@ static int page_failure(lua_State *L) {
 static const luaL_Reg methods[] = {{"begin", page_begin},       {"count", page_count},
                                    {"position", page_position}, {"failure", page_failure},
                                    {"close", page_close},       {"names", page_names},
-                                   {NULL, NULL}};
+                                   {"settle", page_settle},     {NULL, NULL}};
 static const luaL_Reg fast_methods[] = {
     {"next", page_next}, {"batch", page_batch}, {"columns", page_columns}, {NULL, NULL}};
 
@@ -459,6 +487,7 @@ void fl_push_page_methods(lua_State *L) {
 void fl_push_page(lua_State *L, fl_call *call) {
   page *self = lua_newuserdata(L, sizeof *self);
   memset(self, 0, sizeof *self);
+  self->unsure = -1;
   self->call = call;
   fl_new_class(L, CLASS, NULL, page_close);
   lua_setmetatable(L, -2);

@@ -36,9 +36,16 @@ end
 -- Lua 5.1 cannot yield out of a for loop's iterator.
 local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
+-- The page under the reader, for all but the functions of its shape.
+local function settled(self)
+  local page = self.page
+  if page and self.shaped then page:settle(self.made) end
+  return page
+end
+
 -- Where the page under the reader has come to, before it is left.
 local function leave_page(self)
-  local page = self.page
+  local page = settled(self)
   if not page then return end
   self.where = (page:position())
   self.page = false
@@ -72,14 +79,16 @@ local page_next = core.page_methods.next
 local next_or_raise
 
 -- The next row is of no shape that is known.
-local function take_unshaped(self, page)
+local function take_unshaped(self)
+  local page = settled(self)
   local names = self.shapes_left > 0 and page:names(shape.most)
   if names then
     self.names = self.names and shape.merge(self.names, names) or names
     self.shapes_left = self.shapes_left - 1
     self.shaped, self.advance = shape.of(self.names, next_or_raise)
-    local row, position = self.shaped(page)
+    local row, position = self.shaped(self, page)
     if position then return row, position end
+    page:settle(self.made)
   elseif names == false then
     self.shapes_left = self.shapes_left - 1
   end
@@ -93,10 +102,10 @@ local function take(self)
   local page, shaped = self.page, self.shaped
   if not page then return nil end
   if shaped then
-    local row, position = shaped(page)
+    local row, position = shaped(self, page)
     if position then return row, position end
   end
-  local row, position = take_unshaped(self, page)
+  local row, position = take_unshaped(self)
   return row, position
 end
 
@@ -125,9 +134,10 @@ local function collect(self, most, take_some)
   local length = 0
   while length < most do
     local count = 0
-    if self.page then
+    local page = settled(self)
+    if page then
       local wrong
-      count, wrong = take_some(self.page, length, most - length)
+      count, wrong = take_some(page, length, most - length)
       if not count then return fail(self, wrong) end
       length = length + count
     end
@@ -173,8 +183,9 @@ end
 --- The position of the next row: where to start again.
 ---@return integer
 function Rows:position()
-  if not self.page then return self.where end
-  return (self.page:position())
+  local page = settled(self)
+  if not page then return self.where end
+  return (page:position())
 end
 
 --- Gives the stream up: what is under way is cancelled. After it the stream is at its end.
@@ -187,7 +198,8 @@ Rows.__close = Rows.close
 
 -- Whether the next row is here, so that asking for it does not wait.
 local function has_row(self)
-  if self.page and select(2, self.page:position()) > 0 then return true end
+  local page = settled(self)
+  if page and select(2, page:position()) > 0 then return true end
   return self.pages:is_here()
 end
 
@@ -222,7 +234,7 @@ function rows.open(api, operation, id, given)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
     null_as_nil = client.config(api).null_as_nil or false,
-    page = false, names = false, shaped = false, shapes_left = SHAPES, advance = next_or_raise, -- set without memory
+    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, advance = next_or_raise, -- set without memory
   }, Rows)
 end
 

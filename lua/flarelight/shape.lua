@@ -18,23 +18,29 @@ shape.most = compile and 100 or 0
 -- On Lua 5.1 nothing can yield out of a for loop's iterator.
 local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if pace.slice_end then pace.check() end" or ""
 
+-- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
 local SOURCE = [[
 local values, pace, otherwise = ...
-local function row(page)
-  local position, VALUES = values(page)
-  if position then return { MEMBERS }, position end
+local function row(self, page)
+  local position, VALUES = values(page, self.made)
+  if position then
+    local made = { MEMBERS }
+    self.made = position
+    return made, position
+  end
 end
 local function advance(self)
   local page = self.page
   if page then
-    local position, VALUES = values(page)
+    local position, VALUES = values(page, self.made)
     if position then
+      local made = { MEMBERS }
+      self.made = position
       GIVES_WAY
-      return { MEMBERS }, position
+      return made, position
     end
   end
-  local other, where = otherwise(self)
-  return other, where
+  return otherwise(self)
 end
 return row, advance
 ]]
@@ -58,13 +64,14 @@ end
 local MOST_KEPT = 64
 local kept, kept_count = {}, 0 -- by their names: streams of the same import share them
 
---- The functions for rows with members of these names: `row(page)`, which gives the next row of a page and
--- its position, or nothing where that is of another shape, or the page at its end; and `advance(stream)`, which does
--- the same for `stream.page`, gives way when the slice is spent, and gives what `otherwise(stream)` gives
--- where there is no such row.
+--- The functions for rows with members of these names: `row(stream, page)`, which gives the next row of a page
+-- and its position, or nothing where that is of another shape, or the page at its end; and `advance(stream)`,
+-- which does the same for `stream.page`, gives way when the slice is spent, and gives what `otherwise(stream)`
+-- gives where there is no such row. `stream.made` is the position of the row that they made last, -1 at first;
+-- page:settle(stream.made) comes before anything else that is asked of the page.
 ---@param names string[] 1 to `most`, no two the same
 ---@param otherwise fun(stream: table): any, any always the same function
----@return fun(page: any): any, integer?
+---@return fun(stream: table, page: any): any, integer?
 ---@return fun(stream: table): any, any
 function shape.of(names, otherwise)
   local key = {}
