@@ -78,6 +78,23 @@ local page_next = core.page_methods.next
 
 local next_or_raise
 
+local is_rows = setmetatable({ [Rows] = true }, { __mode = "k" }) -- set of the classes of streams
+
+-- Streams whose rows have one shape are a class of their own: what a loop calls is the function of the shape.
+local function set_shape(self, found)
+  local class = found.class
+  if not class then
+    class = { __index = Rows, __name = Rows.__name, __call = found.advance, __close = Rows.__close }
+    found.class, is_rows[class] = class, true
+  end
+  self.shaped = found.row
+  setmetatable(self, class)
+end
+
+local function check_self(self, name)
+  if not is_rows[getmetatable(self)] then options.self(self, Rows, name) end
+end
+
 -- The next row is of no shape that is known.
 local function take_unshaped(self)
   local page = settled(self)
@@ -85,14 +102,17 @@ local function take_unshaped(self)
   if names then
     self.names = self.names and shape.merge(self.names, names) or names
     self.shapes_left = self.shapes_left - 1
-    self.shaped, self.advance = shape.of(self.names, next_or_raise)
+    set_shape(self, shape.of(self.names, next_or_raise))
     local row, position = self.shaped(self, page)
     if position then return row, position end
     page:settle(self.made)
   elseif names == false then
     self.shapes_left = self.shapes_left - 1
   end
-  if self.shapes_left <= 0 then self.shaped, self.advance = false, next_or_raise end
+  if self.shapes_left <= 0 then
+    self.shaped = false
+    setmetatable(self, Rows)
+  end
   local row, position = page_next(page)
   return row, position
 end
@@ -124,7 +144,7 @@ end
 --- The next row and its position (from 0); nil at the end; `nil, message, err`.
 ---@return any row, integer|string|nil position_or_message, flarelight.Error? err
 function Rows:next()
-  if self == nil then options.self(self, Rows, "rows.next") end
+  if self == nil then check_self(self, "rows.next") end
   return next_row(self)
 end
 
@@ -155,7 +175,7 @@ end
 ---@param most integer
 ---@return any[]? rows, string? message, flarelight.Error? err
 function Rows:batch(most)
-  options.self(self, Rows, "rows.batch")
+  check_self(self, "rows.batch")
   options.check("rows:batch", most, "positive")
   local batch = json.array {}
   local _, message, err = collect(self, most, function(page, length, count)
@@ -170,7 +190,7 @@ end
 ---@param most integer
 ---@return table<string, any[]>? columns, integer|string count_or_message, flarelight.Error? err
 function Rows:columns(most)
-  options.self(self, Rows, "rows.columns")
+  check_self(self, "rows.columns")
   options.check("rows:columns", most, "positive")
   local columns = {}
   local length, message, err = collect(self, most, function(page, before, count)
@@ -190,7 +210,7 @@ end
 
 --- Gives the stream up: what is under way is cancelled. After it the stream is at its end.
 function Rows:close()
-  options.self(self, Rows, "rows.close")
+  check_self(self, "rows.close")
   leave_page(self)
   self.pages:close()
 end
@@ -225,8 +245,7 @@ function next_or_raise(self)
   return row, position
 end
 
--- What a loop asks for a million times.
-function Rows:__call() return self.advance(self) end
+Rows.__call = next_or_raise
 
 --- Opens a stream. Nothing is asked before the first row is.
 function rows.open(api, operation, id, given)
@@ -234,7 +253,7 @@ function rows.open(api, operation, id, given)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
     null_as_nil = client.config(api).null_as_nil or false,
-    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, advance = next_or_raise, -- set without memory
+    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, -- set without memory
   }, Rows)
 end
 

@@ -64,15 +64,15 @@ end
 local MOST_KEPT = 64
 local kept, kept_count = {}, 0 -- by their names: streams of the same import share them
 
---- The functions for rows with members of these names: `row(stream, page)`, which gives the next row of a page
+--- The functions for rows with members of these names, in a table that the caller may put more into:
+-- `row(stream, page)`, which gives the next row of a page
 -- and its position, or nothing where that is of another shape, or the page at its end; and `advance(stream)`,
 -- which does the same for `stream.page`, gives way when the slice is spent, and gives what `otherwise(stream)`
 -- gives where there is no such row. `stream.made` is the position of the row that they made last, -1 at first;
 -- page:settle(stream.made) comes before anything else that is asked of the page.
 ---@param names string[] 1 to `most`, no two the same
 ---@param otherwise fun(stream: table): any, any always the same function
----@return fun(stream: table, page: any): any, integer?
----@return fun(stream: table): any, any
+---@return { row: (fun(stream: table, page: any): any, integer?), advance: fun(stream: table): any, any }
 function shape.of(names, otherwise)
   local key = {}
   for place, name in ipairs(names) do key[place] = #name .. ":" .. name end
@@ -80,10 +80,11 @@ function shape.of(names, otherwise)
   local made = kept[key]
   if not made then
     if kept_count == MOST_KEPT then kept, kept_count = {}, 0 end
-    made = { assert(compile(source_of(names), "=(rows)"))(core.row_values(names), pace, otherwise) }
+    made = {}
+    made.row, made.advance = assert(compile(source_of(names), "=(rows)"))(core.row_values(names), pace, otherwise)
     kept[key], kept_count = made, kept_count + 1
   end
-  return made[1], made[2]
+  return made
 end
 
 --- The names of a shape that takes the rows of both, or nil where they disagree on the order, or it would
