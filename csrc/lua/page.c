@@ -177,7 +177,8 @@ static int page_values(lua_State *L) {
   page *self = fast_page(L, of->cache);
   const fl_push *push = &self->push;
   const fl_json_node *nodes = push->tape->nodes;
-  uint32_t row, at, end;
+  const fl_json_node *key, *end;
+  uint32_t row;
   cursor after;
   settle(self, position_argument(L, 2));
   after = self->cursor;
@@ -185,18 +186,18 @@ static int page_values(lua_State *L) {
   if (of->tape != self->number) turn_shape(of, self->number);
   if (of->count > 10) luaL_checkstack(L, of->count + 10, "values");
   fl_push_count(L, self->call->page_start + self->cursor.given);
-  end = nodes[row].value.size.end;
-  at = row + 1;
-  for (int place = 0; place < of->count; place++) {
-    if (at < end && is_key(&of->keys[place], push, &nodes[at])) {
-      if (nodes[at + 1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
-      else fl_push_value(L, push, at + 1);
-      at = fl_json_next(push->tape, at + 1);
+  end = nodes + nodes[row].value.size.end;
+  key = nodes + row + 1;
+  for (shape_key *expected = of->keys; expected < of->keys + of->count; expected++) {
+    if (key < end && is_key(expected, push, key)) {
+      if (key[1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
+      else fl_push_node(L, push, key + 1, 0);
+      key = fl_json_after(nodes, key + 1);
     } else {
       lua_pushnil(L);
     }
   }
-  if (at < end) return 0;
+  if (key < end) return 0;
   self->unsure = self->call->page_start + self->cursor.given;
   self->before = self->cursor;
   self->cursor = after;

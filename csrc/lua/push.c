@@ -42,38 +42,38 @@ static inline void push_key(lua_State *L, const fl_push *push, const fl_json_nod
 
 /* --- tables --- */
 
-static void push_array(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
-  const fl_json_node *nodes = push->tape->nodes;
-  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+static void push_array(lua_State *L, const fl_push *push, const fl_json_node *array, unsigned depth) {
+  const fl_json_node *nodes = push->tape->nodes, *end = nodes + array->value.size.end;
+  uint32_t length = array->value.size.length;
   int place = 1;
   lua_createtable(L, length > INT32_MAX ? INT32_MAX : (int)length, 0);
   lua_pushvalue(L, push->array_metatable);
   lua_setmetatable(L, -2);
-  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at), place++) {
-    if (nodes[at].type == FL_JSON_NULL && push->null_as_nil) continue;
-    fl_push_at(L, push, at, depth + 1);
+  for (const fl_json_node *value = array + 1; value < end; value = fl_json_after(nodes, value), place++) {
+    if (value->type == FL_JSON_NULL && push->null_as_nil) continue;
+    fl_push_node(L, push, value, depth + 1);
     lua_rawseti(L, -2, place);
   }
 }
 
-static void push_object(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
-  const fl_json_node *nodes = push->tape->nodes;
-  uint32_t length = nodes[index].value.size.length, end = nodes[index].value.size.end;
+static void push_object(lua_State *L, const fl_push *push, const fl_json_node *object, unsigned depth) {
+  const fl_json_node *nodes = push->tape->nodes, *end = nodes + object->value.size.end;
+  uint32_t length = object->value.size.length;
   unsigned place = 0;
   lua_createtable(L, 0, length > INT32_MAX ? INT32_MAX : (int)length);
-  for (uint32_t at = index + 1; at < end; at = fl_json_next(push->tape, at + 1), place++) {
-    push_key(L, push, &nodes[at], depth, place);
+  for (const fl_json_node *key = object + 1; key < end; key = fl_json_after(nodes, key + 1), place++) {
+    push_key(L, push, key, depth, place);
     /* A null that is dropped still takes the place of an earlier member of the same name. */
-    if (nodes[at + 1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
-    else fl_push_at(L, push, at + 1, depth + 1);
+    if (key[1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
+    else fl_push_node(L, push, key + 1, depth + 1);
     lua_rawset(L, -3);
   }
 }
 
-void fl_push_container(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
+void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth) {
   luaL_checkstack(L, 6, "JSON nested too deeply");
-  if (push->tape->nodes[index].type == FL_JSON_ARRAY) push_array(L, push, index, depth);
-  else push_object(L, push, index, depth);
+  if (node->type == FL_JSON_ARRAY) push_array(L, push, node, depth);
+  else push_object(L, push, node, depth);
 }
 
 /* --- the cache of strings: one a Lua state --- */

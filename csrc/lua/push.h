@@ -63,7 +63,7 @@ static inline void fl_push_turn(fl_string_cache *cache, uint64_t page) {
  * was not pushed from before. */
 void fl_push_begin(lua_State *L, fl_push *push);
 /* An array or an object, which is so deep in what is pushed. */
-void fl_push_container(lua_State *L, const fl_push *push, uint32_t index, unsigned depth);
+void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth);
 
 /* --- numbers --- */
 
@@ -128,8 +128,7 @@ static inline void fl_push_string(lua_State *L, const fl_push *push, const fl_js
 
 /* --- values --- */
 
-static inline void fl_push_at(lua_State *L, const fl_push *push, uint32_t index, unsigned depth) {
-  const fl_json_node *node = &push->tape->nodes[index];
+static inline void fl_push_node(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth) {
   switch ((fl_json_type)node->type) {
     case FL_JSON_NULL:
       lua_pushlightuserdata(L, NULL);
@@ -152,14 +151,14 @@ static inline void fl_push_at(lua_State *L, const fl_push *push, uint32_t index,
       break;
     case FL_JSON_ARRAY:
     case FL_JSON_OBJECT:
-      fl_push_container(L, push, index, depth);
+      fl_push_container(L, push, node, depth);
       break;
   }
 }
 
 /* The value at `index` of the tape; one value is pushed. */
 static inline void fl_push_value(lua_State *L, const fl_push *push, uint32_t index) {
-  fl_push_at(L, push, index, 0);
+  fl_push_node(L, push, &push->tape->nodes[index], 0);
 }
 
 #endif
