@@ -10,7 +10,7 @@ local pace = require "flarelight.pace"
 
 local shape = {}
 
-local compile = loadstring or load
+local compile = loadstring or load -- luacheck: ignore
 
 --- A shape has so many members at most: each takes a local of the function, of which Lua has 200.
 shape.most = compile and 100 or 0
