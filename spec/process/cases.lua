@@ -61,7 +61,7 @@ local function in_child(fn)
     os.exit(good and 0 or 1, true)
   end
   return function()
-    local how, status = process.wait(child, 20)
+    local how, status = process.wait(child, 60)
     equal("exit 0", ("%s %s"):format(how, tostring(status)), "the child")
   end
 end
@@ -195,6 +195,26 @@ function cases.collects_clients(id)
   equal(threads_before, threads(), "threads")
 end
 
+-- Interrupts this process once it waits, and not before: by a child that looks whether it sleeps.
+local function interrupt_soon()
+  local parent = process.pid()
+  local child = process.fork()
+  if child ~= 0 then return child end
+  local asleep = 0
+  repeat
+    process.sleep(0.05)
+    local file = io.open(("/proc/%d/stat"):format(parent))
+    local is_asleep = true -- where nobody tells
+    if file then
+      is_asleep = file:read "*a":match "^%d+ %b() (%a)" == "S"
+      file:close()
+    end
+    asleep = is_asleep and asleep + 1 or 0
+  until asleep == 4
+  os.execute(("kill -INT %d"):format(parent))
+  os.exit(0, false)
+end
+
 function cases.is_interrupted(by)
   local api = client()
   local waits = {
@@ -204,8 +224,9 @@ function cases.is_interrupted(by)
   }
   -- Warm, so that a compiler of Lua has compiled what it will.
   for _ = 1, 200 do assert(api.imports:all()) end
-  os.execute(("(sleep 0.3; kill -INT %d) &"):format(process.pid()))
+  local child = interrupt_soon()
   local good, message = pcall(waits[by])
+  process.wait(child, 60)
   equal(false, good, "the call's success")
   assert(tostring(message):find "interrupted", message)
   assert(api.imports:all())
