@@ -166,6 +166,19 @@ describe("a process with flarelight", function()
         case("forks_in_flight", id)
       end)
     end)
+    for name, what in pairs {
+      forks_with_a_state_file = "with a state file open", forks_in_an_upload = "in the middle of an upload",
+      forks_and_goes_on = "and goes on with a copy of an upload",
+    } do
+      it(what, function()
+        local state = os.tmpname()
+        os.remove(state)
+        finally(function()
+          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
+        end)
+        case(name, state)
+      end)
+    end
     it("at any moment", function()
       if thorough then each_way(function() case("forks_often", checked and 10 or 100) end) end
     end)
