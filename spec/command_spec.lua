@@ -20,14 +20,16 @@ end
 local folder, environment
 
 -- Runs a shell line in which `flarelight` is the command; what it printed on both streams, and its status.
-local function shell(line)
+-- `meanwhile` is called while it runs.
+local function shell(line, meanwhile)
   local script = ("%s\nflarelight() { %s bin/flarelight \"$@\"; }\n%s")
-    :format(environment, "timeout -s KILL 60 " .. quote(interpreter), line)
+    :format(environment, "timeout -s KILL 120 " .. quote(interpreter), line)
   local path = folder .. "/script"
   local file = assert(io.open(path, "w"))
   file:write(script)
   file:close()
   local pipe = assert(io.popen(("sh %s >%s/out 2>%s/err; echo $?"):format(path, folder, folder)))
+  if meanwhile then meanwhile() end
   local status = tonumber(pipe:read "*l")
   pipe:close()
   return read(folder .. "/out"), read(folder .. "/err"), status
@@ -170,7 +172,7 @@ describe("the command", function()
       sandbox:fault { operation = "imports.import", kind = "latency", nth = 4, seconds = 60 }
       local out, err = shell(([[
         %s bin/flarelight imports upload %s --name strikes --batch-records 1000 & running=$!
-        for i in $(seq 200); do
+        for i in $(seq 1000); do
           flarelight imports pending --json -q | grep -q '"records": 3000' && break
           sleep 0.05
         done
@@ -442,7 +444,7 @@ describe("the command", function()
     local out, err = shell(([[
       %s bin/flarelight sandbox --definitions examples/definitions.lua --set ids=uuid >%s/env 2>%s/log &
       running=$!
-      for i in $(seq 100); do grep -q SUBSCRIPTION %s/env && break; sleep 0.05; done
+      for i in $(seq 1000); do grep -q SUBSCRIPTION %s/env && break; sleep 0.05; done
       . %s/env
       flarelight preparations list --json
       flarelight imports upload %s -q --json
@@ -462,9 +464,16 @@ describe("the command", function()
   it("leaves when it is interrupted", function()
     if quick then return end
     sandbox:fault { operation = "imports.all", kind = "stall", seconds = 60, after = "head" }
+    -- Not before it has asked: until then nobody has told it what an interrupt is.
+    local asked = folder .. "/asked"
     local _, err = shell(([[
       %s bin/flarelight imports list & running=$!
-      sleep 0.5; kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter)))
+      until [ -e %s ]; do sleep 0.05; done
+      kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), asked), function()
+      local ends = os.time() + 60
+      while sandbox:hits().total == 0 and os.time() < ends do os.execute "sleep 0.05" end
+      assert(io.open(asked, "w")):close()
+    end)
     assert.matches("flarelight: interrupted\nended with 130\n", err)
   end)
 end)

@@ -240,7 +240,7 @@ describe("endpoints", function()
       local server = raw_server.start { raw_server.reply("200 OK", '{"data":{},"messages":[]}'), raw_server.reply("200 OK", '{"data":null,"messages":[]}') }
       if not server then pending "needs perl" return end
       finally(function() server:stop() end)
-      local client = support.client(box, { base_url = server.url })
+      local client = support.client(box, { base_url = server.url, subscription_id = support.subscription() })
       for _ = 1, 2 do
         local _, message, err = client.imports:import { records = {} }
         assert.matches("no data%.id", message)
@@ -290,7 +290,7 @@ describe("endpoints", function()
     local server = raw_server.start(replies)
     if not server then pending "needs perl" return end
     finally(function() server:stop() end)
-    local client = support.client(box, { base_url = server.url, max_attempts = 1 })
+    local client = support.client(box, { base_url = server.url, subscription_id = support.subscription(), max_attempts = 1 })
     for _, case in ipairs(cases) do
       local value, meta, err = case[1](client)
       if err then

@@ -85,7 +85,7 @@ describe("on_event", function()
   end
 
   it("tells of a wait for the rate budget, and how long it is", function()
-    start { rate_limit = 1, rate_window = 0.3, reset_format = "epoch_ms" }
+    start { rate_limit = 1, rate_window = 2, reset_format = "epoch_ms" }
     assert(api.imports:all())
     assert(api.imports:all())
     assert.are.same({ "start attempt=1", "done attempt=1 status=200", "wait attempt=0 reason=rate_limit",

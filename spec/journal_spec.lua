@@ -429,7 +429,7 @@ describe("an upload with a state file", function()
     local function run(...)
       local words = {
         "exec 2>&1;",
-        ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s timeout -s KILL 30 %s")
+        ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s timeout -s KILL 120 %s")
           :format(sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter), "spec/process/upload.lua", ...
       }
       local pipe = assert(io.popen(table.concat(words, " ")))
@@ -510,7 +510,7 @@ describe("an upload with a state file", function()
     it("says that the disk is full, and what was sent is in the journal", function()
       local path = file(numbers(3000))
       local command = ("exec 2>&1; trap '' XFSZ; ulimit -f %d; FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s "
-        .. "FLARELIGHT_BASE_URL=%s timeout -s KILL 30 %s spec/process/upload.lua %s %s")
+        .. "FLARELIGHT_BASE_URL=%s timeout -s KILL 120 %s spec/process/upload.lua %s %s")
       local function run(blocks)
         local pipe = io.popen(command:format(blocks, sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter,
           state, path))

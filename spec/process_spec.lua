@@ -39,7 +39,7 @@ end
 
 -- Runs a program; what it printed, and its exit status (137: it hung and was killed).
 local function run(program, ...)
-  local words = { sanitizing, environment, "timeout -s KILL", checked and 300 or 60, program }
+  local words = { sanitizing, environment, "timeout -s KILL", checked and 300 or 120, program }
   for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
   local output, status = shell("exec 2>&1; " .. table.concat(words, " ") .. "; printf '\\n%s' $?"):match "^(.*)\n(%d+)$"
   return output, tonumber(status)
@@ -166,6 +166,19 @@ describe("a process with flarelight", function()
         case("forks_in_flight", id)
       end)
     end)
+    for name, what in pairs {
+      forks_with_a_state_file = "with a state file open", forks_in_an_upload = "in the middle of an upload",
+      forks_and_goes_on = "and goes on with a copy of an upload",
+    } do
+      it(what, function()
+        local state = os.tmpname()
+        os.remove(state)
+        finally(function()
+          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
+        end)
+        case(name, state)
+      end)
+    end
     it("at any moment", function()
       if thorough then each_way(function() case("forks_often", checked and 10 or 100) end) end
     end)
@@ -183,7 +196,7 @@ describe("a process with flarelight", function()
     local function ends(ending, status, times)
       local script = ([[%s timeout -s KILL %d %s spec/process/ending.lua %s "$0" %s >"$1.$0" 2>&1; found=$?;]]
         .. [[ [ $found -eq %d ] || { echo "run $0 ended with status $found:"; cat "$1.$0"; }; rm -f "$1.$0"]])
-        :format(environment, checked and 300 or 20, quote(interpreter), ending, quote(id), status)
+        :format(environment, checked and 300 or 60, quote(interpreter), ending, quote(id), status)
       local log = os.tmpname()
       local output = shell(("seq %d | xargs -P 4 -I {} sh -c %s {} %s 2>&1"):format(times, quote(script), quote(log)))
       os.remove(log)

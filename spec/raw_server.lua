@@ -5,7 +5,7 @@
 local raw_server = {}
 
 local SCRIPT = [[
-  use IO::Socket::INET; $| = 1; alarm 30;
+  use IO::Socket::INET; $| = 1; alarm 120;
   my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 8) or exit 1;
   print $$, " ", $server->sockport, "\n";
   for my $reply (@ARGV) {

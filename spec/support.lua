@@ -45,6 +45,15 @@ function support.requests(sandbox, operation)
   return found
 end
 
+local subscriptions = 0
+
+--- A subscription that no other server of this run has: a port may come again, and what a client knows of
+-- a service (its rate limit, what retries have cost) it knows by URL and subscription.
+function support.subscription()
+  subscriptions = subscriptions + 1
+  return ("00000000-0000-4000-8001-%012d"):format(subscriptions)
+end
+
 --- A TCP server that answers with `replies`, byte for byte (see spec/tools/raw_server): an object with
 -- `url`, `heads()` (of the requests, as they came) and `stop()`.
 function support.raw_server(replies)
@@ -55,7 +64,7 @@ function support.raw_server(replies)
   local port, process = pipe:read "*l":match "^(%d+) (%d+)$"
   return {
     url = "http://127.0.0.1:" .. port,
-    api_key = "raw-key", subscription_id = "00000000-0000-4000-8000-000000000001",
+    api_key = "raw-key", subscription_id = support.subscription(),
     heads = function()
       local heads, file = {}, assert(io.open(log))
       for head in file:read "*a":gmatch "(.-)\n\n" do heads[#heads + 1] = head end

@@ -19,7 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATIENCE 10000            /* milliseconds that a locked file is waited for */
+#include "clock.h"
+
+#define PATIENCE (10 * FL_SECOND) /* how long a script waits for a locked file, in all */
 #define APPLICATION_ID 0x666c7265 /* "flre" */
 
 struct fl_store {
@@ -27,6 +29,7 @@ struct fl_store {
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
   sqlite3 *database;    /* NULL: not open */
+  fl_time until;        /* a locked file is waited for */
   fl_store *next;
 };
 
@@ -173,8 +176,9 @@ static fl_store_code fail_sqlite(fl_store *self, fl_store_error *error, int resu
 /* --- opening --- */
 
 static int wait_for_lock(void *context, int tries) {
-  (void)context;
-  if (tries * 10 >= PATIENCE || atomic_load(&forking)) return 0;
+  const fl_store *self = context;
+  (void)tries;
+  if (fl_clock_now() >= self->until || atomic_load(&forking)) return 0;
   sqlite3_sleep(10);
   return 1;
 }
@@ -278,10 +282,9 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
-  int tries = 0;
   if (self->database != NULL) return FL_STORE_OK;
   do code = open_once(self, &busy, error);
-  while (code != FL_STORE_OK && busy && wait_for_lock(self, tries++));
+  while (code != FL_STORE_OK && busy && wait_for_lock(self, 0));
   return code;
 }
 
@@ -377,6 +380,7 @@ fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *r
     rows->length = 0;
     pthread_mutex_lock(&self->lock);
     pthread_rwlock_rdlock(&fork_lock);
+    self->until = fl_clock_now() + PATIENCE;
     code = open_database(self, error);
     if (code == FL_STORE_OK) code = run_once(self, script, rows, columns, error);
     again = code == FL_STORE_IO && atomic_load(&forking);

@@ -94,10 +94,25 @@ const fl_buffer *fl_to_json_text(lua_State *L, int index) {
   return are_records && records->text.length > 0 ? &records->text : NULL;
 }
 
+/* Records to go on with, open at their end again; or new ones. */
+static fl_records *begin_records(lua_State *L, int index) {
+  fl_records *records;
+  if (lua_isnoneornil(L, index)) {
+    records = fl_new_records(L);
+    if (fl_buffer_append_byte(&records->text, '[') != FL_OK) luaL_error(L, "not enough memory");
+  } else {
+    records = luaL_checkudata(L, index, CLASS);
+    luaL_argcheck(L, records->text.length > 1, index, "is closed");
+    records->text.length--;
+    lua_pushvalue(L, index);
+  }
+  return records;
+}
+
 /*
- * core.batch(records, first, most_records, most_bytes, sorted) -> records, count | nothing past the end |
- * nil, message. At least one record goes in, however large. Named "records[n]" in messages, from
- * `offset` + 1 on.
+ * core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count | nothing past
+ * the end | nil, message. The first record goes in, however large. Named "records[n]" in messages, from
+ * `offset` + 1 on. `into`: records of before, to which these are added; `count` is of those that were.
  */
 int fl_lua_batch(lua_State *L) {
   lua_Integer first = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3), count = 0;
@@ -108,10 +123,9 @@ int fl_lua_batch(lua_State *L) {
   fl_buffer *text;
   char root[40];
   luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 6);
-  records = fl_new_records(L);
+  lua_settop(L, 7);
+  records = begin_records(L, 7);
   text = &records->text;
-  if (fl_buffer_append_byte(text, '[') != FL_OK) return luaL_error(L, "not enough memory");
   while (count < most) {
     size_t before = text->length;
     fl_source_span span = {0, 0, 0};
@@ -120,7 +134,7 @@ int fl_lua_batch(lua_State *L) {
       lua_pop(L, 1);
       break;
     }
-    if (count > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
+    if (records->spans.length > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
       return luaL_error(L, "not enough memory");
     span.start = text->length;
     snprintf(root, sizeof root, "records[%lld]", offset + (long long)(first + count));
@@ -130,7 +144,7 @@ int fl_lua_batch(lua_State *L) {
       return 2;
     }
     lua_pop(L, 1);
-    if (count > 0 && text->length + 1 > most_bytes) {
+    if (records->spans.length > 0 && text->length + 1 > most_bytes) {
       text->length = before;
       break;
     }
@@ -139,7 +153,7 @@ int fl_lua_batch(lua_State *L) {
       return luaL_error(L, "not enough memory");
     count++;
   }
-  if (count == 0) return 0;
+  if (records->spans.length == 0) return 0;
   if (fl_buffer_append_byte(text, ']') != FL_OK) return luaL_error(L, "not enough memory");
   lua_pushinteger(L, count);
   return 2;

@@ -78,7 +78,7 @@ int fl_lua_guard(lua_State *L);
 /* client.c: core.client(settings) -> client | nil, message */
 int fl_lua_client(lua_State *L);
 
-/* batch.c: core.batch(records, first, most_records, most_bytes, sorted) -> records, count */
+/* batch.c: core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count */
 int fl_lua_batch(lua_State *L);
 /* The text of a JSON text that has not been closed, or NULL where the value is none. */
 const fl_buffer *fl_to_json_text(lua_State *L, int index);

@@ -55,6 +55,13 @@ static sandbox *check_running(lua_State *L) {
   return holder->running;
 }
 
+/* For those that ask what has happened: what is due has. */
+static sandbox *check_current(lua_State *L) {
+  sandbox *running = check_running(L);
+  sandbox_timer_catch_up(running->timer);
+  return running;
+}
+
 static int start(lua_State *L) {
   box *holder;
   char *error = NULL;
@@ -149,7 +156,7 @@ static void push_entry(lua_State *L, const sandbox_entry *entry) {
 }
 
 static int requests(lua_State *L) {
-  sandbox *running = check_running(L);
+  sandbox *running = check_current(L);
   int64_t from = (int64_t)luaL_optnumber(L, 2, 1);
   copy *held = new_copy(L);
   sandbox_entry **entries;
@@ -170,7 +177,7 @@ static int requests(lua_State *L) {
 
 /* The duplicates as they lie in the log, their bodies copied behind them. */
 static int duplicates(lua_State *L) {
-  sandbox *running = check_running(L);
+  sandbox *running = check_current(L);
   copy *held = new_copy(L);
   const sandbox_duplicate *list;
   sandbox_duplicate *copies;
@@ -214,7 +221,7 @@ static int clear_log(lua_State *L) {
 
 /* The JSON text of an import's rows in a copy that stays on the stack; NULL if there is none. */
 static char *rows_json(lua_State *L, size_t *length) {
-  sandbox *running = check_running(L);
+  sandbox *running = check_current(L);
   size_t id_length;
   const char *id = luaL_checklstring(L, 2, &id_length);
   copy *held = new_copy(L);
@@ -257,7 +264,7 @@ static int rows(lua_State *L) {
 }
 
 static int counts(lua_State *L) {
-  sandbox *running = check_running(L);
+  sandbox *running = check_current(L);
   sandbox_counts counted = {0, 0, 0};
   sandbox_tally tally;
   int64_t logged, connections;
@@ -279,7 +286,7 @@ static int counts(lua_State *L) {
 }
 
 static int snapshot(lua_State *L) {
-  sandbox *running = check_running(L);
+  sandbox *running = check_current(L);
   copy *held = new_copy(L);
   unsigned char *bytes;
   size_t length = 0;

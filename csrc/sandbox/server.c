@@ -14,8 +14,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* How often another port is asked for where one has been given before. */
+#define FRESH_PORT_TRIES 100
 
 /* --- beginning and end of connections and requests --- */
 
@@ -132,10 +136,49 @@ static bool make_address(const sandbox_options *options, struct sockaddr_storage
   return true;
 }
 
+static struct MHD_Daemon *start_daemon(sandbox *owner, unsigned flags, const struct sockaddr_storage *address,
+                                       struct MHD_OptionItem *tls) {
+  errno = 0;
+  return MHD_start_daemon(
+      flags, (uint16_t)owner->options.port, NULL, NULL, answer, owner, MHD_OPTION_SOCK_ADDR, address,
+      MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
+      close_exchange, owner, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, owner,
+      MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, owner, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)128 * 1024, MHD_OPTION_ARRAY, tls,
+      MHD_OPTION_END);
+}
+
+static unsigned port_of(struct MHD_Daemon *daemon, const sandbox_options *options) {
+  const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+  return info ? info->port : (unsigned)options->port;
+}
+
+/* Whether no sandbox of this process has had the port before. */
+static bool is_fresh(unsigned port) {
+  static atomic_uint given[65536 / 32];
+  unsigned bit = 1u << port % 32;
+  return (atomic_fetch_or(&given[port % 65536 / 32], bit) & bit) == 0;
+}
+
+/*
+ * Listens. Where the system chooses the port, it gives after some hundred servers one that it gave before:
+ * what a client remembers of a service by its URL, as what is left of its rate limit, would then be
+ * remembered of another. So none is given twice in a process, as long as others come.
+ */
+static struct MHD_Daemon *listen_at(sandbox *owner, unsigned flags, const struct sockaddr_storage *address,
+                                    struct MHD_OptionItem *tls) {
+  struct MHD_Daemon *daemon = start_daemon(owner, flags, address, tls);
+  for (int tries = 0; daemon != NULL && tries < FRESH_PORT_TRIES; tries++) {
+    if (is_fresh(port_of(daemon, &owner->options)) || owner->options.port != 0) break;
+    MHD_stop_daemon(daemon);
+    daemon = start_daemon(owner, flags, address, tls);
+  }
+  return daemon;
+}
+
 struct MHD_Daemon *sandbox_server_start(sandbox *owner, char **error) {
   const sandbox_options *options = &owner->options;
   struct sockaddr_storage address;
-  const union MHD_DaemonInfo *info;
   struct MHD_Daemon *daemon;
   unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
   struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
@@ -154,14 +197,7 @@ struct MHD_Daemon *sandbox_server_start(sandbox *owner, char **error) {
     tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, options->private_key};
     tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
   }
-  errno = 0;
-  daemon = MHD_start_daemon(
-      flags, (uint16_t)options->port, NULL, NULL, answer, owner, MHD_OPTION_SOCK_ADDR, &address,
-      MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
-      close_exchange, owner, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, owner,
-      MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, owner, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)128 * 1024, MHD_OPTION_ARRAY, tls,
-      MHD_OPTION_END);
+  daemon = listen_at(owner, flags, &address, tls);
   if (daemon == NULL) {
     char text[160];
     snprintf(text, sizeof text, "cannot listen on %s port %lld: %s", options->address,
@@ -170,7 +206,6 @@ struct MHD_Daemon *sandbox_server_start(sandbox *owner, char **error) {
     *error = strdup(text);
     return NULL;
   }
-  info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-  owner->port = info ? info->port : (int)options->port;
+  owner->port = (int)port_of(daemon, options);
   return daemon;
 }

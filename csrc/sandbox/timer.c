@@ -18,6 +18,7 @@ typedef struct alarm_entry {
 } alarm_entry;
 
 struct sandbox_timer {
+  pthread_mutex_t firing; /* held from taking an alarm until it has fired; taken before `lock` */
   pthread_mutex_t lock;
   pthread_t thread;
   int wake[2]; /* a pipe: a byte when the first alarm changed or the timer stops */
@@ -52,21 +53,31 @@ static bool is_stopped(sandbox_timer *timer) {
   return stopped;
 }
 
+/* Fires the first alarm if it is due; else *timeout is how long to sleep, -1 for ever. */
+static bool fire(sandbox_timer *timer, int *timeout) {
+  alarm_entry *entry;
+  pthread_mutex_lock(&timer->firing);
+  entry = take_due(timer, timeout);
+  if (entry) entry->alarm(entry->context, is_stopped(timer));
+  pthread_mutex_unlock(&timer->firing);
+  free(entry);
+  return entry != NULL;
+}
+
+void sandbox_timer_catch_up(sandbox_timer *timer) {
+  int timeout;
+  while (fire(timer, &timeout)) continue;
+}
+
 static void *keep_time(void *context) {
   sandbox_timer *timer = context;
   for (;;) {
+    struct pollfd wake = {timer->wake[0], POLLIN, 0};
+    char bytes[64];
     int timeout = -1;
-    alarm_entry *entry = take_due(timer, &timeout);
-    if (entry) {
-      entry->alarm(entry->context, is_stopped(timer));
-      free(entry);
-    } else if (is_stopped(timer)) {
-      return NULL;
-    } else {
-      struct pollfd wake = {timer->wake[0], POLLIN, 0};
-      char bytes[64];
-      if (poll(&wake, 1, timeout) > 0 && read(timer->wake[0], bytes, sizeof bytes) < 0) continue;
-    }
+    if (fire(timer, &timeout)) continue;
+    if (is_stopped(timer)) return NULL;
+    if (poll(&wake, 1, timeout) > 0 && read(timer->wake[0], bytes, sizeof bytes) < 0) continue;
   }
 }
 
@@ -83,8 +94,10 @@ sandbox_timer *sandbox_timer_start(void) {
   sandbox_timer *timer = calloc(1, sizeof *timer);
   if (timer == NULL) return NULL;
   if (open_pipe(timer->wake)) {
+    pthread_mutex_init(&timer->firing, NULL);
     pthread_mutex_init(&timer->lock, NULL);
     if (pthread_create(&timer->thread, NULL, keep_time, timer) == 0) return timer;
+    pthread_mutex_destroy(&timer->firing);
     pthread_mutex_destroy(&timer->lock);
     close(timer->wake[0]);
     close(timer->wake[1]);
@@ -127,6 +140,7 @@ void sandbox_timer_stop(sandbox_timer *timer) {
 
 void sandbox_timer_free(sandbox_timer *timer) {
   if (timer == NULL) return;
+  pthread_mutex_destroy(&timer->firing);
   pthread_mutex_destroy(&timer->lock);
   close(timer->wake[0]);
   close(timer->wake[1]);

@@ -85,6 +85,7 @@ end
 
 --- Takes everything that has come and gives it to those who wait. Never blocks, never raises.
 function dispatch.step()
+  local woken
   for ticket, what, value in core.take do
     if what == "event" then
       local listener = listeners[value.client]
@@ -102,9 +103,18 @@ function dispatch.step()
         else
           waiter.pages[#waiter.pages + 1] = value
         end
-        dispatch.set_ready(waiter)
+        waiter.ready = true
+        if waiter.wake then
+          woken = woken or {}
+          woken[#woken + 1] = waiter
+        end
       end
     end
+  end
+  -- Now that all is taken, which silences the descriptor: to wake may be to ring it.
+  for i = 1, woken and #woken or 0 do
+    local waiter = woken[i]
+    if waiter.wake then waiter:wake() end
   end
   if newest > 0 and not core.is_ours(newest) then leave_to_parent() end
 end

@@ -90,9 +90,10 @@ local resumable = {
 
 local holders = {} -- name -> { run =, coroutine =, lock = }
 
--- On Lua 5.1 nothing tells that a task's function has raised, but its coroutine is dead.
+-- On Lua 5.1 nothing tells that a task's function has raised, but its coroutine is dead. What the process holds
+-- that this one was forked off is not held here.
 local function is_gone(holder)
-  return holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
+  return not core.is_ours(holder.run.ticket) or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
 end
 
 local function let_go(name)
@@ -137,6 +138,7 @@ local function new_run(api)
   local config = client.config(api)
   return {
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
+    ticket = core.ticket(), -- by which a process knows its own runs
     held = {}, hold = hold, ids = {}, number = 1, records = 0, bytes = 0, batches = 0, rejected = 0, sendings = 0,
     comparison = "unknown", checked = false,
   }
@@ -162,7 +164,7 @@ end
 
 local function fail(run, message, err)
   err.token, err.progress = run.token, delivery.progress(run)
-  if run.planned then run.journal:stopped(run.token, message) end
+  if run.planned and core.is_ours(run.ticket) then run.journal:stopped(run.token, message) end
   return nil, message, err
 end
 

@@ -115,6 +115,25 @@ static void test_a_full_disk_and_a_guard_leave_nothing(void **state) {
   assert_int_equal(number, 0);
 }
 
+/* Of the opening, too: each of its tries would have patience of its own. */
+static void test_a_locked_file_is_given_up(void **state) {
+  fl_store_error error;
+  int64_t number;
+  sqlite3 *holder;
+  (void)state;
+  remove_state();
+  assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(sqlite3_open(path, &holder), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(holder, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL),
+                   SQLITE_OK);
+  alarm(60); /* or it hangs */
+  assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_IO);
+  alarm(0);
+  assert_non_null(strstr(error.message, "locked by another program"));
+  sqlite3_close(holder);
+  assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_OK);
+}
+
 static int make_folder(void **state) {
   (void)state;
   if (!mkdtemp(folder)) return -1;
@@ -132,6 +151,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_files),
       cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
+      cmocka_unit_test(test_a_locked_file_is_given_up),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

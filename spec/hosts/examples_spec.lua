@@ -43,7 +43,7 @@ describe("the example for #slow", function()
     assert.are.equal(202, status)
     place = place:match "%S+"
     local state
-    for _ = 1, 200 do
+    for _ = 1, 1000 do
       state = server.get(place)
       if state ~= "waiting\n" then break end
       nginx.shell "sleep 0.05"
@@ -58,7 +58,7 @@ describe("the example for #slow", function()
     local api = support.client(box)
     assert.are.equal(1, support.import(api, 20000))
     api:close()
-    local output = nginx.shell(environment .. [[ timeout -s KILL 60 nvim --headless -u NORC \
+    local output = nginx.shell(environment .. [[ timeout -s KILL 120 nvim --headless -u NORC \
       --cmd "set runtimepath+=$PWD/examples/nvim" -c 'luafile spec/hosts/neovim_example.lua' -c 'qall!' 2>&1]])
     assert.truthy(output:find('flarelight://import/1: 20000 rows, the last is {"n":19999}, typed meanwhile: true', 1, true),
       output)
@@ -66,7 +66,7 @@ describe("the example for #slow", function()
 
   it("LÖVE uploads and reads back, with frames meanwhile", function()
     local output = nginx.shell(environment
-      .. " timeout -s KILL 60 xvfb-run -a love spec/hosts/love_example $PWD/examples/data/birdstrikes.csv 2>&1")
+      .. " timeout -s KILL 120 xvfb-run -a love spec/hosts/love_example $PWD/examples/data/birdstrikes.csv 2>&1")
     assert.truthy(output:find("Done: 10000 of 10000 rows after many frames: true", 1, true), output)
   end)
 end)

@@ -19,7 +19,7 @@ describe("the same script, unchanged, in #slow", function()
   teardown(function() box:stop() end)
 
   local function run(command)
-    return nginx.shell(("%s timeout -s KILL %d %s 2>&1; echo; echo status $?"):format(environment, checked and 300 or 60, command))
+    return nginx.shell(("%s timeout -s KILL %d %s 2>&1; echo; echo status $?"):format(environment, checked and 300 or 120, command))
   end
 
   local function is_good(output, name)

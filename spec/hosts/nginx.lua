@@ -26,7 +26,7 @@ error_log error.log %s;
 env FLARELIGHT_API_KEY;
 env FLARELIGHT_SUBSCRIPTION_ID;
 env FLARELIGHT_BASE_URL;
-env SPEC_MODE;
+env TMPDIR;
 events { worker_connections %d; }
 http {
   access_log off;
@@ -42,13 +42,12 @@ http {
 
 --- Starts one. `given`: config (of the block http; PORT stands for the port) or file (a function of the port
 -- that gives a whole configuration, which includes modules.conf and paths.conf), environment (words for a
--- shell), workers, connections, level (of the log). The object: url, prefix, pids(), log(), reload(), stop().
+-- shell), workers, connections, level (of the log). The object: url, prefix, master(), workers(), log(),
+-- directories() (of the bells of its workers), signal(), quit(), stop().
 function nginx.start(given)
   local tools = shell "sh spec/tools/openresty"
-  local root, prefix = shell "pwd", shell "mktemp -d"
+  local root, prefix = shell "pwd", shell "mktemp -d /tmp/nginx.XXXXXXXX"
   local command = variable(tools, "NGINX")
-  -- The port is free for a moment: nginx binds it again at once.
-  local port = shell [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
   local user = shell "id -u" == "0" and "user root;" or ""
   local function write(name, text)
     local file = assert(io.open(prefix .. "/" .. name, "w"))
@@ -56,16 +55,19 @@ function nginx.start(given)
     file:close()
   end
   local paths = paths_form:format(variable(tools, "NGINX_LUA_PATH"), root, root, root, root .. "/build/luajit")
-  if given.file then
-    write("modules.conf", variable(tools, "NGINX_LUA_MODULES") .. "\n" .. user)
-    write("paths.conf", paths)
-    write("nginx.conf", given.file(port))
-  else
-    write("nginx.conf", head:format(variable(tools, "NGINX_LUA_MODULES"), user, given.workers or 1,
-      given.level or "warn", given.connections or 1024, paths, (given.config:gsub("PORT", port))))
+  local function configure(port)
+    if given.file then
+      write("modules.conf", variable(tools, "NGINX_LUA_MODULES") .. "\n" .. user)
+      write("paths.conf", paths)
+      write("nginx.conf", given.file(port))
+    else
+      write("nginx.conf", head:format(variable(tools, "NGINX_LUA_MODULES"), user, given.workers or 1,
+        given.level or "warn", given.connections or 1024, paths, (given.config:gsub("PORT", port))))
+    end
   end
-  local run = ("%s %s -p %s/ -e error.log -c nginx.conf"):format(given.environment or "", command, prefix)
-  local self = { url = "http://127.0.0.1:" .. port, prefix = prefix, port = port }
+  -- Its workers' bells hang in a place of their own: other processes have some, too.
+  local run = ("TMPDIR=%s %s %s -p %s/ -e error.log -c nginx.conf"):format(prefix, given.environment or "", command, prefix)
+  local self = { prefix = prefix }
 
   function self.log()
     local log = assert(io.open(prefix .. "/error.log"))
@@ -84,13 +86,17 @@ function nginx.start(given)
     for pid in shell(("pgrep -P %d"):format(self.master())):gmatch "%d+" do pids[#pids + 1] = tonumber(pid) end
     return pids
   end
+  function self.directories() return shell(("ls -d %s/flarelight-* 2>/dev/null"):format(prefix)) end
   function self.signal(name) shell(("%s -s %s 2>&1"):format(run, name)) end
-  function self.stop()
+  --- Ends it; what it leaves behind can be looked at.
+  function self.quit()
     local master = self.master()
-    if master then
-      self.signal "stop"
-      shell(("for i in $(seq 200); do kill -0 %d 2>/dev/null || break; sleep 0.05; done"):format(master))
-    end
+    if not master then return end
+    self.signal "stop"
+    shell(("for i in $(seq 1000); do kill -0 %d 2>/dev/null || break; sleep 0.05; done"):format(master))
+  end
+  function self.stop()
+    self.quit()
     shell("rm -rf " .. prefix)
   end
   --- What a GET answers (or a POST of `body`): its text and status.
@@ -100,9 +106,18 @@ function nginx.start(given)
     return body, tonumber(status)
   end
 
-  local output = shell(run .. " 2>&1")
-  if not self.master() then error("nginx did not start: " .. output .. self.log()) end
-  return self
+  local output
+  for _ = 1, 5 do
+    -- The port is free for a moment: nginx binds it at once, or another process was faster.
+    self.port = shell [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
+    self.url = "http://127.0.0.1:" .. self.port
+    configure(self.port)
+    output = shell(run .. " 2>&1")
+    if self.master() then return self end
+    if not output:find("Address already in use", 1, true) then break end
+    shell("rm -f " .. prefix .. "/error.log")
+  end
+  error("nginx did not start: " .. output)
 end
 
 return nginx

@@ -10,16 +10,45 @@ local shell = nginx.shell
 local reloads = {}
 
 local function count(pattern) return tonumber((shell(pattern .. " 2>/dev/null | wc -l"))) end
-local function directories() return count "ls -d /tmp/flarelight-*" end
+local function directories(server) return select(2, server.directories():gsub("[^\n]+", "")) end
 
+-- The descriptors of a process: how many are sockets, and the others by name, one a line.
 local function descriptors(pid)
-  local found = {}
-  -- Connections of requests come and go; what stays is the rest.
+  local others, sockets = {}, 0
   for name in shell(("ls -l /proc/%d/fd 2>/dev/null"):format(pid)):gmatch "%-> ([^\n]+)" do
-    found[#found + 1] = name
+    if name:find "^socket:" then sockets = sockets + 1
+    else others[#others + 1] = name:gsub("%d+", "N"):gsub("flarelight%-%w+", "flarelight-N") end
   end
-  return #found
+  table.sort(others)
+  return sockets, table.concat(others, "\n")
 end
+
+-- Looks again until something is so, for a minute at most: connections of requests end a moment after them.
+local function eventually(fn)
+  local ends = os.time() + 60
+  repeat
+    if fn() then return true end
+    shell "sleep 0.05"
+  until os.time() > ends
+  return false
+end
+
+-- What a process has once it is left alone.
+local function settled(pid)
+  local sockets, others, same = nil, nil, 0
+  eventually(function()
+    local now, names = descriptors(pid)
+    same = now == sockets and names == others and same + 1 or 0
+    sockets, others = now, names
+    return same == 5
+  end)
+  return sockets, others
+end
+
+-- A call under load has a connection to the service and both ends of one to the bell; a worker keeps them for
+-- the next. The load is of so many at once.
+local LOAD = 8
+local KEPT = 3 * LOAD
 
 --- Reloads `times` times under load. A list of what is wrong, and what was seen.
 function reloads.run(times)
@@ -29,7 +58,6 @@ function reloads.run(times)
       wrong[#wrong + 1] = ("%s: expected %s, found %s"):format(what, tostring(expected), tostring(found))
     end
   end
-  local before = directories()
   local box, environment = sandbox.start()
   local server = nginx.start { environment = environment, level = "notice", config = [[
     init_by_lua_block { require "flarelight" }
@@ -45,41 +73,52 @@ function reloads.run(times)
   local body, status = server.get "/call"
   expect("the first request", "2\n 200", ("%s %s"):format(body, status))
   local master = server.master()
-  local master_descriptors = descriptors(master)
+  local master_sockets, master_others = settled(master)
+  local fresh_sockets, fresh_others = settled(server.workers()[1])
   local load_log = server.prefix .. "/load"
   -- New connections each time: nginx may close kept ones at a reload, which is no failed request.
-  shell(("wrk -t1 -c8 -d%ds -H 'Connection: close' --timeout 30s %s/call >%s 2>&1 & echo $! >%s.pid")
-    :format(36000, server.url, load_log, load_log))
+  shell(("wrk -t1 -c%d -d%ds -H 'Connection: close' --timeout 30s %s/call >%s 2>&1 & echo $! >%s.pid")
+    :format(LOAD, 36000, server.url, load_log, load_log))
   local wrk = tonumber(shell("cat " .. load_log .. ".pid"))
   local last = server.workers()[1]
-  for i = 1, times do
+  local function reload(what)
     server.signal "reload"
-    local tries, workers = 0, {}
-    while (#workers ~= 1 or workers[1] == last) and tries <= 1000 do
-      shell "sleep 0.01"
+    local workers
+    local gone = eventually(function()
       workers = server.workers()
-      tries = tries + 1
-    end
-    if tries > 1000 then
-      wrong[#wrong + 1] = ("reload %d: the old worker is still there"):format(i)
-      break
-    end
+      return #workers == 1 and workers[1] ~= last
+    end)
+    if not gone then wrong[#wrong + 1] = what .. ": the old worker is still there" end
     last = workers[1]
+    return gone
   end
-  shell(("kill -INT %d; for i in $(seq 400); do kill -0 %d 2>/dev/null || break; sleep 0.05; done"):format(wrk, wrk))
+  for i = 1, times do
+    if not reload("reload " .. i) then break end
+  end
+  shell(("kill -INT %d; for i in $(seq 1000); do kill -0 %d 2>/dev/null || break; sleep 0.05; done"):format(wrk, wrk))
   local report = shell("cat " .. load_log)
   local requests = tonumber(report:match "(%d+) requests in") or 0
   if requests < times then wrong[#wrong + 1] = "too few requests: " .. report end
   if report:find "Socket errors" or report:find "Non%-2xx" then wrong[#wrong + 1] = report end
 
-  shell "sleep 0.3"
   server.get "/call"
-  local worker = server.workers()[1]
   expect("workers", 1, #server.workers())
   -- nginx's own, the engine's and the bell's.
-  expect("threads of the worker", 3, count(("ls /proc/%d/task"):format(worker)))
-  expect("descriptors of the master", master_descriptors, descriptors(master))
-  expect("directories while it runs", before + 1, directories())
+  expect("threads of the worker", 3, count(("ls /proc/%d/task"):format(last)))
+  local sockets, others = settled(last)
+  expect("descriptors but sockets of the worker after the load", fresh_others, others)
+  if sockets > fresh_sockets + KEPT then expect("sockets of the worker after the load", fresh_sockets + KEPT, sockets) end
+  expect("directories while it runs", 1, directories(server))
+  -- The next one has what the first had: it would inherit what the master or its elders leave behind.
+  reload "the last reload"
+  expect("a request after the load", 200, select(2, server.get "/call"))
+  sockets, others = settled(last)
+  expect("sockets of the last worker", fresh_sockets, sockets)
+  expect("its other descriptors", fresh_others, others)
+  sockets, others = settled(master)
+  expect("sockets of the master", master_sockets, sockets)
+  expect("its other descriptors", master_others, others)
+  expect("directories of the last worker", 1, directories(server))
   for line in server.log():gmatch "[^\n]+" do
     if line:find "%[error%]" or line:find "%[alert%]" or line:find "%[crit%]" or line:find "%[emerg%]"
       or line:find "exited on signal" then
@@ -87,8 +126,9 @@ function reloads.run(times)
       if #wrong > 20 then break end
     end
   end
+  server.quit()
+  expect("directories after the end", 0, directories(server))
   server.stop()
-  expect("directories after the end", before, directories())
   expect("processes after the end", "", shell(("ps -o pid= -g %d"):format(master)))
   box:stop()
   return wrong, ("%d reloads, %d requests, %d wrong"):format(times, requests, #wrong)

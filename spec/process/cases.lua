@@ -61,7 +61,7 @@ local function in_child(fn)
     os.exit(good and 0 or 1, true)
   end
   return function()
-    local how, status = process.wait(child, 20)
+    local how, status = process.wait(child, 60)
     equal("exit 0", ("%s %s"):format(how, tostring(status)), "the child")
   end
 end
@@ -195,6 +195,26 @@ function cases.collects_clients(id)
   equal(threads_before, threads(), "threads")
 end
 
+-- Interrupts this process once it waits, and not before: by a child that looks whether it sleeps.
+local function interrupt_soon()
+  local parent = process.pid()
+  local child = process.fork()
+  if child ~= 0 then return child end
+  local asleep = 0
+  repeat
+    process.sleep(0.05)
+    local file = io.open(("/proc/%d/stat"):format(parent))
+    local is_asleep = true -- where nobody tells
+    if file then
+      is_asleep = file:read "*a":match "^%d+ %b() (%a)" == "S"
+      file:close()
+    end
+    asleep = is_asleep and asleep + 1 or 0
+  until asleep == 4
+  os.execute(("kill -INT %d"):format(parent))
+  os.exit(0, false)
+end
+
 function cases.is_interrupted(by)
   local api = client()
   local waits = {
@@ -204,8 +224,9 @@ function cases.is_interrupted(by)
   }
   -- Warm, so that a compiler of Lua has compiled what it will.
   for _ = 1, 200 do assert(api.imports:all()) end
-  os.execute(("(sleep 0.3; kill -INT %d) &"):format(process.pid()))
+  local child = interrupt_soon()
   local good, message = pcall(waits[by])
+  process.wait(child, 60)
   equal(false, good, "the call's success")
   assert(tostring(message):find "interrupted", message)
   assert(api.imports:all())
@@ -270,6 +291,136 @@ function cases.forks_in_flight(id)
   while assert(left < 1000) and rows:next() do left = left + 1 end
   equal(n, left, "rows of the parent")
   joined()
+end
+
+local function records_of(name)
+  local records = {}
+  for i = 1, 40 do records[i] = { from = name, n = i } end
+  return records
+end
+
+-- Descriptors of this process for files whose names begin so, one a line.
+local function open_files(path)
+  local pipe = assert(io.popen(("ls -l /proc/%d/fd 2>/dev/null"):format(process.pid())))
+  local found = {}
+  for name in pipe:read "*a":gmatch "%-> ([^\n]+)" do
+    if name:find(path, 1, true) == 1 then found[#found + 1] = name end
+  end
+  pipe:close()
+  return table.concat(found, "\n")
+end
+
+-- The records of an import that came from `name`, each once and in order.
+local function holds(api, id, name)
+  local rows = assert(api.imports:rows(id):batch(100))
+  equal(40, #rows, "rows of " .. name)
+  for i, row in ipairs(rows) do
+    equal(name, row.from, "whose row")
+    equal(i, row.n, "row")
+  end
+end
+
+-- Uploads the records of `name` (without a state file unless it has a `key`) and calls `fn` when the nth batch
+-- was acknowledged. What pcall answers.
+local function upload(api, name, nth, fn, key)
+  local steps, seen = require "flarelight.steps", 0
+  steps.on = function(step)
+    if step ~= "batch.acknowledged" then return end
+    seen = seen + 1
+    if seen == nth then fn() end
+  end
+  local outcome = { pcall(api.imports.upload, api.imports, {
+    records = records_of(name), key = key, name = name, batch_records = 10, settle = 0.01,
+  }) }
+  steps.on = nil
+  return (table.unpack or unpack)(outcome, 1, 4) -- luacheck: ignore
+end
+
+-- A state file that is open is open in the parent alone; the child opens it anew, and both go on.
+function cases.forks_with_a_state_file(path)
+  local api = client { state = path }
+  equal(false, (upload(api, "parent", 2, function() error("interrupted", 0) end, "parent")), "the upload's end")
+  local token = assert(api.imports:pending())[1].token
+  if open_files "/" ~= "" then equal(true, open_files(path) ~= "", "whether the parent has it open") end
+  in_child(function()
+    equal("", open_files(path), "descriptors of the state file in the child")
+    equal(token, assert(api.imports:pending())[1].token, "what is pending in the child")
+  end)()
+  local joined = in_child(function()
+    local good, result = upload(api, "child", 1, function() end, "child")
+    assert(good, result)
+    holds(api, result.id, "child")
+  end)
+  holds(api, assert(api.imports:resume(token, { records = records_of "parent", settle = 0.01 })).id, "parent")
+  joined()
+  equal(0, #assert(api.imports:pending()), "uploads that are pending")
+  -- What the child has done is done for the parent, too.
+  local before = #assert(api.imports:all())
+  local good, result = upload(api, "child", 1, function() end, "child")
+  assert(good, result)
+  holds(api, result.id, "child")
+  equal(before, #assert(api.imports:all()), "imports")
+end
+
+-- An upload belongs to the process that runs it: a child that is forked in the middle of it is refused, and
+-- holds nothing that would keep others out when its parent is gone.
+function cases.forks_in_an_upload(path)
+  local log = path .. "-log"
+  local uploader = process.fork()
+  if uploader == 0 then
+    local api = client { state = path }
+    upload(api, "mine", 2, function()
+      local parent = process.pid()
+      if process.fork() ~= 0 then
+        while true do process.sleep(1) end
+      end
+      local good, message = pcall(function()
+        local token = assert(api.imports:pending())[1].token
+        equal("conflict", kind_of(api.imports:resume(token, { records = records_of "mine" })), "the child's resume")
+        os.execute(("kill -9 %d"):format(parent))
+        local result, message, err
+        for _ = 1, 1000 do -- until the parent is gone
+          result, message, err = api.imports:resume(token, { records = records_of "mine", settle = 0.01 })
+          if result or err.kind ~= "conflict" then break end
+          process.sleep(0.01)
+        end
+        assert(result, message)
+        equal(40, result.records, "records")
+        holds(api, result.id, "mine")
+      end)
+      local file = assert(io.open(log .. ".part", "w"))
+      file:write(good and "good" or tostring(message))
+      file:close()
+      os.rename(log .. ".part", log)
+      os.exit(0, true)
+    end, "mine")
+    os.exit(1)
+  end
+  equal("signal 9", ("%s %s"):format(process.wait(uploader, 60)), "the uploader's end")
+  local file
+  for _ = 1, 6000 do
+    file = io.open(log)
+    if file then break end
+    process.sleep(0.01)
+  end
+  local outcome = file and file:read "*a" or "hung"
+  if file then file:close() end
+  os.remove(log)
+  equal("good", outcome, "the child")
+end
+
+-- A child that returns into its copy of an upload is told that it is another's, and sends nothing.
+function cases.forks_and_goes_on(path)
+  for _, state in ipairs { path, false } do
+    local api, child = client { state = state or nil }, nil
+    local good, result, message, err = upload(api, "copied", 2, function() child = process.fork() end, state and "copied" or nil)
+    assert(child, message or result)
+    if child == 0 then os.exit(good and not result and err.kind == "closed" and 0 or 1, true) end
+    equal("exit 0", ("%s %s"):format(process.wait(child, 60)), "the child")
+    assert(good and result, message)
+    holds(api, result.id, "copied")
+    if state then equal(0, #assert(api.imports:pending()), "uploads that are pending") end
+  end
 end
 
 -- Forks at any moment of the engine's work.

@@ -39,9 +39,20 @@ function delivery.progress(run)
   }
 end
 
+-- --- one process ---
+
+-- A child that was forked in the middle of an upload has a copy of it; the upload goes on in its parent.
+local function is_ours(run)
+  if core.is_ours(run.ticket) then return true end
+  return errors.fail("closed", "imports:upload: the upload belongs to the process that this one was forked off",
+    { fate = "in_doubt" })
+end
+
 -- --- journal: the same calls where there is none ---
 
 local function note(run, name, ...)
+  local ours, cannot, why = is_ours(run)
+  if not ours then return nil, cannot, why end
   if not run.journal then return true end
   local good, message, err = run.journal[name](run.journal, run.token, ...)
   if good then return true end
@@ -152,6 +163,8 @@ local function body_of(run, batch)
 end
 
 local function submit(run, body)
+  local ours, cannot, why = is_ours(run)
+  if not ours then return nil, cannot, why end
   local arguments = { body = body, bulk = true }
   local prepared = request.endpoint("imports.import", arguments, { deadline = run.deadline }, run.config)
   local data, message, err = client.call(run.api, prepared)
@@ -602,8 +615,11 @@ function delivery.run(run)
     return errors.fail("invalid_request", ("imports:upload: every one of the %d records was rejected")
       :format(run.rejected))
   end
-  if run.update == "import_per_batch" then return true end
-  return check_end(run)
+  if run.update ~= "import_per_batch" then
+    good, message, err = check_end(run)
+    if not good then return nil, message, err end
+  end
+  return is_ours(run)
 end
 
 return delivery

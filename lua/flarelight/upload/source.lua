@@ -9,8 +9,12 @@ local client = require "flarelight.client"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
+local pace = require "flarelight.pace"
 
 local source = {}
+
+local PIECE = 64       -- records that are written out before others may run
+local ENTRIES = 4096   -- of an array, that are counted before
 
 -- Records that cannot be sent: they are the caller's input, as a rejected request's are.
 local function fail_records(message, record)
@@ -66,16 +70,28 @@ function Records.ahead() end
 function Records.close() end
 
 local function write_out(records, place, offset, most_records, most_bytes)
-  local text, count = core.batch(records, place, most_records, most_bytes, true, offset)
-  if text == nil and count == nil then return nil end
-  if text == nil then return fail_records(count) end
-  return { text = text, count = count, sha256 = text:sha256(), size = text:size() }
+  local text, total = nil, 0
+  repeat
+    local most = most_records - total
+    if pace.slice_end then
+      pace.check()
+      most = math.min(most, PIECE)
+    end
+    local written, count = core.batch(records, place + total, most, most_bytes, true, offset, text)
+    if written == nil and count ~= nil then return fail_records(count) end
+    text, total = written, total + (count or 0)
+  until count ~= most or total == most_records
+  if text == nil then return nil end
+  return { text = text, count = total, sha256 = text:sha256(), size = text:size() }
 end
 
 local function open_array(given)
   local records = given.records
   local length, entries = #records, 0
-  for _ in pairs(records) do entries = entries + 1 end
+  for _ in pairs(records) do
+    entries = entries + 1
+    if entries % ENTRIES == 0 and pace.slice_end then pace.check() end
+  end
   if entries ~= length then errors.misuse "imports:upload.records: should be an array without gaps" end
   local self = setmetatable({ kind = "array", place = 1 }, Records)
   function self.take(_, most_records, most_bytes)
@@ -97,6 +113,7 @@ local function open_iterator(given)
       gathered, self.gathered, self.place = left, left, 1
     end
     while #gathered < most and not ended do
+      if pace.slice_end then pace.check() end
       local record = pull()
       local number = self.taken + #gathered + 1
       if record == nil then
