@@ -3,11 +3,12 @@
  * to Lua. The pages have been scanned before; what is left is a walk over ready tokens that pushes each
  * value, with every table presized and every key at hand as an upvalue, so that no key is looked up.
  *
- *   vm_limit.load{text, …} -> pages, rows, chunk
+ *   vm_limit.load{text, …} -> pages, rows, chunk, columns
  *     pages() -> an array of the rows of the next page
  *     rows()  -> the next row
  *     chunk(array) -> how many rows were put into the array, up to 64; 0 at the end
- *   Each gives nil (chunk: 0) once all have been given, and then begins anew.
+ *   columns(most) -> an array a column, of up to `most` rows, and how many
+ *   Each gives nil (chunk, columns: 0) once all have been given, and then begins anew.
  *   vm_limit.now() -> seconds on the monotonic clock
  *
  * Relies on the core's scanner for the tokens, on rows of scalars, and on all rows having the members of
@@ -51,29 +52,34 @@ typedef struct token_set {
 
 static token_set *set_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
+static inline void push_token(lua_State *L, const token *each) {
+  switch (each->type) {
+    case FL_JSON_FALSE:
+    case FL_JSON_TRUE:
+      lua_pushboolean(L, each->type == FL_JSON_TRUE);
+      break;
+    case FL_JSON_INTEGER:
+#if LUA_VERSION_NUM >= 503
+      lua_pushinteger(L, (lua_Integer)each->value.integer);
+#else
+      lua_pushnumber(L, (lua_Number)each->value.integer);
+#endif
+      break;
+    case FL_JSON_FLOAT:
+      lua_pushnumber(L, each->value.number);
+      break;
+    default:
+      lua_pushlstring(L, each->value.bytes, each->length);
+  }
+}
+
+
 static inline void push_row(lua_State *L, token_set *set) {
   const token *each = set->next;
   lua_createtable(L, 0, set->columns);
   for (int column = 0; column < set->columns; column++, each++) {
     lua_pushvalue(L, lua_upvalueindex(column + 2));
-    switch (each->type) {
-      case FL_JSON_FALSE:
-      case FL_JSON_TRUE:
-        lua_pushboolean(L, each->type == FL_JSON_TRUE);
-        break;
-      case FL_JSON_INTEGER:
-#if LUA_VERSION_NUM >= 503
-        lua_pushinteger(L, (lua_Integer)each->value.integer);
-#else
-        lua_pushnumber(L, (lua_Number)each->value.integer);
-#endif
-        break;
-      case FL_JSON_FLOAT:
-        lua_pushnumber(L, each->value.number);
-        break;
-      default:
-        lua_pushlstring(L, each->value.bytes, each->length);
-    }
+    push_token(L, each);
     lua_rawset(L, -3);
   }
   set->next = each;
@@ -120,6 +126,29 @@ static int give_chunk(lua_State *L) {
   }
   lua_pushinteger(L, rows);
   return 1;
+}
+
+/* The next rows, as many as are asked for and left in the page, as one array a column. */
+static int give_columns(lua_State *L) {
+  token_set *set = set_of(L);
+  int rows = rows_left(set), most = (int)lua_tointeger(L, 1);
+  if (rows > most) rows = most;
+  lua_settop(L, 0);
+  lua_createtable(L, 0, set->columns);
+  for (int column = 0; column < set->columns; column++) {
+    lua_createtable(L, rows, 0);
+    lua_pushvalue(L, lua_upvalueindex(column + 2));
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+  }
+  for (int row = 1; row <= rows; row++, set->row++)
+    for (int column = 0; column < set->columns; column++) {
+      push_token(L, set->next++);
+      lua_rawseti(L, column + 2, row);
+    }
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, rows);
+  return 2;
 }
 
 static void *allocate(lua_State *L, size_t count, size_t size) {
@@ -173,7 +202,7 @@ static void push_names(lua_State *L, const token_set *set, const fl_json_tape *t
 }
 
 static int load(lua_State *L) {
-  static const lua_CFunction ways[] = {give_page, give_row, give_chunk};
+  static const lua_CFunction ways[] = {give_page, give_row, give_chunk, give_columns};
   token_set *set = allocate(L, 1, sizeof *set);
   fl_json_tape tape;
   const char *text = NULL;

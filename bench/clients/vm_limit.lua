@@ -1,5 +1,5 @@
 -- vm_limit.lua WAY FOLDER ROWS: makes and visits the tables of ROWS rows, from tokens that are ready in
--- memory (20 pages of FOLDER, again and again). WAY is pages, rows or chunks: how many tables are alive
+-- memory (20 pages of FOLDER, again and again). WAY is pages, rows, chunks or columns: how many tables are alive
 -- at a time decides how a Lua's memory behaves, so no one way is the fastest on every Lua.
 -- Prints the seconds, the rows, and the sum of the column `quantity`.
 
@@ -13,7 +13,7 @@ for page = 1, 20 do
   texts[page] = file:read "*a"
   file:close()
 end
-local next_page, next_row, next_chunk = vm_limit.load(texts)
+local next_page, next_row, next_chunk, next_columns = vm_limit.load(texts)
 texts = nil -- luacheck: ignore
 collectgarbage()
 collectgarbage()
@@ -40,6 +40,16 @@ local ways = {
       local count = next_chunk(rows)
       if count == 0 then return seen, sum end
       for index = 1, count do sum = sum + rows[index].quantity end
+      seen = seen + count
+    end
+  end,
+  columns = function()
+    local seen, sum = 0, 0
+    while true do
+      local columns, count = next_columns(1000)
+      if count == 0 then return seen, sum end
+      local quantity = columns.quantity
+      for index = 1, count do sum = sum + quantity[index] end
       seen = seen + count
     end
   end,
