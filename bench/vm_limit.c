@@ -73,7 +73,6 @@ static inline void push_token(lua_State *L, const token *each) {
   }
 }
 
-
 static inline void push_row(lua_State *L, token_set *set) {
   const token *each = set->next;
   lua_createtable(L, 0, set->columns);
