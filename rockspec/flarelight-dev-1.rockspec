@@ -112,6 +112,7 @@ build = {
       ["flarelight.reports"] = "lua/flarelight/reports.lua",
       ["flarelight.request"] = "lua/flarelight/request.lua",
       ["flarelight.rows"] = "lua/flarelight/rows.lua",
+      ["flarelight.shape"] = "lua/flarelight/shape.lua",
       ["flarelight.sandbox"] = "lua/flarelight/sandbox.lua",
       ["flarelight.steps"] = "lua/flarelight/steps.lua",
       ["flarelight.tasks"] = "lua/flarelight/tasks.lua",

@@ -32,6 +32,7 @@ fl_client *fl_client_new(const fl_client_settings *settings) {
   fl_client *client = calloc(1, sizeof *client);
   if (client == NULL) return NULL;
   atomic_init(&client->references, 1);
+  pthread_mutex_init(&client->spares.lock, NULL);
   client->settings = *settings;
   for (size_t i = 0; i < SETTING_STRINGS; i++) *setting_at(&client->settings, i) = NULL;
   for (size_t i = 0; i < SETTING_STRINGS; i++) {
@@ -53,10 +54,68 @@ fl_client *fl_client_retain(fl_client *client) {
   return client;
 }
 
+static size_t size_of_spare(const fl_spare *spare) {
+  return spare->text.capacity + spare->tape.capacity * sizeof *spare->tape.nodes;
+}
+
+/* Under the lock. */
+static bool may_keep(const fl_spares *spares, size_t size) {
+  return size <= (spares->pagers > 0 ? FL_SPARE_LARGEST : FL_SPARE_SMALL);
+}
+
+static void free_spare(fl_spare *spare) {
+  fl_buffer_free(&spare->text);
+  fl_json_tape_free(&spare->tape);
+}
+
 void fl_client_release(fl_client *client) {
   if (atomic_fetch_sub(&client->references, 1) != 1) return;
   for (size_t i = 0; i < SETTING_STRINGS; i++) free((void *)*setting_at(&client->settings, i));
+  while (client->spares.count > 0) free_spare(&client->spares.kept[--client->spares.count]);
+  pthread_mutex_destroy(&client->spares.lock);
   free(client);
+}
+
+/* --- spares --- */
+
+void fl_client_reads(fl_client *client, int change) {
+  fl_spares *spares = &client->spares;
+  int kept = 0;
+  pthread_mutex_lock(&spares->lock);
+  spares->pagers += change;
+  for (int i = 0; i < spares->count; i++) {
+    if (may_keep(spares, size_of_spare(&spares->kept[i]))) spares->kept[kept++] = spares->kept[i];
+    else free_spare(&spares->kept[i]);
+  }
+  spares->count = kept;
+  pthread_mutex_unlock(&spares->lock);
+}
+
+void fl_call_take_spare(fl_call *call) {
+  fl_spares *spares = &call->client->spares;
+  if (call->text.data != NULL) return;
+  pthread_mutex_lock(&spares->lock);
+  if (spares->count > 0) {
+    const fl_spare *spare = &spares->kept[--spares->count];
+    const size_t ceiling = call->text.ceiling;
+    call->text = spare->text;
+    call->text.length = 0;
+    call->text.ceiling = ceiling;
+    call->tape = spare->tape;
+    call->tape.count = 0;
+  }
+  pthread_mutex_unlock(&spares->lock);
+}
+
+/* What is not kept is freed. */
+static void give_spare(fl_client *client, fl_spare spare) {
+  fl_spares *spares = &client->spares;
+  bool kept;
+  pthread_mutex_lock(&spares->lock);
+  kept = spare.text.data != NULL && spares->count < FL_SPARES && may_keep(spares, size_of_spare(&spare));
+  if (kept) spares->kept[spares->count++] = spare;
+  pthread_mutex_unlock(&spares->lock);
+  if (!kept) free_spare(&spare);
 }
 
 /* Copies a slice with a NUL to `*cursor` and moves it on. */
@@ -127,8 +186,7 @@ done:
 void fl_call_free(fl_call *call) {
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
-  fl_buffer_free(&call->text);
-  fl_json_tape_free(&call->tape);
+  give_spare(call->client, (fl_spare){call->text, call->tape});
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);
   free(call);

@@ -50,8 +50,27 @@ typedef struct fl_line {
 
 #define FL_LINES 2 /* by fl_call.interactive: the budget keeps a part for those that are */
 
+/* Memory of replies that are done with, for those to come: pages are large, and asking the system for each of
+ * them anew costs page faults, and locks where pages are freed by another thread than they are read by. */
+#define FL_SPARES 4
+#define FL_SPARE_SMALL (64u << 10)  /* bytes that are kept whatever happens */
+#define FL_SPARE_LARGEST (16u << 20) /* bytes that are kept while pages are read */
+
+typedef struct fl_spare {
+  fl_buffer text;
+  fl_json_tape tape;
+} fl_spare;
+
+typedef struct fl_spares {
+  pthread_mutex_t lock;
+  fl_spare kept[FL_SPARES];
+  int count;
+  int pagers; /* so many read pages of this client */
+} fl_spares;
+
 typedef struct fl_client {
   fl_client_settings settings; /* its strings belong to the client */
+  fl_spares spares;
   fl_client_counters counters;
   uint64_t number; /* names the client in events */
   atomic_int references;
@@ -151,6 +170,12 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, co
 
 /* Gives everything back; the key's bytes are overwritten first. Any thread that owns the call. */
 void fl_call_free(fl_call *call);
+
+/* Memory for its reply out of the client's spares, if it has none yet. */
+void fl_call_take_spare(fl_call *call);
+
+/* A pager of the client begins (1) or has ended (-1): meanwhile the memory of pages is kept. Any thread. */
+void fl_client_reads(fl_client *client, int change);
 
 /* Sets the message of a call whose reply's data is no rows: it names what came. */
 void fl_call_say_no_rows(fl_call *call);

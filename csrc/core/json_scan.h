@@ -102,6 +102,11 @@ static inline uint32_t fl_json_next(const fl_json_tape *tape, uint32_t index) {
   return node->type >= FL_JSON_ARRAY ? node->value.size.end : index + 1;
 }
 
+/* The same for a node of the array `nodes`. */
+static inline const fl_json_node *fl_json_after(const fl_json_node *nodes, const fl_json_node *value) {
+  return value->type >= FL_JSON_ARRAY ? nodes + value->value.size.end : value + 1;
+}
+
 /*
  * Index of the value of the last member named `key` of the object at `index`, or 0 (which is never
  * a member's value) if the node is no object or has no such member.

@@ -13,7 +13,6 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -72,10 +71,15 @@ static double next_fraction(fl_loop *loop) {
 
 /* A version 4 UUID. */
 static void make_request_id(fl_loop *loop, char out[37]) {
-  uint64_t high = next_random(loop), low = next_random(loop);
-  snprintf(out, 37, "%08" PRIx32 "-%04x-4%03x-%04x-%012" PRIx64, (uint32_t)(high >> 32),
-           (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xfff),
-           (unsigned)(low >> 48 & 0x3fff) | 0x8000u, low & 0xffffffffffffu);
+  static const char digits[] = "0123456789abcdef";
+  uint64_t halves[2] = {next_random(loop), next_random(loop)};
+  halves[0] = (halves[0] & ~UINT64_C(0xf000)) | 0x4000;               /* the version */
+  halves[1] = (halves[1] & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62; /* the variant */
+  for (int digit = 0; digit < 32; digit++) {
+    if (digit == 8 || digit == 12 || digit == 16 || digit == 20) *out++ = '-';
+    *out++ = digits[halves[digit / 16] >> (60 - 4 * (digit % 16)) & 15];
+  }
+  *out = '\0';
 }
 
 /* --- the table of calls --- */

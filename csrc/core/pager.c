@@ -83,6 +83,7 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->item.type = FL_ITEM_PAGER;
   pager->item.ticket = ticket;
   pager->client = fl_client_retain(client);
+  fl_client_reads(client, 1);
   pager->mailbox = fl_mailbox_retain(mailbox);
   pager->deadline = request->deadline;
   pager->stop_at =
@@ -110,6 +111,7 @@ void fl_pager_free(fl_pager *pager) {
   for (int i = 0; i < pager->used; i++)
     if (pager->slots[i].answered) fl_call_free(pager->slots[i].call);
   fl_wipe(pager->api_key, strlen(pager->api_key));
+  fl_client_reads(pager->client, -1);
   fl_client_release(pager->client);
   fl_mailbox_release(pager->mailbox);
   free(pager);

@@ -21,6 +21,7 @@ static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
 static char lower(char byte) { return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte; }
 
+/* Whether the bytes are the word, in either case. */
 static bool same_word(const char *bytes, size_t length, const char *word) {
   for (size_t i = 0; i < length; i++)
     if (lower(bytes[i]) != lower(word[i])) return false; /* a word's own NUL differs too */
@@ -329,19 +330,22 @@ static void take_encoding(fl_response_head *head, fl_slice value) {
 }
 static void take_etag(fl_response_head *head, fl_slice value) { head->has_etag = value.length > 0; }
 
+#define NAMED(name) name, sizeof name - 1
+
 static const struct {
   const char *name;
+  size_t length;
   void (*take)(fl_response_head *head, fl_slice value);
 } headers[] = {
-    {"date", take_date},
-    {"content-type", take_content_type},
-    {"content-encoding", take_encoding},
-    {"etag", take_etag},
-    {"location", take_location},
-    {"retry-after", take_retry_after},
-    {"x-ratelimit-limit", take_limit},
-    {"x-ratelimit-remaining", take_remaining},
-    {"x-ratelimit-reset", take_reset},
+    {NAMED("date"), take_date},
+    {NAMED("content-type"), take_content_type},
+    {NAMED("content-encoding"), take_encoding},
+    {NAMED("etag"), take_etag},
+    {NAMED("location"), take_location},
+    {NAMED("retry-after"), take_retry_after},
+    {NAMED("x-ratelimit-limit"), take_limit},
+    {NAMED("x-ratelimit-remaining"), take_remaining},
+    {NAMED("x-ratelimit-reset"), take_reset},
 };
 
 void fl_response_head_init(fl_response_head *head) {
@@ -372,7 +376,7 @@ void fl_response_head_line(fl_response_head *head, const char *line, size_t leng
   if (colon == length) return;
   value = trim((fl_slice){line + colon + 1, length - colon - 1});
   for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
-    if (same_word(line, colon, headers[i].name)) {
+    if (headers[i].length == colon && same_word(line, colon, headers[i].name)) {
       headers[i].take(head, value);
       return;
     }

@@ -2,8 +2,7 @@
  * binding.h: what the files of the binding share.
  *
  * The binding is thin: it moves values between Lua and the core's machines and policy, and decides
- * nothing. Its functions are leaves: none calls Lua or yields, but the iterator of page.c, which holds
- * nothing when it does. Memory that is alive across a Lua
+ * nothing. Its functions are leaves: none calls Lua or yields. Memory that is alive across a Lua
  * allocation belongs to a userdata or to the state's scratch, so that an error leaks nothing. Misuse
  * is returned (nil, message) and raised by the Lua face, which knows the caller's level.
  */
@@ -36,58 +35,13 @@ void fl_push_array_metatable(lua_State *L);
 void fl_push_integer_metatable(lua_State *L);
 void fl_push_error_metatable(lua_State *L);
 
-/* push.c: a tape's value as Lua's. One value is pushed. */
-#define FL_CACHED_DEPTHS 4
-#define FL_CACHED_PLACES 64
-#define FL_CACHED_KEYS (FL_CACHED_DEPTHS * FL_CACHED_PLACES)
-#define FL_CACHED_VALUES 512
+/* What pushing values needs: push.h. */
+typedef struct fl_string_cache fl_string_cache;
 
-typedef struct fl_cached_key {
-  const char *bytes; /* those of the string in the table of strings at the same place; NULL: none */
-  uint32_t length;
-  uint32_t same; /* that key's `same` on the tape that `page` names; 0: not on it */
-} fl_cached_key;
-
-/* A string of 1 to 16 bytes, with zeros after them. */
-typedef struct fl_cached_value {
-  uint64_t words[2];
-  uint32_t length; /* 0: none */
-  bool held;       /* the table of strings holds it; else it came once */
-} fl_cached_value;
-
-/* Strings that came before: keys by depth and place, values by their bytes. One a Lua state, with a table
- * that holds the strings, those of values after those of keys. */
-typedef struct fl_string_cache {
-  fl_cached_key keys[FL_CACHED_KEYS];
-  fl_cached_value values[FL_CACHED_VALUES];
-  uint64_t page;      /* the number of the tape that was pushed from last */
-  uint64_t last_page; /* the last number given out */
-} fl_string_cache;
-
-typedef struct fl_push {
-  const fl_json_tape *tape;
-  const char *text, *text_end;
-  bool null_as_nil;
-  int array_metatable, strings; /* stack indices, or those of upvalues */
-  fl_string_cache *cache;
-} fl_push;
-
-/* Makes the state's cache of strings. */
+/* push.c: makes the state's cache of strings. */
 void fl_open_string_cache(lua_State *L);
 /* Pushes the cache and its table. */
 void fl_push_string_cache(lua_State *L);
-/* A number for a tape, by which the cache tells whether it still knows its keys. */
-uint64_t fl_push_number(fl_string_cache *cache);
-/* To be called before anything is pushed from the tape of this number. */
-static inline void fl_push_turn(fl_string_cache *cache, uint64_t page) {
-  if (cache->page == page) return;
-  for (int i = 0; i < FL_CACHED_KEYS; i++) cache->keys[i].same = 0;
-  cache->page = page;
-}
-/* Pushes what pushing needs (three values, which the caller takes off) and completes `push`, for a tape that
- * was not pushed from before. */
-void fl_push_begin(lua_State *L, fl_push *push);
-void fl_push_value(lua_State *L, const fl_push *push, uint32_t index);
 /* core.decode(text, null_as_nil) -> value | nil, message */
 int fl_lua_decode(lua_State *L);
 
@@ -105,12 +59,13 @@ int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
-/* core.row_iterator(otherwise, pace) -> what a stream's __call may be; see there. Only where a C function can
- * be yielded through, by the continuations of 5.3. */
-#if LUA_VERSION_NUM >= 503
-#define FL_LUA_HAS_ROW_ITERATOR 1
-int fl_lua_row_iterator(lua_State *L);
-#endif
+/*
+ * core.row_values(names) -> function(page, made) that moves to the next row and gives its position and the
+ * values of the members so named, nil for those that it lacks. Nothing, and the page stays where it is: at its
+ * end, or where the row is no object or has other members, or these in another order. `made`: the position that it
+ * gave last, once that row's table was made. If it is another, the same row is given again.
+ */
+int fl_lua_row_values(lua_State *L);
 /* Pushes the table of its methods, which are functions of a page: for callers who call them often. */
 void fl_push_page_methods(lua_State *L);
 /* The call of the page at `index`, which must be open. */

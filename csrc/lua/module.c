@@ -336,9 +336,7 @@ static const luaL_Reg functions[] = {
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
     {"sound", lua_sound},
-#ifdef FL_LUA_HAS_ROW_ITERATOR
-    {"row_iterator", fl_lua_row_iterator},
-#endif
+    {"row_values", fl_lua_row_values},
     {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
     {"store", fl_lua_store},
     {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};

@@ -4,7 +4,7 @@
  * The names of the members are those that the README documents. Durations are seconds, points in time
  * epoch seconds.
  */
-#include "binding.h"
+#include "push.h"
 #include "engine.h"
 
 static void set_string(lua_State *L, const char *name, const char *value) {

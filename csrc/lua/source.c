@@ -13,6 +13,7 @@
 
 #include "binding.h"
 #include "digest.h"
+#include "push.h"
 #include "source.h"
 
 #define CLASS "flarelight.source"

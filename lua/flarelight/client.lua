@@ -124,7 +124,8 @@ function client.config(self) return private[self].config end
 -- err` where this code cannot wait.
 function client.wait(waiter)
   if waiter.ready then return true end
-  local here, message = host.current(waiter.chosen)
+  local here, message = waiter.here, nil
+  if not here then here, message = host.current(waiter.chosen) end
   if not here then
     local _, whole, err = errors.fail("phase", message)
     return false, whole, err
@@ -197,7 +198,8 @@ function client.submit(self, prepared)
   prepared.waits = here.blocks -- nothing else is done meanwhile
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
-  return dispatch.expect(ticket, { key_number = inner.key_number, chosen = inner.config.host })
+  -- Whoever hands it over waits for it, and in this host.
+  return dispatch.expect(ticket, { key_number = inner.key_number, here = here })
 end
 
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.

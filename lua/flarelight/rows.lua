@@ -1,5 +1,5 @@
 --- Streams of rows: pages come ahead on the engine's thread, rows are given one at a time.
--- Relies on pages.lua for the pages.
+-- Relies on pages.lua for the pages, on shape.lua for functions that make the rows.
 
 local client = require "flarelight.client"
 local core = require "flarelight.core"
@@ -9,6 +9,7 @@ local json = require "flarelight.json"
 local options = require "flarelight.options"
 local pace = require "flarelight.pace"
 local pages = require "flarelight.pages"
+local shape = require "flarelight.shape"
 
 ---@class flarelight.RowsOptions : flarelight.PagesOptions
 
@@ -35,21 +36,18 @@ end
 -- Lua 5.1 cannot yield out of a for loop's iterator.
 local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
---- Opens a stream. Nothing is asked before the first row is.
-function rows.open(api, operation, id, given)
-  given = options.table(operation, given, pages.options)
-  return setmetatable({
-    pages = pages.open(api, id, given), where = given.start or 0,
-    null_as_nil = client.config(api).null_as_nil or false,
-    chunk = {}, chunk_at = 0, chunk_length = 0, chunk_start = 0, page = false, -- set without memory
-  }, Rows)
+-- The page under the reader, for all but the functions of its shape.
+local function settled(self)
+  local page = self.page
+  if page and self.shaped then page:settle(self.made) end
+  return page
 end
 
 -- Where the page under the reader has come to, before it is left.
 local function leave_page(self)
-  local page = self.page
+  local page = settled(self)
   if not page then return end
-  self.where = page:position() - self:ahead()
+  self.where = (page:position())
   self.page = false
   page:close()
 end
@@ -71,37 +69,64 @@ local function fail(self, wrong)
   return self.pages:fail(message, err)
 end
 
--- One row at a time is best on PUC Lua, where garbage then dies young; on LuaJIT a call of C costs more
--- than it does there, so rows are made 64 at a time.
-local CHUNK = 64
+-- Rows are made one at a time, so that garbage dies young: by functions for their shape where it is known.
+-- A stream looks at so many shapes, each with the members of those before, and then goes by the general way.
+local SHAPES = 8
 
 -- A method looked up for each row would show.
-local page_next, page_batch = core.page_methods.next, core.page_methods.batch
+local page_next = core.page_methods.next
 
-local take
-if rawget(_G, "jit") then
-  function take(self)
-    local at = self.chunk_at + 1
-    if at > self.chunk_length then
-      local page = self.page
-      if not page then return nil end
-      -- No call after the batch, which could fail and leave the rows uncounted.
-      local start = page:position()
-      local length = page_batch(page, self.chunk, 0, CHUNK)
-      self.chunk_start, self.chunk_length, self.chunk_at = start, length, 0
-      if length == 0 then return nil end
-      at = 1
-    end
-    self.chunk_at = at
-    return self.chunk[at], self.chunk_start + at - 1
+local next_or_raise
+
+local is_rows = setmetatable({ [Rows] = true }, { __mode = "k" }) -- set of the classes of streams
+
+-- Streams whose rows have one shape are a class of their own: what a loop calls is the function of the shape.
+local function set_shape(self, found)
+  local class = found.class
+  if not class then
+    class = { __index = Rows, __name = Rows.__name, __call = found.advance, __close = Rows.__close }
+    found.class, is_rows[class] = class, true
   end
-  function Rows:ahead() return self.chunk_length - self.chunk_at end
-else
-  function take(self)
-    local page = self.page
-    if page then return page_next(page) end
+  self.shaped = found.row
+  setmetatable(self, class)
+end
+
+local function check_self(self, name)
+  if not is_rows[getmetatable(self)] then options.self(self, Rows, name) end
+end
+
+-- The next row is of no shape that is known.
+local function take_unshaped(self)
+  local page = settled(self)
+  local names = self.shapes_left > 0 and page:names(shape.most)
+  if names then
+    self.names = self.names and shape.merge(self.names, names) or names
+    self.shapes_left = self.shapes_left - 1
+    set_shape(self, shape.of(self.names, next_or_raise))
+    local row, position = self.shaped(self, page)
+    if position then return row, position end
+    page:settle(self.made)
+  elseif names == false then
+    self.shapes_left = self.shapes_left - 1
   end
-  function Rows:ahead() return 0 end -- luacheck: no unused args
+  if self.shapes_left <= 0 then
+    self.shaped = false
+    setmetatable(self, Rows)
+  end
+  local row, position = page_next(page)
+  return row, position
+end
+
+-- A row that is here; nothing where there is none.
+local function take(self)
+  local page, shaped = self.page, self.shaped
+  if not page then return nil end
+  if shaped then
+    local row, position = shaped(self, page)
+    if position then return row, position end
+  end
+  local row, position = take_unshaped(self)
+  return row, position
 end
 
 local function next_row(self)
@@ -119,7 +144,7 @@ end
 --- The next row and its position (from 0); nil at the end; `nil, message, err`.
 ---@return any row, integer|string|nil position_or_message, flarelight.Error? err
 function Rows:next()
-  if self == nil then options.self(self, Rows, "rows.next") end
+  if self == nil then check_self(self, "rows.next") end
   return next_row(self)
 end
 
@@ -129,9 +154,10 @@ local function collect(self, most, take_some)
   local length = 0
   while length < most do
     local count = 0
-    if self.page then
+    local page = settled(self)
+    if page then
       local wrong
-      count, wrong = take_some(self.page, length, most - length)
+      count, wrong = take_some(page, length, most - length)
       if not count then return fail(self, wrong) end
       length = length + count
     end
@@ -144,50 +170,19 @@ local function collect(self, most, take_some)
   return length
 end
 
--- Rows that were made ahead and not given yet go first.
-local function take_chunk(self, batch, most)
-  local length = 0
-  while length < most and self:ahead() > 0 do
-    length = length + 1
-    batch[length] = take(self)
-  end
-  return length
-end
-
 --- An array of up to `most` rows; empty at the end; `nil, message, err`. Rows that came before an error
 -- are given first, the error by the next call.
 ---@param most integer
 ---@return any[]? rows, string? message, flarelight.Error? err
 function Rows:batch(most)
-  options.self(self, Rows, "rows.batch")
+  check_self(self, "rows.batch")
   options.check("rows:batch", most, "positive")
   local batch = json.array {}
-  local ahead = take_chunk(self, batch, most)
-  local _, message, err = collect(self, most - ahead, function(page, length, count)
-    return page:batch(batch, ahead + length, count)
+  local _, message, err = collect(self, most, function(page, length, count)
+    return page:batch(batch, length, count)
   end)
-  if err and ahead == 0 then return nil, message, err end
+  if err then return nil, message, err end
   return batch
-end
-
--- The same for columns: what page:columns does, for the few rows that are Lua tables already.
-local function spread_chunk(self, columns, most)
-  local length = 0
-  while length < most and self:ahead() > 0 do
-    local row, position = take(self)
-    if type(row) ~= "table" or getmetatable(row) then
-      return nil, ("row %d is no object and has no columns"):format(position)
-    end
-    length = length + 1
-    for name, value in pairs(row) do
-      columns[name] = columns[name] or json.array {}
-      local column = columns[name]
-      for i = #column + 1, length - 1 do column[i] = core.null end
-      column[length] = value
-    end
-    for _, column in pairs(columns) do column[length] = column[length] == nil and core.null or column[length] end
-  end
-  return length
 end
 
 --- The next rows as one array a column: {amount = {…}, …}; a member that a row lacks is null. Also how
@@ -195,43 +190,41 @@ end
 ---@param most integer
 ---@return table<string, any[]>? columns, integer|string count_or_message, flarelight.Error? err
 function Rows:columns(most)
-  options.self(self, Rows, "rows.columns")
+  check_self(self, "rows.columns")
   options.check("rows:columns", most, "positive")
   local columns = {}
-  local ahead, wrong = spread_chunk(self, columns, most)
-  if not ahead then return fail(self, wrong) end
-  local length, message, err = collect(self, most - ahead, function(page, before, count)
-    return page:columns(columns, ahead + before, count)
+  local length, message, err = collect(self, most, function(page, before, count)
+    return page:columns(columns, before, count)
   end)
-  if not length and ahead == 0 then return nil, message, err end
-  return columns, ahead + (length or 0)
+  if not length then return nil, message, err end
+  return columns, length
 end
 
 --- The position of the next row: where to start again.
 ---@return integer
 function Rows:position()
-  if not self.page then return self.where end
-  return (self.page:position()) - self:ahead()
+  local page = settled(self)
+  if not page then return self.where end
+  return (page:position())
 end
 
 --- Gives the stream up: what is under way is cancelled. After it the stream is at its end.
 function Rows:close()
-  options.self(self, Rows, "rows.close")
+  check_self(self, "rows.close")
   leave_page(self)
-  self.chunk_at, self.chunk_length = 0, 0
   self.pages:close()
 end
 Rows.__close = Rows.close
 
 -- Whether the next row is here, so that asking for it does not wait.
 local function has_row(self)
-  if self:ahead() > 0 then return true end
-  if self.page and select(2, self.page:position()) > 0 then return true end
+  local page = settled(self)
+  if page and select(2, page:position()) > 0 then return true end
   return self.pages:is_here()
 end
 
 -- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
-local function next_or_raise(self)
+function next_or_raise(self)
   local slice_end = pace.slice_end
   if not iterators_yield then
     pace.slice_end = nil
@@ -252,33 +245,16 @@ local function next_or_raise(self)
   return row, position
 end
 
--- What a loop asks for a million times: a row that is here is given without another call of Lua.
-if rawget(_G, "jit") then
-  function Rows:__call()
-    local at = self.chunk_at + 1
-    if at <= self.chunk_length then
-      self.chunk_at = at
-      if pace.slice_end then pace.check() end
-      return self.chunk[at], self.chunk_start + at - 1
-    end
-    local row, position = next_or_raise(self)
-    return row, position
-  end
-elseif core.row_iterator then
-  Rows.__call = core.row_iterator(next_or_raise, pace)
-else
-  function Rows:__call()
-    local page = self.page
-    if page then
-      local row, position = page_next(page)
-      if position then
-        if pace.slice_end and iterators_yield then pace.check() end
-        return row, position
-      end
-    end
-    local row, position = next_or_raise(self)
-    return row, position
-  end
+Rows.__call = next_or_raise
+
+--- Opens a stream. Nothing is asked before the first row is.
+function rows.open(api, operation, id, given)
+  given = options.table(operation, given, pages.options)
+  return setmetatable({
+    pages = pages.open(api, id, given), where = given.start or 0,
+    null_as_nil = client.config(api).null_as_nil or false,
+    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, -- set without memory
+  }, Rows)
 end
 
 return rows

@@ -1,0 +1,116 @@
+--- Rows of one shape: functions that make their tables, written for the names of the members and compiled.
+--
+-- A table constructor with its names as constants is the cheapest way to a table that Lua has: on PUC Lua it
+-- costs what the same takes in C, on LuaJIT less. A shape takes all rows that have no members but its own, in
+-- its order: those that a row lacks are nil, and so are not there.
+-- Relies on core.row_values for the values. Pure otherwise.
+
+local core = require "flarelight.core"
+local pace = require "flarelight.pace"
+
+local shape = {}
+
+local compile = loadstring or load -- luacheck: ignore
+
+--- A shape has so many members at most: each takes a local of the function, of which Lua has 200.
+shape.most = compile and 100 or 0
+
+-- On Lua 5.1 nothing can yield out of a for loop's iterator.
+local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if pace.slice_end then pace.check() end" or ""
+
+-- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
+local SOURCE = [[
+local values, pace, otherwise = ...
+local function row(self, page)
+  local position, VALUES = values(page, self.made)
+  if position then
+    local made = { MEMBERS }
+    self.made = position
+    return made, position
+  end
+end
+local function advance(self)
+  local page = self.page
+  if page then
+    local position, VALUES = values(page, self.made)
+    if position then
+      local made = { MEMBERS }
+      self.made = position
+      GIVES_WAY
+      return made, position
+    end
+  end
+  return otherwise(self)
+end
+return row, advance
+]]
+
+local function quote(name)
+  return '"' .. name:gsub("[^A-Za-z0-9_]", function(byte) return ("\\%03d"):format(byte:byte()) end) .. '"'
+end
+
+local function source_of(names)
+  local values, members = {}, {}
+  for place, name in ipairs(names) do
+    values[place] = "v" .. place
+    members[place] = ("[%s] = v%d"):format(quote(name), place)
+  end
+  local parts = {
+    VALUES = table.concat(values, ", "), MEMBERS = table.concat(members, ", "), GIVES_WAY = gives_way,
+  }
+  return (SOURCE:gsub("%u[%u_]+", parts))
+end
+
+local MOST_KEPT = 64
+local kept, kept_count = {}, 0 -- by their names: streams of the same import share them
+
+--- The functions for rows with members of these names, in a table that the caller may put more into:
+-- `row(stream, page)`, which gives the next row of a page
+-- and its position, or nothing where that is of another shape, or the page at its end; and `advance(stream)`,
+-- which does the same for `stream.page`, gives way when the slice is spent, and gives what `otherwise(stream)`
+-- gives where there is no such row. `stream.made` is the position of the row that they made last, -1 at first;
+-- page:settle(stream.made) comes before anything else that is asked of the page.
+---@param names string[] 1 to `most`, no two the same
+---@param otherwise fun(stream: table): any, any always the same function
+---@return { row: (fun(stream: table, page: any): any, integer?), advance: fun(stream: table): any, any }
+function shape.of(names, otherwise)
+  local key = {}
+  for place, name in ipairs(names) do key[place] = #name .. ":" .. name end
+  key = table.concat(key)
+  local made = kept[key]
+  if not made then
+    if kept_count == MOST_KEPT then kept, kept_count = {}, 0 end
+    made = {}
+    made.row, made.advance = assert(compile(source_of(names), "=(rows)"))(core.row_values(names), pace, otherwise)
+    kept[key], kept_count = made, kept_count + 1
+  end
+  return made
+end
+
+--- The names of a shape that takes the rows of both, or nil where they disagree on the order, or it would
+-- have too many.
+---@param one string[]
+---@param other string[]
+---@return string[]?
+function shape.merge(one, other)
+  local place_of, after, merged, last = {}, {}, {}, 0
+  for place, name in ipairs(one) do place_of[name] = place end
+  for _, name in ipairs(other) do
+    local place = place_of[name]
+    if not place then
+      after[last] = after[last] or {}
+      table.insert(after[last], name)
+    elseif place < last then
+      return nil
+    else
+      last = place
+    end
+  end
+  for place = 0, #one do
+    if place > 0 then merged[#merged + 1] = one[place] end
+    for _, name in ipairs(after[place] or {}) do merged[#merged + 1] = name end
+  end
+  return #merged <= shape.most and merged or nil
+end
+
+return shape
