@@ -74,6 +74,7 @@ build = {
       ["flarelight.cli.automations"] = "lua/flarelight/cli/automations.lua",
       ["flarelight.cli.calibrate"] = "lua/flarelight/cli/calibrate.lua",
       ["flarelight.cli.context"] = "lua/flarelight/cli/context.lua",
+      ["flarelight.cli.group"] = "lua/flarelight/cli/group.lua",
       ["flarelight.cli.imports"] = "lua/flarelight/cli/imports.lua",
       ["flarelight.cli"] = "lua/flarelight/cli/init.lua",
       ["flarelight.cli.output"] = "lua/flarelight/cli/output.lua",
