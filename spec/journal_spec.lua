@@ -302,6 +302,38 @@ describe("an upload with a state file", function()
       holds(35, result.id)
     end)
 
+    -- What was sent of it is as it was: by its identity alone a file is another.
+    local changes = {
+      { "has grown", "cp -p $f $f.old; echo 35 >>$f; touch -r $f.old $f; rm $f.old" },
+      { "was written to at another time", "touch -t 200101010000 $f" },
+      { "is a copy in its place", "cp -p $f $f.new; mv $f.new $f" },
+    }
+    for _, change in ipairs(changes) do
+      it("refuses a file that " .. change[1], function()
+        open()
+        local path = file(numbers(35))
+        interrupt("batch.acknowledged", 2, { file = path, batch_records = 10 })
+        local token = api.imports:pending()[1].token
+        os.execute(("f='%s'; %s"):format(path, change[2]))
+        local _, message, err = api.imports:resume(token)
+        assert.are.equal("conflict", err.kind)
+        assert.is_truthy(message:find("is not the file any more that the upload began with", 1, true), message)
+      end)
+    end
+
+    it("refuses a moved file that is larger, or has other columns", function()
+      open()
+      interrupt("batch.acknowledged", 2, { file = file(numbers(35)), batch_records = 10 })
+      local token = api.imports:pending()[1].token
+      for text, words in pairs {
+        [numbers(36)] = "is not the file any more", [numbers(35):gsub("34\n$", "xx\n")] = "has other columns",
+      } do
+        local _, message, err = api.imports:resume(token, { file = file(text) })
+        assert.are.equal("conflict", err.kind)
+        assert.is_truthy(message:find(words, 1, true), message)
+      end
+    end)
+
     it("says which uploads it does not know", function()
       open()
       local _, _, err = api.imports:resume "none"

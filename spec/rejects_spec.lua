@@ -113,6 +113,34 @@ describe("an upload with rejects", function()
     open()
   end)
 
+  it("is on the disk before the journal forgets what is in it", function()
+    open { required_columns = { "amount" } }
+    write(35, { [3] = true, [13] = true })
+    local order = {}
+    steps.on = function(name)
+      if name:find "^reject" or name == "upload.done" then order[#order + 1] = name end
+    end
+    local given = { file = path, batch_records = 10, on_reject = "isolate", rejects = rejects, settle = 0.01, key = "k" }
+    assert(api.imports:upload(given))
+    assert.are.same({ "reject.journaled", "reject.written", "reject.journaled", "reject.written", "reject.durable",
+                      "upload.done" }, order)
+  end)
+
+  it("that is gone at the end is no upload that is done", function()
+    open { required_columns = { "amount" } }
+    write(35, { [3] = true, [13] = true })
+    local given = { file = path, batch_records = 10, on_reject = "isolate", rejects = rejects, settle = 0.01, key = "k" }
+    steps.on = function(name) if name == "check.end" then os.remove(rejects) end end
+    local result, message, err = api.imports:upload(given)
+    steps.on = nil
+    assert.is_nil(result)
+    assert.are.equal("io", err.kind)
+    assert.is_truthy(message:find(rejects .. ": No such file", 1, true), message)
+    -- Once more, and it is written from the journal.
+    assert.are.equal(2, assert(api.imports:upload(given)).rejected)
+    check_rejects { [3] = true, [13] = true }
+  end)
+
   it("stops where the service keeps a part of what it rejects", function()
     open { required_columns = { "amount" }, rejected_batch = "keeps_good" }
     write(35, { [13] = true })

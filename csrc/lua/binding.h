@@ -96,6 +96,9 @@ int fl_lua_source(lua_State *L);
 /* core.open_source(path, options, in_place) -> source, ticket | nil, message, line, kind */
 int fl_lua_open_source(lua_State *L);
 
+/* durable.c: core.durable(path, in_place) -> ticket; its outcome is true, or nil, message */
+int fl_lua_durable(lua_State *L);
+
 /* store.c: core.store(path) -> the state file; opens nothing */
 int fl_lua_store(lua_State *L);
 

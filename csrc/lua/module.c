@@ -332,6 +332,7 @@ static const luaL_Reg functions[] = {
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
+    {"durable", fl_lua_durable},
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
     {"sound", lua_sound},

@@ -18,6 +18,7 @@
 --   reject.journaled    a bad record is in the journal
 --   reject.written      and in the rejects file
 --   check.end           the end of the import was read
+--   reject.durable      the rejects file is on the disk: the journal may forget what is in it
 --   upload.done         the journal knows that the upload is done
 --
 -- Without a journal the steps are passed, too. Relies on nothing.
@@ -30,7 +31,7 @@ steps.on = nil
 steps.names = {
   "upload.planned", "probe.read", "batch.journaled", "batch.sending", "batch.answered", "batch.acknowledged",
   "batch.withdrawn", "batch.divided", "doubt.settling", "doubt.looked", "doubt.resolved", "check.append",
-  "reject.journaled", "reject.written", "check.end", "upload.done",
+  "reject.journaled", "reject.written", "check.end", "reject.durable", "upload.done",
 }
 
 --- A step is reached.

@@ -216,6 +216,13 @@ local function holdings(box)
   return held
 end
 
+-- Where the string of a JSON text ends that begins at `begin`.
+local function string_end(text, begin)
+  local close = text:find('["\\]', begin + 1)
+  while text:sub(close, close) == "\\" do close = text:find('["\\]', close + 2) end
+  return close
+end
+
 --- Iterates the texts of the objects in the JSON text of an array.
 function torture.rows_of(text)
   local position = 2
@@ -228,13 +235,7 @@ function torture.rows_of(text)
       local found = text:find('[{}"]', at)
       local byte = text:sub(found, found)
       if byte == '"' then
-        local close = found + 1
-        while true do
-          close = text:find('["\\]', close)
-          if text:sub(close, close) == '"' then break end
-          close = close + 2
-        end
-        at = close + 1
+        at = string_end(text, found) + 1
       else
         depth = depth + (byte == "{" and 1 or -1)
         at = found + 1
@@ -255,13 +256,7 @@ function torture.in_order(text)
     local found = text:find('[{}%[%],"]', at)
     local byte = text:sub(found, found)
     if byte == '"' then
-      local close = found + 1
-      while true do
-        close = text:find('["\\]', close)
-        if text:sub(close, close) == '"' then break end
-        close = close + 2
-      end
-      found = close
+      found = string_end(text, found)
     elseif byte == "," then
       if depth == 0 then
         members[#members + 1] = text:sub(begin, found - 1)

@@ -168,7 +168,20 @@ local function fail(run, message, err)
   return nil, message, err
 end
 
+-- Before the journal says that all is done, and gives the lines of bad records up, the file that has them is
+-- on the disk.
+local function keep_rejects(run)
+  if run.rejected == 0 then return true end
+  local ticket = core.durable(run.options.rejects, client.blocks(run.api))
+  local good, message, _, closed = client.done(client.job(run.api, ticket))
+  if not good then return errors.fail(closed or "io", "imports:upload: rejects: " .. message) end
+  steps.reached "reject.durable"
+  return true
+end
+
 local function finish(run)
+  local kept, cannot, why = keep_rejects(run)
+  if not kept then return nil, cannot, why end
   local result = {
     id = run.id, ids = run.update == "import_per_batch" and run.ids or nil, records = run.records,
     batches = run.batches, rejected = run.rejected, elapsed = core.now() - run.begun, token = run.token,

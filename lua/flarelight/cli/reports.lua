@@ -2,20 +2,11 @@
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local group = require "flarelight.cli.group"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
 local reports = {}
-
-local function list(args, out)
-  local api = context.client(args)
-  out:list(context.expect(api.reports:all()), nil, "there are no reports")
-end
-
-local function generate(args, out)
-  local api = context.client(args)
-  out:value(context.expect(api.reports:generate(args.id, args.parameters)))
-end
 
 local by_ending = { svg = "svg", png = "png", json = "json" }
 
@@ -63,16 +54,13 @@ local function chart(args, out)
 end
 
 function reports.define(parser, define)
-  local group = define(parser, "reports", "Reports. Lists and generates them, draws their charts.")
-  context.connecting(define(group, "list", "The reports that the key may see.", list))
+  local commands = define(parser, "reports", "Reports. Lists and generates them, draws their charts.")
+  group.list(define, commands, "The reports that the key may see.",
+    function(api) return api.reports:all() end, "there are no reports")
+  group.run(define, commands, "generate", "Generates a report.",
+    function(api, id, parameters) return api.reports:generate(id, parameters) end)
 
-  local command = define(group, "generate", "Generates a report.", generate)
-  command:argument("id"):argname "ID":convert(context.id)
-  command:option("--parameters"):argname "JSON":convert(context.json)
-    :description "An object, or @FILE, or @- for standard input."
-  context.connecting(command)
-
-  command = define(group, "chart", "Chart data, drawn in the terminal or into a file.", chart)
+  local command = define(commands, "chart", "Chart data, drawn in the terminal or into a file.", chart)
   command:option("--query"):argname "JSON":convert(context.json)
     :description "The query: an object, or @FILE, or @- for standard input."
   command:option("--report"):argname "ID":convert(context.id):description "Adds reportId to the query."

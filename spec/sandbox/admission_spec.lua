@@ -1,0 +1,135 @@
+--- Who is let in to the sandbox, and how often.
+
+local curl = require "sandbox.curl"
+
+local SUBSCRIPTION, ask, start, import =
+  curl.SUBSCRIPTION, curl.ask, curl.start, curl.import
+
+describe("the sandbox", function()
+  after_each(curl.stop_all)
+
+  describe("at the door", function()
+    local ask_import = { body = '{"data":{"records":[]}}' }
+    local function with(changes, base)
+      local copy = {}
+      for name, value in pairs(base or {}) do copy[name] = value end
+      for name, value in pairs(changes) do copy[name] = value end
+      return copy
+    end
+    local cases = {
+      { "lets a good GET in", "/Import/All", {}, 200 },
+      { "takes the subscription in capitals", "/Import/All", { subscription = SUBSCRIPTION:upper() }, 200 },
+      { "misses the key", "/Import/All", { key = false }, 401, "X%-Api%-Key header is missing" },
+      { "finds the key wrong", "/Import/All", { key = "other" }, 401, "API key is not valid" },
+      { "misses the subscription", "/Import/All", { subscription = false }, 401, "header is missing" },
+      { "finds the subscription malformed", "/Import/All", { subscription = "17" }, 401, "not a UUID" },
+      { "finds the subscription a digit short", "/Import/All", { subscription = SUBSCRIPTION:sub(1, -2) }, 401 },
+      { "finds the subscription wrong", "/Import/All",
+        { subscription = "00000000-0000-4000-8000-000000000002" }, 401, "subscription id is not valid" },
+      { "does not know the path", "/Import/Nothing", {}, 404 },
+      { "keeps to the case of paths", "/import/all", {}, 404 },
+      { "does not know a longer path", "/Import/All/1", {}, 404 },
+      { "asks for the key before it knows paths", "/Nothing", { key = false }, 401 },
+      { "does not POST to a list", "/Import/All", { body = "{}" }, 405 },
+      { "wants a Content-Type on POST", "/Import/Data", with({ type = "text/plain" }, ask_import), 400, "Content%-Type" },
+      { "takes a Content-Type with a charset", "/Import/Data",
+        with({ type = "application/json; charset=utf-8" }, ask_import), 200 },
+    }
+    it("answers as documented", function()
+      local box = start()
+      for _, case in ipairs(cases) do
+        local reply = ask(box, case[2], case[3])
+        assert.equal(case[4], reply.status, case[1])
+        assert.matches('^{"data":.*,"messages":%[.*%]}$', reply.body, case[1])
+        if case[5] then assert.matches(case[5], reply.body, case[1]) end
+        assert.equal("application/json; charset=utf-8", reply.headers["content-type"], case[1])
+      end
+    end)
+
+    it("keeps keys to what they may do, and features to what is on", function()
+      local box = start { keys = { reader = { allow = { "imports.all", "imports.data" } } },
+                          features = { "imports.all", "imports.import" } }
+      assert.equal(200, ask(box, "/Import/All", { key = "reader" }).status)
+      assert.equal(403, import(box, "[]", nil, { key = "reader" }).status)
+      assert.equal(200, import(box, "[]").status)
+      local reply = ask(box, "/Report/All")
+      assert.equal(403, reply.status)
+      assert.matches("not enabled", reply.body)
+      local other = start { denied_status = 401, keys = { reader = { allow = {} } } }
+      assert.equal(401, ask(other, "/Import/All", { key = "reader" }).status)
+    end)
+
+    it("writes messages as objects, and one on every 200, where asked to", function()
+      local box = start { messages = "object", notice = "maintenance tonight" }
+      assert.equal('{"data":[],"messages":[{"code":200,"severity":"information","message":"maintenance tonight"}]}',
+        ask(box, "/Import/All").body)
+      assert.matches('^{"data":null,"messages":%[{"code":404,"severity":"error","message":"', ask(box, "/x").body)
+    end)
+  end)
+
+  describe("counts requests", function()
+    it("and refuses those over the limit until the window ends", function()
+      local box = start { rate_limit = 2, rate_window = 4, retry_after = "seconds" }
+      local first = ask(box, "/Import/All")
+      assert.same({ "2", "1", "4" }, { first.headers["x-ratelimit-limit"],
+        first.headers["x-ratelimit-remaining"], first.headers["x-ratelimit-reset"] })
+      assert.is_nil(first.headers["retry-after"])
+      assert.equal(401, ask(box, "/Import/All", { key = "other" }).status)
+      assert.equal("0", ask(box, "/Import/All").headers["x-ratelimit-remaining"])
+      local refused = ask(box, "/Import/All")
+      assert.equal(429, refused.status)
+      assert.matches("^[1234]$", refused.headers["retry-after"])
+      local status
+      local ends = os.time() + 60
+      while os.time() < ends do
+        status = ask(box, "/Import/All").status
+        if status == 200 then break end
+      end
+      assert.equal(200, status)
+    end)
+
+    it("and refuses in its own way", function()
+      local box = start { rate_limit = 1, rate_limit_status = 403, retry_after = "http_date" }
+      ask(box, "/Import/All")
+      local refused = ask(box, "/Import/All")
+      assert.equal(403, refused.status)
+      assert.matches("^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", refused.headers["retry-after"])
+      assert.equal("0", refused.headers["x-ratelimit-remaining"])
+      box = start { rate_limit = 1 }
+      ask(box, "/Import/All")
+      assert.is_nil(ask(box, "/Import/All").headers["retry-after"])
+    end)
+
+    it("and tells the reset in every format", function()
+      local formats = {
+        delta = "^60$", epoch = "^%d%d%d%d%d%d%d%d%d%d$", epoch_ms = "^%d%d%d%d%d%d%d%d%d%d%d%d%d$",
+        iso = "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$",
+        http_date = "^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", nonsense = "^soon$",
+      }
+      for format, pattern in pairs(formats) do
+        local box = start { reset_format = format }
+        assert.matches(pattern, ask(box, "/Import/All").headers["x-ratelimit-reset"], format)
+        box:stop()
+      end
+      assert.is_nil(ask(start { reset_format = "absent" }, "/Import/All").headers["x-ratelimit-reset"])
+      assert.is_nil(ask(start { rate_limit_headers = false }, "/Import/All").headers["x-ratelimit-limit"])
+      assert.is_nil(ask(start { rate_limit = 0 }, "/Import/All").headers["x-ratelimit-limit"])
+    end)
+
+    it("by a clock that may be wrong", function()
+      local box = start { clock_skew = 86400 * 400, reset_format = "epoch" }
+      local reply = ask(box, "/Import/All")
+      local ahead = tonumber(reply.headers["x-ratelimit-reset"]) - os.time()
+      assert.is_true(ahead > 86400 * 399 and ahead < 86400 * 401)
+      assert.is_nil(reply.headers.date:find(os.date "!%Y", 1, true))
+    end)
+
+    it("and loses what another consumer takes", function()
+      local box = start { rate_limit = 100 }
+      box:fault { operation = "imports.all", nth = 2, kind = "foreign_use", requests = 50 }
+      assert.equal("99", ask(box, "/Import/All").headers["x-ratelimit-remaining"])
+      assert.equal("48", ask(box, "/Import/All").headers["x-ratelimit-remaining"])
+      assert.equal("47", ask(box, "/Import/All").headers["x-ratelimit-remaining"])
+    end)
+  end)
+end)

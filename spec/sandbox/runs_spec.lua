@@ -1,0 +1,172 @@
+--- What the sandbox runs: preparations, reports, automations, chart data.
+
+local curl = require "sandbox.curl"
+local sandbox = require "flarelight.sandbox"
+
+local ask, start, import, data_of =
+  curl.ask, curl.start, curl.import, curl.data_of
+
+describe("the sandbox", function()
+  after_each(curl.stop_all)
+
+  describe("runs", function()
+    local definitions = {
+      preparations = {
+        { id = 5, name = "big ones", target = "big",
+          sql = "SELECT city, amount FROM \"the strikes\" WHERE amount >= ifnull(:least, 2) ORDER BY amount" },
+        { id = "broken", sql = "SELECT a FROM nowhere" },
+      },
+      reports = {
+        { id = "by-city", name = "By city", sql = "SELECT city, sum(amount) AS total, count(*) AS n FROM big GROUP BY city ORDER BY city",
+          chart = { labels = "city", series = { "total" }, type = "bar" } },
+        { id = 2, preparation = 5 },
+        { id = 3, sql = "SELECT 1 AS a", chart = { series = { "b" } } },
+      },
+      automations = {
+        { id = 1, name = "all of it", steps = { { preparation = 5 }, { report = "by-city" } } },
+        { id = 2, steps = { { preparation = 5 } }, on_import = "the strikes", api_trigger = false },
+        { id = 3, steps = { { preparation = 5 }, { preparation = "broken" } } },
+      },
+    }
+    local strikes = '[{"city":"Oslo","amount":1},{"city":"Bergen","amount":2.5},{"city":"Oslo","amount":4,"x":true},{"city":"Oslo","amount":3}]'
+    local function fill(options)
+      options = options or {}
+      options.definitions = definitions
+      local box = start(options)
+      import(box, strikes, '"name":"the strikes","sendEvents":false')
+      return box
+    end
+
+    it("preparations, whose result is an import", function()
+      local box = fill()
+      assert.equal('[{"id":5,"name":"big ones","target":"big"},{"id":"broken","name":"preparations broken","target":"preparations broken"}]',
+        data_of(ask(box, "/Preparation/All")))
+      local reply = ask(box, "/Preparation/5/Execute", { body = "{}" })
+      assert.equal(200, reply.status)
+      assert.matches('"id":5,"name":"big ones","status":"Completed","rows":3,"import":{"id":2,"name":"big"', reply.body)
+      assert.equal('[{"city":"Bergen","amount":2.5},{"city":"Oslo","amount":3},{"city":"Oslo","amount":4}]', box:rows_text(2))
+      ask(box, "/Preparation/5/Execute", { body = '{"least":4}' })
+      assert.equal('[{"city":"Oslo","amount":4}]', box:rows_text(2))
+      assert.equal(404, ask(box, "/Preparation/6/Execute", { body = "{}" }).status)
+      assert.equal(400, ask(box, "/Preparation/5/Execute", { body = "" }).status)
+      local broken = ask(box, "/Preparation/broken/Execute", { body = "{}" })
+      assert.equal(400, broken.status)
+      assert.matches("nowhere", broken.body)
+    end)
+
+    it("reports, whose result is kept", function()
+      local box = fill()
+      ask(box, "/Preparation/5/Execute", { body = "{}" })
+      assert.matches('{"id":"by%-city","name":"By city","status":"NotGenerated"}', ask(box, "/Report/All").body)
+      assert.equal(400, ask(box, "/Report/ChartData", { body = '{"reportId":"by-city"}' }).status)
+      local chart = '{"type":"bar","labels":["Bergen","Oslo"],"series":[{"name":"total","values":[2.5,7]}]}'
+      local reply = ask(box, "/Report/by-city/Generate", { body = "{}" })
+      assert.equal('{"id":"by-city","name":"By city","status":"Generated","rows":2,"chart":' .. chart .. "}", data_of(reply))
+      assert.matches('"name":"By city","rows":2,"generatedAt":"[^"]+","status":"Generated"', ask(box, "/Report/All").body)
+      assert.equal(chart, data_of(ask(box, "/Report/ChartData", { body = '{"reportId":"by-city"}' })))
+      assert.matches('"labels":%["Bergen","Oslo","Oslo"%],"series":%[{"name":"amount","values":%[2.5,3,4%]}%]',
+        ask(box, "/Report/2/Generate", { body = "{}" }).body)
+      assert.matches('no column', ask(box, "/Report/3/Generate", { body = "{}" }).body)
+      assert.equal(404, ask(box, "/Report/9/Generate", { body = "{}" }).status)
+    end)
+
+    local charts = {
+      { '{"sql":"SELECT city, amount AS a, -amount AS b FROM \\"the strikes\\" WHERE amount > :n","parameters":{"n":3}}',
+        '{"type":"line","labels":["Oslo"],"series":[{"name":"a","values":[4]},{"name":"b","values":[-4]}]}' },
+      { '{"import":"the strikes","labels":"amount","series":["city"],"type":"pie"}',
+        '{"type":"pie","labels":[1,2.5,4,3],"series":[{"name":"city","values":["Oslo","Bergen","Oslo","Oslo"]}]}' },
+      { '{"sql":"SELECT x, count(*) FROM \\"The Strikes\\" GROUP BY x"}',
+        '{"type":"line","labels":[null,1],"series":[{"name":"count(*)","values":[3,1]}]}' },
+      { '{"sql":"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 3) SELECT n, n*n AS m FROM c"}',
+        '{"type":"line","labels":[1,2,3],"series":[{"name":"m","values":[1,4,9]}]}' },
+    }
+    it("chart queries", function()
+      local box = fill()
+      for _, case in ipairs(charts) do
+        assert.equal(case[2], data_of(ask(box, "/Report/ChartData", { body = case[1] })), case[1])
+      end
+    end)
+
+    local forbidden = {
+      "DELETE FROM rows", "INSERT INTO imports(name) VALUES('x')", "SELECT * FROM rows", "SELECT json FROM main.rows",
+      "SELECT name FROM imports", "SELECT * FROM sqlite_schema", "SELECT * FROM sqlite_temp_master",
+      "PRAGMA table_info(rows)", "SELECT * FROM pragma_table_info('rows')", "ATTACH ':memory:' AS other",
+      "SELECT load_extension('x')", "SELECT 1; SELECT 2", "SELECT 1; DELETE FROM rows", "", "DROP TABLE rows",
+      "CREATE TEMP TABLE t(x)", "SELECT 1 AS a, 2 AS a", "WITH x AS (SELECT * FROM main.rows) SELECT * FROM x",
+      "BEGIN", "VACUUM INTO 'file'",
+      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c",
+      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT n FROM c",
+    }
+    it("no query that does more than read imports", function()
+      local box = fill { max_query_steps = 1000000, max_query_rows = 1000 }
+      for _, sql in ipairs(forbidden) do
+        local reply = ask(box, "/Report/ChartData", { body = '{"sql":"' .. sql .. '"}' })
+        assert.equal(400, reply.status, sql)
+      end
+      assert.equal(400, ask(box, "/Report/ChartData", { body = "{}" }).status)
+      assert.equal(4, box:counts().rows)
+    end)
+
+    it("finds an import called like a table of its own", function()
+      local box = start()
+      import(box, '[{"a":1}]', '"name":"rows"')
+      import(box, '[{"a":2}]', '"name":"im\\"ports"')
+      assert.matches('"labels":%[1%]', ask(box, "/Report/ChartData", { body = '{"import":"rows"}' }).body)
+      assert.matches('"labels":%[2%]', ask(box, "/Report/ChartData", { body = '{"import":"im\\"ports"}' }).body)
+      assert.equal(400, ask(box, "/Report/ChartData", { body = '{"sql":"SELECT key FROM rows"}' }).status)
+    end)
+
+    it("automations, step by step, all or none", function()
+      local box = fill()
+      local reply = ask(box, "/Automation/1/Execute", { body = "{}" })
+      assert.equal(200, reply.status)
+      assert.matches('"status":"Completed","steps":%[{"kind":"preparation","result":{"id":5,.-"rows":3,.-},{"kind":"report","result":{"id":"by%-city",.-"rows":2', reply.body)
+      assert.matches('"status":"Generated"', ask(box, "/Report/All").body)
+      assert.equal(404, ask(box, "/Automation/9/Execute", { body = "{}" }).status)
+      assert.equal(400, ask(box, "/Automation/2/Execute", { body = "{}" }).status)
+      local other = fill()
+      assert.equal(400, ask(other, "/Automation/3/Execute", { body = "{}" }).status)
+      assert.equal(1, other:counts().imports)
+    end)
+
+    it("automations when an import sends events", function()
+      local box = fill()
+      assert.same({ 0, 0 }, { box:counts().events, box:counts().runs })
+      import(box, '[{"city":"Moss","amount":9}]', '"id":1,"sendEvents":true')
+      assert.same({ 1, 1 }, { box:counts().events, box:counts().runs })
+      assert.matches("Moss", box:rows_text(2))
+    end)
+
+    it("behind the reply where asked to", function()
+      local box = fill { run_seconds = 1 }
+      ask(box, "/Preparation/5/Execute", { body = "{}" })
+      local reply = ask(box, "/Report/by-city/Generate", { body = "{}" })
+      assert.matches('"status":"Running"', reply.body)
+      local status
+      for _ = 1, 1000 do
+        status = ask(box, "/Report/All").body:match '"By city".-"status":"(%a+)"'
+        if status == "Generated" then break end
+      end
+      assert.equal("Generated", status)
+    end)
+
+    it("what a file defines", function()
+      local path = os.tmpname()
+      for ending, text in pairs {
+        [".json"] = '{"preparations":[{"id":7,"name":"p","sql":"SELECT 1 AS one"}]}',
+        [".lua"] = 'return { preparations = { { id = 7, name = "p", sql = "SELECT 1 AS one" } } }',
+      } do
+        local file = assert(io.open(path .. ending, "w"))
+        file:write(text)
+        file:close()
+        local box = start { definitions = path .. ending }
+        os.remove(path .. ending)
+        assert.equal('[{"id":7,"name":"p","target":"p"}]', data_of(ask(box, "/Preparation/All")))
+      end
+      os.remove(path)
+      local box, message = sandbox.start { definitions = path .. ".json" }
+      assert.is_nil(box)
+      assert.matches("No such file", message)
+    end)
+  end)
+end)

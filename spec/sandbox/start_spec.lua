@@ -1,0 +1,150 @@
+--- How a sandbox starts and ends, and what it refuses.
+
+local curl = require "sandbox.curl"
+local sandbox = require "flarelight.sandbox"
+
+local KEY, SUBSCRIPTION, quote, run, ask, start =
+  curl.KEY, curl.SUBSCRIPTION, curl.quote, curl.run, curl.ask, curl.start
+
+describe("the sandbox", function()
+  after_each(curl.stop_all)
+
+  describe("starts", function()
+    local wrong = {
+      { { colour = "red" }, "unknown option 'colour'" },
+      { { port = "80" }, "port must be a whole number" }, { { port = 70000 }, "port must be from 0 to 65535" },
+      { { update = "merge" }, "update must be one of append, replace" },
+      { { ids = 1 }, "ids must be one of" }, { { gzip = 1 }, "gzip must be a boolean" },
+      { { rate_window = 0 }, "rate_window must be from" }, { { clock_skew = 0 / 0 }, "clock_skew must be a number" },
+      { { features = { "imports.none" } }, "unknown operation 'imports.none'" },
+      { { keys = { k = { allow = { "x" } } } }, "unknown operation 'x'" },
+      { { certificate = "x" }, "certificate and private_key go together" },
+      { { api_key = "" }, "api_key must not be empty" }, { { api_key = "a\0b" }, "NUL" },
+      { { definitions = 1 }, "definitions must be a table or the path" },
+      { { definitions = { tables = {} } }, "unknown member 'tables'" },
+      { { preparations = { {} } }, "preparations%[1%]: sql is missing" },
+      { { preparations = { { sql = "SELECT 1", colour = 1 } } }, "unknown member 'colour'" },
+      { { preparations = { { id = 1, sql = "a" }, { id = "1", sql = "b" } } }, "was there before" },
+      { { reports = { { name = "r" } } }, "one of sql and preparation" },
+      { { reports = { { preparation = 1 } } }, "there is no preparation 1" },
+      { { automations = { { steps = { { report = 3 } } } } }, "there is no report 3" },
+      { { automations = { { steps = { {} } } } }, "step 1 names neither" },
+    }
+    it("only with options it knows, and says so where it was called", function()
+      for _, case in ipairs(wrong) do
+        local good, message = pcall(function() sandbox.start(case[1]) end)
+        assert.is_false(good, case[2])
+        assert.matches(case[2], message)
+        assert.matches("start_spec", message)
+      end
+      assert.has_error(function() sandbox.start "fast" end)
+    end)
+
+    local wrong_faults = {
+      { { kind = "explode" }, "unknown kind 'explode'" }, { {}, "unknown kind 'nil'" },
+      { { kind = "empty", status = 500 }, "unknown option 'status'" },
+      { { kind = "status" }, "status is missing" }, { { kind = "status", status = 99 }, "status must be from" },
+      { { kind = "empty", operation = "imports" }, "unknown operation 'imports'" },
+      { { kind = "empty", nth = 0 }, "nth must be from" }, { { kind = "empty", probability = 2 }, "probability must be" },
+      { { kind = "stall", after = "lunch" }, "after must be one of" },
+      { { kind = "throttle", retry_after = true }, "retry_after must be" },
+    }
+    it("and takes only faults it knows", function()
+      local box = start()
+      for _, case in ipairs(wrong_faults) do
+        local good, message = pcall(function() box:fault(case[1]) end)
+        assert.is_false(good, case[2])
+        assert.matches(case[2], message)
+        assert.matches("start_spec", message)
+      end
+      assert.same({ total = 0 }, box:hits())
+      assert.has_error(function() box:rows {} end)
+    end)
+
+    it("on a port of its own, and answers why it cannot", function()
+      local box = start()
+      assert.equal("http://127.0.0.1:" .. box.port, box.url)
+      assert.equal(KEY, box.api_key)
+      assert.equal(SUBSCRIPTION, box.subscription_id)
+      local none, message = sandbox.start { port = box.port }
+      assert.is_nil(none)
+      assert.matches("cannot listen on 127.0.0.1 port " .. box.port, message)
+      none, message = sandbox.start { address = "localhost" }
+      assert.is_nil(none)
+      assert.matches("IPv4", message)
+      none, message = sandbox.start { database = "/nowhere/at/all" }
+      assert.is_nil(none)
+      assert.matches("unable to open", message)
+    end)
+
+    it("on one that no other of this process has had, whatever has stopped", function()
+      local had = {}
+      for _ = 1, 600 do
+        local box = sandbox.start()
+        assert.is_nil(had[box.port])
+        had[box.port] = true
+        box:stop()
+      end
+    end)
+
+    it("and stops, more than once", function()
+      local box = start()
+      ask(box, "/Import/All")
+      box:stop()
+      box:stop()
+      local reply, code = ask(box, "/Import/All")
+      assert.is_nil(reply)
+      assert.equal(7, code)
+      assert.equal(1, #box:requests())
+    end)
+
+    it("with TLS", function()
+      local path = os.tmpname()
+      run(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+        .. " -keyout %s.key -out %s 2>/dev/null"):format(path, path))
+      local file = io.open(path .. ".key")
+      if not file then
+        os.remove(path)
+        pending "needs the openssl command"
+        return
+      end
+      file:close()
+      local box = start { certificate = path, private_key = path .. ".key" }
+      os.remove(path)
+      os.remove(path .. ".key")
+      assert.matches("^https://", box.url)
+      assert.equal(200, ask(box, "/Import/All", { extra = "-k" }).status)
+      box:fault { kind = "reset" }
+      local _, code = ask(box, "/Import/All", { extra = "-k" })
+      assert.is_true(code == 56 or code == 35)
+      local none = sandbox.start { certificate = "-----BEGIN nothing", private_key = "-----BEGIN nothing" }
+      assert.is_nil(none)
+    end)
+  end)
+
+  it("does not disturb an exit with requests in flight", function()
+    local interpreter = arg and arg[-1] or "lua"
+    for index = -1, -20, -1 do
+      if arg and arg[index] and not arg[index]:find "^%-" then interpreter = arg[index] end
+    end
+    local script = os.tmpname()
+    local file = assert(io.open(script, "w"))
+    file:write [[
+      local sandbox = require "flarelight.sandbox"
+      local box = assert(sandbox.start())
+      box:fault { kind = "latency", seconds = 60, times = 3 }
+      for _ = 1, 3 do
+        os.execute(("curl -s -m 5 %s/Import/All >/dev/null 2>&1 &"):format(box.url))
+      end
+      while box:hits().total < 3 do os.execute "sleep 0.01" end
+      io.write "waiting"
+      os.exit(tonumber(arg[1]))
+    ]]
+    file:close()
+    for _, status in ipairs { 0, 3 } do
+      local output = run(("%s %s %d; printf ' %%s' $?"):format(quote(interpreter), quote(script), status))
+      assert.equal("waiting " .. status, output)
+    end
+    os.remove(script)
+  end)
+end)
