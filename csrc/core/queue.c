@@ -91,7 +91,7 @@ struct fl_mailbox {
   fl_queue outbox;
   atomic_int references;
   atomic_bool signalled; /* the descriptor was written to and not read since */
-  bool quiet;
+  atomic_bool quiet; /* set by the reader; jobs of the worker post meanwhile */
   _Atomic(fl_mailbox_ring_function) ring; /* NULL: nobody wants to be told of tickets */
   int reader, writer; /* the same descriptor where it is an eventfd */
   uint64_t process; /* fl_process_generation */
@@ -129,6 +129,7 @@ fl_mailbox *fl_mailbox_new(void) {
   fl_queue_init(&mailbox->outbox);
   atomic_init(&mailbox->references, 1);
   atomic_init(&mailbox->ring, NULL);
+  atomic_init(&mailbox->quiet, false);
   mailbox->process = fl_process_generation();
   return mailbox;
 }
@@ -167,7 +168,7 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   fl_mailbox_retain(mailbox);
   was_empty = fl_queue_post(&mailbox->outbox, item);
   /* What was posted quietly may still be there. */
-  if (!mailbox->quiet && (was_empty || !atomic_load(&mailbox->signalled))) signal_reader(mailbox);
+  if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled))) signal_reader(mailbox);
   ring = atomic_load(&mailbox->ring);
   if (ring != NULL) ring(ticket);
   fl_mailbox_release(mailbox);
@@ -185,7 +186,7 @@ fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
 
 bool fl_mailbox_is_empty(fl_mailbox *mailbox) { return fl_queue_is_empty(&mailbox->outbox); }
 
-void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet) { mailbox->quiet = quiet; }
+void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet) { atomic_store(&mailbox->quiet, quiet); }
 
 int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
 
