@@ -250,7 +250,8 @@ print(("  %-42s %9s %9s"):format("bar", "measured", "bar"))
 for _, bar in ipairs(comparison.bars) do
   local value = figure(bar)
   local kept = value and value <= (bar.at_most or math.huge) and value >= (bar.at_least or 0)
-  local limit = bar.at_most and ("<= %g"):format(bar.at_most) or bar.at_least and (">= %g"):format(bar.at_least) or "none"
+  local limit = bar.at_most and ("<= %g"):format(bar.at_most)
+    or bar.at_least and (">= %g"):format(bar.at_least) or "none"
   if not kept then missed = missed + 1 end
   tell("bar", "  %-42s %9s %9s  %s", bar[1], value and ("%.2f"):format(value) or "-", limit,
     limit == "none" and "" or kept and "ok" or value and "MISSED" or "not measured")
