@@ -168,6 +168,12 @@ reloads: deps-test
 	@eval "$$($(MAKE) -s --no-print-directory env LUA=luajit)" && \
 	  LUA_PATH="spec/?.lua;$$LUA_PATH" luajit spec/hosts/reloads.lua $(RELOADS)
 
+# Every point of docs/torture.md: the suite has some of them.
+.PHONY: torture
+torture: deps
+	@$(MAKE) --no-print-directory -s LUA=$(LUA)
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) bin/flarelight torture examples/nightly.lua
+
 # --- sanitizers: the specs under clang's, with a Lua host that is linked for them ---
 
 .PHONY: asan tsan valgrind
