@@ -52,8 +52,8 @@ static void check_class(lua_State *L, page *self, fl_string_cache *cache) {
   cache->checked = self;
 }
 
-/* The page at index 1, ready to be pushed from, for functions with upvalues. What it is is asked of Lua once, as long as
- * no other page is read between. */
+/* The page at index 1, ready to be pushed from, for functions with upvalues. What it is is asked of Lua once, as
+ * long as no other page is read between. */
 static inline page *fast_page(lua_State *L, fl_string_cache *cache) {
   page *self = lua_touserdata(L, 1);
   if (self == NULL || cache->checked != self) check_class(L, self, cache);
