@@ -338,6 +338,8 @@ describe("the command", function()
     run(2, "torture examples/nightly.lua --servers nonsense")
     run(2, "torture examples/nightly.lua --kinds nonsense")
     run(2, "torture")
+    _, err = run(2, "torture examples/nightly.lua --set required_columns=must")
+    assert.equal("flarelight: required_columns must be a table\n", err)
   end)
 
   it("shows help everywhere, on standard output", function()

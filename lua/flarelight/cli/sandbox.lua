@@ -49,7 +49,8 @@ local function follow(box, log)
   end
 end
 
-local function start(args)
+--- A sandbox with the options of the command line, or the end of the command that says what is wrong with them.
+function command_sandbox.start(args)
   local started, box, message = pcall(require("flarelight.sandbox").start, options_of(args))
   if not started then
     context.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
@@ -59,7 +60,7 @@ local function start(args)
 end
 
 local function run(args, out)
-  local box = start(args)
+  local box = command_sandbox.start(args)
   if out.json then
     output.write(output.encode { url = box.url, api_key = box.api_key, subscription_id = box.subscription_id })
   else

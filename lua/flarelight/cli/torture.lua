@@ -118,6 +118,7 @@ local function run(args, out)
     for _, kind in ipairs(KINDS) do known = known or kind[1] == name end
     if not known then context.fail(status.USAGE, ("there is no kind %q"):format(name)) end
   end
+  sandbox.start { definitions = args.definitions, set = args.set }:stop() -- what is wrong with them shows now
   local folder = temporary_folder()
   local options = { definitions = args.definitions }
   for _, each in ipairs(args.set) do options[each.name] = each.value end
