@@ -51,10 +51,18 @@ describe("torture", function()
     local cases = {
       { { a = 1, b = 2 }, { a = 1, b = 2 }, 0, 0 }, { { a = 1, b = 2 }, { b = 1 }, 2, 0 },
       { { a = 1 }, { a = 3 }, 0, 2 }, { { a = 1 }, { b = 1 }, 1, 1 }, { {}, {}, 0, 0 },
+      -- with a rejects file: what stands in it is not lost, but should not be there as well
+      { { a = 1, b = 2 }, { a = 1, b = 1 }, 0, 0, { b = 1, bad = 3 } }, { { a = 1, b = 2 }, { a = 1 }, 1, 0, { b = 1 } },
+      { { a = 1, b = 2 }, { a = 1, b = 2 }, 0, 1, { b = 1 } }, { { a = 1 }, {}, 1, 0, { bad = 1 } },
     }
     for _, case in ipairs(cases) do
-      assert.are.same({ case[3], case[4] }, { torture.compare(held(case[1]), held(case[2])) })
+      assert.are.same({ case[3], case[4] }, { torture.compare(held(case[1]), held(case[2]), case[5]) })
     end
+    assert.are.same({ ['{"a":"\\"data\\":1","b":[{}]}'] = 2, ["{}"] = 1 }, torture.rejected {
+      [[{"record":1,"line":2,"messages":["\"data\":{"],"data":{"a":"\"data\":1","b":[{}]}}]],
+      [[{"record":2,"messages":[{"data":{"x":1}}],"data":{}}]],
+      [[{"record":3,"line":4,"messages":[],"data":{"a":"\"data\":1","b":[{}]}}]],
+    })
     assert.are.same({ 1, 1 }, { torture.compare({ one = { rows = { a = 1 } } }, { other = { rows = { a = 1 } } }) })
   end)
 

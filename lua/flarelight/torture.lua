@@ -248,9 +248,8 @@ function torture.rows_of(text)
   end
 end
 
---- The text of an object with its members in order: Lua's tables have none, so that the same record may be
---- written in one order in one process and in another in the next.
-function torture.in_order(text)
+-- The texts of an object's members, in the order in which they stand there.
+local function members_of(text)
   local members, depth, at, begin = {}, 0, 2, 2
   while at < #text do
     local found = text:find('[{}%[%],"]', at)
@@ -268,8 +267,29 @@ function torture.in_order(text)
     at = found + 1
   end
   members[#members + 1] = text:sub(begin, -2)
+  return members
+end
+
+--- The text of an object with its members in order: Lua's tables have none, so that the same record may be
+--- written in one order in one process and in another in the next.
+function torture.in_order(text)
+  local members = members_of(text)
   table.sort(members)
   return "{" .. table.concat(members, ",") .. "}"
+end
+
+--- The texts of the records in rejects files, and how often each is there: those that the service refused one by one.
+---@param lines string[] of the files
+---@return table<string, integer>
+function torture.rejected(lines)
+  local records = {}
+  for _, line in ipairs(lines) do
+    for _, member in ipairs(members_of(line)) do
+      local text = member:match '^"data":(.*)$'
+      if text then records[text] = (records[text] or 0) + 1 end
+    end
+  end
+  return records
 end
 
 -- The same holdings with the rows in order.
@@ -286,12 +306,17 @@ local function ordered(held)
   return made
 end
 
---- How many rows of `expected` are not in `held`, and how many of `held` are too many.
-function torture.compare(expected, held)
+--- How many rows of `expected` are neither in `held` nor in `rejected`, and how many of `held` are too many; one that
+-- is in both is, too.
+function torture.compare(expected, held, rejected)
   local lost, repeated = 0, 0
   for name, wanted in pairs(expected) do
     local here = held[name] or { rows = {} }
-    for text, count in pairs(wanted.rows) do lost = lost + math.max(0, count - (here.rows[text] or 0)) end
+    for text, count in pairs(wanted.rows) do
+      local missing, refused = math.max(0, count - (here.rows[text] or 0)), rejected and rejected[text] or 0
+      lost = lost + math.max(0, missing - refused)
+      repeated = repeated + math.max(0, refused - missing)
+    end
   end
   for name, here in pairs(held) do
     local wanted = expected[name] or { rows = {} }
@@ -387,11 +412,26 @@ local function settle_runs(run, steps, doomed)
   return status, killed, last_outcome(run)
 end
 
+-- The lines of the rejects files that the script has named.
+local function rejects_of(run)
+  local lines, seen = {}, {}
+  for _, path in ipairs(lines_of(run.folder .. "/rejects")) do
+    if not seen[path] then
+      seen[path] = true
+      for _, line in ipairs(lines_of(path)) do lines[#lines + 1] = line end
+    end
+  end
+  return lines
+end
+
 -- What became of it, in a word, and the rows that are too few or too many.
 local function judge(run, point, status, killed, outcome)
-  local held = holdings(run.box)
-  local lost, repeated = torture.compare(run.expected, held)
-  if lost > 0 or repeated > 0 then lost, repeated = torture.compare(ordered(run.expected), ordered(held)) end
+  local held, rejected = holdings(run.box), torture.rejected(rejects_of(run))
+  local lost, repeated = torture.compare(run.expected, held, rejected)
+  if lost > 0 or repeated > 0 then
+    local in_order = ordered { rejected = { rows = rejected } }.rejected.rows
+    lost, repeated = torture.compare(ordered(run.expected), ordered(held), in_order)
+  end
   local fired = killed or run.hits > 0
   if point.kind == "clean" then fired = true elseif point.kind == "twice" then fired = run.at_step end
   local result = {

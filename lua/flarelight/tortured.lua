@@ -1,5 +1,5 @@
 --- Around a script that is tortured: runs it (`lua …/flarelight/tortured.lua script.lua`) as if nothing stood
--- between, writes each step of its uploads and each outcome to a folder, and ends the process at the step that
+-- between, writes each step of its uploads, each outcome and the names of rejects files to a folder, and ends the process at the step that
 -- it is told, with SIGKILL. The other side is torture.lua. What it is told stands in the environment:
 --
 --   FLARELIGHT_TORTURE         the folder
@@ -74,6 +74,7 @@ function imports.new(...)
     local upload, resume = class.upload, class.resume
     function class.upload(self, given)
       if type(given) ~= "table" then return upload(self, given) end
+      if type(given.rejects) == "string" then put("rejects", given.rejects) end
       return outcome(upload(self, with_settle(given)))
     end
     function class.resume(self, token, given) return outcome(resume(self, token, with_settle(given))) end
