@@ -35,7 +35,7 @@ build = {
             "csrc/core/bell.c", "csrc/core/budget.c", "csrc/core/buffer.c", "csrc/core/call.c", "csrc/core/clock.c",
             "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/digest.c", "csrc/core/durable.c", "csrc/core/engine.c", "csrc/core/export.c",
             "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
-            "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c",
+            "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c", "csrc/core/same_file.c",
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
             "csrc/core/store.c", "csrc/core/transfer.c", "csrc/core/url.c", "csrc/core/worker.c",
             "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/durable.c", "csrc/lua/export.c", "csrc/lua/job.c", "csrc/lua/module.c", "csrc/lua/page.c",

@@ -325,6 +325,17 @@ describe("a client", function()
       assert(call { base_url = "http://127.0.0.1:1/base", proxy = proxy.url })
       assert.matches("^GET http://127%.0%.0%.1:1/base/Import/All HTTP/1", proxy:request())
     end)
+    it("proxy, whose password no message shows", function()
+      for _, proxy in ipairs { "socks9://user:SECRET-1@127.0.0.1:1", "http://user:SECRET-1@:::", "user:SECRET-1@127.0.0.1:1",
+                               "http://user:SECRET-1@127.0.0.1:1" } do
+        local api = support.client(box, { proxy = proxy, max_attempts = 1 })
+        local data, message, err = api.imports:all()
+        assert.is_nil(data)
+        assert.is_nil(message:find("SECRET", 1, true), message)
+        assert.is_nil(tostring(err):find("SECRET", 1, true))
+        api:close()
+      end
+    end)
     it("ca_file", function()
       local path = os.tmpname()
       os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=sandbox"

@@ -404,6 +404,37 @@ describe("an upload with a state file", function()
       assert.are.equal(1, #imports())
     end)
 
+    it("names its target, too: another one is a conflict, and not passed over", function()
+      open()
+      local path = file(numbers(25))
+      local one, other = support.import(api, 3), support.import(api, 4)
+      local given = { file = path, key = "k", update = "append", batch_records = 10 }
+      assert(api.imports:upload(support.with(given, { id = one })))
+      assert(api.imports:upload(support.with(given, { id = tostring(one) })))
+      for _, id in ipairs { other, "another" } do
+        local _, message, err = api.imports:upload(support.with(given, { id = id }))
+        assert.are.equal("conflict", err.kind)
+        assert.is_truthy(message:find(("id %s, and not %s"):format(one, id), 1, true), message)
+      end
+      local _, message, err = api.imports:upload { file = path, key = "k" }
+      assert.are.equal("conflict", err.kind)
+      assert.is_truthy(message:find("and not none", 1, true), message)
+      assert.are.equal(4, #sandbox:rows(other))
+    end)
+
+    it("is free again where its target is not there and nothing was sent", function()
+      open()
+      local path = file(numbers(25))
+      local given = { file = path, key = "k", update = "append", batch_records = 10 }
+      local _, _, err = api.imports:upload(support.with(given, { id = 404 }))
+      assert.are.equal("not_found", err.kind)
+      assert.is_nil(err.token)
+      assert.are.same({}, api.imports:pending())
+      local id = support.import(api, 3)
+      assert.are.equal(id, assert(api.imports:upload(support.with(given, { id = id }))).id)
+      assert.are.equal(28, #sandbox:rows(id))
+    end)
+
     it("needs a state file", function()
       sandbox = support.sandbox()
       api = support.client(sandbox)

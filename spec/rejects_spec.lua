@@ -85,6 +85,39 @@ describe("an upload with rejects", function()
     end)
   end
 
+  it("never writes its file over what is uploaded, nor over the state file", function()
+    open {}
+    write(35, {})
+    local function read(name)
+      local handle = assert(io.open(name, "rb"))
+      local text = handle:read "*a"
+      handle:close()
+      return text
+    end
+    local function refused(given)
+      local result, message, err = api.imports:upload(support.with({
+        file = path, on_reject = "isolate", settle = 0.01 }, given))
+      assert.is_nil(result)
+      assert.are.equal("config", err.kind)
+      assert.is_truthy(message:find("rejects", 1, true), message)
+    end
+    local before, link = read(path), path .. ".link"
+    assert(os.execute(("ln -s '%s' '%s'"):format(path, link)))
+    refused { rejects = path }
+    refused { rejects = link }
+    refused { rejects = path:gsub("([^/]+)$", "./%1") }
+    os.remove(link)
+    assert.are.equal(before, read(path))
+    refused { rejects = state }
+    refused { rejects = state .. "-wal" }
+    local done = assert(api.imports:upload { file = path, key = "kept" })
+    refused { rejects = state, key = "another" }
+    local result, _, err = api.imports:export(done.id, { to = state, format = "csv" })
+    assert.is_nil(result)
+    assert.are.equal("config", err.kind)
+    assert.are.same(done, api.imports:upload { file = path, key = "kept" })
+  end)
+
   it("goes on after an interrupt at any step, with each reject once", function()
     local bad = { [3] = true, [13] = true, [34] = true }
     for _, step in ipairs { "batch.journaled", "batch.answered", "batch.withdrawn", "batch.divided", "reject.journaled",

@@ -256,8 +256,16 @@ describe("rows", function()
 
   it("drops nulls with null_as_nil", function()
     open(nil, { null_as_nil = true })
-    local id = assert(api.imports:import { name = "n", records = { { a = flarelight.null, b = 1 } } }).id
-    assert.are.same({ b = 1 }, api.imports:rows(id):next())
+    local id = assert(api.imports:import { name = "n", records = {
+      { a = flarelight.null, b = 1 }, { b = { c = flarelight.null, d = { 1, flarelight.null, 3 } } },
+    } }).id
+    local rows = api.imports:rows(id)
+    assert.are.same({ b = 1 }, rows:next())
+    local nested = { d = { [1] = 1, [3] = 3 } }
+    assert.are.same({ b = nested }, rows:next())
+    assert.are.same({ b = nested }, api.imports:rows(id):batch(2)[2])
+    -- In a column null is what a row lacks, so that its array has no holes; what is nested is as in rows.
+    assert.are.same({ a = { flarelight.null, flarelight.null }, b = { 1, nested } }, (api.imports:rows(id):columns(2)))
   end)
 
   it("asks a key function again after a 401 once", function()

@@ -357,6 +357,12 @@ static void redact_messages(fl_call *call) {
              call->tape.nodes[at].value.size.length, false);
 }
 
+/* What curl says of a proxy repeats its URL, with the password: what stands before an @ in a word is covered. */
+static void cover_user(char *text) {
+  for (char *at = strchr(text, '@'); at != NULL; at = strchr(at + 1, '@'))
+    for (char *byte = at; byte > text && strchr(" '\"/", byte[-1]) == NULL; byte--) byte[-1] = '*';
+}
+
 /* Text with a limit: one that is full may have been cut inside the key. */
 static void redact_text(const char *key, char *text, size_t room) {
   size_t length = strlen(text);
@@ -463,6 +469,7 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome = {0};
   bool permanent;
   const char *detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+  cover_user(transfer->error);
   outcome.kind = kind_of_code(code, &permanent);
   outcome.status = call->head.status;
   if (transfer->too_large) {

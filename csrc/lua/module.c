@@ -13,6 +13,7 @@
 #include "binding.h"
 #include "clock.h"
 #include "engine.h"
+#include "same_file.h"
 #include "url.h"
 
 #define CENTURY 3155760000.0 /* seconds */
@@ -325,6 +326,12 @@ static void open_state(lua_State *L) {
   fl_open_page(L);
 }
 
+/* core.same_file(path, path) -> whether both name one file */
+static int lua_same_file(lua_State *L) {
+  lua_pushboolean(L, fl_same_file(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"client", fl_lua_client},   {"take", fl_lua_take},         {"source", fl_lua_source},
     {"decode", fl_lua_decode},   {"encode", fl_lua_encode},     {"fd", lua_fd},
@@ -332,7 +339,7 @@ static const luaL_Reg functions[] = {
     {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
-    {"durable", fl_lua_durable},
+    {"durable", fl_lua_durable}, {"same_file", lua_same_file},
     {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
     {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
     {"sound", lua_sound},

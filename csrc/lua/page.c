@@ -404,7 +404,6 @@ static int page_columns(lua_State *L) {
   spread all = {.L = L, .push = &push, .columns = few, .room = FEW_COLUMNS, .most = length + most};
   uint32_t row;
   luaL_checktype(L, COLUMNS_TABLE, LUA_TTABLE);
-  push.null_as_nil = false;
   lua_pushnil(L);
   while (lua_next(L, COLUMNS_TABLE)) {
     there++;

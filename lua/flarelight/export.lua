@@ -4,6 +4,7 @@
 -- PATH.part, and takes its place when it is whole; what an export that failed or was killed left there
 -- `resume` goes on with. Relies on pages.lua for the pages.
 
+local client = require "flarelight.client"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
@@ -110,6 +111,10 @@ end
 
 local function open(run, given, is_path)
   if is_path then
+    local state = client.config(run.api).state
+    if state and core.same_file(given.to, state) then
+      return nil, ("to: %s is the state file"):format(given.to), "config"
+    end
     local rows, bytes, kind = run.exporter:open(given.to, given.resume)
     if not rows then return nil, bytes, kind end
     run.rows, run.bytes = rows, bytes
@@ -136,7 +141,7 @@ function export.run(api, id, given)
   local exporter, wrong = core.exporter(format, given.columns)
   if not exporter then errors.misuse("imports:export." .. wrong) end
   local run = {
-    exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
+    api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
     start = given.start or 0, begun = core.now(), rows = 0, bytes = 0,
   }
   local stream = pages.open(api, id, given) -- misuse is found before a file is touched

@@ -121,6 +121,14 @@ function Journal:plan(upload)
   return nil, message, err
 end
 
+--- Takes an upload back of which nothing was sent yet. Whether there was one.
+function Journal:forget(token)
+  local rows, message, err = run(self, one("DELETE FROM uploads WHERE token = ? AND state = 'planned'", token))
+  if rows then return true end
+  if err.guard then return false end
+  return nil, message, err
+end
+
 --- How many rows were in the import before.
 function Journal:started(token, rows_start)
   return run(self, one("UPDATE uploads SET rows_start = ? WHERE token = ?", rows_start, token))

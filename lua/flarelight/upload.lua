@@ -163,6 +163,10 @@ local function read_from(run, opened, batch_records)
 end
 
 local function fail(run, message, err)
+  -- The import is not there, and nothing was sent: as if it had not been begun, so that its key is free.
+  if run.planned and err.kind == "not_found" and core.is_ours(run.ticket) and run.journal:forget(run.token) then
+    run.planned, run.token = false, nil
+  end
   err.token, err.progress = run.token, delivery.progress(run)
   if run.planned and core.is_ours(run.ticket) then run.journal:stopped(run.token, message) end
   return nil, message, err
@@ -220,6 +224,21 @@ end
 
 -- --- taking up what stopped ---
 
+-- The rejects file is written anew: it may be neither what is uploaded nor the state file.
+local function check_rejects(run, path, given_path)
+  local state = client.config(run.api).state
+  local others = { { given_path, "the file that is uploaded" } }
+  for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do
+    others[#others + 1] = { state and state .. suffix, "the state file" }
+  end
+  for _, other in ipairs(others) do
+    if other[1] and core.same_file(path, other[1]) then
+      return errors.fail("config", ("imports:upload: rejects: %s is %s"):format(path, other[2]))
+    end
+  end
+  return true
+end
+
 local function other_source(words)
   return errors.fail("conflict", "imports:upload: " .. words)
 end
@@ -265,8 +284,10 @@ local function replay(run, batches)
       run.reader:push(batch)
     end
   end
-  if run.options.rejects then return rejects.begin(run.options.rejects, lines) end
-  return true
+  if not run.options.rejects then return true end
+  local good, message, err = check_rejects(run, run.options.rejects, run.path)
+  if not good then return nil, message, err end
+  return rejects.begin(run.options.rejects, lines)
 end
 
 -- Goes on with an upload of the journal, or gives what it came to. `opened`: the source, if it is open.
@@ -287,6 +308,7 @@ local function continue(run, kept, given, opened)
     })
     if not opened then return fail(run, message, err) end
   end
+  run.path = opened.path
   read_from(run, opened, kept.batch_records)
   good, message, err = check_file(kept, opened, given.moved)
   if not good then return fail(run, message, err) end
@@ -380,8 +402,22 @@ local function plan(run, given)
   return true
 end
 
+-- An id or a choice, as a word.
+local function text_of(value)
+  if type(value) == "table" then value = value[1] end
+  if type(value) == "number" then return ("%.0f"):format(value) end
+  return value == nil and "none" or value
+end
+
 -- An upload of this key that is known: goes on with it, or gives its result.
 local function of_key(run, kept, given)
+  for _, name in ipairs { "id", "update" } do
+    local was, is = kept.options[name], given[name]
+    if text_of(was) ~= text_of(is) then
+      return errors.fail("conflict", ("imports:upload: key %q: it names an upload with %s %s, and not %s"):format(
+        kept.key, name, text_of(was), text_of(is)))
+    end
+  end
   if kept.state ~= "done" then return continue(run, kept, given, run.source) end
   local same, message, err = is_same_source(run, kept, run.source)
   if not same then return nil, message, err end
@@ -405,6 +441,8 @@ local function start(run, given)
   if run.journal or given.run_token then run.token = journal.token() end
   local good
   if given.rejects then
+    good, message, err = check_rejects(run, given.rejects, opened.path)
+    if not good then return nil, message, err end
     good, message, err = rejects.begin(given.rejects, {})
     if not good then return nil, message, err end
   end
