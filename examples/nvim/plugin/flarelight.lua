@@ -11,7 +11,8 @@ vim.g.loaded_flarelight = true
 
 local AT_ONCE = 500 -- lines that are put into the buffer together
 
-local api, task
+local api
+local tasks = {} -- set of those that are under way
 
 local function say(message, level) vim.notify("flarelight: " .. message, level or vim.log.levels.INFO) end
 
@@ -74,15 +75,21 @@ end
 vim.api.nvim_create_user_command("Flarelight", function(given)
   local name = given.fargs[1]
   if name == "stop" then
-    if task then task:cancel() end
+    for task in pairs(tasks) do task:cancel() end
     return
   end
   local id, limit = given.fargs[2], given.fargs[3]
-  if not commands[name] or (name == "rows" and not id) then
+  local wrong_limit = limit and not (limit:match "^%d+$" and tonumber(limit) > 0)
+  if not commands[name] or (name == "rows" and not id) or wrong_limit then
     return say("imports, rows ID [LIMIT] or stop", vim.log.levels.ERROR)
   end
   if not client() then return end
   local buffer = new_buffer(id and "import/" .. id or name)
   -- In a task calls give way to the editor.
-  task = api:spawn(function() commands[name](buffer, id, limit) end)
+  local task
+  task = api:spawn(function()
+    commands[name](buffer, id, limit)
+    tasks[task] = nil
+  end)
+  tasks[task] = true
 end, { nargs = "+", complete = function() return { "imports", "rows", "stop" } end })

@@ -169,7 +169,7 @@ local function transfer(args, out, label, start)
     token = token or begun_token(api, before, args.key)
     api:close()
   else
-    token = err.token or token
+    token = err.token -- none where there is nothing to go on with
   end
   local hint = token and "hat has arrived stays. To go on:\n  " .. resume_command(args, token)
   if interrupted then
