@@ -72,8 +72,9 @@ describe("time:", function()
         sandbox:fault(case[2])
         local err = outcome(case[3] { deadline = 5 })
         assert.are.same({ case[4], case[5], 1 }, { err.kind, err.fate, err.attempts })
+        -- os.time() is whole seconds, of a clock that is some milliseconds behind.
         local wait = err.retry_at - os.time()
-        assert.is_true(wait > 10 and wait <= 31, "retry_at")
+        assert.is_true(wait > 10 and wait <= 33, ("retry_at is %s s ahead"):format(wait))
       end)
     end
 
