@@ -326,7 +326,7 @@ describe("a client", function()
       assert.matches("^GET http://127%.0%.0%.1:1/base/Import/All HTTP/1", proxy:request())
     end)
     it("proxy, whose password no message shows", function()
-      for _, proxy in ipairs { "socks9://user:SECRET-1@127.0.0.1:1", "http://user:SECRET-1@:::", "user:SECRET-1@127.0.0.1:1",
+      for _, proxy in ipairs { "socks9://user:SECRET-1@127.0.0.1:1", "http://user:SECRET/1'\"@:::", "user:SECRET-1@127.0.0.1:1",
                                "http://user:SECRET-1@127.0.0.1:1" } do
         local api = support.client(box, { proxy = proxy, max_attempts = 1 })
         local data, message, err = api.imports:all()

@@ -357,10 +357,14 @@ static void redact_messages(fl_call *call) {
              call->tape.nodes[at].value.size.length, false);
 }
 
-/* What curl says of a proxy repeats its URL, with the password: what stands before an @ in a word is covered. */
+/* What curl says of a proxy repeats its URL, with the password: what stands before an @ is covered, as far as
+ * the "//" or the space before it. */
 static void cover_user(char *text) {
   for (char *at = strchr(text, '@'); at != NULL; at = strchr(at + 1, '@'))
-    for (char *byte = at; byte > text && strchr(" '\"/", byte[-1]) == NULL; byte--) byte[-1] = '*';
+    for (char *byte = at; byte > text && byte[-1] != ' '; byte--) {
+      if (byte - text >= 2 && byte[-1] == '/' && byte[-2] == '/') break;
+      byte[-1] = '*';
+    }
 }
 
 /* Text with a limit: one that is full may have been cut inside the key. */
