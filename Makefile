@@ -41,7 +41,7 @@ ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
 endif
 
-CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
+CORE_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/core/*/*.c))
 LUA_SOURCES := $(sort $(wildcard csrc/lua/*.c))
 SANDBOX_SOURCES := $(sort $(wildcard csrc/sandbox/*.c))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
