@@ -32,10 +32,10 @@ build = {
    modules = {
       ["flarelight.core"] = {
          sources = {
-            "csrc/core/bell.c", "csrc/core/budget.c", "csrc/core/buffer.c", "csrc/core/call.c", "csrc/core/clock.c",
-            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/digest.c", "csrc/core/durable.c", "csrc/core/engine.c", "csrc/core/export.c",
-            "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
-            "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c", "csrc/core/same_file.c",
+            "csrc/core/bell.c", "csrc/core/budget.c", "csrc/core/base/buffer.c", "csrc/core/call.c", "csrc/core/base/clock.c",
+            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine.c", "csrc/core/export.c",
+            "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/base/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
+            "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c", "csrc/core/base/same_file.c",
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
             "csrc/core/store.c", "csrc/core/transfer.c", "csrc/core/url.c", "csrc/core/worker.c",
             "csrc/lua/batch.c", "csrc/lua/client.c", "csrc/lua/durable.c", "csrc/lua/export.c", "csrc/lua/job.c", "csrc/lua/module.c", "csrc/lua/page.c",
@@ -48,7 +48,7 @@ build = {
       },
       ["flarelight.sandbox_core"] = {
          sources = {
-            "csrc/core/buffer.c", "csrc/core/clock.c", "csrc/core/json_scan.c",
+            "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/json_scan.c",
             "csrc/core/json_text.c",
             "csrc/sandbox/database.c", "csrc/sandbox/faults.c", "csrc/sandbox/gate.c",
             "csrc/sandbox/imports.c", "csrc/sandbox/lua_options.c", "csrc/sandbox/module.c",

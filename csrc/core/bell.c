@@ -23,8 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "process.h"
+#include "base/clock.h"
+#include "base/process.h"
 
 #define PREFIX "flarelight-"
 #define TEMPLATE PREFIX "XXXXXX"

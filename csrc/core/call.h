@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "json_scan.h"
 #include "page.h"
 #include "queue.h"

@@ -7,7 +7,7 @@
 #ifndef FL_CODEC_H
 #define FL_CODEC_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define FL_EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 

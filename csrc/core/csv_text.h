@@ -8,7 +8,7 @@
 #ifndef FL_CSV_TEXT_H
 #define FL_CSV_TEXT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 typedef struct fl_csv_cell {
   fl_slice text;

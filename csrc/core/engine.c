@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "bell.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "loop.h"
-#include "process.h"
+#include "base/process.h"
 #include "transfer.h"
 #include "worker.h"
 

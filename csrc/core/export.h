@@ -14,7 +14,7 @@
 #ifndef FL_EXPORT_H
 #define FL_EXPORT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "json_scan.h"
 
 typedef enum fl_export_format { FL_EXPORT_CSV, FL_EXPORT_JSON_LINES } fl_export_format;

@@ -17,7 +17,7 @@
 #ifndef FL_JSON_SCAN_H
 #define FL_JSON_SCAN_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* Containers may nest this deep; one more is FL_JSON_DEEP. */
 #define FL_JSON_DEPTH 512

@@ -6,7 +6,7 @@
 #ifndef FL_JSON_TEXT_H
 #define FL_JSON_TEXT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "json_scan.h"
 
 /* Bytes that fl_json_format_double may write, the NUL included. */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "base/process.h"
 
 struct fl_lock {
   fl_lock *next;

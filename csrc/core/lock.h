@@ -8,7 +8,7 @@
 #ifndef FL_LOCK_H
 #define FL_LOCK_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct fl_lock fl_lock;
 

@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #endif
 
-#include "process.h"
+#include "base/process.h"
 
 void fl_list_append(fl_list *list, fl_item *item) {
   item->next = NULL;

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "base.h"
+#include "base/base.h"
 
 typedef enum fl_item_type {
   FL_ITEM_CALL,         /* fl_call: to the engine a request, from it the outcome */

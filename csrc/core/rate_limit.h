@@ -30,7 +30,7 @@
 #ifndef FL_RATE_LIMIT_H
 #define FL_RATE_LIMIT_H
 
-#include "base.h"
+#include "base/base.h"
 #include "response_head.h"
 
 /* No one throttled reply stops the others for longer. */

@@ -7,7 +7,7 @@
 #ifndef FL_RESPONSE_HEAD_H
 #define FL_RESPONSE_HEAD_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define FL_UNKNOWN INT64_MIN
 

@@ -15,7 +15,7 @@
 #ifndef FL_RETRY_H
 #define FL_RETRY_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* What became of a write; on meta.fate and err.fate. */
 typedef enum fl_fate {

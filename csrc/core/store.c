@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define PATIENCE (10 * FL_SECOND) /* how long a script waits for a locked file, in all */
 #define APPLICATION_ID 0x666c7265 /* "flre" */

@@ -15,7 +15,7 @@
 #ifndef FL_STORE_H
 #define FL_STORE_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 #define FL_STORE_VERSION 1 /* of the schema: user_version */
 

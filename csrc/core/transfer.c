@@ -17,7 +17,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
 #define HEADER_COUNT 8

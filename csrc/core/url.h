@@ -8,7 +8,7 @@
 #ifndef FL_URL_H
 #define FL_URL_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 typedef enum fl_url_code {
   FL_URL_OK = 0,

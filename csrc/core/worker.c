@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "process.h"
+#include "base/process.h"
 
 #define MOST_THREADS 4
 #define STOP_BOUND 2 /* seconds */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "binding.h"
-#include "digest.h"
+#include "base/digest.h"
 #include "source.h"
 
 #define CLASS "flarelight.records"

@@ -9,7 +9,7 @@
 #ifndef FL_BINDING_H
 #define FL_BINDING_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "call.h"
 #include "json_scan.h"
 #include "lua_compat.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "binding.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "engine.h"
 #include "json_text.h"
 #include "url.h"

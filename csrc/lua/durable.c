@@ -1,5 +1,5 @@
 /* durable.c of the binding: files are synced by the worker, which the disk may hold up. */
-#include "durable.h"
+#include "base/durable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,9 +11,9 @@
 
 #include "bell.h"
 #include "binding.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "engine.h"
-#include "same_file.h"
+#include "base/same_file.h"
 #include "url.h"
 
 #define CENTURY 3155760000.0 /* seconds */

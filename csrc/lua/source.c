@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "binding.h"
-#include "digest.h"
+#include "base/digest.h"
 #include "push.h"
 #include "source.h"
 

@@ -6,7 +6,7 @@
  */
 #include "database.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* imports.c: the handlers of the imports: the list, a page of rows, and taking records in. */
 #include "handlers.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "json_text.h"
 
 #include <stdlib.h>

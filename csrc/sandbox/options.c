@@ -1,7 +1,7 @@
 /* options.c: the names of the operations, and what a sandbox's options own. */
 #include "options.h"
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
 #ifndef SANDBOX_OPTIONS_H
 #define SANDBOX_OPTIONS_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef enum sandbox_operation {
   OPERATION_NONE = -1,

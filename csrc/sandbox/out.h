@@ -5,7 +5,7 @@
 #ifndef SANDBOX_OUT_H
 #define SANDBOX_OUT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 typedef struct sandbox_out {
   fl_buffer buffer;

@@ -3,7 +3,7 @@
  */
 #include "exchange.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "stream.h"
 
 #include <stdio.h>

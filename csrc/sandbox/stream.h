@@ -4,7 +4,7 @@
 #ifndef SANDBOX_STREAM_H
 #define SANDBOX_STREAM_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "timer.h"
 
 #include <microhttpd.h>

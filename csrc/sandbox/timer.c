@@ -1,7 +1,7 @@
 /* timer.c: a sorted list of alarms, and a thread that sleeps in poll until the first is due. */
 #include "timer.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <limits.h>

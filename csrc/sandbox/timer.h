@@ -8,7 +8,7 @@
 #ifndef SANDBOX_TIMER_H
 #define SANDBOX_TIMER_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct sandbox_timer sandbox_timer;
 typedef void (*sandbox_alarm)(void *context, bool ended);

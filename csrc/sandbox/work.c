@@ -4,7 +4,7 @@
  */
 #include "exchange.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <ctype.h>
 #include <stdio.h>

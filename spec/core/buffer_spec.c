@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 static void test_appends(void **state) {
   fl_buffer buffer;

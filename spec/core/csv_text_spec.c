@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "csv_text.h"
 
 /* Records in one line each: 1:[a][b]"c"; an empty cell is [] or "". */

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "durable.h"
+#include "base/durable.h"
 
 static char folder[] = "/tmp/durable_spec.XXXXXX";
 static char path[64];

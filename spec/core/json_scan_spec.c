@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "json_scan.h"
 
 static char *text;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "json_text.h"
 
 static uint64_t seed = 88172645463325252u;

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "base.h"
+#include "base/base.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,7 +8,7 @@
 #ifndef FL_BUFFER_H
 #define FL_BUFFER_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct fl_buffer {
   char *data;      /* NULL until the first byte */

@@ -1,7 +1,7 @@
 /*
  * buffer.c: growable bytes with a ceiling. Capacity doubles, so that appending is linear in the end.
  */
-#include "buffer.h"
+#include "base/buffer.h"
 
 #include <stdlib.h>
 

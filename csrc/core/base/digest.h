@@ -8,7 +8,7 @@
 #ifndef FL_DIGEST_H
 #define FL_DIGEST_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define FL_DIGEST_ROOM 65 /* of the hexadecimal form, its NUL included */
 

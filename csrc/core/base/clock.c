@@ -1,5 +1,5 @@
 /* clock.c: the only file that reads a clock. */
-#include "clock.h"
+#include "base/clock.h"
 
 #include <time.h>
 

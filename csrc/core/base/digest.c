@@ -1,5 +1,5 @@
 /* digest.c: SHA-256 in hexadecimal. */
-#include "digest.h"
+#include "base/digest.h"
 
 #include <nettle/sha2.h>
 #include <nettle/version.h>

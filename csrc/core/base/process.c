@@ -2,7 +2,7 @@
  * process.c: counts forks by a handler that every fork runs in the child. (A child made in another way,
  * by clone or vfork, may do nothing but exec, by POSIX.)
  */
-#include "process.h"
+#include "base/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* same_file.c: paths compared by device and inode, so that links and detours are seen through. */
-#include "same_file.h"
+#include "base/same_file.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* durable.c: fsync of a file, then of its folder. Relies on POSIX alone. */
-#include "durable.h"
+#include "base/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

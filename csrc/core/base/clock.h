@@ -5,7 +5,7 @@
 #ifndef FL_CLOCK_H
 #define FL_CLOCK_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* Monotonic microseconds; comparable only within one run of one machine. */
 fl_time fl_clock_now(void);
