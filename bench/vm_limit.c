@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "json_scan.h"
+#include "codec/json_scan.h"
 #include "page.h"
 
 #define CHUNK 64

@@ -33,8 +33,8 @@ build = {
       ["flarelight.core"] = {
          sources = {
             "csrc/core/bell.c", "csrc/core/budget.c", "csrc/core/base/buffer.c", "csrc/core/call.c", "csrc/core/base/clock.c",
-            "csrc/core/columns.c", "csrc/core/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine.c", "csrc/core/export.c",
-            "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/base/process.c", "csrc/core/json_scan.c", "csrc/core/json_text.c", "csrc/core/page.c",
+            "csrc/core/codec/columns.c", "csrc/core/codec/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine.c", "csrc/core/codec/export.c",
+            "csrc/core/lock.c", "csrc/core/loop.c", "csrc/core/base/process.c", "csrc/core/codec/json_scan.c", "csrc/core/codec/json_text.c", "csrc/core/page.c",
             "csrc/core/pager.c", "csrc/core/queue.c", "csrc/core/rate_limit.c", "csrc/core/base/same_file.c",
             "csrc/core/response_head.c", "csrc/core/retry.c", "csrc/core/source.c",
             "csrc/core/store.c", "csrc/core/transfer.c", "csrc/core/url.c", "csrc/core/worker.c",
@@ -48,8 +48,8 @@ build = {
       },
       ["flarelight.sandbox_core"] = {
          sources = {
-            "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/json_scan.c",
-            "csrc/core/json_text.c",
+            "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/codec/json_scan.c",
+            "csrc/core/codec/json_text.c",
             "csrc/sandbox/database.c", "csrc/sandbox/faults.c", "csrc/sandbox/gate.c",
             "csrc/sandbox/imports.c", "csrc/sandbox/lua_options.c", "csrc/sandbox/module.c",
             "csrc/sandbox/options.c", "csrc/sandbox/out.c", "csrc/sandbox/push_json.c",

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 #include "page.h"
 #include "queue.h"
 #include "response_head.h"

@@ -7,7 +7,7 @@
 #ifndef FL_PAGE_H
 #define FL_PAGE_H
 
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 typedef struct fl_envelope {
   bool found;        /* the root is an object with a member "data" */

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json_text.h"
+#include "codec/json_text.h"
 
 #define CHUNK ((size_t)128 * 1024)
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"

@@ -16,7 +16,7 @@
 #ifndef FL_SOURCE_H
 #define FL_SOURCE_H
 
-#include "columns.h"
+#include "codec/columns.h"
 
 /* Bytes of the largest record. */
 #define FL_SOURCE_RECORD_CEILING ((size_t)64 << 20)

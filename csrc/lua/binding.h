@@ -11,7 +11,7 @@
 
 #include "base/buffer.h"
 #include "call.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 #include "lua_compat.h"
 #include "worker.h"
 

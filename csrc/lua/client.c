@@ -13,7 +13,7 @@
 #include "binding.h"
 #include "base/clock.h"
 #include "engine.h"
-#include "json_text.h"
+#include "codec/json_text.h"
 #include "url.h"
 
 #define CLASS "flarelight.client"

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "binding.h"
-#include "csv_text.h"
-#include "export.h"
+#include "codec/csv_text.h"
+#include "codec/export.h"
 
 #define CLASS "flarelight.exporter"
 #define ENDING ".part"

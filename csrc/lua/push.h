@@ -13,7 +13,7 @@
 #define FL_PUSH_H
 
 #include "binding.h"
-#include "codec.h"
+#include "codec/codec.h"
 
 #define FL_CACHED_DEPTHS 4
 #define FL_CACHED_PLACES 64

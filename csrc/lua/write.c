@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "binding.h"
-#include "json_text.h"
+#include "codec/json_text.h"
 
 #if FL_LUA_HAS_INTEGERS
 #define FLOAT_STYLE FL_JSON_FLOAT_MARKED

@@ -2,7 +2,7 @@
 #include "handlers.h"
 
 #include "base/clock.h"
-#include "json_text.h"
+#include "codec/json_text.h"
 
 #include <stdlib.h>
 

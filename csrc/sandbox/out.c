@@ -1,7 +1,7 @@
 /* out.c: JSON text that is being written, over the core's buffer and json_text. */
 #include "out.h"
 
-#include "json_text.h"
+#include "codec/json_text.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* push_json.c: JSON text -> Lua values. The tape belongs to a userdata while tables are made. */
 #include "push_json.h"
 
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 #include <lauxlib.h>
 

@@ -9,7 +9,7 @@
 #define SANDBOX_QUERY_H
 
 #include "database.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 /* The cells, row by row, as JSON text; `ends[i]` is where cell i ends. */
 typedef struct sandbox_table {

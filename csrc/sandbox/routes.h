@@ -8,7 +8,7 @@
 #define SANDBOX_ROUTES_H
 
 #include "database.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 typedef struct sandbox_route {
   sandbox_operation operation; /* OPERATION_NONE: `status` says why */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "columns.h"
+#include "codec/columns.h"
 
 #define MOST 4
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 static char *text;
 static fl_json_tape tape;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "json_text.h"
+#include "codec/json_text.h"
 
 static uint64_t seed = 88172645463325252u;
 static uint64_t random_bits(void) {

@@ -15,7 +15,7 @@
 #define FL_EXPORT_H
 
 #include "base/buffer.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 typedef enum fl_export_format { FL_EXPORT_CSV, FL_EXPORT_JSON_LINES } fl_export_format;
 

@@ -4,9 +4,9 @@
  * Doubles of everyday size take arithmetic of 53 or 128 bits; those far from 1 take snprintf and
  * strtod, of which only digits and exponents are used, as these are the same in every locale.
  */
-#include "json_text.h"
+#include "codec/json_text.h"
 
-#include "codec.h"
+#include "codec/codec.h"
 
 #include <float.h>
 #include <math.h>

@@ -6,14 +6,14 @@
  * for it. Rows repeat their keys: a key is first compared with the one at the same place of the row
  * before. Strings and numbers are moved a word at a time.
  */
-#include "export.h"
+#include "codec/export.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codec.h"
-#include "csv_text.h"
-#include "json_text.h"
+#include "codec/codec.h"
+#include "codec/csv_text.h"
+#include "codec/json_text.h"
 
 #define NO_COLUMN UINT32_MAX
 #define SLACK 64 /* words are written whole: up to eight bytes past what counts, and the line's end */

@@ -19,7 +19,7 @@
 #ifndef FL_COLUMNS_H
 #define FL_COLUMNS_H
 
-#include "csv_text.h"
+#include "codec/csv_text.h"
 
 typedef enum fl_column_type {
   FL_COLUMN_UNDECIDED,

@@ -7,7 +7,7 @@
 #define FL_JSON_TEXT_H
 
 #include "base/buffer.h"
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
 /* Bytes that fl_json_format_double may write, the NUL included. */
 #define FL_JSON_DOUBLE_ROOM 40

@@ -6,10 +6,10 @@
  * it is; only one that is cut by the end of a piece is copied. Since a record is in one place, a cell
  * without a doubled quote is a slice of it.
  */
-#include "csv_text.h"
+#include "codec/csv_text.h"
 
-#include "codec.h"
-#include "json_text.h"
+#include "codec/codec.h"
+#include "codec/json_text.h"
 
 #include <csv.h>
 #include <stdlib.h>

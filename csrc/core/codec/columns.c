@@ -4,12 +4,12 @@
  *
  * Relies on the CSV reader for UTF-8 and for cells without NUL.
  */
-#include "columns.h"
+#include "codec/columns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "json_text.h"
+#include "codec/json_text.h"
 
 #define MOST_DIGITS 15 /* a decimal of so many digits survives any double */
 #define SHOWN 60       /* bytes of a name or a cell in a message */

@@ -5,9 +5,9 @@
  * tape is its own stack. The NUL that follows the text stops every loop that reads byte by byte.
  * Relies on codec.h, and on strtod for the rare number that takes more than 128 bits.
  */
-#include "json_scan.h"
+#include "codec/json_scan.h"
 
-#include "codec.h"
+#include "codec/codec.h"
 
 #include <float.h>
 #include <math.h>
