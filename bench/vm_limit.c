@@ -20,7 +20,7 @@
 #include <time.h>
 
 #include "codec/json_scan.h"
-#include "page.h"
+#include "policy/page.h"
 
 #define CHUNK 64
 #define MOST_COLUMNS 32

@@ -10,8 +10,8 @@
 
 #include <pthread.h>
 
-#include "rate_limit.h"
-#include "retry.h"
+#include "policy/rate_limit.h"
+#include "policy/retry.h"
 
 typedef struct fl_budget fl_budget;
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "pager.h"
-#include "url.h"
+#include "policy/url.h"
 #include "worker.h"
 
 static atomic_ullong last_ticket;

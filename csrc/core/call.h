@@ -13,10 +13,10 @@
 
 #include "base/buffer.h"
 #include "codec/json_scan.h"
-#include "page.h"
+#include "policy/page.h"
 #include "queue.h"
-#include "response_head.h"
-#include "retry.h"
+#include "policy/response_head.h"
+#include "policy/retry.h"
 
 /* --- the client: settings that calls share, counted --- */
 

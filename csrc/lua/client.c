@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "engine.h"
 #include "codec/json_text.h"
-#include "url.h"
+#include "policy/url.h"
 
 #define CLASS "flarelight.client"
 

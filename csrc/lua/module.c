@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "engine.h"
 #include "base/same_file.h"
-#include "url.h"
+#include "policy/url.h"
 
 #define CENTURY 3155760000.0 /* seconds */
 

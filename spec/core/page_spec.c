@@ -1,5 +1,5 @@
 /* page_spec.c: the envelope, the rows of a page, and where the next page starts. */
-#include "page.h"
+#include "policy/page.h"
 
 #include "policy_spec.h"
 

@@ -3,7 +3,7 @@
  * requests in fixed windows, with latencies, replies out of order and other consumers. Time is moved
  * by hand from event to event.
  */
-#include "rate_limit.h"
+#include "policy/rate_limit.h"
 
 #include "policy_spec.h"
 

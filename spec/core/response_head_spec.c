@@ -1,5 +1,5 @@
 /* response_head_spec.c: status lines, dates, Retry-After and the rate limit's headers. */
-#include "response_head.h"
+#include "policy/response_head.h"
 
 #include "policy_spec.h"
 

@@ -1,8 +1,8 @@
 /* retry_spec.c: the table of outcomes, waits, fates, the quota. */
-#include "retry.h"
+#include "policy/retry.h"
 
 #include "policy_spec.h"
-#include "response_head.h"
+#include "policy/response_head.h"
 
 #define NOW (1000 * FL_SECOND)
 #define HALF 0.5

@@ -1,5 +1,5 @@
 /* url_spec.c: base URLs, ids, paths and queries. */
-#include "url.h"
+#include "policy/url.h"
 
 #include "policy_spec.h"
 

@@ -11,7 +11,7 @@
  *   4. A reply that ends much earlier than the window at hand is of a window past: its Remaining is
  *      history. One that ends much later is of a window that has begun without us.
  */
-#include "rate_limit.h"
+#include "policy/rate_limit.h"
 
 /* How far the ends of one window may lie apart by the word of several replies. */
 #define SAME_WINDOW (FL_RATE_WINDOW / 2)

@@ -4,7 +4,7 @@
  * Relies on inet_pton for IPv6 literals, which reads text and nothing else. What a byte may be is a
  * table of classes, so that every check and the encoder agree on it.
  */
-#include "url.h"
+#include "policy/url.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

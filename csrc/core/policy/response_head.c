@@ -4,7 +4,7 @@
  * Headers are a table of names and readers. Dates are read by patterns, not by strptime, which would
  * bring the locale in.
  */
-#include "response_head.h"
+#include "policy/response_head.h"
 
 /* Above this a number of requests is nonsense: a million a minute is beyond any tier, and servers
  * without a limit send the largest integer they have. */

@@ -1,7 +1,7 @@
 /*
  * page.c: the envelope, the rows of a page, and the next page. Relies on json_scan.h's tape alone.
  */
-#include "page.h"
+#include "policy/page.h"
 
 #include <stdio.h>
 

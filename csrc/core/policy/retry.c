@@ -4,9 +4,9 @@
  * Two tables carry the rules of docs/delivery.md: one from statuses to rows, one from rows to what a
  * read and a write do. The rest is when, and what forbids it.
  */
-#include "retry.h"
+#include "policy/retry.h"
 
-#include "response_head.h"
+#include "policy/response_head.h"
 
 #define TRANSIENT_COST 14
 #define THROTTLED_COST 5

@@ -31,7 +31,7 @@
 #define FL_RATE_LIMIT_H
 
 #include "base/base.h"
-#include "response_head.h"
+#include "policy/response_head.h"
 
 /* No one throttled reply stops the others for longer. */
 #define FL_RATE_BLOCK_CEILING (120 * FL_SECOND)
