@@ -11,7 +11,7 @@
 #ifndef FL_WORKER_H
 #define FL_WORKER_H
 
-#include "queue.h"
+#include "engine/queue.h"
 
 typedef struct fl_job fl_job;
 

@@ -10,7 +10,7 @@
 #define FL_BINDING_H
 
 #include "base/buffer.h"
-#include "call.h"
+#include "engine/call.h"
 #include "codec/json_scan.h"
 #include "lua_compat.h"
 #include "worker.h"

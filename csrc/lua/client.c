@@ -12,7 +12,7 @@
 
 #include "binding.h"
 #include "base/clock.h"
-#include "engine.h"
+#include "engine/engine.h"
 #include "codec/json_text.h"
 #include "policy/url.h"
 

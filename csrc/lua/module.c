@@ -9,10 +9,10 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "bell.h"
+#include "engine/bell.h"
 #include "binding.h"
 #include "base/clock.h"
-#include "engine.h"
+#include "engine/engine.h"
 #include "base/same_file.h"
 #include "policy/url.h"
 

@@ -6,7 +6,7 @@
  * metatable, the cache of strings) stands in upvalues instead of being looked up.
  */
 #include "push.h"
-#include "engine.h"
+#include "engine/engine.h"
 
 #define CLASS "flarelight.page"
 

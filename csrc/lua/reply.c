@@ -5,7 +5,7 @@
  * epoch seconds.
  */
 #include "push.h"
-#include "engine.h"
+#include "engine/engine.h"
 
 static void set_string(lua_State *L, const char *name, const char *value) {
   if (value == NULL || *value == '\0') return;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "binding.h"
-#include "engine.h"
+#include "engine/engine.h"
 
 /* core.terminal(descriptor) -> columns (0: a terminal that does not say) | nothing where it is none */
 int fl_lua_terminal(lua_State *L) {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "call.h"
+#include "engine/call.h"
 
 static fl_client *client;
 static fl_mailbox *mailbox;

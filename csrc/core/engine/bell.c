@@ -8,7 +8,7 @@
  * Relies on flock, which a process that was killed gives back, and on the peer's credentials being those
  * of the connect.
  */
-#include "bell.h"
+#include "engine/bell.h"
 
 #include <dirent.h>
 #include <errno.h>

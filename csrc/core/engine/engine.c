@@ -11,7 +11,7 @@
  * Relies on: curl_multi_wakeup from any thread; an atexit handler registered after curl_global_init
  * running before the TLS library's own.
  */
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <curl/curl.h>
 #include <signal.h>
@@ -19,11 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bell.h"
+#include "engine/bell.h"
 #include "base/clock.h"
-#include "loop.h"
+#include "engine/loop.h"
 #include "base/process.h"
-#include "transfer.h"
+#include "engine/transfer.h"
 #include "worker.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */

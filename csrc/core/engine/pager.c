@@ -2,7 +2,7 @@
  * pager.c: pages ahead of the reader. Slots hold the calls in the order of their starts; the first one
  * is the page that comes next, those after it are guesses that it has to confirm.
  */
-#include "pager.h"
+#include "engine/pager.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -8,9 +8,9 @@
 #ifndef FL_ENGINE_H
 #define FL_ENGINE_H
 
-#include "budget.h"
-#include "call.h"
-#include "pager.h"
+#include "engine/budget.h"
+#include "engine/call.h"
+#include "engine/pager.h"
 
 /* What a process needs once, whatever is used first: libcurl, the handlers of exit and fork. NULL, or why
  * it cannot be had. Starts nothing. */

@@ -2,12 +2,12 @@
  * call.c: calls, clients, orders and their memory. A call's strings and the call are one block, so
  * that handing it over and giving it back is one step each. Relies on url.h for what a path may be.
  */
-#include "call.h"
+#include "engine/call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pager.h"
+#include "engine/pager.h"
 #include "policy/url.h"
 #include "worker.h"
 

@@ -8,8 +8,8 @@
 #ifndef FL_LOOP_H
 #define FL_LOOP_H
 
-#include "budget.h"
-#include "call.h"
+#include "engine/budget.h"
+#include "engine/call.h"
 
 typedef struct fl_loop fl_loop;
 

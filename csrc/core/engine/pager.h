@@ -13,7 +13,7 @@
 #ifndef FL_PAGER_H
 #define FL_PAGER_H
 
-#include "call.h"
+#include "engine/call.h"
 
 #define FL_PAGER_AHEAD 16 /* the most pages that are asked for at once */
 

@@ -9,7 +9,7 @@
  *   5. let curl work; take what has ended: ask retry, and post, wait or go again.
  * Between turns whoever runs them sleeps in fl_loop_sleep until a socket, a wake-up or the next timer.
  */
-#include "loop.h"
+#include "engine/loop.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "pager.h"
-#include "transfer.h"
+#include "engine/pager.h"
+#include "engine/transfer.h"
 
 #define BUCKETS 1024     /* of the table of calls by ticket */
 #define POOLED_HANDLES 64

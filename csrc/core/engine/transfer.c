@@ -7,7 +7,7 @@
  * nothing was sent, and the second call is refused: for a write because it may have been processed, for a
  * read so that each request is an attempt, counted and paid for from the rate budget.
  */
-#include "transfer.h"
+#include "engine/transfer.h"
 
 #include <ctype.h>
 #include <fcntl.h>

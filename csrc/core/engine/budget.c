@@ -1,5 +1,5 @@
 /* budget.c: rate budgets in memory. The list is short (one entry a service), so it is searched. */
-#include "budget.h"
+#include "engine/budget.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * queue.c: hand-over of whole lists between threads. A mailbox wakes its reader through an eventfd
  * (a pipe where there is none), once for each time that the outbox turns non-empty.
  */
-#include "queue.h"
+#include "engine/queue.h"
 
 #include <errno.h>
 #include <fcntl.h>

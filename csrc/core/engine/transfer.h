@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-#include "call.h"
+#include "engine/call.h"
 
 typedef struct fl_transfer fl_transfer;
 
