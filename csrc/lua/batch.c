@@ -7,7 +7,7 @@
 
 #include "binding.h"
 #include "base/digest.h"
-#include "source.h"
+#include "files/source.h"
 
 #define CLASS "flarelight.records"
 

@@ -13,7 +13,7 @@
 #include "engine/call.h"
 #include "codec/json_scan.h"
 #include "lua_compat.h"
-#include "worker.h"
+#include "files/worker.h"
 
 /* What one Lua state keeps: its mailbox, and a buffer that texts are built in. */
 typedef struct fl_lua_state {

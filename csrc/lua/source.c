@@ -14,7 +14,7 @@
 #include "binding.h"
 #include "base/digest.h"
 #include "push.h"
-#include "source.h"
+#include "files/source.h"
 
 #define CLASS "flarelight.source"
 #define ROWS_BYTES ((size_t)8 << 20) /* of JSON text that one call of rows goes through */

@@ -4,7 +4,7 @@
  * A script's outcome is an array of rows, tables by the names of their columns, where null is absent;
  * or `nil, message, kind`: kind "io", "config", or "guard" where a statement did not change what it had to.
  */
-#include "store.h"
+#include "files/store.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "binding.h"
-#include "lock.h"
+#include "files/lock.h"
 
 #define CLASS "flarelight.store"
 #define LOCK_CLASS "flarelight.lock"

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "lock.h"
+#include "files/lock.h"
 
 static char folder[] = "/tmp/lock_spec.XXXXXX";
 static char path[64];

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "source.h"
+#include "files/source.h"
 
 static char directory[] = "/tmp/flarelight-source-XXXXXX";
 

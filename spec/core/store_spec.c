@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "store.h"
+#include "files/store.h"
 
 static char folder[] = "/tmp/store_spec.XXXXXX";
 static char path[64];

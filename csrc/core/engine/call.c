@@ -9,7 +9,7 @@
 
 #include "engine/pager.h"
 #include "policy/url.h"
-#include "worker.h"
+#include "files/worker.h"
 
 static atomic_ullong last_ticket;
 static atomic_ullong last_client;

@@ -24,7 +24,7 @@
 #include "engine/loop.h"
 #include "base/process.h"
 #include "engine/transfer.h"
-#include "worker.h"
+#include "files/worker.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */
 

@@ -6,7 +6,7 @@
  * they wait in `ahead`. JSON is pulled a value at a time out of a window over the file, so that only
  * the one record that was too large for the batch waits there.
  */
-#include "source.h"
+#include "files/source.h"
 
 #include <errno.h>
 #include <fcntl.h>

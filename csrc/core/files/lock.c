@@ -5,7 +5,7 @@
  * Elsewhere they belong to the process and are all lost with the first descriptor of the file that is
  * closed: there the locks of one file share a descriptor, closed with the last of them.
  */
-#include "lock.h"
+#include "files/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

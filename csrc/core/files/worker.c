@@ -4,7 +4,7 @@
  * One lock covers all of it; it is held around a fork, never while a job runs. Everything that belongs to
  * the running pool is in one allocation, which a child leaves where it lies.
  */
-#include "worker.h"
+#include "files/worker.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  * are those of the process, lost with any descriptor of the file that is closed: so the file is never
  * opened here but to create it.
  */
-#include "store.h"
+#include "files/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
