@@ -124,7 +124,7 @@ static int lua_fd(lua_State *L) {
 
 /* core.ring(): makes the descriptor readable, so that those who watch it look up */
 static int lua_ring(lua_State *L) {
-  fl_mailbox_ring(check_mailbox(L));
+  fl_mailbox_signal(check_mailbox(L));
   return 0;
 }
 

@@ -269,7 +269,7 @@ static fl_time sound_alarms(bell *self) {
     alarm_entry *entry = &self->alarms[i];
     if (entry->due <= now) {
       if (entry->ticket != 0) ring(self, entry->ticket);
-      else fl_mailbox_ring(entry->mailbox);
+      else fl_mailbox_signal(entry->mailbox);
       fl_mailbox_release(entry->mailbox);
       *entry = self->alarms[--self->alarm_count];
     } else {
@@ -461,7 +461,7 @@ bool fl_bell_watch(fl_mailbox *mailbox, uint64_t ticket) {
   }
   pthread_mutex_unlock(&lock);
   free(added);
-  if (running) fl_mailbox_set_ring(mailbox, fl_bell_ring);
+  if (running) fl_mailbox_set_notify(mailbox, fl_bell_ring);
   return running;
 }
 

@@ -15,7 +15,7 @@
 #ifndef FL_BELL_H
 #define FL_BELL_H
 
-#include "engine/queue.h"
+#include "engine/mailbox.h"
 
 /* Starts the bell if it is not running. The path of its socket (valid until the bell stops), or NULL and
  * *message. fl_engine_prepare comes first. */

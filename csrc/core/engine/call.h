@@ -14,7 +14,7 @@
 #include "base/buffer.h"
 #include "codec/json_scan.h"
 #include "policy/page.h"
-#include "engine/queue.h"
+#include "engine/mailbox.h"
 #include "policy/response_head.h"
 #include "policy/retry.h"
 

@@ -11,7 +11,7 @@
 #ifndef FL_WORKER_H
 #define FL_WORKER_H
 
-#include "engine/queue.h"
+#include "engine/mailbox.h"
 
 typedef struct fl_job fl_job;
 

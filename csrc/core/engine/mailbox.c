@@ -1,8 +1,8 @@
 /*
- * queue.c: hand-over of whole lists between threads. A mailbox wakes its reader through an eventfd
+ * mailbox.c: hand-over of whole lists between threads. A mailbox wakes its reader through an eventfd
  * (a pipe where there is none), once for each time that the outbox turns non-empty.
  */
-#include "engine/queue.h"
+#include "engine/mailbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +92,7 @@ struct fl_mailbox {
   atomic_int references;
   atomic_bool signalled; /* the descriptor was written to and not read since */
   atomic_bool quiet; /* set by the reader; jobs of the worker post meanwhile */
-  _Atomic(fl_mailbox_ring_function) ring; /* NULL: nobody wants to be told of tickets */
+  _Atomic(fl_mailbox_ring_function) notify; /* NULL: nobody wants to be told of tickets */
   int reader, writer; /* the same descriptor where it is an eventfd */
   uint64_t process; /* fl_process_generation */
 };
@@ -128,7 +128,7 @@ fl_mailbox *fl_mailbox_new(void) {
   }
   fl_queue_init(&mailbox->outbox);
   atomic_init(&mailbox->references, 1);
-  atomic_init(&mailbox->ring, NULL);
+  atomic_init(&mailbox->notify, NULL);
   atomic_init(&mailbox->quiet, false);
   mailbox->process = fl_process_generation();
   return mailbox;
@@ -154,23 +154,23 @@ static void signal_reader(fl_mailbox *mailbox) {
   atomic_store(&mailbox->signalled, true);
 }
 
-void fl_mailbox_ring(fl_mailbox *mailbox) { signal_reader(mailbox); }
+void fl_mailbox_signal(fl_mailbox *mailbox) { signal_reader(mailbox); }
 
-void fl_mailbox_set_ring(fl_mailbox *mailbox, void (*ring)(uint64_t ticket)) {
-  atomic_store(&mailbox->ring, ring);
+void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket)) {
+  atomic_store(&mailbox->notify, notify);
 }
 
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   const uint64_t ticket = item->ticket;
-  fl_mailbox_ring_function ring;
+  fl_mailbox_ring_function notify;
   bool was_empty;
   /* The reader may take the item, and give the last reference back with it, before it is woken. */
   fl_mailbox_retain(mailbox);
   was_empty = fl_queue_post(&mailbox->outbox, item);
   /* What was posted quietly may still be there. */
   if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled))) signal_reader(mailbox);
-  ring = atomic_load(&mailbox->ring);
-  if (ring != NULL) ring(ticket);
+  notify = atomic_load(&mailbox->notify);
+  if (notify != NULL) notify(ticket);
   fl_mailbox_release(mailbox);
 }
 

@@ -1,11 +1,11 @@
 /*
- * queue.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its reader.
+ * mailbox.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its reader.
  *
  * Everything that crosses between a Lua state's thread and the engine's is an fl_item at the head of a
  * larger struct. An item has one owner at a time: who posts it gives it away.
  */
-#ifndef FL_QUEUE_H
-#define FL_QUEUE_H
+#ifndef FL_MAILBOX_H
+#define FL_MAILBOX_H
 
 #include <pthread.h>
 
@@ -73,9 +73,9 @@ bool fl_mailbox_is_empty(fl_mailbox *mailbox);
 /* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets it. */
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
 /* Any thread. Makes the descriptor readable though nothing was posted: the reader is to look up. */
-void fl_mailbox_ring(fl_mailbox *mailbox);
-/* `ring` is called, by whoever posts, with the ticket of each item that has been posted from now on. */
-void fl_mailbox_set_ring(fl_mailbox *mailbox, void (*ring)(uint64_t ticket));
+void fl_mailbox_signal(fl_mailbox *mailbox);
+/* `notify` is called, by whoever posts, with the ticket of each item that has been posted from now on. */
+void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket));
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
 /* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if
