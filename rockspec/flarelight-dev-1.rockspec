@@ -32,7 +32,7 @@ build = {
    modules = {
       ["flarelight.core"] = {
          sources = {
-            "csrc/core/engine/bell.c", "csrc/core/engine/budget.c", "csrc/core/base/buffer.c", "csrc/core/engine/call.c", "csrc/core/base/clock.c",
+            "csrc/core/engine/wakeup.c", "csrc/core/engine/budget.c", "csrc/core/base/buffer.c", "csrc/core/engine/call.c", "csrc/core/base/clock.c",
             "csrc/core/codec/columns.c", "csrc/core/codec/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine/engine.c", "csrc/core/codec/export.c",
             "csrc/core/files/lock.c", "csrc/core/engine/loop.c", "csrc/core/base/process.c", "csrc/core/codec/json_scan.c", "csrc/core/codec/json_text.c", "csrc/core/policy/page.c",
             "csrc/core/engine/pager.c", "csrc/core/engine/mailbox.c", "csrc/core/policy/rate_limit.c", "csrc/core/base/same_file.c",

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "engine/bell.h"
+#include "engine/wakeup.h"
 #include "binding.h"
 #include "base/clock.h"
 #include "engine/engine.h"
@@ -104,7 +104,7 @@ static int collect_state(lua_State *L) {
     if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
   }
   fl_worker_forget(mailbox);
-  fl_bell_leave(mailbox);
+  fl_wakeup_leave(mailbox);
   free_items(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
   return 0;
@@ -122,13 +122,13 @@ static int lua_fd(lua_State *L) {
   return 1;
 }
 
-/* core.ring(): makes the descriptor readable, so that those who watch it look up */
-static int lua_ring(lua_State *L) {
+/* core.mailbox_signal(): makes the descriptor readable, so that those who watch it look up */
+static int lua_mailbox_signal(lua_State *L) {
   fl_mailbox_signal(check_mailbox(L));
   return 0;
 }
 
-/* core.ticket() -> a ticket that no call has, for core.watch and core.sound */
+/* core.ticket() -> a ticket that no call has, for core.watch and core.wakeup_notify */
 static int lua_ticket(lua_State *L) {
   check_mailbox(L);
   lua_pushnumber(L, (lua_Number)fl_ticket_next());
@@ -142,15 +142,15 @@ static int lua_alarm(lua_State *L) {
   fl_time after = fl_seconds(luaL_checknumber(L, 1));
   uint64_t ticket = (uint64_t)luaL_optnumber(L, 2, 0);
   lua_pushboolean(L, after == FL_NEVER || (fl_engine_prepare() == NULL &&
-                                           fl_bell_alarm(mailbox, ticket, fl_clock_now() + after)));
+                                           fl_wakeup_alarm(mailbox, ticket, fl_clock_now() + after)));
   return 1;
 }
 
 /* core.bell() -> the path of the socket that wakes | nil, message */
-static int lua_bell(lua_State *L) {
+static int lua_wakeup(lua_State *L) {
   const char *message = fl_engine_prepare(), *path = NULL;
   check_mailbox(L);
-  if (message == NULL) path = fl_bell_path(&message);
+  if (message == NULL) path = fl_wakeup_path(&message);
   if (path == NULL) {
     lua_pushnil(L);
     lua_pushstring(L, message);
@@ -166,20 +166,20 @@ static int lua_watch(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_mailbox *mailbox = check_mailbox(L);
   uint64_t ticket = (uint64_t)luaL_checknumber(L, 1);
-  if (!fl_bell_watch(mailbox, ticket)) return luaL_error(L, "not enough memory");
+  if (!fl_wakeup_watch(mailbox, ticket)) return luaL_error(L, "not enough memory");
   if (state->corked) fl_engine_flush();
   lua_pushboolean(L, state->taken.first == NULL && fl_mailbox_is_empty(mailbox));
   return 1;
 }
 
-/* core.unwatch(ticket); core.sound(ticket): wakes who waits for it */
+/* core.unwatch(ticket); core.wakeup_notify(ticket): wakes who waits for it */
 static int lua_unwatch(lua_State *L) {
-  fl_bell_unwatch((uint64_t)luaL_checknumber(L, 1));
+  fl_wakeup_unwatch((uint64_t)luaL_checknumber(L, 1));
   return 0;
 }
 
-static int lua_sound(lua_State *L) {
-  fl_bell_ring((uint64_t)luaL_checknumber(L, 1));
+static int lua_wakeup_notify(lua_State *L) {
+  fl_wakeup_notify((uint64_t)luaL_checknumber(L, 1));
   return 0;
 }
 
@@ -340,9 +340,9 @@ static const luaL_Reg functions[] = {
     {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"durable", fl_lua_durable}, {"same_file", lua_same_file},
-    {"ring", lua_ring},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
-    {"bell", lua_bell},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
-    {"sound", lua_sound},
+    {"mailbox_signal", lua_mailbox_signal},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
+    {"bell", lua_wakeup},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
+    {"wakeup_notify", lua_wakeup_notify},
     {"row_values", fl_lua_row_values},
     {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
     {"store", fl_lua_store},

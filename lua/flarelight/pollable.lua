@@ -22,7 +22,7 @@ function pollable.fd() return core.fd() end
 function pollable.step() dispatch.step() end
 
 --- Makes the descriptor readable, so that everyone who watches it looks at its handle.
-function pollable.ring() core.ring() end
+function pollable.ring() core.mailbox_signal() end
 
 --- Does so in `seconds`: for event loops without timers.
 function pollable.alarm(seconds) return core.alarm(seconds) end

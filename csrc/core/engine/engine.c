@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/bell.h"
+#include "engine/wakeup.h"
 #include "base/clock.h"
 #include "engine/loop.h"
 #include "base/process.h"
@@ -220,17 +220,17 @@ static void stop_at_exit(void) {
   engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
-  fl_bell_stop();
+  fl_wakeup_stop();
 }
 
 static void before_fork(void) {
   pthread_mutex_lock(&global_lock);
   pthread_mutex_lock(&turn_lock);
-  fl_bell_before_fork();
+  fl_wakeup_before_fork();
 }
 
 static void after_fork(void) {
-  fl_bell_after_fork();
+  fl_wakeup_after_fork();
   pthread_mutex_unlock(&turn_lock);
   pthread_mutex_unlock(&global_lock);
 }

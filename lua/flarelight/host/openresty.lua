@@ -49,7 +49,7 @@ end
 
 -- Waits once for the handle. False, and why, where no connection can be had.
 local function listen(path, handle)
-  local ticket = handle.bell_ticket
+  local ticket = handle.wakeup_ticket
   local socket = ngx.socket.tcp()
   socket:settimeouts(5000, 5000, FOREVER) -- the end of a handle's time rings too: nginx logs its own
   local ok, message = socket:connect("unix:" .. path, { pool_size = POOL })
@@ -71,7 +71,7 @@ local function listen(path, handle)
   return false, message
 end
 
-local function wake(handle) core.sound(handle.bell_ticket) end
+local function wake(handle) core.wakeup_notify(handle.wakeup_ticket) end
 
 function host.wait(handle)
   pollable.step()
@@ -84,7 +84,7 @@ function host.wait(handle)
     pace.at_once(handle, SLICE, host.give_way)
   else
     local path, message = core.bell()
-    handle.bell_ticket = handle.ticket or core.ticket()
+    handle.wakeup_ticket = handle.ticket or core.ticket()
     handle.wake = wake
     while not handle:is_over() do
       local ok = path and true

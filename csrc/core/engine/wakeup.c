@@ -8,7 +8,7 @@
  * Relies on flock, which a process that was killed gives back, and on the peer's credentials being those
  * of the connect.
  */
-#include "engine/bell.h"
+#include "engine/wakeup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -436,7 +436,7 @@ static bell *start(const char **message) {
 
 /* --- the interface --- */
 
-const char *fl_bell_path(const char **message) {
+const char *fl_wakeup_path(const char **message) {
   const char *path;
   pthread_mutex_lock(&lock);
   path = start(message) != NULL ? current->path : NULL;
@@ -444,7 +444,7 @@ const char *fl_bell_path(const char **message) {
   return path;
 }
 
-bool fl_bell_watch(fl_mailbox *mailbox, uint64_t ticket) {
+bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket) {
   watch *added = calloc(1, sizeof *added), **link;
   bool running = false;
   if (added == NULL) return false;
@@ -461,11 +461,11 @@ bool fl_bell_watch(fl_mailbox *mailbox, uint64_t ticket) {
   }
   pthread_mutex_unlock(&lock);
   free(added);
-  if (running) fl_mailbox_set_notify(mailbox, fl_bell_ring);
+  if (running) fl_mailbox_set_notify(mailbox, fl_wakeup_notify);
   return running;
 }
 
-void fl_bell_unwatch(uint64_t ticket) {
+void fl_wakeup_unwatch(uint64_t ticket) {
   watch **link;
   pthread_mutex_lock(&lock);
   if (own_bell() != NULL) {
@@ -475,13 +475,13 @@ void fl_bell_unwatch(uint64_t ticket) {
   pthread_mutex_unlock(&lock);
 }
 
-void fl_bell_ring(uint64_t ticket) {
+void fl_wakeup_notify(uint64_t ticket) {
   pthread_mutex_lock(&lock);
   if (own_bell() != NULL) ring(current, ticket);
   pthread_mutex_unlock(&lock);
 }
 
-bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
+bool fl_wakeup_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
   const char *message;
   bool set = false;
   pthread_mutex_lock(&lock);
@@ -504,7 +504,7 @@ bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
   return set;
 }
 
-void fl_bell_leave(const fl_mailbox *mailbox) {
+void fl_wakeup_leave(const fl_mailbox *mailbox) {
   pthread_mutex_lock(&lock);
   if (own_bell() != NULL) {
     for (size_t i = 0; i < BUCKETS; i++)
@@ -522,7 +522,7 @@ void fl_bell_leave(const fl_mailbox *mailbox) {
   pthread_mutex_unlock(&lock);
 }
 
-void fl_bell_stop(void) {
+void fl_wakeup_stop(void) {
   bell *self;
   pthread_mutex_lock(&lock);
   self = own_bell();
@@ -538,5 +538,5 @@ void fl_bell_stop(void) {
   free_bell(self, true);
 }
 
-void fl_bell_before_fork(void) { pthread_mutex_lock(&lock); }
-void fl_bell_after_fork(void) { pthread_mutex_unlock(&lock); }
+void fl_wakeup_before_fork(void) { pthread_mutex_lock(&lock); }
+void fl_wakeup_after_fork(void) { pthread_mutex_unlock(&lock); }

@@ -12,35 +12,35 @@
  * One bell a process, started by its first use; a forked child starts its own. The directory carries a
  * file that is locked for as long as the process lives, by which later processes tell those that can go.
  */
-#ifndef FL_BELL_H
-#define FL_BELL_H
+#ifndef FL_WAKEUP_H
+#define FL_WAKEUP_H
 
 #include "engine/mailbox.h"
 
 /* Starts the bell if it is not running. The path of its socket (valid until the bell stops), or NULL and
  * *message. fl_engine_prepare comes first. */
-const char *fl_bell_path(const char **message);
+const char *fl_wakeup_path(const char **message);
 
 /* From now on what is posted to the mailbox under this ticket rings. The caller then looks whether
  * something is in the mailbox already. False: no memory. The bell must have been started. */
-bool fl_bell_watch(fl_mailbox *mailbox, uint64_t ticket);
+bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket);
 /* Nobody waits for it any more. */
-void fl_bell_unwatch(uint64_t ticket);
+void fl_wakeup_unwatch(uint64_t ticket);
 /* Wakes whoever waits for a ticket, and ends the watch. Any thread. */
-void fl_bell_ring(uint64_t ticket);
+void fl_wakeup_notify(uint64_t ticket);
 
 /* Rings for `ticket` at `due`; where it is 0, makes the mailbox's descriptor readable then. False: no bell
  * can be had. */
-bool fl_bell_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due);
+bool fl_wakeup_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due);
 
 /* No watch and no alarm of this mailbox is left: its reader is gone. */
-void fl_bell_leave(const fl_mailbox *mailbox);
+void fl_wakeup_leave(const fl_mailbox *mailbox);
 
 /* Joins the thread, closes the socket and removes the directory. Nothing where no bell runs. */
-void fl_bell_stop(void);
+void fl_wakeup_stop(void);
 
 /* Around a fork, as the innermost of the locks. */
-void fl_bell_before_fork(void);
-void fl_bell_after_fork(void);
+void fl_wakeup_before_fork(void);
+void fl_wakeup_after_fork(void);
 
 #endif
