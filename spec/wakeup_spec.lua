@@ -21,10 +21,10 @@ end
 
 describe("the bell", function()
   local path
-  setup(function() path = assert(core.bell()) end)
+  setup(function() path = assert(core.wakeup_path()) end)
 
   it("listens in a directory for its user alone", function()
-    assert.are.equal(path, core.bell())
+    assert.are.equal(path, core.wakeup_path())
     local folder = path:match "^(.*)/wake$"
     assert.are.equal("drwx------", shell(("ls -ld %s"):format(folder)):match "^[drwx-]+")
   end)
@@ -122,7 +122,7 @@ describe("the bell", function()
     local place = shell "mktemp -d /tmp/bell.XXXXXXXX":match "%S+"
     finally(function() shell("rm -r " .. place) end)
     local function child(ending)
-      return shell(([[TMPDIR=%s '%s' -e 'print((require("flarelight.core").bell())) io.stdout:flush() %s' 2>/dev/null]])
+      return shell(([[TMPDIR=%s '%s' -e 'print((require("flarelight.core").wakeup_path())) io.stdout:flush() %s' 2>/dev/null]])
         :format(place, os.getenv "SPEC_LUA" or "lua", ending)):match "^(/[^\n]*)/wake"
     end
     local function is_there(folder) return shell(("ls -d %s 2>/dev/null"):format(folder)) ~= "" end

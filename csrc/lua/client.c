@@ -51,12 +51,12 @@ static bool flag_setting(lua_State *L, const char *name) {
 
 static void close_box(client_box *box) {
   fl_client *client = box->client;
-  fl_order *order;
+  fl_command *command;
   const char *message;
   if (client == NULL) return;
   box->client = NULL;
-  order = fl_order_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
-  if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
+  command = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
+  if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
   fl_client_release(client);
   if (box->entered) fl_engine_leave();
   box->entered = false;

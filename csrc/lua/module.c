@@ -99,9 +99,9 @@ static int collect_state(lua_State *L) {
     return 0;
   }
   {
-    fl_order *order = fl_order_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
+    fl_command *command = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
     const char *message;
-    if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
+    if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
   }
   fl_worker_forget(mailbox);
   fl_wakeup_leave(mailbox);
@@ -135,7 +135,7 @@ static int lua_ticket(lua_State *L) {
   return 1;
 }
 
-/* core.alarm(seconds, ticket | nil) -> whether the bell rings for the ticket after that time, or without
+/* core.alarm(seconds, ticket | nil) -> whether a wake-up comes for the ticket after that time, or without
  * one the descriptor turns readable */
 static int lua_alarm(lua_State *L) {
   fl_mailbox *mailbox = check_mailbox(L);
@@ -146,8 +146,8 @@ static int lua_alarm(lua_State *L) {
   return 1;
 }
 
-/* core.bell() -> the path of the socket that wakes | nil, message */
-static int lua_wakeup(lua_State *L) {
+/* core.wakeup_path() -> the path of the socket that wakes | nil, message */
+static int lua_wakeup_path(lua_State *L) {
   const char *message = fl_engine_prepare(), *path = NULL;
   check_mailbox(L);
   if (message == NULL) path = fl_wakeup_path(&message);
@@ -160,8 +160,8 @@ static int lua_wakeup(lua_State *L) {
   return 1;
 }
 
-/* core.watch(ticket) -> whether to wait: the bell rings for the ticket from now on, and there is nothing to
- * take yet. After core.bell. */
+/* core.watch(ticket) -> whether to wait: a wake-up comes for the ticket from now on, and there is nothing to
+ * take yet. After core.wakeup_path. */
 static int lua_watch(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_mailbox *mailbox = check_mailbox(L);
@@ -213,20 +213,20 @@ static int lua_is_ours(lua_State *L) {
 /* core.cancel(ticket): ends a call or a pager, if it has not ended yet */
 static int lua_cancel(lua_State *L) {
   uint64_t ticket = (uint64_t)luaL_checknumber(L, 1);
-  fl_order *order = fl_order_new(FL_ITEM_CANCEL, ticket, NULL, NULL);
+  fl_command *command = fl_command_new(FL_ITEM_CANCEL, ticket, NULL, NULL);
   const char *message;
-  if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, NULL, false, &message);
+  if (command == NULL) return luaL_error(L, "not enough memory");
+  fl_engine_submit(&command->item, NULL, false, &message);
   return 0;
 }
 
 /* core.advance(ticket): the reader has taken a page of this pager */
 static int lua_advance(lua_State *L) {
   uint64_t ticket = (uint64_t)luaL_checknumber(L, 1);
-  fl_order *order = fl_order_new(FL_ITEM_ADVANCE, ticket, NULL, NULL);
+  fl_command *command = fl_command_new(FL_ITEM_ADVANCE, ticket, NULL, NULL);
   const char *message;
-  if (order == NULL) return luaL_error(L, "not enough memory");
-  fl_engine_submit(&order->item, NULL, false, &message);
+  if (command == NULL) return luaL_error(L, "not enough memory");
+  fl_engine_submit(&command->item, NULL, false, &message);
   return 0;
 }
 
@@ -341,7 +341,7 @@ static const luaL_Reg functions[] = {
     {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
     {"durable", fl_lua_durable}, {"same_file", lua_same_file},
     {"mailbox_signal", lua_mailbox_signal},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
-    {"bell", lua_wakeup},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
+    {"wakeup_path", lua_wakeup_path},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
     {"wakeup_notify", lua_wakeup_notify},
     {"row_values", fl_lua_row_values},
     {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},

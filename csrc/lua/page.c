@@ -497,12 +497,12 @@ void fl_push_page(lua_State *L, fl_call *call) {
 
 static int guard_release(lua_State *L) {
   uint64_t *ticket = lua_touserdata(L, 1);
-  fl_order *order;
+  fl_command *command;
   const char *message;
   if (ticket == NULL || *ticket == 0) return 0;
-  order = fl_order_new(FL_ITEM_CANCEL, *ticket, NULL, NULL);
+  command = fl_command_new(FL_ITEM_CANCEL, *ticket, NULL, NULL);
   *ticket = 0;
-  if (order != NULL) fl_engine_submit(&order->item, NULL, false, &message);
+  if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
   return 0;
 }
 

@@ -337,7 +337,7 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
   return run(add);
 }
 
-static void put_import(sqlite3_stmt *row, const sandbox_options *options, sandbox_out *out) {
+static void put_import(sqlite3_stmt *row, const sandbox_options *options, sandbox_json_writer *out) {
   sandbox_put(out, "{\"id\":");
   if (options->ids == IDS_NUMBER) sandbox_put(out, column_text(row, 0));
   else sandbox_put_string(out, column_text(row, 0));
@@ -357,7 +357,7 @@ static void put_import(sqlite3_stmt *row, const sandbox_options *options, sandbo
 }
 
 bool sandbox_import_put(sandbox_database *database, const sandbox_import *import,
-                        const sandbox_options *options, sandbox_out *out) {
+                        const sandbox_options *options, sandbox_json_writer *out) {
   sqlite3_stmt *show = prepared(database, SHOW);
   bool found;
   sqlite3_bind_int64(show, 1, import->id);
@@ -368,7 +368,7 @@ bool sandbox_import_put(sandbox_database *database, const sandbox_import *import
 }
 
 bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options,
-                         int64_t hidden, sandbox_out *out) {
+                         int64_t hidden, sandbox_json_writer *out) {
   sqlite3_stmt *list = prepared(database, LIST);
   const char *separator = "";
   int code;
@@ -409,7 +409,7 @@ int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_impo
 }
 
 /* A row with one member more. The row is an object's text, so its last byte is the brace. */
-static void put_extended(sandbox_out *out, const char *json, size_t length, const char *member,
+static void put_extended(sandbox_json_writer *out, const char *json, size_t length, const char *member,
                          int64_t value) {
   bool empty = json[1 + strspn(json + 1, " \t\r\n")] == '}';
   sandbox_put_bytes(out, json, length - 1);
@@ -422,7 +422,7 @@ static void put_extended(sandbox_out *out, const char *json, size_t length, cons
 
 bool sandbox_import_put_rows(sandbox_database *database, const sandbox_import *import,
                              int64_t start, int64_t end, bool backward, const char *added_member,
-                             sandbox_out *out) {
+                             sandbox_json_writer *out) {
   sqlite3_stmt *page = prepared(database, backward ? PAGE_BACKWARD : PAGE);
   int64_t base = import->id * ROWS_AN_IMPORT;
   bool first = true;
@@ -454,8 +454,8 @@ bool sandbox_result_store(sandbox_database *database, const char *report, int64_
   return run(store);
 }
 
-bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_out *members,
-                        sandbox_out *chart) {
+bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_json_writer *members,
+                        sandbox_json_writer *chart) {
   sqlite3_stmt *result = prepared(database, RESULT);
   bool found;
   bind_slice(result, 1, report);

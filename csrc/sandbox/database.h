@@ -9,7 +9,7 @@
 #define SANDBOX_DATABASE_H
 
 #include "options.h"
-#include "out.h"
+#include "json_writer.h"
 
 struct sqlite3;
 
@@ -64,10 +64,10 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
 
 /* Members `id`, `name`, `description`, `records`, `createdAt`, `updatedAt`. */
 bool sandbox_import_put(sandbox_database *database, const sandbox_import *import,
-                        const sandbox_options *options, sandbox_out *out);
+                        const sandbox_options *options, sandbox_json_writer *out);
 /* The array of all, oldest first; the newest `hidden` are left out. */
 bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options,
-                         int64_t hidden, sandbox_out *out);
+                         int64_t hidden, sandbox_json_writer *out);
 /* How many rows there were before the newest `commits` batches. */
 int64_t sandbox_import_records_before(sandbox_database *database, const sandbox_import *import,
                                       int64_t commits);
@@ -81,15 +81,15 @@ int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_impo
  */
 bool sandbox_import_put_rows(sandbox_database *database, const sandbox_import *import,
                              int64_t start, int64_t end, bool backward, const char *added_member,
-                             sandbox_out *out);
+                             sandbox_json_writer *out);
 
 /* The stored result of a report: its rows' number and its chart as JSON text. */
 bool sandbox_result_store(sandbox_database *database, const char *report, int64_t rows,
                           fl_slice chart);
 /* False if there is none; `chart` may be NULL. Members `rows` and `generatedAt` go to `out`, each
  * with a comma before it. */
-bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_out *members,
-                        sandbox_out *chart);
+bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_json_writer *members,
+                        sandbox_json_writer *chart);
 
 /* Calls the function with each import that has a name, newest first;
  * stops where it answers false. */

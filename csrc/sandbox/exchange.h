@@ -1,6 +1,6 @@
 /*
- * exchange.h: one request and its reply, on their way through server.c (HTTP), work.c (what is
- * done) and reply.c (what is sent).
+ * exchange.h: one request and its reply, on their way through server.c (HTTP), exchange_work.c (what is
+ * done) and exchange_reply.c (what is sent).
  *
  * An exchange is touched by libmicrohttpd's thread only.
  */
@@ -43,7 +43,7 @@ typedef struct sandbox_exchange {
   fl_buffer body;
   bool too_large;
   sandbox_reply reply;
-  sandbox_gate_headers headers;
+  sandbox_admission_headers headers;
   char etag[24];
   bool authorized, over_limit, drop;
 } sandbox_exchange;

@@ -226,8 +226,8 @@ static char *rows_json(lua_State *L, size_t *length) {
   const char *id = luaL_checklstring(L, 2, &id_length);
   copy *held = new_copy(L);
   sandbox_import import;
-  sandbox_out out;
-  sandbox_out_init(&out);
+  sandbox_json_writer out;
+  sandbox_json_writer_init(&out);
   pthread_mutex_lock(&running->lock);
   import = sandbox_import_find(running->database, (fl_slice){id, id_length});
   if (import.id) {
@@ -239,7 +239,7 @@ static char *rows_json(lua_State *L, size_t *length) {
   pthread_mutex_unlock(&running->lock);
   if (import.id == 0) return NULL;
   if (out.failed) {
-    sandbox_out_free(&out);
+    sandbox_json_writer_free(&out);
     luaL_error(L, "the rows cannot be read");
   }
   *length = out.buffer.length;
@@ -318,7 +318,7 @@ static int reset(lua_State *L) {
   done = sandbox_database_reset(running->database);
   sandbox_log_clear(running->log);
   sandbox_faults_clear(&running->faults);
-  running->gate = (sandbox_gate){0, 0};
+  running->admission = (sandbox_admission){0, 0};
   running->tally = (sandbox_tally){0, 0};
   running->pages = 0;
   pthread_mutex_unlock(&running->lock);

@@ -133,7 +133,7 @@ static void bind(sqlite3_stmt *query, const sandbox_parameters *parameters) {
   }
 }
 
-static void put_cell(sqlite3_stmt *query, int column, sandbox_out *out) {
+static void put_cell(sqlite3_stmt *query, int column, sandbox_json_writer *out) {
   switch (sqlite3_column_type(query, column)) {
     case SQLITE_INTEGER: sandbox_put_integer(out, sqlite3_column_int64(query, column)); break;
     case SQLITE_FLOAT: sandbox_put_double(out, sqlite3_column_double(query, column)); break;
@@ -221,7 +221,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
   int before[LIMIT_COUNT];
   bool done = false;
   memset(table, 0, sizeof *table);
-  sandbox_out_init(&table->cells);
+  sandbox_json_writer_init(&table->cells);
   snprintf(reason, SANDBOX_REASON, "the query's result cannot be held or is no text");
   if (sandbox_imports_each(database, make_view, &state)) {
     for (size_t index = 0; index < LIMIT_COUNT; index++)
@@ -246,17 +246,17 @@ void sandbox_table_free(sandbox_table *table) {
     free(table->columns[column]);
   free(table->columns);
   free(table->ends);
-  sandbox_out_free(&table->cells);
+  sandbox_json_writer_free(&table->cells);
   memset(table, 0, sizeof *table);
 }
 
-static void put_cell_text(const sandbox_table *table, size_t row, size_t column, sandbox_out *out) {
+static void put_cell_text(const sandbox_table *table, size_t row, size_t column, sandbox_json_writer *out) {
   size_t cell = row * table->column_count + column;
   size_t begin = cell > 0 ? table->ends[cell - 1] : 0;
   sandbox_put_bytes(out, table->cells.buffer.data + begin, table->ends[cell] - begin);
 }
 
-void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_out *out) {
+void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_json_writer *out) {
   for (size_t column = 0; column < table->column_count; column++) {
     sandbox_put(out, column == 0 ? "{" : ",");
     sandbox_put_string(out, table->columns[column]);
@@ -266,7 +266,7 @@ void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_out *
   sandbox_put(out, "}");
 }
 
-static void put_column(const sandbox_table *table, size_t column, sandbox_out *out) {
+static void put_column(const sandbox_table *table, size_t column, sandbox_json_writer *out) {
   sandbox_put(out, "[");
   for (size_t row = 0; row < table->row_count; row++) {
     if (row > 0) sandbox_put(out, ",");
@@ -284,7 +284,7 @@ static bool find_column(const sandbox_table *table, const char *name, size_t *co
 }
 
 bool sandbox_table_put_chart(const sandbox_table *table, const char *type, const char *labels,
-                             char *const *series, size_t series_count, sandbox_out *out,
+                             char *const *series, size_t series_count, sandbox_json_writer *out,
                              char reason[SANDBOX_REASON]) {
   size_t label_column = 0, count = series_count ? series_count : table->column_count, column;
   const char *separator = "";

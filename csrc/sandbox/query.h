@@ -15,7 +15,7 @@
 typedef struct sandbox_table {
   char **columns;
   size_t column_count, row_count;
-  sandbox_out cells;
+  sandbox_json_writer cells;
   size_t *ends;
   size_t end_room;
 } sandbox_table;
@@ -36,7 +36,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
 void sandbox_table_free(sandbox_table *table);
 
 /* One row as a JSON object. */
-void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_out *out);
+void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_json_writer *out);
 
 /*
  * {"type": …, "labels": […], "series": [{"name": …, "values": […]}, …]}. `labels` of NULL is the
@@ -44,7 +44,7 @@ void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_out *
  * not there.
  */
 bool sandbox_table_put_chart(const sandbox_table *table, const char *type, const char *labels,
-                             char *const *series, size_t series_count, sandbox_out *out,
+                             char *const *series, size_t series_count, sandbox_json_writer *out,
                              char reason[SANDBOX_REASON]);
 
 #endif

@@ -86,11 +86,11 @@ static const char opening[] = "{\"data\":";
 
 void sandbox_reply_init(sandbox_reply *reply) {
   memset(reply, 0, sizeof *reply);
-  sandbox_out_init(&reply->body);
+  sandbox_json_writer_init(&reply->body);
 }
 
 static void put_message(const sandbox_options *options, int status, const char *text,
-                        sandbox_out *out) {
+                        sandbox_json_writer *out) {
   if (options->messages == MESSAGES_OBJECT) {
     sandbox_put(out, "{\"code\":");
     sandbox_put_integer(out, status);
@@ -112,7 +112,7 @@ static void close_envelope(const sandbox_options *options, sandbox_reply *reply)
 
 void sandbox_reply_error(const sandbox_options *options, sandbox_reply *reply, int status,
                          const char *message) {
-  sandbox_out_free(&reply->body);
+  sandbox_json_writer_free(&reply->body);
   reply->status = status;
   if (message != reply->message) snprintf(reply->message, SANDBOX_MESSAGE, "%s", message);
   sandbox_put(&reply->body, opening);

@@ -50,7 +50,7 @@ typedef struct sandbox_call {
 
 typedef struct sandbox_reply {
   int status;
-  sandbox_out body; /* the whole envelope once sandbox_answer is done */
+  sandbox_json_writer body; /* the whole envelope once sandbox_answer is done */
   char message[SANDBOX_MESSAGE];
   bool keep;      /* commit although the status is not 200 */
   bool committed; /* something was changed for good */

@@ -8,7 +8,7 @@
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
-#include "gate.h"
+#include "admission.h"
 #include "request_log.h"
 #include "routes.h"
 #include "timer.h"
@@ -28,7 +28,7 @@ typedef struct sandbox {
 
   pthread_mutex_t lock;
   sandbox_database *database;
-  sandbox_gate gate;
+  sandbox_admission admission;
   sandbox_faults faults;
   sandbox_log *log;
   sandbox_tally tally;

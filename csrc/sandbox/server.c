@@ -2,14 +2,14 @@
  * server.c: HTTP, on libmicrohttpd's one thread.
  *
  * A request's way: 1. `open_exchange` with its URI; 2. the headers are there: the route and the
- * fault are chosen; 3. the body is gathered; 4. work.c answers it under the lock and writes the
+ * fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock and writes the
  * log; 5. if the fault wants a pause, the connection is suspended and the timer wakes it; 6.
- * reply.c turns the reply into bytes, or drops the connection. Nothing ever waits on this thread.
+ * exchange_reply.c turns the reply into bytes, or drops the connection. Nothing ever waits on this thread.
  */
 #include "server.h"
 
 #include "exchange.h"
-#include "stream.h"
+#include "faulty_body.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,7 +58,7 @@ static void close_exchange(void *context, struct MHD_Connection *connection, voi
   (void)context, (void)connection, (void)code;
   if (closed == NULL) return;
   fl_buffer_free(&closed->body);
-  sandbox_out_free(&closed->reply.body);
+  sandbox_json_writer_free(&closed->reply.body);
   free(closed->uri);
   free(closed);
   *slot = NULL;

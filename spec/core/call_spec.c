@@ -32,7 +32,7 @@ static fl_call *make_call(void) {
 /* A call with a reply of so many bytes: in memory that was kept, if there is any. */
 static fl_call *call_with(size_t bytes) {
   fl_call *call = make_call();
-  fl_call_take_spare(call);
+  fl_call_take_pooled(call);
   assert_int_equal(fl_buffer_reserve(&call->text, bytes), FL_OK);
   memset(call->text.data, 'x', bytes);
   call->text.length = bytes;
@@ -66,13 +66,13 @@ static void test_memory_is_used_again(void **state) {
   fl_call_free(call);
   call = make_call();
   assert_null(call->text.data);
-  fl_call_take_spare(call);
+  fl_call_take_pooled(call);
   assert_ptr_equal(call->text.data, data);
   assert_int_equal(call->text.length, 0);
   assert_int_equal(call->tape.count, 0);
   assert_int_equal(call->text.ceiling, 64u << 20);
-  assert_int_equal(client->spares.count, 0);
-  fl_call_take_spare(call); /* has some already */
+  assert_int_equal(client->pool.count, 0);
+  fl_call_take_pooled(call); /* has some already */
   assert_ptr_equal(call->text.data, data);
   fl_call_free(call);
 }
@@ -84,7 +84,7 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
     int pagers, kept, kept_after;
   } cases[] = {
       {1000, 0, 1, 1}, {1u << 20, 0, 0, 0}, {1u << 20, 1, 1, 0}, {1u << 20, 2, 1, 0},
-      {20u << 20, 1, 0, 0}, {FL_SPARE_SMALL, 0, 1, 1}, {FL_SPARE_SMALL + 1, 0, 0, 0},
+      {20u << 20, 1, 0, 0}, {FL_POOL_SMALL, 0, 1, 1}, {FL_POOL_SMALL + 1, 0, 0, 0},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -95,24 +95,24 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
     call->text.data = malloc(cases[i].bytes);
     call->text.capacity = cases[i].bytes;
     fl_call_free(call);
-    assert_int_equal(client->spares.count, cases[i].kept);
+    assert_int_equal(client->pool.count, cases[i].kept);
     for (int pager = 0; pager < cases[i].pagers; pager++) {
-      assert_int_equal(client->spares.count, cases[i].kept);
+      assert_int_equal(client->pool.count, cases[i].kept);
       fl_client_reads(client, -1);
     }
-    assert_int_equal(client->spares.count, cases[i].kept_after);
+    assert_int_equal(client->pool.count, cases[i].kept_after);
     close_client(NULL);
   }
 }
 
 static void test_no_more_than_a_few_are_kept(void **state) {
-  fl_call *calls[FL_SPARES + 3];
+  fl_call *calls[FL_POOL_BUFFERS + 3];
   (void)state;
-  for (int i = 0; i < FL_SPARES + 3; i++) calls[i] = call_with(100);
-  for (int i = 0; i < FL_SPARES + 3; i++) fl_call_free(calls[i]);
-  assert_int_equal(client->spares.count, FL_SPARES);
+  for (int i = 0; i < FL_POOL_BUFFERS + 3; i++) calls[i] = call_with(100);
+  for (int i = 0; i < FL_POOL_BUFFERS + 3; i++) fl_call_free(calls[i]);
+  assert_int_equal(client->pool.count, FL_POOL_BUFFERS);
   fl_call_free(make_call()); /* had no reply, and so nothing to give */
-  assert_int_equal(client->spares.count, FL_SPARES);
+  assert_int_equal(client->pool.count, FL_POOL_BUFFERS);
 }
 
 int main(void) {

@@ -32,7 +32,7 @@ fl_client *fl_client_new(const fl_client_settings *settings) {
   fl_client *client = calloc(1, sizeof *client);
   if (client == NULL) return NULL;
   atomic_init(&client->references, 1);
-  pthread_mutex_init(&client->spares.lock, NULL);
+  pthread_mutex_init(&client->pool.lock, NULL);
   client->settings = *settings;
   for (size_t i = 0; i < SETTING_STRINGS; i++) *setting_at(&client->settings, i) = NULL;
   for (size_t i = 0; i < SETTING_STRINGS; i++) {
@@ -54,68 +54,68 @@ fl_client *fl_client_retain(fl_client *client) {
   return client;
 }
 
-static size_t size_of_spare(const fl_spare *spare) {
-  return spare->text.capacity + spare->tape.capacity * sizeof *spare->tape.nodes;
+static size_t size_of_pooled(const fl_pooled_buffer *pooled) {
+  return pooled->text.capacity + pooled->tape.capacity * sizeof *pooled->tape.nodes;
 }
 
 /* Under the lock. */
-static bool may_keep(const fl_spares *spares, size_t size) {
-  return size <= (spares->pagers > 0 ? FL_SPARE_LARGEST : FL_SPARE_SMALL);
+static bool may_keep(const fl_buffer_pool *pool, size_t size) {
+  return size <= (pool->pagers > 0 ? FL_POOL_LARGEST : FL_POOL_SMALL);
 }
 
-static void free_spare(fl_spare *spare) {
-  fl_buffer_free(&spare->text);
-  fl_json_tape_free(&spare->tape);
+static void free_pooled(fl_pooled_buffer *pooled) {
+  fl_buffer_free(&pooled->text);
+  fl_json_tape_free(&pooled->tape);
 }
 
 void fl_client_release(fl_client *client) {
   if (atomic_fetch_sub(&client->references, 1) != 1) return;
   for (size_t i = 0; i < SETTING_STRINGS; i++) free((void *)*setting_at(&client->settings, i));
-  while (client->spares.count > 0) free_spare(&client->spares.kept[--client->spares.count]);
-  pthread_mutex_destroy(&client->spares.lock);
+  while (client->pool.count > 0) free_pooled(&client->pool.kept[--client->pool.count]);
+  pthread_mutex_destroy(&client->pool.lock);
   free(client);
 }
 
-/* --- spares --- */
+/* --- the buffer pool --- */
 
 void fl_client_reads(fl_client *client, int change) {
-  fl_spares *spares = &client->spares;
+  fl_buffer_pool *pool = &client->pool;
   int kept = 0;
-  pthread_mutex_lock(&spares->lock);
-  spares->pagers += change;
-  for (int i = 0; i < spares->count; i++) {
-    if (may_keep(spares, size_of_spare(&spares->kept[i]))) spares->kept[kept++] = spares->kept[i];
-    else free_spare(&spares->kept[i]);
+  pthread_mutex_lock(&pool->lock);
+  pool->pagers += change;
+  for (int i = 0; i < pool->count; i++) {
+    if (may_keep(pool, size_of_pooled(&pool->kept[i]))) pool->kept[kept++] = pool->kept[i];
+    else free_pooled(&pool->kept[i]);
   }
-  spares->count = kept;
-  pthread_mutex_unlock(&spares->lock);
+  pool->count = kept;
+  pthread_mutex_unlock(&pool->lock);
 }
 
-void fl_call_take_spare(fl_call *call) {
-  fl_spares *spares = &call->client->spares;
+void fl_call_take_pooled(fl_call *call) {
+  fl_buffer_pool *pool = &call->client->pool;
   if (call->text.data != NULL) return;
-  pthread_mutex_lock(&spares->lock);
-  if (spares->count > 0) {
-    const fl_spare *spare = &spares->kept[--spares->count];
+  pthread_mutex_lock(&pool->lock);
+  if (pool->count > 0) {
+    const fl_pooled_buffer *pooled = &pool->kept[--pool->count];
     const size_t ceiling = call->text.ceiling;
-    call->text = spare->text;
+    call->text = pooled->text;
     call->text.length = 0;
     call->text.ceiling = ceiling;
-    call->tape = spare->tape;
+    call->tape = pooled->tape;
     call->tape.count = 0;
   }
-  pthread_mutex_unlock(&spares->lock);
+  pthread_mutex_unlock(&pool->lock);
 }
 
 /* What is not kept is freed. */
-static void give_spare(fl_client *client, fl_spare spare) {
-  fl_spares *spares = &client->spares;
+static void give_to_pool(fl_client *client, fl_pooled_buffer pooled) {
+  fl_buffer_pool *pool = &client->pool;
   bool kept;
-  pthread_mutex_lock(&spares->lock);
-  kept = spare.text.data != NULL && spares->count < FL_SPARES && may_keep(spares, size_of_spare(&spare));
-  if (kept) spares->kept[spares->count++] = spare;
-  pthread_mutex_unlock(&spares->lock);
-  if (!kept) free_spare(&spare);
+  pthread_mutex_lock(&pool->lock);
+  kept = pooled.text.data != NULL && pool->count < FL_POOL_BUFFERS && may_keep(pool, size_of_pooled(&pooled));
+  if (kept) pool->kept[pool->count++] = pooled;
+  pthread_mutex_unlock(&pool->lock);
+  if (!kept) free_pooled(&pooled);
 }
 
 /* Copies a slice with a NUL to `*cursor` and moves it on. */
@@ -186,7 +186,7 @@ done:
 void fl_call_free(fl_call *call) {
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
-  give_spare(call->client, (fl_spare){call->text, call->tape});
+  give_to_pool(call->client, (fl_pooled_buffer){call->text, call->tape});
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);
   free(call);
@@ -200,14 +200,14 @@ void fl_call_say_no_rows(fl_call *call) {
            call->operation, came);
 }
 
-fl_order *fl_order_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox) {
-  fl_order *order = calloc(1, sizeof *order);
-  if (order == NULL) return NULL;
-  order->item.type = type;
-  order->item.ticket = ticket;
-  order->client = client ? fl_client_retain(client) : NULL;
-  order->mailbox = mailbox ? fl_mailbox_retain(mailbox) : NULL;
-  return order;
+fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox) {
+  fl_command *command = calloc(1, sizeof *command);
+  if (command == NULL) return NULL;
+  command->item.type = type;
+  command->item.ticket = ticket;
+  command->client = client ? fl_client_retain(client) : NULL;
+  command->mailbox = mailbox ? fl_mailbox_retain(mailbox) : NULL;
+  return command;
 }
 
 void fl_item_free(fl_item *item) {
@@ -229,10 +229,10 @@ void fl_item_free(fl_item *item) {
     case FL_ITEM_CANCEL:
     case FL_ITEM_CLOSE_CLIENT:
     case FL_ITEM_CLOSE_MAILBOX: {
-      fl_order *order = (fl_order *)(void *)item;
-      if (order->client) fl_client_release(order->client);
-      if (order->mailbox) fl_mailbox_release(order->mailbox);
-      free(order);
+      fl_command *command = (fl_command *)(void *)item;
+      if (command->client) fl_client_release(command->client);
+      if (command->mailbox) fl_mailbox_release(command->mailbox);
+      free(command);
       break;
     }
   }

@@ -42,35 +42,35 @@ typedef struct fl_client_counters {
 } fl_client_counters;
 
 /* Calls that wait for a place or for the rate budget, in order. */
-typedef struct fl_line {
+typedef struct fl_lane {
   fl_list calls;
   int with_deadline; /* so many of them have one */
   fl_time ask_again; /* when the rate budget wants to be asked again; 0: now */
-} fl_line;
+} fl_lane;
 
-#define FL_LINES 2 /* by fl_call.interactive: the budget keeps a part for those that are */
+#define FL_LANES 2 /* by fl_call.interactive: the budget keeps a part for those that are */
 
 /* Memory of replies that are done with, for those to come: pages are large, and asking the system for each of
  * them anew costs page faults, and locks where pages are freed by another thread than they are read by. */
-#define FL_SPARES 4
-#define FL_SPARE_SMALL (64u << 10)  /* bytes that are kept whatever happens */
-#define FL_SPARE_LARGEST (16u << 20) /* bytes that are kept while pages are read */
+#define FL_POOL_BUFFERS 4
+#define FL_POOL_SMALL (64u << 10)  /* bytes that are kept whatever happens */
+#define FL_POOL_LARGEST (16u << 20) /* bytes that are kept while pages are read */
 
-typedef struct fl_spare {
+typedef struct fl_pooled_buffer {
   fl_buffer text;
   fl_json_tape tape;
-} fl_spare;
+} fl_pooled_buffer;
 
-typedef struct fl_spares {
+typedef struct fl_buffer_pool {
   pthread_mutex_t lock;
-  fl_spare kept[FL_SPARES];
+  fl_pooled_buffer kept[FL_POOL_BUFFERS];
   int count;
   int pagers; /* so many read pages of this client */
-} fl_spares;
+} fl_buffer_pool;
 
 typedef struct fl_client {
   fl_client_settings settings; /* its strings belong to the client */
-  fl_spares spares;
+  fl_buffer_pool pool;
   fl_client_counters counters;
   uint64_t number; /* names the client in events */
   atomic_int references;
@@ -80,7 +80,7 @@ typedef struct fl_client {
   /* The engine's. */
   uint64_t engine; /* serial of the engine whose these are; under another one they begin anew */
   struct fl_budget *budget;
-  fl_line lines[FL_LINES];
+  fl_lane lanes[FL_LANES];
   int running;
   struct fl_client *next_blocked; /* the engine's list of clients that wait for the rate budget */
   bool blocked;
@@ -171,8 +171,8 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, co
 /* Gives everything back; the key's bytes are overwritten first. Any thread that owns the call. */
 void fl_call_free(fl_call *call);
 
-/* Memory for its reply out of the client's spares, if it has none yet. */
-void fl_call_take_spare(fl_call *call);
+/* Memory for its reply out of the client's pool, if it has none yet. */
+void fl_call_take_pooled(fl_call *call);
 
 /* A pager of the client begins (1) or has ended (-1): meanwhile the memory of pages is kept. Any thread. */
 void fl_client_reads(fl_client *client, int change);
@@ -212,13 +212,13 @@ void fl_item_free(fl_item *item);
 
 /* --- orders: what a Lua state asks of the engine beside calls --- */
 
-typedef struct fl_order {
+typedef struct fl_command {
   fl_item item;
   fl_client *client;   /* a reference, or NULL */
   fl_mailbox *mailbox; /* a reference, or NULL */
-} fl_order;
+} fl_command;
 
 /* NULL without memory. */
-fl_order *fl_order_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox);
+fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox);
 
 #endif

@@ -224,13 +224,13 @@ static void fail(fl_loop *loop, fl_call *call, fl_kind kind, fl_fate fate) {
   deliver(loop, call);
 }
 
-static fl_line *line_of(const fl_call *call) { return &call->client->lines[call->interactive]; }
+static fl_lane *lane_of(const fl_call *call) { return &call->client->lanes[call->interactive]; }
 
 static void leave_ready(fl_call *call) {
-  fl_line *line = line_of(call);
+  fl_lane *lane = lane_of(call);
   if (call->state != FL_CALL_READY) return;
-  fl_list_remove(&line->calls, &call->item);
-  if (call->deadline != FL_NEVER) line->with_deadline--;
+  fl_list_remove(&lane->calls, &call->item);
+  if (call->deadline != FL_NEVER) lane->with_deadline--;
   fl_budget_waits(call->client->budget, -1);
 }
 
@@ -256,11 +256,11 @@ static void release_transfer(fl_loop *loop, fl_transfer *transfer) {
 }
 
 static void put_ready(fl_loop *loop, fl_call *call, bool first) {
-  fl_line *line = line_of(call);
+  fl_lane *lane = lane_of(call);
   call->state = FL_CALL_READY;
-  if (first) fl_list_prepend(&line->calls, &call->item);
-  else fl_list_append(&line->calls, &call->item);
-  if (call->deadline != FL_NEVER) line->with_deadline++;
+  if (first) fl_list_prepend(&lane->calls, &call->item);
+  else fl_list_append(&lane->calls, &call->item);
+  if (call->deadline != FL_NEVER) lane->with_deadline++;
   fl_budget_waits(call->client->budget, 1);
   set_timer(loop, call, call->deadline);
 }
@@ -280,10 +280,10 @@ static void explain(fl_call *call, const fl_retry_decision *decision) {
 
 /* What was learned may let calls go that were told to wait, those of other clients too. */
 static void ask_anew(fl_loop *loop, fl_client *client) {
-  for (int i = 0; i < FL_LINES; i++) client->lines[i].ask_again = 0;
+  for (int i = 0; i < FL_LANES; i++) client->lanes[i].ask_again = 0;
   for (fl_client *other = loop->blocked; other != NULL; other = other->next_blocked)
     if (other->budget == client->budget)
-      for (int i = 0; i < FL_LINES; i++) other->lines[i].ask_again = 0;
+      for (int i = 0; i < FL_LANES; i++) other->lanes[i].ask_again = 0;
 }
 
 static void after_attempt(fl_loop *loop, fl_call *call, const fl_outcome *outcome) {
@@ -391,21 +391,21 @@ static bool fail_if_hopeless(fl_loop *loop, fl_call *call, fl_time at) {
   return true;
 }
 
-static void fail_hopeless(fl_loop *loop, fl_line *line) {
-  fl_item *item = line->with_deadline > 0 ? line->calls.first : NULL;
+static void fail_hopeless(fl_loop *loop, fl_lane *lane) {
+  fl_item *item = lane->with_deadline > 0 ? lane->calls.first : NULL;
   while (item != NULL) {
     fl_call *call = (fl_call *)(void *)item;
     item = item->next;
-    fail_if_hopeless(loop, call, line->ask_again);
+    fail_if_hopeless(loop, call, lane->ask_again);
   }
 }
 
-/* The call that waits longest, of the lines that may ask for budget now. */
+/* The call that waits longest, of the lanes that may ask for budget now. */
 static fl_call *first_ready(const fl_client *client, fl_time now) {
   fl_item *first = NULL;
-  for (int i = 0; i < FL_LINES; i++) {
-    fl_item *item = client->lines[i].calls.first;
-    if (item == NULL || client->lines[i].ask_again > now) continue;
+  for (int i = 0; i < FL_LANES; i++) {
+    fl_item *item = client->lanes[i].calls.first;
+    if (item == NULL || client->lanes[i].ask_again > now) continue;
     if (first == NULL || item->ticket < first->ticket) first = item;
   }
   return (fl_call *)(void *)first;
@@ -416,36 +416,36 @@ static void start_ready(fl_loop *loop, fl_client *client) {
   while (!client->closed && !loop->closing &&
          client->running < client->settings.max_concurrency &&
          (call = first_ready(client, loop->now)) != NULL) {
-    fl_line *line = line_of(call);
+    fl_lane *lane = lane_of(call);
     fl_time at = fl_budget_take(client->budget, loop->now, call->interactive);
     if (at <= loop->now) {
       leave_ready(call);
       start_attempt(loop, call);
       continue;
     }
-    line->ask_again = at;
+    lane->ask_again = at;
     if (!call->waited) {
       call->waited = true;
       tell(loop, call, FL_EVENT_WAIT, at - loop->now, "rate_limit");
     }
-    fail_hopeless(loop, line);
-    if (line->calls.first != NULL) block_client(loop, client);
+    fail_hopeless(loop, lane);
+    if (lane->calls.first != NULL) block_client(loop, client);
   }
 }
 
 /* A call that waits for its start from now on. */
 static void line_up(fl_loop *loop, fl_call *call, bool first) {
   put_ready(loop, call, first);
-  if (line_of(call)->ask_again <= loop->now) start_ready(loop, call->client);
-  else fail_if_hopeless(loop, call, line_of(call)->ask_again);
+  if (lane_of(call)->ask_again <= loop->now) start_ready(loop, call->client);
+  else fail_if_hopeless(loop, call, lane_of(call)->ask_again);
 }
 
 /* When a client that is blocked wants to ask the rate budget again. */
 static fl_time ask_again(const fl_client *client) {
   fl_time next = FL_NEVER;
-  for (int i = 0; i < FL_LINES; i++)
-    if (client->lines[i].calls.first != NULL && client->lines[i].ask_again < next)
-      next = client->lines[i].ask_again;
+  for (int i = 0; i < FL_LANES; i++)
+    if (client->lanes[i].calls.first != NULL && client->lanes[i].ask_again < next)
+      next = client->lanes[i].ask_again;
   return next;
 }
 
@@ -457,7 +457,7 @@ static void start_blocked(fl_loop *loop) {
     fl_time at = ask_again(client);
     client->blocked = false;
     if (at <= loop->now) start_ready(loop, client);
-    /* One of its lines may still wait. */
+    /* One of its lanes may still wait. */
     if ((at = ask_again(client)) > loop->now && at != FL_NEVER) block_client(loop, client);
     fl_client_release(client);
     client = next;
@@ -506,7 +506,7 @@ static void timer_due(fl_loop *loop, fl_call *call) {
 static bool adopt_client(fl_loop *loop, fl_client *client) {
   if (client->engine == loop->serial) return true;
   /* The first call with this engine; what stands here may be a parent process's. */
-  memset(client->lines, 0, sizeof client->lines);
+  memset(client->lanes, 0, sizeof client->lanes);
   client->running = 0;
   client->blocked = false;
   client->budget = fl_budget_of(loop->budgets, client->settings.base_url,
@@ -641,7 +641,7 @@ static void advance(fl_loop *loop, uint64_t ticket) {
 }
 
 static void take_item(fl_loop *loop, fl_item *item) {
-  fl_order *order = (fl_order *)(void *)item;
+  fl_command *command = (fl_command *)(void *)item;
   switch (item->type) {
     case FL_ITEM_CALL:
       take_call(loop, (fl_call *)(void *)item);
@@ -656,10 +656,10 @@ static void take_item(fl_loop *loop, fl_item *item) {
       cancel(loop, item->ticket);
       break;
     case FL_ITEM_CLOSE_CLIENT:
-      close_client(loop, order->client);
+      close_client(loop, command->client);
       break;
     case FL_ITEM_CLOSE_MAILBOX:
-      close_mailbox(loop, order->mailbox);
+      close_mailbox(loop, command->mailbox);
       break;
     case FL_ITEM_PAGE:
     case FL_ITEM_EVENT: /* these only go the other way */

@@ -17,10 +17,10 @@ typedef enum fl_item_type {
   FL_ITEM_PAGER,        /* fl_pager: to the engine */
   FL_ITEM_EVENT,        /* fl_event: from the engine */
   FL_ITEM_JOB,          /* fl_job: to the worker, from it with the outcome */
-  FL_ITEM_ADVANCE,      /* fl_order: the reader took a page of the pager `ticket` */
-  FL_ITEM_CANCEL,       /* fl_order: the call or pager `ticket` is not wanted any more */
-  FL_ITEM_CLOSE_CLIENT, /* fl_order: every call of `client` ends with kind closed */
-  FL_ITEM_CLOSE_MAILBOX /* fl_order: every call of `mailbox` is dropped, nothing is posted to it */
+  FL_ITEM_ADVANCE,      /* fl_command: the reader took a page of the pager `ticket` */
+  FL_ITEM_CANCEL,       /* fl_command: the call or pager `ticket` is not wanted any more */
+  FL_ITEM_CLOSE_CLIENT, /* fl_command: every call of `client` ends with kind closed */
+  FL_ITEM_CLOSE_MAILBOX /* fl_command: every call of `mailbox` is dropped, nothing is posted to it */
 } fl_item_type;
 
 typedef struct fl_item {

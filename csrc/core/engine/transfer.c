@@ -265,7 +265,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   /* What an attempt before it has left behind is of no use, and its text is written over. */
   call->text.length = 0;
   call->tape.count = 0;
-  fl_call_take_spare(call);
+  fl_call_take_pooled(call);
   call->envelope = (fl_envelope){false, 0, 0};
   call->excerpt[0] = '\0';
   fl_response_head_init(&call->head);

@@ -83,7 +83,7 @@ function host.wait(handle)
   if handle:is_over() then
     pace.at_once(handle, SLICE, host.give_way)
   else
-    local path, message = core.bell()
+    local path, message = core.wakeup_path()
     handle.wakeup_ticket = handle.ticket or core.ticket()
     handle.wake = wake
     while not handle:is_over() do

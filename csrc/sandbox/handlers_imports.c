@@ -1,4 +1,4 @@
-/* imports.c: the handlers of the imports: the list, a page of rows, and taking records in. */
+/* handlers_imports.c: the handlers of the imports: the list, a page of rows, and taking records in. */
 #include "handlers.h"
 
 #include "base/clock.h"
@@ -160,7 +160,7 @@ static fl_slice row_text(const sandbox_call *call, const sandbox_json *json, uin
 }
 
 /* A number's digits as a string. */
-static void put_digits(const sandbox_json *json, const fl_json_node *node, sandbox_out *out) {
+static void put_digits(const sandbox_json *json, const fl_json_node *node, sandbox_json_writer *out) {
   const char *digits = json->text + node->offset;
   sandbox_put(out, "\"");
   sandbox_put_bytes(out, digits, fl_json_number_length(digits));
@@ -170,7 +170,7 @@ static void put_digits(const sandbox_json *json, const fl_json_node *node, sandb
 /* The row as a service might keep it that changes values: reads numbers into doubles and drops nulls,
  * or makes texts of numbers. */
 static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values values,
-                        sandbox_out *out) {
+                        sandbox_json_writer *out) {
   const fl_json_node *node = &json->tape.nodes[index];
   const char *separator = "";
   uint32_t next = index + 1;
@@ -213,17 +213,17 @@ static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values
 
 static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_json *json,
                     uint32_t row, uint32_t next, uint32_t rows_end) {
-  sandbox_out out;
+  sandbox_json_writer out;
   bool added;
   if (call->options->values == VALUES_VERBATIM)
     return sandbox_import_add_row(call->database, import,
                                   row_text(call, json, row, next, rows_end));
-  sandbox_out_init(&out);
+  sandbox_json_writer_init(&out);
   put_changed(json, row, call->options->values, &out);
   added = !out.failed &&
           sandbox_import_add_row(call->database, import,
                                  (fl_slice){out.buffer.data, out.buffer.length});
-  sandbox_out_free(&out);
+  sandbox_json_writer_free(&out);
   return added;
 }
 

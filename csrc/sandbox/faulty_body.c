@@ -1,5 +1,5 @@
-/* stream.c: bodies that do not simply go out. Runs on libmicrohttpd's thread. */
-#include "stream.h"
+/* faulty_body.c: bodies that do not simply go out. Runs on libmicrohttpd's thread. */
+#include "faulty_body.h"
 
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@ typedef struct stream {
   struct MHD_Connection *connection;
   sandbox_timer *timer;
   fl_buffer body;
-  sandbox_stream_plan plan;
+  sandbox_faulty_body_plan plan;
   bool paused;
 } stream;
 
@@ -54,7 +54,7 @@ static bool must_pause(const stream *flow, uint64_t position) {
 
 static ssize_t flow_on(void *context, uint64_t position, char *to, size_t room) {
   stream *flow = context;
-  const sandbox_stream_plan *plan = &flow->plan;
+  const sandbox_faulty_body_plan *plan = &flow->plan;
   uint64_t left = plan->end - position;
   size_t size = left < room ? (size_t)left : room;
   if (left == 0)
@@ -83,9 +83,9 @@ static void free_stream(void *context) {
   free(flow);
 }
 
-struct MHD_Response *sandbox_stream_response(struct MHD_Connection *connection,
+struct MHD_Response *sandbox_faulty_body_response(struct MHD_Connection *connection,
                                              sandbox_timer *timer, fl_buffer *body,
-                                             const sandbox_stream_plan *plan) {
+                                             const sandbox_faulty_body_plan *plan) {
   stream *flow = calloc(1, sizeof *flow);
   struct MHD_Response *response;
   if (flow == NULL) {

@@ -1,5 +1,5 @@
-/* gate.c: who may come in, and how often. */
-#include "gate.h"
+/* admission.c: who may come in, and how often. */
+#include "admission.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static const sandbox_key *find_key(const sandbox_options *options, const char *a
   return NULL;
 }
 
-int sandbox_gate_admit(const sandbox_options *options, const char *api_key,
+int sandbox_admission_check(const sandbox_options *options, const char *api_key,
                        const char *subscription_id, const char **message) {
   if (api_key == NULL || *api_key == '\0') *message = "The X-Api-Key header is missing";
   else if (find_key(options, api_key) == NULL) *message = "The API key is not valid";
@@ -34,7 +34,7 @@ int sandbox_gate_admit(const sandbox_options *options, const char *api_key,
   return 401;
 }
 
-int sandbox_gate_permit(const sandbox_options *options, const char *api_key,
+int sandbox_admission_permit(const sandbox_options *options, const char *api_key,
                         sandbox_operation operation, const char **message) {
   uint32_t bit = (uint32_t)1 << operation;
   if (!(options->features & bit)) {
@@ -48,25 +48,25 @@ int sandbox_gate_permit(const sandbox_options *options, const char *api_key,
   return 0;
 }
 
-static int64_t left_at(sandbox_gate *gate, const sandbox_options *options, fl_time now) {
-  if (now >= gate->window_end) {
-    gate->window_end = now + (fl_time)(options->rate_window * (double)FL_SECOND);
-    gate->used = 0;
+static int64_t left_at(sandbox_admission *admission, const sandbox_options *options, fl_time now) {
+  if (now >= admission->window_end) {
+    admission->window_end = now + (fl_time)(options->rate_window * (double)FL_SECOND);
+    admission->used = 0;
   }
-  return options->rate_limit - gate->used;
+  return options->rate_limit - admission->used;
 }
 
-bool sandbox_gate_take(sandbox_gate *gate, const sandbox_options *options, fl_time now) {
+bool sandbox_admission_take(sandbox_admission *admission, const sandbox_options *options, fl_time now) {
   if (options->rate_limit == 0) return true;
-  if (left_at(gate, options, now) == 0) return false;
-  gate->used++;
+  if (left_at(admission, options, now) == 0) return false;
+  admission->used++;
   return true;
 }
 
-void sandbox_gate_spend(sandbox_gate *gate, const sandbox_options *options, fl_time now,
+void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options *options, fl_time now,
                         int64_t count) {
-  int64_t left = left_at(gate, options, now);
-  gate->used += count < 0 || count > left ? left : count;
+  int64_t left = left_at(admission, options, now);
+  admission->used += count < 0 || count > left ? left : count;
 }
 
 void sandbox_http_date(char out[HTTP_DATE], fl_time wall) {
@@ -81,44 +81,44 @@ void sandbox_http_date(char out[HTTP_DATE], fl_time wall) {
            parts.tm_min, parts.tm_sec);
 }
 
-static void format_reset(char out[GATE_VALUE], sandbox_reset_format format, fl_time left,
+static void format_reset(char out[ADMISSION_VALUE], sandbox_reset_format format, fl_time left,
                          fl_time wall) {
   fl_time at = wall + left;
   time_t seconds = (time_t)((at + FL_SECOND - 1) / FL_SECOND);
   struct tm parts;
   switch (format) {
     case RESET_DELTA:
-      snprintf(out, GATE_VALUE, "%lld", (long long)((left + FL_SECOND - 1) / FL_SECOND));
+      snprintf(out, ADMISSION_VALUE, "%lld", (long long)((left + FL_SECOND - 1) / FL_SECOND));
       break;
-    case RESET_EPOCH: snprintf(out, GATE_VALUE, "%lld", (long long)seconds); break;
+    case RESET_EPOCH: snprintf(out, ADMISSION_VALUE, "%lld", (long long)seconds); break;
     case RESET_EPOCH_MS:
-      snprintf(out, GATE_VALUE, "%lld", (long long)(at / FL_MILLISECOND));
+      snprintf(out, ADMISSION_VALUE, "%lld", (long long)(at / FL_MILLISECOND));
       break;
     case RESET_ISO:
       gmtime_r(&seconds, &parts);
-      strftime(out, GATE_VALUE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+      strftime(out, ADMISSION_VALUE, "%Y-%m-%dT%H:%M:%SZ", &parts);
       break;
     case RESET_HTTP_DATE: sandbox_http_date(out, (fl_time)seconds * FL_SECOND); break;
-    case RESET_NONSENSE: snprintf(out, GATE_VALUE, "soon"); break;
+    case RESET_NONSENSE: snprintf(out, ADMISSION_VALUE, "soon"); break;
     case RESET_ABSENT: out[0] = '\0';
   }
 }
 
-void sandbox_gate_describe(const sandbox_gate *gate, const sandbox_options *options, fl_time now,
-                           fl_time wall, sandbox_gate_headers *headers) {
-  bool running = now < gate->window_end;
-  fl_time left = running ? gate->window_end - now : 0;
+void sandbox_admission_describe(const sandbox_admission *admission, const sandbox_options *options, fl_time now,
+                           fl_time wall, sandbox_admission_headers *headers) {
+  bool running = now < admission->window_end;
+  fl_time left = running ? admission->window_end - now : 0;
   memset(headers, 0, sizeof *headers);
   if (options->rate_limit == 0) return;
   wall += (fl_time)(options->clock_skew * (double)FL_SECOND);
   if (options->retry_after && strcmp(options->retry_after, "http_date") == 0)
     sandbox_http_date(headers->retry_after, wall + left + FL_SECOND - 1);
   else if (options->retry_after)
-    snprintf(headers->retry_after, GATE_VALUE, "%lld",
+    snprintf(headers->retry_after, ADMISSION_VALUE, "%lld",
              (long long)((left + FL_SECOND - 1) / FL_SECOND));
   if (!options->rate_limit_headers) return;
-  snprintf(headers->limit, GATE_VALUE, "%lld", (long long)options->rate_limit);
-  snprintf(headers->remaining, GATE_VALUE, "%lld",
-           (long long)(options->rate_limit - (running ? gate->used : 0)));
+  snprintf(headers->limit, ADMISSION_VALUE, "%lld", (long long)options->rate_limit);
+  snprintf(headers->remaining, ADMISSION_VALUE, "%lld",
+           (long long)(options->rate_limit - (running ? admission->used : 0)));
   format_reset(headers->reset, options->reset_format, left, wall);
 }

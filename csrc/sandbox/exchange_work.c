@@ -1,5 +1,5 @@
 /*
- * work.c: what is done for a request: the fault it meets, the checks, the operation, now or later,
+ * exchange_work.c: what is done for a request: the fault it meets, the checks, the operation, now or later,
  * and the log.
  */
 #include "exchange.h"
@@ -104,7 +104,7 @@ static void do_late(void *context, bool ended) {
                          fl_slice_of(work->request_id), call.body);
     }
     pthread_mutex_unlock(&owner->lock);
-    sandbox_out_free(&reply.body);
+    sandbox_json_writer_free(&reply.body);
   }
   free_late(work);
 }
@@ -134,11 +134,11 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
   sandbox *owner = asked->owner;
   const sandbox_options *options = &owner->options;
   const char *key = sandbox_header(connection, "X-Api-Key");
-  int status = sandbox_gate_admit(options, key, sandbox_header(connection, "X-Subscription-Id"),
+  int status = sandbox_admission_check(options, key, sandbox_header(connection, "X-Subscription-Id"),
                                   message);
   if (status != 0) return status;
   asked->authorized = true;
-  if (!sandbox_gate_take(&owner->gate, options, fl_clock_now())) {
+  if (!sandbox_admission_take(&owner->admission, options, fl_clock_now())) {
     asked->over_limit = true;
     *message = "The rate limit is reached";
     return (int)options->rate_limit_status;
@@ -148,7 +148,7 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
                                           : "There is no such path";
     return asked->route.status;
   }
-  status = sandbox_gate_permit(options, key, asked->route.operation, message);
+  status = sandbox_admission_permit(options, key, asked->route.operation, message);
   if (status != 0) return status;
   if (asked->too_large) {
     *message = "The body is too large";
@@ -211,14 +211,14 @@ static void spoil(sandbox_exchange *asked) {
       break;
     case SEND_HTML:
     case SEND_REDIRECT:
-      sandbox_out_free(&reply->body);
+      sandbox_json_writer_free(&reply->body);
       sandbox_put(&reply->body, "<html><head><title>");
       sandbox_put_integer(&reply->body, status);
       sandbox_put(&reply->body, "</title></head><body><h1>Gateway</h1></body></html>\r\n");
       reply->status = status;
       break;
     case SEND_GARBAGE:
-      sandbox_out_free(&reply->body);
+      sandbox_json_writer_free(&reply->body);
       sandbox_put(&reply->body, "\x01{\"data\": [1, 2,, \xff\xfe }}}\x02 garbage");
       break;
     default: break;
@@ -235,7 +235,7 @@ static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
   snprintf(asked->etag, sizeof asked->etag, "\"%016llx\"", (unsigned long long)value);
   if (known && strcmp(known, asked->etag) == 0) {
     asked->reply.status = 304;
-    sandbox_out_free(&asked->reply.body);
+    sandbox_json_writer_free(&asked->reply.body);
   }
 }
 
@@ -259,7 +259,7 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   sandbox_timer_catch_up(owner->timer);
   pthread_mutex_lock(&owner->lock);
   if (mode == WORK_AFTER_FOREIGN)
-    sandbox_gate_spend(&owner->gate, &owner->options, fl_clock_now(), asked->fault.requests);
+    sandbox_admission_spend(&owner->admission, &owner->options, fl_clock_now(), asked->fault.requests);
   if (mode != WORK_NONE) status = check(asked, connection, &message);
   if (mode == WORK_NONE) {
     asked->reply.status = 200;
@@ -284,7 +284,7 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
     tag(asked, connection);
   asked->drop = asked->faulty && (asked->behaviour.send == SEND_NOTHING ||
                                   asked->behaviour.send == SEND_RESET || asked->fault.drop);
-  sandbox_gate_describe(&owner->gate, &owner->options, fl_clock_now(), fl_clock_wall(),
+  sandbox_admission_describe(&owner->admission, &owner->options, fl_clock_now(), fl_clock_wall(),
                         &asked->headers);
   write_log(asked, connection, &call, later);
   pthread_mutex_unlock(&owner->lock);

@@ -1,5 +1,5 @@
 /*
- * runs.c: the handlers of what can be run: preparations, reports, automations, chart data.
+ * handlers_runs.c: the handlers of what can be run: preparations, reports, automations, chart data.
  *
  * A preparation is a query whose result becomes an import; a report is a query whose chart is
  * stored; an automation is a list of both.
@@ -12,7 +12,7 @@
 static const sandbox_parameters no_parameters = {NULL, NULL, 0};
 
 /* Members `id` and `name`, without the closing brace. */
-static void put_head(const sandbox_definition *definition, sandbox_out *out) {
+static void put_head(const sandbox_definition *definition, sandbox_json_writer *out) {
   sandbox_put(out, "{\"id\":");
   if (definition->id_is_number) sandbox_put(out, definition->id);
   else sandbox_put_string(out, definition->id);
@@ -21,11 +21,11 @@ static void put_head(const sandbox_definition *definition, sandbox_out *out) {
 }
 
 static bool run_preparation(sandbox_call *call, const sandbox_definition *preparation,
-                            const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+                            const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
   fl_slice name = fl_slice_of(preparation->target), none = {NULL, 0};
   sandbox_import import;
   sandbox_table table;
-  sandbox_out row;
+  sandbox_json_writer row;
   bool good;
   if (!sandbox_query(call->database, call->options, preparation->sql, parameters, &table, reason))
     return false;
@@ -36,14 +36,14 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
   good = good && sandbox_import_add_begin(call->database, &import);
   for (size_t column = 0; good && column < table.column_count; column++)
     good = sandbox_import_add_column(call->database, &import, fl_slice_of(table.columns[column]));
-  sandbox_out_init(&row);
+  sandbox_json_writer_init(&row);
   for (size_t index = 0; good && index < table.row_count; index++) {
     row.buffer.length = 0;
     sandbox_table_put_row(&table, index, &row);
     good = !row.failed && sandbox_import_add_row(call->database, &import,
                                                  (fl_slice){row.buffer.data, row.buffer.length});
   }
-  sandbox_out_free(&row);
+  sandbox_json_writer_free(&row);
   sandbox_table_free(&table);
   good = good && sandbox_import_add_end(call->database, &import);
   if (good) {
@@ -58,10 +58,10 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
 }
 
 static bool run_report(sandbox_call *call, const sandbox_definition *report,
-                       const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+                       const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
   const char *sql = report->sql;
   sandbox_table table;
-  sandbox_out chart;
+  sandbox_json_writer chart;
   bool good;
   if (report->preparation) {
     const sandbox_definition *preparation = sandbox_definition_find(
@@ -69,7 +69,7 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
     sql = preparation ? preparation->sql : "";
   }
   if (!sandbox_query(call->database, call->options, sql, parameters, &table, reason)) return false;
-  sandbox_out_init(&chart);
+  sandbox_json_writer_init(&chart);
   good = sandbox_table_put_chart(&table, report->chart_type, report->labels, report->series,
                                  report->series_count, &chart, reason);
   if (good && (chart.failed || !sandbox_result_store(call->database, report->id,
@@ -85,13 +85,13 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
     sandbox_put(out, ",\"chart\":");
     sandbox_put_bytes(out, chart.buffer.data, chart.buffer.length);
   }
-  sandbox_out_free(&chart);
+  sandbox_json_writer_free(&chart);
   sandbox_table_free(&table);
   return good;
 }
 
 static bool run_automation(sandbox_call *call, const sandbox_definition *automation,
-                           const sandbox_parameters *parameters, sandbox_out *out, char *reason) {
+                           const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
   call->tally->runs++;
   sandbox_put(out, ",\"steps\":[");
   for (size_t index = 0; index < automation->step_count; index++) {
@@ -115,7 +115,7 @@ static const struct runnable {
   sandbox_defined kind;
   const char *missing, *finished;
   bool (*run)(sandbox_call *call, const sandbox_definition *definition,
-              const sandbox_parameters *parameters, sandbox_out *out, char *reason);
+              const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason);
 } preparations = {DEFINED_PREPARATIONS, "There is no preparation of this id", "Completed",
                   run_preparation},
   reports = {DEFINED_REPORTS, "There is no report of this id", "Generated", run_report},
@@ -165,19 +165,19 @@ void sandbox_run_triggered(sandbox_call *call, const sandbox_import *import) {
   for (size_t index = 0; name && index < defined->count; index++) {
     const sandbox_definition *automation = &defined->list[index];
     char reason[SANDBOX_REASON];
-    sandbox_out out;
+    sandbox_json_writer out;
     if (automation->on_import == NULL || strcmp(automation->on_import, name) != 0) continue;
-    sandbox_out_init(&out);
+    sandbox_json_writer_init(&out);
     /* As in the service, who sends the data does not learn how its automations end. */
     run_automation(call, automation, &no_parameters, &out, reason);
-    sandbox_out_free(&out);
+    sandbox_json_writer_free(&out);
   }
   free(name);
 }
 
 static void put_list(sandbox_call *call, sandbox_reply *reply, sandbox_defined kind) {
   const sandbox_definitions *defined = &call->options->defined[kind];
-  sandbox_out *out = &reply->body;
+  sandbox_json_writer *out = &reply->body;
   sandbox_put(out, "[");
   for (size_t index = 0; index < defined->count; index++) {
     const sandbox_definition *definition = &defined->list[index];
@@ -233,13 +233,13 @@ static char *chart_query(const sandbox_json *json) {
 }
 
 static void put_stored_chart(sandbox_call *call, sandbox_reply *reply, fl_slice id) {
-  sandbox_out members;
-  sandbox_out_init(&members);
+  sandbox_json_writer members;
+  sandbox_json_writer_init(&members);
   if (!sandbox_definition_find(call->options, DEFINED_REPORTS, id))
     sandbox_refuse(reply, 404, "%s", reports.missing);
   else if (!sandbox_result_put(call->database, id, &members, &reply->body))
     sandbox_refuse(reply, 400, "The report was not generated yet");
-  sandbox_out_free(&members);
+  sandbox_json_writer_free(&members);
 }
 
 static void put_queried_chart(sandbox_call *call, sandbox_reply *reply, const sandbox_json *json,

@@ -1,10 +1,10 @@
 /*
- * reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault has it.
+ * exchange_reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault has it.
  */
 #include "exchange.h"
 
 #include "base/clock.h"
-#include "stream.h"
+#include "faulty_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,11 +47,11 @@ static bool accepts_gzip(struct MHD_Connection *connection) {
 }
 
 /* The plan of a fault that meddles with how the body goes out. */
-static sandbox_stream_plan plan_of(const sandbox_exchange *asked) {
+static sandbox_faulty_body_plan plan_of(const sandbox_exchange *asked) {
   const sandbox_fault *fault = &asked->fault;
   uint64_t length = asked->reply.body.buffer.length;
   fl_time pause = (fl_time)((fault->seconds >= 0 ? fault->seconds : 1) * (double)FL_SECOND);
-  sandbox_stream_plan plan = {.length = length, .end = length};
+  sandbox_faulty_body_plan plan = {.length = length, .end = length};
   switch (fault->kind) {
     case FAULT_TRUNCATE: plan.end = length / 2; break;
     case FAULT_STALL:
@@ -145,8 +145,8 @@ enum MHD_Result sandbox_send(sandbox_exchange *asked, struct MHD_Connection *con
   if (mode == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
     memset(body->data + 10, 0xff, body->length - 10);
   if (mode == SEND_STREAM) {
-    sandbox_stream_plan plan = plan_of(asked);
-    response = sandbox_stream_response(connection, asked->owner->timer, body, &plan);
+    sandbox_faulty_body_plan plan = plan_of(asked);
+    response = sandbox_faulty_body_response(connection, asked->owner->timer, body, &plan);
   } else {
     response = response_from(body);
   }

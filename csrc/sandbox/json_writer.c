@@ -1,5 +1,5 @@
-/* out.c: JSON text that is being written, over the core's buffer and json_text. */
-#include "out.h"
+/* json_writer.c: JSON text that is being written, over the core's buffer and json_text. */
+#include "json_writer.h"
 
 #include "codec/json_text.h"
 
@@ -8,43 +8,43 @@
 /* A gibibyte: no reply or query result of a sandbox should come near it. */
 #define CEILING ((size_t)1 << 30)
 
-void sandbox_out_init(sandbox_out *out) {
+void sandbox_json_writer_init(sandbox_json_writer *out) {
   fl_buffer_init(&out->buffer, CEILING);
   out->failed = false;
 }
 
-void sandbox_out_free(sandbox_out *out) {
+void sandbox_json_writer_free(sandbox_json_writer *out) {
   fl_buffer_free(&out->buffer);
   out->failed = false;
 }
 
-static void note(sandbox_out *out, fl_result result) {
+static void note(sandbox_json_writer *out, fl_result result) {
   if (result != FL_OK) out->failed = true;
 }
 
-void sandbox_put(sandbox_out *out, const char *text) {
+void sandbox_put(sandbox_json_writer *out, const char *text) {
   note(out, fl_buffer_append_text(&out->buffer, text));
 }
 
-void sandbox_put_bytes(sandbox_out *out, const char *bytes, size_t length) {
+void sandbox_put_bytes(sandbox_json_writer *out, const char *bytes, size_t length) {
   note(out, fl_buffer_append(&out->buffer, bytes, length));
 }
 
-void sandbox_put_integer(sandbox_out *out, int64_t value) {
+void sandbox_put_integer(sandbox_json_writer *out, int64_t value) {
   note(out, fl_json_write_integer(&out->buffer, value));
 }
 
-void sandbox_put_double(sandbox_out *out, double value) {
+void sandbox_put_double(sandbox_json_writer *out, double value) {
   if (isfinite(value)) note(out, fl_json_write_double(&out->buffer, value, FL_JSON_FLOAT_MARKED));
   else sandbox_put(out, "null");
 }
 
-void sandbox_put_quoted(sandbox_out *out, const char *bytes, size_t length) {
+void sandbox_put_quoted(sandbox_json_writer *out, const char *bytes, size_t length) {
   size_t bad;
   note(out, fl_json_write_string(&out->buffer, bytes, length, &bad));
 }
 
-void sandbox_put_string(sandbox_out *out, const char *text) {
+void sandbox_put_string(sandbox_json_writer *out, const char *text) {
   if (text) sandbox_put_quoted(out, text, strlen(text));
   else sandbox_put(out, "null");
 }
