@@ -58,7 +58,7 @@ describe("the bell", function()
     local sandbox = support.sandbox()
     local api = support.client(sandbox)
     assert(api.imports:all())
-    local dispatch, client = require "flarelight.dispatch", require "flarelight.client"
+    local dispatch, client = require "flarelight.host.mailbox", require "flarelight.client"
     local request = require "flarelight.request"
     local prepared = request.endpoint("imports.all", {}, {}, client.config(api))
     prepared.interactive = true
@@ -76,7 +76,7 @@ describe("the bell", function()
     assert.are.equal(("%d"):format(waiter.ticket), socket:receive())
     assert.is_false(core.watch(waiter.ticket)) -- it is in the mailbox
     core.unwatch(waiter.ticket)
-    dispatch.step()
+    mailbox.step()
     assert.is_true(waiter.ready)
     socket:close()
     api:close()
@@ -92,7 +92,7 @@ describe("the bell", function()
     socket:close()
     core.alarm(0.05)
     assert.is_true(core.wait(10))
-    require("flarelight.dispatch").step()
+    require("flarelight.host.mailbox").step()
   end)
 
   it("forgets who goes away, and hears no nonsense", function()

@@ -1,16 +1,16 @@
 --- The client: one service, one key. Submits requests, waits in the way of the host, and holds the
--- endpoints. Relies on configuration.lua for what it is given, dispatch.lua for what comes back.
+-- endpoints. Relies on configuration.lua for what it is given, mailbox.lua for what comes back.
 
 local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
+local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
 local host = require "flarelight.host"
 local options = require "flarelight.options"
-local pollable = require "flarelight.pollable"
+local pollable = require "flarelight.host.pollable"
 local request = require "flarelight.request"
-local tasks = require "flarelight.tasks"
+local tasks = require "flarelight.host.tasks"
 
 ---@class flarelight.CallOptions
 ---@field deadline number? seconds from now, over all attempts and waits
@@ -103,7 +103,7 @@ function client.new(given)
   if config.on_event then
     -- Kept alive by the client alone: events of one that is gone reach nobody.
     inner.listener = { on_event = config.on_event }
-    dispatch.listen(inner.handle:number(), inner.listener)
+    mailbox.listen(inner.handle:number(), inner.listener)
   end
   self.imports = require("flarelight.imports").new(self)
   self.automations = require("flarelight.automations").new(self)
@@ -130,9 +130,9 @@ function client.wait(waiter)
     local _, whole, err = errors.fail("phase", message)
     return false, whole, err
   end
-  dispatch.hold(waiter, true)
+  mailbox.hold(waiter, true)
   tasks.wait(here, waiter)
-  dispatch.hold(waiter, false)
+  mailbox.hold(waiter, false)
   return waiter.ready or false
 end
 
@@ -199,14 +199,14 @@ function client.submit(self, prepared)
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- Whoever hands it over waits for it, and in this host.
-  return dispatch.expect(ticket, { key_number = inner.key_number, here = here })
+  return mailbox.expect(ticket, { key_number = inner.key_number, here = here })
 end
 
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
 function client.outcome(self, waiter)
   local ready, cannot, why = client.wait(waiter)
   if not ready then
-    dispatch.forget(waiter.ticket)
+    mailbox.forget(waiter.ticket)
     if why then return nil, cannot, why end
     return errors.fail("closed", "the call belongs to the process that this one was forked off")
   end
@@ -239,13 +239,13 @@ function client.blocks(self)
 end
 
 --- The waiter of a job that the worker was given just now.
-function client.job(self, ticket) return dispatch.expect(ticket, { chosen = private[self].config.host }) end
+function client.job(self, ticket) return mailbox.expect(ticket, { chosen = private[self].config.host }) end
 
 --- Waits for a job: what it gives, or nil where it belongs to a parent process.
 function client.done(waiter)
   local ready, cannot, why = client.wait(waiter)
   if ready then return waiter.reply:outcome() end
-  dispatch.forget(waiter.ticket)
+  mailbox.forget(waiter.ticket)
   if why then return nil, cannot, nil, why.kind end
   return nil, "the job belongs to the process that this one was forked off", nil, "closed"
 end
@@ -268,7 +268,7 @@ function client.pages(self, prepared)
   prepared.api_key = key
   local ticket, kind, why = inner.handle:pages(prepared)
   if not ticket then return refused(kind, why, "GET", prepared.path) end
-  local waiter = dispatch.expect(ticket, { pages = {}, key_number = inner.key_number, chosen = inner.config.host })
+  local waiter = mailbox.expect(ticket, { pages = {}, key_number = inner.key_number, chosen = inner.config.host })
   return waiter, core.guard(ticket)
 end
 
@@ -306,7 +306,7 @@ function Client:close()
   options.self(self, Client, "api.close")
   private[self].handle:close()
   private[self].store = nil -- what is under way may still have to write into it; the collector closes it
-  dispatch.step()
+  mailbox.step()
   client.surface(self)
 end
 Client.__close = Client.close
@@ -359,7 +359,7 @@ function Client:map(items, fn, given)
   local count, chosen = #items, client.config(self).host
   local width = math.min(given.concurrency or client.config(self).max_concurrency or 8, count)
   local results, failed, next_index, left, workers = {}, 0, 1, width, {}
-  local all_done = dispatch.waiter { of_tasks = true, ready = count == 0 or nil }
+  local all_done = mailbox.waiter { of_tasks = true, ready = count == 0 or nil }
   -- So many workers; what one item raises ends only that one.
   local function work()
     while next_index <= count do
@@ -368,7 +368,7 @@ function Client:map(items, fn, given)
       results[index] = outcome_of(pollable.protect(function() return fn(items[index], index) end))
     end
     left = left - 1
-    if left == 0 then dispatch.set_ready(all_done) end
+    if left == 0 then mailbox.set_ready(all_done) end
   end
   local here, message = host.current(chosen)
   if here then
@@ -406,7 +406,7 @@ end
 -- `self`: the client whose host it is to be, if it was given one.
 function client.sleep(seconds, self)
   local chosen = self and client.config(self).host
-  local _, message, err = client.wait(dispatch.waiter { due = core.now() + seconds, chosen = chosen })
+  local _, message, err = client.wait(mailbox.waiter { due = core.now() + seconds, chosen = chosen })
   if err then return false, message, err end
   return true
 end

@@ -8,7 +8,7 @@ local client = require "flarelight.client"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
-local pace = require "flarelight.pace"
+local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
 
 ---@class flarelight.ExportOptions : flarelight.PagesOptions
@@ -156,7 +156,7 @@ function export.run(api, id, given)
     good, message, kind = write_page(run, page, count)
     if not good then return fail_with(run, message, kind) end
     if given.on_progress then given.on_progress(progress_of(run)) end
-    if pace.slice_end then pace.check() end
+    if timeslice.slice_end then timeslice.check() end
   end
   exporter:header() -- where no row came
   good, message, kind = hand_on(run, 0)

@@ -4,11 +4,11 @@
 
 local client = require "flarelight.client"
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
+local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
-local tasks = require "flarelight.tasks"
+local tasks = require "flarelight.host.tasks"
 
 ---@class flarelight.PagesOptions : flarelight.CallOptions
 ---@field start integer? position of the first row, 0
@@ -56,7 +56,7 @@ local function begin(self)
 end
 
 local function release(self)
-  if self.waiter then dispatch.forget(self.waiter.ticket) end
+  if self.waiter then mailbox.forget(self.waiter.ticket) end
   if self.guard then self.guard:release() end
   self.waiter, self.guard = false, false
 end

@@ -7,7 +7,7 @@ local errors = require "flarelight.error"
 local host = require "flarelight.host"
 local json = require "flarelight.json"
 local options = require "flarelight.options"
-local pace = require "flarelight.pace"
+local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
 local shape = require "flarelight.shape"
 
@@ -133,7 +133,7 @@ local function next_row(self)
   while true do
     local row, position = take(self)
     if position then
-      if pace.slice_end then pace.check() end
+      if timeslice.slice_end then timeslice.check() end
       return row, position
     end
     local more, message, err = turn(self)
@@ -225,9 +225,9 @@ end
 
 -- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
 function next_or_raise(self)
-  local slice_end = pace.slice_end
+  local slice_end = timeslice.slice_end
   if not iterators_yield then
-    pace.slice_end = nil
+    timeslice.slice_end = nil
     if not self.blocks and not has_row(self) then
       self.blocks = host.any(self.pages:host()).blocks
       if not self.blocks then
@@ -236,7 +236,7 @@ function next_or_raise(self)
     end
   end
   local row, position, err = next_row(self)
-  if not iterators_yield then pace.slice_end = slice_end end
+  if not iterators_yield then timeslice.slice_end = slice_end end
   if row == nil and err then
     local here = host.any(self.pages:host())
     if here.raises_badly then here.report(err.message) end

@@ -6,7 +6,7 @@
 -- Relies on core.row_values for the values. Pure otherwise.
 
 local core = require "flarelight.core"
-local pace = require "flarelight.pace"
+local timeslice = require "flarelight.host.timeslice"
 
 local shape = {}
 
@@ -16,7 +16,7 @@ local compile = loadstring or load -- luacheck: ignore
 shape.most = compile and 100 or 0
 
 -- On Lua 5.1 nothing can yield out of a for loop's iterator.
-local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if pace.slice_end then pace.check() end" or ""
+local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if timeslice.slice_end then timeslice.check() end" or ""
 
 -- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
 local SOURCE = [[

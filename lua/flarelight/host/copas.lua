@@ -6,8 +6,8 @@
 -- to theirs. Newer ones park and wake by themselves (pauseforever, wakeup).
 
 local copas = require "copas"
-local pace = require "flarelight.pace"
-local pollable = require "flarelight.pollable"
+local timeslice = require "flarelight.host.timeslice"
+local pollable = require "flarelight.host.pollable"
 
 local SLICE = 0.01 -- seconds of work that never waits before others run
 
@@ -87,13 +87,13 @@ function host.give_way()
   be_watched()
   pollable.ring()
   park()
-  pace.set(SLICE, host.give_way)
+  timeslice.set(SLICE, host.give_way)
 end
 
 function host.wait(handle)
   look()
   if handle:is_over() then
-    pace.at_once(handle, SLICE, host.give_way)
+    timeslice.at_once(handle, SLICE, host.give_way)
   else
     handle.coroutine, handle.wake = pollable.coroutine(), wake
     waiting[handle] = true
@@ -105,7 +105,7 @@ function host.wait(handle)
       park()
     end
     waiting[handle], handle.wake, handle.queued = nil, nil, nil
-    pace.set(SLICE, host.give_way)
+    timeslice.set(SLICE, host.give_way)
   end
 end
 

@@ -5,8 +5,8 @@
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
-local pace = require "flarelight.pace"
-local pollable = require "flarelight.pollable"
+local timeslice = require "flarelight.host.timeslice"
+local pollable = require "flarelight.host.pollable"
 
 local SLICE = 0.01 -- seconds of work that never waits before others run
 
@@ -23,12 +23,12 @@ function host.spawn(run) cqueues.running():wrap(run) end
 function host.give_way()
   if not host.is_running() then return end
   cqueues.sleep(0)
-  pace.set(SLICE, host.give_way)
+  timeslice.set(SLICE, host.give_way)
 end
 
 function host.wait(handle)
   pollable.step()
-  if handle:is_over() then return pace.at_once(handle, SLICE, host.give_way) end
+  if handle:is_over() then return timeslice.at_once(handle, SLICE, host.give_way) end
   local controller = cqueues.running()
   local group = groups[controller]
   if not group then
@@ -52,7 +52,7 @@ function host.wait(handle)
     local next_one = next(group.waiting)
     if next_one then next_one:wake() end
   end
-  pace.set(SLICE, host.give_way)
+  timeslice.set(SLICE, host.give_way)
 end
 
 return host

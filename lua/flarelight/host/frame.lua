@@ -3,10 +3,10 @@
 -- It is also what runs tasks in a plain script, while that waits for one of them. One scheduler a Lua state.
 
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
+local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
-local pace = require "flarelight.pace"
-local pollable = require "flarelight.pollable"
+local timeslice = require "flarelight.host.timeslice"
+local pollable = require "flarelight.host.pollable"
 
 local frame = { name = "frame" }
 
@@ -69,7 +69,7 @@ end
 
 function frame.wait(handle)
   local co = pollable.coroutine()
-  if handle:is_over() then return pace.at_once(handle, nil, frame.give_way) end
+  if handle:is_over() then return timeslice.at_once(handle, nil, frame.give_way) end
   handle.coroutine, handle.wake = co, wake
   if handle.due then sleepers[#sleepers + 1] = handle end
   while not handle:is_over() do
@@ -91,9 +91,9 @@ end
 
 --- Resumes what is ready, for at most `budget` seconds; never blocks.
 function frame.update(budget)
-  local before, give_way = pace.slice_end, pace.give_way
-  pace.set(budget, frame.give_way)
-  local slice_end = pace.slice_end
+  local before, give_way = timeslice.slice_end, timeslice.give_way
+  timeslice.set(budget, frame.give_way)
+  local slice_end = timeslice.slice_end
   local ok, raised = pcall(function()
     repeat
       pollable.step()
@@ -102,7 +102,7 @@ function frame.update(budget)
       resume_one()
     until core.now() >= slice_end
   end)
-  pace.slice_end, pace.give_way = before, give_way
+  timeslice.slice_end, timeslice.give_way = before, give_way
   if not ok then error(raised, 0) end
 end
 
@@ -122,7 +122,7 @@ function frame.run_until(handle)
     if handle:is_over() then return end
     if ready.first > ready.last then
       local timeout = next_timeout()
-      if not timeout and not dispatch.is_expecting() then
+      if not timeout and not mailbox.is_expecting() then
         errors.misuse "the tasks wait for each other: none of them can go on"
       end
       core.wait(timeout)

@@ -4,8 +4,8 @@
 -- coroutines go on where its whole interface may be called (vim.schedule).
 
 local luv = require "luv"
-local pace = require "flarelight.pace"
-local pollable = require "flarelight.pollable"
+local timeslice = require "flarelight.host.timeslice"
+local pollable = require "flarelight.host.pollable"
 
 local SLICE = 0.005 -- seconds of work that never waits before others run
 
@@ -85,7 +85,7 @@ function host.wait(handle)
   pollable.step()
   if #woken > 0 then pollable.ring() end -- the loop is to resume those that this has woken
   if handle:is_over() then
-    pace.at_once(handle, SLICE, host.give_way)
+    timeslice.at_once(handle, SLICE, host.give_way)
   else
     local timer
     handle.coroutine, handle.wake = pollable.coroutine(), wake
@@ -102,7 +102,7 @@ function host.wait(handle)
     if timer then timer:close() end
     handle.wake, handle.queued = nil, nil
     unwatch()
-    pace.set(SLICE, host.give_way)
+    timeslice.set(SLICE, host.give_way)
   end
 end
 
@@ -116,7 +116,7 @@ function host.give_way()
     if schedule then schedule(drain) else drain() end
   end)
   coroutine.yield()
-  pace.set(SLICE, host.give_way)
+  timeslice.set(SLICE, host.give_way)
 end
 
 return host

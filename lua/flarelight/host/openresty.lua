@@ -7,8 +7,8 @@
 -- more at the bell's end, which nginx does not count.
 
 local core = require "flarelight.core"
-local pace = require "flarelight.pace"
-local pollable = require "flarelight.pollable"
+local timeslice = require "flarelight.host.timeslice"
+local pollable = require "flarelight.host.pollable"
 
 local ngx = require "ngx" -- luacheck: ignore
 
@@ -44,7 +44,7 @@ function host.spawn(run) assert(ngx.thread.spawn(run)) end
 function host.give_way()
   if not waits[ngx.get_phase()] then return end
   ngx.sleep(0.001) -- 0 is slower where nginx lacks a patch, and says so each time
-  pace.set(SLICE, host.give_way)
+  timeslice.set(SLICE, host.give_way)
 end
 
 -- Waits once for the handle. False, and why, where no connection can be had.
@@ -81,7 +81,7 @@ function host.wait(handle)
     return
   end
   if handle:is_over() then
-    pace.at_once(handle, SLICE, host.give_way)
+    timeslice.at_once(handle, SLICE, host.give_way)
   else
     local path, message = core.wakeup_path()
     handle.wakeup_ticket = handle.ticket or core.ticket()
@@ -97,7 +97,7 @@ function host.wait(handle)
       pollable.step()
     end
     handle.wake = nil
-    pace.set(SLICE, host.give_way)
+    timeslice.set(SLICE, host.give_way)
   end
 end
 

@@ -3,7 +3,7 @@
 
 local core = require "flarelight.core"
 local frame = require "flarelight.host.frame"
-local pollable = require "flarelight.pollable"
+local pollable = require "flarelight.host.pollable"
 
 local script = { name = "script", blocks = true, spawn = frame.spawn }
 

@@ -14,7 +14,7 @@ local request = require "flarelight.request"
 local rows = require "flarelight.rows"
 local source = require "flarelight.upload.source"
 local steps = require "flarelight.steps"
-local tasks = require "flarelight.tasks"
+local tasks = require "flarelight.host.tasks"
 
 local delivery = {}
 

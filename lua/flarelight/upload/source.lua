@@ -9,7 +9,7 @@ local client = require "flarelight.client"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
-local pace = require "flarelight.pace"
+local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
 
@@ -73,8 +73,8 @@ local function write_out(records, place, offset, most_records, most_bytes)
   local text, total = nil, 0
   repeat
     local most = most_records - total
-    if pace.slice_end then
-      pace.check()
+    if timeslice.slice_end then
+      timeslice.check()
       most = math.min(most, PIECE)
     end
     local written, count = core.batch(records, place + total, most, most_bytes, true, offset, text)
@@ -90,7 +90,7 @@ local function open_array(given)
   local length, entries = #records, 0
   for _ in pairs(records) do
     entries = entries + 1
-    if entries % ENTRIES == 0 and pace.slice_end then pace.check() end
+    if entries % ENTRIES == 0 and timeslice.slice_end then timeslice.check() end
   end
   if entries ~= length then errors.misuse "imports:upload.records: should be an array without gaps" end
   local self = setmetatable({ kind = "array", place = 1 }, Records)
@@ -113,7 +113,7 @@ local function open_iterator(given)
       gathered, self.gathered, self.place = left, left, 1
     end
     while #gathered < most and not ended do
-      if pace.slice_end then pace.check() end
+      if timeslice.slice_end then timeslice.check() end
       local record = pull()
       local number = self.taken + #gathered + 1
       if record == nil then

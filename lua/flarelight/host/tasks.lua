@@ -2,10 +2,10 @@
 -- way instead of blocking. Relies on the hosts for resuming them, and on pollable.lua for what they raise.
 
 local core = require "flarelight.core"
-local dispatch = require "flarelight.dispatch"
+local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
 local host = require "flarelight.host"
-local pollable = require "flarelight.pollable"
+local pollable = require "flarelight.host.pollable"
 
 local tasks = {}
 
@@ -52,7 +52,7 @@ end
 local function finish(task, ok, ...)
   task.finished, task.ok, task.values = true, ok, pack(...)
   if not ok then report_unless_asked(task, ...) end
-  for _, waiter in ipairs(task.joiners) do dispatch.set_ready(waiter) end
+  for _, waiter in ipairs(task.joiners) do mailbox.set_ready(waiter) end
 end
 
 --- Starts a task in a host. `chosen`: the client's host, if it was given one.
@@ -91,7 +91,7 @@ local function wait_for_end(self)
     errors.misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
       :format(self.host.name))
   end
-  local waiter = dispatch.waiter { of_tasks = true }
+  local waiter = mailbox.waiter { of_tasks = true }
   self.joiners[#self.joiners + 1] = waiter
   tasks.wait(here, waiter)
 end

@@ -5,7 +5,7 @@
 
 local core = require "flarelight.core"
 
-local dispatch = {}
+local mailbox = {}
 
 local waiters = {}                                     -- ticket -> waiter, of calls
 local streams = setmetatable({}, { __mode = "v" })     -- the same of pagers, which their readers hold
@@ -17,7 +17,7 @@ local Waiter = {}
 Waiter.__index = Waiter
 
 --- A waiter that no ticket stands behind: `due` passes, or somebody makes it ready.
-function dispatch.waiter(members) return setmetatable(members, Waiter) end
+function mailbox.waiter(members) return setmetatable(members, Waiter) end
 
 --- Whether there is nothing to wait for any more: it is ready, its time is up, its task was cancelled
 -- (what a ticket stands behind ends by itself then), or (after a fork) nothing can come for it.
@@ -33,13 +33,13 @@ function Waiter:timeout()
 end
 
 --- Makes a waiter ready and wakes whoever waits for it.
-function dispatch.set_ready(waiter)
+function mailbox.set_ready(waiter)
   waiter.ready = true
   if waiter.wake then waiter:wake() end
 end
 
 --- Registers a waiter for a ticket.
-function dispatch.expect(ticket, waiter)
+function mailbox.expect(ticket, waiter)
   setmetatable(waiter, Waiter)
   waiter.ticket = ticket
   newest = ticket
@@ -48,24 +48,24 @@ function dispatch.expect(ticket, waiter)
 end
 
 --- Nothing is expected for a ticket any more.
-function dispatch.forget(ticket)
+function mailbox.forget(ticket)
   waiters[ticket], streams[ticket] = nil, nil
 end
 
 --- Somebody waits for a waiter, or (`false`) nobody any more. A pager's lives only as long as that, or as
 -- its reader.
-function dispatch.hold(waiter, is_held)
+function mailbox.hold(waiter, is_held)
   if waiter.pages then held[waiter] = is_held or nil end
 end
 
 --- Whether anybody waits for something that can come.
-function dispatch.is_expecting()
+function mailbox.is_expecting()
   return next(waiters) ~= nil or next(held) ~= nil
 end
 
 --- Where a client's events go: `listener.on_event`. What that raises is kept in `listener.raised`, as
 -- {value}: whoever takes deliveries now may wait for something else.
-function dispatch.listen(number, listener)
+function mailbox.listen(number, listener)
   listeners[number] = listener
 end
 
@@ -84,7 +84,7 @@ local function leave_to_parent()
 end
 
 --- Takes everything that has come and gives it to those who wait. Never blocks, never raises.
-function dispatch.step()
+function mailbox.step()
   local woken
   for ticket, what, value in core.take do
     if what == "event" then
@@ -119,4 +119,4 @@ function dispatch.step()
   if newest > 0 and not core.is_ours(newest) then leave_to_parent() end
 end
 
-return dispatch
+return mailbox
