@@ -20,7 +20,7 @@ local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if timeslice
 
 -- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
 local SOURCE = [[
-local values, pace, otherwise = ...
+local values, timeslice, otherwise = ...
 local function row(self, page)
   local position, VALUES = values(page, self.made)
   if position then
@@ -81,7 +81,7 @@ function shape.of(names, otherwise)
   if not made then
     if kept_count == MOST_KEPT then kept, kept_count = {}, 0 end
     made = {}
-    made.row, made.advance = assert(compile(source_of(names), "=(rows)"))(core.row_values(names), pace, otherwise)
+    made.row, made.advance = assert(compile(source_of(names), "=(rows)"))(core.row_values(names), timeslice, otherwise)
     kept[key], kept_count = made, kept_count + 1
   end
   return made
