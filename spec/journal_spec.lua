@@ -3,7 +3,7 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 
 local interpreter = os.getenv "SPEC_LUA" or "lua"
 
@@ -49,12 +49,12 @@ describe("an upload with a state file", function()
   local function imports() return assert(api.imports:all()) end
   local function interrupt(step, nth, given)
     local seen = 0
-    steps.on = function(name)
+    checkpoints.on = function(name)
       if name == step then seen = seen + 1 end
       if name == step and seen == nth then error("interrupted", 0) end
     end
     local good, raised = pcall(function() return api.imports:upload(given) end)
-    steps.on = nil
+    checkpoints.on = nil
     assert.are.equal(false, good)
     assert.are.equal("interrupted", raised)
   end
@@ -64,7 +64,7 @@ describe("an upload with a state file", function()
     os.remove(state)
   end)
   after_each(function()
-    steps.on = nil
+    checkpoints.on = nil
     if api then api:close() end
     if sandbox then sandbox:stop() end
     sandbox, api = nil, nil
@@ -524,7 +524,7 @@ describe("an upload with a state file", function()
     it("at any step: each record is there once #slow", function()
       local path = file(numbers(35))
       local killed = 0
-      for _, step in ipairs(steps.names) do
+      for _, step in ipairs(checkpoints.names) do
         for nth = 1, 5 do
           open()
           local output = run(state, path, step, nth)

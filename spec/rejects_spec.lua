@@ -3,7 +3,7 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 
 describe("an upload with rejects", function()
   local sandbox, api, state, rejects, path
@@ -53,7 +53,7 @@ describe("an upload with rejects", function()
     os.remove(state)
   end)
   after_each(function()
-    steps.on = nil
+    checkpoints.on = nil
     api:close()
     sandbox:stop()
     collectgarbage()
@@ -126,13 +126,13 @@ describe("an upload with rejects", function()
         open { required_columns = { "amount" } }
         write(35, bad)
         local seen = 0
-        steps.on = function(name)
+        checkpoints.on = function(name)
           if name == step then seen = seen + 1 end
           if name == step and seen == nth then error("interrupted", 0) end
         end
         local given = { file = path, batch_records = 10, on_reject = "isolate", rejects = rejects, settle = 0.01, key = "k" }
         pcall(function() return api.imports:upload(given) end)
-        steps.on = nil
+        checkpoints.on = nil
         local result = assert(api.imports:upload(given))
         assert.are.equal(3, result.rejected)
         holds(result.id, 35, bad)
@@ -150,7 +150,7 @@ describe("an upload with rejects", function()
     open { required_columns = { "amount" } }
     write(35, { [3] = true, [13] = true })
     local order = {}
-    steps.on = function(name)
+    checkpoints.on = function(name)
       if name:find "^reject" or name == "upload.done" then order[#order + 1] = name end
     end
     local given = { file = path, batch_records = 10, on_reject = "isolate", rejects = rejects, settle = 0.01, key = "k" }
@@ -163,9 +163,9 @@ describe("an upload with rejects", function()
     open { required_columns = { "amount" } }
     write(35, { [3] = true, [13] = true })
     local given = { file = path, batch_records = 10, on_reject = "isolate", rejects = rejects, settle = 0.01, key = "k" }
-    steps.on = function(name) if name == "check.end" then os.remove(rejects) end end
+    checkpoints.on = function(name) if name == "check.end" then os.remove(rejects) end end
     local result, message, err = api.imports:upload(given)
-    steps.on = nil
+    checkpoints.on = nil
     assert.is_nil(result)
     assert.are.equal("io", err.kind)
     assert.is_truthy(message:find(rejects .. ": No such file", 1, true), message)
@@ -228,12 +228,12 @@ describe("an upload with rejects", function()
     open { max_body_bytes = 300 }
     write(100, {})
     local seen = 0
-    steps.on = function(name)
+    checkpoints.on = function(name)
       if name == "batch.acknowledged" then seen = seen + 1 end
       if seen == 2 then error("interrupted", 0) end
     end
     pcall(function() return api.imports:upload { file = path, batch_records = 64 } end)
-    steps.on = nil
+    checkpoints.on = nil
     sandbox:clear_log()
     local result = assert(api.imports:resume(api.imports:pending()[1].token, { settle = 0.01 }))
     holds(result.id, 100, {})

@@ -9,7 +9,7 @@ local json = require "flarelight.json"
 local options = require "flarelight.options"
 local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
-local shape = require "flarelight.shape"
+local shape = require "flarelight.row_shape"
 
 ---@class flarelight.RowsOptions : flarelight.PagesOptions
 

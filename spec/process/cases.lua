@@ -323,8 +323,8 @@ end
 -- Uploads the records of `name` (without a state file unless it has a `key`) and calls `fn` when the nth batch
 -- was acknowledged. What pcall answers.
 local function upload(api, name, nth, fn, key)
-  local steps, seen = require "flarelight.steps", 0
-  steps.on = function(step)
+  local steps, seen = require "flarelight.upload.checkpoints", 0
+  checkpoints.on = function(step)
     if step ~= "batch.acknowledged" then return end
     seen = seen + 1
     if seen == nth then fn() end
@@ -332,7 +332,7 @@ local function upload(api, name, nth, fn, key)
   local outcome = { pcall(api.imports.upload, api.imports, {
     records = records_of(name), key = key, name = name, batch_records = 10, settle = 0.01,
   }) }
-  steps.on = nil
+  checkpoints.on = nil
   return (table.unpack or unpack)(outcome, 1, 4) -- luacheck: ignore
 end
 

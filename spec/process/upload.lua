@@ -2,12 +2,12 @@
 -- for the nth time.
 
 local flarelight = require "flarelight"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 local state, file, step, nth = arg[1], arg[2], arg[3], tonumber(arg[4])
 
 if step then
   local seen = 0
-  steps.on = function(name)
+  checkpoints.on = function(name)
     if name ~= step then return end
     seen = seen + 1
     if seen == nth then

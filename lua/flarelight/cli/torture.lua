@@ -105,7 +105,7 @@ local function run(args, out)
   local script = io.open(args.script[1], "r")
   if not script then context.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
   script:close()
-  if not pcall(require, "flarelight.steps") then
+  if not pcall(require, "flarelight.upload.checkpoints") then
     context.fail(status.FAILED, "this version has no steps at which a script can be ended")
   end
   local names = {}

@@ -13,7 +13,7 @@ local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
 local rows = require "flarelight.rows"
 local source = require "flarelight.upload.source"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 local tasks = require "flarelight.host.tasks"
 
 local delivery = {}
@@ -207,7 +207,7 @@ end
 local function acknowledge(run, batch, id)
   local good, message, err = note(run, "acknowledged", batch.number, id, run.update == "import_per_batch")
   if not good then return nil, message, err end
-  steps.reached "batch.acknowledged"
+  checkpoints.reached "batch.acknowledged"
   local was_known = run.id ~= nil
   delivery.count(run, batch, id)
   if not was_known then
@@ -221,7 +221,7 @@ local function withdraw(run, batch)
   local good, message, err = note(run, "withdrawn", batch.number, run.reader.limits.records)
   if not good then return nil, message, err end
   run.sendings = 0
-  steps.reached "batch.withdrawn"
+  checkpoints.reached "batch.withdrawn"
   return true
 end
 
@@ -233,7 +233,7 @@ local function is_cancelled()
 end
 
 local function settle(run, look)
-  steps.reached "doubt.settling"
+  checkpoints.reached "doubt.settling"
   client.sleep(reconcile.settle(run.settle, look), run.api)
 end
 
@@ -263,7 +263,7 @@ local function find_created(run, batch, cause)
     local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
       { deadline = run.deadline })
     if list == nil then return in_doubt(batch, "whether the import was made could not be read: " .. message, err) end
-    steps.reached "doubt.looked"
+    checkpoints.reached "doubt.looked"
     local verdict, id = reconcile.created(list, marker(run, batch.number))
     verdicts[#verdicts + 1] = verdict
     local action = reconcile.decide_created(verdicts)
@@ -290,7 +290,7 @@ local function look_up(run, batch, id, cause)
     settle(run, #verdicts + 1)
     local found, anchored, wrong = read_place(run, id, batch.rows_before, batch.count + 1)
     if not found then return in_doubt(batch, "what has arrived could not be read: " .. anchored, wrong) end
-    steps.reached "doubt.looked"
+    checkpoints.reached "doubt.looked"
     verdicts[#verdicts + 1] = { reconcile.judge(sent, found, anchored, run.comparison) }
     local action = reconcile.decide(verdicts, LOOKS)
     if action == "foreign" then
@@ -316,7 +316,7 @@ local function resolve(run, batch, cause)
     local action, found, err = find_created(run, batch, cause)
     if not action then return nil, found, err end
     if action == "again" then
-      steps.reached "doubt.resolved"
+      checkpoints.reached "doubt.resolved"
       return true, "again"
     end
     id = found
@@ -332,7 +332,7 @@ local function resolve(run, batch, cause)
   end
   local action, count, err = look_up(run, batch, id, cause)
   if not action then return nil, count, err end
-  steps.reached "doubt.resolved"
+  checkpoints.reached "doubt.resolved"
   if action == "again" and per_batch then
     -- It exists and is empty: to create it again would leave it behind.
     return in_doubt(batch, "its import was made, but holds none of its records", cause)
@@ -347,7 +347,7 @@ local function resolve(run, batch, cause)
   local good, message
   good, message, err = note(run, "divided", batch.number, count, part.sha256, id)
   if not good then return nil, message, err end
-  steps.reached "batch.divided"
+  checkpoints.reached "batch.divided"
   run.reader:push(source.part(batch, count + 1, batch.count))
   delivery.count(run, part, id)
   run.sendings = 0
@@ -372,10 +372,10 @@ local function reject(run, batch, err)
   local line = rejects.line(batch.record, batch.line, messages, text)
   local good, message, wrong = note(run, "rejected", batch.number, line)
   if not good then return nil, message, wrong end
-  steps.reached "reject.journaled"
+  checkpoints.reached "reject.journaled"
   good, message, wrong = rejects.append(run.options.rejects, line)
   if not good then return nil, message, wrong end
-  steps.reached "reject.written"
+  checkpoints.reached "reject.written"
   run.reader:pop()
   run.rejected, run.number, run.sendings = run.rejected + 1, batch.number + 1, 0
   return true
@@ -394,7 +394,7 @@ local function too_large(run, batch, message, err)
   local good, wrong, failure = withdraw(run, batch)
   if not good then return nil, wrong, failure end
   halve(run, batch)
-  steps.reached "batch.divided"
+  checkpoints.reached "batch.divided"
   return true
 end
 
@@ -417,7 +417,7 @@ local function isolate(run, batch, err)
   local good, message, wrong = withdraw(run, batch)
   if not good then return nil, message, wrong end
   halve(run, batch)
-  steps.reached "batch.divided"
+  checkpoints.reached "batch.divided"
   return true
 end
 
@@ -448,14 +448,14 @@ local function deliver(run, batch, last)
       return nil, message, mark(err, batch)
     end
   end
-  steps.reached "batch.journaled"
+  checkpoints.reached "batch.journaled"
   run.sendings = run.sendings + 1
   run.reader:ahead()
   local body = body_of(run, batch)
-  steps.reached "batch.sending"
+  checkpoints.reached "batch.sending"
   local data
   data, message, err = submit(run, body)
-  steps.reached "batch.answered"
+  checkpoints.reached "batch.answered"
   if data ~= nil then
     run.reader:pop()
     run.sendings = 0
@@ -491,7 +491,7 @@ local function check_append(run)
     if not found then return nil, message, err end
     if #found == 1 then verdict = "appended" elseif look == LOOKS then verdict = "replaced" end
   end
-  steps.reached "check.append"
+  checkpoints.reached "check.append"
   if verdict == "replaced" then
     return errors.fail("conflict",
       "imports:upload: the import does not begin with the first record after the second batch: an update "
@@ -508,7 +508,7 @@ local function check_end(run)
     if look > 1 then settle(run, look - 1) end
     local found, message, err = read_rows(run, run.id, run.rows - 1, 2)
     if not found then return nil, message, err end
-    steps.reached "check.end"
+    checkpoints.reached "check.end"
     if #found == 1 then return true end
     if #found > 1 or look == LOOKS then
       return errors.fail("conflict", ("imports:upload: %d records were sent and acknowledged, but %s found at the end")
@@ -523,7 +523,7 @@ local function count_rows(run)
   while position do
     local found, message, err = read_rows(run, run.id, position, 1)
     if not found then return nil, message, err end
-    steps.reached "probe.read"
+    checkpoints.reached "probe.read"
     state, position, count = reconcile.probe(state, #found > 0)
   end
   return count

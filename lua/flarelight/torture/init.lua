@@ -158,7 +158,7 @@ local function start(run, step)
   end
   environment.LUA_PATH, environment.LUA_CPATH = package.path, package.cpath
   for name, value in pairs(environment) do words[#words + 1] = name .. "=" .. quote(value) end
-  words[#words + 1] = quote(run.interpreter) .. " " .. quote(assert(module_path "flarelight.tortured"))
+  words[#words + 1] = quote(run.interpreter) .. " " .. quote(assert(module_path "flarelight.torture.harness"))
   for _, word in ipairs(run.command) do words[#words + 1] = quote(word) end
   os.remove(folder .. "/status")
   os.remove(folder .. "/pid")

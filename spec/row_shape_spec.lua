@@ -3,7 +3,7 @@
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
-local shape = require "flarelight.shape"
+local shape = require "flarelight.row_shape"
 local support = require "support"
 
 describe("rows by their shape", function()

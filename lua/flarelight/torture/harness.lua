@@ -11,7 +11,7 @@ if not folder then error("flarelight.tortured is started by `flarelight torture`
 
 local client = require "flarelight.client"
 local imports = require "flarelight.imports"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 
 local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_STEP" or ""):match "^(.*):(%d+)$"
 local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
@@ -26,7 +26,7 @@ end
 
 local reached = {}
 
-function steps.on(name)
+function checkpoints.on(name)
   reached[name] = (reached[name] or 0) + 1
   put("steps", name .. ":" .. reached[name])
   -- The shell's parent is this process. Nothing of ours runs while it is at work.

@@ -1,6 +1,6 @@
 --- The named steps of an upload, for tests that end a process at each of them.
 --
--- `steps.on`, where a test has set it, is called with the name of each step as it is reached; nothing
+-- `checkpoints.on`, where a test has set it, is called with the name of each step as it is reached; nothing
 -- else sets it. In the order in which an upload passes them:
 --
 --   upload.planned      the upload is in the journal, nothing has been sent
@@ -23,20 +23,20 @@
 --
 -- Without a journal the steps are passed, too. Relies on nothing.
 
-local steps = {}
+local checkpoints = {}
 
 ---@type fun(name: string)?
-steps.on = nil
+checkpoints.on = nil
 
-steps.names = {
+checkpoints.names = {
   "upload.planned", "probe.read", "batch.journaled", "batch.sending", "batch.answered", "batch.acknowledged",
   "batch.withdrawn", "batch.divided", "doubt.settling", "doubt.looked", "doubt.resolved", "check.append",
   "reject.journaled", "reject.written", "check.end", "reject.durable", "upload.done",
 }
 
 --- A step is reached.
-function steps.reached(name)
-  if steps.on then steps.on(name) end
+function checkpoints.reached(name)
+  if checkpoints.on then checkpoints.on(name) end
 end
 
-return steps
+return checkpoints

@@ -7,11 +7,11 @@ local client = require "flarelight.client"
 local core = require "flarelight.core"
 local delivery = require "flarelight.upload.delivery"
 local errors = require "flarelight.error"
-local journal = require "flarelight.journal"
+local journal = require "flarelight.upload.journal"
 local options = require "flarelight.options"
 local rejects = require "flarelight.upload.rejects"
 local source = require "flarelight.upload.source"
-local steps = require "flarelight.steps"
+local checkpoints = require "flarelight.upload.checkpoints"
 
 ---@class flarelight.UploadOptions
 ---@field file string? path of a CSV, TSV, JSON lines or JSON file
@@ -179,7 +179,7 @@ local function keep_rejects(run)
   local ticket = core.durable(run.options.rejects, client.blocks(run.api))
   local good, message, _, closed = client.done(client.job(run.api, ticket))
   if not good then return errors.fail(closed or "io", "imports:upload: rejects: " .. message) end
-  steps.reached "reject.durable"
+  checkpoints.reached "reject.durable"
   return true
 end
 
@@ -194,7 +194,7 @@ local function finish(run)
     local good, message, err = run.journal:done(run.token, result, os.time())
     if not good then return nil, message, err end
   end
-  steps.reached "upload.done"
+  checkpoints.reached "upload.done"
   return result
 end
 
@@ -398,7 +398,7 @@ local function plan(run, given)
       ("imports:upload: key %q: another upload of this key has just begun"):format(given.key))
   end
   run.planned = true
-  steps.reached "upload.planned"
+  checkpoints.reached "upload.planned"
   return true
 end
 
