@@ -132,7 +132,7 @@ PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libs
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in; spec/tools/openresty has the Lua module of nginx.
 PACKAGES_HOSTS = nginx-light wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
-PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check
+PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
 
@@ -159,6 +159,11 @@ test: deps-test
 # The same for one Lua and without looking for packages.
 check:
 	@sh spec/tools/run $(LUA)
+
+# Formats all C by .clang-format; spec/project/format checks it.
+.PHONY: format
+format:
+	@find csrc spec bench \( -name '*.c' -o -name '*.h' \) -exec clang-format -i {} +
 
 # A thousand reloads of nginx under load: the suite makes ten.
 .PHONY: reloads

@@ -1,7 +1,8 @@
 /*
- * vm_limit.c: how fast a Lua can make the tables of rows at all: the bar for everything that hands rows
- * to Lua. The pages have been scanned before; what is left is a walk over ready tokens that pushes each
- * value, with every table presized and every key at hand as an upvalue, so that no key is looked up.
+ * vm_limit.c: how fast a Lua can make the tables of rows at all: the bar for everything that hands
+ * rows to Lua. The pages have been scanned before; what is left is a walk over ready tokens that
+ * pushes each value, with every table presized and every key at hand as an upvalue, so that no key
+ * is looked up.
  *
  *   vm_limit.load{text, …} -> pages, rows, chunk, columns
  *     pages() -> an array of the rows of the next page
@@ -11,8 +12,9 @@
  *   Each gives nil (chunk, columns: 0) once all have been given, and then begins anew.
  *   vm_limit.now() -> seconds on the monotonic clock
  *
- * Relies on the core's scanner for the tokens, on rows of scalars, and on all rows having the members of
- * the first in its order. Only for the benchmark: what it is given is known to be well formed.
+ * Relies on the core's scanner for the tokens, on rows of scalars, and on all rows having the
+ * members of the first in its order. Only for the benchmark: what it is given is known to be well
+ * formed.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -55,9 +57,7 @@ static token_set *set_of(lua_State *L) { return lua_touserdata(L, lua_upvalueind
 static inline void push_token(lua_State *L, const token *each) {
   switch (each->type) {
     case FL_JSON_FALSE:
-    case FL_JSON_TRUE:
-      lua_pushboolean(L, each->type == FL_JSON_TRUE);
-      break;
+    case FL_JSON_TRUE: lua_pushboolean(L, each->type == FL_JSON_TRUE); break;
     case FL_JSON_INTEGER:
 #if LUA_VERSION_NUM >= 503
       lua_pushinteger(L, (lua_Integer)each->value.integer);
@@ -65,11 +65,8 @@ static inline void push_token(lua_State *L, const token *each) {
       lua_pushnumber(L, (lua_Number)each->value.integer);
 #endif
       break;
-    case FL_JSON_FLOAT:
-      lua_pushnumber(L, each->value.number);
-      break;
-    default:
-      lua_pushlstring(L, each->value.bytes, each->length);
+    case FL_JSON_FLOAT: lua_pushnumber(L, each->value.number); break;
+    default: lua_pushlstring(L, each->value.bytes, each->length);
   }
 }
 
@@ -157,8 +154,8 @@ static void *allocate(lua_State *L, size_t count, size_t size) {
 }
 
 /* Scans a page and turns its rows into tokens; the strings stay in a copy of the text. */
-static void read_page(lua_State *L, token_set *set, token_page *page, const char *text, size_t length,
-                      fl_json_tape *tape) {
+static void read_page(lua_State *L, token_set *set, token_page *page, const char *text,
+                      size_t length, fl_json_tape *tape) {
   char *copy = allocate(L, length + 1, 1);
   fl_json_error error;
   fl_envelope envelope;
@@ -167,7 +164,8 @@ static void read_page(lua_State *L, token_set *set, token_page *page, const char
   memcpy(copy, text, length);
   if (fl_json_scan(copy, length, tape, &error) != FL_JSON_OK) luaL_error(L, "a page is not JSON");
   envelope = fl_envelope_of(tape, copy);
-  if (fl_page_rows(tape, copy, envelope.data, &rows) != FL_ROWS_OK) luaL_error(L, "a page has no rows");
+  if (fl_page_rows(tape, copy, envelope.data, &rows) != FL_ROWS_OK)
+    luaL_error(L, "a page has no rows");
   page->rows = (int)tape->nodes[rows].value.size.length;
   set->columns = (int)tape->nodes[rows + 1].value.size.length;
   if (set->columns > MOST_COLUMNS) luaL_error(L, "too many columns");
@@ -190,7 +188,8 @@ static void read_page(lua_State *L, token_set *set, token_page *page, const char
 }
 
 /* Pushes the names of the columns, from the first row of the tape of the last page. */
-static void push_names(lua_State *L, const token_set *set, const fl_json_tape *tape, const char *text) {
+static void push_names(lua_State *L, const token_set *set, const fl_json_tape *tape,
+                       const char *text) {
   fl_envelope envelope = fl_envelope_of(tape, text);
   uint32_t rows;
   fl_page_rows(tape, text, envelope.data, &rows);

@@ -3,7 +3,7 @@
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
-local shape = require "flarelight.row_shape"
+local row_shape = require "flarelight.row_shape"
 local support = require "support"
 
 describe("rows by their shape", function()
@@ -145,13 +145,13 @@ describe("rows by their shape", function()
       return names
     end
     for _, case in ipairs(merges) do
-      local merged = shape.merge(split(case[1]), split(case[2]))
+      local merged = row_shape.merge(split(case[1]), split(case[2]))
       assert.are.equal(case[3], merged and table.concat(merged, " "))
     end
     local most = {}
-    for i = 1, shape.most do most[i] = "n" .. i end
-    assert.are.equal(shape.most, #shape.merge(most, { "n1" }))
-    assert.is_nil(shape.merge(most, { "n1", "another" }))
+    for i = 1, row_shape.most do most[i] = "n" .. i end
+    assert.are.equal(row_shape.most, #row_shape.merge(most, { "n1" }))
+    assert.is_nil(row_shape.merge(most, { "n1", "another" }))
   end)
 
   it("a closed stream gives nothing, whatever its shape", function()

@@ -58,7 +58,7 @@ describe("the bell", function()
     local sandbox = support.sandbox()
     local api = support.client(sandbox)
     assert(api.imports:all())
-    local dispatch, client = require "flarelight.host.mailbox", require "flarelight.client"
+    local mailbox, client = require "flarelight.host.mailbox", require "flarelight.client"
     local request = require "flarelight.request"
     local prepared = request.endpoint("imports.all", {}, {}, client.config(api))
     prepared.interactive = true

@@ -61,7 +61,8 @@ int main(int count, char **arguments) {
   if (strcmp(arguments[1], "rows") == 0) {
     begun = now();
     for (;;) {
-      snprintf(url, sizeof url, "%s/Import/%s/Data?start=%ld&count=%d", arguments[2], arguments[3], done, PAGE_ROWS);
+      snprintf(url, sizeof url, "%s/Import/%s/Data?start=%ld&count=%d", arguments[2], arguments[3],
+               done, PAGE_ROWS);
       if (get(curl, url, &received) < 64) break;
       done += PAGE_ROWS;
     }

@@ -1,7 +1,7 @@
 /*
- * batch.c: records as a JSON text, which write.c sends as it is: what was read of a file, or records of a
- * Lua array, bounded in number and in bytes. Where each record stands in the text is kept, so that a
- * batch can be divided without being read again.
+ * batch.c: records as a JSON text, which write.c sends as it is: what was read of a file, or
+ * records of a Lua array, bounded in number and in bytes. Where each record stands in the text is
+ * kept, so that a batch can be divided without being read again.
  */
 #include <stdio.h>
 
@@ -110,9 +110,10 @@ static fl_records *begin_records(lua_State *L, int index) {
 }
 
 /*
- * core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count | nothing past
- * the end | nil, message. The first record goes in, however large. Named "records[n]" in messages, from
- * `offset` + 1 on. `into`: records of before, to which these are added; `count` is of those that were.
+ * core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count |
+ * nothing past the end | nil, message. The first record goes in, however large. Named "records[n]"
+ * in messages, from `offset` + 1 on. `into`: records of before, to which these are added; `count`
+ * is of those that were.
  */
 int fl_lua_batch(lua_State *L) {
   lua_Integer first = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3), count = 0;

@@ -3,8 +3,8 @@
  *
  * The binding is thin: it moves values between Lua and the core's machines and policy, and decides
  * nothing. Its functions are leaves: none calls Lua or yields. Memory that is alive across a Lua
- * allocation belongs to a userdata or to the state's scratch, so that an error leaks nothing. Misuse
- * is returned (nil, message) and raised by the Lua face, which knows the caller's level.
+ * allocation belongs to a userdata or to the state's scratch, so that an error leaks nothing.
+ * Misuse is returned (nil, message) and raised by the Lua face, which knows the caller's level.
  */
 #ifndef FL_BINDING_H
 #define FL_BINDING_H
@@ -21,7 +21,7 @@ typedef struct fl_lua_state {
   fl_list taken;         /* out of the mailbox, not handed to Lua yet */
   uint64_t first_ticket; /* tickets from here on belong to this process (see fork) */
   fl_buffer scratch;
-  bool corked;           /* what is submitted waits for the flush */
+  bool corked; /* what is submitted waits for the flush */
 } fl_lua_state;
 
 /* The state's own; made when the module is opened. */
@@ -45,28 +45,32 @@ void fl_push_string_cache(lua_State *L);
 /* core.decode(text, null_as_nil) -> value | nil, message */
 int fl_lua_decode(lua_State *L);
 
-/* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed, with the path
- * of what has no form in JSON; `root` is the value's own name in it, "" for none. `sorted`: members in the
- * order of their names, so that the same value gives the same text in every process. */
+/* write.c: the Lua value at `index` as JSON, appended to `out`. False: a message is pushed, with
+ * the path of what has no form in JSON; `root` is the value's own name in it, "" for none.
+ * `sorted`: members in the order of their names, so that the same value gives the same text in
+ * every process. */
 bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted);
 /* core.encode(value) -> text | nil, message */
 int fl_lua_encode(lua_State *L);
 
 /* reply.c: calls that have ended. Pushes `data, meta` or `nil, message, err`; the count. */
 int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);
-/* core.take() -> ticket, "call" | "page" | "event", value (a job comes as a call); nothing when the mailbox is empty. */
+/* core.take() -> ticket, "call" | "page" | "event", value (a job comes as a call); nothing when the
+ * mailbox is empty. */
 int fl_lua_take(lua_State *L);
 
 /* page.c of the binding: a userdata around a page; takes the call over. */
 void fl_push_page(lua_State *L, fl_call *call);
 /*
- * core.row_values(names) -> function(page, made) that moves to the next row and gives its position and the
- * values of the members so named, nil for those that it lacks. Nothing, and the page stays where it is: at its
- * end, or where the row is no object or has other members, or these in another order. `made`: the position that it
- * gave last, once that row's table was made. If it is another, the same row is given again.
+ * core.row_values(names) -> function(page, made) that moves to the next row and gives its position
+ * and the values of the members so named, nil for those that it lacks. Nothing, and the page stays
+ * where it is: at its end, or where the row is no object or has other members, or these in another
+ * order. `made`: the position that it gave last, once that row's table was made. If it is another,
+ * the same row is given again.
  */
 int fl_lua_row_values(lua_State *L);
-/* Pushes the table of its methods, which are functions of a page: for callers who call them often. */
+/* Pushes the table of its methods, which are functions of a page: for callers who call them often.
+ */
 void fl_push_page_methods(lua_State *L);
 /* The call of the page at `index`, which must be open. */
 const fl_call *fl_check_page(lua_State *L, int index);
@@ -78,7 +82,8 @@ int fl_lua_guard(lua_State *L);
 /* client.c: core.client(settings) -> client | nil, message */
 int fl_lua_client(lua_State *L);
 
-/* batch.c: core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count */
+/* batch.c: core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records,
+ * count */
 int fl_lua_batch(lua_State *L);
 /* The text of a JSON text that has not been closed, or NULL where the value is none. */
 const fl_buffer *fl_to_json_text(lua_State *L, int index);
@@ -102,7 +107,8 @@ int fl_lua_durable(lua_State *L);
 /* store.c: core.store(path) -> the state file; opens nothing */
 int fl_lua_store(lua_State *L);
 
-/* job.c: what a job of the worker is to Lua. `push` gives its outcome; the job is freed after it. */
+/* job.c: what a job of the worker is to Lua. `push` gives its outcome; the job is freed after it.
+ */
 typedef struct fl_lua_job_class {
   fl_job_class base;
   int (*push)(lua_State *L, fl_job *job);

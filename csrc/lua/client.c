@@ -1,8 +1,8 @@
 /*
  * client.c: the client userdata: settings, submitting calls and pagers, quota and counters.
  *
- * Relies on the Lua face having checked the types and names of options; what it checks itself is what
- * only the core knows: ids, paths and what has a form in JSON.
+ * Relies on the Lua face having checked the types and names of options; what it checks itself is
+ * what only the core knows: ids, paths and what has a form in JSON.
  */
 #include <errno.h>
 #include <limits.h>
@@ -92,14 +92,12 @@ static int misuse(lua_State *L) {
 /* --- ids --- */
 
 /*
- * An id as text: a string as it is, a whole number as its digits (never 1.0 or 1e+15), the digits of a
- * flarelight.integer. False with a message pushed where it is none of them.
+ * An id as text: a string as it is, a whole number as its digits (never 1.0 or 1e+15), the digits
+ * of a flarelight.integer. False with a message pushed where it is none of them.
  */
 static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
   switch (lua_type(L, index)) {
-    case LUA_TSTRING:
-      id->data = lua_tolstring(L, index, &id->length);
-      return true;
+    case LUA_TSTRING: id->data = lua_tolstring(L, index, &id->length); return true;
     case LUA_TNUMBER: {
       double number;
 #if FL_LUA_HAS_INTEGERS
@@ -133,10 +131,10 @@ static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
       }
       break;
     }
-    default:
-      break;
+    default: break;
   }
-  lua_pushfstring(L, "id: should be a string or a whole number, but is a %s", luaL_typename(L, index));
+  lua_pushfstring(L, "id: should be a string or a whole number, but is a %s",
+                  luaL_typename(L, index));
   return false;
 }
 
@@ -158,13 +156,15 @@ static bool flag_field(lua_State *L, int index, const char *name) {
 }
 
 static double number_field(lua_State *L, int index, const char *name, double otherwise) {
-  double value = fl_raw_field(L, index, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
+  double value =
+      fl_raw_field(L, index, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
   lua_pop(L, 1);
   return value;
 }
 
 /* What calls and pagers need alike; 0, or what the caller is to return. */
-static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digits[32], fl_slice *id) {
+static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digits[32],
+                 fl_slice *id) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   *box = check_open(L);
@@ -179,7 +179,8 @@ static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digi
 static int refuse_url(lua_State *L, int code, bool has_id) {
   if (code == FL_URL_OK) return luaL_error(L, "not enough memory");
   /* Of an id only these are wrong, and in words of its own: everything else is encoded. */
-  if (has_id && code == FL_URL_DOTS) lua_pushliteral(L, "id: is \".\" or \"..\", which no path segment can be");
+  if (has_id && code == FL_URL_DOTS)
+    lua_pushliteral(L, "id: is \".\" or \"..\", which no path segment can be");
   else if (has_id && code == FL_URL_CONTROL) lua_pushliteral(L, "id: holds a control character");
   else lua_pushfstring(L, "%s: %s", has_id ? "id" : "path", fl_url_describe((fl_url_code)code));
   return misuse(L);
@@ -304,7 +305,8 @@ static int client_quota(lua_State *L) {
   if (view.belief.limit != FL_UNKNOWN) {
     /* A window that is over is not history yet for the belief: it rolls when it is next asked. */
     int64_t left = view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at <= now
-                       ? view.belief.limit - view.belief.in_flight : view.belief.left;
+                       ? view.belief.limit - view.belief.in_flight
+                       : view.belief.left;
     set_count(L, "limit", view.belief.limit);
     set_count(L, "remaining", left > 0 ? left : 0);
   }
@@ -348,9 +350,12 @@ static int client_number(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"submit", client_submit}, {"pages", client_pages},
-                                   {"quota", client_quota},   {"stats", client_stats},
-                                   {"number", client_number}, {"close", client_close},
+static const luaL_Reg methods[] = {{"submit", client_submit},
+                                   {"pages", client_pages},
+                                   {"quota", client_quota},
+                                   {"stats", client_stats},
+                                   {"number", client_number},
+                                   {"close", client_close},
                                    {NULL, NULL}};
 
 int fl_lua_client(lua_State *L) {

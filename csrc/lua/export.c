@@ -1,10 +1,11 @@
 /*
- * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV or JSON lines in one buffer
- * that is used again, and writes it to a file or hands it to Lua as a string.
+ * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV or JSON lines in one
+ * buffer that is used again, and writes it to a file or hands it to Lua as a string.
  *
- * A file is written beside its place, as PATH.part, and renamed when it is whole. What is in it at any
- * time is whole records, as far as this process can see to it: after a write that failed the file is cut
- * back to where it began. The part is locked, so that two processes do not write into one.
+ * A file is written beside its place, as PATH.part, and renamed when it is whole. What is in it at
+ * any time is whole records, as far as this process can see to it: after a write that failed the
+ * file is cut back to where it began. The part is locked, so that two processes do not write into
+ * one.
  *
  * A failure is `nil, message, kind`.
  */
@@ -138,7 +139,8 @@ static bool open_part(exporter *self, struct stat *found) {
   for (;;) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat named;
-    self->descriptor = open(self->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    self->descriptor =
+        open(self->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (self->descriptor < 0 || fstat(self->descriptor, found) != 0) return false;
     if (!S_ISREG(found->st_mode)) return true;
     if (fcntl(self->descriptor, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
@@ -146,7 +148,8 @@ static bool open_part(exporter *self, struct stat *found) {
       return false;
     }
     /* The one who had it may have renamed it in between: then this is no part any more. */
-    if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev && named.st_ino == found->st_ino)
+    if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev &&
+        named.st_ino == found->st_ino)
       return true;
     close(self->descriptor);
   }
@@ -162,8 +165,8 @@ static char *copy_text(const char *text, const char *ending) {
 }
 
 /*
- * exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind. What is there
- * under the path and is no regular file (a device, a pipe) is written to as it is.
+ * exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind. What is
+ * there under the path and is no regular file (a device, a pipe) is written to as it is.
  */
 static int exporter_open(lua_State *L) {
   exporter *self = check_exporter(L);
@@ -207,7 +210,8 @@ static int exporter_standard_output(lua_State *L) {
 /* exporter:header(): adds what stands before the first row, if it has not been */
 static int exporter_header(lua_State *L) {
   exporter *self = check_exporter(L);
-  if (fl_export_begin(&self->export, &self->text) != FL_OK) return luaL_error(L, "not enough memory");
+  if (fl_export_begin(&self->export, &self->text) != FL_OK)
+    return luaL_error(L, "not enough memory");
   return 0;
 }
 
@@ -217,8 +221,9 @@ static int exporter_add(lua_State *L) {
   const fl_call *call = fl_check_page(L, 2);
   lua_Number most = luaL_checknumber(L, 3);
   int64_t count = most < (lua_Number)call->page_rows ? (int64_t)most : call->page_rows, done;
-  fl_export_code code = fl_export_rows(&self->export, &call->tape, call->text.data, call->text.length,
-                                       call->rows + 1, count, &self->text, &done);
+  fl_export_code code =
+      fl_export_rows(&self->export, &call->tape, call->text.data, call->text.length, call->rows + 1,
+                     count, &self->text, &done);
   if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
   fl_push_count(L, done);
   if (code == FL_EXPORT_OK) return 1;
@@ -245,7 +250,8 @@ static bool write_all(int descriptor, const char *bytes, size_t length) {
   return true;
 }
 
-/* exporter:write(name) -> bytes that were written | nil, message, kind; `name` is for the message */
+/* exporter:write(name) -> bytes that were written | nil, message, kind; `name` is for the message
+ */
 static int exporter_write(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *name = luaL_checkstring(L, 2);
@@ -261,7 +267,8 @@ static int exporter_write(lua_State *L) {
 #ifdef SYNC_FILE_RANGE_WRITE
   /* Linux: begins with what fsync would otherwise do, and wait for, at the end. */
   if (self->part != NULL)
-    (void)sync_file_range(self->descriptor, (off_t)self->length, (off_t)length, SYNC_FILE_RANGE_WRITE);
+    (void)sync_file_range(self->descriptor, (off_t)self->length, (off_t)length,
+                          SYNC_FILE_RANGE_WRITE);
 #endif
   self->length += (int64_t)length;
   fl_push_count(L, (int64_t)length);
@@ -281,7 +288,8 @@ static int exporter_finish(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->part != NULL) {
     if (fsync(self->descriptor) != 0) return fail_system(L, self->part, "write");
-    if (rename(self->part, self->path) != 0) return fail_system(L, self->path, "rename the whole file");
+    if (rename(self->part, self->path) != 0)
+      return fail_system(L, self->path, "rename the whole file");
   }
   close_file(self);
   lua_pushboolean(L, true);
@@ -302,16 +310,12 @@ static int exporter_columns(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"open", exporter_open},
-                                   {"standard_output", exporter_standard_output},
-                                   {"header", exporter_header},
-                                   {"add", exporter_add},
-                                   {"write", exporter_write},
-                                   {"text", exporter_text},
-                                   {"finish", exporter_finish},
-                                   {"columns", exporter_columns},
-                                   {"close", exporter_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"open", exporter_open},     {"standard_output", exporter_standard_output},
+    {"header", exporter_header}, {"add", exporter_add},
+    {"write", exporter_write},   {"text", exporter_text},
+    {"finish", exporter_finish}, {"columns", exporter_columns},
+    {"close", exporter_close},   {NULL, NULL}};
 
 /* The columns of the array at index 2. Where one cannot be, a message is pushed. */
 static bool choose_columns(lua_State *L, fl_export *export) {

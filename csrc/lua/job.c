@@ -1,6 +1,7 @@
 /*
- * job.c: jobs of the worker on their way to and from Lua: submitted they give a ticket, and what comes
- * out of the mailbox under it is a userdata whose `outcome` gives what the job has to tell, once.
+ * job.c: jobs of the worker on their way to and from Lua: submitted they give a ticket, and what
+ * comes out of the mailbox under it is a userdata whose `outcome` gives what the job has to tell,
+ * once.
  */
 #include "binding.h"
 

@@ -1,6 +1,6 @@
 /*
- * lua_compat.h: the binding is written to Lua 5.4's API; this fills in what older ones lack. Only what
- * is used is here.
+ * lua_compat.h: the binding is written to Lua 5.4's API; this fills in what older ones lack. Only
+ * what is used is here.
  */
 #ifndef FL_LUA_COMPAT_H
 #define FL_LUA_COMPAT_H

@@ -135,14 +135,15 @@ static int lua_ticket(lua_State *L) {
   return 1;
 }
 
-/* core.alarm(seconds, ticket | nil) -> whether a wake-up comes for the ticket after that time, or without
- * one the descriptor turns readable */
+/* core.alarm(seconds, ticket | nil) -> whether a wake-up comes for the ticket after that time, or
+ * without one the descriptor turns readable */
 static int lua_alarm(lua_State *L) {
   fl_mailbox *mailbox = check_mailbox(L);
   fl_time after = fl_seconds(luaL_checknumber(L, 1));
   uint64_t ticket = (uint64_t)luaL_optnumber(L, 2, 0);
-  lua_pushboolean(L, after == FL_NEVER || (fl_engine_prepare() == NULL &&
-                                           fl_wakeup_alarm(mailbox, ticket, fl_clock_now() + after)));
+  lua_pushboolean(L,
+                  after == FL_NEVER || (fl_engine_prepare() == NULL &&
+                                        fl_wakeup_alarm(mailbox, ticket, fl_clock_now() + after)));
   return 1;
 }
 
@@ -160,8 +161,8 @@ static int lua_wakeup_path(lua_State *L) {
   return 1;
 }
 
-/* core.watch(ticket) -> whether to wait: a wake-up comes for the ticket from now on, and there is nothing to
- * take yet. After core.wakeup_path. */
+/* core.watch(ticket) -> whether to wait: a wake-up comes for the ticket from now on, and there is
+ * nothing to take yet. After core.wakeup_path. */
 static int lua_watch(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_mailbox *mailbox = check_mailbox(L);
@@ -242,7 +243,8 @@ static int lua_is_running(lua_State *L) {
   return 1;
 }
 
-/* core.check_key(text) -> nil | what is wrong with it as an API key. The key is not in the answer. */
+/* core.check_key(text) -> nil | what is wrong with it as an API key. The key is not in the answer.
+ */
 static int lua_check_key(lua_State *L) {
   size_t length;
   const char *key = luaL_checklstring(L, 1, &length);
@@ -332,21 +334,41 @@ static int lua_same_file(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"client", fl_lua_client},   {"take", fl_lua_take},         {"source", fl_lua_source},
-    {"decode", fl_lua_decode},   {"encode", fl_lua_encode},     {"fd", lua_fd},
-    {"wait", lua_wait},           {"cork", lua_cork},          {"is_ours", lua_is_ours},      {"cancel", lua_cancel},
-    {"advance", lua_advance},    {"now", lua_now},              {"is_running", lua_is_running},
-    {"check_key", lua_check_key}, {"is_uuid", lua_is_uuid},     {"is_region", lua_is_region},
-    {"check_base", lua_check_base}, {"guard", fl_lua_guard},     {"batch", fl_lua_batch},
-    {"durable", fl_lua_durable}, {"same_file", lua_same_file},
-    {"mailbox_signal", lua_mailbox_signal},           {"ticket", lua_ticket},       {"alarm", lua_alarm},
-    {"wakeup_path", lua_wakeup_path},           {"watch", lua_watch},         {"unwatch", lua_unwatch},
-    {"wakeup_notify", lua_wakeup_notify},
-    {"row_values", fl_lua_row_values},
-    {"exporter", fl_lua_exporter}, {"open_source", fl_lua_open_source},
-    {"store", fl_lua_store},
-    {"terminal", fl_lua_terminal}, {"libraries", fl_lua_libraries}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"client", fl_lua_client},
+                                     {"take", fl_lua_take},
+                                     {"source", fl_lua_source},
+                                     {"decode", fl_lua_decode},
+                                     {"encode", fl_lua_encode},
+                                     {"fd", lua_fd},
+                                     {"wait", lua_wait},
+                                     {"cork", lua_cork},
+                                     {"is_ours", lua_is_ours},
+                                     {"cancel", lua_cancel},
+                                     {"advance", lua_advance},
+                                     {"now", lua_now},
+                                     {"is_running", lua_is_running},
+                                     {"check_key", lua_check_key},
+                                     {"is_uuid", lua_is_uuid},
+                                     {"is_region", lua_is_region},
+                                     {"check_base", lua_check_base},
+                                     {"guard", fl_lua_guard},
+                                     {"batch", fl_lua_batch},
+                                     {"durable", fl_lua_durable},
+                                     {"same_file", lua_same_file},
+                                     {"mailbox_signal", lua_mailbox_signal},
+                                     {"ticket", lua_ticket},
+                                     {"alarm", lua_alarm},
+                                     {"wakeup_path", lua_wakeup_path},
+                                     {"watch", lua_watch},
+                                     {"unwatch", lua_unwatch},
+                                     {"wakeup_notify", lua_wakeup_notify},
+                                     {"row_values", fl_lua_row_values},
+                                     {"exporter", fl_lua_exporter},
+                                     {"open_source", fl_lua_open_source},
+                                     {"store", fl_lua_store},
+                                     {"terminal", fl_lua_terminal},
+                                     {"libraries", fl_lua_libraries},
+                                     {NULL, NULL}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

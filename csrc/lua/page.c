@@ -1,9 +1,9 @@
 /*
- * page.c: a page of rows as a userdata that gives its rows when they are asked for: one at a time, as
- * arrays, as columns, or as the values of one row, from which Lua makes its table itself.
+ * page.c: a page of rows as a userdata that gives its rows when they are asked for: one at a time,
+ * as arrays, as columns, or as the values of one row, from which Lua makes its table itself.
  *
- * `next`, `batch` and `values` run once a row or a few of them, so what they need (the class, the array
- * metatable, the cache of strings) stands in upvalues instead of being looked up.
+ * `next`, `batch` and `values` run once a row or a few of them, so what they need (the class, the
+ * array metatable, the cache of strings) stands in upvalues instead of being looked up.
  */
 #include "push.h"
 #include "engine/engine.h"
@@ -19,16 +19,19 @@ typedef struct cursor {
 } cursor;
 
 typedef struct page {
-  fl_call *call;    /* first: reply.c fills it */
+  fl_call *call; /* first: reply.c fills it */
   cursor cursor;
-  int64_t rows;     /* rows to give at most */
-  int64_t unsure;   /* position of the row whose values were given last, or -1: whether Lua could make its table */
-  cursor before;    /* is told by the next call; if not, reading goes on from here */
-  uint64_t number;  /* of its tape, for the cache of strings; 0: `push` is not complete yet */
+  int64_t rows;   /* rows to give at most */
+  int64_t unsure; /* position of the row whose values were given last, or -1: whether Lua could make
+                     its table */
+  cursor before;  /* is told by the next call; if not, reading goes on from here */
+  uint64_t number; /* of its tape, for the cache of strings; 0: `push` is not complete yet */
   fl_push push;
 } page;
 
-static int not_open(lua_State *L) { return luaL_error(L, "a page is expected, and one that is open"); }
+static int not_open(lua_State *L) {
+  return luaL_error(L, "a page is expected, and one that is open");
+}
 
 /* Completes what pushing needs, the first time that something is pushed. */
 static void begin_push(page *self, fl_string_cache *cache) {
@@ -52,8 +55,8 @@ static void check_class(lua_State *L, page *self, fl_string_cache *cache) {
   cache->checked = self;
 }
 
-/* The page at index 1, ready to be pushed from, for functions with upvalues. What it is is asked of Lua once, as
- * long as no other page is read between. */
+/* The page at index 1, ready to be pushed from, for functions with upvalues. What it is is asked of
+ * Lua once, as long as no other page is read between. */
 static inline page *fast_page(lua_State *L, fl_string_cache *cache) {
   page *self = lua_touserdata(L, 1);
   if (self == NULL || cache->checked != self) check_class(L, self, cache);
@@ -61,7 +64,9 @@ static inline page *fast_page(lua_State *L, fl_string_cache *cache) {
   return self;
 }
 
-static inline fl_string_cache *own_cache(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(UP_CACHE)); }
+static inline fl_string_cache *own_cache(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(UP_CACHE));
+}
 
 static page *check_page(lua_State *L) {
   page *self = luaL_checkudata(L, 1, CLASS);
@@ -78,7 +83,8 @@ const fl_call *fl_check_page(lua_State *L, int index) {
 static void close_page(page *self) {
   if (self->call != NULL) fl_call_free(self->call);
   self->call = NULL;
-  if (self->push.cache != NULL && self->push.cache->checked == self) self->push.cache->checked = NULL;
+  if (self->push.cache != NULL && self->push.cache->checked == self)
+    self->push.cache->checked = NULL;
 }
 
 static int page_close(lua_State *L) {
@@ -86,8 +92,8 @@ static int page_close(lua_State *L) {
   return 0;
 }
 
-/* Moves to the next row; false at the end of the page. Functions move a copy and keep it when the rows are
- * made: where memory runs out no row is lost. */
+/* Moves to the next row; false at the end of the page. Functions move a copy and keep it when the
+ * rows are made: where memory runs out no row is lost. */
 static inline bool step(const page *self, cursor *at, uint32_t *row) {
   if (at->given >= self->rows) return false;
   if (at->at == 0) at->at = self->call->rows + 1;
@@ -130,7 +136,7 @@ typedef struct shape_key {
 
 typedef struct shape {
   fl_string_cache *cache; /* the state's, at hand */
-  uint64_t tape; /* the number of the tape that `same` is of */
+  uint64_t tape;          /* the number of the tape that `same` is of */
   int count;
   shape_key keys[]; /* their bytes follow */
 } shape;
@@ -149,8 +155,8 @@ static inline bool is_key(shape_key *expected, const fl_push *push, const fl_jso
   return true;
 }
 
-/* The row whose values were given last has been made if it is the one at position `made`; else it is still to
- * be given: its memory ran out. */
+/* The row whose values were given last has been made if it is the one at position `made`; else it
+ * is still to be given: its memory ran out. */
 static inline void settle(page *self, int64_t made) {
   if (self->unsure < 0) return;
   if (self->unsure != made) self->cursor = self->before;
@@ -246,13 +252,14 @@ static bool has_name_before(const fl_push *push, uint32_t first, uint32_t key) {
   const fl_json_node *nodes = push->tape->nodes;
   for (uint32_t at = first; at < key; at = fl_json_next(push->tape, at + 1))
     if (nodes[at].value.size.length == nodes[key].value.size.length &&
-        memcmp(push->text + nodes[at].offset, push->text + nodes[key].offset, nodes[key].value.size.length) == 0)
+        memcmp(push->text + nodes[at].offset, push->text + nodes[key].offset,
+               nodes[key].value.size.length) == 0)
       return true;
   return false;
 }
 
-/* page:names(most) -> the names of the next row's members, in order; false where it is no object, has none,
- * more than `most`, or one twice; nothing at the end of the page */
+/* page:names(most) -> the names of the next row's members, in order; false where it is no object,
+ * has none, more than `most`, or one twice; nothing at the end of the page */
 static int page_names(lua_State *L) {
   page *self = check_page(L);
   fl_push push = {.tape = &self->call->tape, .text = self->call->text.data};
@@ -268,7 +275,8 @@ static int page_names(lua_State *L) {
     return 1;
   }
   lua_createtable(L, (int)nodes[row].value.size.length, 0);
-  for (uint32_t at = row + 1; at < nodes[row].value.size.end; at = fl_json_next(push.tape, at + 1)) {
+  for (uint32_t at = row + 1; at < nodes[row].value.size.end;
+       at = fl_json_next(push.tape, at + 1)) {
     if (has_name_before(&push, row + 1, at)) {
       lua_pushboolean(L, false);
       return 1;
@@ -279,7 +287,8 @@ static int page_names(lua_State *L) {
   return 1;
 }
 
-/* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many */
+/* page:batch(array, length, most): appends up to `most` rows to the array of `length` -> how many
+ */
 static int page_batch(lua_State *L) {
   page *self = fast_page(L, own_cache(L));
   int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0;
@@ -302,9 +311,9 @@ static int page_batch(lua_State *L) {
 typedef struct column {
   const char *name; /* bytes of the key's string, which the table of columns anchors */
   size_t length;
-  uint32_t same;    /* of its key on the tape at hand; 0: not met yet */
-  int index;        /* stack index of its array */
-  int filled;       /* values it has */
+  uint32_t same; /* of its key on the tape at hand; 0: not met yet */
+  int index;     /* stack index of its array */
+  int filled;    /* values it has */
 } column;
 
 typedef struct spread {
@@ -393,12 +402,13 @@ static void spread_row(spread *all, uint32_t row, int place) {
 }
 
 /*
- * page:columns(columns, length, most) -> how many rows were put into the columns, which have `length`
- * rows already | nil, message where a row is no object. A member that a row lacks is null.
+ * page:columns(columns, length, most) -> how many rows were put into the columns, which have
+ * `length` rows already | nil, message where a row is no object. A member that a row lacks is null.
  */
 static int page_columns(lua_State *L) {
   page *self = fast_page(L, own_cache(L));
-  int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0, there = 0;
+  int length = (int)luaL_checkinteger(L, 3), most = (int)luaL_checkinteger(L, 4), count = 0,
+      there = 0;
   fl_push push = self->push;
   column few[FEW_COLUMNS];
   spread all = {.L = L, .push = &push, .columns = few, .room = FEW_COLUMNS, .most = length + most};
@@ -410,7 +420,8 @@ static int page_columns(lua_State *L) {
     lua_pop(L, 1);
   }
   if (there > FEW_COLUMNS) make_room(&all);
-  /* The columns that are there: their arrays stay on the stack, below the key that lua_next needs. */
+  /* The columns that are there: their arrays stay on the stack, below the key that lua_next needs.
+   */
   lua_pushnil(L);
   while (lua_next(L, COLUMNS_TABLE)) {
     size_t size;

@@ -1,7 +1,7 @@
 /*
- * push.c: a tape's arrays and objects as Lua's tables, presized; the cache of strings; decoding. Relies on
- * the scanner for validity and for the depth (FL_JSON_DEPTH), which bounds the recursion here, and on push.h
- * for scalars.
+ * push.c: a tape's arrays and objects as Lua's tables, presized; the cache of strings; decoding.
+ * Relies on the scanner for validity and for the depth (FL_JSON_DEPTH), which bounds the recursion
+ * here, and on push.h for scalars.
  */
 #include "push.h"
 
@@ -13,7 +13,8 @@ static inline fl_cached_key *slot_of(const fl_push *push, unsigned depth, unsign
   return &push->cache->keys[depth % FL_CACHED_DEPTHS * FL_CACHED_PLACES + place];
 }
 
-static void push_new_key(lua_State *L, const fl_push *push, const fl_json_node *key, fl_cached_key *slot) {
+static void push_new_key(lua_State *L, const fl_push *push, const fl_json_node *key,
+                         fl_cached_key *slot) {
   const char *bytes = push->text + key->offset;
   uint32_t length = key->value.size.length;
   int index = (int)(slot - push->cache->keys) + 1;
@@ -32,36 +33,41 @@ static void push_new_key(lua_State *L, const fl_push *push, const fl_json_node *
   slot->same = key->value.size.same;
 }
 
-static inline void push_key(lua_State *L, const fl_push *push, const fl_json_node *key, unsigned depth,
-                            unsigned place) {
+static inline void push_key(lua_State *L, const fl_push *push, const fl_json_node *key,
+                            unsigned depth, unsigned place) {
   fl_cached_key *slot = slot_of(push, depth, place);
   if (slot == NULL) lua_pushlstring(L, push->text + key->offset, key->value.size.length);
-  else if (slot->same == key->value.size.same) lua_rawgeti(L, push->strings, (int)(slot - push->cache->keys) + 1);
+  else if (slot->same == key->value.size.same)
+    lua_rawgeti(L, push->strings, (int)(slot - push->cache->keys) + 1);
   else push_new_key(L, push, key, slot);
 }
 
 /* --- tables --- */
 
-static void push_array(lua_State *L, const fl_push *push, const fl_json_node *array, unsigned depth) {
+static void push_array(lua_State *L, const fl_push *push, const fl_json_node *array,
+                       unsigned depth) {
   const fl_json_node *nodes = push->tape->nodes, *end = nodes + array->value.size.end;
   uint32_t length = array->value.size.length;
   int place = 1;
   lua_createtable(L, length > INT32_MAX ? INT32_MAX : (int)length, 0);
   lua_pushvalue(L, push->array_metatable);
   lua_setmetatable(L, -2);
-  for (const fl_json_node *value = array + 1; value < end; value = fl_json_after(nodes, value), place++) {
+  for (const fl_json_node *value = array + 1; value < end;
+       value = fl_json_after(nodes, value), place++) {
     if (value->type == FL_JSON_NULL && push->null_as_nil) continue;
     fl_push_node(L, push, value, depth + 1);
     lua_rawseti(L, -2, place);
   }
 }
 
-static void push_object(lua_State *L, const fl_push *push, const fl_json_node *object, unsigned depth) {
+static void push_object(lua_State *L, const fl_push *push, const fl_json_node *object,
+                        unsigned depth) {
   const fl_json_node *nodes = push->tape->nodes, *end = nodes + object->value.size.end;
   uint32_t length = object->value.size.length;
   unsigned place = 0;
   lua_createtable(L, 0, length > INT32_MAX ? INT32_MAX : (int)length);
-  for (const fl_json_node *key = object + 1; key < end; key = fl_json_after(nodes, key + 1), place++) {
+  for (const fl_json_node *key = object + 1; key < end;
+       key = fl_json_after(nodes, key + 1), place++) {
     push_key(L, push, key, depth, place);
     /* A null that is dropped still takes the place of an earlier member of the same name. */
     if (key[1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
@@ -70,7 +76,8 @@ static void push_object(lua_State *L, const fl_push *push, const fl_json_node *o
   }
 }
 
-void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth) {
+void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node,
+                       unsigned depth) {
   luaL_checkstack(L, 6, "JSON nested too deeply");
   if (node->type == FL_JSON_ARRAY) push_array(L, push, node, depth);
   else push_object(L, push, node, depth);
@@ -130,7 +137,8 @@ int fl_lua_decode(lua_State *L) {
   fl_json_tape_init(&held->tape);
   fl_new_class(L, "flarelight.document", NULL, collect_document);
   lua_setmetatable(L, -2);
-  if (fl_buffer_append(&held->text, text, length) != FL_OK) return luaL_error(L, "not enough memory");
+  if (fl_buffer_append(&held->text, text, length) != FL_OK)
+    return luaL_error(L, "not enough memory");
   if (fl_json_scan(held->text.data, length, &held->tape, &error) != FL_JSON_OK) {
     lua_pushnil(L);
     lua_pushfstring(L, "%s at byte %d", fl_json_describe(error.code), (int)error.position + 1);

@@ -1,13 +1,13 @@
 /*
  * push.h: a tape's value as Lua's; scalars inline, for the loops over rows.
  *
- * Numbers: on Lua 5.3 and later an integer is an integer. Elsewhere an integer literal beyond 2^53 is
- * its decimal string, decided on the digits, because a double would not hold it.
+ * Numbers: on Lua 5.3 and later an integer is an integer. Elsewhere an integer literal beyond 2^53
+ * is its decimal string, decided on the digits, because a double would not hold it.
  *
- * Rows repeat their keys, and columns their values; making a string costs several times as much as taking
- * one out of a Lua table. A key is that of the object before at the same place where the tape says so. A
- * value of up to 16 bytes is looked for by these; it goes into the table when it comes for the second time,
- * so that values which never come again cost next to nothing.
+ * Rows repeat their keys, and columns their values; making a string costs several times as much as
+ * taking one out of a Lua table. A key is that of the object before at the same place where the
+ * tape says so. A value of up to 16 bytes is looked for by these; it goes into the table when it
+ * comes for the second time, so that values which never come again cost next to nothing.
  */
 #ifndef FL_PUSH_H
 #define FL_PUSH_H
@@ -33,13 +33,13 @@ typedef struct fl_cached_value {
   bool held;       /* the table of strings holds it; else it came once */
 } fl_cached_value;
 
-/* Strings that came before: keys by depth and place, values by their bytes. One a Lua state, with a table
- * that holds the strings, those of values after those of keys. */
+/* Strings that came before: keys by depth and place, values by their bytes. One a Lua state, with a
+ * table that holds the strings, those of values after those of keys. */
 struct fl_string_cache {
   fl_cached_key keys[FL_CACHED_KEYS];
   fl_cached_value values[FL_CACHED_VALUES];
-  uint64_t page;      /* the number of the tape that was pushed from last */
-  uint64_t last_page; /* the last number given out */
+  uint64_t page;       /* the number of the tape that was pushed from last */
+  uint64_t last_page;  /* the last number given out */
   const void *checked; /* the userdata of a page that is known to be one, and open; or NULL */
 };
 
@@ -59,8 +59,8 @@ static inline void fl_push_turn(fl_string_cache *cache, uint64_t page) {
   for (int i = 0; i < FL_CACHED_KEYS; i++) cache->keys[i].same = 0;
   cache->page = page;
 }
-/* Pushes what pushing needs (three values, which the caller takes off) and completes `push`, for a tape that
- * was not pushed from before. */
+/* Pushes what pushing needs (three values, which the caller takes off) and completes `push`, for a
+ * tape that was not pushed from before. */
 void fl_push_begin(lua_State *L, fl_push *push);
 /* An array or an object, which is so deep in what is pushed. */
 void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth);
@@ -80,15 +80,16 @@ static inline void fl_push_integer(lua_State *L, const fl_push *push, const fl_j
 #else
   if (node->value.integer > FL_EXACT_LIMIT || node->value.integer < -FL_EXACT_LIMIT)
     fl_push_literal(L, push->text + node->offset);
-  else
-    lua_pushnumber(L, (lua_Number)node->value.integer);
+  else lua_pushnumber(L, (lua_Number)node->value.integer);
 #endif
 }
 
 /* --- strings --- */
 
-static inline fl_cached_value *fl_value_slot(const fl_push *push, const uint64_t words[2], uint32_t length) {
-  uint64_t mixed = (words[0] + length) * UINT64_C(0x9E3779B97F4A7C15) ^ words[1] * UINT64_C(0xC2B2AE3D27D4EB4F);
+static inline fl_cached_value *fl_value_slot(const fl_push *push, const uint64_t words[2],
+                                             uint32_t length) {
+  uint64_t mixed =
+      (words[0] + length) * UINT64_C(0x9E3779B97F4A7C15) ^ words[1] * UINT64_C(0xC2B2AE3D27D4EB4F);
   return &push->cache->values[(mixed ^ mixed >> 29) >> 32 & (FL_CACHED_VALUES - 1)];
 }
 
@@ -128,31 +129,18 @@ static inline void fl_push_string(lua_State *L, const fl_push *push, const fl_js
 
 /* --- values --- */
 
-static inline void fl_push_node(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth) {
+static inline void fl_push_node(lua_State *L, const fl_push *push, const fl_json_node *node,
+                                unsigned depth) {
   switch ((fl_json_type)node->type) {
-    case FL_JSON_NULL:
-      lua_pushlightuserdata(L, NULL);
-      break;
+    case FL_JSON_NULL: lua_pushlightuserdata(L, NULL); break;
     case FL_JSON_FALSE:
-    case FL_JSON_TRUE:
-      lua_pushboolean(L, node->type == FL_JSON_TRUE);
-      break;
-    case FL_JSON_INTEGER:
-      fl_push_integer(L, push, node);
-      break;
-    case FL_JSON_BIG:
-      fl_push_literal(L, push->text + node->offset);
-      break;
-    case FL_JSON_FLOAT:
-      lua_pushnumber(L, (lua_Number)node->value.number);
-      break;
-    case FL_JSON_STRING:
-      fl_push_string(L, push, node);
-      break;
+    case FL_JSON_TRUE: lua_pushboolean(L, node->type == FL_JSON_TRUE); break;
+    case FL_JSON_INTEGER: fl_push_integer(L, push, node); break;
+    case FL_JSON_BIG: fl_push_literal(L, push->text + node->offset); break;
+    case FL_JSON_FLOAT: lua_pushnumber(L, (lua_Number)node->value.number); break;
+    case FL_JSON_STRING: fl_push_string(L, push, node); break;
     case FL_JSON_ARRAY:
-    case FL_JSON_OBJECT:
-      fl_push_container(L, push, node, depth);
-      break;
+    case FL_JSON_OBJECT: fl_push_container(L, push, node, depth); break;
   }
 }
 

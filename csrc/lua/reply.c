@@ -1,8 +1,8 @@
 /*
  * reply.c: calls that have ended, as data and meta or as an error; events as tables.
  *
- * The names of the members are those that the README documents. Durations are seconds, points in time
- * epoch seconds.
+ * The names of the members are those that the README documents. Durations are seconds, points in
+ * time epoch seconds.
  */
 #include "push.h"
 #include "engine/engine.h"
@@ -77,8 +77,10 @@ static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
 }
 
 int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
-  fl_push push = {.tape = &call->tape, .text = call->text.data,
-                  .text_end = fl_buffer_end(&call->text), .null_as_nil = null_as_nil};
+  fl_push push = {.tape = &call->tape,
+                  .text = call->text.data,
+                  .text_end = fl_buffer_end(&call->text),
+                  .null_as_nil = null_as_nil};
   luaL_checkstack(L, 20, "reply");
   fl_push_begin(L, &push);
   if (call->kind != FL_KIND_NONE) {

@@ -1,10 +1,10 @@
 /*
- * source.c: records of a file for Lua: as JSON text that is written verbatim into a request, read by the
- * worker, or as tables, read in place.
+ * source.c: records of a file for Lua: as JSON text that is written verbatim into a request, read
+ * by the worker, or as tables, read in place.
  *
- * A failure is `nil, message, line, kind`: the line where there is one to name; kind "io" for a file
- * that cannot be read or is not what its format asks for, "conflict" for one that changed while it
- * was read, "misuse" for options that cannot be.
+ * A failure is `nil, message, line, kind`: the line where there is one to name; kind "io" for a
+ * file that cannot be read or is not what its format asks for, "conflict" for one that changed
+ * while it was read, "misuse" for options that cannot be.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -106,8 +106,8 @@ static int push_failure(lua_State *L, const char *path, const fl_source_error *e
 
 /* --- reading: in place, or as a job --- */
 
-/* Moves a batch into records. The collector does not see these bytes: it is told of them, so that texts
- * nobody closes do not pile up. */
+/* Moves a batch into records. The collector does not see these bytes: it is told of them, so that
+ * texts nobody closes do not pile up. */
 static void give_records(lua_State *L, fl_records *records, fl_source_batch *batch) {
   records->text = batch->text;
   records->spans = batch->spans;
@@ -130,11 +130,12 @@ static void run_read(fl_job *job) {
   read_job *self = (read_job *)(void *)job;
   int64_t total;
   pthread_mutex_lock(&self->holder->lock);
-  self->code = fl_source_read(self->holder->source, self->most_records, self->most_bytes, &self->batch,
-                              &self->error);
+  self->code = fl_source_read(self->holder->source, self->most_records, self->most_bytes,
+                              &self->batch, &self->error);
   fl_source_progress(self->holder->source, &self->read, &total);
   pthread_mutex_unlock(&self->holder->lock);
-  if (self->code == FL_SOURCE_OK) fl_digest(self->batch.text.data, self->batch.text.length, self->digest);
+  if (self->code == FL_SOURCE_OK)
+    fl_digest(self->batch.text.data, self->batch.text.length, self->digest);
 }
 
 static void free_read(fl_job *job) {
@@ -144,8 +145,8 @@ static void free_read(fl_job *job) {
   free(self);
 }
 
-/* records, count, first line, SHA-256, bytes of the file read so far | nothing at the end | nil, message,
- * line, kind */
+/* records, count, first line, SHA-256, bytes of the file read so far | nothing at the end | nil,
+ * message, line, kind */
 static int push_read(lua_State *L, fl_job *job) {
   read_job *self = (read_job *)(void *)job;
   const fl_source_span *spans = fl_source_batch_spans(&self->batch);
@@ -186,8 +187,8 @@ static int source_fetch(lua_State *L) {
 }
 
 /*
- * source:read(max_records, max_bytes) -> records, count, first line, last line | nothing at the end | nil,
- * message, line, kind. records:close() gives its memory back at once.
+ * source:read(max_records, max_bytes) -> records, count, first line, last line | nothing at the end
+ * | nil, message, line, kind. records:close() gives its memory back at once.
  */
 static int source_read(lua_State *L) {
   source_box *box = check_box(L);
@@ -197,8 +198,8 @@ static int source_read(lua_State *L) {
   const fl_source_span *spans;
   fl_source_error error;
   size_t count;
-  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1, bytes >= 1 ? (size_t)bytes : 1,
-                                       &box->rows, &error);
+  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1,
+                                       bytes >= 1 ? (size_t)bytes : 1, &box->rows, &error);
   if (code == FL_SOURCE_END) return 0;
   if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
   count = fl_source_batch_count(&box->rows);
@@ -211,8 +212,8 @@ static int source_read(lua_State *L) {
 }
 
 /*
- * source:rows(max_records) -> array of rows, array of the lines they begin on | nothing at the end |
- * nil, message, line, kind. Null is the light userdata NULL.
+ * source:rows(max_records) -> array of rows, array of the lines they begin on | nothing at the end
+ * | nil, message, line, kind. Null is the light userdata NULL.
  */
 static int source_rows(lua_State *L) {
   source_box *box = check_box(L);
@@ -224,8 +225,8 @@ static int source_rows(lua_State *L) {
   fl_json_error where;
   fl_push push;
   size_t count;
-  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1, ROWS_BYTES,
-                                       &box->rows, &error);
+  fl_source_code code =
+      fl_source_read(source, most >= 1 ? (size_t)most : 1, ROWS_BYTES, &box->rows, &error);
   if (code == FL_SOURCE_END) return 0;
   if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
@@ -281,8 +282,8 @@ static int source_identity(lua_State *L) {
   return 3;
 }
 
-static const luaL_Reg methods[] = {{"read", source_read},         {"fetch", source_fetch}, {"progress", source_progress},
-                                           {"rows", source_rows},
+static const luaL_Reg methods[] = {{"read", source_read},         {"fetch", source_fetch},
+                                   {"progress", source_progress}, {"rows", source_rows},
                                    {"columns", source_columns},   {"identity", source_identity},
                                    {"close", source_close},       {NULL, NULL}};
 
@@ -292,7 +293,8 @@ static bool read_type(lua_State *L, int index, fl_column_type *type) {
   return lua_type(L, index) == LUA_TSTRING && fl_column_type_named(lua_tostring(L, index), type);
 }
 
-/* The types by column, in a userdata that stays on the stack; a message instead where one is wrong. */
+/* The types by column, in a userdata that stays on the stack; a message instead where one is wrong.
+ */
 static bool read_choices(lua_State *L, int types, fl_source_options *options) {
   fl_column_choice *choices;
   size_t count = 0, at = 0;
@@ -307,8 +309,9 @@ static bool read_choices(lua_State *L, int types, fl_source_options *options) {
     }
     choices[at].name.data = lua_tolstring(L, -2, &choices[at].name.length);
     if (!read_type(L, -1, &choices[at].type)) {
-      lua_pushfstring(L, "types: the type of \"%s\" should be \"number\", \"text\", \"boolean\" or \"auto\"",
-                      choices[at].name.data);
+      lua_pushfstring(
+          L, "types: the type of \"%s\" should be \"number\", \"text\", \"boolean\" or \"auto\"",
+          choices[at].name.data);
       return false;
     }
   }
@@ -340,10 +343,10 @@ static bool read_format(lua_State *L, const char *path, fl_source_options *optio
   lua_pop(L, 1);
   if (options->format != FL_SOURCE_NO_FORMAT) return true;
   if (kind == LUA_TNIL)
-    lua_pushliteral(L, "format: is needed where the file's name does not end in .csv, .tsv, .jsonl, "
-                       ".ndjson or .json");
-  else
-    lua_pushliteral(L, "format: should be \"csv\", \"tsv\", \"jsonl\" or \"json\"");
+    lua_pushliteral(L,
+                    "format: is needed where the file's name does not end in .csv, .tsv, .jsonl, "
+                    ".ndjson or .json");
+  else lua_pushliteral(L, "format: should be \"csv\", \"tsv\", \"jsonl\" or \"json\"");
   return false;
 }
 
@@ -401,7 +404,8 @@ static open_job *new_open_job(holder *held, const fl_source_options *options) {
   return job;
 }
 
-/* Checks the arguments and pushes a box that is not open yet; 0, or what the caller is to return. */
+/* Checks the arguments and pushes a box that is not open yet; 0, or what the caller is to return.
+ */
 static int begin(lua_State *L, source_box **out, fl_source_options *options) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);

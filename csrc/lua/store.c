@@ -1,8 +1,9 @@
 /*
  * store.c: the state file for Lua: scripts of SQL, and locks beside it.
  *
- * A script's outcome is an array of rows, tables by the names of their columns, where null is absent;
- * or `nil, message, kind`: kind "io", "config", or "guard" where a statement did not change what it had to.
+ * A script's outcome is an array of rows, tables by the names of their columns, where null is
+ * absent; or `nil, message, kind`: kind "io", "config", or "guard" where a statement did not change
+ * what it had to.
  */
 #include "files/store.h"
 
@@ -65,7 +66,8 @@ static int push_rows(lua_State *L, fl_job *job) {
     lua_createtable(L, 0, self->columns);
     names = 0;
     for (int i = 0; i < self->columns; i++) {
-      fl_store_value name = fl_store_read(&self->rows, &names), value = fl_store_read(&self->rows, &place);
+      fl_store_value name = fl_store_read(&self->rows, &names),
+                     value = fl_store_read(&self->rows, &place);
       lua_pushlstring(L, name.text.data, name.text.length);
       push_value(L, &value);
       lua_rawset(L, -3);
@@ -93,23 +95,20 @@ static fl_store *check_store(lua_State *L) {
 static fl_result write_value(lua_State *L, int index, fl_buffer *out) {
   fl_slice text;
   switch (lua_type(L, index)) {
-    case LUA_TNIL:
-      return fl_store_null(out);
-    case LUA_TBOOLEAN:
-      return fl_store_integer(out, lua_toboolean(L, index));
+    case LUA_TNIL: return fl_store_null(out);
+    case LUA_TBOOLEAN: return fl_store_integer(out, lua_toboolean(L, index));
     case LUA_TNUMBER: {
       double number = (double)lua_tonumber(L, index);
       if (number == floor(number) && fabs(number) <= 9007199254740992.0)
         return fl_store_integer(out, (int64_t)number);
       return fl_store_real(out, number);
     }
-    default:
-      text.data = luaL_checklstring(L, index, &text.length);
-      return fl_store_text(out, text);
+    default: text.data = luaL_checklstring(L, index, &text.length); return fl_store_text(out, text);
   }
 }
 
-/* One statement: {sql, n = number of values, changes = n | nil, value…}, the values from place 2 on. */
+/* One statement: {sql, n = number of values, changes = n | nil, value…}, the values from place 2
+ * on. */
 static fl_result write_statement(lua_State *L, fl_buffer *out) {
   int table = lua_gettop(L), changes = -1, values;
   fl_slice sql;

@@ -7,7 +7,8 @@
 #include "binding.h"
 #include "engine/engine.h"
 
-/* core.terminal(descriptor) -> columns (0: a terminal that does not say) | nothing where it is none */
+/* core.terminal(descriptor) -> columns (0: a terminal that does not say) | nothing where it is none
+ */
 int fl_lua_terminal(lua_State *L) {
   int descriptor = (int)luaL_checknumber(L, 1);
   struct winsize size = {0, 0, 0, 0};

@@ -1,8 +1,9 @@
 /*
  * write.c: a Lua value as JSON, exact. Tables are read raw, without metamethods.
  *
- * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the cjson at hand has
- * it) or if its keys are 1..n; it is an object if all its keys are strings; an empty unmarked one is
+ * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the cjson at hand
+ * has it) or if its keys are 1..n; it is an object if all its keys are strings; an empty unmarked
+ * one is
  * {}. What is neither is refused with the path to it: nothing is guessed.
  */
 #include <math.h>
@@ -64,7 +65,8 @@ static bool refuse(const encoder *writer, const frame *at, const char *words) {
 
 static bool put(const encoder *writer, fl_result result) {
   if (result == FL_OK) return true;
-  lua_pushstring(writer->L, result == FL_TOO_LARGE ? "the JSON text is too large" : "not enough memory");
+  lua_pushstring(writer->L,
+                 result == FL_TOO_LARGE ? "the JSON text is too large" : "not enough memory");
   return false;
 }
 
@@ -104,9 +106,10 @@ static bool write_key(encoder *writer, const frame *at) {
 
 /* The key below the top cannot be one of an object's. */
 static bool refuse_key(const encoder *writer, const frame *outer) {
-  return refuse(writer, outer, lua_type(writer->L, -2) == LUA_TNUMBER
-                                   ? "the table mixes keys that are strings with a place in an array"
-                                   : "a key is neither a string nor a place in an array");
+  return refuse(writer, outer,
+                lua_type(writer->L, -2) == LUA_TNUMBER
+                    ? "the table mixes keys that are strings with a place in an array"
+                    : "a key is neither a string nor a place in an array");
 }
 
 static int compare_keys(const void *left, const void *right) {
@@ -163,7 +166,8 @@ static bool write_object(encoder *writer, int table, frame *here, const frame *o
   return put(writer, fl_buffer_append_byte(writer->out, '}'));
 }
 
-/* How many entries the table has; -1 and a message if one is no place in an array up to `length`. */
+/* How many entries the table has; -1 and a message if one is no place in an array up to `length`.
+ */
 static bool check_array(encoder *writer, int table, size_t length, const frame *outer) {
   lua_State *L = writer->L;
   size_t count = 0;
@@ -173,9 +177,10 @@ static bool check_array(encoder *writer, int table, size_t length, const frame *
     lua_pop(L, 1);
     count++;
     if (lua_type(L, -1) != LUA_TNUMBER)
-      return refuse(writer, outer, lua_type(L, -1) == LUA_TSTRING
-                                       ? "the table mixes keys that are strings with a place in an array"
-                                       : "a key is neither a string nor a place in an array");
+      return refuse(writer, outer,
+                    lua_type(L, -1) == LUA_TSTRING
+                        ? "the table mixes keys that are strings with a place in an array"
+                        : "a key is neither a string nor a place in an array");
     place = lua_tonumber(L, -1);
     if (place < 1 || place != floor(place))
       return refuse(writer, outer, "a key is a number but no place in an array");
@@ -246,18 +251,17 @@ static bool write_value(encoder *writer, int index, const frame *at) {
   lua_State *L = writer->L;
   char words[80];
   switch (lua_type(L, index)) {
-    case LUA_TSTRING:
-      return write_string(writer, index, at);
-    case LUA_TNUMBER:
-      return write_number(writer, index, at);
+    case LUA_TSTRING: return write_string(writer, index, at);
+    case LUA_TNUMBER: return write_number(writer, index, at);
     case LUA_TBOOLEAN:
-      return put(writer, fl_buffer_append_text(writer->out, lua_toboolean(L, index) ? "true" : "false"));
-    case LUA_TTABLE:
-      return write_table(writer, index, at);
+      return put(writer,
+                 fl_buffer_append_text(writer->out, lua_toboolean(L, index) ? "true" : "false"));
+    case LUA_TTABLE: return write_table(writer, index, at);
     case LUA_TLIGHTUSERDATA: {
       const void *pointer = lua_touserdata(L, index);
       if (pointer == NULL) return put(writer, fl_buffer_append(writer->out, "null", 4));
-      if (pointer == writer->cjson_empty_array) return put(writer, fl_buffer_append(writer->out, "[]", 2));
+      if (pointer == writer->cjson_empty_array)
+        return put(writer, fl_buffer_append(writer->out, "[]", 2));
       break;
     }
     case LUA_TUSERDATA: {
@@ -265,8 +269,7 @@ static bool write_value(encoder *writer, int index, const frame *at) {
       if (text != NULL) return put(writer, fl_buffer_append(writer->out, text->data, text->length));
       break;
     }
-    default:
-      break;
+    default: break;
   }
   snprintf(words, sizeof words, "a %s has no form in JSON", luaL_typename(L, index));
   return refuse(writer, at, words);
@@ -283,7 +286,8 @@ static void find_cjson(lua_State *L, encoder *writer) {
     if (fl_raw_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
       writer->cjson_empty_array = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (fl_raw_field(L, -1, "array_mt") == LUA_TTABLE) writer->cjson_array_metatable = lua_gettop(L);
+    if (fl_raw_field(L, -1, "array_mt") == LUA_TTABLE)
+      writer->cjson_array_metatable = lua_gettop(L);
   }
 }
 

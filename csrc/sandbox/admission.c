@@ -23,7 +23,7 @@ static const sandbox_key *find_key(const sandbox_options *options, const char *a
 }
 
 int sandbox_admission_check(const sandbox_options *options, const char *api_key,
-                       const char *subscription_id, const char **message) {
+                            const char *subscription_id, const char **message) {
   if (api_key == NULL || *api_key == '\0') *message = "The X-Api-Key header is missing";
   else if (find_key(options, api_key) == NULL) *message = "The API key is not valid";
   else if (subscription_id == NULL) *message = "The X-Subscription-Id header is missing";
@@ -35,7 +35,7 @@ int sandbox_admission_check(const sandbox_options *options, const char *api_key,
 }
 
 int sandbox_admission_permit(const sandbox_options *options, const char *api_key,
-                        sandbox_operation operation, const char **message) {
+                             sandbox_operation operation, const char **message) {
   uint32_t bit = (uint32_t)1 << operation;
   if (!(options->features & bit)) {
     *message = "This feature is not enabled for the subscription";
@@ -56,15 +56,16 @@ static int64_t left_at(sandbox_admission *admission, const sandbox_options *opti
   return options->rate_limit - admission->used;
 }
 
-bool sandbox_admission_take(sandbox_admission *admission, const sandbox_options *options, fl_time now) {
+bool sandbox_admission_take(sandbox_admission *admission, const sandbox_options *options,
+                            fl_time now) {
   if (options->rate_limit == 0) return true;
   if (left_at(admission, options, now) == 0) return false;
   admission->used++;
   return true;
 }
 
-void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options *options, fl_time now,
-                        int64_t count) {
+void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options *options,
+                             fl_time now, int64_t count) {
   int64_t left = left_at(admission, options, now);
   admission->used += count < 0 || count > left ? left : count;
 }
@@ -104,8 +105,8 @@ static void format_reset(char out[ADMISSION_VALUE], sandbox_reset_format format,
   }
 }
 
-void sandbox_admission_describe(const sandbox_admission *admission, const sandbox_options *options, fl_time now,
-                           fl_time wall, sandbox_admission_headers *headers) {
+void sandbox_admission_describe(const sandbox_admission *admission, const sandbox_options *options,
+                                fl_time now, fl_time wall, sandbox_admission_headers *headers) {
   bool running = now < admission->window_end;
   fl_time left = running ? admission->window_end - now : 0;
   memset(headers, 0, sizeof *headers);

@@ -1,6 +1,6 @@
 /*
- * admission.h: who may come in, and how often: both headers, the keys' permissions, the features that
- * are on, and the rate limit with its three headers.
+ * admission.h: who may come in, and how often: both headers, the keys' permissions, the features
+ * that are on, and the rate limit with its three headers.
  *
  * Pure: time comes in, and headers as text. The caller holds the sandbox's lock.
  */
@@ -17,25 +17,27 @@ typedef struct sandbox_admission {
 
 /* 0 if the headers let the caller in, else the status of the refusal; *message says why. */
 int sandbox_admission_check(const sandbox_options *options, const char *api_key,
-                       const char *subscription_id, const char **message);
+                            const char *subscription_id, const char **message);
 /* 0 if this key may use the operation, else the status of the refusal. */
 int sandbox_admission_permit(const sandbox_options *options, const char *api_key,
-                        sandbox_operation operation, const char **message);
+                             sandbox_operation operation, const char **message);
 /* Takes one request from the window. False: it is used up. */
-bool sandbox_admission_take(sandbox_admission *admission, const sandbox_options *options, fl_time now);
+bool sandbox_admission_take(sandbox_admission *admission, const sandbox_options *options,
+                            fl_time now);
 /* Another consumer uses `count` requests, or what is left; a negative count is all that is left. */
-void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options *options, fl_time now,
-                        int64_t count);
+void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options *options,
+                             fl_time now, int64_t count);
 
 #define ADMISSION_VALUE 64
 typedef struct sandbox_admission_headers {
-  char limit[ADMISSION_VALUE], remaining[ADMISSION_VALUE], reset[ADMISSION_VALUE]; /* "" = not sent */
+  char limit[ADMISSION_VALUE], remaining[ADMISSION_VALUE],
+      reset[ADMISSION_VALUE];        /* "" = not sent */
   char retry_after[ADMISSION_VALUE]; /* for a reply over the limit */
 } sandbox_admission_headers;
 
 /* What the headers say at `now`; `wall` is the machine's clock, to which the skew is added. */
-void sandbox_admission_describe(const sandbox_admission *admission, const sandbox_options *options, fl_time now,
-                           fl_time wall, sandbox_admission_headers *headers);
+void sandbox_admission_describe(const sandbox_admission *admission, const sandbox_options *options,
+                                fl_time now, fl_time wall, sandbox_admission_headers *headers);
 
 #define HTTP_DATE 40
 void sandbox_http_date(char out[HTTP_DATE], fl_time wall);

@@ -31,44 +31,74 @@ static const char schema[] =
 _Static_assert(APPLICATION_ID == 1718383458, "the schema names the same application");
 
 typedef enum {
-  FIND, NAMED, CREATE, NAME_ID, DESCRIBE, CLEAR_ROWS, CLEAR_BATCHES, CLEAR_COLUMNS, ADD_ROW,
-  ADD_BATCH, SET_RECORDS, ADD_COLUMN, SHOW, LIST, BEFORE, SHOWN_AT, PAGE, PAGE_BACKWARD, STORE, RESULT, EACH,
-  COLUMNS, COUNTS, BEGIN, COMMIT, ROLLBACK, STATEMENTS
+  FIND,
+  NAMED,
+  CREATE,
+  NAME_ID,
+  DESCRIBE,
+  CLEAR_ROWS,
+  CLEAR_BATCHES,
+  CLEAR_COLUMNS,
+  ADD_ROW,
+  ADD_BATCH,
+  SET_RECORDS,
+  ADD_COLUMN,
+  SHOW,
+  LIST,
+  BEFORE,
+  SHOWN_AT,
+  PAGE,
+  PAGE_BACKWARD,
+  STORE,
+  RESULT,
+  EACH,
+  COLUMNS,
+  COUNTS,
+  BEGIN,
+  COMMIT,
+  ROLLBACK,
+  STATEMENTS
 } statement;
 
 #define SHOWN "SELECT public, name, description, records, created, updated FROM main.imports "
 
 static const char *const texts[STATEMENTS] = {
-  [FIND] = "SELECT id, records FROM main.imports WHERE public = ?",
-  [NAMED] = "SELECT id, records FROM main.imports WHERE name = ? ORDER BY id DESC LIMIT 1",
-  [CREATE] = "INSERT INTO main.imports(created, updated) VALUES(?1, ?1)",
-  [NAME_ID] = "UPDATE main.imports SET public = ?2 WHERE id = ?1",
-  [DESCRIBE] = "UPDATE main.imports SET name = ifnull(?2, name),"
-               " description = ifnull(?3, description) WHERE id = ?1",
-  [CLEAR_ROWS] = "DELETE FROM main.rows WHERE key >= ?1 AND key < ?2",
-  [CLEAR_BATCHES] = "DELETE FROM main.batches WHERE import = ?",
-  [CLEAR_COLUMNS] = "DELETE FROM main.columns WHERE import = ?",
-  [ADD_ROW] = "INSERT INTO main.rows(key, json) VALUES(?, ?)",
-  [ADD_BATCH] = "INSERT OR IGNORE INTO main.batches(import, first, at)"
-                " SELECT id, records, ?2 FROM main.imports WHERE id = ?1",
-  [SET_RECORDS] = "UPDATE main.imports SET records = ?2, updated = ?3 WHERE id = ?1",
-  [ADD_COLUMN] = "INSERT OR IGNORE INTO main.columns(import, name, ordinal)"
-                 " SELECT ?1, ?2, count(*) FROM main.columns WHERE import = ?1",
-  [SHOW] = SHOWN "WHERE id = ?",
-  [LIST] = SHOWN "ORDER BY id LIMIT max(0, (SELECT count(*) FROM main.imports) - ?)",
-  [BEFORE] = "SELECT first FROM main.batches WHERE import = ? ORDER BY first DESC LIMIT 1 OFFSET ?",
-  [SHOWN_AT] = "SELECT min(first) FROM main.batches WHERE import = ? AND at > ?",
-  [PAGE] = "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key",
-  [PAGE_BACKWARD] = "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key DESC",
-  [STORE] = "REPLACE INTO main.results(report, generated, rows, chart) VALUES(?, ?, ?, ?)",
-  [RESULT] = "SELECT generated, rows, chart FROM main.results WHERE report = ?",
-  [EACH] = "SELECT name, id FROM main.imports WHERE name IS NOT NULL ORDER BY id DESC",
-  [COLUMNS] = "SELECT name FROM main.columns WHERE import = ? ORDER BY ordinal",
-  [COUNTS] = "SELECT count(*), total(records), (SELECT count(*) FROM main.results)"
-             " FROM main.imports",
-  [BEGIN] = "BEGIN IMMEDIATE",
-  [COMMIT] = "COMMIT",
-  [ROLLBACK] = "ROLLBACK",
+    [FIND] = "SELECT id, records FROM main.imports WHERE public = ?",
+    [NAMED] = "SELECT id, records FROM main.imports WHERE name = ? ORDER BY id DESC LIMIT 1",
+    [CREATE] = "INSERT INTO main.imports(created, updated) VALUES(?1, ?1)",
+    [NAME_ID] = "UPDATE main.imports SET public = ?2 WHERE id = ?1",
+    [DESCRIBE] =
+        "UPDATE main.imports SET name = ifnull(?2, name),"
+        " description = ifnull(?3, description) WHERE id = ?1",
+    [CLEAR_ROWS] = "DELETE FROM main.rows WHERE key >= ?1 AND key < ?2",
+    [CLEAR_BATCHES] = "DELETE FROM main.batches WHERE import = ?",
+    [CLEAR_COLUMNS] = "DELETE FROM main.columns WHERE import = ?",
+    [ADD_ROW] = "INSERT INTO main.rows(key, json) VALUES(?, ?)",
+    [ADD_BATCH] =
+        "INSERT OR IGNORE INTO main.batches(import, first, at)"
+        " SELECT id, records, ?2 FROM main.imports WHERE id = ?1",
+    [SET_RECORDS] = "UPDATE main.imports SET records = ?2, updated = ?3 WHERE id = ?1",
+    [ADD_COLUMN] =
+        "INSERT OR IGNORE INTO main.columns(import, name, ordinal)"
+        " SELECT ?1, ?2, count(*) FROM main.columns WHERE import = ?1",
+    [SHOW] = SHOWN "WHERE id = ?",
+    [LIST] = SHOWN "ORDER BY id LIMIT max(0, (SELECT count(*) FROM main.imports) - ?)",
+    [BEFORE] =
+        "SELECT first FROM main.batches WHERE import = ? ORDER BY first DESC LIMIT 1 OFFSET ?",
+    [SHOWN_AT] = "SELECT min(first) FROM main.batches WHERE import = ? AND at > ?",
+    [PAGE] = "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key",
+    [PAGE_BACKWARD] =
+        "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER BY key DESC",
+    [STORE] = "REPLACE INTO main.results(report, generated, rows, chart) VALUES(?, ?, ?, ?)",
+    [RESULT] = "SELECT generated, rows, chart FROM main.results WHERE report = ?",
+    [EACH] = "SELECT name, id FROM main.imports WHERE name IS NOT NULL ORDER BY id DESC",
+    [COLUMNS] = "SELECT name FROM main.columns WHERE import = ? ORDER BY ordinal",
+    [COUNTS] =
+        "SELECT count(*), total(records), (SELECT count(*) FROM main.results)"
+        " FROM main.imports",
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
 };
 
 struct sandbox_database {
@@ -76,7 +106,9 @@ struct sandbox_database {
   sqlite3_stmt *statements[STATEMENTS];
 };
 
-struct sqlite3 *sandbox_database_handle(sandbox_database *database) { return database->handle; }
+struct sqlite3 *sandbox_database_handle(sandbox_database *database) {
+  return database->handle;
+}
 
 const char *sandbox_database_error(const sandbox_database *database) {
   return sqlite3_errmsg(database->handle);
@@ -136,8 +168,9 @@ sandbox_database *sandbox_database_open(const char *path, char **error) {
   if (sqlite3_open_v2(path, &database->handle, flags, NULL) == SQLITE_OK) {
     sqlite3_busy_timeout(database->handle, 5000);
     /* The sandbox's rows are worth no fsync. */
-    if (execute(database->handle, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
-                                  "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")) {
+    if (execute(database->handle,
+                "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
+                "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")) {
       int64_t application = pragma(database->handle, "PRAGMA application_id");
       int64_t tables = pragma(database->handle, "SELECT count(*) FROM sqlite_schema");
       /* Files of old have no time of batches. */
@@ -174,9 +207,7 @@ void sandbox_database_close(sandbox_database *database) {
 
 bool sandbox_database_begin(sandbox_database *database) { return run(prepared(database, BEGIN)); }
 
-bool sandbox_database_commit(sandbox_database *database) {
-  return run(prepared(database, COMMIT));
-}
+bool sandbox_database_commit(sandbox_database *database) { return run(prepared(database, COMMIT)); }
 
 void sandbox_database_rollback(sandbox_database *database) { run(prepared(database, ROLLBACK)); }
 
@@ -337,7 +368,8 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
   return run(add);
 }
 
-static void put_import(sqlite3_stmt *row, const sandbox_options *options, sandbox_json_writer *out) {
+static void put_import(sqlite3_stmt *row, const sandbox_options *options,
+                       sandbox_json_writer *out) {
   sandbox_put(out, "{\"id\":");
   if (options->ids == IDS_NUMBER) sandbox_put(out, column_text(row, 0));
   else sandbox_put_string(out, column_text(row, 0));
@@ -367,8 +399,8 @@ bool sandbox_import_put(sandbox_database *database, const sandbox_import *import
   return found;
 }
 
-bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options,
-                         int64_t hidden, sandbox_json_writer *out) {
+bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options, int64_t hidden,
+                         sandbox_json_writer *out) {
   sqlite3_stmt *list = prepared(database, LIST);
   const char *separator = "";
   int code;
@@ -409,8 +441,8 @@ int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_impo
 }
 
 /* A row with one member more. The row is an object's text, so its last byte is the brace. */
-static void put_extended(sandbox_json_writer *out, const char *json, size_t length, const char *member,
-                         int64_t value) {
+static void put_extended(sandbox_json_writer *out, const char *json, size_t length,
+                         const char *member, int64_t value) {
   bool empty = json[1 + strspn(json + 1, " \t\r\n")] == '}';
   sandbox_put_bytes(out, json, length - 1);
   sandbox_put(out, empty ? "" : ",");
@@ -437,8 +469,7 @@ bool sandbox_import_put_rows(sandbox_database *database, const sandbox_import *i
     first = false;
     if (added_member)
       put_extended(out, json, length, added_member, sqlite3_column_int64(page, 1) - base);
-    else
-      sandbox_put_bytes(out, json, length);
+    else sandbox_put_bytes(out, json, length);
   }
   sqlite3_reset(page);
   return code == SQLITE_DONE;

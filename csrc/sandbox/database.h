@@ -66,8 +66,8 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
 bool sandbox_import_put(sandbox_database *database, const sandbox_import *import,
                         const sandbox_options *options, sandbox_json_writer *out);
 /* The array of all, oldest first; the newest `hidden` are left out. */
-bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options,
-                         int64_t hidden, sandbox_json_writer *out);
+bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options, int64_t hidden,
+                         sandbox_json_writer *out);
 /* How many rows there were before the newest `commits` batches. */
 int64_t sandbox_import_records_before(sandbox_database *database, const sandbox_import *import,
                                       int64_t commits);

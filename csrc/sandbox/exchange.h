@@ -1,6 +1,6 @@
 /*
- * exchange.h: one request and its reply, on their way through server.c (HTTP), exchange_work.c (what is
- * done) and exchange_reply.c (what is sent).
+ * exchange.h: one request and its reply, on their way through server.c (HTTP), exchange_work.c
+ * (what is done) and exchange_reply.c (what is sent).
  *
  * An exchange is touched by libmicrohttpd's thread only.
  */
@@ -14,8 +14,15 @@
 /* What a fault does to the work, and to the reply. */
 typedef enum { WORK_WHOLE, WORK_NONE, WORK_LATE, WORK_PART, WORK_AFTER_FOREIGN } sandbox_work_mode;
 typedef enum {
-  SEND_WHOLE, SEND_NOTHING, SEND_RESET, SEND_STATUS, SEND_HTML, SEND_REDIRECT, SEND_GARBAGE,
-  SEND_BAD_GZIP, SEND_STREAM
+  SEND_WHOLE,
+  SEND_NOTHING,
+  SEND_RESET,
+  SEND_STATUS,
+  SEND_HTML,
+  SEND_REDIRECT,
+  SEND_GARBAGE,
+  SEND_BAD_GZIP,
+  SEND_STREAM
 } sandbox_send_mode;
 
 typedef struct sandbox_behaviour {
@@ -32,7 +39,7 @@ typedef struct sandbox_peer {
 typedef struct sandbox_exchange {
   sandbox *owner;
   sandbox_peer *from;
-  char *uri;       /* as it came */
+  char *uri; /* as it came */
   fl_slice path, query;
   const char *method;
   sandbox_route route;

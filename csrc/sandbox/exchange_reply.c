@@ -1,5 +1,6 @@
 /*
- * exchange_reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault has it.
+ * exchange_reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault
+ * has it.
  */
 #include "exchange.h"
 
@@ -87,9 +88,9 @@ static void add_headers(const sandbox_exchange *asked, struct MHD_Response *resp
   sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
   const sandbox_fault *fault = &asked->fault;
   char text[HTTP_DATE];
-  add_header(response, "Content-Type", mode == SEND_HTML || mode == SEND_REDIRECT
-                                           ? "text/html"
-                                           : "application/json; charset=utf-8");
+  add_header(
+      response, "Content-Type",
+      mode == SEND_HTML || mode == SEND_REDIRECT ? "text/html" : "application/json; charset=utf-8");
   if (asked->authorized || asked->faulty) {
     add_header(response, "X-RateLimit-Limit", asked->headers.limit);
     if (asked->faulty && fault->remaining >= 0) {
@@ -102,14 +103,12 @@ static void add_headers(const sandbox_exchange *asked, struct MHD_Response *resp
   }
   if (asked->faulty && fault->retry_after[0])
     add_header(response, "Retry-After", fault->retry_after);
-  else if (asked->over_limit)
-    add_header(response, "Retry-After", asked->headers.retry_after);
+  else if (asked->over_limit) add_header(response, "Retry-After", asked->headers.retry_after);
   if (mode == SEND_REDIRECT)
     add_header(response, "Location", fault->location[0] ? fault->location : "/elsewhere");
   add_header(response, "ETag", asked->etag);
   if (options->clock_skew != 0) {
-    sandbox_http_date(text,
-                      fl_clock_wall() + (fl_time)(options->clock_skew * (double)FL_SECOND));
+    sandbox_http_date(text, fl_clock_wall() + (fl_time)(options->clock_skew * (double)FL_SECOND));
     add_header(response, "Date", text);
   }
 }
@@ -138,9 +137,8 @@ enum MHD_Result sandbox_send(sandbox_exchange *asked, struct MHD_Connection *con
     if (mode == SEND_RESET) reset_connection(connection);
     return MHD_NO;
   }
-  if (mode == SEND_BAD_GZIP ||
-      (mode == SEND_WHOLE && options->gzip && body->length > 1024 && accepts_gzip(connection) &&
-       compress_body(body)))
+  if (mode == SEND_BAD_GZIP || (mode == SEND_WHOLE && options->gzip && body->length > 1024 &&
+                                accepts_gzip(connection) && compress_body(body)))
     encoding = "gzip";
   if (mode == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
     memset(body->data + 10, 0xff, body->length - 10);

@@ -1,6 +1,6 @@
 /*
- * exchange_work.c: what is done for a request: the fault it meets, the checks, the operation, now or later,
- * and the log.
+ * exchange_work.c: what is done for a request: the fault it meets, the checks, the operation, now
+ * or later, and the log.
  */
 #include "exchange.h"
 
@@ -12,29 +12,29 @@
 #include <strings.h>
 
 static const sandbox_behaviour behaviours[FAULT_KINDS] = {
-  [FAULT_COMMIT_THEN_DROP] = {WORK_WHOLE, SEND_NOTHING, 0},
-  [FAULT_COMMIT_THEN_500] = {WORK_WHOLE, SEND_STATUS, 500},
-  [FAULT_COMMIT_LATE] = {WORK_LATE, SEND_NOTHING, 0},
-  [FAULT_PARTIAL_COMMIT] = {WORK_PART, SEND_STATUS, 500},
-  [FAULT_KEEPALIVE_KILL] = {WORK_WHOLE, SEND_NOTHING, 0},
-  [FAULT_READ_LAG] = {WORK_WHOLE, SEND_WHOLE, 0},
-  [FAULT_REFUSE] = {WORK_NONE, SEND_NOTHING, 0},
-  [FAULT_RESET] = {WORK_NONE, SEND_RESET, 0},
-  [FAULT_EMPTY] = {WORK_NONE, SEND_NOTHING, 0},
-  [FAULT_GARBAGE] = {WORK_WHOLE, SEND_GARBAGE, 0},
-  [FAULT_TRUNCATE] = {WORK_WHOLE, SEND_STREAM, 0},
-  [FAULT_STALL] = {WORK_WHOLE, SEND_STREAM, 0},
-  [FAULT_LATENCY] = {WORK_WHOLE, SEND_WHOLE, 0},
-  [FAULT_HANG] = {WORK_NONE, SEND_NOTHING, 0},
-  [FAULT_SLOW_BODY] = {WORK_WHOLE, SEND_STREAM, 0},
-  [FAULT_THROTTLE] = {WORK_NONE, SEND_STATUS, 429},
-  [FAULT_STATUS] = {WORK_NONE, SEND_STATUS, 500},
-  [FAULT_HTML] = {WORK_NONE, SEND_HTML, 502},
-  [FAULT_WRONG_LENGTH] = {WORK_WHOLE, SEND_STREAM, 0},
-  [FAULT_BAD_GZIP] = {WORK_WHOLE, SEND_BAD_GZIP, 0},
-  [FAULT_HUGE] = {WORK_WHOLE, SEND_STREAM, 0},
-  [FAULT_REDIRECT] = {WORK_NONE, SEND_REDIRECT, 302},
-  [FAULT_FOREIGN_USE] = {WORK_AFTER_FOREIGN, SEND_WHOLE, 0},
+    [FAULT_COMMIT_THEN_DROP] = {WORK_WHOLE, SEND_NOTHING, 0},
+    [FAULT_COMMIT_THEN_500] = {WORK_WHOLE, SEND_STATUS, 500},
+    [FAULT_COMMIT_LATE] = {WORK_LATE, SEND_NOTHING, 0},
+    [FAULT_PARTIAL_COMMIT] = {WORK_PART, SEND_STATUS, 500},
+    [FAULT_KEEPALIVE_KILL] = {WORK_WHOLE, SEND_NOTHING, 0},
+    [FAULT_READ_LAG] = {WORK_WHOLE, SEND_WHOLE, 0},
+    [FAULT_REFUSE] = {WORK_NONE, SEND_NOTHING, 0},
+    [FAULT_RESET] = {WORK_NONE, SEND_RESET, 0},
+    [FAULT_EMPTY] = {WORK_NONE, SEND_NOTHING, 0},
+    [FAULT_GARBAGE] = {WORK_WHOLE, SEND_GARBAGE, 0},
+    [FAULT_TRUNCATE] = {WORK_WHOLE, SEND_STREAM, 0},
+    [FAULT_STALL] = {WORK_WHOLE, SEND_STREAM, 0},
+    [FAULT_LATENCY] = {WORK_WHOLE, SEND_WHOLE, 0},
+    [FAULT_HANG] = {WORK_NONE, SEND_NOTHING, 0},
+    [FAULT_SLOW_BODY] = {WORK_WHOLE, SEND_STREAM, 0},
+    [FAULT_THROTTLE] = {WORK_NONE, SEND_STATUS, 429},
+    [FAULT_STATUS] = {WORK_NONE, SEND_STATUS, 500},
+    [FAULT_HTML] = {WORK_NONE, SEND_HTML, 502},
+    [FAULT_WRONG_LENGTH] = {WORK_WHOLE, SEND_STREAM, 0},
+    [FAULT_BAD_GZIP] = {WORK_WHOLE, SEND_BAD_GZIP, 0},
+    [FAULT_HUGE] = {WORK_WHOLE, SEND_STREAM, 0},
+    [FAULT_REDIRECT] = {WORK_NONE, SEND_REDIRECT, 302},
+    [FAULT_FOREIGN_USE] = {WORK_AFTER_FOREIGN, SEND_WHOLE, 0},
 };
 
 static bool is_secret(const char *name) {
@@ -90,10 +90,14 @@ static void do_late(void *context, bool ended) {
   if (!ended) {
     sandbox_reply reply;
     sandbox_call call = {
-      .database = owner->database, .options = &owner->options, .tally = &owner->tally,
-      .operation = work->operation, .id = fl_slice_of(work->id),
-      .body = {work->body.data ? work->body.data : "", work->body.length}, 
-      .record_limit = RECORDS_ALL, .late = true,
+        .database = owner->database,
+        .options = &owner->options,
+        .tally = &owner->tally,
+        .operation = work->operation,
+        .id = fl_slice_of(work->id),
+        .body = {work->body.data ? work->body.data : "", work->body.length},
+        .record_limit = RECORDS_ALL,
+        .late = true,
     };
     sandbox_reply_init(&reply);
     pthread_mutex_lock(&owner->lock);
@@ -134,8 +138,8 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
   sandbox *owner = asked->owner;
   const sandbox_options *options = &owner->options;
   const char *key = sandbox_header(connection, "X-Api-Key");
-  int status = sandbox_admission_check(options, key, sandbox_header(connection, "X-Subscription-Id"),
-                                  message);
+  int status = sandbox_admission_check(options, key,
+                                       sandbox_header(connection, "X-Subscription-Id"), message);
   if (status != 0) return status;
   asked->authorized = true;
   if (!sandbox_admission_take(&owner->admission, options, fl_clock_now())) {
@@ -144,8 +148,8 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
     return (int)options->rate_limit_status;
   }
   if (asked->route.operation == OPERATION_NONE) {
-    *message = asked->route.status == 405 ? "The path does not take this method"
-                                          : "There is no such path";
+    *message =
+        asked->route.status == 405 ? "The path does not take this method" : "There is no such path";
     return asked->route.status;
   }
   status = sandbox_admission_permit(options, key, asked->route.operation, message);
@@ -167,13 +171,13 @@ static void write_log(sandbox_exchange *asked, struct MHD_Connection *connection
   const char *request_id = sandbox_header(connection, "X-Request-Id");
   fl_slice body = {asked->body.data, asked->body.length};
   sandbox_entry entry = {
-    .connection = asked->from ? asked->from->number : 0,
-    .time = (double)fl_clock_wall() / (double)FL_SECOND,
-    .operation = asked->route.operation,
-    .status = asked->drop ? 0 : asked->reply.status,
-    .fault = asked->faulty ? asked->fault.kind : FAULT_NONE,
-    .committed = asked->reply.committed,
-    .authorized = asked->authorized,
+      .connection = asked->from ? asked->from->number : 0,
+      .time = (double)fl_clock_wall() / (double)FL_SECOND,
+      .operation = asked->route.operation,
+      .status = asked->drop ? 0 : asked->reply.status,
+      .fault = asked->faulty ? asked->fault.kind : FAULT_NONE,
+      .committed = asked->reply.committed,
+      .authorized = asked->authorized,
   };
   fl_buffer headers;
   fl_slice texts[ENTRY_TEXTS];
@@ -188,12 +192,13 @@ static void write_log(sandbox_exchange *asked, struct MHD_Connection *connection
   number = sandbox_log_add(owner->log, &entry, texts);
   fl_buffer_free(&headers);
   if (asked->reply.committed)
-    sandbox_log_commit(owner->log, number, entry.operation, asked->path,
-                       fl_slice_of(request_id), body);
+    sandbox_log_commit(owner->log, number, entry.operation, asked->path, fl_slice_of(request_id),
+                       body);
   if (later)
     work_later(asked, call, number, request_id,
-               asked->reply.run_later ? owner->options.run_seconds
-               : asked->fault.seconds >= 0 ? asked->fault.seconds : 1);
+               asked->reply.run_later      ? owner->options.run_seconds
+               : asked->fault.seconds >= 0 ? asked->fault.seconds
+                                           : 1);
 }
 
 /* Replaces the reply by what the fault says. */
@@ -205,7 +210,7 @@ static void spoil(sandbox_exchange *asked) {
   switch (asked->behaviour.send) {
     case SEND_STATUS:
       sandbox_reply_error(options, reply, status,
-                          fault->message[0]                      ? fault->message
+                          fault->message[0]               ? fault->message
                           : fault->kind == FAULT_THROTTLE ? "The rate limit is reached"
                                                           : "A fault of the sandbox");
       break;
@@ -244,14 +249,17 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   const char *message = NULL;
   char id[256] = "";
   sandbox_work_mode mode = asked->faulty ? asked->behaviour.work : WORK_WHOLE;
-  int64_t id_length = asked->route.id.length < sizeof id
-                          ? sandbox_unescape(id, asked->route.id)
-                          : -1;
+  int64_t id_length =
+      asked->route.id.length < sizeof id ? sandbox_unescape(id, asked->route.id) : -1;
   sandbox_call call = {
-    .database = owner->database, .options = &owner->options, .tally = &owner->tally,
-    .operation = asked->route.operation, .id = {id, id_length < 0 ? 0 : (size_t)id_length},
-    .query = asked->query, .body = {asked->body.data ? asked->body.data : "", asked->body.length},
-    .record_limit = RECORDS_ALL,
+      .database = owner->database,
+      .options = &owner->options,
+      .tally = &owner->tally,
+      .operation = asked->route.operation,
+      .id = {id, id_length < 0 ? 0 : (size_t)id_length},
+      .query = asked->query,
+      .body = {asked->body.data ? asked->body.data : "", asked->body.length},
+      .record_limit = RECORDS_ALL,
   };
   bool later = false;
   int status = 0;
@@ -259,7 +267,8 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   sandbox_timer_catch_up(owner->timer);
   pthread_mutex_lock(&owner->lock);
   if (mode == WORK_AFTER_FOREIGN)
-    sandbox_admission_spend(&owner->admission, &owner->options, fl_clock_now(), asked->fault.requests);
+    sandbox_admission_spend(&owner->admission, &owner->options, fl_clock_now(),
+                            asked->fault.requests);
   if (mode != WORK_NONE) status = check(asked, connection, &message);
   if (mode == WORK_NONE) {
     asked->reply.status = 200;
@@ -285,7 +294,7 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   asked->drop = asked->faulty && (asked->behaviour.send == SEND_NOTHING ||
                                   asked->behaviour.send == SEND_RESET || asked->fault.drop);
   sandbox_admission_describe(&owner->admission, &owner->options, fl_clock_now(), fl_clock_wall(),
-                        &asked->headers);
+                             &asked->headers);
   write_log(asked, connection, &call, later);
   pthread_mutex_unlock(&owner->lock);
 }

@@ -84,8 +84,8 @@ static void free_stream(void *context) {
 }
 
 struct MHD_Response *sandbox_faulty_body_response(struct MHD_Connection *connection,
-                                             sandbox_timer *timer, fl_buffer *body,
-                                             const sandbox_faulty_body_plan *plan) {
+                                                  sandbox_timer *timer, fl_buffer *body,
+                                                  const sandbox_faulty_body_plan *plan) {
   stream *flow = calloc(1, sizeof *flow);
   struct MHD_Response *response;
   if (flow == NULL) {

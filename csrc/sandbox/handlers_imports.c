@@ -1,4 +1,5 @@
-/* handlers_imports.c: the handlers of the imports: the list, a page of rows, and taking records in. */
+/* handlers_imports.c: the handlers of the imports: the list, a page of rows, and taking records in.
+ */
 #include "handlers.h"
 
 #include "base/clock.h"
@@ -160,15 +161,16 @@ static fl_slice row_text(const sandbox_call *call, const sandbox_json *json, uin
 }
 
 /* A number's digits as a string. */
-static void put_digits(const sandbox_json *json, const fl_json_node *node, sandbox_json_writer *out) {
+static void put_digits(const sandbox_json *json, const fl_json_node *node,
+                       sandbox_json_writer *out) {
   const char *digits = json->text + node->offset;
   sandbox_put(out, "\"");
   sandbox_put_bytes(out, digits, fl_json_number_length(digits));
   sandbox_put(out, "\"");
 }
 
-/* The row as a service might keep it that changes values: reads numbers into doubles and drops nulls,
- * or makes texts of numbers. */
+/* The row as a service might keep it that changes values: reads numbers into doubles and drops
+ * nulls, or makes texts of numbers. */
 static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values values,
                         sandbox_json_writer *out) {
   const fl_json_node *node = &json->tape.nodes[index];
@@ -196,7 +198,8 @@ static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values
     case FL_JSON_OBJECT:
       sandbox_put(out, "{");
       for (; next < node->value.size.end; next = fl_json_next(&json->tape, next + 1)) {
-        if (values == VALUES_NORMALIZED && json->tape.nodes[next + 1].type == FL_JSON_NULL) continue;
+        if (values == VALUES_NORMALIZED && json->tape.nodes[next + 1].type == FL_JSON_NULL)
+          continue;
         sandbox_put(out, separator);
         put_changed(json, next, values, out);
         sandbox_put(out, ":");
@@ -220,9 +223,8 @@ static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_js
                                   row_text(call, json, row, next, rows_end));
   sandbox_json_writer_init(&out);
   put_changed(json, row, call->options->values, &out);
-  added = !out.failed &&
-          sandbox_import_add_row(call->database, import,
-                                 (fl_slice){out.buffer.data, out.buffer.length});
+  added = !out.failed && sandbox_import_add_row(call->database, import,
+                                                (fl_slice){out.buffer.data, out.buffer.length});
   sandbox_json_writer_free(&out);
   return added;
 }
@@ -259,8 +261,8 @@ static bool add_records(sandbox_call *call, sandbox_reply *reply, sandbox_import
       if (!reply->keep) break;
     }
     if (fault || (limit >= 0 && position >= limit)) continue;
-    good = note_columns(call, import, json, row, &seen) &&
-           add_row(call, import, json, row, next, end);
+    good =
+        note_columns(call, import, json, row, &seen) && add_row(call, import, json, row, next, end);
   }
   free(seen.names);
   good = good && sandbox_import_add_end(call->database, import);

@@ -21,7 +21,8 @@ static void put_head(const sandbox_definition *definition, sandbox_json_writer *
 }
 
 static bool run_preparation(sandbox_call *call, const sandbox_definition *preparation,
-                            const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
+                            const sandbox_parameters *parameters, sandbox_json_writer *out,
+                            char *reason) {
   fl_slice name = fl_slice_of(preparation->target), none = {NULL, 0};
   sandbox_import import;
   sandbox_table table;
@@ -58,7 +59,8 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
 }
 
 static bool run_report(sandbox_call *call, const sandbox_definition *report,
-                       const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
+                       const sandbox_parameters *parameters, sandbox_json_writer *out,
+                       char *reason) {
   const char *sql = report->sql;
   sandbox_table table;
   sandbox_json_writer chart;
@@ -72,10 +74,9 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
   sandbox_json_writer_init(&chart);
   good = sandbox_table_put_chart(&table, report->chart_type, report->labels, report->series,
                                  report->series_count, &chart, reason);
-  if (good && (chart.failed || !sandbox_result_store(call->database, report->id,
-                                                     (int64_t)table.row_count,
-                                                     (fl_slice){chart.buffer.data,
-                                                                chart.buffer.length}))) {
+  if (good &&
+      (chart.failed || !sandbox_result_store(call->database, report->id, (int64_t)table.row_count,
+                                             (fl_slice){chart.buffer.data, chart.buffer.length}))) {
     snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
     good = false;
   }
@@ -91,7 +92,8 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
 }
 
 static bool run_automation(sandbox_call *call, const sandbox_definition *automation,
-                           const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason) {
+                           const sandbox_parameters *parameters, sandbox_json_writer *out,
+                           char *reason) {
   call->tally->runs++;
   sandbox_put(out, ",\"steps\":[");
   for (size_t index = 0; index < automation->step_count; index++) {
@@ -139,8 +141,7 @@ static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable 
     put_head(definition, &reply->body);
     sandbox_put(&reply->body, ",\"status\":");
     sandbox_put_string(&reply->body, reply->run_later ? "Running" : runnable->finished);
-    if (!reply->run_later &&
-        !runnable->run(call, definition, &parameters, &reply->body, reason))
+    if (!reply->run_later && !runnable->run(call, definition, &parameters, &reply->body, reason))
       sandbox_refuse(reply, 400, "%s", reason);
     sandbox_put(&reply->body, "}");
   }
@@ -187,8 +188,7 @@ static void put_list(sandbox_call *call, sandbox_reply *reply, sandbox_defined k
       sandbox_put(out, ",\"target\":");
       sandbox_put_string(out, definition->target);
     } else {
-      bool generated =
-          sandbox_result_put(call->database, fl_slice_of(definition->id), out, NULL);
+      bool generated = sandbox_result_put(call->database, fl_slice_of(definition->id), out, NULL);
       sandbox_put(out, generated ? ",\"status\":\"Generated\"" : ",\"status\":\"NotGenerated\"");
     }
     sandbox_put(out, "}");

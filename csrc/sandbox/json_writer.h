@@ -1,6 +1,6 @@
 /*
- * json_writer.h: JSON text that is being written. A failure (memory, the buffer's ceiling, text that is not
- * UTF-8) is remembered in `failed`, so that a writer checks once, at its end.
+ * json_writer.h: JSON text that is being written. A failure (memory, the buffer's ceiling, text
+ * that is not UTF-8) is remembered in `failed`, so that a writer checks once, at its end.
  */
 #ifndef SANDBOX_JSON_WRITER_H
 #define SANDBOX_JSON_WRITER_H

@@ -26,59 +26,65 @@ static const char *const reset_format[] = {"delta",     "epoch",  "epoch_ms", "i
                                            "http_date", "absent", "nonsense", NULL};
 _Static_assert(sizeof(sandbox_ids) == sizeof(unsigned), "a choice is stored as an unsigned int");
 
-#define FIELD(name, type) {#name, type, offsetof(sandbox_options, name), NULL}
-#define CHOOSE(name) {#name, CHOICE, offsetof(sandbox_options, name), name}
+#define FIELD(name, type) \
+  { #name, type, offsetof(sandbox_options, name), NULL }
+#define CHOOSE(name) \
+  { #name, CHOICE, offsetof(sandbox_options, name), name }
 
 static const field option_fields[] = {
-  FIELD(address, TEXT),
-  FIELD(port, INTEGER),
-  FIELD(database, TEXT),
-  FIELD(certificate, TEXT),
-  FIELD(private_key, TEXT),
-  FIELD(subscription_id, TEXT),
-  FIELD(denied_status, INTEGER),
-  FIELD(rate_limit, INTEGER),
-  FIELD(rate_window, NUMBER),
-  FIELD(rate_limit_headers, BOOLEAN),
-  FIELD(rate_limit_status, INTEGER),
-  FIELD(retry_after, TEXT),
-  CHOOSE(reset_format),
-  FIELD(clock_skew, NUMBER),
-  CHOOSE(ids),
-  CHOOSE(rows),
-  FIELD(count_cap, INTEGER),
-  CHOOSE(over_cap),
-  CHOOSE(past_end),
-  CHOOSE(row_order),
-  FIELD(update_key, TEXT),
-  CHOOSE(update),
-  CHOOSE(values),
-  FIELD(visible_after, NUMBER),
-  FIELD(added_member, TEXT),
-  CHOOSE(rejected_batch),
-  FIELD(list_descriptions, BOOLEAN),
-  CHOOSE(messages),
-  FIELD(notice, TEXT),
-  FIELD(run_seconds, NUMBER),
-  FIELD(gzip, BOOLEAN),
-  FIELD(etag, BOOLEAN),
-  FIELD(max_body_bytes, INTEGER),
-  FIELD(max_query_rows, INTEGER),
-  FIELD(max_query_steps, INTEGER),
-  FIELD(log_requests, INTEGER),
-  FIELD(log_bytes, INTEGER),
-  FIELD(log_body_bytes, INTEGER),
-  {NULL, INTEGER, 0, NULL},
+    FIELD(address, TEXT),
+    FIELD(port, INTEGER),
+    FIELD(database, TEXT),
+    FIELD(certificate, TEXT),
+    FIELD(private_key, TEXT),
+    FIELD(subscription_id, TEXT),
+    FIELD(denied_status, INTEGER),
+    FIELD(rate_limit, INTEGER),
+    FIELD(rate_window, NUMBER),
+    FIELD(rate_limit_headers, BOOLEAN),
+    FIELD(rate_limit_status, INTEGER),
+    FIELD(retry_after, TEXT),
+    CHOOSE(reset_format),
+    FIELD(clock_skew, NUMBER),
+    CHOOSE(ids),
+    CHOOSE(rows),
+    FIELD(count_cap, INTEGER),
+    CHOOSE(over_cap),
+    CHOOSE(past_end),
+    CHOOSE(row_order),
+    FIELD(update_key, TEXT),
+    CHOOSE(update),
+    CHOOSE(values),
+    FIELD(visible_after, NUMBER),
+    FIELD(added_member, TEXT),
+    CHOOSE(rejected_batch),
+    FIELD(list_descriptions, BOOLEAN),
+    CHOOSE(messages),
+    FIELD(notice, TEXT),
+    FIELD(run_seconds, NUMBER),
+    FIELD(gzip, BOOLEAN),
+    FIELD(etag, BOOLEAN),
+    FIELD(max_body_bytes, INTEGER),
+    FIELD(max_query_rows, INTEGER),
+    FIELD(max_query_steps, INTEGER),
+    FIELD(log_requests, INTEGER),
+    FIELD(log_bytes, INTEGER),
+    FIELD(log_body_bytes, INTEGER),
+    {NULL, INTEGER, 0, NULL},
 };
 
-#define FAULT_FIELD(name, type) {#name, type, offsetof(sandbox_fault, name), NULL}
+#define FAULT_FIELD(name, type) \
+  { #name, type, offsetof(sandbox_fault, name), NULL }
 
 static const field fault_fields[] = {
-  FAULT_FIELD(nth, INTEGER),      FAULT_FIELD(times, INTEGER),   FAULT_FIELD(probability, NUMBER),
-  FAULT_FIELD(status, INTEGER),   FAULT_FIELD(bytes, INTEGER),   FAULT_FIELD(records, INTEGER),
-  FAULT_FIELD(commits, INTEGER),  FAULT_FIELD(requests, INTEGER), FAULT_FIELD(remaining, INTEGER),
-  FAULT_FIELD(seconds, NUMBER),   FAULT_FIELD(drop, BOOLEAN),    FAULT_FIELD(chunked, BOOLEAN),
-  FAULT_FIELD(after_head, BOOLEAN), FAULT_FIELD(late, BOOLEAN), {NULL, INTEGER, 0, NULL},
+    FAULT_FIELD(nth, INTEGER),        FAULT_FIELD(times, INTEGER),
+    FAULT_FIELD(probability, NUMBER), FAULT_FIELD(status, INTEGER),
+    FAULT_FIELD(bytes, INTEGER),      FAULT_FIELD(records, INTEGER),
+    FAULT_FIELD(commits, INTEGER),    FAULT_FIELD(requests, INTEGER),
+    FAULT_FIELD(remaining, INTEGER),  FAULT_FIELD(seconds, NUMBER),
+    FAULT_FIELD(drop, BOOLEAN),       FAULT_FIELD(chunked, BOOLEAN),
+    FAULT_FIELD(after_head, BOOLEAN), FAULT_FIELD(late, BOOLEAN),
+    {NULL, INTEGER, 0, NULL},
 };
 
 /* A copy of the string at the top, which stays there. */
@@ -246,8 +252,15 @@ static void read_short_text(lua_State *L, int index, const char *name, char to[F
 }
 
 void sandbox_read_fault(lua_State *L, int index, sandbox_fault *fault) {
-  *fault = (sandbox_fault){.nth = 1, .times = 1, .probability = 1, .status = -1, .bytes = -1,
-                           .records = -1, .commits = -1, .requests = -1, .remaining = -1,
+  *fault = (sandbox_fault){.nth = 1,
+                           .times = 1,
+                           .probability = 1,
+                           .status = -1,
+                           .bytes = -1,
+                           .records = -1,
+                           .commits = -1,
+                           .requests = -1,
+                           .remaining = -1,
                            .seconds = -1};
   read_fields(L, index, fault_fields, fault);
   lua_getfield(L, index, "seed");

@@ -304,8 +304,7 @@ static int restore(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &length);
   bool restored;
   pthread_mutex_lock(&running->lock);
-  restored =
-      sandbox_database_restore(running->database, (const unsigned char *)bytes, length);
+  restored = sandbox_database_restore(running->database, (const unsigned char *)bytes, length);
   pthread_mutex_unlock(&running->lock);
   lua_pushboolean(L, restored);
   return 1;
@@ -400,12 +399,21 @@ static void set_functions(lua_State *L, const luaL_Reg *functions) {
 __attribute__((visibility("default"))) int luaopen_flarelight_sandbox_core(lua_State *L);
 
 int luaopen_flarelight_sandbox_core(lua_State *L) {
-  static const luaL_Reg methods[] = {
-    {"stop", stop},           {"port", port},         {"requests", requests},
-    {"duplicates", duplicates}, {"clear_log", clear_log}, {"rows", rows},
-    {"rows_text", rows_text}, {"counts", counts},     {"snapshot", snapshot},
-    {"restore", restore},     {"reset", reset},       {"fault", fault},
-    {"clear_faults", clear_faults}, {"hits", hits},   {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"stop", stop},
+                                     {"port", port},
+                                     {"requests", requests},
+                                     {"duplicates", duplicates},
+                                     {"clear_log", clear_log},
+                                     {"rows", rows},
+                                     {"rows_text", rows_text},
+                                     {"counts", counts},
+                                     {"snapshot", snapshot},
+                                     {"restore", restore},
+                                     {"reset", reset},
+                                     {"fault", fault},
+                                     {"clear_faults", clear_faults},
+                                     {"hits", hits},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", start}, {"decode", decode}, {NULL, NULL}};
   luaL_newmetatable(L, COPY);
   lua_pushcfunction(L, free_copy);

@@ -6,15 +6,15 @@
 #include <stdlib.h>
 
 const char *const sandbox_operation_names[OPERATION_COUNT] = {
-  [OPERATION_IMPORTS_ALL] = "imports.all",
-  [OPERATION_IMPORTS_DATA] = "imports.data",
-  [OPERATION_IMPORTS_IMPORT] = "imports.import",
-  [OPERATION_AUTOMATIONS_EXECUTE] = "automations.execute",
-  [OPERATION_PREPARATIONS_ALL] = "preparations.all",
-  [OPERATION_PREPARATIONS_EXECUTE] = "preparations.execute",
-  [OPERATION_REPORTS_ALL] = "reports.all",
-  [OPERATION_REPORTS_GENERATE] = "reports.generate",
-  [OPERATION_REPORTS_CHART_DATA] = "reports.chart_data",
+    [OPERATION_IMPORTS_ALL] = "imports.all",
+    [OPERATION_IMPORTS_DATA] = "imports.data",
+    [OPERATION_IMPORTS_IMPORT] = "imports.import",
+    [OPERATION_AUTOMATIONS_EXECUTE] = "automations.execute",
+    [OPERATION_PREPARATIONS_ALL] = "preparations.all",
+    [OPERATION_PREPARATIONS_EXECUTE] = "preparations.execute",
+    [OPERATION_REPORTS_ALL] = "reports.all",
+    [OPERATION_REPORTS_GENERATE] = "reports.generate",
+    [OPERATION_REPORTS_CHART_DATA] = "reports.chart_data",
 };
 
 sandbox_operation sandbox_operation_of(const char *name) {
@@ -29,8 +29,8 @@ static void free_list(char **list, size_t count) {
 }
 
 static void free_definition(sandbox_definition *definition) {
-  char *const texts[] = {definition->id,     definition->name,       definition->sql,
-                         definition->target, definition->preparation, definition->labels,
+  char *const texts[] = {definition->id,         definition->name,        definition->sql,
+                         definition->target,     definition->preparation, definition->labels,
                          definition->chart_type, definition->on_import};
   for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) free(texts[index]);
   free_list(definition->series, definition->series_count);

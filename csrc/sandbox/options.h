@@ -39,7 +39,13 @@ typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
 typedef enum { REJECTED_DROPPED, REJECTED_KEEPS_GOOD } sandbox_rejected;
 typedef enum { MESSAGES_STRING, MESSAGES_OBJECT } sandbox_messages;
 typedef enum {
-  RESET_DELTA, RESET_EPOCH, RESET_EPOCH_MS, RESET_ISO, RESET_HTTP_DATE, RESET_ABSENT, RESET_NONSENSE
+  RESET_DELTA,
+  RESET_EPOCH,
+  RESET_EPOCH_MS,
+  RESET_ISO,
+  RESET_HTTP_DATE,
+  RESET_ABSENT,
+  RESET_NONSENSE
 } sandbox_reset_format;
 
 typedef struct sandbox_key {
@@ -71,7 +77,10 @@ typedef struct sandbox_definition {
 } sandbox_definition;
 
 typedef enum {
-  DEFINED_PREPARATIONS, DEFINED_REPORTS, DEFINED_AUTOMATIONS, DEFINED_COUNT
+  DEFINED_PREPARATIONS,
+  DEFINED_REPORTS,
+  DEFINED_AUTOMATIONS,
+  DEFINED_COUNT
 } sandbox_defined;
 
 typedef struct sandbox_definitions {

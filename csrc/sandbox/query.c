@@ -20,11 +20,16 @@
 static const struct {
   int limit, value;
 } limits[] = {
-  {SQLITE_LIMIT_SQL_LENGTH, 100000},   {SQLITE_LIMIT_COLUMN, 500},
-  {SQLITE_LIMIT_EXPR_DEPTH, 100},      {SQLITE_LIMIT_COMPOUND_SELECT, 50},
-  {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000}, {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
-  {SQLITE_LIMIT_ATTACHED, 0},          {SQLITE_LIMIT_WORKER_THREADS, 0},
-  {SQLITE_LIMIT_VARIABLE_NUMBER, 200}, {SQLITE_LIMIT_LENGTH, 16 << 20},
+    {SQLITE_LIMIT_SQL_LENGTH, 100000},
+    {SQLITE_LIMIT_COLUMN, 500},
+    {SQLITE_LIMIT_EXPR_DEPTH, 100},
+    {SQLITE_LIMIT_COMPOUND_SELECT, 50},
+    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},
+    {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
+    {SQLITE_LIMIT_ATTACHED, 0},
+    {SQLITE_LIMIT_WORKER_THREADS, 0},
+    {SQLITE_LIMIT_VARIABLE_NUMBER, 200},
+    {SQLITE_LIMIT_LENGTH, 16 << 20},
 };
 #define LIMIT_COUNT (sizeof limits / sizeof *limits)
 
@@ -88,8 +93,8 @@ static bool make_view(void *context, const char *name, int64_t id) {
   if ((views[state->view_count] = strdup(name)) == NULL) return false;
   state->view_count++;
   select = sandbox_import_select(state->database, id);
-  create = select ? sqlite3_mprintf("CREATE TEMP VIEW IF NOT EXISTS \"%w\" AS %s", name, select)
-                  : NULL;
+  create =
+      select ? sqlite3_mprintf("CREATE TEMP VIEW IF NOT EXISTS \"%w\" AS %s", name, select) : NULL;
   if (create)
     made = sqlite3_exec(sandbox_database_handle(state->database), create, NULL, NULL, NULL) ==
            SQLITE_OK;
@@ -125,8 +130,8 @@ static void bind(sqlite3_stmt *query, const sandbox_parameters *parameters) {
       case FL_JSON_FLOAT: sqlite3_bind_double(query, place, node->value.number); break;
       case FL_JSON_BIG:
       case FL_JSON_STRING:
-        sqlite3_bind_text64(query, place, parameters->text + node->offset,
-                            node->value.size.length, SQLITE_STATIC, SQLITE_UTF8);
+        sqlite3_bind_text64(query, place, parameters->text + node->offset, node->value.size.length,
+                            SQLITE_STATIC, SQLITE_UTF8);
         break;
       default: break;
     }
@@ -250,7 +255,8 @@ void sandbox_table_free(sandbox_table *table) {
   memset(table, 0, sizeof *table);
 }
 
-static void put_cell_text(const sandbox_table *table, size_t row, size_t column, sandbox_json_writer *out) {
+static void put_cell_text(const sandbox_table *table, size_t row, size_t column,
+                          sandbox_json_writer *out) {
   size_t cell = row * table->column_count + column;
   size_t begin = cell > 0 ? table->ends[cell - 1] : 0;
   sandbox_put_bytes(out, table->cells.buffer.data + begin, table->ends[cell] - begin);

@@ -55,8 +55,7 @@ void sandbox_log_close(sandbox_log *log) {
 static bool make_room(sandbox_log *log, size_t size) {
   size_t room;
   sandbox_entry **entries;
-  while (log->count > 0 &&
-         (log->count == log->max_entries || log->bytes + size > log->max_bytes)) {
+  while (log->count > 0 && (log->count == log->max_entries || log->bytes + size > log->max_bytes)) {
     log->bytes -= log->entries[log->head]->size;
     free(log->entries[log->head]);
     log->head = (log->head + 1) % log->room;
@@ -155,8 +154,7 @@ static bool grow_commits(sandbox_log *log) {
 static bool add_duplicate(sandbox_log *log, int64_t first, int64_t again,
                           sandbox_operation operation, fl_slice body) {
   size_t length = body.length < EXCERPT ? body.length : EXCERPT;
-  sandbox_duplicate *list =
-      realloc(log->duplicates, (log->duplicate_count + 1) * sizeof *list);
+  sandbox_duplicate *list = realloc(log->duplicates, (log->duplicate_count + 1) * sizeof *list);
   char *excerpt = malloc(length + 1);
   if (list) log->duplicates = list;
   if (list == NULL || excerpt == NULL) {

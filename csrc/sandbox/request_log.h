@@ -3,8 +3,9 @@
  *
  * The caller holds the sandbox's lock. An entry is one block of memory with its texts behind it, so
  * that a reader copies the blocks under the lock and builds its tables without it. The oldest
- * entries go when there are more than `log_requests` or they pass `log_bytes`; bodies are cut at `log_body_bytes`. No entry
- * holds a key: the value of a header that carries a secret is replaced before it is stored.
+ * entries go when there are more than `log_requests` or they pass `log_bytes`; bodies are cut at
+ * `log_body_bytes`. No entry holds a key: the value of a header that carries a secret is replaced
+ * before it is stored.
  */
 #ifndef SANDBOX_REQUEST_LOG_H
 #define SANDBOX_REQUEST_LOG_H
@@ -21,7 +22,7 @@ typedef enum {
 } sandbox_entry_text;
 
 typedef struct sandbox_entry {
-  size_t size; /* of the whole block */
+  size_t size;    /* of the whole block */
   int64_t number; /* 1 is the first request since the start or the last clearing */
   int64_t connection;
   double time; /* wall clock, seconds since the epoch */
@@ -30,7 +31,9 @@ typedef struct sandbox_entry {
   sandbox_fault_kind fault;
   bool committed, authorized;
   int64_t body_bytes; /* before the cut */
-  struct { size_t offset, length; } texts[ENTRY_TEXTS]; /* from the beginning of the block */
+  struct {
+    size_t offset, length;
+  } texts[ENTRY_TEXTS]; /* from the beginning of the block */
 } sandbox_entry;
 
 /* A commit that repeats an earlier one. Numbers are those of log entries. */

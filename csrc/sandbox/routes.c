@@ -13,21 +13,21 @@ static const struct endpoint {
   bool has_id, writes;
   void (*handle)(sandbox_call *call, sandbox_reply *reply);
 } endpoints[OPERATION_COUNT] = {
-  [OPERATION_IMPORTS_ALL] = {"GET", "Import", "All", false, false, sandbox_handle_imports_all},
-  [OPERATION_IMPORTS_DATA] = {"GET", "Import", "Data", true, false, sandbox_handle_imports_data},
-  [OPERATION_IMPORTS_IMPORT] = {"POST", "Import", "Data", false, true,
-                                sandbox_handle_imports_import},
-  [OPERATION_AUTOMATIONS_EXECUTE] = {"POST", "Automation", "Execute", true, true,
-                                     sandbox_handle_automations_execute},
-  [OPERATION_PREPARATIONS_ALL] = {"GET", "Preparation", "All", false, false,
-                                  sandbox_handle_preparations_all},
-  [OPERATION_PREPARATIONS_EXECUTE] = {"POST", "Preparation", "Execute", true, true,
-                                      sandbox_handle_preparations_execute},
-  [OPERATION_REPORTS_ALL] = {"GET", "Report", "All", false, false, sandbox_handle_reports_all},
-  [OPERATION_REPORTS_GENERATE] = {"POST", "Report", "Generate", true, true,
-                                  sandbox_handle_reports_generate},
-  [OPERATION_REPORTS_CHART_DATA] = {"POST", "Report", "ChartData", false, false,
-                                    sandbox_handle_reports_chart_data},
+    [OPERATION_IMPORTS_ALL] = {"GET", "Import", "All", false, false, sandbox_handle_imports_all},
+    [OPERATION_IMPORTS_DATA] = {"GET", "Import", "Data", true, false, sandbox_handle_imports_data},
+    [OPERATION_IMPORTS_IMPORT] = {"POST", "Import", "Data", false, true,
+                                  sandbox_handle_imports_import},
+    [OPERATION_AUTOMATIONS_EXECUTE] = {"POST", "Automation", "Execute", true, true,
+                                       sandbox_handle_automations_execute},
+    [OPERATION_PREPARATIONS_ALL] = {"GET", "Preparation", "All", false, false,
+                                    sandbox_handle_preparations_all},
+    [OPERATION_PREPARATIONS_EXECUTE] = {"POST", "Preparation", "Execute", true, true,
+                                        sandbox_handle_preparations_execute},
+    [OPERATION_REPORTS_ALL] = {"GET", "Report", "All", false, false, sandbox_handle_reports_all},
+    [OPERATION_REPORTS_GENERATE] = {"POST", "Report", "Generate", true, true,
+                                    sandbox_handle_reports_generate},
+    [OPERATION_REPORTS_CHART_DATA] = {"POST", "Report", "ChartData", false, false,
+                                      sandbox_handle_reports_chart_data},
 };
 
 static bool is(fl_slice part, const char *text) {

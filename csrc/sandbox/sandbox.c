@@ -79,9 +79,8 @@ sandbox *sandbox_start(sandbox_options *options, char **error) {
   starting->process = getpid();
   starting->stopped = true;
   pthread_mutex_init(&starting->lock, NULL);
-  starting->log =
-      sandbox_log_open(starting->options.log_requests, starting->options.log_bytes,
-                       starting->options.log_body_bytes);
+  starting->log = sandbox_log_open(starting->options.log_requests, starting->options.log_bytes,
+                                   starting->options.log_body_bytes);
   if (starting->log) starting->database = sandbox_database_open(starting->options.database, error);
   if (starting->database && start_threads(starting, error)) {
     starting->stopped = false;

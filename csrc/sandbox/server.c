@@ -2,9 +2,10 @@
  * server.c: HTTP, on libmicrohttpd's one thread.
  *
  * A request's way: 1. `open_exchange` with its URI; 2. the headers are there: the route and the
- * fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock and writes the
- * log; 5. if the fault wants a pause, the connection is suspended and the timer wakes it; 6.
- * exchange_reply.c turns the reply into bytes, or drops the connection. Nothing ever waits on this thread.
+ * fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock and
+ * writes the log; 5. if the fault wants a pause, the connection is suspended and the timer wakes
+ * it; 6. exchange_reply.c turns the reply into bytes, or drops the connection. Nothing ever waits
+ * on this thread.
  */
 #include "server.h"
 
@@ -107,8 +108,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
   if (asked->stage == GATHERING) {
     asked->stage = READY;
     sandbox_work(asked, connection);
-    if (asked->faulty &&
-        (asked->fault.kind == FAULT_LATENCY || asked->fault.kind == FAULT_HANG)) {
+    if (asked->faulty && (asked->fault.kind == FAULT_LATENCY || asked->fault.kind == FAULT_HANG)) {
       double seconds = asked->fault.seconds >= 0 ? asked->fault.seconds : 1;
       if (sandbox_suspend(connection, asked->owner->timer, (fl_time)(seconds * (double)FL_SECOND)))
         return MHD_YES;
@@ -136,16 +136,16 @@ static bool make_address(const sandbox_options *options, struct sockaddr_storage
   return true;
 }
 
-static struct MHD_Daemon *start_daemon(sandbox *owner, unsigned flags, const struct sockaddr_storage *address,
+static struct MHD_Daemon *start_daemon(sandbox *owner, unsigned flags,
+                                       const struct sockaddr_storage *address,
                                        struct MHD_OptionItem *tls) {
   errno = 0;
   return MHD_start_daemon(
-      flags, (uint16_t)owner->options.port, NULL, NULL, answer, owner, MHD_OPTION_SOCK_ADDR, address,
-      MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
+      flags, (uint16_t)owner->options.port, NULL, NULL, answer, owner, MHD_OPTION_SOCK_ADDR,
+      address, MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
       close_exchange, owner, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, owner,
       MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, owner, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)128 * 1024, MHD_OPTION_ARRAY, tls,
-      MHD_OPTION_END);
+      (size_t)128 * 1024, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static unsigned port_of(struct MHD_Daemon *daemon, const sandbox_options *options) {
@@ -161,11 +161,12 @@ static bool is_fresh(unsigned port) {
 }
 
 /*
- * Listens. Where the system chooses the port, it gives after some hundred servers one that it gave before:
- * what a client remembers of a service by its URL, as what is left of its rate limit, would then be
- * remembered of another. So none is given twice in a process, as long as others come.
+ * Listens. Where the system chooses the port, it gives after some hundred servers one that it gave
+ * before: what a client remembers of a service by its URL, as what is left of its rate limit, would
+ * then be remembered of another. So none is given twice in a process, as long as others come.
  */
-static struct MHD_Daemon *listen_at(sandbox *owner, unsigned flags, const struct sockaddr_storage *address,
+static struct MHD_Daemon *listen_at(sandbox *owner, unsigned flags,
+                                    const struct sockaddr_storage *address,
                                     struct MHD_OptionItem *tls) {
   struct MHD_Daemon *daemon = start_daemon(owner, flags, address, tls);
   for (int tries = 0; daemon != NULL && tries < FRESH_PORT_TRIES; tries++) {

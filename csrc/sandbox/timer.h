@@ -2,8 +2,9 @@
  * timer.h: things to do later, on a thread of their own: wake a request that waits, commit what was
  * to be committed late.
  *
- * Thread safe. An alarm fires once, on the timer's thread or on one that catches up; `ended` tells it that the time did not
- * come, because the timer is stopped: then it only lets go of what it holds.
+ * Thread safe. An alarm fires once, on the timer's thread or on one that catches up; `ended` tells
+ * it that the time did not come, because the timer is stopped: then it only lets go of what it
+ * holds.
  */
 #ifndef SANDBOX_TIMER_H
 #define SANDBOX_TIMER_H
@@ -19,8 +20,8 @@ sandbox_timer *sandbox_timer_start(void);
  * fire. */
 bool sandbox_timer_add(sandbox_timer *timer, fl_time delay, sandbox_alarm alarm, void *context);
 /*
- * Fires what is due, here, and waits for what is firing: after it, nothing is late, however long the
- * timer's own thread was kept from running. Not under a lock that an alarm takes.
+ * Fires what is due, here, and waits for what is firing: after it, nothing is late, however long
+ * the timer's own thread was kept from running. Not under a lock that an alarm takes.
  */
 void sandbox_timer_catch_up(sandbox_timer *timer);
 /* Fires all alarms as ended and joins the thread. Every later add is refused. */

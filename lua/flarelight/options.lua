@@ -10,7 +10,7 @@ local function whole(value, least)
 end
 
 -- What an option may be: a test and how to say it.
-local shapes = {
+local types = {
   string = { function(v) return type(v) == "string" end, "a string" },
   boolean = { function(v) return type(v) == "boolean" end, "true or false" },
   ["function"] = { function(v) return type(v) == "function" end, "a function" },
@@ -44,30 +44,30 @@ local function describe(value)
   return value == nil and "nil" or "a " .. type(value)
 end
 
---- Raises unless `value` has the shape. `secret` values are not shown.
-function options.check(name, value, shape, secret)
-  local test = shapes[shape]
+--- Raises unless `value` has the type. `secret` values are not shown.
+function options.check(name, value, expected, secret)
+  local test = types[expected]
   if not test[1](value) then
     misuse(("%s: should be %s, but is %s"):format(name, test[2], secret and "a " .. type(value) or describe(value)))
   end
   return value
 end
 
---- Checks a table of options against `known` (name -> shape); nil counts as empty. Returns it.
+--- Checks a table of options against `known` (name -> type); nil counts as empty. Returns it.
 function options.table(what, given, known, secrets)
   if given == nil then return {} end
   if type(given) ~= "table" then
     misuse(("%s: should be a table, but is %s"):format(what, secrets and "a " .. type(given) or describe(given)))
   end
   for name, value in pairs(given) do
-    local shape = known[name]
-    if not shape then
+    local expected = known[name]
+    if not expected then
       local names = {}
       for each in pairs(known) do names[#names + 1] = each end
       table.sort(names)
       misuse(("%s: unknown option %s (known: %s)"):format(what, describe(name), table.concat(names, ", ")))
     end
-    options.check(("%s.%s"):format(what, name), value, shape, secrets and secrets[name])
+    options.check(("%s.%s"):format(what, name), value, expected, secrets and secrets[name])
   end
   return given
 end
@@ -85,8 +85,8 @@ options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean"
 --- The known options of a call, with more of its own.
 function options.with_call(more)
   local known = {}
-  for name, shape in pairs(options.call) do known[name] = shape end
-  for name, shape in pairs(more) do known[name] = shape end
+  for name, expected in pairs(options.call) do known[name] = expected end
+  for name, expected in pairs(more) do known[name] = expected end
   return known
 end
 

@@ -8,15 +8,16 @@
 local core = require "flarelight.core"
 local timeslice = require "flarelight.host.timeslice"
 
-local shape = {}
+local row_shape = {}
 
 local compile = loadstring or load -- luacheck: ignore
 
 --- A shape has so many members at most: each takes a local of the function, of which Lua has 200.
-shape.most = compile and 100 or 0
+row_shape.most = compile and 100 or 0
 
 -- On Lua 5.1 nothing can yield out of a for loop's iterator.
-local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit")) and "if timeslice.slice_end then timeslice.check() end" or ""
+local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit"))
+  and "if timeslice.slice_end then timeslice.check() end" or ""
 
 -- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
 local SOURCE = [[
@@ -73,7 +74,7 @@ local kept, kept_count = {}, 0 -- by their names: streams of the same import sha
 ---@param names string[] 1 to `most`, no two the same
 ---@param otherwise fun(stream: table): any, any always the same function
 ---@return { row: (fun(stream: table, page: any): any, integer?), advance: fun(stream: table): any, any }
-function shape.of(names, otherwise)
+function row_shape.of(names, otherwise)
   local key = {}
   for place, name in ipairs(names) do key[place] = #name .. ":" .. name end
   key = table.concat(key)
@@ -92,7 +93,7 @@ end
 ---@param one string[]
 ---@param other string[]
 ---@return string[]?
-function shape.merge(one, other)
+function row_shape.merge(one, other)
   local place_of, after, merged, last = {}, {}, {}, 0
   for place, name in ipairs(one) do place_of[name] = place end
   for _, name in ipairs(other) do
@@ -110,7 +111,7 @@ function shape.merge(one, other)
     if place > 0 then merged[#merged + 1] = one[place] end
     for _, name in ipairs(after[place] or {}) do merged[#merged + 1] = name end
   end
-  return #merged <= shape.most and merged or nil
+  return #merged <= row_shape.most and merged or nil
 end
 
-return shape
+return row_shape

@@ -9,7 +9,7 @@ local json = require "flarelight.json"
 local options = require "flarelight.options"
 local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
-local shape = require "flarelight.row_shape"
+local row_shape = require "flarelight.row_shape"
 
 ---@class flarelight.RowsOptions : flarelight.PagesOptions
 
@@ -98,11 +98,11 @@ end
 -- The next row is of no shape that is known.
 local function take_unshaped(self)
   local page = settled(self)
-  local names = self.shapes_left > 0 and page:names(shape.most)
+  local names = self.shapes_left > 0 and page:names(row_shape.most)
   if names then
-    self.names = self.names and shape.merge(self.names, names) or names
+    self.names = self.names and row_shape.merge(self.names, names) or names
     self.shapes_left = self.shapes_left - 1
-    set_shape(self, shape.of(self.names, next_or_raise))
+    set_shape(self, row_shape.of(self.names, next_or_raise))
     local row, position = self.shaped(self, page)
     if position then return row, position end
     page:settle(self.made)

@@ -47,7 +47,8 @@ static void test_reserve_gives_room_that_stays(void **state) {
   assert_int_equal(buffer.length, 0);
   assert_string_equal(buffer.data, "");
   data = buffer.data;
-  for (count = 0; count < 1000; count++) assert_int_equal(fl_buffer_append_byte(&buffer, 'x'), FL_OK);
+  for (count = 0; count < 1000; count++)
+    assert_int_equal(fl_buffer_append_byte(&buffer, 'x'), FL_OK);
   assert_ptr_equal(buffer.data, data);
   fl_buffer_free(&buffer);
 }
@@ -60,7 +61,8 @@ static void test_ceiling(void **state) {
     size_t ceiling = ceilings[index], count;
     fl_buffer buffer;
     fl_buffer_init(&buffer, ceiling);
-    for (count = 0; count < ceiling; count++) assert_int_equal(fl_buffer_append_byte(&buffer, 'x'), FL_OK);
+    for (count = 0; count < ceiling; count++)
+      assert_int_equal(fl_buffer_append_byte(&buffer, 'x'), FL_OK);
     assert_int_equal(fl_buffer_append_byte(&buffer, 'y'), FL_TOO_LARGE);
     assert_int_equal(fl_buffer_append_text(&buffer, "yy"), FL_TOO_LARGE);
     assert_int_equal(fl_buffer_reserve(&buffer, SIZE_MAX), FL_TOO_LARGE);

@@ -58,7 +58,8 @@ static int close_client(void **state) {
   return 0;
 }
 
-/* The next reply is read into the memory of the one before, as an empty one with its own ceiling. */
+/* The next reply is read into the memory of the one before, as an empty one with its own ceiling.
+ */
 static void test_memory_is_used_again(void **state) {
   fl_call *call = call_with(1000);
   const char *data = call->text.data;
@@ -83,8 +84,13 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
     size_t bytes;
     int pagers, kept, kept_after;
   } cases[] = {
-      {1000, 0, 1, 1}, {1u << 20, 0, 0, 0}, {1u << 20, 1, 1, 0}, {1u << 20, 2, 1, 0},
-      {20u << 20, 1, 0, 0}, {FL_POOL_SMALL, 0, 1, 1}, {FL_POOL_SMALL + 1, 0, 0, 0},
+      {1000, 0, 1, 1},
+      {1u << 20, 0, 0, 0},
+      {1u << 20, 1, 1, 0},
+      {1u << 20, 2, 1, 0},
+      {20u << 20, 1, 0, 0},
+      {FL_POOL_SMALL, 0, 1, 1},
+      {FL_POOL_SMALL + 1, 0, 0, 0},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

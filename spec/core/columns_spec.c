@@ -27,7 +27,9 @@ static void make(const char *label, fl_columns *columns, fl_column_type otherwis
   char message[FL_COLUMNS_MESSAGE];
   fl_csv_cell cells[MOST];
   size_t count = cells_of(names, cells);
-  check_number(label, fl_columns_init(columns, cells, count, otherwise, choices, choice_count, message), FL_OK);
+  check_number(label,
+               fl_columns_init(columns, cells, count, otherwise, choices, choice_count, message),
+               FL_OK);
 }
 
 static const char *write_cell(const char *label, const fl_columns *columns, const char *text) {
@@ -122,9 +124,11 @@ static const struct {
     {"number", FL_COLUMN_NUMBER, "1.50", "{\"a\":1.50}"},
     {"number, exponent", FL_COLUMN_NUMBER, "-1.5E+10", "{\"a\":-1.5E+10}"},
     {"number, exponent cut", FL_COLUMN_NUMBER, "1e", "column \"a\": \"1e\" is not a number"},
-    {"number, exponent with a tail", FL_COLUMN_NUMBER, "1e5x", "column \"a\": \"1e5x\" is not a number"},
+    {"number, exponent with a tail", FL_COLUMN_NUMBER, "1e5x",
+     "column \"a\": \"1e5x\" is not a number"},
     {"number, long", FL_COLUMN_NUMBER, "12345678901234567890.5", "{\"a\":12345678901234567890.5}"},
-    {"number, beyond a double", FL_COLUMN_NUMBER, "1e400", "column \"a\": \"1e400\" is not a number"},
+    {"number, beyond a double", FL_COLUMN_NUMBER, "1e400",
+     "column \"a\": \"1e400\" is not a number"},
     {"number, null", FL_COLUMN_NUMBER, "", "{\"a\":null}"},
     {"number, empty in quotes", FL_COLUMN_NUMBER, QUOTED, "column \"a\": \"\" is not a number"},
     {"number, leading zero", FL_COLUMN_NUMBER, "007", "column \"a\": \"007\" is not a number"},
@@ -138,8 +142,10 @@ static const struct {
     {"text, beyond ASCII", FL_COLUMN_TEXT, "Malm\xc3\xb6", "{\"a\":\"Malm\xc3\xb6\"}"},
     {"a long cell in a message is cut at a character", FL_COLUMN_BOOLEAN,
      "12345678901234567890123456789012345678901234567890123456789\xc3\xb6 and more",
-     "column \"a\": \"12345678901234567890123456789012345678901234567890123456789...\" is not true or false"},
-    {"a message stays on one line", FL_COLUMN_BOOLEAN, "x\ny", "column \"a\": \"x y\" is not true or false"},
+     "column \"a\": \"12345678901234567890123456789012345678901234567890123456789...\" is not true "
+     "or false"},
+    {"a message stays on one line", FL_COLUMN_BOOLEAN, "x\ny",
+     "column \"a\": \"x y\" is not true or false"},
 };
 
 static void test_strict(void **state) {
@@ -149,7 +155,8 @@ static void test_strict(void **state) {
     fl_columns columns;
     make(strict[i].name, &columns, FL_COLUMN_UNDECIDED, &choice, 1);
     check(strict[i].name, !fl_columns_are_undecided(&columns));
-    check_text(strict[i].name, write_cell(strict[i].name, &columns, strict[i].cell), strict[i].text);
+    check_text(strict[i].name, write_cell(strict[i].name, &columns, strict[i].cell),
+               strict[i].text);
     fl_columns_free(&columns);
   }
 }
@@ -183,7 +190,8 @@ static void test_given_types_are_checked_while_learning(void **state) {
   fl_csv_cell cells[MOST];
   size_t count = cells_of(names, cells);
   (void)state;
-  assert_int_equal(fl_columns_init(&columns, cells, count, FL_COLUMN_UNDECIDED, &choice, 1, message), FL_OK);
+  assert_int_equal(
+      fl_columns_init(&columns, cells, count, FL_COLUMN_UNDECIDED, &choice, 1, message), FL_OK);
   assert_true(fl_columns_are_undecided(&columns));
   count = cells_of(row, cells);
   assert_int_equal(fl_columns_learn(&columns, cells, count, message), FL_INVALID);
@@ -200,8 +208,14 @@ static const struct {
   const char *text;
 } shapes[] = {
     {"one", {"a"}, {"1"}, "{\"a\":\"1\"}"},
-    {"names are escaped", {"a \"b\"", "c\\d"}, {"1", "2"}, "{\"a \\\"b\\\"\":\"1\",\"c\\\\d\":\"2\"}"},
-    {"order of the header", {"z", "a", "m"}, {"1", "", "3"}, "{\"z\":\"1\",\"a\":null,\"m\":\"3\"}"},
+    {"names are escaped",
+     {"a \"b\"", "c\\d"},
+     {"1", "2"},
+     "{\"a \\\"b\\\"\":\"1\",\"c\\\\d\":\"2\"}"},
+    {"order of the header",
+     {"z", "a", "m"},
+     {"1", "", "3"},
+     "{\"z\":\"1\",\"a\":null,\"m\":\"3\"}"},
     {"a name without letters", {"a", ""}, {"1"}, "column 2 has no name"},
     {"a name twice", {"a", "b", "a"}, {"1"}, "column \"a\" is there twice"},
     {"case tells names apart", {"a", "A"}, {"1", "2"}, "{\"a\":\"1\",\"A\":\"2\"}"},
@@ -237,7 +251,8 @@ static void test_a_choice_names_a_column(void **state) {
   fl_csv_cell cells[MOST];
   size_t count = cells_of(names, cells);
   (void)state;
-  assert_int_equal(fl_columns_init(&columns, cells, count, FL_COLUMN_TEXT, &choice, 1, message), FL_INVALID);
+  assert_int_equal(fl_columns_init(&columns, cells, count, FL_COLUMN_TEXT, &choice, 1, message),
+                   FL_INVALID);
   assert_string_equal(message, "column \"b\" is given a type, but the file does not have it");
 }
 

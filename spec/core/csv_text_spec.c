@@ -35,8 +35,8 @@ static bool hear(void *context, const fl_csv_cell *cells, size_t count, int64_t 
 }
 
 /* Feeds a text in pieces of `piece` bytes, each in memory of exactly its size. */
-static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, size_t ceiling, size_t piece,
-                               int64_t *line) {
+static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, size_t ceiling,
+                               size_t piece, int64_t *line) {
   fl_csv_reader *reader = fl_csv_open(delimiter, ceiling, hear, ear);
   fl_csv_code code = FL_CSV_OK;
   size_t done, length;
@@ -69,9 +69,12 @@ typedef struct example {
   int64_t line; /* of the error */
   char delimiter;
 } example;
-#define READ(source, shown) {{source, sizeof(source) - 1}, shown, FL_CSV_OK, 0, ','}
-#define READ_BY(delimiter, source, shown) {{source, sizeof(source) - 1}, shown, FL_CSV_OK, 0, delimiter}
-#define FAIL(source, shown, code, line) {{source, sizeof(source) - 1}, shown, FL_CSV_##code, line, ','}
+#define READ(source, shown) \
+  { {source, sizeof(source) - 1}, shown, FL_CSV_OK, 0, ',' }
+#define READ_BY(delimiter, source, shown) \
+  { {source, sizeof(source) - 1}, shown, FL_CSV_OK, 0, delimiter }
+#define FAIL(source, shown, code, line) \
+  { {source, sizeof(source) - 1}, shown, FL_CSV_##code, line, ',' }
 
 #define CEILING 64
 
@@ -102,13 +105,22 @@ static const example examples[] = {
     READ("\" a \",\"  \"\n", "1:\" a \"\"  \"|"),
     READ("\x01,\x1F,\x7F\n", "1:[\x01][\x1F][\x7F]|"),
     READ("it's,5'10\n", "1:[it's][5'10]|"),
-    READ("J\xC3\xB6rg,\"\xE2\x82\xAC\",\xF0\x9F\x98\x80\n", "1:[J\xC3\xB6rg]\"\xE2\x82\xAC\"[\xF0\x9F\x98\x80]|"),
-    READ("\xEF\xBB\xBF" "a,b\n", "1:[a][b]|"),
+    READ("J\xC3\xB6rg,\"\xE2\x82\xAC\",\xF0\x9F\x98\x80\n",
+         "1:[J\xC3\xB6rg]\"\xE2\x82\xAC\"[\xF0\x9F\x98\x80]|"),
+    READ("\xEF\xBB\xBF"
+         "a,b\n",
+         "1:[a][b]|"),
     READ("\xEF\xBB\xBF\"a\",b\n", "1:\"a\"[b]|"),
     READ("\xEF\xBB\xBF", ""),
     READ("\xEF\xBB\xBF\r\na", "2:[a]|"),
-    READ("a\n\xEF\xBB\xBF" "b", "1:[a]|2:[\xEF\xBB\xBF" "b]|"),
-    READ("\xEF\xBB\xBF\xEF\xBB\xBF" "b", "1:[\xEF\xBB\xBF" "b]|"),
+    READ("a\n\xEF\xBB\xBF"
+         "b",
+         "1:[a]|2:[\xEF\xBB\xBF"
+         "b]|"),
+    READ("\xEF\xBB\xBF\xEF\xBB\xBF"
+         "b",
+         "1:[\xEF\xBB\xBF"
+         "b]|"),
     READ("\xEF\xBC\x81,b", "1:[\xEF\xBC\x81][b]|"),
     READ_BY('\t', "a,b\t\"c\td\"\t\n", "1:[a,b]\"c\td\"[]|"),
     READ_BY(';', "1,5;\"a;b\"\"\";\n", "1:[1,5]\"a;b\"\"[]|"),
@@ -147,10 +159,14 @@ static const example examples[] = {
     FAIL("\0", "", NUL, 1),
     FAIL("a\0\n\0b\0", "", NUL, 1),
     /* the ceiling */
-    FAIL("a\n01234567890123456789012345678901234567890123456789012345678901234\nx\n", "1:[a]|", TOO_LONG, 2),
-    FAIL("a\n01234567890123456789012345678901234567890123456789012345678901234", "1:[a]|", TOO_LONG, 2),
-    FAIL("a\n\"\n\n\n90123456789012345678901234567890123456789012345678901234567890123456\0", "1:[a]|", TOO_LONG, 2),
-    FAIL("a\n\"01234567890123456789012345678901234567890123456789012345678901,2\"\nx\n", "1:[a]|", TOO_LONG, 2),
+    FAIL("a\n01234567890123456789012345678901234567890123456789012345678901234\nx\n", "1:[a]|",
+         TOO_LONG, 2),
+    FAIL("a\n01234567890123456789012345678901234567890123456789012345678901234", "1:[a]|", TOO_LONG,
+         2),
+    FAIL("a\n\"\n\n\n90123456789012345678901234567890123456789012345678901234567890123456\0",
+         "1:[a]|", TOO_LONG, 2),
+    FAIL("a\n\"01234567890123456789012345678901234567890123456789012345678901,2\"\nx\n", "1:[a]|",
+         TOO_LONG, 2),
 };
 
 static void test_reads_the_same_in_pieces_of_any_size(void **state) {
@@ -167,7 +183,8 @@ static void test_reads_the_same_in_pieces_of_any_size(void **state) {
       fl_buffer_append_text(&ear.shown, "");
       code = read_pieces(&ear, row->source, row->delimiter, CEILING, piece, &line);
       if (code != row->code || (code != FL_CSV_OK && line != row->line))
-        fail_msg("%s by %zu: %s in line %lld", row->source.data, piece, fl_csv_describe(code), (long long)line);
+        fail_msg("%s by %zu: %s in line %lld", row->source.data, piece, fl_csv_describe(code),
+                 (long long)line);
       if (strcmp(ear.shown.data, row->shown) != 0)
         fail_msg("%s by %zu became %s", row->source.data, piece, ear.shown.data);
       fl_buffer_free(&ear.shown);
@@ -181,7 +198,8 @@ static void test_stops_when_told(void **state) {
   (void)state;
   ear.stop_after = 2;
   fl_buffer_init(&ear.shown, FL_BUFFER_UNLIMITED);
-  assert_int_equal(read_pieces(&ear, fl_slice_of("a\nb\nc\nd\n"), ',', CEILING, 100, &line), FL_CSV_STOPPED);
+  assert_int_equal(read_pieces(&ear, fl_slice_of("a\nb\nc\nd\n"), ',', CEILING, 100, &line),
+                   FL_CSV_STOPPED);
   assert_string_equal(ear.shown.data, "1:[a]|2:[b]|");
   assert_int_equal(line, 2);
   fl_buffer_free(&ear.shown);
@@ -230,7 +248,8 @@ static void test_long_records_and_many_cells(void **state) {
     ear.stop_after = 0;
     fl_buffer_init(&ear.shown, FL_BUFFER_UNLIMITED);
     assert_int_equal(
-        read_pieces(&ear, (fl_slice){source.data, source.length}, ',', SIZE_MAX, piece, &line), FL_CSV_OK);
+        read_pieces(&ear, (fl_slice){source.data, source.length}, ',', SIZE_MAX, piece, &line),
+        FL_CSV_OK);
     assert_string_equal(ear.shown.data, expected.data);
     fl_buffer_free(&ear.shown);
   }
@@ -255,7 +274,8 @@ static void test_random_bytes_read_the_same_by_one_as_whole(void **state) {
   for (round = 0; round < 40000; round++) {
     char bytes[40];
     /* The rarer the odd bytes are, the further a text gets. */
-    size_t length = random_bits() % sizeof bytes, index, letters = round % 2 ? 11 : sizeof alphabet - 1;
+    size_t length = random_bits() % sizeof bytes, index,
+           letters = round % 2 ? 11 : sizeof alphabet - 1;
     listener whole, single;
     int64_t whole_line, single_line;
     fl_csv_code code;
@@ -266,7 +286,8 @@ static void test_random_bytes_read_the_same_by_one_as_whole(void **state) {
     fl_buffer_append_text(&whole.shown, "");
     fl_buffer_append_text(&single.shown, "");
     code = read_pieces(&whole, (fl_slice){bytes, length}, ',', 20, sizeof bytes, &whole_line);
-    assert_int_equal(read_pieces(&single, (fl_slice){bytes, length}, ',', 20, 1, &single_line), code);
+    assert_int_equal(read_pieces(&single, (fl_slice){bytes, length}, ',', 20, 1, &single_line),
+                     code);
     assert_int_equal(single_line, whole_line);
     assert_string_equal(single.shown.data, whole.shown.data);
     failures += code != FL_CSV_OK;
@@ -346,7 +367,8 @@ static void test_what_is_written_is_read(void **state) {
       size_t length = random_bits() % 8, place;
       bool quote = random_bits() % 3 == 0;
       size_t before;
-      for (place = 0; place < length; place++) texts[index][place] = alphabet[random_bits() % (sizeof alphabet - 1)];
+      for (place = 0; place < length; place++)
+        texts[index][place] = alphabet[random_bits() % (sizeof alphabet - 1)];
       row[index].text = (fl_slice){texts[index], length};
       if (index > 0) fl_buffer_append_text(&source, ",");
       before = source.length;
@@ -355,7 +377,8 @@ static void test_what_is_written_is_read(void **state) {
     }
     fl_buffer_append_text(&source, "\r\n");
     hear(&expected, row, 4, 1);
-    assert_int_equal(read_pieces(&ear, (fl_slice){source.data, source.length}, ',', SIZE_MAX, 1 + round % 50, &line),
+    assert_int_equal(read_pieces(&ear, (fl_slice){source.data, source.length}, ',', SIZE_MAX,
+                                 1 + round % 50, &line),
                      FL_CSV_OK);
     assert_int_equal(ear.shown.length, expected.shown.length);
     assert_memory_equal(ear.shown.data, expected.shown.data, expected.shown.length);
@@ -368,7 +391,8 @@ static void test_what_is_written_is_read(void **state) {
 static void test_every_code_has_words(void **state) {
   int code;
   (void)state;
-  for (code = FL_CSV_OK; code <= FL_CSV_MEMORY; code++) assert_true(strlen(fl_csv_describe((fl_csv_code)code)) > 0);
+  for (code = FL_CSV_OK; code <= FL_CSV_MEMORY; code++)
+    assert_true(strlen(fl_csv_describe((fl_csv_code)code)) > 0);
 }
 
 int main(void) {

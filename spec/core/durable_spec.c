@@ -1,6 +1,6 @@
 /*
- * durable_spec.c: what is synced, in which order, and what is said where that fails. The fsync of this
- * program is the one below: it tells what it was called for.
+ * durable_spec.c: what is synced, in which order, and what is said where that fails. The fsync of
+ * this program is the one below: it tells what it was called for.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -26,7 +26,8 @@ int fsync(int descriptor) {
   struct stat found, file, directory;
   char what = '?';
   int reason = 0;
-  if (fstat(descriptor, &found) != 0 || stat(path, &file) != 0 || stat(folder, &directory) != 0) return -1;
+  if (fstat(descriptor, &found) != 0 || stat(path, &file) != 0 || stat(folder, &directory) != 0)
+    return -1;
   if (found.st_ino == file.st_ino) what = 'f', reason = file_reason;
   else if (found.st_ino == directory.st_ino) what = 'd', reason = folder_reason;
   synced[strlen(synced)] = what;
@@ -40,7 +41,7 @@ static void test_a_file_and_then_its_folder(void **state) {
     const char *synced;
     int reason;
   } cases[] = {
-      {0, 0, "fd", 0},     {EIO, 0, "f", EIO},   {ENOSPC, 0, "f", ENOSPC},
+      {0, 0, "fd", 0},      {EIO, 0, "f", EIO},  {ENOSPC, 0, "f", ENOSPC},
       {EINVAL, 0, "fd", 0}, {0, EIO, "fd", EIO}, {0, EINVAL, "fd", 0},
   };
   size_t index;

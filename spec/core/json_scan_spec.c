@@ -1,7 +1,8 @@
 /*
  * json_scan_spec.c: what the scanner accepts, what it makes of it, and where it stops.
  *
- * Every text is scanned in memory of exactly its size, so that a sanitizer sees a byte read past it.
+ * Every text is scanned in memory of exactly its size, so that a sanitizer sees a byte read past
+ * it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,12 +59,14 @@ static uint32_t show(fl_buffer *out, uint32_t index) {
       break;
     case FL_JSON_BIG:
     case FL_JSON_STRING:
-      snprintf(word, sizeof word, node->type == FL_JSON_BIG ? "b" : "s%u:", node->value.size.length);
+      snprintf(word, sizeof word,
+               node->type == FL_JSON_BIG ? "b" : "s%u:", node->value.size.length);
       fl_buffer_append_text(out, word);
       fl_buffer_append(out, text + node->offset, node->value.size.length);
       break;
     default:
-      snprintf(word, sizeof word, "%c%u", node->type == FL_JSON_ARRAY ? '[' : '{', node->value.size.length);
+      snprintf(word, sizeof word, "%c%u", node->type == FL_JSON_ARRAY ? '[' : '{',
+               node->value.size.length);
       fl_buffer_append_text(out, word);
       for (; child < node->value.size.end; count++) {
         fl_buffer_append_byte(out, ' ');
@@ -83,7 +86,10 @@ typedef struct accepted {
   fl_slice source;
   fl_slice shown;
 } accepted;
-#define ACCEPT(source, shown) {{source, sizeof(source) - 1}, {shown, sizeof(shown) - 1}}
+#define ACCEPT(source, shown)                                  \
+  {                                                            \
+    {source, sizeof(source) - 1}, { shown, sizeof(shown) - 1 } \
+  }
 
 static const accepted accepts[] = {
     ACCEPT("null", "n"),
@@ -116,7 +122,8 @@ static const accepted accepts[] = {
     ACCEPT("\"\"", "s0:"),
     ACCEPT("\"a\\u0000b\"", "s3:a\0b"),
     ACCEPT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "s8:\"\\/\b\f\n\r\t"),
-    ACCEPT("\"\\u0041\\u00e9\\u00E9\\u20AC\\uFFFF\"", "s11:A\xC3\xA9\xC3\xA9\xE2\x82\xAC\xEF\xBF\xBF"),
+    ACCEPT("\"\\u0041\\u00e9\\u00E9\\u20AC\\uFFFF\"",
+           "s11:A\xC3\xA9\xC3\xA9\xE2\x82\xAC\xEF\xBF\xBF"),
     ACCEPT("\"\\u007f\\u0080\\u07ff\\u0800\"", "s8:\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80"),
     ACCEPT("\"\\ud800\\udc00\\uDBFF\\uDFFF\"", "s8:\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"),
     ACCEPT("\"x\\ud83d\\ude00y\"", "s6:x\xF0\x9F\x98\x80y"),
@@ -149,14 +156,17 @@ typedef struct refused {
   fl_json_code code;
   size_t position;
 } refused;
-#define REFUSE(source, code, position) {{source, sizeof(source) - 1}, FL_JSON_##code, position}
+#define REFUSE(source, code, position) \
+  { {source, sizeof(source) - 1}, FL_JSON_##code, position }
 
 static const refused refusals[] = {
     REFUSE("", EMPTY, 0),
     REFUSE(" \n\t\r", EMPTY, 4),
     REFUSE("\xEF\xBB\xBF{}", UNEXPECTED, 0),
     REFUSE("\f1", UNEXPECTED, 0),
-    REFUSE("\xC2\xA0" "1", UNEXPECTED, 0),
+    REFUSE("\xC2\xA0"
+           "1",
+           UNEXPECTED, 0),
     REFUSE("\0", UNEXPECTED, 0),
     REFUSE("[\0]", UNEXPECTED, 1),
     REFUSE("1\0", TRAILING, 1),
@@ -353,7 +363,8 @@ static void test_depth(void **state) {
     fl_buffer out;
     int count;
     fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
-    for (count = 0; count < 2 * FL_JSON_DEPTH; count++) fl_buffer_append_text(&out, count ? ",[[]]" : "[[[]]");
+    for (count = 0; count < 2 * FL_JSON_DEPTH; count++)
+      fl_buffer_append_text(&out, count ? ",[[]]" : "[[[]]");
     fl_buffer_append_text(&out, "]");
     assert_int_equal(scan(out.data, out.length), FL_JSON_OK);
     assert_int_equal(tape.nodes[0].value.size.length, 2 * FL_JSON_DEPTH);
@@ -370,10 +381,10 @@ static void test_special_bytes_at_every_offset(void **state) {
     for (byte = 0; byte < 256; byte++) {
       char source[80], *string = source + 1;
       size_t at = (size_t)offset + 1, length;
-      fl_json_code expected = byte < 0x20                 ? FL_JSON_CONTROL
-                              : byte >= 0x80              ? FL_JSON_BAD_UTF8
+      fl_json_code expected = byte < 0x20                   ? FL_JSON_CONTROL
+                              : byte >= 0x80                ? FL_JSON_BAD_UTF8
                               : byte == '\\' || byte == '"' ? FL_JSON_UNEXPECTED
-                                                          : FL_JSON_OK;
+                                                            : FL_JSON_OK;
       source[0] = '"';
       memset(string, 'x', 60);
       string[offset] = (char)byte;
@@ -403,8 +414,12 @@ static void test_special_bytes_at_every_offset(void **state) {
 static void test_unescapes_at_every_offset(void **state) {
   static const struct {
     const char *written, *meant;
-  } pieces[] = {{"\\n", "\n"}, {"\\\"", "\""}, {"\\u20ac", "\xE2\x82\xAC"}, {"\xC3\xA9", "\xC3\xA9"},
-                {"\\ud83d\\ude00", "\xF0\x9F\x98\x80"}, {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"}};
+  } pieces[] = {{"\\n", "\n"},
+                {"\\\"", "\""},
+                {"\\u20ac", "\xE2\x82\xAC"},
+                {"\xC3\xA9", "\xC3\xA9"},
+                {"\\ud83d\\ude00", "\xF0\x9F\x98\x80"},
+                {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"}};
   enum { PIECES = sizeof pieces / sizeof *pieces };
   int before, between, first, second;
   (void)state;
@@ -417,8 +432,8 @@ static void test_unescapes_at_every_offset(void **state) {
           int length = snprintf(source, sizeof source, "[\"%.*s%s%.*s%s%.9s\",77]", before, letters,
                                 pieces[first].written, between, letters + 3, pieces[second].written,
                                 letters + 5);
-          snprintf(meant, sizeof meant, "%.*s%s%.*s%s%.9s", before, letters, pieces[first].meant, between,
-                   letters + 3, pieces[second].meant, letters + 5);
+          snprintf(meant, sizeof meant, "%.*s%s%.*s%s%.9s", before, letters, pieces[first].meant,
+                   between, letters + 3, pieces[second].meant, letters + 5);
           assert_int_equal(scan(source, (size_t)length), FL_JSON_OK);
           assert_int_equal(tape.nodes[1].value.size.length, strlen(meant));
           assert_memory_equal(text + tape.nodes[1].offset, meant, strlen(meant));
@@ -430,27 +445,84 @@ static void test_unescapes_at_every_offset(void **state) {
 /* --- numbers --- */
 
 static const char *const floats[] = {
-    "0.0", "-0.0", "0e0", "0E+5", "-0e-5", "1.0", "3.0", "1e0", "1E2", "1e+2", "1e-2", "0.1", "0.2", "0.3",
-    "0.30000000000000004", "123.456", "1.5", "1e22", "1e23", "1e-22", "1e-23", "8.5e22", "9007199254740993.0",
-    "9007199254740992.5", "9007199254740993.00000000000000000000000000000000000001",
-    "9007199254740992.99999999999999999999999999999999999999", "9007199254740991e5", "123456789012345678e-27",
-    "9999999999999999999e27", "9999999999999999999e-27", "9999999999999999999e28", "1e27", "1e-27", "1e28",
-    "0.000000000000000000000000000000000000000000001e45", "1000000000000000000000000000000000e-33",
-    "1.7976931348623157e308", "1.7976931348623158e308", "2.2250738585072014e-308", "2.2250738585072011e-308",
-    "5e-324", "4.9406564584124654e-324", "2.4703282292062328e-324", "2.4703282292062327e-324", "1e-400",
-    "0e999999999999999999999", "0.0e-999999999999999999999", "1e-999999999999999999999",
-    "6.929495644600919895174021e-310", "3.4028234664e38", "5708990770823839524233143877797980545530986496.0",
-    "4503599627370497.5", "4503599627475353.5", "4503599627370496.5", "1448997445238699", "9007199254740992e-1",
-    "12345678901234567890.5", "0.1234567890123456789", "0.12345678901234567890", "1234567890123456789.0",
+    "0.0",
+    "-0.0",
+    "0e0",
+    "0E+5",
+    "-0e-5",
+    "1.0",
+    "3.0",
+    "1e0",
+    "1E2",
+    "1e+2",
+    "1e-2",
+    "0.1",
+    "0.2",
+    "0.3",
+    "0.30000000000000004",
+    "123.456",
+    "1.5",
+    "1e22",
+    "1e23",
+    "1e-22",
+    "1e-23",
+    "8.5e22",
+    "9007199254740993.0",
+    "9007199254740992.5",
+    "9007199254740993.00000000000000000000000000000000000001",
+    "9007199254740992.99999999999999999999999999999999999999",
+    "9007199254740991e5",
+    "123456789012345678e-27",
+    "9999999999999999999e27",
+    "9999999999999999999e-27",
+    "9999999999999999999e28",
+    "1e27",
+    "1e-27",
+    "1e28",
+    "0.000000000000000000000000000000000000000000001e45",
+    "1000000000000000000000000000000000e-33",
+    "1.7976931348623157e308",
+    "1.7976931348623158e308",
+    "2.2250738585072014e-308",
+    "2.2250738585072011e-308",
+    "5e-324",
+    "4.9406564584124654e-324",
+    "2.4703282292062328e-324",
+    "2.4703282292062327e-324",
+    "1e-400",
+    "0e999999999999999999999",
+    "0.0e-999999999999999999999",
+    "1e-999999999999999999999",
+    "6.929495644600919895174021e-310",
+    "3.4028234664e38",
+    "5708990770823839524233143877797980545530986496.0",
+    "4503599627370497.5",
+    "4503599627475353.5",
+    "4503599627370496.5",
+    "1448997445238699",
+    "9007199254740992e-1",
+    "12345678901234567890.5",
+    "0.1234567890123456789",
+    "0.12345678901234567890",
+    "1234567890123456789.0",
     /* more digits than any double needs */
-    "2.22507385850720113605740979670913197593481954635164564802342610972482222202107694551652952390813508"
-    "7914149158913039621106870086438694594645527657207407820621743379988141063267329253552286881372149012"
-    "9811224514518898490572223072852551331557550159143974763979834118019993239625482890171070818506906306"
-    "6665599493827577257201576306269066333264756530000924588831643303777979186961204949739037782970490505"
-    "1080609940730262937128958950003583799967207254304360284078895771796150945516748243471030702609144621"
-    "5722898802581825451803257070188608721131280795122334262883686223215037756666225039825343359745688844"
-    "2390026549819838548794829220689472168983109969836584681402285424333066033985088644580400103493397042"
-    "7567186443383770486037861622771738545623065874679014086723327636718751234567890123456789012345678901e"
+    "2."
+    "2250738585072011360574097967091319759348195463516456480234261097248222220210769455165295239081"
+    "3508"
+    "7914149158913039621106870086438694594645527657207407820621743379988141063267329253552286881372"
+    "149012"
+    "9811224514518898490572223072852551331557550159143974763979834118019993239625482890171070818506"
+    "906306"
+    "6665599493827577257201576306269066333264756530000924588831643303777979186961204949739037782970"
+    "490505"
+    "1080609940730262937128958950003583799967207254304360284078895771796150945516748243471030702609"
+    "144621"
+    "5722898802581825451803257070188608721131280795122334262883686223215037756666225039825343359745"
+    "688844"
+    "2390026549819838548794829220689472168983109969836584681402285424333066033985088644580400103493"
+    "397042"
+    "7567186443383770486037861622771738545623065874679014086723327636718751234567890123456789012345"
+    "678901e"
     "-308",
 };
 
@@ -516,7 +588,10 @@ static void test_ties_are_rounded_to_even(void **state) {
       double expected;
       if (side < 0 && decimals == 0) continue;
       snprintf(source, sizeof source, "%llu.%0*llu%s", (unsigned long long)(half / divisor), places,
-               (unsigned long long)(decimals - (side < 0)), side < 0 ? "9999" : side > 0 ? "0001" : "0");
+               (unsigned long long)(decimals - (side < 0)),
+               side < 0   ? "9999"
+               : side > 0 ? "0001"
+                          : "0");
       expected = strtod(source, NULL);
       assert_int_equal(scan(source, strlen(source)), FL_JSON_OK);
       if (tape.nodes[0].value.number != expected) fail_msg("%s", source);
@@ -544,7 +619,8 @@ static void test_the_last_digit_of_many_decides(void **state) {
 }
 
 static void test_numbers_ignore_the_locale(void **state) {
-  static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "fr_FR.utf8"};
+  static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8",
+                                      "fr_FR.utf8"};
   size_t index;
   const char *found = NULL;
   (void)state;
@@ -565,7 +641,8 @@ static void test_numbers_ignore_the_locale(void **state) {
 
 static const char document[] =
     "{\"data\":[{\"id\":1,\"name\":\"J\\u00f6rg \\ud83d\\ude00\",\"amount\":-12.50e+1,\"ok\":true},"
-    "{\"id\":9223372036854775808,\"name\":\"\xE2\x82\xAC\xF0\x9F\x98\x80\",\"x\":null,\"y\":[[],{},false]}],\n"
+    "{\"id\":9223372036854775808,\"name\":\"\xE2\x82\xAC\xF0\x9F\x98\x80\",\"x\":null,\"y\":[[],{},"
+    "false]}],\n"
     "\"messages\":[\"all \\\"good\\\"\"]}";
 
 static void test_every_truncation_is_an_end(void **state) {
@@ -614,16 +691,19 @@ static void test_offsets_point_into_the_text(void **state) {
 }
 
 static void test_member(void **state) {
-  static const char source[] = "{\"a\":{\"b\":1,\"c\":2},\"b\":[\"c\",3],\"\\u0063\":\"a\",\"b\":null,\"\":true}";
+  static const char source[] =
+      "{\"a\":{\"b\":1,\"c\":2},\"b\":[\"c\",3],\"\\u0063\":\"a\",\"b\":null,\"\":true}";
   uint32_t inner, list;
   (void)state;
   assert_int_equal(scan(source, sizeof source - 1), FL_JSON_OK);
   inner = fl_json_member(&tape, text, 0, fl_slice_of("a"));
   assert_int_equal(inner, 2);
-  assert_int_equal(tape.nodes[fl_json_member(&tape, text, inner, fl_slice_of("c"))].value.integer, 2);
+  assert_int_equal(tape.nodes[fl_json_member(&tape, text, inner, fl_slice_of("c"))].value.integer,
+                   2);
   /* The last of a name that is repeated; an escaped name is the name it stands for. */
   assert_int_equal(tape.nodes[fl_json_member(&tape, text, 0, fl_slice_of("b"))].type, FL_JSON_NULL);
-  assert_int_equal(tape.nodes[fl_json_member(&tape, text, 0, fl_slice_of("c"))].type, FL_JSON_STRING);
+  assert_int_equal(tape.nodes[fl_json_member(&tape, text, 0, fl_slice_of("c"))].type,
+                   FL_JSON_STRING);
   assert_int_equal(tape.nodes[fl_json_member(&tape, text, 0, fl_slice_of(""))].type, FL_JSON_TRUE);
   assert_int_equal(fl_json_member(&tape, text, 0, fl_slice_of("d")), 0);
   assert_int_equal(fl_json_member(&tape, text, 0, fl_slice_of("aa")), 0);
@@ -632,12 +712,14 @@ static void test_member(void **state) {
   assert_int_equal(fl_json_member(&tape, text, list, fl_slice_of("c")), 0);
 }
 
-/* Keys from `index` on: each names one that is not later and has its bytes. How many name another one. */
+/* Keys from `index` on: each names one that is not later and has its bytes. How many name another
+ * one. */
 static int count_shared_keys(void) {
   int shared = 0;
   for (uint32_t object = 0; object < tape.count; object++) {
     if (tape.nodes[object].type != FL_JSON_OBJECT) continue;
-    for (uint32_t at = object + 1; at < tape.nodes[object].value.size.end; at = fl_json_next(&tape, at + 1)) {
+    for (uint32_t at = object + 1; at < tape.nodes[object].value.size.end;
+         at = fl_json_next(&tape, at + 1)) {
       const fl_json_node *key = &tape.nodes[at], *same = &tape.nodes[key->value.size.same];
       assert_in_range(key->value.size.same, 1, at);
       assert_int_equal(same->type, FL_JSON_STRING);
@@ -706,7 +788,8 @@ static void test_tape_grows_and_is_used_again(void **state) {
 static void test_every_code_has_words(void **state) {
   int code;
   (void)state;
-  for (code = FL_JSON_OK; code <= FL_JSON_MEMORY; code++) assert_true(strlen(fl_json_describe(code)) > 0);
+  for (code = FL_JSON_OK; code <= FL_JSON_MEMORY; code++)
+    assert_true(strlen(fl_json_describe(code)) > 0);
 }
 
 int main(void) {

@@ -131,13 +131,12 @@ static void check_double(fl_json_tape *tape, double value) {
     double back = 0;
     assert_in_range(length, 1, sizeof text - 1);
     memcpy(shown, text, sizeof text);
-    if (fl_json_scan(text, length, tape, &error) != FL_JSON_OK) fail_msg("%.17g became %s", value, shown);
+    if (fl_json_scan(text, length, tape, &error) != FL_JSON_OK)
+      fail_msg("%.17g became %s", value, shown);
     if (tape->nodes[0].type == FL_JSON_INTEGER && style == FL_JSON_FLOAT_PLAIN)
       back = (double)tape->nodes[0].value.integer;
-    else if (tape->nodes[0].type == FL_JSON_FLOAT)
-      back = tape->nodes[0].value.number;
-    else
-      fail_msg("%.17g lost its mark: %s", value, shown);
+    else if (tape->nodes[0].type == FL_JSON_FLOAT) back = tape->nodes[0].value.number;
+    else fail_msg("%.17g lost its mark: %s", value, shown);
     if (memcmp(&back, &value, sizeof back) != 0) fail_msg("%.17g became %s", value, shown);
     if (fabs(value) <= 9007199254740992.0 && value == floor(value)) continue;
     if (significant(shown) > 15) {
@@ -229,7 +228,8 @@ static void test_doubles_at_edges_read_back(void **state) {
 }
 
 static void test_numbers_ignore_the_locale(void **state) {
-  static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "fr_FR.utf8"};
+  static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8",
+                                      "fr_FR.utf8"};
   const char *found = NULL;
   size_t index;
   char far[FL_JSON_DOUBLE_ROOM], near[FL_JSON_DOUBLE_ROOM];
@@ -276,8 +276,10 @@ static const struct {
   const char *text; /* NULL: refused */
   size_t bad;
 } strings[] = {
-#define WRITE(bytes, text) {{bytes, sizeof(bytes) - 1}, text, 0}
-#define BAD(bytes, at) {{bytes, sizeof(bytes) - 1}, NULL, at}
+#define WRITE(bytes, text) \
+  { {bytes, sizeof(bytes) - 1}, text, 0 }
+#define BAD(bytes, at) \
+  { {bytes, sizeof(bytes) - 1}, NULL, at }
     WRITE("", "\"\""),
     WRITE("plain", "\"plain\""),
     WRITE("a/b\x7F'", "\"a/b\x7F'\""),
@@ -344,7 +346,10 @@ static void test_strings_stop_at_the_ceiling(void **state) {
     fl_buffer out;
     fl_result result;
     fl_buffer_init(&out, ceiling);
-    result = fl_json_write_string(&out, "ab\n\x01" "c\"", 6, &bad); /* 15 bytes */
+    result = fl_json_write_string(&out,
+                                  "ab\n\x01"
+                                  "c\"",
+                                  6, &bad); /* 15 bytes */
     assert_int_equal(result, ceiling < 15 ? FL_TOO_LARGE : FL_OK);
     assert_int_equal(out.length, ceiling < 15 ? 0 : 15);
     fl_buffer_free(&out);
@@ -353,7 +358,8 @@ static void test_strings_stop_at_the_ceiling(void **state) {
 
 /* --- tapes --- */
 
-static void round_trip(const char *source, size_t length, const char *expected, size_t expected_length) {
+static void round_trip(const char *source, size_t length, const char *expected,
+                       size_t expected_length) {
   char *text = malloc(length + 1);
   fl_json_tape tape;
   fl_json_error error;
@@ -380,7 +386,8 @@ static void test_a_tape_is_written_as_it_was(void **state) {
       {" { } ", "{}"},
       {"[1, 2.50, -0, 1E+2, 123456789012345678901234567890, -0.0e-0]",
        "[1,2.50,-0,1E+2,123456789012345678901234567890,-0.0e-0]"},
-      {"{\"b\" : 1, \"a\" : [ true , false, null ], \"b\" : {}}", "{\"b\":1,\"a\":[true,false,null],\"b\":{}}"},
+      {"{\"b\" : 1, \"a\" : [ true , false, null ], \"b\" : {}}",
+       "{\"b\":1,\"a\":[true,false,null],\"b\":{}}"},
       {"{\"\\u0061\\/\":\"\\u000a\\u20ac\"}", "{\"a/\":\"\\n\xE2\x82\xAC\"}"},
       {"[[[]],[{}],{\"k\":[[1],[]]}]", "[[[]],[{}],{\"k\":[[1],[]]}]"},
       {"\"\\ud83d\\ude00\"", "\"\xF0\x9F\x98\x80\""},
@@ -393,8 +400,15 @@ static void test_a_tape_is_written_as_it_was(void **state) {
 
 static void test_a_part_of_a_tape(void **state) {
   char text[] = "{\"a\":[1,{\"b\":\"\\n\"}],\"c\":2.50}";
-  static const char *const parts[] = {"{\"a\":[1,{\"b\":\"\\n\"}],\"c\":2.50}", "\"a\"", "[1,{\"b\":\"\\n\"}]", "1",
-                                      "{\"b\":\"\\n\"}", "\"b\"", "\"\\n\"", "\"c\"", "2.50"};
+  static const char *const parts[] = {"{\"a\":[1,{\"b\":\"\\n\"}],\"c\":2.50}",
+                                      "\"a\"",
+                                      "[1,{\"b\":\"\\n\"}]",
+                                      "1",
+                                      "{\"b\":\"\\n\"}",
+                                      "\"b\"",
+                                      "\"\\n\"",
+                                      "\"c\"",
+                                      "2.50"};
   fl_json_tape tape;
   fl_json_error error;
   uint32_t index;
@@ -421,9 +435,11 @@ static void test_the_deepest_tape(void **state) {
   int level;
   (void)state;
   fl_buffer_init(&deep, FL_BUFFER_UNLIMITED);
-  for (level = 0; level < FL_JSON_DEPTH; level++) fl_buffer_append_text(&deep, level % 2 ? "[" : "{\"k\":");
+  for (level = 0; level < FL_JSON_DEPTH; level++)
+    fl_buffer_append_text(&deep, level % 2 ? "[" : "{\"k\":");
   fl_buffer_append_text(&deep, "1");
-  for (level = FL_JSON_DEPTH - 1; level >= 0; level--) fl_buffer_append_text(&deep, level % 2 ? "]" : "}");
+  for (level = FL_JSON_DEPTH - 1; level >= 0; level--)
+    fl_buffer_append_text(&deep, level % 2 ? "]" : "}");
   round_trip(deep.data, deep.length, deep.data, deep.length);
   fl_buffer_free(&deep);
 }
@@ -444,10 +460,18 @@ static void space(pair *out) {
 }
 
 static void random_string(pair *out) {
-  static const char *const pieces[][2] = {
-      {"a", "a"}, {"words of plain text ", "words of plain text "}, {"\\n", "\\n"}, {"\\u0041", "A"},
-      {"\\/", "/"}, {"\\u001F", "\\u001f"}, {"\xC3\xA9", "\xC3\xA9"}, {"\\u00e9", "\xC3\xA9"},
-      {"\\uD83D\\uDE00", "\xF0\x9F\x98\x80"}, {"\\\"", "\\\""}, {"\\\\", "\\\\"}, {"\xE2\x82\xAC", "\xE2\x82\xAC"}};
+  static const char *const pieces[][2] = {{"a", "a"},
+                                          {"words of plain text ", "words of plain text "},
+                                          {"\\n", "\\n"},
+                                          {"\\u0041", "A"},
+                                          {"\\/", "/"},
+                                          {"\\u001F", "\\u001f"},
+                                          {"\xC3\xA9", "\xC3\xA9"},
+                                          {"\\u00e9", "\xC3\xA9"},
+                                          {"\\uD83D\\uDE00", "\xF0\x9F\x98\x80"},
+                                          {"\\\"", "\\\""},
+                                          {"\\\\", "\\\\"},
+                                          {"\xE2\x82\xAC", "\xE2\x82\xAC"}};
   int count = (int)(random_bits() % 6);
   both(out, "\"");
   for (; count > 0; count--) {
@@ -459,7 +483,14 @@ static void random_string(pair *out) {
 }
 
 static void random_value(pair *out, int depth) {
-  static const char *const words[] = {"null", "true", "false", "0", "-0", "1.50", "-12e3", "99999999999999999999",
+  static const char *const words[] = {"null",
+                                      "true",
+                                      "false",
+                                      "0",
+                                      "-0",
+                                      "1.50",
+                                      "-12e3",
+                                      "99999999999999999999",
                                       "0.30000000000000004"};
   uint64_t kind = random_bits() % (depth > 0 ? 6 : 4);
   space(out);

@@ -25,7 +25,8 @@ static fl_slice name_of(const char *text) {
   return name;
 }
 
-/* What a child made by fork gets for the name: the result of fl_lock_take. It ends without giving back. */
+/* What a child made by fork gets for the name: the result of fl_lock_take. It ends without giving
+ * back. */
 static int taken_by_a_child(const char *name) {
   int status;
   pid_t child = fork();

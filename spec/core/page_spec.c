@@ -13,7 +13,8 @@ static void scan(scanned *reply, const char *json) {
   fl_json_error error;
   snprintf(reply->text, sizeof reply->text, "%s", json);
   fl_json_tape_init(&reply->tape);
-  check_number(json, fl_json_scan(reply->text, strlen(reply->text), &reply->tape, &error), FL_JSON_OK);
+  check_number(json, fl_json_scan(reply->text, strlen(reply->text), &reply->tape, &error),
+               FL_JSON_OK);
   reply->envelope = fl_envelope_of(&reply->tape, reply->text);
 }
 
@@ -55,7 +56,8 @@ static void finds_the_envelope(void **state) {
     check_number(cases[i].json, reply.envelope.found, cases[i].found);
     check_number(cases[i].json, reply.envelope.data != 0, cases[i].found);
     check_number(cases[i].json, reply.envelope.messages != 0, cases[i].messages);
-    check_number(cases[i].json, fl_envelope_has_id(&reply.tape, reply.text, &reply.envelope), cases[i].id);
+    check_number(cases[i].json, fl_envelope_has_id(&reply.tape, reply.text, &reply.envelope),
+                 cases[i].id);
     fl_json_tape_free(&reply.tape);
   }
   fl_json_tape_init(&empty);
@@ -87,9 +89,10 @@ static void makes_messages_readable(void **state) {
     char json[256], out[64];
     snprintf(json, sizeof json, "{\"messages\":%s,\"data\":1}", cases[i].messages);
     scan(&reply, json);
-    check_number(cases[i].messages,
-                 fl_envelope_text(&reply.tape, reply.text, reply.envelope.messages, out, sizeof out),
-                 strlen(cases[i].wanted));
+    check_number(
+        cases[i].messages,
+        fl_envelope_text(&reply.tape, reply.text, reply.envelope.messages, out, sizeof out),
+        strlen(cases[i].wanted));
     check_text(cases[i].messages, out, cases[i].wanted);
     fl_json_tape_free(&reply.tape);
   }
@@ -101,9 +104,16 @@ static void cuts_messages_at_a_character(void **state) {
     size_t room;
     const char *wanted;
   } cases[] = {
-      {1, ""}, {2, ""}, {3, "\xc3\xa4"}, {4, "\xc3\xa4"}, {5, "\xc3\xa4"}, {6, "\xc3\xa4\xe2\x82\xac"},
-      {9, "\xc3\xa4\xe2\x82\xac"}, {10, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
-      {12, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80; "}, {13, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80; x"},
+      {1, ""},
+      {2, ""},
+      {3, "\xc3\xa4"},
+      {4, "\xc3\xa4"},
+      {5, "\xc3\xa4"},
+      {6, "\xc3\xa4\xe2\x82\xac"},
+      {9, "\xc3\xa4\xe2\x82\xac"},
+      {10, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+      {12, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80; "},
+      {13, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80; x"},
   };
   scanned reply;
   (void)state;
@@ -112,9 +122,10 @@ static void cuts_messages_at_a_character(void **state) {
     char out[16], label[16];
     memset(out, '#', sizeof out);
     snprintf(label, sizeof label, "room %d", (int)cases[i].room);
-    check_number(label,
-                 fl_envelope_text(&reply.tape, reply.text, reply.envelope.messages, out, cases[i].room),
-                 strlen(cases[i].wanted));
+    check_number(
+        label,
+        fl_envelope_text(&reply.tape, reply.text, reply.envelope.messages, out, cases[i].room),
+        strlen(cases[i].wanted));
     check_text(label, out, cases[i].wanted);
     check_number(label, out[cases[i].room], '#');
   }
@@ -144,8 +155,8 @@ static void finds_rows_or_tells_what_came(void **state) {
       {"{\"rows\":[]}", FL_ROWS_STRANGE, 0, "an object with the member rows (an array)"},
       {"{\"id\":1,\"na\\nme\":\"x\"}", FL_ROWS_STRANGE, 0, "an object with the members id, na me"},
       {"{}", FL_ROWS_STRANGE, 0, "an object without members"},
-      {"{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}", FL_ROWS_STRANGE,
-       0, "an object with the members a, b, c, d, e, f, g, h and 2 more"},
+      {"{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}",
+       FL_ROWS_STRANGE, 0, "an object with the members a, b, c, d, e, f, g, h and 2 more"},
       {"\"text\"", FL_ROWS_STRANGE, 0, "a string"},
       {"5", FL_ROWS_STRANGE, 0, "a number"},
       {"5.5", FL_ROWS_STRANGE, 0, "a number"},
@@ -160,7 +171,8 @@ static void finds_rows_or_tells_what_came(void **state) {
     uint32_t rows = 99;
     snprintf(json, sizeof json, "{\"messages\":[],\"data\":%s}", cases[i].data);
     scan(&reply, json);
-    check_number(cases[i].data, fl_page_rows(&reply.tape, reply.text, reply.envelope.data, &rows), cases[i].code);
+    check_number(cases[i].data, fl_page_rows(&reply.tape, reply.text, reply.envelope.data, &rows),
+                 cases[i].code);
     if (cases[i].code == FL_ROWS_OK) {
       check_number(cases[i].data, reply.tape.nodes[rows].type, FL_JSON_ARRAY);
       check_number(cases[i].data, reply.tape.nodes[rows].value.size.length, cases[i].rows);
@@ -203,32 +215,46 @@ static void decides_one_page(void **state) {
       {"a short page, trusted", 0, 100, true, false, true, 200, 30, FL_PAGE_LAST, 30, 100, true},
       {"a full page, trusted", 0, 100, true, false, true, 200, 100, FL_PAGE_ROWS, 100, 100, false},
       {"more than asked", 0, 100, true, false, true, 200, 130, FL_PAGE_ROWS, 130, 100, false},
-      {"a full page after a short one", 30, 100, false, true, false, 200, 100, FL_PAGE_ROWS, 130, 100, false},
+      {"a full page after a short one", 30, 100, false, true, false, 200, 100, FL_PAGE_ROWS, 130,
+       100, false},
       {"another 2xx", 0, 100, true, false, false, 206, 100, FL_PAGE_ROWS, 100, 100, false},
       {"empty, first", 7, 100, true, false, false, 200, 0, FL_PAGE_END, 7, 100, false},
-      {"empty, past a full page", 100, 100, false, false, false, 200, 0, FL_PAGE_END, 100, 100, false},
+      {"empty, past a full page", 100, 100, false, false, false, 200, 0, FL_PAGE_END, 100, 100,
+       false},
       {"null, first", 0, 100, true, false, false, 200, -1, FL_PAGE_FAIL, 0, 100, false},
-      {"null, past a full page", 100, 100, false, false, false, 200, -1, FL_PAGE_FAIL, 100, 100, false},
-      {"null, past a short page", 130, 100, false, true, false, 200, -1, FL_PAGE_END, 130, 100, true},
+      {"null, past a full page", 100, 100, false, false, false, 200, -1, FL_PAGE_FAIL, 100, 100,
+       false},
+      {"null, past a short page", 130, 100, false, true, false, 200, -1, FL_PAGE_END, 130, 100,
+       true},
       {"404, first", 0, 100, true, false, false, 404, -1, FL_PAGE_FAIL, 0, 100, false},
-      {"404, past a full page", 100, 100, false, false, false, 404, -1, FL_PAGE_FAIL, 100, 100, false},
-      {"404, past a short page", 130, 100, false, true, false, 404, -1, FL_PAGE_END, 130, 100, true},
-      {"400, past a full page", 5000, 5000, false, false, false, 400, -1, FL_PAGE_FAIL, 5000, 5000, false},
-      {"400, past a short page", 130, 5000, false, true, false, 400, -1, FL_PAGE_END, 130, 5000, true},
+      {"404, past a full page", 100, 100, false, false, false, 404, -1, FL_PAGE_FAIL, 100, 100,
+       false},
+      {"404, past a short page", 130, 100, false, true, false, 404, -1, FL_PAGE_END, 130, 100,
+       true},
+      {"400, past a full page", 5000, 5000, false, false, false, 400, -1, FL_PAGE_FAIL, 5000, 5000,
+       false},
+      {"400, past a short page", 130, 5000, false, true, false, 400, -1, FL_PAGE_END, 130, 5000,
+       true},
       {"400, first", 0, 5000, true, false, false, 400, -1, FL_PAGE_SMALLER, 0, 2500, false},
-      {"400, first, later start", 70, 1001, true, false, false, 400, -1, FL_PAGE_SMALLER, 70, 500, false},
-      {"400, first, near the floor", 0, 150, true, false, false, 400, -1, FL_PAGE_SMALLER, 0, 100, false},
-      {"400, first, at the floor", 0, 100, true, false, false, 400, -1, FL_PAGE_FAIL, 0, 100, false},
-      {"400, first, below the floor", 0, 10, true, false, false, 400, -1, FL_PAGE_FAIL, 0, 10, false},
+      {"400, first, later start", 70, 1001, true, false, false, 400, -1, FL_PAGE_SMALLER, 70, 500,
+       false},
+      {"400, first, near the floor", 0, 150, true, false, false, 400, -1, FL_PAGE_SMALLER, 0, 100,
+       false},
+      {"400, first, at the floor", 0, 100, true, false, false, 400, -1, FL_PAGE_FAIL, 0, 100,
+       false},
+      {"400, first, below the floor", 0, 10, true, false, false, 400, -1, FL_PAGE_FAIL, 0, 10,
+       false},
       {"500", 130, 100, false, true, false, 500, -1, FL_PAGE_FAIL, 130, 100, true},
-      {"401, past a short page", 130, 100, false, true, false, 401, -1, FL_PAGE_FAIL, 130, 100, true},
+      {"401, past a short page", 130, 100, false, true, false, 401, -1, FL_PAGE_FAIL, 130, 100,
+       true},
       {"403, first", 0, 5000, true, false, false, 403, -1, FL_PAGE_FAIL, 0, 5000, false},
   };
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     fl_page_state page = {cases[i].start, cases[i].count, cases[i].first, cases[i].was_short,
                           cases[i].trust};
-    check_number(cases[i].name, fl_page_next(&page, cases[i].status, cases[i].got), cases[i].action);
+    check_number(cases[i].name, fl_page_next(&page, cases[i].status, cases[i].got),
+                 cases[i].action);
     check_number(cases[i].name, page.start, cases[i].next_start);
     check_number(cases[i].name, page.count, cases[i].next_count);
     if (cases[i].action == FL_PAGE_ROWS || cases[i].action == FL_PAGE_LAST) {
@@ -266,7 +292,9 @@ static void reads_every_row_once_from_any_server(void **state) {
           }
           if (action == FL_PAGE_END) assert_int_equal(read, rows);
           /* What cannot be told from an error is one, never a silent end. */
-          else assert_true(past != EMPTY && (rows == 0 || (cap >= page.count && rows % page.count == 0)));
+          else
+            assert_true(past != EMPTY &&
+                        (rows == 0 || (cap >= page.count && rows % page.count == 0)));
         }
 }
 

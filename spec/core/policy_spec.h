@@ -1,6 +1,6 @@
 /*
- * policy_spec.h: what the specs of policy share: cmocka's includes in the order it wants, and a check
- * that names the case of the table that failed.
+ * policy_spec.h: what the specs of policy share: cmocka's includes in the order it wants, and a
+ * check that names the case of the table that failed.
  */
 #ifndef POLICY_SPEC_H
 #define POLICY_SPEC_H
@@ -22,19 +22,19 @@
     if (!(condition)) fail_msg("case \"%s\": %s", label, #condition); \
   } while (0)
 
-#define check_number(label, got, wanted)                                                        \
-  do {                                                                                          \
-    long long got_ = (long long)(got), wanted_ = (long long)(wanted);                           \
-    if (got_ != wanted_)                                                                        \
-      fail_msg("case \"%s\": %s is %lld, not %lld", label, #got, got_, wanted_);                \
+#define check_number(label, got, wanted)                                         \
+  do {                                                                           \
+    long long got_ = (long long)(got), wanted_ = (long long)(wanted);            \
+    if (got_ != wanted_)                                                         \
+      fail_msg("case \"%s\": %s is %lld, not %lld", label, #got, got_, wanted_); \
   } while (0)
 
-#define check_text(label, got, wanted)                                                          \
-  do {                                                                                          \
-    const char *text_ = (got);                                                                  \
-    if (text_ == NULL || strcmp(text_, wanted) != 0)                                            \
-      fail_msg("case \"%s\": %s is \"%s\", not \"%s\"", label, #got, text_ ? text_ : "(none)",  \
-               wanted);                                                                         \
+#define check_text(label, got, wanted)                                                         \
+  do {                                                                                         \
+    const char *text_ = (got);                                                                 \
+    if (text_ == NULL || strcmp(text_, wanted) != 0)                                           \
+      fail_msg("case \"%s\": %s is \"%s\", not \"%s\"", label, #got, text_ ? text_ : "(none)", \
+               wanted);                                                                        \
   } while (0)
 
 #endif

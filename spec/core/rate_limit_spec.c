@@ -1,7 +1,7 @@
 /*
- * rate_limit_spec.c: single steps as tables, then whole runs against a model of a server that counts
- * requests in fixed windows, with latencies, replies out of order and other consumers. Time is moved
- * by hand from event to event.
+ * rate_limit_spec.c: single steps as tables, then whole runs against a model of a server that
+ * counts requests in fixed windows, with latencies, replies out of order and other consumers. Time
+ * is moved by hand from event to event.
  */
 #include "policy/rate_limit.h"
 
@@ -21,7 +21,8 @@ static fl_response_head head_of(int64_t limit, int64_t remaining, fl_time reset)
   return head;
 }
 
-static void learn(fl_rate_limit *budget, fl_time now, int64_t limit, int64_t remaining, fl_time reset) {
+static void learn(fl_rate_limit *budget, fl_time now, int64_t limit, int64_t remaining,
+                  fl_time reset) {
   fl_response_head head = head_of(limit, remaining, reset);
   fl_rate_limit_learn(budget, now, &head);
 }
@@ -140,7 +141,8 @@ static void spreads_evenly_to_the_end_of_the_window(void **state) {
   while (now < end) {
     at = fl_rate_limit_take(&budget, now, 1, false);
     if (at == 0) {
-      assert_in_range(now - T0, (uint64_t)taken * 6 * FL_SECOND, (uint64_t)taken * 6 * FL_SECOND + FL_SECOND);
+      assert_in_range(now - T0, (uint64_t)taken * 6 * FL_SECOND,
+                      (uint64_t)taken * 6 * FL_SECOND + FL_SECOND);
       taken++;
       if (taken < 5) {
         double pace = fl_rate_limit_pace(&budget, now);
@@ -263,7 +265,7 @@ static void among_the_ends_of_a_window_the_earliest_stands(void **state) {
 static void follows_the_server_about_the_limit(void **state) {
   static const struct {
     const char *name;
-    int64_t assumed;    /* 0: a budget with 80 of 100 left */
+    int64_t assumed; /* 0: a budget with 80 of 100 left */
     int64_t limit, remaining;
     int64_t wanted_limit, wanted_left; /* after three taken and the reply to one */
   } cases[] = {
@@ -334,26 +336,33 @@ static void a_throttled_reply_stops_everyone(void **state) {
 
 /* --- whole runs --- */
 
-typedef enum reset_format { WHOLE_DOWN, WHOLE_UP, EPOCH, MILLISECONDS, ABSENT, NONSENSE } reset_format;
+typedef enum reset_format {
+  WHOLE_DOWN,
+  WHOLE_UP,
+  EPOCH,
+  MILLISECONDS,
+  ABSENT,
+  NONSENSE
+} reset_format;
 
 typedef struct world {
   int limit, concurrency, calls;
   fl_time latency_low, latency_high; /* each way */
   reset_format format;
-  fl_time phase;            /* where the server's windows begin */
-  fl_time foreign_every;    /* 0 for none */
+  fl_time phase;             /* where the server's windows begin */
+  fl_time foreign_every;     /* 0 for none */
   fl_time interactive_every; /* 0 for none */
-  bool window_from_first;   /* the server's window begins with its first request */
+  bool window_from_first;    /* the server's window begins with its first request */
   uint64_t seed;
 } world;
 
 typedef struct run {
   fl_time elapsed;
   int refused, refused_foreign;
-  int most_in_window;       /* ours, as the server counted */
+  int most_in_window;        /* ours, as the server counted */
   fl_time worst_interactive; /* wait of an interactive call */
   int interactive_done;
-  fl_time longest_silence;  /* between two takes of the waiting calls */
+  fl_time longest_silence; /* between two takes of the waiting calls */
 } run;
 
 static uint64_t next_random(uint64_t *seed) {
@@ -364,7 +373,8 @@ static uint64_t next_random(uint64_t *seed) {
 }
 
 static fl_time latency(world *w) {
-  return w->latency_low + (fl_time)(next_random(&w->seed) % (uint64_t)(w->latency_high - w->latency_low + 1));
+  return w->latency_low +
+         (fl_time)(next_random(&w->seed) % (uint64_t)(w->latency_high - w->latency_low + 1));
 }
 
 typedef struct flight {
@@ -402,7 +412,8 @@ static run simulate(world w) {
   fl_rate_limit budget;
   run result = {0};
   fl_time now = T0, wake = T0, foreign_at = w.foreign_every ? T0 : FL_NEVER;
-  fl_time interactive_at = w.interactive_every ? T0 : FL_NEVER, interactive_since = 0, last_take = T0;
+  fl_time interactive_at = w.interactive_every ? T0 : FL_NEVER, interactive_since = 0,
+          last_take = T0;
   server s = {T0 - w.phase, 0, 0};
   int waiting = w.calls, in_flight = 0, done = 0;
   bool interactive_waits = false;
@@ -432,7 +443,8 @@ static run simulate(world w) {
         interactive_waits = false;
         interactive_at = now + w.interactive_every;
         result.interactive_done++;
-        if (now - interactive_since > result.worst_interactive) result.worst_interactive = now - interactive_since;
+        if (now - interactive_since > result.worst_interactive)
+          result.worst_interactive = now - interactive_since;
         at = -1;
       } else {
         waiting--;
@@ -520,11 +532,14 @@ static void never_passes_the_limit_and_loses_little_time(void **state) {
               run r = simulate(w);
               double share = limits[l] - limits[l] / 10;
               /* What the wire can carry at this concurrency, and what the windows can. */
-              double wire = (double)w.calls * (double)(w.latency_low + w.latency_high) / w.concurrency;
+              double wire =
+                  (double)w.calls * (double)(w.latency_low + w.latency_high) / w.concurrency;
               double windows = (w.calls / share + 1) * (double)WINDOW;
               char label[160];
-              snprintf(label, sizeof label, "limit %d, %d at once, latency to %d ms, format %d, from first %d, seed %d",
-                       w.limit, w.concurrency, (int)(w.latency_high / MS), format, from_first, (int)seed);
+              snprintf(label, sizeof label,
+                       "limit %d, %d at once, latency to %d ms, format %d, from first %d, seed %d",
+                       w.limit, w.concurrency, (int)(w.latency_high / MS), format, from_first,
+                       (int)seed);
               check_number(label, r.refused, 0);
               check(label, r.most_in_window <= w.limit);
               check(label, (double)r.elapsed < (windows > wire ? windows : wire) * 1.08 + 2e6);

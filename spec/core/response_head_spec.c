@@ -83,10 +83,12 @@ static void reads_status_lines(void **state) {
     const char *line;
     int status;
   } cases[] = {
-      {"HTTP/1.1 200 OK\r\n", 200}, {"HTTP/1.1 404 Not Found\n", 404}, {"HTTP/2 200", 200},
-      {"HTTP/2 503 \r\n", 503},     {"http/1.0 301 x", 301},           {"HTTP/1.1 100 Continue", 0},
-      {"HTTP/1.1 103 Early", 0},    {"HTTP/1.1 2000 OK", 0},           {"HTTP/1.1 20", 0},
-      {"HTTP/1.1", 0},              {"HTTP/1.1 abc", 0},               {"HTTP/", 0},
+      {"HTTP/1.1 200 OK\r\n", 200}, {"HTTP/1.1 404 Not Found\n", 404},
+      {"HTTP/2 200", 200},          {"HTTP/2 503 \r\n", 503},
+      {"http/1.0 301 x", 301},      {"HTTP/1.1 100 Continue", 0},
+      {"HTTP/1.1 103 Early", 0},    {"HTTP/1.1 2000 OK", 0},
+      {"HTTP/1.1 20", 0},           {"HTTP/1.1", 0},
+      {"HTTP/1.1 abc", 0},          {"HTTP/", 0},
       {"HTTP/1.1 -20", 0},          {"HTTP/3 429", 429},
   };
   (void)state;

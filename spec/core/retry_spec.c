@@ -87,7 +87,8 @@ static void follows_the_table_of_outcomes(void **state) {
 #undef R
       {"refused", FL_ENDING_UNSENT, 0, FL_KIND_NETWORK, '+', '+', '+', FL_FATE_NOT_SENT},
       {"connect time-out", FL_ENDING_UNSENT, 0, FL_KIND_TIMEOUT, '+', '+', '+', FL_FATE_NOT_SENT},
-      {"bad certificate", FL_ENDING_UNSENT_FOREVER, 0, FL_KIND_TLS, '-', '-', '-', FL_FATE_NOT_SENT},
+      {"bad certificate", FL_ENDING_UNSENT_FOREVER, 0, FL_KIND_TLS, '-', '-', '-',
+       FL_FATE_NOT_SENT},
       {"bad option", FL_ENDING_UNSENT_FOREVER, 0, FL_KIND_CONFIG, '-', '-', '-', FL_FATE_NOT_SENT},
       {"reset", FL_ENDING_LOST, 0, FL_KIND_NETWORK, '+', '-', '+', FL_FATE_IN_DOUBT},
       {"time-out", FL_ENDING_LOST, 0, FL_KIND_TIMEOUT, '+', '-', '+', FL_FATE_IN_DOUBT},
@@ -99,7 +100,9 @@ static void follows_the_table_of_outcomes(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     for (int what = READ; what <= REPEATABLE; what++) {
-      char wanted = what == READ ? cases[i].read : what == WRITE ? cases[i].write : cases[i].repeatable;
+      char wanted = what == READ    ? cases[i].read
+                    : what == WRITE ? cases[i].write
+                                    : cases[i].repeatable;
       /* The engine may leave the kind of a reply to the status. */
       fl_outcome outcome = ended(cases[i].ending, cases[i].status ? FL_KIND_NONE : cases[i].kind);
       fl_retry_state call = call_of(what, 1);
@@ -108,7 +111,9 @@ static void follows_the_table_of_outcomes(void **state) {
       if (outcome.ending != FL_ENDING_REPLY) outcome.kind = cases[i].kind;
       decision = decide(&call, outcome);
       check_number(cases[i].name, decision.action,
-                   wanted == '+' ? FL_RETRY_AGAIN : wanted == '.' ? FL_RETRY_DONE : FL_RETRY_FAIL);
+                   wanted == '+'   ? FL_RETRY_AGAIN
+                   : wanted == '.' ? FL_RETRY_DONE
+                                   : FL_RETRY_FAIL);
       check_number(cases[i].name, decision.kind, cases[i].kind);
       check_number(cases[i].name, decision.fate, what == READ ? FL_FATE_NONE : cases[i].fate);
       check_number(cases[i].name, call.doubted, what != READ && cases[i].fate == FL_FATE_IN_DOUBT);
@@ -140,7 +145,7 @@ static void a_stopped_write_is_in_doubt_only_if_it_was_sent(void **state) {
         decision = decide(&call, outcome);
         assert_int_equal(decision.action, FL_RETRY_FAIL);
         assert_int_equal(decision.kind, FL_KIND_TIMEOUT);
-        assert_int_equal(decision.fate, what == READ     ? FL_FATE_NONE
+        assert_int_equal(decision.fate, what == READ      ? FL_FATE_NONE
                                         : sent || doubted ? FL_FATE_IN_DOUBT
                                                           : FL_FATE_NOT_SENT);
         assert_string_equal(decision.reason, "stopped");
@@ -160,8 +165,8 @@ static void doubt_stays_unless_an_attempt_is_applied(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     fl_retry_state call = call_of(REPEATABLE, 1);
     fl_retry_decision decision;
-    decision = decide(&call, cases[i].first ? reply(cases[i].first)
-                                            : ended(FL_ENDING_LOST, FL_KIND_TIMEOUT));
+    decision = decide(
+        &call, cases[i].first ? reply(cases[i].first) : ended(FL_ENDING_LOST, FL_KIND_TIMEOUT));
     assert_int_equal(decision.action, FL_RETRY_AGAIN);
     call.attempts = 4;
     decision = decide(&call, reply(cases[i].second));
@@ -173,7 +178,8 @@ static void doubt_stays_unless_an_attempt_is_applied(void **state) {
   call.attempts = 2;
   assert_int_equal(decide(&call, ended(FL_ENDING_UNSENT, FL_KIND_NETWORK)).fate, FL_FATE_IN_DOUBT);
   call.attempts = 3;
-  assert_int_equal(decide(&call, ended(FL_ENDING_UNSENT_FOREVER, FL_KIND_TLS)).fate, FL_FATE_IN_DOUBT);
+  assert_int_equal(decide(&call, ended(FL_ENDING_UNSENT_FOREVER, FL_KIND_TLS)).fate,
+                   FL_FATE_IN_DOUBT);
 }
 
 static void waits_as_the_server_asks(void **state) {
@@ -197,7 +203,8 @@ static void waits_as_the_server_asks(void **state) {
       {"429 over the ceiling, write", WRITE, 429, 121 S, false, U, FL_RETRY_FAIL, 121 S, false},
       {"429, asks nothing", READ, 429, 0, false, U, FL_RETRY_AGAIN, FL_SECOND / 2, true},
       {"429 bare", WRITE, 429, U, false, U, FL_RETRY_AGAIN, FL_SECOND / 2, true},
-      {"429, a reset but not spent", READ, 429, U, false, 30 S, FL_RETRY_AGAIN, FL_SECOND / 2, true},
+      {"429, a reset but not spent", READ, 429, U, false, 30 S, FL_RETRY_AGAIN, FL_SECOND / 2,
+       true},
       {"429, spent", READ, 429, U, true, 30 S, FL_RETRY_AGAIN, 30 S, true},
       {"429, spent, no reset", READ, 429, U, true, U, FL_RETRY_AGAIN, FL_SECOND / 2, true},
       {"429, Retry-After before reset", READ, 429, 5 S, true, 30 S, FL_RETRY_AGAIN, 5 S, true},
@@ -358,10 +365,10 @@ static void backs_off_with_full_jitter(void **state) {
     double random;
     fl_time wanted;
   } cases[] = {
-      {500, 20000, 1, 0.0, 0},      {500, 20000, 1, 0.5, 250},     {500, 20000, 2, 0.5, 500},
-      {500, 20000, 3, 0.5, 1000},   {500, 20000, 6, 0.5, 8000},    {500, 20000, 7, 0.5, 10000},
+      {500, 20000, 1, 0.0, 0},       {500, 20000, 1, 0.5, 250},    {500, 20000, 2, 0.5, 500},
+      {500, 20000, 3, 0.5, 1000},    {500, 20000, 6, 0.5, 8000},   {500, 20000, 7, 0.5, 10000},
       {500, 20000, 100, 0.5, 10000}, {500, 20000, 0, 0.5, 250},    {500, 300, 1, 0.5, 150},
-      {1, FL_NEVER, 1000, 0.0, 0},  {1, 1024, 1000000, 0.5, 512},
+      {1, FL_NEVER, 1000, 0.0, 0},   {1, 1024, 1000000, 0.5, 512},
   };
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -378,10 +385,12 @@ static void backs_off_with_full_jitter(void **state) {
 
 static void names_are_those_of_the_lua_interface(void **state) {
   static const char *const kinds[FL_KIND_COUNT] = {
-      "none",  "config",  "invalid_request", "unauthorized", "forbidden", "not_found",
-      "rate_limited", "server", "http", "timeout", "network", "tls", "protocol", "cancelled",
-      "closed", "phase", "io", "conflict"};
-  static const char *const fates[] = {NULL, "not_sent", "rejected", "applied", "partial", "in_doubt"};
+      "none",      "config",       "invalid_request", "unauthorized", "forbidden",
+      "not_found", "rate_limited", "server",          "http",         "timeout",
+      "network",   "tls",          "protocol",        "cancelled",    "closed",
+      "phase",     "io",           "conflict"};
+  static const char *const fates[] = {NULL,      "not_sent", "rejected",
+                                      "applied", "partial",  "in_doubt"};
   (void)state;
   for (int kind = 0; kind < FL_KIND_COUNT; kind++)
     assert_string_equal(fl_kind_name((fl_kind)kind), kinds[kind]);

@@ -1,7 +1,7 @@
 /*
- * source_spec.c: files as batches of records: every format, what can be wrong with one, how batches are
- * cut, and a file that changes. Writes its files into a directory of its own; the real data is read
- * from examples/data, so that it is run from the top of the project.
+ * source_spec.c: files as batches of records: every format, what can be wrong with one, how batches
+ * are cut, and a file that changes. Writes its files into a directory of its own; the real data is
+ * read from examples/data, so that it is run from the top of the project.
  */
 #include "policy_spec.h"
 
@@ -28,7 +28,9 @@ static void write_bytes(const char *path, const char *bytes, size_t length) {
   fclose(file);
 }
 
-static void write_file(const char *path, const char *text) { write_bytes(path, text, strlen(text)); }
+static void write_file(const char *path, const char *text) {
+  write_bytes(path, text, strlen(text));
+}
 
 static fl_source *open_as(const char *path, fl_column_type otherwise, fl_source_error *error) {
   fl_source_options options = {fl_source_format_of(path), otherwise, NULL, 0};
@@ -43,7 +45,8 @@ static fl_source *open_good(const char *path) {
   return source;
 }
 
-/* Reads a source to its end or an error; the records of all batches go to `all`, a comma after each. */
+/* Reads a source to its end or an error; the records of all batches go to `all`, a comma after
+ * each. */
 static fl_source_code drain(fl_source *source, size_t max_records, size_t max_bytes, fl_buffer *all,
                             fl_source_error *error) {
   fl_source_batch batch;
@@ -84,7 +87,10 @@ static const struct {
      "{\"id\":1,\"name\":\"x\",\"ok\":true},{\"id\":2,\"name\":null,\"ok\":false},", NULL, 0},
     {"no line break at the end", "a.csv", "a\n1", "{\"a\":1},", NULL, 0},
     {"CRLF", "a.csv", "a,b\r\n1,x\r\n", "{\"a\":1,\"b\":\"x\"},", NULL, 0},
-    {"a byte order mark", "a.csv", "\xef\xbb\xbf" "a\n1\n", "{\"a\":1},", NULL, 0},
+    {"a byte order mark", "a.csv",
+     "\xef\xbb\xbf"
+     "a\n1\n",
+     "{\"a\":1},", NULL, 0},
     {"quotes", "a.csv", "\"a,b\"\n\"x\"\"y\"\n\"\"\n\"two\nlines\"\n",
      "{\"a,b\":\"x\\\"y\"},{\"a,b\":\"\"},{\"a,b\":\"two\\nlines\"},", NULL, 0},
     {"blank lines", "a.csv", "\na\n\n1\n\n2\n", "{\"a\":1},{\"a\":2},", NULL, 0},
@@ -92,7 +98,8 @@ static const struct {
     {"tabs", "a.tsv", "a\tb\n1,5\t\"x\ty\"\n", "{\"a\":\"1,5\",\"b\":\"x\\ty\"},", NULL, 0},
     {"an upper case ending", "a.CSV", "a\n1\n", "{\"a\":1},", NULL, 0},
     {"an empty file", "a.csv", "", "", "the file is empty", 0},
-    {"blank lines alone", "a.csv", "\n\n", "", "the file has no header: its first row should name the columns", 0},
+    {"blank lines alone", "a.csv", "\n\n", "",
+     "the file has no header: its first row should name the columns", 0},
     {"too many cells", "a.csv", "a,b\n1,2\n1,2,3\n", "", "the row has 3 cells, the header 2", 3},
     {"too few cells", "a.csv", "a,b\n\"x\ny\",2\n1\n", "", "the row has 1 cell, the header 2", 4},
     {"a name twice", "a.csv", "a,a\n1,2\n", "", "column \"a\" is there twice", 1},
@@ -100,59 +107,80 @@ static const struct {
     {"not UTF-8", "a.csv", "a\nx\n\xff\n", "", "bytes that are not UTF-8", 3},
     {"not UTF-8 in the header", "a.csv", "\xff\n1\n", "", "bytes that are not UTF-8", 1},
     {"an open quote", "a.csv", "a\nx\n\"y\nz\n", "", "a quote that is never closed", 3},
-    {"an open quote in a later cell", "a.csv", "a,b\n1,2\n3,\"y\nz\n", "", "a quote that is never closed", 3},
+    {"an open quote in a later cell", "a.csv", "a,b\n1,2\n3,\"y\nz\n", "",
+     "a quote that is never closed", 3},
     {"an open quote in the header", "a.csv", "a,\"b\n1,2\n", "", "a quote that is never closed", 1},
     {"a stray quote", "a.csv", "a\nx\"y\n", "",
      "a quote inside an unquoted cell, or text after a closing quote", 2},
 
-    {"lines", "a.jsonl", "{\"a\": 1.50}\n{\"b\":\"\\u00e9\"}\n", "{\"a\": 1.50},{\"b\":\"\\u00e9\"},", NULL, 0},
+    {"lines", "a.jsonl", "{\"a\": 1.50}\n{\"b\":\"\\u00e9\"}\n",
+     "{\"a\": 1.50},{\"b\":\"\\u00e9\"},", NULL, 0},
     {"lines, the other name", "a.ndjson", "{}\n", "{},", NULL, 0},
     {"digits of any length", "a.jsonl", "{\"a\":123456789012345678901234567890}",
      "{\"a\":123456789012345678901234567890},", NULL, 0},
-    {"lines, CRLF and blanks", "a.jsonl", "\r\n  {\"a\":1} \r\n\n \t\n{\"a\":2}", "{\"a\":1},{\"a\":2},", NULL, 0},
+    {"lines, CRLF and blanks", "a.jsonl", "\r\n  {\"a\":1} \r\n\n \t\n{\"a\":2}",
+     "{\"a\":1},{\"a\":2},", NULL, 0},
     {"lines, a byte order mark", "a.jsonl", "\xef\xbb\xbf{}\n", "{},", NULL, 0},
     {"lines with nothing on them", "a.jsonl", "\n\n", "", NULL, 0},
     {"lines, an empty file", "a.jsonl", "", "", "the file is empty", 0},
     {"a line that is no JSON", "a.jsonl", "{}\n\n{\"a\":01}\n", "{},",
      "a malformed number (byte 7 of what begins on this line)", 3},
-    {"a line that is an array", "a.jsonl", "{}\n[1]\n", "{},", "the record is not an object but an array", 2},
-    {"a line that is a number", "a.jsonl", "7\n", "", "the record is not an object but a number", 1},
-    {"a line with two values", "a.jsonl", "{} {}\n", "", "text after the value (byte 4 of what begins on this line)", 1},
+    {"a line that is an array", "a.jsonl", "{}\n[1]\n", "{},",
+     "the record is not an object but an array", 2},
+    {"a line that is a number", "a.jsonl", "7\n", "", "the record is not an object but a number",
+     1},
+    {"a line with two values", "a.jsonl", "{} {}\n", "",
+     "text after the value (byte 4 of what begins on this line)", 1},
     {"an object over two lines", "a.jsonl", "{\"a\":\n1}\n", "",
      "the text ends inside a value (byte 6 of what begins on this line)", 1},
     {"a line that is not UTF-8", "a.jsonl", "{}\n{\"a\":\"\xff\"}\n", "{},",
      "bytes that are not UTF-8 (byte 7 of what begins on this line)", 2},
 
-    {"an array", "a.json", "[{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]}]", "{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]},", NULL, 0},
-    {"an array over lines", "a.json", "\n[\n  {\n \"a\" : 1\n },\n {\"a\":-2e5}\n]\n", "{\"a\":1},{\"a\":-2e5},", NULL, 0},
+    {"an array", "a.json", "[{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]}]",
+     "{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]},", NULL, 0},
+    {"an array over lines", "a.json", "\n[\n  {\n \"a\" : 1\n },\n {\"a\":-2e5}\n]\n",
+     "{\"a\":1},{\"a\":-2e5},", NULL, 0},
     {"escapes", "a.json", "[{\"a\\n\":\"\\\"}\\\\\"}]", "{\"a\\n\":\"\\\"}\\\\\"},", NULL, 0},
     {"an empty array", "a.json", " [ ] ", "", NULL, 0},
     {"an array, a byte order mark", "a.json", "\xef\xbb\xbf[{}]", "{},", NULL, 0},
     {"an object with records", "a.json", "{\"records\":[{\"a\":1},{}]}", "{\"a\":1},{},", NULL, 0},
-    {"members around records", "a.json", "{\"n\": {\"records\":[1]}, \"records\" : [{}] , \"m\": \"x\"}", "{},", NULL, 0},
+    {"members around records", "a.json",
+     "{\"n\": {\"records\":[1]}, \"records\" : [{}] , \"m\": \"x\"}", "{},", NULL, 0},
     {"a key with an escape", "a.json", "{\"r\\u0065cords\":[{}]}", "{},", NULL, 0},
-    {"an object without records", "a.json", "{\"n\":1}", "", "the object has no member \"records\"", 1},
+    {"an object without records", "a.json", "{\"n\":1}", "", "the object has no member \"records\"",
+     1},
     {"an empty object", "a.json", "{\n}", "", "the object has no member \"records\"", 2},
-    {"records that are no array", "a.json", "{\"records\":\n{}}", "", "the member \"records\" is not an array", 2},
-    {"records twice", "a.json", "{\"records\":[{}],\n\"records\":[]}", "{},", "the member \"records\" is there twice", 2},
-    {"a string", "a.json", "\"x\"", "", "neither an array of records nor an object with \"records\"", 1},
-    {"white space", "a.json", " \n ", "", "neither an array of records nor an object with \"records\"", 2},
-    {"a record that is no object", "a.json", "[{},\n\n1]", "{},", "the record is not an object but a number", 3},
-    {"lines of records before count", "a.json", "[{\n\"a\":1\n},\n1]", "{\"a\":1},", "the record is not an object but a number", 4},
-    {"escaped line breaks do not", "a.json", "[{\"a\":\"\\n\"},1]", "{\"a\":\"\\n\"},", "the record is not an object but a number", 1},
-    {"a record that is a string", "a.json", "[\"x\"]", "", "the record is not an object but a string", 1},
+    {"records that are no array", "a.json", "{\"records\":\n{}}", "",
+     "the member \"records\" is not an array", 2},
+    {"records twice", "a.json", "{\"records\":[{}],\n\"records\":[]}", "{},",
+     "the member \"records\" is there twice", 2},
+    {"a string", "a.json", "\"x\"", "",
+     "neither an array of records nor an object with \"records\"", 1},
+    {"white space", "a.json", " \n ", "",
+     "neither an array of records nor an object with \"records\"", 2},
+    {"a record that is no object", "a.json", "[{},\n\n1]", "{},",
+     "the record is not an object but a number", 3},
+    {"lines of records before count", "a.json", "[{\n\"a\":1\n},\n1]", "{\"a\":1},",
+     "the record is not an object but a number", 4},
+    {"escaped line breaks do not", "a.json", "[{\"a\":\"\\n\"},1]", "{\"a\":\"\\n\"},",
+     "the record is not an object but a number", 1},
+    {"a record that is a string", "a.json", "[\"x\"]", "",
+     "the record is not an object but a string", 1},
     {"a comma at the end", "a.json", "[{},\n]", "{},", "an unexpected character", 2},
     {"a comma at the beginning", "a.json", "[,{}]", "", "an unexpected character", 1},
-    {"a comma at the end of the object", "a.json", "{\"records\":[],}", "", "an unexpected character", 1},
+    {"a comma at the end of the object", "a.json", "{\"records\":[],}", "",
+     "an unexpected character", 1},
     {"no comma", "a.json", "[{}\n{}]", "{},", "an unexpected character", 2},
     {"no colon", "a.json", "{\"records\"[]}", "", "an unexpected character", 1},
     {"the wrong bracket", "a.json", "[{\"a\":1}}", "{\"a\":1},", "an unexpected character", 1},
     {"cut in the array", "a.json", "[{},\n{}\n", "{},{},", "the text ends inside a value", 3},
     {"cut in a record", "a.json", "[{},\n{\"a\":[1", "{},",
      "the text ends inside a value (byte 8 of what begins on this line)", 2},
-    {"cut after a backslash", "a.json", "[{\"a\":\"\\", "", "the text ends inside a value (byte 8 of what begins on this line)", 1},
+    {"cut after a backslash", "a.json", "[{\"a\":\"\\", "",
+     "the text ends inside a value (byte 8 of what begins on this line)", 1},
     {"text after the array", "a.json", "[{}]\nx", "{},", "text after the value", 2},
-    {"a bad record", "a.json", "[{},\n{\n\"a\":+1}]", "{},", "a malformed number (byte 7 of what begins on this line)", 2},
+    {"a bad record", "a.json", "[{},\n{\n\"a\":+1}]", "{},",
+     "a malformed number (byte 7 of what begins on this line)", 2},
     {"a bad member around records", "a.json", "{\"n\":tru,\"records\":[]}", "",
      "the text ends inside a value (byte 4 of what begins on this line)", 1},
 };
@@ -218,7 +246,8 @@ static void test_nul_bytes(void **state) {
 /* Without columns to find out there is one pass: the records before an error are given. */
 static void test_given_types(void **state) {
   const char *path = path_of("given.csv");
-  fl_column_choice choices[] = {{FL_LITERAL("n"), FL_COLUMN_NUMBER}, {FL_LITERAL("z"), FL_COLUMN_TEXT}};
+  fl_column_choice choices[] = {{FL_LITERAL("n"), FL_COLUMN_NUMBER},
+                                {FL_LITERAL("z"), FL_COLUMN_TEXT}};
   fl_source_options options = {FL_SOURCE_CSV, FL_COLUMN_TEXT, choices, 2};
   fl_source_error error = {FL_SOURCE_OK, 0, ""};
   fl_source *source;
@@ -229,7 +258,9 @@ static void test_given_types(void **state) {
   source = fl_source_open(path, &options, &error);
   assert_non_null(source);
   assert_int_equal(drain(source, 10, 1000, &all, &error), FL_SOURCE_CONTENT);
-  assert_string_equal(all.data, "{\"n\":1e3,\"z\":\"07\",\"other\":\"1\"},{\"n\":2,\"z\":\"8\",\"other\":\"true\"},");
+  assert_string_equal(
+      all.data,
+      "{\"n\":1e3,\"z\":\"07\",\"other\":\"1\"},{\"n\":2,\"z\":\"8\",\"other\":\"true\"},");
   assert_string_equal(error.message, "column \"n\": \"x\" is not a number");
   assert_int_equal(error.line, 4);
   fl_source_close(source);
@@ -239,7 +270,8 @@ static void test_given_types(void **state) {
   assert_int_equal(error.line, 4);
   choices[1].name = FL_LITERAL("nowhere");
   assert_null(fl_source_open(path, &options, &error));
-  assert_string_equal(error.message, "column \"nowhere\" is given a type, but the file does not have it");
+  assert_string_equal(error.message,
+                      "column \"nowhere\" is given a type, but the file does not have it");
   assert_int_equal(error.line, 1);
   fl_buffer_free(&all);
   unlink(path);
@@ -343,7 +375,7 @@ static void replace(const char *path) {
 
 static void leave(const char *path) { (void)path; }
 static void cut(const char *path) { assert_int_equal(truncate(path, 2), 0); }
-static void delete(const char *path) { unlink(path); }
+static void delete (const char *path) { unlink(path); }
 
 static void test_changes(void **state) {
   static const struct {
@@ -351,13 +383,17 @@ static void test_changes(void **state) {
     void (*change)(const char *path);
     fl_source_code code;
   } cases[] = {
-      {"left alone", leave, FL_SOURCE_END},       {"grown", append_line, FL_SOURCE_CHANGED},
+      {"left alone", leave, FL_SOURCE_END},
+      {"grown", append_line, FL_SOURCE_CHANGED},
       {"grown, its time put back", grow_unseen, FL_SOURCE_CHANGED},
-      {"touched", touch, FL_SOURCE_CHANGED},      {"replaced", replace, FL_SOURCE_CHANGED},
-      {"cut", cut, FL_SOURCE_CHANGED},            {"rewritten", rewrite_in_place, FL_SOURCE_CHANGED},
+      {"touched", touch, FL_SOURCE_CHANGED},
+      {"replaced", replace, FL_SOURCE_CHANGED},
+      {"cut", cut, FL_SOURCE_CHANGED},
+      {"rewritten", rewrite_in_place, FL_SOURCE_CHANGED},
       {"deleted: what was opened is whole", delete, FL_SOURCE_END},
   };
-  static const char *const files[][2] = {{"change.csv", "a\n1\n"}, {"change.jsonl", "{}\n\n"}, {"change.json", "[{}]"}};
+  static const char *const files[][2] = {
+      {"change.csv", "a\n1\n"}, {"change.jsonl", "{}\n\n"}, {"change.json", "[{}]"}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++)
     for (size_t file = 0; file < COUNT_OF(files); file++) {
@@ -379,8 +415,8 @@ static void test_changes(void **state) {
     }
 }
 
-/* A file larger than a chunk: its number column turns to words between the passes. The words do not go
- * out as numbers. */
+/* A file larger than a chunk: its number column turns to words between the passes. The words do not
+ * go out as numbers. */
 static void test_change_between_the_passes(void **state) {
   const char *path = path_of("between.csv");
   fl_source_error error = {FL_SOURCE_OK, 0, ""};
@@ -410,8 +446,8 @@ static void test_change_between_the_passes(void **state) {
 
 static const struct {
   size_t records, bytes;
-} limits[] = {{1, 1 << 20},  {7, 1 << 20}, {5000, 1 << 20}, {100000, 64 << 20}, {100000, 1},
-              {100000, 700}, {100000, 65536}, {3, 300},      {1000, 100000}};
+} limits[] = {{1, 1 << 20},  {7, 1 << 20},    {5000, 1 << 20}, {100000, 64 << 20}, {100000, 1},
+              {100000, 700}, {100000, 65536}, {3, 300},        {1000, 100000}};
 
 /* However batches are cut, all together are the same; `expected` is the count of records. */
 static void check_cuts(const char *path, size_t expected) {
@@ -423,7 +459,8 @@ static void check_cuts(const char *path, size_t expected) {
     fl_buffer all;
     int64_t read, total;
     fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
-    assert_int_equal(drain(source, limits[i].records, limits[i].bytes, &all, &error), FL_SOURCE_END);
+    assert_int_equal(drain(source, limits[i].records, limits[i].bytes, &all, &error),
+                     FL_SOURCE_END);
     fl_source_progress(source, &read, &total);
     assert_int_equal(read, total);
     if (i == 0) {
@@ -440,7 +477,8 @@ static void check_cuts(const char *path, size_t expected) {
   fl_buffer_free(&first);
 }
 
-/* Records of every length up to several chunks, so that each kind of byte falls on a chunk's edge. */
+/* Records of every length up to several chunks, so that each kind of byte falls on a chunk's edge.
+ */
 static void test_cuts(void **state) {
   static const char *const files[] = {"cut.csv", "cut.jsonl", "cut.json"};
   (void)state;
@@ -455,7 +493,8 @@ static void test_cuts(void **state) {
       else if (kind == 1) snprintf(word, sizeof word, "{\"n\":%d.50, \"text\":\"\\n\\\"", i);
       else snprintf(word, sizeof word, "%s{\"n\":%d.50,\n\"text\":\"\\n\\\"", i > 0 ? ", " : "", i);
       fl_buffer_append_text(&text, word);
-      for (int fill = 0; fill < (i == 1000 ? 300000 : i % 97); fill++) fl_buffer_append_text(&text, fill % 5 ? "y" : "\xc3\xb6");
+      for (int fill = 0; fill < (i == 1000 ? 300000 : i % 97); fill++)
+        fl_buffer_append_text(&text, fill % 5 ? "y" : "\xc3\xb6");
       fl_buffer_append_text(&text, kind == 0 ? "\"\n" : kind == 1 ? "\"}\n" : "\"}");
     }
     if (kind == 2) fl_buffer_append_text(&text, "]\n");
@@ -531,12 +570,20 @@ static void check_types(const char *path, const char *const (*types)[2], size_t 
 }
 
 static void test_birdstrikes(void **state) {
-  static const char *const types[][2] = {
-      {"Airport Name", "text"},      {"Aircraft Make Model", "text"},      {"Effect Amount of damage", "text"},
-      {"Flight Date", "text"},       {"Aircraft Airline Operator", "text"}, {"Origin State", "text"},
-      {"Phase of flight", "text"},   {"Wildlife Size", "text"},            {"Wildlife Species", "text"},
-      {"Time of day", "text"},       {"Cost Other", "number"},             {"Cost Repair", "number"},
-      {"Cost Total $", "number"},    {"Speed IAS in knots", "number"}};
+  static const char *const types[][2] = {{"Airport Name", "text"},
+                                         {"Aircraft Make Model", "text"},
+                                         {"Effect Amount of damage", "text"},
+                                         {"Flight Date", "text"},
+                                         {"Aircraft Airline Operator", "text"},
+                                         {"Origin State", "text"},
+                                         {"Phase of flight", "text"},
+                                         {"Wildlife Size", "text"},
+                                         {"Wildlife Species", "text"},
+                                         {"Time of day", "text"},
+                                         {"Cost Other", "number"},
+                                         {"Cost Repair", "number"},
+                                         {"Cost Total $", "number"},
+                                         {"Speed IAS in knots", "number"}};
   (void)state;
   check_types("examples/data/birdstrikes.csv", types, COUNT_OF(types));
   check_cuts("examples/data/birdstrikes.csv", 10000);
@@ -555,9 +602,11 @@ static void test_formats_of_names(void **state) {
   static const struct {
     const char *path;
     fl_source_format format;
-  } cases[] = {{"a.csv", FL_SOURCE_CSV},     {"dir.json/a.TSV", FL_SOURCE_TSV}, {"a.b.jsonl", FL_SOURCE_JSONL},
-               {"a.ndjson", FL_SOURCE_JSONL}, {"a.json", FL_SOURCE_JSON},        {"csv", FL_SOURCE_NO_FORMAT},
-               {"a.csv.gz", FL_SOURCE_NO_FORMAT}, {"a.", FL_SOURCE_NO_FORMAT},   {"", FL_SOURCE_NO_FORMAT}};
+  } cases[] = {{"a.csv", FL_SOURCE_CSV},          {"dir.json/a.TSV", FL_SOURCE_TSV},
+               {"a.b.jsonl", FL_SOURCE_JSONL},    {"a.ndjson", FL_SOURCE_JSONL},
+               {"a.json", FL_SOURCE_JSON},        {"csv", FL_SOURCE_NO_FORMAT},
+               {"a.csv.gz", FL_SOURCE_NO_FORMAT}, {"a.", FL_SOURCE_NO_FORMAT},
+               {"", FL_SOURCE_NO_FORMAT}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++)
     check_number(cases[i].path, fl_source_format_of(cases[i].path), cases[i].format);

@@ -43,7 +43,8 @@ static void add(fl_buffer *script, const char *sql, int changes) {
 }
 
 /* Up to two statements in a store of its own; *first: the first integer of the rows. */
-static fl_store_code run(const char *one, const char *two, int changes, int64_t *first, fl_store_error *error) {
+static fl_store_code run(const char *one, const char *two, int changes, int64_t *first,
+                         fl_store_error *error) {
   fl_store *store = fl_store_new(path);
   fl_buffer script, rows;
   fl_store_value value;
@@ -78,7 +79,8 @@ static void test_files(void **state) {
       {"", FL_STORE_OK, NULL},
       {"CREATE TABLE foreign_rows (a)", FL_STORE_CONFIG, "the database of another program"},
       {"PRAGMA user_version = 1", FL_STORE_CONFIG, "the database of another program"},
-      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 2", FL_STORE_CONFIG, "newer flarelight"},
+      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 2", FL_STORE_CONFIG,
+       "newer flarelight"},
       {"PRAGMA application_id = 0x666c7265", FL_STORE_OK, NULL},
   };
   size_t index;
@@ -88,7 +90,8 @@ static void test_files(void **state) {
     int64_t number;
     remove_state();
     if (cases[index].before != NULL) outside(cases[index].before);
-    assert_int_equal(run("SELECT count(*) FROM batches", NULL, -1, &number, &error), cases[index].code);
+    assert_int_equal(run("SELECT count(*) FROM batches", NULL, -1, &number, &error),
+                     cases[index].code);
     if (cases[index].words != NULL) {
       assert_non_null(strstr(error.message, cases[index].words));
       assert_non_null(strstr(error.message, path));
@@ -106,11 +109,12 @@ static void test_a_full_disk_and_a_guard_leave_nothing(void **state) {
   (void)state;
   remove_state();
   assert_int_equal(run("CREATE TABLE kept (a)", NULL, -1, &number, &error), FL_STORE_OK);
-  assert_int_equal(run("PRAGMA max_page_count = 1", "INSERT INTO kept VALUES (zeroblob(1000000))", 1, &number,
-                       &error),
+  assert_int_equal(run("PRAGMA max_page_count = 1", "INSERT INTO kept VALUES (zeroblob(1000000))",
+                       1, &number, &error),
                    FL_STORE_IO);
   assert_non_null(strstr(error.message, "the disk is full"));
-  assert_int_equal(run("INSERT INTO kept VALUES (1)", "DELETE FROM kept", 2, &number, &error), FL_STORE_GUARD);
+  assert_int_equal(run("INSERT INTO kept VALUES (1)", "DELETE FROM kept", 2, &number, &error),
+                   FL_STORE_GUARD);
   assert_int_equal(run("SELECT count(*) FROM kept", NULL, -1, &number, &error), FL_STORE_OK);
   assert_int_equal(number, 0);
 }
@@ -124,8 +128,9 @@ static void test_a_locked_file_is_given_up(void **state) {
   remove_state();
   assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_OK);
   assert_int_equal(sqlite3_open(path, &holder), SQLITE_OK);
-  assert_int_equal(sqlite3_exec(holder, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL),
-                   SQLITE_OK);
+  assert_int_equal(
+      sqlite3_exec(holder, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL),
+      SQLITE_OK);
   alarm(60); /* or it hangs */
   assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_IO);
   alarm(0);

@@ -75,7 +75,8 @@ static void checks_base_urls(void **state) {
       {"https://[::g]", FL_URL_HOST, 0},
       {"https://[fe80::1%25eth0]", FL_URL_HOST, 0},
       {"https://::1", FL_URL_HOST, 0},
-      {"https://aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggg.com", FL_URL_HOST, 0},
+      {"https://aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggg.com", FL_URL_HOST,
+       0},
       {"https://host?key=1", FL_URL_QUERY, 0},
       {"https://host#part", FL_URL_QUERY, 0},
       {"https://host/path?key=1", FL_URL_QUERY, 0},
@@ -112,15 +113,24 @@ static void knows_loopback(void **state) {
     const char *base;
     bool loopback;
   } cases[] = {
-      {"http://localhost", true},           {"https://LOCALHOST:1/x?y", true},
-      {"https://127.0.0.1", true},          {"http://127.9.8.7:80/", true},
-      {"http://[::1]", true},               {"http://127.0.0.1.evil.com", false},
-      {"http://localhost.evil.com", false}, {"http://localhost@evil.com", false},
-      {"http://evil.com/localhost", false}, {"http://0.0.0.0", false},
-      {"http://[::]", false},               {"http://127.0.0.1\\@evil.com", false},
-      {"127.0.0.1", false},                 {"ftp://127.0.0.1", false},
-      {"http://localhos", false},           {"http://localhostx", false},
-      {"http://127.0.0", false},            {"http://0127.0.0.1", false},
+      {"http://localhost", true},
+      {"https://LOCALHOST:1/x?y", true},
+      {"https://127.0.0.1", true},
+      {"http://127.9.8.7:80/", true},
+      {"http://[::1]", true},
+      {"http://127.0.0.1.evil.com", false},
+      {"http://localhost.evil.com", false},
+      {"http://localhost@evil.com", false},
+      {"http://evil.com/localhost", false},
+      {"http://0.0.0.0", false},
+      {"http://[::]", false},
+      {"http://127.0.0.1\\@evil.com", false},
+      {"127.0.0.1", false},
+      {"ftp://127.0.0.1", false},
+      {"http://localhos", false},
+      {"http://localhostx", false},
+      {"http://127.0.0", false},
+      {"http://0127.0.0.1", false},
       {"", false},
   };
   (void)state;
@@ -200,8 +210,10 @@ static void builds_paths(void **state) {
       {"/Import/All", NULL, "https://h/Import/All", FL_URL_OK},
       {"/Import/{id}/Data", "42", "https://h/Import/42/Data", FL_URL_OK},
       {"/Report/{id}", "x", "https://h/Report/x", FL_URL_OK},
-      {"/Import/{id}/Data", "a/../b?c#d%2f", "https://h/Import/a%2F..%2Fb%3Fc%23d%252f/Data", FL_URL_OK},
-      {"/Import/{id}/Data", "\xc3\xa4 +&:@", "https://h/Import/%C3%A4%20%2B%26%3A%40/Data", FL_URL_OK},
+      {"/Import/{id}/Data", "a/../b?c#d%2f", "https://h/Import/a%2F..%2Fb%3Fc%23d%252f/Data",
+       FL_URL_OK},
+      {"/Import/{id}/Data", "\xc3\xa4 +&:@", "https://h/Import/%C3%A4%20%2B%26%3A%40/Data",
+       FL_URL_OK},
       {"/Import/{id}/Data", "Az09-._~", "https://h/Import/Az09-._~/Data", FL_URL_OK},
       {"/Import/{id}/Data", "{id}", "https://h/Import/%7Bid%7D/Data", FL_URL_OK},
       {"/a%20b/\xc3\xa4|{x}:@", NULL, "https://h/a%20b/%C3%A4%7C%7Bx%7D:@", FL_URL_OK},
@@ -237,7 +249,8 @@ static void builds_queries(void **state) {
   (void)state;
   fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
   assert_int_equal(fl_url_append_query(&out, FL_LITERAL("start"), FL_LITERAL("0"), true), FL_OK);
-  assert_int_equal(fl_url_append_query(&out, FL_LITERAL("a b"), FL_LITERAL("c&d=\xe2\x82\xac"), false), FL_OK);
+  assert_int_equal(
+      fl_url_append_query(&out, FL_LITERAL("a b"), FL_LITERAL("c&d=\xe2\x82\xac"), false), FL_OK);
   assert_int_equal(fl_url_append_query(&out, FL_LITERAL("e"), (fl_slice){NULL, 0}, false), FL_OK);
   assert_string_equal(out.data, "?start=0&a%20b=c%26d%3D%E2%82%AC&e=");
   fl_buffer_free(&out);
@@ -251,11 +264,13 @@ static void leaves_the_buffer_as_it_was_at_the_ceiling(void **state) {
     fl_buffer_init(&out, ceiling);
     assert_int_equal(fl_buffer_append_text(&out, "x y"), FL_OK);
     assert_int_equal(fl_url_append_path(&out, FL_LITERAL("https://host"), FL_LITERAL("/A/{id}/B"),
-                                        FL_LITERAL("1 "), &code), FL_TOO_LARGE);
+                                        FL_LITERAL("1 "), &code),
+                     FL_TOO_LARGE);
     assert_string_equal(out.data, "x y");
     assert_int_equal(out.length, 3);
-    assert_int_equal(fl_url_append_query(&out, FL_LITERAL("long name here"), FL_LITERAL("&&&&"), true),
-                     FL_TOO_LARGE);
+    assert_int_equal(
+        fl_url_append_query(&out, FL_LITERAL("long name here"), FL_LITERAL("&&&&"), true),
+        FL_TOO_LARGE);
     assert_string_equal(out.data, "x y");
     assert_int_equal(out.length, 3);
     fl_buffer_free(&out);

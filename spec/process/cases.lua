@@ -323,7 +323,7 @@ end
 -- Uploads the records of `name` (without a state file unless it has a `key`) and calls `fn` when the nth batch
 -- was acknowledged. What pcall answers.
 local function upload(api, name, nth, fn, key)
-  local steps, seen = require "flarelight.upload.checkpoints", 0
+  local checkpoints, seen = require "flarelight.upload.checkpoints", 0
   checkpoints.on = function(step)
     if step ~= "batch.acknowledged" then return end
     seen = seen + 1

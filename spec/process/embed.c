@@ -3,13 +3,13 @@
  *
  *   embed TIMES SCRIPT [TIMES SCRIPT ...] [-- ARGUMENT ...]
  *
- * One thread for each pair: it opens a Lua state, runs the script with the arguments, closes the state,
- * so many times. TIMES 0 stands for a thread that goes on until the process ends; the first pair runs on
- * the main thread. The exit status is 0 if no script raised.
+ * One thread for each pair: it opens a Lua state, runs the script with the arguments, closes the
+ * state, so many times. TIMES 0 stands for a thread that goes on until the process ends; the first
+ * pair runs on the main thread. The exit status is 0 if no script raised.
  *
- * Scripts find two functions. `fail_memory(n)`: the n-th allocation of the state from now on fails, and
- * all after it; `fail_memory(0)` ends that, and answers whether one has failed. `at_exit(f)`: f is called
- * by a handler at exit that was registered before any other.
+ * Scripts find two functions. `fail_memory(n)`: the n-th allocation of the state from now on fails,
+ * and all after it; `fail_memory(0)` ends that, and answers whether one has failed. `at_exit(f)`: f
+ * is called by a handler at exit that was registered before any other.
  *
  * Built with PRELOAD it has the module linked in.
  */

@@ -1,7 +1,7 @@
 /*
- * spec_process.c: a Lua module with what the process specs need of the system and Lua does not have:
- * fork, wait, signals, and a look at the process's own descriptors and threads. Relies on POSIX; counts
- * threads only where /proc is.
+ * spec_process.c: a Lua module with what the process specs need of the system and Lua does not
+ * have: fork, wait, signals, and a look at the process's own descriptors and threads. Relies on
+ * POSIX; counts threads only where /proc is.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -112,10 +112,10 @@ static int process_signals(lua_State *L) {
 static const struct {
   const char *name;
   lua_CFunction function;
-} functions[] = {{"sleep", process_sleep},       {"pid", process_pid},
-                 {"fork", process_fork},         {"leave", process_leave},
-                 {"wait", process_wait},         {"descriptors", process_descriptors},
-                 {"threads", process_threads},   {"signals", process_signals}};
+} functions[] = {{"sleep", process_sleep},     {"pid", process_pid},
+                 {"fork", process_fork},       {"leave", process_leave},
+                 {"wait", process_wait},       {"descriptors", process_descriptors},
+                 {"threads", process_threads}, {"signals", process_signals}};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

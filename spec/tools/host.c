@@ -1,6 +1,7 @@
 /*
- * host.c: the smallest Lua interpreter that can run the specs: `host script [argument ...]`, with the
- * table `arg` as in Lua's own, or `host -e code`. It exists to be linked with a sanitizer's runtime.
+ * host.c: the smallest Lua interpreter that can run the specs: `host script [argument ...]`, with
+ * the table `arg` as in Lua's own, or `host -e code`. It exists to be linked with a sanitizer's
+ * runtime.
  */
 #include <lauxlib.h>
 #include <lua.h>

@@ -1,5 +1,6 @@
 /*
- * buffer.c: growable bytes with a ceiling. Capacity doubles, so that appending is linear in the end.
+ * buffer.c: growable bytes with a ceiling. Capacity doubles, so that appending is linear in the
+ * end.
  */
 #include "base/buffer.h"
 

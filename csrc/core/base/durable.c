@@ -24,7 +24,9 @@ static int sync_file(const char *path) {
 /* Without it a new file may be lost by its name. Some folders may be written to but not opened. */
 static int sync_folder(const char *path) {
   const char *slash = strrchr(path, '/');
-  char *folder = slash == NULL ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+  char *folder = slash == NULL   ? strdup(".")
+                 : slash == path ? strdup("/")
+                                 : strndup(path, (size_t)(slash - path));
   int descriptor, reason = 0;
   if (folder == NULL) return ENOMEM;
   descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

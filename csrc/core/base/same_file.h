@@ -1,5 +1,6 @@
 /*
- * same_file.h: whether two paths name one file, before something is written over what is still needed. POSIX.
+ * same_file.h: whether two paths name one file, before something is written over what is still
+ * needed. POSIX.
  */
 #ifndef FL_SAME_FILE_H
 #define FL_SAME_FILE_H

@@ -1,8 +1,9 @@
 /*
  * codec.h: what the files of the codec share: eight bytes at a time, UTF-8, powers of ten.
  *
- * For json_scan.c, json_text.c, csv_text.c and export.c alone. Relies on two's complement and IEEE 754 doubles, and
- * on gcc's or clang's builtins for bits. Nothing here allocates or has a locale in it.
+ * For json_scan.c, json_text.c, csv_text.c and export.c alone. Relies on two's complement and IEEE
+ * 754 doubles, and on gcc's or clang's builtins for bits. Nothing here allocates or has a locale in
+ * it.
  */
 #ifndef FL_CODEC_H
 #define FL_CODEC_H
@@ -22,8 +23,8 @@ static inline uint64_t fl_load_word(const void *bytes) {
 }
 
 /*
- * Masks with a high bit in the byte that a test finds. A borrow can only run upward from a byte that
- * was found, so the lowest bit set is always right; those above it may not be.
+ * Masks with a high bit in the byte that a test finds. A borrow can only run upward from a byte
+ * that was found, so the lowest bit set is always right; those above it may not be.
  */
 static inline uint64_t fl_mask_equal(uint64_t word, unsigned char byte) {
   return ((word ^ FL_EACH_BYTE(byte)) - FL_EACH_BYTE(1)) & FL_EACH_BYTE(0x80);
@@ -38,7 +39,8 @@ static inline uint64_t fl_mask_beyond_ascii(uint64_t word) { return word & FL_EA
 /* Which byte of a word a mask (not 0) finds first. */
 static inline unsigned fl_first_byte(uint64_t mask) { return (unsigned)__builtin_ctzll(mask) / 8; }
 
-/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was compared. */
+/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was
+ * compared. */
 static inline bool fl_same_bytes(const char *left, const char *right, size_t length) {
   size_t done = 0;
   if (length >= 8) {
@@ -53,8 +55,8 @@ static inline bool fl_same_bytes(const char *left, const char *right, size_t len
   return true;
 }
 
-/* Bytes (2 to 4) of the sequence that begins at a byte beyond ASCII; 0 if it is not UTF-8 or does not
- * fit into `room`. Overlong forms, surrogates and what lies beyond U+10FFFF are not UTF-8. */
+/* Bytes (2 to 4) of the sequence that begins at a byte beyond ASCII; 0 if it is not UTF-8 or does
+ * not fit into `room`. Overlong forms, surrogates and what lies beyond U+10FFFF are not UTF-8. */
 static inline size_t fl_utf8_sequence(const char *text, size_t room) {
   const unsigned char *bytes = (const unsigned char *)text;
   unsigned char lead = bytes[0], lowest = 0x80, highest = 0xBF;
@@ -72,8 +74,8 @@ static inline size_t fl_utf8_sequence(const char *text, size_t room) {
   return length;
 }
 
-/* The first byte at or after `cursor` that a JSON string cannot hold as it is (a quote, a backslash,
- * a control character, a byte that is not UTF-8), or `end`. */
+/* The first byte at or after `cursor` that a JSON string cannot hold as it is (a quote, a
+ * backslash, a control character, a byte that is not UTF-8), or `end`. */
 static inline const char *fl_string_run(const char *cursor, const char *end) {
   for (;;) {
     size_t sequence;
@@ -111,9 +113,9 @@ __extension__ typedef unsigned __int128 fl_wide;
 
 /* Ten to the power of 0 to 22: those that a double holds exactly. */
 #define FL_EXACT_TENS 22
-static const double FL_TENS[FL_EXACT_TENS + 1] = {
-    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double FL_TENS[FL_EXACT_TENS + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* Five to the power of `exponent`, which is at most 27: beyond it 64 bits do not hold it. */
 #define FL_WORD_FIVES 27

@@ -1,6 +1,6 @@
 /*
- * columns.c: types of CSV columns and records as JSON text. fl_columns_write is the inner loop of an
- * upload: one check for room a cell, no allocation of its own.
+ * columns.c: types of CSV columns and records as JSON text. fl_columns_write is the inner loop of
+ * an upload: one check for room a cell, no allocation of its own.
  *
  * Relies on the CSV reader for UTF-8 and for cells without NUL.
  */
@@ -149,7 +149,8 @@ static fl_result refuse_name(fl_slice name, const char *words, char *message) {
   return FL_INVALID;
 }
 
-/* Appends the texts of all columns; their slices are set afterwards, when the buffer moves no more. */
+/* Appends the texts of all columns; their slices are set afterwards, when the buffer moves no more.
+ */
 static fl_result write_names(fl_columns *columns, const fl_csv_cell *cells, size_t count) {
   fl_buffer *text = &columns->text;
   fl_result result = FL_OK;
@@ -200,7 +201,8 @@ static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t coun
   for (size_t i = 0; i < choice_count; i++) {
     fl_column *column = find(columns, choices[i].name);
     if (column == NULL)
-      return refuse_name(choices[i].name, "is given a type, but the file does not have it", message);
+      return refuse_name(choices[i].name, "is given a type, but the file does not have it",
+                         message);
     column->type = choices[i].type;
     column->strict = true;
   }

@@ -1,12 +1,13 @@
 /*
  * columns.h: the columns of a CSV file: their names, what type each has, and a record as JSON text.
  *
- * Pure: cells in, types and text out; it opens no file. A record becomes an object with one member a
- * column, in the header's order. Names are escaped once, values are appended straight to the output.
+ * Pure: cells in, types and text out; it opens no file. A record becomes an object with one member
+ * a column, in the header's order. Names are escaped once, values are appended straight to the
+ * output.
  *
- * What a cell becomes: an empty cell without quotes is null, whatever the column's type. In a number
- * or boolean column the cell goes out as it is written ("1.50" stays 1.50), in a text column as a
- * string.
+ * What a cell becomes: an empty cell without quotes is null, whatever the column's type. In a
+ * number or boolean column the cell goes out as it is written ("1.50" stays 1.50), in a text column
+ * as a string.
  *
  * What type an undecided column gets, from all its cells that are not empty: number, if each is a
  * JSON number without exponent and with at most 15 significant digits (so that 00501 and long ids
@@ -58,16 +59,17 @@ const char *fl_column_type_name(fl_column_type type);
 bool fl_column_type_named(const char *name, fl_column_type *type);
 
 /*
- * Makes the columns from the header's cells. `otherwise` is the type of columns that `choices` do not
- * name. FL_INVALID with a message: a name that is empty or repeated, a choice that names no column.
- * On anything but FL_OK there is nothing to free.
+ * Makes the columns from the header's cells. `otherwise` is the type of columns that `choices` do
+ * not name. FL_INVALID with a message: a name that is empty or repeated, a choice that names no
+ * column. On anything but FL_OK there is nothing to free.
  */
 fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                           fl_column_type otherwise, const fl_column_choice *choices,
                           size_t choice_count, char message[FL_COLUMNS_MESSAGE]);
 void fl_columns_free(fl_columns *columns);
 
-/* Whether a column is still undecided: all records have to be learned from before one is written. */
+/* Whether a column is still undecided: all records have to be learned from before one is written.
+ */
 bool fl_columns_are_undecided(const fl_columns *columns);
 /* Learns from a record. FL_INVALID with a message where it is none of these columns'. */
 fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t count,
@@ -75,8 +77,8 @@ fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t
 /* All has been learned: decides. */
 void fl_columns_decide(fl_columns *columns);
 
-/* Appends a record as a JSON object. FL_INVALID with a message where it has too many or too few cells
- * or one that does not fit its column; `out` may then end with a part of the record. */
+/* Appends a record as a JSON object. FL_INVALID with a message where it has too many or too few
+ * cells or one that does not fit its column; `out` may then end with a part of the record. */
 fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            fl_buffer *out, char message[FL_COLUMNS_MESSAGE]);
 

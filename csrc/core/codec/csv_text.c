@@ -2,9 +2,9 @@
  * csv_text.c: finds the records, checks them, and has libcsv take those apart that have quotes.
  *
  * libcsv counts no lines and does not tell which cells were quoted, so the bytes are looked through
- * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed where
- * it is; only one that is cut by the end of a piece is copied. Since a record is in one place, a cell
- * without a doubled quote is a slice of it.
+ * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed
+ * where it is; only one that is cut by the end of a piece is copied. Since a record is in one
+ * place, a cell without a doubled quote is a slice of it.
  */
 #include "codec/csv_text.h"
 
@@ -21,23 +21,23 @@ struct fl_csv_reader {
   fl_csv_record function;
   void *context;
   char delimiter;
-  fl_csv_code code;       /* of the first failure */
-  unsigned mark;          /* bytes of the byte order mark seen; 3 also once there can be none */
-  fl_buffer pending;      /* a record's beginning, from pieces before this one */
+  fl_csv_code code;  /* of the first failure */
+  unsigned mark;     /* bytes of the byte order mark seen; 3 also once there can be none */
+  fl_buffer pending; /* a record's beginning, from pieces before this one */
   size_t record_ceiling;
   /* Where the search for the record's end is. */
-  char previous;          /* the byte before, 0 where a record begins */
-  bool quoted;            /* inside quotes */
-  bool has_quotes;        /* the record has had one */
-  bool ended_by_return;   /* a line feed that comes next belongs to the line end before it */
-  int64_t line;           /* of the byte fed next; of the error after one */
+  char previous;        /* the byte before, 0 where a record begins */
+  bool quoted;          /* inside quotes */
+  bool has_quotes;      /* the record has had one */
+  bool ended_by_return; /* a line feed that comes next belongs to the line end before it */
+  int64_t line;         /* of the byte fed next; of the error after one */
   int64_t record_line;
-  int64_t quote_line;     /* where the quote opened */
+  int64_t quote_line; /* where the quote opened */
   /* The record that libcsv takes apart. */
-  const char *cursor;     /* where its next cell begins */
+  const char *cursor; /* where its next cell begins */
   fl_csv_cell *cells;
   size_t count, capacity;
-  fl_buffer unquoted;     /* text of cells with doubled quotes */
+  fl_buffer unquoted; /* text of cells with doubled quotes */
   bool out_of_memory;
 };
 
@@ -46,7 +46,8 @@ static int is_never_space(unsigned char byte) {
   return 0;
 }
 
-fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function, void *context) {
+fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
+                           void *context) {
   fl_csv_reader *reader = calloc(1, sizeof *reader);
   if (reader == NULL) return NULL;
   if (csv_init(&reader->parser, CSV_STRICT) != 0) {
@@ -118,7 +119,8 @@ static void take_cell(void *bytes, size_t length, void *context) {
   cell->text.data = reader->cursor + cell->quoted;
   cell->text.length = length;
   if (cell->quoted)
-    for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL; quote++) doubled++;
+    for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL; quote++)
+      doubled++;
   if (doubled > 0) {
     /* Room for the whole record was made before, so that this moves nothing. */
     cell->text.data = reader->unquoted.data + reader->unquoted.length;
@@ -139,8 +141,9 @@ static const char *next_delimiter(const char *cursor, const char *end, char deli
   return cursor;
 }
 
-/* A record without a quote, whose line end is taken off: what stands between delimiters. False without
- * memory. Most records of large files are such, and libcsv goes through them byte by byte. */
+/* A record without a quote, whose line end is taken off: what stands between delimiters. False
+ * without memory. Most records of large files are such, and libcsv goes through them byte by byte.
+ */
 static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   const char *end = record + length;
   for (;;) {
@@ -152,15 +155,16 @@ static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   }
 }
 
-/* Fills the cells from a whole record with the first byte of its line end, or from what there is of the
- * last one. */
+/* Fills the cells from a whole record with the first byte of its line end, or from what there is of
+ * the last one. */
 static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t length) {
   size_t bad = fl_utf8_check(record, length), parsed;
   if (bad < length) return fail(reader, FL_CSV_BAD_UTF8, line_at(reader, record, bad));
   reader->cursor = record;
   reader->count = 0;
   reader->unquoted.length = 0;
-  if (!reader->has_quotes && length > 0 && (record[length - 1] == '\n' || record[length - 1] == '\r')) {
+  if (!reader->has_quotes && length > 0 &&
+      (record[length - 1] == '\n' || record[length - 1] == '\r')) {
     if (length == 1 || split(reader, record, length - 1)) return FL_CSV_OK;
     return fail(reader, FL_CSV_MEMORY, reader->record_line);
   }
@@ -169,14 +173,16 @@ static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t 
   parsed = csv_parse(&reader->parser, record, length, take_cell, NULL, reader);
   if (parsed < length && csv_error(&reader->parser) == CSV_EPARSE)
     return fail(reader, FL_CSV_BAD_QUOTE, line_at(reader, record, parsed));
-  if (parsed < length || reader->out_of_memory) return fail(reader, FL_CSV_MEMORY, reader->record_line);
+  if (parsed < length || reader->out_of_memory)
+    return fail(reader, FL_CSV_MEMORY, reader->record_line);
   return FL_CSV_OK;
 }
 
 static fl_csv_code hand_over(fl_csv_reader *reader, const char *record, size_t length) {
   fl_csv_code code = take_apart(reader, record, length);
   if (code != FL_CSV_OK || reader->count == 0) return code;
-  if (reader->function(reader->context, reader->cells, reader->count, reader->record_line)) return code;
+  if (reader->function(reader->context, reader->cells, reader->count, reader->record_line))
+    return code;
   return fail(reader, FL_CSV_STOPPED, reader->record_line);
 }
 
@@ -228,8 +234,7 @@ static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length)
     if (mark == end) break;
     cursor = mark + 1;
     switch (*mark) {
-      case '\0':
-        return fail(reader, FL_CSV_NUL, reader->line);
+      case '\0': return fail(reader, FL_CSV_NUL, reader->line);
       case '"':
         reader->has_quotes = true;
         /* Outside quotes one may begin a cell, or follow the quote that it is the double of. */
@@ -275,7 +280,8 @@ fl_csv_code fl_csv_feed(fl_csv_reader *reader, const char *bytes, size_t length)
 
 fl_csv_code fl_csv_finish(fl_csv_reader *reader) {
   if (reader->code != FL_CSV_OK) return reader->code;
-  if (reader->mark < sizeof BYTE_ORDER_MARK && feed(reader, BYTE_ORDER_MARK, reader->mark) != FL_CSV_OK)
+  if (reader->mark < sizeof BYTE_ORDER_MARK &&
+      feed(reader, BYTE_ORDER_MARK, reader->mark) != FL_CSV_OK)
     return reader->code;
   if (reader->quoted) {
     /* libcsv knows whether a quote before it was at fault. */
@@ -314,7 +320,8 @@ static bool needs_quotes(fl_slice text, char delimiter) {
 fl_result fl_csv_write_cell(fl_buffer *out, fl_slice text, char delimiter, bool quote) {
   size_t before = out->length, done = 0;
   fl_result result;
-  if (!quote && !needs_quotes(text, delimiter)) return fl_buffer_append(out, text.data, text.length);
+  if (!quote && !needs_quotes(text, delimiter))
+    return fl_buffer_append(out, text.data, text.length);
   result = fl_buffer_append_byte(out, '"');
   while (result == FL_OK && done < text.length) {
     const char *inner = memchr(text.data + done, '"', text.length - done);

@@ -17,12 +17,12 @@ typedef struct fl_csv_cell {
 
 typedef enum fl_csv_code {
   FL_CSV_OK = 0,
-  FL_CSV_STOPPED,      /* the record function answered false */
-  FL_CSV_OPEN_QUOTE,   /* a quote that is never closed; line: where it opened */
-  FL_CSV_BAD_QUOTE,    /* text after a closing quote, or a quote inside an unquoted cell */
-  FL_CSV_BAD_UTF8,     /* bytes that are not UTF-8 */
-  FL_CSV_NUL,          /* a NUL byte */
-  FL_CSV_TOO_LONG,     /* a record larger than the ceiling; line: where the record begins */
+  FL_CSV_STOPPED,    /* the record function answered false */
+  FL_CSV_OPEN_QUOTE, /* a quote that is never closed; line: where it opened */
+  FL_CSV_BAD_QUOTE,  /* text after a closing quote, or a quote inside an unquoted cell */
+  FL_CSV_BAD_UTF8,   /* bytes that are not UTF-8 */
+  FL_CSV_NUL,        /* a NUL byte */
+  FL_CSV_TOO_LONG,   /* a record larger than the ceiling; line: where the record begins */
   FL_CSV_MEMORY
 } fl_csv_code;
 
@@ -31,9 +31,9 @@ typedef bool (*fl_csv_record)(void *context, const fl_csv_cell *cells, size_t co
 
 typedef struct fl_csv_reader fl_csv_reader;
 
-/* NULL without memory. `delimiter`: no quote, line end or NUL. `record_ceiling`: bytes of the largest
- * record to accept. A UTF-8 byte order mark at the beginning is skipped; lines with nothing on them are
- * stepped over. */
+/* NULL without memory. `delimiter`: no quote, line end or NUL. `record_ceiling`: bytes of the
+ * largest record to accept. A UTF-8 byte order mark at the beginning is skipped; lines with nothing
+ * on them are stepped over. */
 fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
                            void *context);
 /* Feeds bytes. After anything but FL_CSV_OK the reader takes no more. */
@@ -46,8 +46,8 @@ void fl_csv_close(fl_csv_reader *reader);
 
 const char *fl_csv_describe(fl_csv_code code);
 
-/* Appends one cell for output: quoted where it holds the delimiter, a quote or a line break, begins or
- * ends with a space, or where `quote` asks for it (an empty string that is not null). */
+/* Appends one cell for output: quoted where it holds the delimiter, a quote or a line break, begins
+ * or ends with a space, or where `quote` asks for it (an empty string that is not null). */
 fl_result fl_csv_write_cell(fl_buffer *out, fl_slice text, char delimiter, bool quote);
 
 #endif

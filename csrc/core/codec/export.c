@@ -1,10 +1,10 @@
 /*
  * export.c: rows of a page -> CSV or JSON lines.
  *
- * One look at a row's members finds the node of each column, one over the columns writes the cells. Room
- * for a whole row is made at once, from the size of its JSON, so that cells are written without asking
- * for it. Rows repeat their keys: a key is first compared with the one at the same place of the row
- * before. Strings and numbers are moved a word at a time.
+ * One look at a row's members finds the node of each column, one over the columns writes the cells.
+ * Room for a whole row is made at once, from the size of its JSON, so that cells are written
+ * without asking for it. Rows repeat their keys: a key is first compared with the one at the same
+ * place of the row before. Strings and numbers are moved a word at a time.
  */
 #include "codec/export.h"
 
@@ -16,7 +16,8 @@
 #include "codec/json_text.h"
 
 #define NO_COLUMN UINT32_MAX
-#define SLACK 64 /* words are written whole: up to eight bytes past what counts, and the line's end */
+/* Words are written whole: up to eight bytes past what counts, and the line's end. */
+#define SLACK 64
 
 /* A page as it is read. */
 typedef struct reader {
@@ -56,7 +57,8 @@ static uint32_t find_column(const fl_export *self, const char *name, size_t leng
   if (guess >= self->count) guess = 0;
   for (size_t i = 0, at = guess; i < self->count; i++, at++) {
     if (at == self->count) at = 0;
-    if (self->columns[at].name_length == length && fl_same_bytes(self->columns[at].text.data, name, length))
+    if (self->columns[at].name_length == length &&
+        fl_same_bytes(self->columns[at].text.data, name, length))
       return (uint32_t)at;
   }
   return NO_COLUMN;
@@ -67,7 +69,8 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   fl_result result;
   size_t unused;
   if (find_column(self, name.data, name.length, 0) != NO_COLUMN) return FL_INVALID;
-  if (self->format == FL_EXPORT_CSV && memchr(name.data, '\0', name.length) != NULL) return FL_INVALID;
+  if (self->format == FL_EXPORT_CSV && memchr(name.data, '\0', name.length) != NULL)
+    return FL_INVALID;
   if ((self->count & (self->count - 1)) == 0) { /* a power of two: full */
     size_t capacity = self->count ? self->count * 2 : 1;
     fl_export_column *columns = realloc(self->columns, capacity * sizeof *columns);
@@ -82,7 +85,8 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   column->name_length = name.length;
   fl_buffer_init(&column->text, FL_BUFFER_UNLIMITED);
   result = fl_buffer_append(&column->text, name.data, name.length);
-  if (result == FL_OK) result = fl_json_write_string(&column->text, name.data, name.length, &unused);
+  if (result == FL_OK)
+    result = fl_json_write_string(&column->text, name.data, name.length, &unused);
   if (result == FL_OK) result = fl_buffer_append_byte(&column->text, ':');
   if (result == FL_OK) self->count++;
   else fl_buffer_free(&column->text);
@@ -162,7 +166,8 @@ static inline char *put_string(char *out, const char *bytes, size_t length, cons
     memcpy(out + done, bytes + done, 8);
   } else {
     for (; done < length; done++) {
-      found |= (uint64_t)(bytes[done] == '"' || bytes[done] == ',' || (unsigned char)bytes[done] < 0x20);
+      found |=
+          (uint64_t)(bytes[done] == '"' || bytes[done] == ',' || (unsigned char)bytes[done] < 0x20);
       out[done] = bytes[done];
     }
   }
@@ -197,7 +202,8 @@ static inline char *put_number(char *out, const char *literal, const char *text_
 /* The name, if there is one, comes last and in quotes. */
 static fl_export_code fail(fl_export *self, fl_export_code code, const char *words, fl_slice name) {
   if (name.data == NULL) snprintf(self->message, sizeof self->message, "%s", words);
-  else snprintf(self->message, sizeof self->message, "%s\"%.*s\"", words, (int)name.length, name.data);
+  else
+    snprintf(self->message, sizeof self->message, "%s\"%.*s\"", words, (int)name.length, name.data);
   return code;
 }
 
@@ -218,7 +224,8 @@ static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row
       snprintf(self->message + used, sizeof self->message - used, "…");
       break;
     }
-    used += (size_t)snprintf(self->message + used, sizeof self->message - used, "\"%.*s\", ", (int)length, name);
+    used += (size_t)snprintf(self->message + used, sizeof self->message - used, "\"%.*s\", ",
+                             (int)length, name);
   }
   if (self->message[used] == '\0') self->message[used - 2] = '\0'; /* the last comma */
   return FL_EXPORT_NEW_COLUMN;
@@ -250,8 +257,8 @@ static inline bool find_cells(fl_export *self, const reader *page, uint32_t row)
   return all;
 }
 
-/* Bytes that a row takes at most. A string in quotes is no longer than it was in JSON, where its quotes
- * were escaped; an array or an object may double. */
+/* Bytes that a row takes at most. A string in quotes is no longer than it was in JSON, where its
+ * quotes were escaped; an array or an object may double. */
 static size_t room_for(const fl_export *self, const reader *page, uint32_t row) {
   uint32_t next = fl_json_next(page->tape, row);
   const char *begin = page->text + page->nodes[row].offset;
@@ -282,7 +289,8 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
       case FL_JSON_STRING:
         to = put_string(to, bytes, node->value.size.length, page->end);
         if (to == NULL) {
-          return fail(self, FL_EXPORT_NUL, "holds a NUL character, which has no place in CSV, in the column ",
+          return fail(self, FL_EXPORT_NUL,
+                      "holds a NUL character, which has no place in CSV, in the column ",
                       fl_export_column_name(self, i));
         }
         break;
@@ -298,7 +306,8 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
   }
   if (to == begin) {
     return fail(self, FL_EXPORT_BLANK,
-                "has nothing in the only column, which CSV has no line for (JSON lines have)", NO_NAME);
+                "has nothing in the only column, which CSV has no line for (JSON lines have)",
+                NO_NAME);
   }
   *to++ = '\r';
   *to++ = '\n';
@@ -310,9 +319,9 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
 /* --- JSON lines --- */
 
 /*
- * The bytes of a row whose text can go out as it stands: flat, without white space or escapes, so that each
- * node begins where the one before and its punctuation end (strings that had escapes are shorter now). 0:
- * it cannot, or it is the last of its page, where nothing follows to compare with.
+ * The bytes of a row whose text can go out as it stands: flat, without white space or escapes, so
+ * that each node begins where the one before and its punctuation end (strings that had escapes are
+ * shorter now). 0: it cannot, or it is the last of its page, where nothing follows to compare with.
  */
 static size_t verbatim_length(const reader *page, uint32_t row) {
   const fl_json_node *nodes = page->nodes;
@@ -348,7 +357,8 @@ static size_t verbatim_length(const reader *page, uint32_t row) {
     }
   }
   /* Its bracket, a comma, and the next row's bracket. */
-  if (nodes[next].type != FL_JSON_OBJECT || page->text + nodes[next].offset != expected + 2) return 0;
+  if (nodes[next].type != FL_JSON_OBJECT || page->text + nodes[next].offset != expected + 2)
+    return 0;
   return (size_t)(expected + 1 - begin);
 }
 
@@ -384,8 +394,9 @@ static fl_export_code line_row(fl_export *self, const reader *page, uint32_t row
 
 /* --- pages --- */
 
-fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text, size_t length,
-                              uint32_t row, int64_t count, fl_buffer *out, int64_t *done) {
+fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text,
+                              size_t length, uint32_t row, int64_t count, fl_buffer *out,
+                              int64_t *done) {
   reader page = {tape->nodes, tape, text, text + length};
   bool csv = self->format == FL_EXPORT_CSV, needs_object = csv || self->count > 0;
   *done = 0;
@@ -393,8 +404,10 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
   if (csv && self->count == 0) {
     fl_result result = learn(self, &page, row, count);
     if (result == FL_INVALID)
-      return fail(self, FL_EXPORT_NUL, "or one after it has a NUL character in the name of a member, which has no "
-                                       "place in CSV", NO_NAME);
+      return fail(self, FL_EXPORT_NUL,
+                  "or one after it has a NUL character in the name of a member, which has no "
+                  "place in CSV",
+                  NO_NAME);
     if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
   }
   if (fl_export_begin(self, out) != FL_OK) return FL_EXPORT_NO_MEMORY;
@@ -422,7 +435,8 @@ void fl_export_count_feed(fl_export_count *count, const char *bytes, size_t leng
     const char *line = memchr(cursor, '\n', (size_t)(end - cursor)), *stop = line ? line : end;
     if (count->format == FL_EXPORT_CSV)
       /* Each quote begins or ends what is quoted; a doubled one does both. */
-      for (const char *quote = cursor; (quote = memchr(quote, '"', (size_t)(stop - quote))) != NULL; quote++)
+      for (const char *quote = cursor; (quote = memchr(quote, '"', (size_t)(stop - quote))) != NULL;
+           quote++)
         count->quoted = !count->quoted;
     if (line == NULL) break;
     cursor = line + 1;

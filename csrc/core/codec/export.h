@@ -4,12 +4,13 @@
  * Pure apart from the buffer it appends to: it opens no file. Goes from the tape to text without
  * anything between them. What the formats are: docs/files.md, "Exporting".
  *
- * CSV is that of RFC 4180 and of csv_text.h: records end with CR LF; null and a member that a row lacks are
- * an empty cell, "" is two quotes. The columns are those that were added, or else all members of the rows
- * of the first page, by their first appearance. A row is one object; of repeated keys the last counts.
+ * CSV is that of RFC 4180 and of csv_text.h: records end with CR LF; null and a member that a row
+ * lacks are an empty cell, "" is two quotes. The columns are those that were added, or else all
+ * members of the rows of the first page, by their first appearance. A row is one object; of
+ * repeated keys the last counts.
  *
- * JSON lines: a row a line, as it came but for white space and escapes that need not be; with columns, an
- * object of those members that the row has, in the columns' order.
+ * JSON lines: a row a line, as it came but for white space and escapes that need not be; with
+ * columns, an object of those members that the row has, in the columns' order.
  */
 #ifndef FL_EXPORT_H
 #define FL_EXPORT_H
@@ -22,9 +23,11 @@ typedef enum fl_export_format { FL_EXPORT_CSV, FL_EXPORT_JSON_LINES } fl_export_
 typedef enum fl_export_code {
   FL_EXPORT_OK = 0,
   FL_EXPORT_NO_OBJECT,  /* a row is no object and has no columns */
-  FL_EXPORT_NEW_COLUMN, /* CSV: a row has members that are none of the columns; the message names them */
-  FL_EXPORT_BLANK,      /* CSV: a record that would be a line with nothing on it, which readers step over */
-  FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
+  FL_EXPORT_NEW_COLUMN, /* CSV: a row has members that are none of the columns; the message names
+                           them */
+  FL_EXPORT_BLANK, /* CSV: a record that would be a line with nothing on it, which readers step over
+                    */
+  FL_EXPORT_NUL,   /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_MEMORY
 } fl_export_code;
 
@@ -40,10 +43,10 @@ typedef struct fl_export {
   fl_export_format format;
   fl_export_column *columns;
   size_t count;
-  bool chosen;         /* CSV: members that are no column are left out instead of being an error */
-  bool begun;          /* the columns stand, and the header is written */
-  uint32_t *cells;     /* one a column: the node of the row's value, 0: it has none */
-  fl_buffer nested;    /* JSON of an array or an object on its way into a cell */
+  bool chosen;      /* CSV: members that are no column are left out instead of being an error */
+  bool begun;       /* the columns stand, and the header is written */
+  uint32_t *cells;  /* one a column: the node of the row's value, 0: it has none */
+  fl_buffer nested; /* JSON of an array or an object on its way into a cell */
   /* The key and the column at each place of the row before; nodes of the page at hand. */
   struct {
     uint32_t key, column;
@@ -54,8 +57,8 @@ typedef struct fl_export {
 void fl_export_init(fl_export *self, fl_export_format format);
 void fl_export_free(fl_export *self);
 
-/* Adds a column, before the first row. FL_INVALID: its name is there already, is not UTF-8, or is to go into
- * CSV and holds a NUL character. */
+/* Adds a column, before the first row. FL_INVALID: its name is there already, is not UTF-8, or is
+ * to go into CSV and holds a NUL character. */
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 
@@ -63,12 +66,13 @@ fl_slice fl_export_column_name(const fl_export *self, size_t index);
 fl_result fl_export_begin(fl_export *self, fl_buffer *out);
 
 /*
- * Appends `count` rows, the first at node `row`; before the first of all, the header. `length` is that
- * of `text`. *done: how many are in `out` whole, also after a failure, which is that of the next one;
- * `out` holds nothing of it.
+ * Appends `count` rows, the first at node `row`; before the first of all, the header. `length` is
+ * that of `text`. *done: how many are in `out` whole, also after a failure, which is that of the
+ * next one; `out` holds nothing of it.
  */
-fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text, size_t length,
-                              uint32_t row, int64_t count, fl_buffer *out, int64_t *done);
+fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text,
+                              size_t length, uint32_t row, int64_t count, fl_buffer *out,
+                              int64_t *done);
 
 /* Finds the whole records of a text that was written here and may have been cut anywhere. */
 typedef struct fl_export_count {

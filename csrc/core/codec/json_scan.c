@@ -1,9 +1,9 @@
 /*
  * json_scan.c: one pass over the text, without recursion.
  *
- * An open container keeps the index of the one around it in size.end until it is closed, so that the
- * tape is its own stack. The NUL that follows the text stops every loop that reads byte by byte.
- * Relies on codec.h, and on strtod for the rare number that takes more than 128 bits.
+ * An open container keeps the index of the one around it in size.end until it is closed, so that
+ * the tape is its own stack. The NUL that follows the text stops every loop that reads byte by
+ * byte. Relies on codec.h, and on strtod for the rare number that takes more than 128 bits.
  */
 #include "codec/json_scan.h"
 
@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where a key is expected to be the one of the row before: at the same place, as deep (see `slot_of`). */
+/* Where a key is expected to be the one of the row before: at the same place, as deep (see
+ * `slot_of`). */
 #define KNOWN_DEPTHS 4
 #define KNOWN_PLACES 64
 
@@ -88,8 +89,8 @@ static char *put_utf8(char *out, unsigned code) {
   return out;
 }
 
-/* The escape at `cursor`, a backslash. Moves *out past what it stands for, which is never longer than
- * the escape. */
+/* The escape at `cursor`, a backslash. Moves *out past what it stands for, which is never longer
+ * than the escape. */
 static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
   char *backslash = cursor++;
@@ -106,9 +107,11 @@ static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   if ((unit & 0xF800) == 0xD800) {
     /* The end of the text where the other half is missing is an end, not half a pair. */
     if (unit >= 0xDC00) return fail(scan, FL_JSON_SURROGATE, backslash);
-    if (*cursor != '\\') return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
+    if (*cursor != '\\')
+      return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
     cursor++;
-    if (*cursor != 'u') return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
+    if (*cursor != 'u')
+      return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
     cursor = scan_hex(scan, cursor + 1, &low);
     if (cursor == NULL) return NULL;
     if ((low & 0xFC00) != 0xDC00) return fail(scan, FL_JSON_SURROGATE, backslash);
@@ -149,8 +152,8 @@ static inline char *scan_string(const scanner *scan, char *start, uint32_t *leng
 #define EXACT_WHOLE (UINT64_C(1) << 53)
 
 #if FL_WIDE
-/* significand x 2^exponent, rounded to even; `more` says that something below the significand was left
- * off, which then has at least 55 bits. The result is never subnormal here. */
+/* significand x 2^exponent, rounded to even; `more` says that something below the significand was
+ * left off, which then has at least 55 bits. The result is never subnormal here. */
 static double round_wide(fl_wide significand, bool more, int exponent) {
   uint64_t high = (uint64_t)(significand >> 64), kept;
   int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)significand);
@@ -164,12 +167,14 @@ static double round_wide(fl_wide significand, bool more, int exponent) {
   return ldexp((double)kept, exponent + drop);
 }
 
-/* digits x 10^exponent, exactly rounded, for exponents of at most 27 in magnitude and digits > 0. */
+/* digits x 10^exponent, exactly rounded, for exponents of at most 27 in magnitude and digits > 0.
+ */
 static double scale_exactly(uint64_t digits, int exponent) {
   uint64_t divisor;
   fl_wide dividend;
   int shift;
-  if (exponent >= 0) return round_wide((fl_wide)digits * fl_five_to((unsigned)exponent), false, exponent);
+  if (exponent >= 0)
+    return round_wide((fl_wide)digits * fl_five_to((unsigned)exponent), false, exponent);
   /* With its highest bit at 126 the dividend leaves at least 63 bits above a divisor of 63. */
   divisor = fl_five_to((unsigned)-exponent);
   shift = __builtin_clzll(digits) + 63;
@@ -178,11 +183,12 @@ static double scale_exactly(uint64_t digits, int exponent) {
 }
 #endif
 
-/* No double needs more digits than these to be rounded right; one more stands for all that follow. */
+/* No double needs more digits than these to be rounded right; one more stands for all that follow.
+ */
 #define DECISIVE_DIGITS 768
 
-/* Any number, by strtod: as whole digits and an exponent, which every locale reads alike. `literal` is
- * without its sign, `exponent` what follows its e. */
+/* Any number, by strtod: as whole digits and an exponent, which every locale reads alike. `literal`
+ * is without its sign, `exponent` what follows its e. */
 static double read_slowly(const char *literal, int64_t exponent) {
   char whole[DECISIVE_DIGITS + 32];
   size_t count = 0;
@@ -212,8 +218,8 @@ static double read_slowly(const char *literal, int64_t exponent) {
   return strtod(whole, NULL);
 }
 
-static double read_double(const char *literal, uint64_t digits, size_t count, int64_t written_exponent,
-                          size_t fraction) {
+static double read_double(const char *literal, uint64_t digits, size_t count,
+                          int64_t written_exponent, size_t fraction) {
   int64_t exponent = written_exponent - (int64_t)fraction;
   /* Nineteen digits always fit 64 bits; zeros in front of them count for nothing. */
   if (count > 19) {
@@ -222,8 +228,10 @@ static double read_double(const char *literal, uint64_t digits, size_t count, in
   }
   if (count <= 19) {
     if (digits == 0) return 0;
-    if (ROUNDS_ONCE && digits <= EXACT_WHOLE && exponent >= -FL_EXACT_TENS && exponent <= FL_EXACT_TENS)
-      return exponent < 0 ? (double)digits / FL_TENS[-exponent] : (double)digits * FL_TENS[exponent];
+    if (ROUNDS_ONCE && digits <= EXACT_WHOLE && exponent >= -FL_EXACT_TENS &&
+        exponent <= FL_EXACT_TENS)
+      return exponent < 0 ? (double)digits / FL_TENS[-exponent]
+                          : (double)digits * FL_TENS[exponent];
 #if FL_WIDE
     if (exponent >= -FL_WORD_FIVES && exponent <= FL_WORD_FIVES)
       return scale_exactly(digits, (int)exponent);
@@ -270,7 +278,8 @@ static inline char *scan_number(const scanner *scan, char *start, fl_json_node *
     for (; is_digit(*cursor); cursor++)
       if (exponent < INT64_C(1000000000000)) exponent = exponent * 10 + (*cursor - '0');
   }
-  number = read_double(first, digits, count + fraction, negative_exponent ? -exponent : exponent, fraction);
+  number = read_double(first, digits, count + fraction, negative_exponent ? -exponent : exponent,
+                       fraction);
   if (isinf(number)) return fail(scan, FL_JSON_NUMBER_RANGE, start);
   node->type = FL_JSON_FLOAT;
   node->value.number = negative ? -number : number;
@@ -286,8 +295,8 @@ static inline uint32_t *slot_of(scanner *scan, uint32_t depth, uint32_t place) {
   return place < KNOWN_PLACES ? &scan->known[depth % KNOWN_DEPTHS * KNOWN_PLACES + place] : NULL;
 }
 
-/* Whether the string at `start`, its first byte inside the quotes, is the key `known`. That one had no
- * escapes and was found good, so that there is nothing left to look at. */
+/* Whether the string at `start`, its first byte inside the quotes, is the key `known`. That one had
+ * no escapes and was found good, so that there is nothing left to look at. */
 static inline bool is_known(const scanner *scan, const char *start, const fl_json_node *known) {
   size_t length = known->value.size.length;
   return (size_t)(scan->end - start) > length && start[length] == '"' &&
@@ -303,7 +312,8 @@ static char *scan_word(const scanner *scan, char *cursor, const char *word) {
 
 /* What cannot begin a value; what was meant as a number is told as one. */
 static char *fail_value(const scanner *scan, const char *where) {
-  return fail(scan, *where && strchr("+.NI", *where) ? FL_JSON_BAD_NUMBER : FL_JSON_UNEXPECTED, where);
+  return fail(scan, *where && strchr("+.NI", *where) ? FL_JSON_BAD_NUMBER : FL_JSON_UNEXPECTED,
+              where);
 }
 
 void fl_json_tape_init(fl_json_tape *tape) { memset(tape, 0, sizeof *tape); }
@@ -313,8 +323,8 @@ void fl_json_tape_free(fl_json_tape *tape) {
   fl_json_tape_init(tape);
 }
 
-/* Room for more nodes. No text has more nodes than half its bytes beside its open brackets, so 32 bits
- * count them all. Rows of short cells take a node for some eleven bytes. */
+/* Room for more nodes. No text has more nodes than half its bytes beside its open brackets, so 32
+ * bits count them all. Rows of short cells take a node for some eleven bytes. */
 static bool grow(fl_json_tape *tape, size_t length) {
   size_t most = length / 2 + FL_JSON_DEPTH + 2;
   size_t capacity = tape->capacity ? tape->capacity * (size_t)2 : length / 10 + 16;
@@ -337,11 +347,12 @@ static char *scan_value(scanner *scan, fl_json_tape *tape) {
   bool in_object = false; /* what the open container is */
 
 /* A new node, which may move the tape. */
-#define PUSH(where)                                                                               \
-  do {                                                                                            \
-    if (count == tape->capacity && !grow(tape, length)) return fail(scan, FL_JSON_MEMORY, scan->text); \
-    node = &tape->nodes[count++];                                                                 \
-    node->offset = (uint32_t)((where) - scan->text);                                              \
+#define PUSH(where)                                     \
+  do {                                                  \
+    if (count == tape->capacity && !grow(tape, length)) \
+      return fail(scan, FL_JSON_MEMORY, scan->text);    \
+    node = &tape->nodes[count++];                       \
+    node->offset = (uint32_t)((where)-scan->text);      \
   } while (0)
 
   if (cursor == scan->end) return fail(scan, FL_JSON_EMPTY, cursor);
@@ -379,12 +390,18 @@ value:
       node->type = FL_JSON_TRUE;
       cursor = scan_word(scan, cursor, "true");
       break;
-    case '-': case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
-      cursor = scan_number(scan, cursor, node);
-      break;
-    default:
-      return fail_value(scan, cursor);
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': cursor = scan_number(scan, cursor, node); break;
+    default: return fail_value(scan, cursor);
   }
   if (cursor == NULL) return NULL;
 after:
@@ -437,7 +454,8 @@ key:
     cursor = scan_string(scan, start, &node->value.size.length);
     if (cursor == NULL) return NULL;
     node->value.size.same = count - 1;
-    if (slot != NULL) *slot = (size_t)(cursor - start) == node->value.size.length + (size_t)1 ? count - 1 : 0;
+    if (slot != NULL)
+      *slot = (size_t)(cursor - start) == node->value.size.length + (size_t)1 ? count - 1 : 0;
   }
   cursor = skip_space(cursor);
   if (*cursor != ':') return fail(scan, FL_JSON_UNEXPECTED, cursor);
@@ -463,7 +481,8 @@ uint32_t fl_json_member(const fl_json_tape *tape, const char *text, uint32_t ind
   const fl_json_node *object = &tape->nodes[index];
   uint32_t cursor, found = 0;
   if (object->type != FL_JSON_OBJECT) return 0;
-  for (cursor = index + 1; cursor < object->value.size.end; cursor = fl_json_next(tape, cursor + 1)) {
+  for (cursor = index + 1; cursor < object->value.size.end;
+       cursor = fl_json_next(tape, cursor + 1)) {
     const fl_json_node *name = &tape->nodes[cursor];
     if (name->value.size.length == key.length &&
         (key.length == 0 || memcmp(text + name->offset, key.data, key.length) == 0))

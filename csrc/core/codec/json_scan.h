@@ -6,13 +6,14 @@
  * no comments, no trailing comma or text, no byte order mark.
  *
  * The tape is an array of 16-byte nodes in document order. A container's node comes before its
- * content: an array is followed by its values, an object by key, value, key, value, … . `size.end` is
- * the index of the node after the container's last one, so that any value can be stepped over in one
- * move. Strings are unescaped in place in the text that was scanned; numbers are left as written, so
- * that they can go out again digit for digit. A tape is therefore only of use beside its text.
+ * content: an array is followed by its values, an object by key, value, key, value, … . `size.end`
+ * is the index of the node after the container's last one, so that any value can be stepped over in
+ * one move. Strings are unescaped in place in the text that was scanned; numbers are left as
+ * written, so that they can go out again digit for digit. A tape is therefore only of use beside
+ * its text.
  *
- * Rows repeat their keys, so a key's node also names an earlier key that has the same bytes, where the
- * scanner knows one: readers then compare two numbers instead of two strings.
+ * Rows repeat their keys, so a key's node also names an earlier key that has the same bytes, where
+ * the scanner knows one: readers then compare two numbers instead of two strings.
  */
 #ifndef FL_JSON_SCAN_H
 #define FL_JSON_SCAN_H
@@ -27,11 +28,11 @@ typedef enum fl_json_type {
   FL_JSON_FALSE,
   FL_JSON_TRUE,
   FL_JSON_INTEGER, /* no point, no exponent, fits 64 bits: value.integer; "-0" is a FLOAT */
-  FL_JSON_BIG,     /* an integer literal beyond 64 bits: size.length digits (sign included) at offset */
-  FL_JSON_FLOAT,   /* value.number, correctly rounded, to zero where it is too small */
-  FL_JSON_STRING,  /* size.length bytes at offset, unescaped, valid UTF-8, may hold NUL */
-  FL_JSON_ARRAY,   /* size.length values */
-  FL_JSON_OBJECT   /* size.length members; repeated keys are all there, in order: the last wins */
+  FL_JSON_BIG, /* an integer literal beyond 64 bits: size.length digits (sign included) at offset */
+  FL_JSON_FLOAT,  /* value.number, correctly rounded, to zero where it is too small */
+  FL_JSON_STRING, /* size.length bytes at offset, unescaped, valid UTF-8, may hold NUL */
+  FL_JSON_ARRAY,  /* size.length values */
+  FL_JSON_OBJECT  /* size.length members; repeated keys are all there, in order: the last wins */
 } fl_json_type;
 
 typedef struct fl_json_node {
@@ -76,8 +77,8 @@ typedef enum fl_json_code {
 
 /*
  * `position` counts bytes from 0: the byte that cannot stand where it is. ENDED and EMPTY have the
- * text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the backslash
- * of the half; BAD_UTF8 the first byte of the sequence.
+ * text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the
+ * backslash of the half; BAD_UTF8 the first byte of the sequence.
  */
 typedef struct fl_json_error {
   fl_json_code code;
@@ -103,7 +104,8 @@ static inline uint32_t fl_json_next(const fl_json_tape *tape, uint32_t index) {
 }
 
 /* The same for a node of the array `nodes`. */
-static inline const fl_json_node *fl_json_after(const fl_json_node *nodes, const fl_json_node *value) {
+static inline const fl_json_node *fl_json_after(const fl_json_node *nodes,
+                                                const fl_json_node *value) {
   return value->type >= FL_JSON_ARRAY ? nodes + value->value.size.end : value + 1;
 }
 

@@ -36,14 +36,15 @@ static bool short_digits(double value, int magnitude, decimal *number) {
   number->digits = (uint64_t)(scaled + 0.5);
   number->exponent = -places;
   /* Both operands are exact, so that the division is what a reader of the text would get. */
-  return number->digits < UINT64_C(1000000000000000) && (double)number->digits / FL_TENS[places] == value;
+  return number->digits < UINT64_C(1000000000000000) &&
+         (double)number->digits / FL_TENS[places] == value;
 }
 
 #if FL_WIDE
 /*
- * In units of 2^(exponent + places - 2) the value, half the way to its neighbours and powers of ten are
- * all whole numbers below 2^128. The largest power of ten that has a multiple within those halves is
- * the last digit's place.
+ * In units of 2^(exponent + places - 2) the value, half the way to its neighbours and powers of ten
+ * are all whole numbers below 2^128. The largest power of ten that has a multiple within those
+ * halves is the last digit's place.
  */
 static bool wide_digits(double value, int magnitude, decimal *number) {
   int places = 16 - magnitude, exponent, last;
@@ -68,9 +69,11 @@ static bool wide_digits(double value, int magnitude, decimal *number) {
 }
 #endif
 
-/* Any double. Of as many digits the nearest reads back, or, next to a power of two, the one above. */
+/* Any double. Of as many digits the nearest reads back, or, next to a power of two, the one above.
+ */
 static decimal far_digits(double value) {
-  /* A subnormal number may take less than fifteen digits; a normal one may show zeros at their end. */
+  /* A subnormal number may take less than fifteen digits; a normal one may show zeros at their end.
+   */
   int precision = value < DBL_MIN ? 0 : 14;
   for (;; precision++) {
     char text[48];
@@ -79,7 +82,8 @@ static decimal far_digits(double value) {
     int above;
     snprintf(text, sizeof text, "%.*e", precision, value);
     for (; *cursor != 'e'; cursor++)
-      if (*cursor >= '0' && *cursor <= '9') number.digits = number.digits * 10 + (uint64_t)(*cursor - '0');
+      if (*cursor >= '0' && *cursor <= '9')
+        number.digits = number.digits * 10 + (uint64_t)(*cursor - '0');
     number.exponent = atoi(cursor + 1) - precision;
     for (above = 0; above < 2; above++, number.digits++) {
       snprintf(text, sizeof text, "%llue%d", (unsigned long long)number.digits, number.exponent);
@@ -152,7 +156,8 @@ static char *put_decimal(char *out, decimal number, fl_json_float_style style) {
   return copy(out, digits, (size_t)(end - digits));
 }
 
-size_t fl_json_format_double(char out[FL_JSON_DOUBLE_ROOM], double value, fl_json_float_style style) {
+size_t fl_json_format_double(char out[FL_JSON_DOUBLE_ROOM], double value,
+                             fl_json_float_style style) {
   char *cursor = out;
   bool negative = signbit(value);
   if (!isfinite(value)) return 0;
@@ -186,7 +191,7 @@ fl_result fl_json_write_integer(fl_buffer *out, int64_t value) {
 fl_result fl_json_write_string(fl_buffer *out, const char *bytes, size_t length, size_t *bad) {
   static const char hexadecimal[] = "0123456789abcdef";
   static const char names[0x60] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
-                                   ['\t'] = 't', ['"'] = '"', ['\\'] = '\\'};
+                                   ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\'};
   const char *cursor = bytes ? bytes : "", *end = cursor + length;
   size_t before = out->length;
   fl_result result = length > SIZE_MAX / 8 ? FL_TOO_LARGE : fl_buffer_reserve(out, length + 2);
@@ -236,7 +241,8 @@ static fl_result write_leaf(fl_buffer *out, const char *text, const fl_json_node
   }
 }
 
-fl_result fl_json_write_node(fl_buffer *out, const fl_json_tape *tape, const char *text, uint32_t index) {
+fl_result fl_json_write_node(fl_buffer *out, const fl_json_tape *tape, const char *text,
+                             uint32_t index) {
   struct {
     uint32_t end;
     uint32_t written; /* values, and keys too */

@@ -13,15 +13,17 @@
 #define FL_JSON_DOUBLE_ROOM 40
 
 typedef enum fl_json_float_style {
-  FL_JSON_FLOAT_MARKED, /* Lua 5.3 and later: a whole float keeps a ".0" or an exponent: "3.0", "1e+308" */
-  FL_JSON_FLOAT_PLAIN   /* Lua 5.1, 5.2, LuaJIT: whole numbers up to 2^53 in magnitude are written as
+  FL_JSON_FLOAT_MARKED, /* Lua 5.3 and later: a whole float keeps a ".0" or an exponent: "3.0",
+                           "1e+308" */
+  FL_JSON_FLOAT_PLAIN /* Lua 5.1, 5.2, LuaJIT: whole numbers up to 2^53 in magnitude are written as
                            integers ("3"), but -0.0 as "-0.0"; larger ones in exponent form, so that
                            they are read back as numbers and not as digits */
 } fl_json_float_style;
 
 /* The shortest text that reads back as the same double; 0 for NaN and infinity, else its length.
  * Has no locale in it. */
-size_t fl_json_format_double(char out[FL_JSON_DOUBLE_ROOM], double value, fl_json_float_style style);
+size_t fl_json_format_double(char out[FL_JSON_DOUBLE_ROOM], double value,
+                             fl_json_float_style style);
 
 /* Appends. FL_INVALID for NaN and infinity; otherwise the answers of fl_buffer_append. */
 fl_result fl_json_write_double(fl_buffer *out, double value, fl_json_float_style style);

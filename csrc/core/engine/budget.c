@@ -29,7 +29,8 @@ void fl_budget_registry_free(fl_budget_registry *registry) {
   pthread_mutex_destroy(&registry->lock);
 }
 
-static fl_budget *find(fl_budget_registry *registry, const char *base_url, const char *subscription) {
+static fl_budget *find(fl_budget_registry *registry, const char *base_url,
+                       const char *subscription) {
   fl_budget *budget = registry->first;
   while (budget != NULL && (strcmp(budget->base_url, base_url) != 0 ||
                             strcmp(budget->subscription, subscription) != 0))
@@ -37,8 +38,8 @@ static fl_budget *find(fl_budget_registry *registry, const char *base_url, const
   return budget;
 }
 
-fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url, const char *subscription,
-                        int64_t assumed_limit) {
+fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
+                        const char *subscription, int64_t assumed_limit) {
   fl_budget *budget;
   pthread_mutex_lock(&registry->lock);
   budget = find(registry, base_url, subscription);

@@ -1,9 +1,10 @@
 /*
  * budget.h: where the rate budget lives: in memory, one a service (base URL and subscription).
  *
- * A machine around rate_limit.h: it holds the belief behind a lock, so that any thread may look while
- * the engine works with it. All clients of a process that speak to the same service share one, and the
- * retry quota with it. The registry belongs to the engine: after a fork both start afresh.
+ * A machine around rate_limit.h: it holds the belief behind a lock, so that any thread may look
+ * while the engine works with it. All clients of a process that speak to the same service share
+ * one, and the retry quota with it. The registry belongs to the engine: after a fork both start
+ * afresh.
  */
 #ifndef FL_BUDGET_H
 #define FL_BUDGET_H
@@ -25,8 +26,8 @@ void fl_budget_registry_free(fl_budget_registry *registry);
 
 /* The budget of a service, made at first sight with the limit to assume (0: none). NULL without
  * memory. Lives as long as the registry. */
-fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url, const char *subscription,
-                        int64_t assumed_limit);
+fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
+                        const char *subscription, int64_t assumed_limit);
 
 /* See the functions of the same names in rate_limit.h. `waiting` is kept by the two calls after. */
 fl_time fl_budget_take(fl_budget *budget, fl_time now, bool interactive);

@@ -112,7 +112,8 @@ static void give_to_pool(fl_client *client, fl_pooled_buffer pooled) {
   fl_buffer_pool *pool = &client->pool;
   bool kept;
   pthread_mutex_lock(&pool->lock);
-  kept = pooled.text.data != NULL && pool->count < FL_POOL_BUFFERS && may_keep(pool, size_of_pooled(&pooled));
+  kept = pooled.text.data != NULL && pool->count < FL_POOL_BUFFERS &&
+         may_keep(pool, size_of_pooled(&pooled));
   if (kept) pool->kept[pool->count++] = pooled;
   pthread_mutex_unlock(&pool->lock);
   if (!kept) free_pooled(&pooled);
@@ -127,8 +128,8 @@ static char *place(char **cursor, fl_slice text) {
   return start;
 }
 
-fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, const fl_request *request,
-                     int *code) {
+fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
+                     const fl_request *request, int *code) {
   fl_slice base = fl_slice_of(client->settings.base_url);
   fl_url_code url_code = FL_URL_OK;
   fl_buffer url;
@@ -195,12 +196,14 @@ void fl_call_free(fl_call *call) {
 void fl_call_say_no_rows(fl_call *call) {
   char came[160];
   fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
-  snprintf(call->message, sizeof call->message,
-           "%s: data should be an array of rows, or an object whose one array is records, but is %s",
-           call->operation, came);
+  snprintf(
+      call->message, sizeof call->message,
+      "%s: data should be an array of rows, or an object whose one array is records, but is %s",
+      call->operation, came);
 }
 
-fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox) {
+fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client,
+                           fl_mailbox *mailbox) {
   fl_command *command = calloc(1, sizeof *command);
   if (command == NULL) return NULL;
   command->item.type = type;
@@ -213,18 +216,10 @@ fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client
 void fl_item_free(fl_item *item) {
   switch (item->type) {
     case FL_ITEM_CALL:
-    case FL_ITEM_PAGE:
-      fl_call_free((fl_call *)(void *)item);
-      break;
-    case FL_ITEM_PAGER:
-      fl_pager_free((fl_pager *)(void *)item);
-      break;
-    case FL_ITEM_EVENT:
-      free(item);
-      break;
-    case FL_ITEM_JOB:
-      fl_job_free((fl_job *)(void *)item);
-      break;
+    case FL_ITEM_PAGE: fl_call_free((fl_call *)(void *)item); break;
+    case FL_ITEM_PAGER: fl_pager_free((fl_pager *)(void *)item); break;
+    case FL_ITEM_EVENT: free(item); break;
+    case FL_ITEM_JOB: fl_job_free((fl_job *)(void *)item); break;
     case FL_ITEM_ADVANCE:
     case FL_ITEM_CANCEL:
     case FL_ITEM_CLOSE_CLIENT:

@@ -50,10 +50,11 @@ typedef struct fl_lane {
 
 #define FL_LANES 2 /* by fl_call.interactive: the budget keeps a part for those that are */
 
-/* Memory of replies that are done with, for those to come: pages are large, and asking the system for each of
- * them anew costs page faults, and locks where pages are freed by another thread than they are read by. */
+/* Memory of replies that are done with, for those to come: pages are large, and asking the system
+ * for each of them anew costs page faults, and locks where pages are freed by another thread than
+ * they are read by. */
 #define FL_POOL_BUFFERS 4
-#define FL_POOL_SMALL (64u << 10)  /* bytes that are kept whatever happens */
+#define FL_POOL_SMALL (64u << 10)   /* bytes that are kept whatever happens */
 #define FL_POOL_LARGEST (16u << 20) /* bytes that are kept while pages are read */
 
 typedef struct fl_pooled_buffer {
@@ -74,8 +75,8 @@ typedef struct fl_client {
   fl_client_counters counters;
   uint64_t number; /* names the client in events */
   atomic_int references;
-  bool loopback;   /* base_url is on this machine */
-  bool closed;     /* the engine's: its calls end with kind closed */
+  bool loopback; /* base_url is on this machine */
+  bool closed;   /* the engine's: its calls end with kind closed */
 
   /* The engine's. */
   uint64_t engine; /* serial of the engine whose these are; under another one they begin anew */
@@ -93,21 +94,22 @@ void fl_client_release(fl_client *client);
 
 /* --- the request --- */
 
-/* What a caller wants sent. Only read during fl_call_new; all is copied but the body, which is moved. */
+/* What a caller wants sent. Only read during fl_call_new; all is copied but the body, which is
+ * moved. */
 typedef struct fl_request {
   fl_slice operation; /* the method's name, as "imports.data" */
   fl_slice method;
-  fl_slice path; /* template, see url.h */
-  fl_slice id;   /* data NULL: none */
+  fl_slice path;  /* template, see url.h */
+  fl_slice id;    /* data NULL: none */
   fl_slice query; /* encoded already, with its "?"; empty: none */
   fl_slice api_key;
-  fl_buffer *body; /* NULL: none; else emptied */
-  bool write;      /* may change something on the server */
-  bool repeatable; /* a write that the caller allows to be sent again */
-  bool expects_id; /* a 2xx without data.id is no usable reply */
+  fl_buffer *body;   /* NULL: none; else emptied */
+  bool write;        /* may change something on the server */
+  bool repeatable;   /* a write that the caller allows to be sent again */
+  bool expects_id;   /* a 2xx without data.id is no usable reply */
   bool expects_rows; /* nor is one whose data is neither rows (see page.h) nor null */
-  bool interactive; /* may use the last tenth of the rate budget */
-  fl_time deadline; /* point in time, FL_NEVER */
+  bool interactive;  /* may use the last tenth of the rate budget */
+  fl_time deadline;  /* point in time, FL_NEVER */
 } fl_request;
 
 typedef enum fl_call_state {
@@ -133,7 +135,7 @@ typedef struct fl_call {
   /* the engine's */
   fl_call_state state;
   struct fl_call *next_known; /* chain of the engine's table of calls by ticket */
-  size_t timer; /* place in the engine's heap of timers, from 1; 0: none */
+  size_t timer;               /* place in the engine's heap of timers, from 1; 0: none */
   fl_time due;
   fl_retry_state retry;
   fl_time submitted;
@@ -147,13 +149,13 @@ typedef struct fl_call {
   fl_fate fate;
   fl_response_head head;
   fl_time elapsed;
-  fl_time retry_at_wall;  /* when it could have gone; FL_UNKNOWN */
-  fl_buffer text;         /* the reply; the tape's strings are in it */
-  fl_json_tape tape;      /* empty if the reply is not JSON */
+  fl_time retry_at_wall; /* when it could have gone; FL_UNKNOWN */
+  fl_buffer text;        /* the reply; the tape's strings are in it */
+  fl_json_tape tape;     /* empty if the reply is not JSON */
   fl_envelope envelope;
-  char excerpt[1025];     /* of a reply that was not the envelope: its first KiB; empty otherwise */
-  char message[768];      /* of the error, whole and readable */
-  char request_id[37];    /* sent as X-Request-Id, the same over all attempts */
+  char excerpt[1025];  /* of a reply that was not the envelope: its first KiB; empty otherwise */
+  char message[768];   /* of the error, whole and readable */
+  char request_id[37]; /* sent as X-Request-Id, the same over all attempts */
 
   /* of a page */
   int64_t page_start, page_count, page_rows;
@@ -165,8 +167,8 @@ typedef struct fl_call {
  * Checks nothing but the path and the id (by url.h; *code tells), copies everything into one
  * allocation, takes references. NULL: *code is not FL_URL_OK, or there is no memory.
  */
-fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket, const fl_request *request,
-                     int *code);
+fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
+                     const fl_request *request, int *code);
 
 /* Gives everything back; the key's bytes are overwritten first. Any thread that owns the call. */
 void fl_call_free(fl_call *call);
@@ -174,7 +176,8 @@ void fl_call_free(fl_call *call);
 /* Memory for its reply out of the client's pool, if it has none yet. */
 void fl_call_take_pooled(fl_call *call);
 
-/* A pager of the client begins (1) or has ended (-1): meanwhile the memory of pages is kept. Any thread. */
+/* A pager of the client begins (1) or has ended (-1): meanwhile the memory of pages is kept. Any
+ * thread. */
 void fl_client_reads(fl_client *client, int change);
 
 /* Sets the message of a call whose reply's data is no rows: it names what came. */
@@ -219,6 +222,7 @@ typedef struct fl_command {
 } fl_command;
 
 /* NULL without memory. */
-fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client, fl_mailbox *mailbox);
+fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client,
+                           fl_mailbox *mailbox);
 
 #endif

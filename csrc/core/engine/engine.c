@@ -1,15 +1,15 @@
 /*
  * engine.c: who runs the turns of the loop: the engine's thread, or a caller that would only wait.
  *
- * Handing a call to a thread and being woken by it costs two switches of threads, more than a small call
- * takes by itself. So a caller that blocks runs the turns itself where nobody else does, and the thread
- * goes on with what is left when the caller has what it waited for. `driven` says that somebody runs the
- * turns, `kicked` that there is work for the thread to take up; both belong to state_lock.
- *
- * Locks, in the order in which they are taken: global_lock, turn_lock, that of the bell; global_lock,
+ * Handing a call to a thread and being woken by it costs two switches of threads, more than a small
+ * call takes by itself. So a caller that blocks runs the turns itself where nobody else does, and
+ * the thread goes on with what is left when the caller has what it waited for. `driven` says that
+ * somebody runs the turns, `kicked` that there is work for the thread to take up; both belong to
  * state_lock.
- * Relies on: curl_multi_wakeup from any thread; an atexit handler registered after curl_global_init
- * running before the TLS library's own.
+ *
+ * Locks, in the order in which they are taken: global_lock, turn_lock, that of the bell;
+ * global_lock, state_lock. Relies on: curl_multi_wakeup from any thread; an atexit handler
+ * registered after curl_global_init running before the TLS library's own.
  */
 #include "engine/engine.h"
 
@@ -39,7 +39,7 @@ typedef struct fl_engine {
   pthread_mutex_t state_lock;
   pthread_cond_t changed;
   bool driven, kicked;
-  bool unseen; /* items were handed over that nobody was told of yet */
+  bool unseen;  /* items were handed over that nobody was told of yet */
   bool stopped; /* the thread is past its last use of anything here */
 } fl_engine;
 
@@ -52,15 +52,15 @@ static int clients;
 static bool prepared; /* curl_global_init, atexit and atfork are done */
 static bool ending;   /* exit has begun: no engine is started any more */
 
-/* Held during a turn, and around a fork: the child must not find the locks of libcurl, the TLS library and
- * the C library's resolver in the hands of a thread that it lacks. */
+/* Held during a turn, and around a fork: the child must not find the locks of libcurl, the TLS
+ * library and the C library's resolver in the hands of a thread that it lacks. */
 static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- running the turns --- */
 
 /*
- * Runs turns: for the thread (mailbox NULL) until there is nothing left to do, for a caller until there
- * is something in its mailbox or a signal came that its host may want to see.
+ * Runs turns: for the thread (mailbox NULL) until there is nothing left to do, for a caller until
+ * there is something in its mailbox or a signal came that its host may want to see.
  */
 static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   for (;;) {
@@ -134,8 +134,8 @@ static void *run(void *context) {
 }
 
 /*
- * The caller, which has the place, runs the turns. The TLS library writes to sockets in ways that raise
- * SIGPIPE, which the engine's thread has blocked and the caller's may not.
+ * The caller, which has the place, runs the turns. The TLS library writes to sockets in ways that
+ * raise SIGPIPE, which the engine's thread has blocked and the caller's may not.
  */
 static void drive_for(fl_engine *engine, fl_mailbox *mailbox) {
   sigset_t pipe_alone, before, pending;
@@ -188,8 +188,7 @@ static void stop_engine(fl_engine *engine) {
   if (engine->driven) fl_loop_wake(engine->loop);
   pthread_cond_broadcast(&engine->changed);
   while (!engine->stopped &&
-         pthread_cond_timedwait(&engine->changed, &engine->state_lock, &until) == 0) {
-  }
+         pthread_cond_timedwait(&engine->changed, &engine->state_lock, &until) == 0) {}
   stopped = engine->stopped;
   pthread_mutex_unlock(&engine->state_lock);
   if (stopped) {
@@ -307,8 +306,8 @@ void fl_engine_leave(void) {
   if (last) fl_worker_stop();
 }
 
-/* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is about
- * to. (To take its work over would cost the switch of threads that this is to save.) */
+/* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is
+ * about to. (To take its work over would cost the switch of threads that this is to save.) */
 static bool may_drive(fl_engine *engine) {
   if (engine->driven || engine->kicked || atomic_load(&engine->stop)) return false;
   engine->driven = true;

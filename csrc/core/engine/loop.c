@@ -1,5 +1,6 @@
 /*
- * loop.c: the turns of the engine: takes what came in, asks policy, lets curl work, posts what has ended.
+ * loop.c: the turns of the engine: takes what came in, asks policy, lets curl work, posts what has
+ * ended.
  *
  * A turn, in this order:
  *   1. read the clock, once;
@@ -7,7 +8,8 @@
  *   3. calls whose time has come: the next attempt, or the deadline;
  *   4. start what may start: a place of its client, then the rate budget;
  *   5. let curl work; take what has ended: ask retry, and post, wait or go again.
- * Between turns whoever runs them sleeps in fl_loop_sleep until a socket, a wake-up or the next timer.
+ * Between turns whoever runs them sleeps in fl_loop_sleep until a socket, a wake-up or the next
+ * timer.
  */
 #include "engine/loop.h"
 
@@ -22,7 +24,7 @@
 #include "engine/pager.h"
 #include "engine/transfer.h"
 
-#define BUCKETS 1024     /* of the table of calls by ticket */
+#define BUCKETS 1024 /* of the table of calls by ticket */
 #define POOLED_HANDLES 64
 #define POOLED_CONNECTIONS 64L
 #define LONGEST_SLEEP 60000 /* ms */
@@ -34,13 +36,13 @@ struct fl_loop {
   fl_call *known[BUCKETS]; /* every call it owns, by ticket */
   size_t known_count;
   fl_pager *pagers;
-  fl_call **timers;        /* heap by due, from index 1 */
+  fl_call **timers; /* heap by due, from index 1 */
   size_t timer_count, timer_capacity;
   fl_transfer *idle[POOLED_HANDLES];
   int idle_count;
-  bool pagers_changed;     /* a pager has something to deliver, to give up or to ask for */
-  bool closing;            /* nothing starts any more */
-  fl_client *blocked;      /* clients whose calls wait for the rate budget */
+  bool pagers_changed; /* a pager has something to deliver, to give up or to ask for */
+  bool closing;        /* nothing starts any more */
+  fl_client *blocked;  /* clients whose calls wait for the rate budget */
   fl_time now;
   uint64_t random[2];
 };
@@ -198,8 +200,8 @@ static void tell(const fl_loop *loop, const fl_call *call, fl_event_name name, f
 
 /* --- the end of a call --- */
 
-/* Not in any list, heap or transfer any more: the outcome goes to whoever waits for it. Nothing of the
- * call may be touched afterwards. */
+/* Not in any list, heap or transfer any more: the outcome goes to whoever waits for it. Nothing of
+ * the call may be touched afterwards. */
 static void deliver(fl_loop *loop, fl_call *call) {
   forget(loop, call);
   call->state = FL_CALL_DONE;
@@ -293,9 +295,9 @@ static void after_attempt(fl_loop *loop, fl_call *call, const fl_outcome *outcom
   if (!outcome->sent && outcome->status == 0) fl_budget_give_back(budget);
   else fl_budget_learn(budget, loop->now, &call->head);
   ask_anew(loop, call->client);
-  decision = fl_retry_decide(&call->client->settings.retry, &call->retry,
-                             fl_budget_retry_quota(budget), outcome, loop->now,
-                             next_fraction(loop));
+  decision =
+      fl_retry_decide(&call->client->settings.retry, &call->retry, fl_budget_retry_quota(budget),
+                      outcome, loop->now, next_fraction(loop));
   if (decision.throttled && decision.at != FL_UNKNOWN)
     fl_budget_throttled(budget, loop->now, decision.at);
   call->fate = decision.fate;
@@ -379,8 +381,8 @@ static void block_client(fl_loop *loop, fl_client *client) {
   loop->blocked = fl_client_retain(client);
 }
 
-/* A call whose deadline comes before the rate budget lets it go fails now, and says when it could have
- * gone. */
+/* A call whose deadline comes before the rate budget lets it go fails now, and says when it could
+ * have gone. */
 static bool fail_if_hopeless(fl_loop *loop, fl_call *call, fl_time at) {
   if (at < call->deadline) return false;
   leave_ready(call);
@@ -413,8 +415,7 @@ static fl_call *first_ready(const fl_client *client, fl_time now) {
 
 static void start_ready(fl_loop *loop, fl_client *client) {
   fl_call *call;
-  while (!client->closed && !loop->closing &&
-         client->running < client->settings.max_concurrency &&
+  while (!client->closed && !loop->closing && client->running < client->settings.max_concurrency &&
          (call = first_ready(client, loop->now)) != NULL) {
     fl_lane *lane = lane_of(call);
     fl_time at = fl_budget_take(client->budget, loop->now, call->interactive);
@@ -569,8 +570,8 @@ static void take_pager(fl_loop *loop, fl_pager *pager) {
   loop->pagers_changed = true;
 }
 
-/* Stops every call of a client, or of a mailbox that nobody reads any more. Those that wait go first,
- * so that none of them starts in the place of one that is stopped. */
+/* Stops every call of a client, or of a mailbox that nobody reads any more. Those that wait go
+ * first, so that none of them starts in the place of one that is stopped. */
 static void stop_all(fl_loop *loop, const fl_client *client, const fl_mailbox *mailbox,
                      bool silent) {
   for (int running = 0; running < 2; running++)
@@ -590,8 +591,8 @@ static void stop_all(fl_loop *loop, const fl_client *client, const fl_mailbox *m
     }
 }
 
-/* Tells the readers of pagers too that have nothing under way: each may ask for one page more, which
- * ends with kind closed. */
+/* Tells the readers of pagers too that have nothing under way: each may ask for one page more,
+ * which ends with kind closed. */
 static void close_pagers(fl_loop *loop, const fl_client *client) {
   for (fl_pager *pager = loop->pagers; pager != NULL; pager = *fl_pager_link(pager))
     if (client == NULL || fl_pager_client(pager) == client) fl_pager_advance(pager);
@@ -643,28 +644,15 @@ static void advance(fl_loop *loop, uint64_t ticket) {
 static void take_item(fl_loop *loop, fl_item *item) {
   fl_command *command = (fl_command *)(void *)item;
   switch (item->type) {
-    case FL_ITEM_CALL:
-      take_call(loop, (fl_call *)(void *)item);
-      return;
-    case FL_ITEM_PAGER:
-      take_pager(loop, (fl_pager *)(void *)item);
-      return;
-    case FL_ITEM_ADVANCE:
-      advance(loop, item->ticket);
-      break;
-    case FL_ITEM_CANCEL:
-      cancel(loop, item->ticket);
-      break;
-    case FL_ITEM_CLOSE_CLIENT:
-      close_client(loop, command->client);
-      break;
-    case FL_ITEM_CLOSE_MAILBOX:
-      close_mailbox(loop, command->mailbox);
-      break;
+    case FL_ITEM_CALL: take_call(loop, (fl_call *)(void *)item); return;
+    case FL_ITEM_PAGER: take_pager(loop, (fl_pager *)(void *)item); return;
+    case FL_ITEM_ADVANCE: advance(loop, item->ticket); break;
+    case FL_ITEM_CANCEL: cancel(loop, item->ticket); break;
+    case FL_ITEM_CLOSE_CLIENT: close_client(loop, command->client); break;
+    case FL_ITEM_CLOSE_MAILBOX: close_mailbox(loop, command->mailbox); break;
     case FL_ITEM_PAGE:
     case FL_ITEM_EVENT: /* these only go the other way */
-    case FL_ITEM_JOB:   /* this goes to the worker */
-      break;
+    case FL_ITEM_JOB: /* this goes to the worker */ break;
   }
   fl_item_free(item);
 }
@@ -697,8 +685,9 @@ static void take_ended(fl_loop *loop) {
 /* --- the interface --- */
 
 /*
- * libcurl before 8.10 leaves the descriptors with which a multi handle is woken open across exec, and
- * does not tell them. They are the lowest numbers that are free; those of a pipe made just before.
+ * libcurl before 8.10 leaves the descriptors with which a multi handle is woken open across exec,
+ * and does not tell them. They are the lowest numbers that are free; those of a pipe made just
+ * before.
  */
 static CURLM *make_multi(void) {
   int numbers[2];
@@ -712,7 +701,8 @@ static CURLM *make_multi(void) {
   for (int i = 0; known && multi != NULL && i < 2; i++) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    /* Another thread may have taken a number meanwhile: only what looks as curl's own is touched. */
+    /* Another thread may have taken a number meanwhile: only what looks as curl's own is touched.
+     */
     if (getsockname(numbers[i], (struct sockaddr *)&address, &length) != 0) continue;
     if (address.ss_family == AF_UNIX) fcntl(numbers[i], F_SETFD, FD_CLOEXEC);
   }

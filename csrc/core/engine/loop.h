@@ -1,9 +1,9 @@
 /*
  * loop.h: the turns of the engine. Asks policy, does I/O, never blocks but in fl_loop_sleep.
  *
- * A loop owns every call and pager from the moment it is handed in until it is posted to its mailbox. It
- * has no lock of its own: one thread at a time runs its turns and sleeps in it (engine.h says which);
- * fl_loop_wake alone may be called from any other.
+ * A loop owns every call and pager from the moment it is handed in until it is posted to its
+ * mailbox. It has no lock of its own: one thread at a time runs its turns and sleeps in it
+ * (engine.h says which); fl_loop_wake alone may be called from any other.
  */
 #ifndef FL_LOOP_H
 #define FL_LOOP_H

@@ -1,6 +1,6 @@
 /*
- * mailbox.c: hand-over of whole lists between threads. A mailbox wakes its reader through an eventfd
- * (a pipe where there is none), once for each time that the outbox turns non-empty.
+ * mailbox.c: hand-over of whole lists between threads. A mailbox wakes its reader through an
+ * eventfd (a pipe where there is none), once for each time that the outbox turns non-empty.
  */
 #include "engine/mailbox.h"
 
@@ -91,10 +91,10 @@ struct fl_mailbox {
   fl_queue outbox;
   atomic_int references;
   atomic_bool signalled; /* the descriptor was written to and not read since */
-  atomic_bool quiet; /* set by the reader; jobs of the worker post meanwhile */
+  atomic_bool quiet;     /* set by the reader; jobs of the worker post meanwhile */
   _Atomic(fl_mailbox_ring_function) notify; /* NULL: nobody wants to be told of tickets */
-  int reader, writer; /* the same descriptor where it is an eventfd */
-  uint64_t process; /* fl_process_generation */
+  int reader, writer;                       /* the same descriptor where it is an eventfd */
+  uint64_t process;                         /* fl_process_generation */
 };
 
 static bool open_descriptors(fl_mailbox *mailbox) {
@@ -168,7 +168,8 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   fl_mailbox_retain(mailbox);
   was_empty = fl_queue_post(&mailbox->outbox, item);
   /* What was posted quietly may still be there. */
-  if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled))) signal_reader(mailbox);
+  if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled)))
+    signal_reader(mailbox);
   notify = atomic_load(&mailbox->notify);
   if (notify != NULL) notify(ticket);
   fl_mailbox_release(mailbox);
@@ -176,11 +177,11 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
 
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   uint64_t drained;
-  /* The flag is set after the write: where it is not seen yet, the descriptor stays readable and the
-   * next take, which it wakes for nothing, sees it. */
+  /* The flag is set after the write: where it is not seen yet, the descriptor stays readable and
+   * the next take, which it wakes for nothing, sees it. */
   if (atomic_exchange(&mailbox->signalled, false))
-    while (read(mailbox->reader, &drained, sizeof drained) > 0 && mailbox->reader != mailbox->writer) {
-    }
+    while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
+           mailbox->reader != mailbox->writer) {}
   return fl_queue_take(&mailbox->outbox);
 }
 
@@ -202,6 +203,8 @@ bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
   return poll(&ready, 1, milliseconds) > 0;
 }
 
-bool fl_mailbox_is_ours(const fl_mailbox *mailbox) { return mailbox->process == fl_process_generation(); }
+bool fl_mailbox_is_ours(const fl_mailbox *mailbox) {
+  return mailbox->process == fl_process_generation();
+}
 
 void fl_mailbox_abandon(fl_mailbox *mailbox) { close_descriptors(mailbox); }

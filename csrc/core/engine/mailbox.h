@@ -1,8 +1,9 @@
 /*
- * mailbox.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its reader.
+ * mailbox.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its
+ * reader.
  *
- * Everything that crosses between a Lua state's thread and the engine's is an fl_item at the head of a
- * larger struct. An item has one owner at a time: who posts it gives it away.
+ * Everything that crosses between a Lua state's thread and the engine's is an fl_item at the head
+ * of a larger struct. An item has one owner at a time: who posts it gives it away.
  */
 #ifndef FL_MAILBOX_H
 #define FL_MAILBOX_H
@@ -20,7 +21,8 @@ typedef enum fl_item_type {
   FL_ITEM_ADVANCE,      /* fl_command: the reader took a page of the pager `ticket` */
   FL_ITEM_CANCEL,       /* fl_command: the call or pager `ticket` is not wanted any more */
   FL_ITEM_CLOSE_CLIENT, /* fl_command: every call of `client` ends with kind closed */
-  FL_ITEM_CLOSE_MAILBOX /* fl_command: every call of `mailbox` is dropped, nothing is posted to it */
+  FL_ITEM_CLOSE_MAILBOX /* fl_command: every call of `mailbox` is dropped, nothing is posted to it
+                         */
 } fl_item_type;
 
 typedef struct fl_item {
@@ -55,8 +57,9 @@ fl_item *fl_queue_take(fl_queue *queue);
 bool fl_queue_is_empty(fl_queue *queue);
 
 /*
- * The mailbox of one Lua state: the outbox of the engine towards it, and a descriptor that is readable
- * while something is in it. Counted: calls in flight hold it, so that the state may close first.
+ * The mailbox of one Lua state: the outbox of the engine towards it, and a descriptor that is
+ * readable while something is in it. Counted: calls in flight hold it, so that the state may close
+ * first.
  */
 typedef struct fl_mailbox fl_mailbox;
 
@@ -70,11 +73,13 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item);
 /* The reader's thread. Takes everything and makes the descriptor unreadable again. */
 fl_item *fl_mailbox_take(fl_mailbox *mailbox);
 bool fl_mailbox_is_empty(fl_mailbox *mailbox);
-/* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets it. */
+/* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets
+ * it. */
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
 /* Any thread. Makes the descriptor readable though nothing was posted: the reader is to look up. */
 void fl_mailbox_signal(fl_mailbox *mailbox);
-/* `notify` is called, by whoever posts, with the ticket of each item that has been posted from now on. */
+/* `notify` is called, by whoever posts, with the ticket of each item that has been posted from now
+ * on. */
 void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket));
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);

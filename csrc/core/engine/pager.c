@@ -1,6 +1,6 @@
 /*
- * pager.c: pages ahead of the reader. Slots hold the calls in the order of their starts; the first one
- * is the page that comes next, those after it are guesses that it has to confirm.
+ * pager.c: pages ahead of the reader. Slots hold the calls in the order of their starts; the first
+ * one is the page that comes next, those after it are guesses that it has to confirm.
  */
 #include "engine/pager.h"
 
@@ -188,12 +188,9 @@ static void protocol_error(fl_call *call) {
 /* How many rows a good reply has: -1 for null; sets the error where it has none at all. */
 static int64_t count_rows(fl_call *call) {
   switch (fl_page_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
-    case FL_ROWS_OK:
-      return call->tape.nodes[call->rows].value.size.length;
-    case FL_ROWS_NULL:
-      return -1;
-    case FL_ROWS_STRANGE:
-      break;
+    case FL_ROWS_OK: return call->tape.nodes[call->rows].value.size.length;
+    case FL_ROWS_NULL: return -1;
+    case FL_ROWS_STRANGE: break;
   }
   protocol_error(call);
   return 0;
@@ -214,8 +211,8 @@ static void hand_over(fl_pager *pager, fl_call *call, bool last) {
 static void settle_first(fl_pager *pager) {
   fl_call *call = pager->slots[0].call;
   int64_t got = 0, asked = pager->slots[0].count, before = pager->state.start;
-  bool answered_by_status = call->kind == FL_KIND_NONE ||
-                            call->kind == FL_KIND_INVALID_REQUEST || call->kind == FL_KIND_NOT_FOUND;
+  bool answered_by_status = call->kind == FL_KIND_NONE || call->kind == FL_KIND_INVALID_REQUEST ||
+                            call->kind == FL_KIND_NOT_FOUND;
   fl_page_action action = FL_PAGE_FAIL;
 
   if (call->kind == FL_KIND_NONE) got = count_rows(call);
@@ -256,8 +253,7 @@ static void settle_first(fl_pager *pager) {
 void fl_pager_answer(fl_pager *pager, fl_call *call) {
   int i;
   pager->under_way--;
-  for (i = 0; i < pager->used && pager->slots[i].call != call; i++) {
-  }
+  for (i = 0; i < pager->used && pager->slots[i].call != call; i++) {}
   if (i == pager->used) { /* it was dropped while under way */
     for (int j = 0; j < pager->dropped_count; j++)
       if (pager->dropped[j] == call) pager->dropped[j] = pager->dropped[--pager->dropped_count];

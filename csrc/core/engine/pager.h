@@ -1,14 +1,14 @@
 /*
  * pager.h: pages ahead of the reader.
  *
- * A pager asks for the pages of an import, several at once where it may guess their starts, and gives
- * them to its reader in order, as many ahead as there is credit. What follows a page is page.h's to
- * say: a guess that turns out wrong (the server gave fewer rows than it was asked for) is dropped, so
- * that no row is lost or repeated.
+ * A pager asks for the pages of an import, several at once where it may guess their starts, and
+ * gives them to its reader in order, as many ahead as there is credit. What follows a page is
+ * page.h's to say: a guess that turns out wrong (the server gave fewer rows than it was asked for)
+ * is dropped, so that no row is lost or repeated.
  *
- * It does no I/O: the engine asks it which calls to make, brings them back when they have ended, and
- * posts what it delivers. Once submitted, only the engine's thread touches it; the reader speaks to it
- * by orders that carry its ticket (FL_ITEM_ADVANCE, FL_ITEM_CANCEL).
+ * It does no I/O: the engine asks it which calls to make, brings them back when they have ended,
+ * and posts what it delivers. Once submitted, only the engine's thread touches it; the reader
+ * speaks to it by orders that carry its ticket (FL_ITEM_ADVANCE, FL_ITEM_CANCEL).
  */
 #ifndef FL_PAGER_H
 #define FL_PAGER_H
@@ -22,13 +22,14 @@ typedef struct fl_pager fl_pager;
 typedef struct fl_pager_request {
   fl_slice operation, path, id, api_key;
   int64_t start, page_size;
-  int64_t limit;     /* rows to read at most; INT64_MAX: all */
-  int prefetch;      /* pages ahead of the one being read, 0 to FL_PAGER_AHEAD */
+  int64_t limit; /* rows to read at most; INT64_MAX: all */
+  int prefetch;  /* pages ahead of the one being read, 0 to FL_PAGER_AHEAD */
   bool trust_short_page;
-  fl_time deadline;  /* duration for each page, FL_NEVER */
+  fl_time deadline; /* duration for each page, FL_NEVER */
 } fl_pager_request;
 
-/* NULL: *code (an fl_url_code) tells what is wrong with the id or the path, or there is no memory. */
+/* NULL: *code (an fl_url_code) tells what is wrong with the id or the path, or there is no memory.
+ */
 fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code);
 void fl_pager_free(fl_pager *pager);

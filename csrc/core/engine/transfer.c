@@ -1,11 +1,12 @@
 /*
  * transfer.c: call <-> curl easy handle.
  *
- * Relies on two facts about libcurl that were measured: it sends a POST again by itself when a reused
- * connection closes after the request was read, and CURLOPT_PREREQFUNCTION is called once each time
- * that a request is about to go out on a connection that stands. Hence the count: 0 proves that
- * nothing was sent, and the second call is refused: for a write because it may have been processed, for a
- * read so that each request is an attempt, counted and paid for from the rate budget.
+ * Relies on two facts about libcurl that were measured: it sends a POST again by itself when a
+ * reused connection closes after the request was read, and CURLOPT_PREREQFUNCTION is called once
+ * each time that a request is about to go out on a connection that stands. Hence the count: 0
+ * proves that nothing was sent, and the second call is refused: for a write because it may have
+ * been processed, for a read so that each request is an attempt, counted and paid for from the rate
+ * budget.
  */
 #include "engine/transfer.h"
 
@@ -29,9 +30,9 @@ struct fl_transfer {
   fl_call *call;
   uint64_t configured; /* number of the client whose options the handle has; 0: none's */
   long buffer_size;    /* asked for, 0: curl's own */
-  int requests;   /* calls of the PREREQ function in this attempt */
-  bool repeated;  /* libcurl wanted to send again, and was stopped */
-  bool too_large; /* the reply passed the ceiling */
+  int requests;        /* calls of the PREREQ function in this attempt */
+  bool repeated;       /* libcurl wanted to send again, and was stopped */
+  bool too_large;      /* the reply passed the ceiling */
   bool no_memory;
   struct curl_slist headers[HEADER_COUNT];
   fl_buffer header_text; /* holds the key: wiped */
@@ -74,7 +75,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   return 0;
 }
 
-/* Room for the whole reply at once, where the server says how long it is: no growing, no copying. */
+/* Room for the whole reply at once, where the server says how long it is: no growing, no copying.
+ */
 static void reserve_for(fl_transfer *transfer, const char *line, size_t length) {
   static const char name[] = "content-length:";
   fl_call *call = transfer->call;
@@ -135,7 +137,8 @@ static bool build_headers(fl_transfer *transfer) {
   fl_buffer *text = &transfer->header_text;
 
   parts[count][0] = "X-Api-Key: ", parts[count++][1] = call->api_key;
-  parts[count][0] = "X-Subscription-Id: ", parts[count++][1] = call->client->settings.subscription_id;
+  parts[count][0] = "X-Subscription-Id: ",
+  parts[count++][1] = call->client->settings.subscription_id;
   parts[count][0] = "X-Request-Id: ", parts[count++][1] = call->request_id;
   parts[count][0] = "Accept: ", parts[count++][1] = "application/json";
   if (call->has_body || strcmp(call->method, "POST") == 0) {
@@ -158,13 +161,14 @@ static bool build_headers(fl_transfer *transfer) {
   return true;
 }
 
-#define SET(option, value)                                      \
-  do {                                                          \
-    CURLcode set_code = curl_easy_setopt(easy, option, value);  \
-    if (set_code != CURLE_OK) return set_code;                  \
+#define SET(option, value)                                     \
+  do {                                                         \
+    CURLcode set_code = curl_easy_setopt(easy, option, value); \
+    if (set_code != CURLE_OK) return set_code;                 \
   } while (0)
 
-/* What a call before it has left is taken back: setting fields makes a POST of it, HTTPGET a GET again. */
+/* What a call before it has left is taken back: setting fields makes a POST of it, HTTPGET a GET
+ * again. */
 static CURLcode set_method(CURL *easy, const fl_call *call) {
   SET(CURLOPT_CUSTOMREQUEST, NULL);
   SET(CURLOPT_POSTFIELDS, NULL);
@@ -213,8 +217,8 @@ static CURLcode set_peer(CURL *easy, const fl_client *client) {
   return CURLE_OK;
 }
 
-/* The options that all calls of a client share. A handle keeps them from call to call: setting them anew
- * costs some 7,500 instructions of the 190,000 that a small call takes. */
+/* The options that all calls of a client share. A handle keeps them from call to call: setting them
+ * anew costs some 7,500 instructions of the 190,000 that a small call takes. */
 static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   CURL *easy = transfer->easy;
   CURLcode code;
@@ -246,11 +250,12 @@ static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   return CURLE_OK;
 }
 
-/* Pages come in larger pieces. Refused while the handle still has a buffer, as it does after a name that
- * was not found (7.88): that one serves as well. */
+/* Pages come in larger pieces. Refused while the handle still has a buffer, as it does after a name
+ * that was not found (7.88): that one serves as well. */
 static void set_buffer_size(fl_transfer *transfer, long size) {
   if (transfer->buffer_size == size) return;
-  if (curl_easy_setopt(transfer->easy, CURLOPT_BUFFERSIZE, size > 0 ? size : (long)CURL_MAX_WRITE_SIZE) == CURLE_OK)
+  if (curl_easy_setopt(transfer->easy, CURLOPT_BUFFERSIZE,
+                       size > 0 ? size : (long)CURL_MAX_WRITE_SIZE) == CURLE_OK)
     transfer->buffer_size = size;
 }
 
@@ -326,8 +331,8 @@ static fl_kind kind_of_code(CURLcode code, bool *permanent) {
 
 #define SHORTEST_SECRET 4 /* what is shorter would hit ordinary words */
 
-/* How many bytes here are the key, in any case and perhaps with JSON's backslashes; 0 if they are not.
- * With `cut` the bytes may end inside it. */
+/* How many bytes here are the key, in any case and perhaps with JSON's backslashes; 0 if they are
+ * not. With `cut` the bytes may end inside it. */
 static size_t match_key(const char *key, const char *bytes, size_t length, bool cut) {
   size_t used = 0, matched = 0;
   for (; key[matched] != '\0'; matched++, used++) {
@@ -357,8 +362,8 @@ static void redact_messages(fl_call *call) {
              call->tape.nodes[at].value.size.length, false);
 }
 
-/* What curl says of a proxy repeats its URL, with the password: what stands before an @ is covered, as far as
- * the "//" or the space before it. */
+/* What curl says of a proxy repeats its URL, with the password: what stands before an @ is covered,
+ * as far as the "//" or the space before it. */
 static void cover_user(char *text) {
   for (char *at = strchr(text, '@'); at != NULL; at = strchr(at + 1, '@'))
     for (char *byte = at; byte > text && byte[-1] != ' '; byte--) {
@@ -391,9 +396,9 @@ static const struct {
   int status;
   const char *words;
 } statuses[] = {
-    {400, "Bad Request"},       {401, "Unauthorized"},          {403, "Forbidden"},
-    {404, "Not Found"},         {408, "Request Timeout"},       {413, "Content Too Large"},
-    {429, "Too Many Requests"}, {500, "Internal Server Error"}, {502, "Bad Gateway"},
+    {400, "Bad Request"},         {401, "Unauthorized"},          {403, "Forbidden"},
+    {404, "Not Found"},           {408, "Request Timeout"},       {413, "Content Too Large"},
+    {429, "Too Many Requests"},   {500, "Internal Server Error"}, {502, "Bad Gateway"},
     {503, "Service Unavailable"}, {504, "Gateway Timeout"},
 };
 
@@ -408,11 +413,12 @@ static void status_message(fl_call *call) {
   const char *words = words_of_status(call->head.status);
   if (call->envelope.messages != 0)
     fl_envelope_text(&call->tape, call->text.data, call->envelope.messages, said, sizeof said);
-  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s", call->operation, call->head.status,
-           *words ? " " : "", words, *said ? ": " : "", said);
+  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s", call->operation,
+           call->head.status, *words ? " " : "", words, *said ? ": " : "", said);
 }
 
-/* Scans the reply. True if it is JSON; otherwise the text is as it came and the message tells why. */
+/* Scans the reply. True if it is JSON; otherwise the text is as it came and the message tells why.
+ */
 static bool scan_reply(fl_call *call) {
   fl_json_error error = {FL_JSON_EMPTY, 0};
   fl_json_code code = FL_JSON_EMPTY;
@@ -425,9 +431,10 @@ static bool scan_reply(fl_call *call) {
   else redact_excerpt(call, kept, false);
   if (code != FL_JSON_OK) {
     call->tape.count = 0;
-    snprintf(call->message, sizeof call->message, "%s: the reply (%s%s%zu bytes) is not JSON: %s at byte %zu",
-             call->operation, call->head.content_type, *call->head.content_type ? ", " : "",
-             call->text.length, fl_json_describe(code), error.position + 1);
+    snprintf(call->message, sizeof call->message,
+             "%s: the reply (%s%s%zu bytes) is not JSON: %s at byte %zu", call->operation,
+             call->head.content_type, *call->head.content_type ? ", " : "", call->text.length,
+             fl_json_describe(code), error.position + 1);
     return false;
   }
   redact_messages(call);
@@ -454,11 +461,12 @@ static fl_outcome outcome_of_reply(fl_call *call) {
     snprintf(call->message, sizeof call->message,
              "%s: the reply is JSON but not the envelope {\"data\": ..., \"messages\": [...]}",
              call->operation);
-  } else if (call->expects_id && !fl_envelope_has_id(&call->tape, call->text.data, &call->envelope)) {
+  } else if (call->expects_id &&
+             !fl_envelope_has_id(&call->tape, call->text.data, &call->envelope)) {
     outcome.ending = FL_ENDING_LOST;
     snprintf(call->message, sizeof call->message, "%s: the reply has no data.id", call->operation);
-  } else if (call->expects_rows &&
-             fl_page_rows(&call->tape, call->text.data, call->envelope.data, &rows) == FL_ROWS_STRANGE) {
+  } else if (call->expects_rows && fl_page_rows(&call->tape, call->text.data, call->envelope.data,
+                                                &rows) == FL_ROWS_STRANGE) {
     outcome.ending = FL_ENDING_UNFIT;
     fl_call_say_no_rows(call);
   } else {
@@ -491,7 +499,8 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   }
   if (transfer->requests == 0) {
     outcome.ending = permanent ? FL_ENDING_UNSENT_FOREVER : FL_ENDING_UNSENT;
-    snprintf(call->message, sizeof call->message, "%s: nothing was sent: %s", call->operation, detail);
+    snprintf(call->message, sizeof call->message, "%s: nothing was sent: %s", call->operation,
+             detail);
     return outcome;
   }
   outcome.ending = FL_ENDING_LOST;
@@ -526,14 +535,13 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
-  /* A refusal whose body broke off is a refusal all the same: the status decides. And a server of HTTP/2
-   * that answers before it has read the whole body resets the stream after its reply: the reply stands if
-   * it is whole, which its JSON tells. */
+  /* A refusal whose body broke off is a refusal all the same: the status decides. And a server of
+   * HTTP/2 that answers before it has read the whole body resets the stream after its reply: the
+   * reply stands if it is whole, which its JSON tells. */
   if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated) ||
       (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
     outcome = outcome_of_reply(call);
-  else
-    outcome = outcome_of_failure(transfer, code);
+  else outcome = outcome_of_failure(transfer, code);
   redact_text(call->api_key, call->message, sizeof call->message);
   redact_text(call->api_key, call->head.location, sizeof call->head.location);
   outcome.sent = transfer->requests > 0;

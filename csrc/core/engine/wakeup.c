@@ -1,12 +1,13 @@
 /*
  * bell.c: a thread that listens on a unix socket for tickets, and keeps alarms.
  *
- * The thread alone opens and closes connections; who rings writes to one under the lock. A ticket that is
- * not watched is answered at once: either it has rung between the waiter's look into its mailbox and the
- * arrival of its line, or it never will. So no wake-up is lost, whichever comes first.
+ * The thread alone opens and closes connections; who rings writes to one under the lock. A ticket
+ * that is not watched is answered at once: either it has rung between the waiter's look into its
+ * mailbox and the arrival of its line, or it never will. So no wake-up is lost, whichever comes
+ * first.
  *
- * Relies on flock, which a process that was killed gives back, and on the peer's credentials being those
- * of the connect.
+ * Relies on flock, which a process that was killed gives back, and on the peer's credentials being
+ * those of the connect.
  */
 #include "engine/wakeup.h"
 
@@ -31,9 +32,10 @@
 #define SOCKET_NAME "wake"
 #define LOCK_NAME "lock"
 #define BUCKETS 256
-#define LINE 24                           /* a ticket's digits, a line feed, a NUL */
-#define UNLOCKED_AGE (3600 * FL_SECOND)   /* a directory without a lock is not just being made */
-#define REFUSED_PAUSE (100 * FL_MILLISECOND) /* before the next try to accept, where none could be had */
+#define LINE 24                         /* a ticket's digits, a line feed, a NUL */
+#define UNLOCKED_AGE (3600 * FL_SECOND) /* a directory without a lock is not just being made */
+/* Before the next try to accept a connection, after one that failed. */
+#define REFUSED_PAUSE (100 * FL_MILLISECOND)
 
 typedef struct connection {
   int descriptor;
@@ -109,7 +111,8 @@ static void sweep(const char *base) {
   DIR *entries = opendir(base);
   if (entries == NULL) return;
   for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries))
-    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && strlen(entry->d_name) == strlen(TEMPLATE))
+    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+        strlen(entry->d_name) == strlen(TEMPLATE))
       sweep_one(dirfd(entries), entry->d_name);
   closedir(entries);
 }
@@ -218,7 +221,8 @@ static bool add_connection(bell *self, int descriptor) {
 static bool accept_all(bell *self) {
   for (;;) {
     int descriptor = accept(self->listener, NULL, NULL);
-    if (descriptor < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
+    if (descriptor < 0)
+      return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
     fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
     if (!is_our_own(descriptor) || !add_connection(self, descriptor)) close(descriptor);
@@ -325,12 +329,12 @@ static void *run(void *context) {
     if (poll(polled, (nfds_t)(count + 2), to_milliseconds(wait)) < 0 && errno != EINTR) break;
     if (polled[0].revents != 0) {
       char drained[64];
-      while (read(self->wake[0], drained, sizeof drained) > 0) {
-      }
+      while (read(self->wake[0], drained, sizeof drained) > 0) {}
     }
     /* From the end, since closing one moves the last into its place. */
     for (size_t i = count; i-- > 0;)
-      if (polled[i + 2].revents != 0 && !read_lines(self, self->connections[i])) close_connection(self, i);
+      if (polled[i + 2].revents != 0 && !read_lines(self, self->connections[i]))
+        close_connection(self, i);
     accepting = accepting ? polled[1].revents == 0 || accept_all(self) : true;
   }
   free(polled);
@@ -348,8 +352,8 @@ static void close_if_open(int descriptor) {
   if (descriptor >= 0) close(descriptor);
 }
 
-/* Everything of it that this process holds. After a fork the memory of the thread may be half changed, and
- * is left. */
+/* Everything of it that this process holds. After a fork the memory of the thread may be half
+ * changed, and is left. */
 static void free_bell(bell *self, bool whole) {
   close_if_open(self->listener);
   close_if_open(self->lock_file);
@@ -495,7 +499,8 @@ bool fl_wakeup_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
       }
     }
     if (current->alarm_count < current->alarm_capacity) {
-      current->alarms[current->alarm_count++] = (alarm_entry){fl_mailbox_retain(mailbox), ticket, due};
+      current->alarms[current->alarm_count++] =
+          (alarm_entry){fl_mailbox_retain(mailbox), ticket, due};
       wake_thread(current);
       set = true;
     }

@@ -1,9 +1,10 @@
 /*
  * lock.c: record locks on single bytes.
  *
- * Where the system has locks that belong to the open file (Linux), each lock has a descriptor of its own.
- * Elsewhere they belong to the process and are all lost with the first descriptor of the file that is
- * closed: there the locks of one file share a descriptor, closed with the last of them.
+ * Where the system has locks that belong to the open file (Linux), each lock has a descriptor of
+ * its own. Elsewhere they belong to the process and are all lost with the first descriptor of the
+ * file that is closed: there the locks of one file share a descriptor, closed with the last of
+ * them.
  */
 #include "files/lock.h"
 
@@ -89,8 +90,9 @@ static fl_result take(fl_lock *lock) {
   for (; other != NULL; other = other->next)
     if (other->offset == lock->offset && strcmp(other->path, lock->path) == 0) return FL_INVALID;
   other = partner(lock->path);
-  lock->descriptor = other != NULL ? other->descriptor
-                                   : open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  lock->descriptor = other != NULL
+                         ? other->descriptor
+                         : open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
   if (lock->descriptor < 0) return FL_SYSTEM;
   if (set_lock(lock->descriptor, lock->offset, F_WRLCK) == 0) return FL_OK;
   close_unused(lock->descriptor);

@@ -1,10 +1,10 @@
 /*
  * source.c: files as batches of records.
  *
- * A batch is built in the caller's buffer. Two kinds of reader feed it. CSV text is pushed through the
- * reader of csv_text.h a chunk at a time, so that records come which the batch has no room for any more:
- * they wait in `ahead`. JSON is pulled a value at a time out of a window over the file, so that only
- * the one record that was too large for the batch waits there.
+ * A batch is built in the caller's buffer. Two kinds of reader feed it. CSV text is pushed through
+ * the reader of csv_text.h a chunk at a time, so that records come which the batch has no room for
+ * any more: they wait in `ahead`. JSON is pulled a value at a time out of a window over the file,
+ * so that only the one record that was too large for the batch waits there.
  */
 #include "files/source.h"
 
@@ -45,14 +45,14 @@ struct fl_source {
   fl_source_format format;
   struct stat identity; /* of the file as it was opened */
   int64_t bytes_read;
-  int64_t line;         /* JSON: of the next byte in the window, from 1 */
-  bool exhausted;       /* the file's end was read */
-  bool ended;           /* every record is in a batch or ahead */
+  int64_t line;   /* JSON: of the next byte in the window, from 1 */
+  bool exhausted; /* the file's end was read */
+  bool ended;     /* every record is in a batch or ahead */
   fl_source_error failure;
 
   fl_source_batch *batch; /* being filled; NULL: records go ahead */
   size_t max_records, max_bytes;
-  fl_source_batch ahead;  /* its text is records without anything between them */
+  fl_source_batch ahead; /* its text is records without anything between them */
   size_t ahead_taken;
   fl_buffer *target; /* of the record being written */
   size_t begin;      /* where in the target it begins */
@@ -98,7 +98,8 @@ fl_source_format fl_source_format_of(const char *path) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-static bool fail(fl_source *self, fl_source_code code, int64_t line, const char *format, ...) {
+static bool
+fail(fl_source *self, fl_source_code code, int64_t line, const char *format, ...) {
   va_list arguments;
   if (self->failure.code != FL_SOURCE_OK) return false;
   self->failure.code = code;
@@ -118,8 +119,8 @@ static bool fail_system(fl_source *self, const char *what) {
 }
 
 /*
- * Whether the file is another than it was. A name that leads nowhere any more is no change: what was
- * opened is still whole.
+ * Whether the file is another than it was. A name that leads nowhere any more is no change: what
+ * was opened is still whole.
  */
 static bool is_changed(const fl_source *self) {
   const struct stat *was = &self->identity;
@@ -238,8 +239,7 @@ static bool read_chunk(fl_source *self) {
     self->at = 0;
   }
   result = fl_buffer_reserve(window, CHUNK);
-  if (result == FL_TOO_LARGE)
-    return fail_content(self, self->line, "a record of more than 64 MiB");
+  if (result == FL_TOO_LARGE) return fail_content(self, self->line, "a record of more than 64 MiB");
   if (result != FL_OK) return fail_memory(self);
   do count = read(self->descriptor, window->data + window->length, CHUNK);
   while (count < 0 && errno == EINTR);
@@ -358,9 +358,9 @@ static int64_t count_lines(const char *text, size_t length) {
 }
 
 /*
- * Scans the next `length` bytes of the window into the tape and steps over them; NULL after a failure,
- * else the text that the tape is of. It stays until the next chunk is read. Strings are unescaped in
- * place: what has to go out as it was is copied before.
+ * Scans the next `length` bytes of the window into the tape and steps over them; NULL after a
+ * failure, else the text that the tape is of. It stays until the next chunk is read. Strings are
+ * unescaped in place: what has to go out as it was is copied before.
  */
 static const char *take_value(fl_source *self, size_t length) {
   char *text = self->window.data + self->at;
@@ -572,7 +572,8 @@ static bool open_file(fl_source *self, const char *path) {
   if (self->path == NULL) return fail_memory(self);
   /* Without O_NONBLOCK a pipe without a writer would hold us here. */
   self->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (self->descriptor < 0 || fstat(self->descriptor, status) != 0) return fail_system(self, "open");
+  if (self->descriptor < 0 || fstat(self->descriptor, status) != 0)
+    return fail_system(self, "open");
   if (S_ISDIR(status->st_mode)) {
     errno = EISDIR;
     return fail_system(self, "read");
@@ -656,7 +657,8 @@ void fl_source_progress(const fl_source *self, int64_t *read, int64_t *total) {
 
 fl_source_identity fl_source_identify(const fl_source *self) {
   const struct stat *status = &self->identity;
-  return (fl_source_identity){(int64_t)status->st_size,
-                              (int64_t)MODIFIED(*status).tv_sec * 1000000000 + MODIFIED(*status).tv_nsec,
-                              (uint64_t)status->st_ino, (uint64_t)status->st_dev};
+  return (fl_source_identity){
+      (int64_t)status->st_size,
+      (int64_t)MODIFIED(*status).tv_sec * 1000000000 + MODIFIED(*status).tv_nsec,
+      (uint64_t)status->st_ino, (uint64_t)status->st_dev};
 }

@@ -1,11 +1,11 @@
 /*
  * store.c: the state file over SQLite.
  *
- * Two things about SQLite and processes shape this file. A connection must not be carried across a fork,
- * and what SQLite keeps of an open file would mislead a child that opens the same one: so every
- * connection is closed before a fork (fork_lock is held for reading while a script runs). And its locks
- * are those of the process, lost with any descriptor of the file that is closed: so the file is never
- * opened here but to create it.
+ * Two things about SQLite and processes shape this file. A connection must not be carried across a
+ * fork, and what SQLite keeps of an open file would mislead a child that opens the same one: so
+ * every connection is closed before a fork (fork_lock is held for reading while a script runs). And
+ * its locks are those of the process, lost with any descriptor of the file that is closed: so the
+ * file is never opened here but to create it.
  */
 #include "files/store.h"
 
@@ -44,34 +44,34 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *const migrations[FL_STORE_VERSION] = {
     "CREATE TABLE uploads ("
     " token TEXT PRIMARY KEY,"
-    " key TEXT,"                     /* the caller's name for it */
-    " service TEXT NOT NULL,"        /* base URL and subscription */
-    " state TEXT NOT NULL,"          /* planned | running | done */
-    " kind TEXT NOT NULL,"           /* of the source: file | array | iterator */
+    " key TEXT,"              /* the caller's name for it */
+    " service TEXT NOT NULL," /* base URL and subscription */
+    " state TEXT NOT NULL,"   /* planned | running | done */
+    " kind TEXT NOT NULL,"    /* of the source: file | array | iterator */
     " path TEXT, size INTEGER, modified TEXT, inode TEXT," /* of a file, as it was frozen */
-    " columns TEXT,"                 /* of a CSV file: names and types, JSON */
-    " options TEXT NOT NULL,"        /* what the caller asked for, JSON */
-    " import TEXT,"                  /* the import's id, JSON; null until it is known */
+    " columns TEXT,"          /* of a CSV file: names and types, JSON */
+    " options TEXT NOT NULL," /* what the caller asked for, JSON */
+    " import TEXT,"           /* the import's id, JSON; null until it is known */
     " name TEXT,"
-    " rows_start INTEGER,"           /* rows that were in it before, once known */
-    " batch_records INTEGER NOT NULL," /* largest batch, smaller after a 413 */
+    " rows_start INTEGER,"                         /* rows that were in it before, once known */
+    " batch_records INTEGER NOT NULL,"             /* largest batch, smaller after a 413 */
     " comparison TEXT NOT NULL DEFAULT 'unknown'," /* exact | loose | unverifiable */
-    " checked INTEGER NOT NULL DEFAULT 0," /* that an update appends was seen */
+    " checked INTEGER NOT NULL DEFAULT 0,"         /* that an update appends was seen */
     " started REAL NOT NULL, ended REAL,"
-    " failure TEXT,"                 /* why it last stopped */
-    " result TEXT) WITHOUT ROWID;"   /* of one that is done, JSON */
+    " failure TEXT,"               /* why it last stopped */
+    " result TEXT) WITHOUT ROWID;" /* of one that is done, JSON */
     "CREATE UNIQUE INDEX uploads_by_key ON uploads (service, key) WHERE key IS NOT NULL;"
     "CREATE TABLE batches ("
     " token TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,"
-    " number INTEGER NOT NULL,"      /* from 1, without gaps */
+    " number INTEGER NOT NULL,"                        /* from 1, without gaps */
     " first INTEGER NOT NULL, count INTEGER NOT NULL," /* records, from 1 */
-    " line INTEGER,"                 /* of the file */
-    " rows_before INTEGER NOT NULL," /* in the import */
-    " sha256 TEXT NOT NULL,"         /* of the records as a JSON array */
-    " last INTEGER NOT NULL,"        /* nothing follows it */
-    " state TEXT NOT NULL,"          /* sent | acknowledged | rejected */
-    " import TEXT,"                  /* of update = import_per_batch: its own, JSON */
-    " reject TEXT,"                  /* the line of the rejects file */
+    " line INTEGER,"                                   /* of the file */
+    " rows_before INTEGER NOT NULL,"                   /* in the import */
+    " sha256 TEXT NOT NULL,"                           /* of the records as a JSON array */
+    " last INTEGER NOT NULL,"                          /* nothing follows it */
+    " state TEXT NOT NULL,"                            /* sent | acknowledged | rejected */
+    " import TEXT," /* of update = import_per_batch: its own, JSON */
+    " reject TEXT," /* the line of the rejects file */
     " PRIMARY KEY (token, number)) WITHOUT ROWID;",
 };
 
@@ -102,7 +102,9 @@ static fl_result put_text(fl_buffer *out, char tag, fl_slice text) {
   return fl_buffer_append_byte(out, '\0');
 }
 
-fl_result fl_store_text(fl_buffer *script, fl_slice text) { return put_text(script, FL_STORE_TEXT, text); }
+fl_result fl_store_text(fl_buffer *script, fl_slice text) {
+  return put_text(script, FL_STORE_TEXT, text);
+}
 
 fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes) {
   int64_t count = changes;
@@ -133,15 +135,15 @@ fl_store_value fl_store_read(const fl_buffer *from, size_t *place) {
         *place += sizeof value.integer;
       }
       break;
-    default:
-      break;
+    default: break;
   }
   return value;
 }
 
 /* --- failures --- */
 
-static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code code, const char *words) {
+static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code code,
+                          const char *words) {
   error->code = code;
   snprintf(error->message, sizeof error->message, "%s: %s", self->path, words);
   return code;
@@ -150,15 +152,14 @@ static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code c
 static fl_store_code fail_sqlite(fl_store *self, fl_store_error *error, int result) {
   char words[400];
   switch (result & 0xff) {
-    case SQLITE_NOMEM:
-      return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+    case SQLITE_NOMEM: return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return fail(self, error, FL_STORE_IO, "the state file is locked by another program for more than 10 s");
+      return fail(self, error, FL_STORE_IO,
+                  "the state file is locked by another program for more than 10 s");
     case SQLITE_NOTADB:
       return fail(self, error, FL_STORE_IO, "is no state file: it is no SQLite database");
-    case SQLITE_CORRUPT:
-      return fail(self, error, FL_STORE_IO, "the state file is damaged");
+    case SQLITE_CORRUPT: return fail(self, error, FL_STORE_IO, "the state file is damaged");
     case SQLITE_READONLY:
       return fail(self, error, FL_STORE_IO, "the state file cannot be written to");
     case SQLITE_FULL:
@@ -198,8 +199,9 @@ static fl_store_code create_file(fl_store *self, fl_store_error *error) {
   }
   if (errno == EEXIST && stat(self->path, &status) == 0) {
     if (S_ISREG(status.st_mode)) return FL_STORE_OK;
-    return fail(self, error, FL_STORE_IO,
-                S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
+    return fail(
+        self, error, FL_STORE_IO,
+        S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
   }
   return fail(self, error, FL_STORE_IO, strerror(errno));
 }
@@ -227,19 +229,23 @@ static fl_store_code migrate(fl_store *self, fl_store_error *error) {
   int result = execute(self, "BEGIN IMMEDIATE");
   if (result == SQLITE_OK) result = read_number(self, "PRAGMA user_version", &version);
   if (result == SQLITE_OK) result = read_number(self, "PRAGMA application_id", &application);
-  if (result == SQLITE_OK) result = read_number(self, "SELECT count(*) FROM sqlite_master", &tables);
+  if (result == SQLITE_OK)
+    result = read_number(self, "SELECT count(*) FROM sqlite_master", &tables);
   if (result != SQLITE_OK) return fail_sqlite(self, error, result);
   if (application != APPLICATION_ID && (version != 0 || tables != 0))
-    return fail(self, error, FL_STORE_CONFIG, "is no state file: it is the database of another program");
+    return fail(self, error, FL_STORE_CONFIG,
+                "is no state file: it is the database of another program");
   if (version > FL_STORE_VERSION) {
-    snprintf(sql, sizeof sql, "was written by a newer flarelight (version %lld of the state file; this one knows %d)",
-             (long long)version, FL_STORE_VERSION);
+    snprintf(
+        sql, sizeof sql,
+        "was written by a newer flarelight (version %lld of the state file; this one knows %d)",
+        (long long)version, FL_STORE_VERSION);
     return fail(self, error, FL_STORE_CONFIG, sql);
   }
   for (; result == SQLITE_OK && version < FL_STORE_VERSION; version++)
     result = execute(self, migrations[version]);
-  snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", FL_STORE_VERSION,
-           APPLICATION_ID);
+  snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
+           FL_STORE_VERSION, APPLICATION_ID);
   if (result == SQLITE_OK) result = execute(self, sql);
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
@@ -259,12 +265,15 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   *busy = false;
   code = create_file(self, error);
   if (code != FL_STORE_OK) return code;
-  result = sqlite3_open_v2(self->path, &self->database,
-                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+  result =
+      sqlite3_open_v2(self->path, &self->database,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
   if (result == SQLITE_OK) result = sqlite3_busy_handler(self->database, wait_for_lock, self);
-  if (result == SQLITE_OK) result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+  if (result == SQLITE_OK)
+    result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
   code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
-  /* Only a file that is known to be ours is changed. Where WAL cannot be had, the old way is as safe. */
+  /* Only a file that is known to be ours is changed. Where WAL cannot be had, the old way is as
+   * safe. */
   if (code == FL_STORE_OK && !current) code = migrate(self, error);
   if (code == FL_STORE_OK) {
     result = execute(self, "PRAGMA journal_mode = WAL");
@@ -277,8 +286,9 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   return code;
 }
 
-/* Where several open a new file at once, SQLite says busy without asking the handler: whoever turns the file to
- * WAL, or reads while that is done, would wait for the other for good. Letting go and coming again does it. */
+/* Where several open a new file at once, SQLite says busy without asking the handler: whoever turns
+ * the file to WAL, or reads while that is done, would wait for the other for good. Letting go and
+ * coming again does it. */
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
@@ -292,26 +302,20 @@ static fl_store_code open_database(fl_store *self, fl_store_error *error) {
 
 static int bind(sqlite3_stmt *statement, int index, const fl_store_value *value) {
   switch (value->type) {
-    case FL_STORE_INTEGER:
-      return sqlite3_bind_int64(statement, index, value->integer);
-    case FL_STORE_REAL:
-      return sqlite3_bind_double(statement, index, value->real);
+    case FL_STORE_INTEGER: return sqlite3_bind_int64(statement, index, value->integer);
+    case FL_STORE_REAL: return sqlite3_bind_double(statement, index, value->real);
     case FL_STORE_TEXT:
-      return sqlite3_bind_text64(statement, index, value->text.data, value->text.length, SQLITE_STATIC,
-                                 SQLITE_UTF8);
-    default:
-      return sqlite3_bind_null(statement, index);
+      return sqlite3_bind_text64(statement, index, value->text.data, value->text.length,
+                                 SQLITE_STATIC, SQLITE_UTF8);
+    default: return sqlite3_bind_null(statement, index);
   }
 }
 
 static fl_result put_column(fl_buffer *rows, sqlite3_stmt *statement, int column) {
   switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return fl_store_integer(rows, sqlite3_column_int64(statement, column));
-    case SQLITE_FLOAT:
-      return fl_store_real(rows, sqlite3_column_double(statement, column));
-    case SQLITE_NULL:
-      return fl_store_null(rows);
+    case SQLITE_INTEGER: return fl_store_integer(rows, sqlite3_column_int64(statement, column));
+    case SQLITE_FLOAT: return fl_store_real(rows, sqlite3_column_double(statement, column));
+    case SQLITE_NULL: return fl_store_null(rows);
     default: {
       const char *text = (const char *)sqlite3_column_text(statement, column);
       fl_slice slice = {text, (size_t)sqlite3_column_bytes(statement, column)};
@@ -334,11 +338,12 @@ static int step_through(sqlite3_stmt *statement, fl_buffer *rows, int *columns) 
 }
 
 /* One statement with its values; *value is the next statement, or the end. */
-static int run_statement(fl_store *self, const fl_buffer *script, size_t *place, fl_store_value *value,
-                         fl_buffer *rows, int *columns, bool *kept) {
+static int run_statement(fl_store *self, const fl_buffer *script, size_t *place,
+                         fl_store_value *value, fl_buffer *rows, int *columns, bool *kept) {
   const int64_t changes = value->integer;
   sqlite3_stmt *statement = NULL;
-  int result = sqlite3_prepare_v2(self->database, value->text.data, (int)value->text.length, &statement, NULL);
+  int result = sqlite3_prepare_v2(self->database, value->text.data, (int)value->text.length,
+                                  &statement, NULL);
   for (int index = 1;; index++) {
     *value = fl_store_read(script, place);
     if (value->type == FL_STORE_END || value->type == FL_STORE_STATEMENT) break;
@@ -353,8 +358,8 @@ static int run_statement(fl_store *self, const fl_buffer *script, size_t *place,
   return result;
 }
 
-static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
-                              fl_store_error *error) {
+static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer *rows,
+                              int *columns, fl_store_error *error) {
   size_t place = 0;
   fl_store_value value = fl_store_read(script, &place);
   bool kept = true;
@@ -408,7 +413,8 @@ static void after_fork(void) {
 /* The locks are the parent's threads': the child has new ones. Its stores are not in use. */
 static void in_child(void) {
   pthread_rwlock_init(&fork_lock, NULL);
-  for (fl_store *store = stores; store != NULL; store = store->next) pthread_mutex_init(&store->lock, NULL);
+  for (fl_store *store = stores; store != NULL; store = store->next)
+    pthread_mutex_init(&store->lock, NULL);
   pthread_mutex_unlock(&list_lock);
 }
 

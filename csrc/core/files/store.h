@@ -1,16 +1,17 @@
 /*
  * store.h: the state file: an SQLite database that all processes of a machine may use at once.
  *
- * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md describes);
- * what else is kept there later comes by migration. It is opened by the first script that is run, in WAL
- * mode with synchronous = FULL: what was committed survives a crash of the machine. A file that is made
- * is its owner's alone (0600). Who finds it locked waits for 10 s.
+ * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
+ * describes); what else is kept there later comes by migration. It is opened by the first script
+ * that is run, in WAL mode with synchronous = FULL: what was committed survives a crash of the
+ * machine. A file that is made is its owner's alone (0600). Who finds it locked waits for 10 s.
  *
- * A script is statements with their values; all run in one transaction, which holds wholly or not at all.
- * It is written into a buffer by the functions below, and so are the rows that the last statement gives.
+ * A script is statements with their values; all run in one transaction, which holds wholly or not
+ * at all. It is written into a buffer by the functions below, and so are the rows that the last
+ * statement gives.
  *
- * Any thread; one script a store at a time. Around a fork no script runs and every database is closed;
- * parent and child open it anew.
+ * Any thread; one script a store at a time. Around a fork no script runs and every database is
+ * closed; parent and child open it anew.
  */
 #ifndef FL_STORE_H
 #define FL_STORE_H
@@ -71,7 +72,8 @@ typedef struct fl_store_value {
 /* The value at *place, which moves on; FL_STORE_END past the last. */
 fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
 
-/* Runs a script. *columns: of the last statement, 0 where it gives no rows. The rows are appended. */
+/* Runs a script. *columns: of the last statement, 0 where it gives no rows. The rows are appended.
+ */
 fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *rows, int *columns,
                            fl_store_error *error);
 

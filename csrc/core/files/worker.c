@@ -1,8 +1,8 @@
 /*
  * worker.c: a pool of threads that take jobs from one list.
  *
- * One lock covers all of it; it is held around a fork, never while a job runs. Everything that belongs to
- * the running pool is in one allocation, which a child leaves where it lies.
+ * One lock covers all of it; it is held around a fork, never while a job runs. Everything that
+ * belongs to the running pool is in one allocation, which a child leaves where it lies.
  */
 #include "files/worker.h"
 
@@ -194,11 +194,11 @@ void fl_worker_stop(void) {
     return;
   }
   own->stop = true;
-  /* Nobody waits for these: their clients are closed. A job that only gives something back is freed. */
+  /* Nobody waits for these: their clients are closed. A job that only gives something back is
+   * freed. */
   while ((item = fl_list_pop(&own->waiting)) != NULL) fl_job_free((fl_job *)(void *)item);
   pthread_cond_broadcast(&own->changed);
-  while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {
-  }
+  while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {}
   ended = all_ended(own);
   pthread_mutex_unlock(&lock);
   for (int i = 0; i < own->count; i++) {

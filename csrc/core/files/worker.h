@@ -2,11 +2,11 @@
  * worker.h: work that would hold its caller up (files, the state file), done on threads beside the
  * engine.
  *
- * A job is an item: handed over here, run once, and posted to the mailbox of whoever asked, under its
- * ticket, as the outcome of a call is. Jobs may run at the same time and in any order; who needs an order
- * waits for one before asking for the next. Threads are started as they are needed, a few at most, and
- * stopped with the engine, by the last client's close or at exit. After a fork the child starts anew;
- * jobs of the parent never come in the child.
+ * A job is an item: handed over here, run once, and posted to the mailbox of whoever asked, under
+ * its ticket, as the outcome of a call is. Jobs may run at the same time and in any order; who
+ * needs an order waits for one before asking for the next. Threads are started as they are needed,
+ * a few at most, and stopped with the engine, by the last client's close or at exit. After a fork
+ * the child starts anew; jobs of the parent never come in the child.
  */
 #ifndef FL_WORKER_H
 #define FL_WORKER_H
@@ -31,8 +31,8 @@ struct fl_job {
 void fl_job_init(fl_job *job, const fl_job_class *class, uint64_t ticket, fl_mailbox *mailbox);
 void fl_job_free(fl_job *job);
 
-/* Hands a job over. `in_place`: the caller has nothing to do before it has the outcome, so that it is run
- * here and now; so it is where no thread can be had. */
+/* Hands a job over. `in_place`: the caller has nothing to do before it has the outcome, so that it
+ * is run here and now; so it is where no thread can be had. */
 void fl_worker_submit(fl_job *job, bool in_place);
 
 /* The mailbox's owner goes: jobs of it that have not ended are told to nobody. */

@@ -99,7 +99,8 @@ size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t mes
 
 /* --- rows --- */
 
-fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data, uint32_t *rows) {
+fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data,
+                          uint32_t *rows) {
   uint32_t arrays = 0, found, index;
   *rows = 0;
   if (data == 0) return FL_ROWS_STRANGE;
@@ -123,9 +124,9 @@ fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t d
 size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t data, char *out,
                         size_t room) {
   static const char *const words[] = {
-      [FL_JSON_NULL] = "null",          [FL_JSON_FALSE] = "false",    [FL_JSON_TRUE] = "true",
-      [FL_JSON_INTEGER] = "a number",   [FL_JSON_BIG] = "a number",   [FL_JSON_FLOAT] = "a number",
-      [FL_JSON_STRING] = "a string",    [FL_JSON_ARRAY] = "an array", [FL_JSON_OBJECT] = "an object",
+      [FL_JSON_NULL] = "null",        [FL_JSON_FALSE] = "false",    [FL_JSON_TRUE] = "true",
+      [FL_JSON_INTEGER] = "a number", [FL_JSON_BIG] = "a number",   [FL_JSON_FLOAT] = "a number",
+      [FL_JSON_STRING] = "a string",  [FL_JSON_ARRAY] = "an array", [FL_JSON_OBJECT] = "an object",
   };
   enum { NAMED = 8 };
   sink to = sink_of(out, room);

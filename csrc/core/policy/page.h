@@ -21,10 +21,10 @@ fl_envelope fl_envelope_of(const fl_json_tape *tape, const char *text);
 bool fl_envelope_has_id(const fl_json_tape *tape, const char *text, const fl_envelope *envelope);
 
 /*
- * The messages as one readable text: strings as they are, of objects the member `message` or `text`,
- * joined by "; ", the rest left out; a single string or object stands for an array of one. Control
- * characters become spaces. Writes at most `room` bytes with the NUL, cut at a character's edge; the
- * length.
+ * The messages as one readable text: strings as they are, of objects the member `message` or
+ * `text`, joined by "; ", the rest left out; a single string or object stands for an array of one.
+ * Control characters become spaces. Writes at most `room` bytes with the NUL, cut at a character's
+ * edge; the length.
  */
 size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t messages, char *out,
                         size_t room);
@@ -36,7 +36,8 @@ typedef enum fl_rows_code {
 } fl_rows_code;
 
 /* Finds the array of rows in `data`: itself, or its member "records". *rows is its node. */
-fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data, uint32_t *rows);
+fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data,
+                          uint32_t *rows);
 
 /* What came instead of rows, for the error: "an object with the members id, names (an array)", "a
  * string". Eight members are named. Cut as fl_envelope_text does; the length. */
@@ -45,10 +46,10 @@ size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t dat
 
 /* How far a reader of pages is. */
 typedef struct fl_page_state {
-  int64_t start;        /* of the page asked for */
-  int64_t count;        /* asked for */
-  bool first;           /* no page has come yet */
-  bool last_was_short;  /* the page before had fewer rows than asked for */
+  int64_t start;       /* of the page asked for */
+  int64_t count;       /* asked for */
+  bool first;          /* no page has come yet */
+  bool last_was_short; /* the page before had fewer rows than asked for */
   bool trust_short_page;
 } fl_page_state;
 
@@ -61,11 +62,11 @@ typedef enum fl_page_action {
 } fl_page_action;
 
 /*
- * Takes the reply to the page `state` describes: its status and, for 200, the rows that came (`null`
- * data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first page
- * halves `count`, down to 100. A 400, a 404 or null data past a short page is the end; past a full
- * page, or in place of the first, it is an error. Any 2xx counts as 200. Once the end or an error has
- * come the state is of no more use.
+ * Takes the reply to the page `state` describes: its status and, for 200, the rows that came
+ * (`null` data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first
+ * page halves `count`, down to 100. A 400, a 404 or null data past a short page is the end; past a
+ * full page, or in place of the first, it is an error. Any 2xx counts as 200. Once the end or an
+ * error has come the state is of no more use.
  */
 fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got);
 

@@ -3,7 +3,8 @@
  *
  * What is hard is that replies come late and in any order, and that nobody tells to which window of
  * the server a request was counted. So:
- *   1. A request is spent when it is taken. Remaining can then only show others' use, never our own.
+ *   1. A request is spent when it is taken. Remaining can then only show others' use, never our
+ * own.
  *   2. The end of a window is believed to be no earlier than the server's: a reply is seen after it
  *      was made, and a Reset in whole seconds may be cut by almost one.
  *   3. When a window rolls, what is in flight may be counted by the server in the old window or the
@@ -30,7 +31,8 @@ void fl_rate_limit_init(fl_rate_limit *budget, int64_t assumed_limit) {
   budget->reset_at = FL_UNKNOWN;
 }
 
-/* A new window that ends at `end` with `left` requests, of which those in flight are already gone. */
+/* A new window that ends at `end` with `left` requests, of which those in flight are already gone.
+ */
 static void begin_window(fl_rate_limit *budget, fl_time end, int64_t left) {
   budget->reset_at = end;
   budget->older = budget->spent = budget->in_flight;
@@ -41,7 +43,8 @@ static void begin_window(fl_rate_limit *budget, fl_time end, int64_t left) {
 
 /* Lets the window end when its time has come. */
 static void roll(fl_rate_limit *budget, fl_time now) {
-  if (budget->limit == FL_UNKNOWN || budget->reset_at == FL_UNKNOWN || now < budget->reset_at) return;
+  if (budget->limit == FL_UNKNOWN || budget->reset_at == FL_UNKNOWN || now < budget->reset_at)
+    return;
   /* The end of the new one is a guess, and a late one, until a reply tells. */
   begin_window(budget, now + FL_RATE_WINDOW, budget->limit);
   budget->guessed = true;
@@ -194,7 +197,8 @@ double fl_rate_limit_pace(const fl_rate_limit *budget, fl_time now) {
   int64_t share;
   fl_time rest;
   if (budget->blocked_until > now) return 0;
-  if (budget->limit == FL_UNKNOWN || budget->reset_at == FL_UNKNOWN || now >= budget->reset_at) return -1;
+  if (budget->limit == FL_UNKNOWN || budget->reset_at == FL_UNKNOWN || now >= budget->reset_at)
+    return -1;
   share = usable(budget, now, false);
   if (share <= 0) return 0;
   rest = budget->reset_at - now;

@@ -7,8 +7,8 @@
  *   - calls go at once while those waiting fit into what is left, less a tenth kept for interactive
  *     calls; only when less than a fifth of the limit is left, or they do not fit, are they spread
  *     evenly over the rest of the window;
- *   - interactive calls go ahead of that pace, up to a tenth of the limit in a window; what they have
- *     had of it is no longer kept. Beyond it they are calls like any other, so that neither kind
+ *   - interactive calls go ahead of that pace, up to a tenth of the limit in a window; what they
+ * have had of it is no longer kept. Beyond it they are calls like any other, so that neither kind
  *     starves the other. A limit below ten keeps nothing;
  *   - the server's Remaining only ever lowers what is believed to be left until the reset; calls in
  *     flight are counted before their reply is seen; an unexplained drop is another consumer, and
@@ -22,10 +22,10 @@
  *     never ends before the server's;
  *   - Limit 0 is no limit: the server that says so has just answered. A Remaining above the limit
  *     is the limit. Remaining 0 without any Limit stops calls until the reset;
- *   - a throttled reply (429) stops everyone of the budget until its Retry-After has passed, at most
- *     FL_RATE_BLOCK_CEILING.
- * An assumed limit counts in windows of our own, from the first call on: where the server's begin is
- * not known until it tells, so that one of them may see calls of two of ours.
+ *   - a throttled reply (429) stops everyone of the budget until its Retry-After has passed, at
+ * most FL_RATE_BLOCK_CEILING. An assumed limit counts in windows of our own, from the first call
+ * on: where the server's begin is not known until it tells, so that one of them may see calls of
+ * two of ours.
  */
 #ifndef FL_RATE_LIMIT_H
 #define FL_RATE_LIMIT_H
@@ -37,21 +37,21 @@
 #define FL_RATE_BLOCK_CEILING (120 * FL_SECOND)
 
 typedef struct fl_rate_limit {
-  int64_t limit;        /* requests a window; FL_UNKNOWN */
-  int64_t left;         /* believed to be left until the reset; FL_UNKNOWN with limit. Below 0 where
+  int64_t limit;       /* requests a window; FL_UNKNOWN */
+  int64_t left;        /* believed to be left until the reset; FL_UNKNOWN with limit. Below 0 where
                            more is in flight than a new window has: show that as 0 */
-  int64_t in_flight;    /* taken, their replies not seen yet */
-  int64_t spent;        /* taken by us in this window */
-  int64_t foreign;      /* seen taken by others in this window */
-  int64_t spent_total;  /* since the beginning */
+  int64_t in_flight;   /* taken, their replies not seen yet */
+  int64_t spent;       /* taken by us in this window */
+  int64_t foreign;     /* seen taken by others in this window */
+  int64_t spent_total; /* since the beginning */
   int64_t foreign_total;
-  fl_time reset_at;     /* end of the window; FL_UNKNOWN until known */
+  fl_time reset_at;      /* end of the window; FL_UNKNOWN until known */
   fl_time blocked_until; /* a throttled reply's word; 0 */
-  fl_time next_at;      /* the pace while calls are spread: no call before it */
-  int64_t older;        /* of in_flight, those from before the window began (an upper bound) */
-  int64_t favoured;     /* interactive calls that went ahead of the pace in this window */
-  bool assumed;         /* the limit is the caller's option, not the server's word */
-  bool guessed;         /* no reply has told the end of this window yet */
+  fl_time next_at;       /* the pace while calls are spread: no call before it */
+  int64_t older;         /* of in_flight, those from before the window began (an upper bound) */
+  int64_t favoured;      /* interactive calls that went ahead of the pace in this window */
+  bool assumed;          /* the limit is the caller's option, not the server's word */
+  bool guessed;          /* no reply has told the end of this window yet */
 } fl_rate_limit;
 
 /* `assumed_limit`: requests a minute to believe before the server has said, or 0 for none. */
@@ -59,8 +59,8 @@ void fl_rate_limit_init(fl_rate_limit *budget, int64_t assumed_limit);
 
 /*
  * Asks for one request. Answers 0 and takes it (in_flight grows), or the point in time at which to
- * ask again, which is after `now`. `waiting` is how many calls wait, this one included; `interactive`
- * calls may use the last tenth.
+ * ask again, which is after `now`. `waiting` is how many calls wait, this one included;
+ * `interactive` calls may use the last tenth.
  */
 fl_time fl_rate_limit_take(fl_rate_limit *budget, fl_time now, int64_t waiting, bool interactive);
 

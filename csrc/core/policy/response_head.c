@@ -1,8 +1,8 @@
 /*
  * response_head.c: header lines in -> status, Retry-After, rate limit, location, content type.
  *
- * Headers are a table of names and readers. Dates are read by patterns, not by strptime, which would
- * bring the locale in.
+ * Headers are a table of names and readers. Dates are read by patterns, not by strptime, which
+ * would bring the locale in.
  */
 #include "policy/response_head.h"
 
@@ -29,7 +29,8 @@ static bool same_word(const char *bytes, size_t length, const char *word) {
 }
 
 static fl_slice trim(fl_slice text) {
-  while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) text.data++, text.length--;
+  while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
+    text.data++, text.length--;
   while (text.length > 0 && strchr(" \t\r\n", text.data[text.length - 1]) != NULL) text.length--;
   return text;
 }
@@ -66,8 +67,8 @@ static size_t day_name_length(fl_slice text, bool whole) {
 
 /*
  * Reads the beginning of `text` as the pattern says and leaves the rest: w a short day's name, W a
- * long one, d day, e day with a space for its first digit, b month's name, m month, Y and y years of
- * four and two digits, H M S, G the word GMT; anything else stands for itself, in either case.
+ * long one, d day, e day with a space for its first digit, b month's name, m month, Y and y years
+ * of four and two digits, H M S, G the word GMT; anything else stands for itself, in either case.
  */
 static bool read_pattern(fl_slice *text, const char *pattern, date_fields *date) {
   for (; *pattern != '\0'; pattern++) {
@@ -108,9 +109,7 @@ static bool read_pattern(fl_slice *text, const char *pattern, date_fields *date)
         good = text->length >= 3 && same_word(text->data, 3, "GMT");
         length = 3;
         break;
-      default:
-        good = text->length > 0 && lower(text->data[0]) == lower(*pattern);
-        length = 1;
+      default: good = text->length > 0 && lower(text->data[0]) == lower(*pattern); length = 1;
     }
     if (!good) return false;
     text->data += length;
@@ -136,7 +135,8 @@ static fl_time wall_of(const date_fields *date) {
   return (days * 86400 + date->hour * 3600 + date->minute * 60 + date->second) * FL_SECOND;
 }
 
-/* What follows the seconds in ISO 8601: a fraction, then Z or an offset, as what to add to the wall. */
+/* What follows the seconds in ISO 8601: a fraction, then Z or an offset, as what to add to the
+ * wall. */
 static bool read_zone(fl_slice *text, fl_time *add) {
   fl_time unit = FL_SECOND;
   int hours, minutes = 0;
@@ -173,9 +173,8 @@ fl_time fl_parse_date(fl_slice text) {
   } forms[] = {
       {"w, d b Y H:M:S G", false}, /* IMF-fixdate */
       {"W, d-b-y H:M:S G", false}, /* RFC 850 */
-      {"w b e H:M:S Y", false},       /* asctime */
-      {"Y-m-dTH:M:S", true},
-      {"Y-m-d H:M:S", true},
+      {"w b e H:M:S Y", false},    /* asctime */
+      {"Y-m-dTH:M:S", true},       {"Y-m-d H:M:S", true},
   };
   text = trim(text);
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -197,7 +196,8 @@ static bool read_decimal(fl_slice text, double *value) {
   double scale = 1;
   size_t i = 0;
   *value = 0;
-  for (; i < text.length && is_digit(text.data[i]); i++) *value = *value * 10 + (text.data[i] - '0');
+  for (; i < text.length && is_digit(text.data[i]); i++)
+    *value = *value * 10 + (text.data[i] - '0');
   if (i == 0 || i > 18) return false;
   if (i < text.length && text.data[i] == '.' && i + 1 < text.length) {
     for (i++; i < text.length && is_digit(text.data[i]); i++)
@@ -297,7 +297,9 @@ static void take_time(fl_response_head *head, char (*kept)[64], fl_slice value,
   copy_text(*kept, sizeof *kept, value.length > 0 ? value : FL_LITERAL("?"));
 }
 
-static void take_limit(fl_response_head *head, fl_slice value) { take_count(head, &head->limit, value); }
+static void take_limit(fl_response_head *head, fl_slice value) {
+  take_count(head, &head->limit, value);
+}
 static void take_remaining(fl_response_head *head, fl_slice value) {
   take_count(head, &head->remaining, value);
 }

@@ -17,27 +17,32 @@
 
 /* The forms of X-RateLimit-Reset that are told apart. */
 typedef enum fl_reset_format {
-  FL_RESET_ABSENT, FL_RESET_DELTA, FL_RESET_EPOCH, FL_RESET_EPOCH_MS, FL_RESET_ISO,
-  FL_RESET_HTTP_DATE, FL_RESET_NONSENSE
+  FL_RESET_ABSENT,
+  FL_RESET_DELTA,
+  FL_RESET_EPOCH,
+  FL_RESET_EPOCH_MS,
+  FL_RESET_ISO,
+  FL_RESET_HTTP_DATE,
+  FL_RESET_NONSENSE
 } fl_reset_format;
 
 typedef struct fl_response_head {
-  int status;             /* 0 until a status line came; the last one (1xx is stepped over: 0) */
+  int status; /* 0 until a status line came; the last one (1xx is stepped over: 0) */
   bool retry_after_known;
-  fl_time retry_after;    /* duration from the reply's own Date, >= 0; valid after finish */
-  int64_t limit;          /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense (negative, a fraction,
+  fl_time retry_after; /* duration from the reply's own Date, >= 0; valid after finish */
+  int64_t limit;       /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense (negative, a fraction,
                              beyond 10^9). 0 is kept */
-  int64_t remaining;      /* X-RateLimit-Remaining, the same; cut to a limit above 0 */
-  fl_time reset;          /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
-  fl_time reset_wall;     /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
+  int64_t remaining;   /* X-RateLimit-Remaining, the same; cut to a limit above 0 */
+  fl_time reset;       /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
+  fl_time reset_wall;  /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
   fl_reset_format reset_format; /* as it came; valid after finish */
-  bool reset_assumed;     /* the header was there but not to be believed: a full window is assumed */
-  fl_time date_wall;      /* the reply's Date, FL_UNKNOWN if absent */
-  int nonsense;           /* headers of ours that could not be read */
-  char content_type[64];  /* lower case, without parameters; "" if absent; cut to fit */
-  char encoding[16];      /* Content-Encoding, lower case; "" if absent; cut to fit */
+  bool reset_assumed;    /* the header was there but not to be believed: a full window is assumed */
+  fl_time date_wall;     /* the reply's Date, FL_UNKNOWN if absent */
+  int nonsense;          /* headers of ours that could not be read */
+  char content_type[64]; /* lower case, without parameters; "" if absent; cut to fit */
+  char encoding[16];     /* Content-Encoding, lower case; "" if absent; cut to fit */
   bool has_etag;
-  char location[512];     /* cut to fit */
+  char location[512];        /* cut to fit */
   char retry_after_text[64]; /* as they came, until finish reads them */
   char reset_text[64];
 } fl_response_head;
@@ -46,18 +51,19 @@ void fl_response_head_init(fl_response_head *head);
 
 /*
  * One line as libcurl hands it over, with or without its line end: a status line (HTTP/1.1, HTTP/2)
- * starts the head afresh, so that the last head of several (100 Continue, a proxy's CONNECT) stands.
- * Header names are compared without regard to case. Of a header that is repeated the first that can
- * be read stands, and of a list of numbers ("100, 100;w=60") the first. Lines without a status line
- * before them (of a 1xx, say) are ignored. Control characters in kept texts become "?".
+ * starts the head afresh, so that the last head of several (100 Continue, a proxy's CONNECT)
+ * stands. Header names are compared without regard to case. Of a header that is repeated the first
+ * that can be read stands, and of a list of numbers ("100, 100;w=60") the first. Lines without a
+ * status line before them (of a 1xx, say) are ignored. Control characters in kept texts become "?".
  */
 void fl_response_head_line(fl_response_head *head, const char *line, size_t length);
 
 /*
  * Reads Retry-After and Reset, once all lines are in. `wall_now` stands in where the reply has no
  * Date. Retry-After: seconds or a date, nonsense beyond a year. Reset is told apart by value: delta
- * seconds (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a time
- * that has passed is 0. Nonsense in it, and a time beyond window and slack, assumes a full window.
+ * seconds (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a
+ * time that has passed is 0. Nonsense in it, and a time beyond window and slack, assumes a full
+ * window.
  */
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
 

@@ -1,8 +1,9 @@
 /*
- * retry.c: (policy, outcome, attempt, now, random) -> give up | again at t; and the fate of a write.
+ * retry.c: (policy, outcome, attempt, now, random) -> give up | again at t; and the fate of a
+ * write.
  *
- * Two tables carry the rules of docs/delivery.md: one from statuses to rows, one from rows to what a
- * read and a write do. The rest is when, and what forbids it.
+ * Two tables carry the rules of docs/delivery.md: one from statuses to rows, one from rows to what
+ * a read and a write do. The rest is when, and what forbids it.
  */
 #include "policy/retry.h"
 
@@ -13,8 +14,9 @@
 
 const char *fl_fate_name(fl_fate fate) {
   static const char *const names[] = {
-      [FL_FATE_NONE] = NULL,           [FL_FATE_NOT_SENT] = "not_sent", [FL_FATE_REJECTED] = "rejected",
-      [FL_FATE_APPLIED] = "applied",   [FL_FATE_PARTIAL] = "partial",   [FL_FATE_IN_DOUBT] = "in_doubt",
+      [FL_FATE_NONE] = NULL,           [FL_FATE_NOT_SENT] = "not_sent",
+      [FL_FATE_REJECTED] = "rejected", [FL_FATE_APPLIED] = "applied",
+      [FL_FATE_PARTIAL] = "partial",   [FL_FATE_IN_DOUBT] = "in_doubt",
   };
   return names[fate];
 }
@@ -89,7 +91,8 @@ static size_t find_status(int status) {
 fl_kind fl_kind_of_status(int status) { return statuses[find_status(status)].kind; }
 
 /* What a row means. `again_write` is for writes that the caller did not call repeatable; those that
- * are repeatable use the column of reads. `fate` is a write's, if the call ends with this attempt. */
+ * are repeatable use the column of reads. `fate` is a write's, if the call ends with this attempt.
+ */
 static const struct {
   bool again_read, again_write;
   fl_fate fate;
@@ -111,8 +114,8 @@ static const struct {
 
 static row classify(const fl_outcome *outcome) {
   static const row endings[] = {
-      [FL_ENDING_UNSENT] = ROW_UNSENT, [FL_ENDING_UNSENT_FOREVER] = ROW_STUCK,
-      [FL_ENDING_LOST] = ROW_LOST,     [FL_ENDING_UNFIT] = ROW_UNFIT,
+      [FL_ENDING_UNSENT] = ROW_UNSENT,   [FL_ENDING_UNSENT_FOREVER] = ROW_STUCK,
+      [FL_ENDING_LOST] = ROW_LOST,       [FL_ENDING_UNFIT] = ROW_UNFIT,
       [FL_ENDING_STOPPED] = ROW_STOPPED,
   };
   if (outcome->ending != FL_ENDING_REPLY) return endings[outcome->ending];
@@ -131,8 +134,8 @@ static fl_time later(fl_time now, fl_time wait) {
   return wait > FL_NEVER - now ? FL_NEVER : now + wait;
 }
 
-/* The wait that the server asked for, or FL_UNKNOWN. None at all (0) asks for nothing: a Retry-After
- * of 0, or a date that has passed, must not turn the attempts into a volley. */
+/* The wait that the server asked for, or FL_UNKNOWN. None at all (0) asks for nothing: a
+ * Retry-After of 0, or a date that has passed, must not turn the attempts into a volley. */
 static fl_time server_wait(row what, const fl_outcome *outcome) {
   if (what != ROW_THROTTLED && what != ROW_SPENT && outcome->status != 503) return FL_UNKNOWN;
   if (outcome->retry_after_known && outcome->retry_after > 0) return outcome->retry_after;
@@ -147,7 +150,8 @@ fl_retry_decision fl_retry_decide(const fl_retry_policy *policy, fl_retry_state 
   row what = classify(outcome);
   fl_time asked = outcome->ending == FL_ENDING_REPLY ? server_wait(what, outcome) : FL_UNKNOWN;
   bool heard = asked != FL_UNKNOWN && asked <= policy->retry_after_ceiling;
-  bool may_again = state->write && !state->repeatable ? rows[what].again_write : rows[what].again_read;
+  bool may_again =
+      state->write && !state->repeatable ? rows[what].again_write : rows[what].again_read;
   fl_time at;
   fl_retry_decision decision = {
       .action = FL_RETRY_FAIL,

@@ -17,8 +17,8 @@ enum {
 };
 
 static unsigned byte_class(unsigned char byte) {
-  if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-      byte == '-' || byte == '_')
+  if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+      (byte >= '0' && byte <= '9') || byte == '-' || byte == '_')
     return UNRESERVED | IN_PATH | IN_HOST;
   if (byte == '.' || byte == '~') return UNRESERVED | IN_PATH;
   return byte != '\0' && strchr("!$&'()*+,;=:@/%", byte) != NULL ? IN_PATH : 0;
@@ -55,7 +55,9 @@ const char *fl_url_describe(fl_url_code code) {
       [FL_URL_DOTS] = "holds \".\" or \"..\" as a path segment",
       [FL_URL_CONTROL] = "holds a control character, a space or a byte beyond ASCII",
       [FL_URL_SCHEME] = "begins with neither https:// nor http://",
-      [FL_URL_INSECURE] = "is http:// to a host that is not this machine, so the key would go in clear; allow_insecure_http lets it",
+      [FL_URL_INSECURE] =
+          "is http:// to a host that is not this machine, so the key would go in clear; "
+          "allow_insecure_http lets it",
       [FL_URL_USER_INFO] = "holds user information before the host",
       [FL_URL_HOST] = "has no host, or a malformed host or port",
       [FL_URL_QUERY] = "has a query or a fragment",
@@ -68,8 +70,8 @@ const char *fl_url_describe(fl_url_code code) {
 /* --- hosts --- */
 
 static bool is_ipv4_loopback(fl_slice host) {
-  /* Four plain decimal octets: other spellings (0177.0.0.1, 127.1) are read differently by different
-   * resolvers, so they prove nothing. */
+  /* Four plain decimal octets: other spellings (0177.0.0.1, 127.1) are read differently by
+   * different resolvers, so they prove nothing. */
   int octets = 0;
   size_t i = 0;
   while (i < host.length) {
@@ -204,7 +206,8 @@ fl_url_code fl_url_check_base(fl_slice base, bool allow_insecure, size_t *usable
       if (!(byte_class((unsigned char)parts.rest.data[i]) & IN_PATH)) return FL_URL_PATH;
   }
   if (!parts.secure && !parts.loopback && !allow_insecure) return FL_URL_INSECURE;
-  while (parts.rest.length > 0 && parts.rest.data[parts.rest.length - 1] == '/') parts.rest.length--;
+  while (parts.rest.length > 0 && parts.rest.data[parts.rest.length - 1] == '/')
+    parts.rest.length--;
   *usable = (size_t)(parts.rest.data - base.data) + parts.rest.length;
   return FL_URL_OK;
 }
@@ -217,7 +220,8 @@ bool fl_url_is_loopback(fl_slice base) {
 bool fl_url_is_region(fl_slice region) {
   for (size_t i = 0; i < region.length; i++) {
     char byte = region.data[i];
-    if (!((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-')) return false;
+    if (!((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-'))
+      return false;
   }
   return region.length > 0 && region.length <= 63;
 }

@@ -2,8 +2,8 @@
  * url.h: base URL, path template and query -> URL.
  *
  * Pure apart from the buffer it appends to. An id is opaque to us (a number, a word, a UUID: the
- * service does not say), so it always becomes exactly one path segment: everything but the unreserved
- * characters of RFC 3986 is percent-encoded.
+ * service does not say), so it always becomes exactly one path segment: everything but the
+ * unreserved characters of RFC 3986 is percent-encoded.
  */
 #ifndef FL_URL_H
 #define FL_URL_H
@@ -12,17 +12,18 @@
 
 typedef enum fl_url_code {
   FL_URL_OK = 0,
-  FL_URL_EMPTY,     /* nothing there */
-  FL_URL_DOTS,      /* "." or "..": a client or a proxy would fold it away */
-  FL_URL_CONTROL,   /* a control character; in a base or a path a space; in a base a byte beyond ASCII */
-  FL_URL_SCHEME,    /* neither https:// nor http:// */
+  FL_URL_EMPTY,   /* nothing there */
+  FL_URL_DOTS,    /* "." or "..": a client or a proxy would fold it away */
+  FL_URL_CONTROL, /* a control character; in a base or a path a space; in a base a byte beyond ASCII
+                   */
+  FL_URL_SCHEME,  /* neither https:// nor http:// */
   FL_URL_INSECURE,  /* http:// to a host that is not loopback, and not allowed */
   FL_URL_USER_INFO, /* user:password@ in a base URL */
   FL_URL_HOST,      /* no host, or a malformed host or port */
   FL_URL_QUERY,     /* a query or a fragment where none may stand */
   FL_URL_PATH,      /* a path that does not begin with "/", or holds a malformed % sequence */
-  FL_URL_TEMPLATE   /* the template has no "{id}" for the id given, one without an id, two, or one that
-                       is not a whole segment */
+  FL_URL_TEMPLATE   /* the template has no "{id}" for the id given, one without an id, two, or one
+                       that   is not a whole segment */
 } fl_url_code;
 
 /* What the code means, as the end of a sentence: "is empty", "holds a control character". */
@@ -35,8 +36,8 @@ const char *fl_url_describe(fl_url_code code);
  */
 fl_url_code fl_url_check_base(fl_slice base, bool allow_insecure, size_t *usable);
 
-/* True for http(s) URLs whose host is localhost, 127.0.0.0/8 (four decimal octets; any other spelling
- * is not believed) or ::1. False for what fl_url_check_base would refuse for its host. */
+/* True for http(s) URLs whose host is localhost, 127.0.0.0/8 (four decimal octets; any other
+ * spelling is not believed) or ::1. False for what fl_url_check_base would refuse for its host. */
 bool fl_url_is_loopback(fl_slice base);
 
 /* A region is [a-z0-9-]+ and at most 63 bytes: it becomes a label of a host name. */
@@ -50,22 +51,22 @@ bool fl_url_is_uuid(fl_slice text);
 fl_url_code fl_url_check_id(fl_slice id);
 
 /* Whether a caller's own path (as of `api:request`) is fit to be sent: begins with "/", no control
- * character or space, no query, no fragment, no "." or ".." segment (%2e counts as a dot), % only as
- * %XX. */
+ * character or space, no query, no fragment, no "." or ".." segment (%2e counts as a dot), % only
+ * as %XX. */
 fl_url_code fl_url_check_path(fl_slice path);
 
 /*
  * Appends base (checked and cut before) + template, "{id}" in the template replaced by the encoded
- * id (id.data NULL: none). The template is checked as fl_url_check_path does; what RFC 3986 does not
- * let stand in a path (bytes beyond ASCII among it) is percent-encoded, %XX is left as it is. Sets
- * *code; the result is that of the buffer, FL_INVALID where *code says why. On failure the buffer is
- * as it was.
+ * id (id.data NULL: none). The template is checked as fl_url_check_path does; what RFC 3986 does
+ * not let stand in a path (bytes beyond ASCII among it) is percent-encoded, %XX is left as it is.
+ * Sets *code; the result is that of the buffer, FL_INVALID where *code says why. On failure the
+ * buffer is as it was.
  */
 fl_result fl_url_append_path(fl_buffer *out, fl_slice base, fl_slice path_template, fl_slice id,
                              fl_url_code *code);
 
-/* Appends "?name=value" or "&name=value", both encoded. `first` says which. On failure the buffer is
- * as it was. */
+/* Appends "?name=value" or "&name=value", both encoded. `first` says which. On failure the buffer
+ * is as it was. */
 fl_result fl_url_append_query(fl_buffer *out, fl_slice name, fl_slice value, bool first);
 
 #endif

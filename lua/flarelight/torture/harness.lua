@@ -1,13 +1,13 @@
---- Around a script that is tortured: runs it (`lua …/flarelight/tortured.lua script.lua`) as if nothing stood
--- between, writes each step of its uploads, each outcome and the names of rejects files to a folder, and ends the process at the step that
--- it is told, with SIGKILL. The other side is torture.lua. What it is told stands in the environment:
+--- Harness inside the script under test: records checkpoints and outcomes, and kills the process at the given
+-- checkpoint. torture/init.lua starts it as `lua …/flarelight/torture/harness.lua script.lua`, and tells it by the
+-- environment:
 --
 --   FLARELIGHT_TORTURE         the folder
 --   FLARELIGHT_TORTURE_STEP    "batch.sending:3": the third time that this step is reached
 --   FLARELIGHT_TORTURE_SETTLE  seconds before a look, where the script names none
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
-if not folder then error("flarelight.tortured is started by `flarelight torture` alone", 0) end
+if not folder then error("flarelight.torture.harness is started by `flarelight torture` alone", 0) end
 
 local client = require "flarelight.client"
 local imports = require "flarelight.imports"

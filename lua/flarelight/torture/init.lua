@@ -5,7 +5,7 @@
 -- What goes wrong is a point, named SERVER/KIND:WHAT:N. Of the kinds `step` ends the script with SIGKILL at a
 -- step of its uploads, `net` at a moment of a request to the sandbox, `fault` lets the sandbox go wrong as its
 -- faults do, `twice` ends it while it looks what became of a batch, `mix` draws a fault and an end from a seed,
--- and `clean` lets the script run. Relies on a shell to start and end the script, and on tortured.lua inside it.
+-- and `clean` lets the script run. Relies on a shell to start and end the script, and on harness.lua inside it.
 
 local core = require "flarelight.core"
 local sandbox = require "flarelight.sandbox"
@@ -566,9 +566,9 @@ end
 --- Tortures a script.
 ---
 --- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds), timeout (seconds for one run), servers and kinds (names, or nil for all), only (the name
---- of one point), limit (most points of each server), mixes, seed, sandbox (more of its options), on_result(result,
---- done, of).
+--- the caller), settle (seconds), timeout (seconds for one run), servers and kinds (names, or nil for all), only
+--- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),
+--- on_result(result, done, of).
 ---
 --- Returns the results in order, each { point =, kind =, outcome =, lost =, repeated =, runs =, message =, output = },
 --- or `nil, message` where the script does not run even when nothing goes wrong.
