@@ -56,7 +56,7 @@ build = {
             "csrc/sandbox/query.c", "csrc/sandbox/exchange_reply.c", "csrc/sandbox/request_log.c",
             "csrc/sandbox/routes.c", "csrc/sandbox/handlers_runs.c", "csrc/sandbox/sandbox.c",
             "csrc/sandbox/server.c", "csrc/sandbox/faulty_body.c", "csrc/sandbox/timer.c",
-            "csrc/sandbox/exchange_work.c",
+            "csrc/sandbox/exchange_work.c", "csrc/sandbox/body.c", "csrc/sandbox/handlers.c", "csrc/sandbox/pause.c", "csrc/sandbox/reply.c",
          },
          defines = { "_GNU_SOURCE" },
          incdirs = { "csrc/core", "$(MICROHTTPD_INCDIR)", "$(SQLITE3_INCDIR)", "$(ZLIB_INCDIR)" },

@@ -70,7 +70,7 @@ void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options
   admission->used += count < 0 || count > left ? left : count;
 }
 
-void sandbox_http_date(char out[HTTP_DATE], fl_time wall) {
+void sandbox_admission_http_date(char out[HTTP_DATE], fl_time wall) {
   static const char days[] = "SunMonTueWedThuFriSat";
   static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   time_t seconds = (time_t)(wall / FL_SECOND);
@@ -99,7 +99,7 @@ static void format_reset(char out[ADMISSION_VALUE], sandbox_reset_format format,
       gmtime_r(&seconds, &parts);
       strftime(out, ADMISSION_VALUE, "%Y-%m-%dT%H:%M:%SZ", &parts);
       break;
-    case RESET_HTTP_DATE: sandbox_http_date(out, (fl_time)seconds * FL_SECOND); break;
+    case RESET_HTTP_DATE: sandbox_admission_http_date(out, (fl_time)seconds * FL_SECOND); break;
     case RESET_NONSENSE: snprintf(out, ADMISSION_VALUE, "soon"); break;
     case RESET_ABSENT: out[0] = '\0';
   }
@@ -113,7 +113,7 @@ void sandbox_admission_describe(const sandbox_admission *admission, const sandbo
   if (options->rate_limit == 0) return;
   wall += (fl_time)(options->clock_skew * (double)FL_SECOND);
   if (options->retry_after && strcmp(options->retry_after, "http_date") == 0)
-    sandbox_http_date(headers->retry_after, wall + left + FL_SECOND - 1);
+    sandbox_admission_http_date(headers->retry_after, wall + left + FL_SECOND - 1);
   else if (options->retry_after)
     snprintf(headers->retry_after, ADMISSION_VALUE, "%lld",
              (long long)((left + FL_SECOND - 1) / FL_SECOND));

@@ -8,6 +8,7 @@
 #define SANDBOX_ADMISSION_H
 
 #include "options.h"
+#include "routes.h"
 
 /* A fixed window that begins with its first request. */
 typedef struct sandbox_admission {
@@ -40,6 +41,6 @@ void sandbox_admission_describe(const sandbox_admission *admission, const sandbo
                                 fl_time now, fl_time wall, sandbox_admission_headers *headers);
 
 #define HTTP_DATE 40
-void sandbox_http_date(char out[HTTP_DATE], fl_time wall);
+void sandbox_admission_http_date(char out[HTTP_DATE], fl_time wall);
 
 #endif

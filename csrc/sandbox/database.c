@@ -370,22 +370,22 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
 
 static void put_import(sqlite3_stmt *row, const sandbox_options *options,
                        sandbox_json_writer *out) {
-  sandbox_put(out, "{\"id\":");
-  if (options->ids == IDS_NUMBER) sandbox_put(out, column_text(row, 0));
-  else sandbox_put_string(out, column_text(row, 0));
-  sandbox_put(out, ",\"name\":");
-  sandbox_put_string(out, column_text(row, 1));
+  sandbox_json_put(out, "{\"id\":");
+  if (options->ids == IDS_NUMBER) sandbox_json_put(out, column_text(row, 0));
+  else sandbox_json_put_string(out, column_text(row, 0));
+  sandbox_json_put(out, ",\"name\":");
+  sandbox_json_put_string(out, column_text(row, 1));
   if (options->list_descriptions) {
-    sandbox_put(out, ",\"description\":");
-    sandbox_put_string(out, column_text(row, 2));
+    sandbox_json_put(out, ",\"description\":");
+    sandbox_json_put_string(out, column_text(row, 2));
   }
-  sandbox_put(out, ",\"records\":");
-  sandbox_put_integer(out, sqlite3_column_int64(row, 3));
-  sandbox_put(out, ",\"createdAt\":");
-  sandbox_put_string(out, column_text(row, 4));
-  sandbox_put(out, ",\"updatedAt\":");
-  sandbox_put_string(out, column_text(row, 5));
-  sandbox_put(out, "}");
+  sandbox_json_put(out, ",\"records\":");
+  sandbox_json_put_integer(out, sqlite3_column_int64(row, 3));
+  sandbox_json_put(out, ",\"createdAt\":");
+  sandbox_json_put_string(out, column_text(row, 4));
+  sandbox_json_put(out, ",\"updatedAt\":");
+  sandbox_json_put_string(out, column_text(row, 5));
+  sandbox_json_put(out, "}");
 }
 
 bool sandbox_import_put(sandbox_database *database, const sandbox_import *import,
@@ -399,19 +399,19 @@ bool sandbox_import_put(sandbox_database *database, const sandbox_import *import
   return found;
 }
 
-bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options, int64_t hidden,
-                         sandbox_json_writer *out) {
+bool sandbox_import_put_all(sandbox_database *database, const sandbox_options *options,
+                            int64_t hidden, sandbox_json_writer *out) {
   sqlite3_stmt *list = prepared(database, LIST);
   const char *separator = "";
   int code;
   sqlite3_bind_int64(list, 1, hidden);
-  sandbox_put(out, "[");
+  sandbox_json_put(out, "[");
   while ((code = sqlite3_step(list)) == SQLITE_ROW) {
-    sandbox_put(out, separator);
+    sandbox_json_put(out, separator);
     put_import(list, options, out);
     separator = ",";
   }
-  sandbox_put(out, "]");
+  sandbox_json_put(out, "]");
   sqlite3_reset(list);
   return code == SQLITE_DONE;
 }
@@ -444,12 +444,12 @@ int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_impo
 static void put_extended(sandbox_json_writer *out, const char *json, size_t length,
                          const char *member, int64_t value) {
   bool empty = json[1 + strspn(json + 1, " \t\r\n")] == '}';
-  sandbox_put_bytes(out, json, length - 1);
-  sandbox_put(out, empty ? "" : ",");
-  sandbox_put_string(out, member);
-  sandbox_put(out, ":");
-  sandbox_put_integer(out, value);
-  sandbox_put(out, "}");
+  sandbox_json_put_bytes(out, json, length - 1);
+  sandbox_json_put(out, empty ? "" : ",");
+  sandbox_json_put_string(out, member);
+  sandbox_json_put(out, ":");
+  sandbox_json_put_integer(out, value);
+  sandbox_json_put(out, "}");
 }
 
 bool sandbox_import_put_rows(sandbox_database *database, const sandbox_import *import,
@@ -465,11 +465,11 @@ bool sandbox_import_put_rows(sandbox_database *database, const sandbox_import *i
   while ((code = sqlite3_step(page)) == SQLITE_ROW) {
     const char *json = column_text(page, 0);
     size_t length = (size_t)sqlite3_column_bytes(page, 0);
-    if (!first) sandbox_put_bytes(out, ",", 1);
+    if (!first) sandbox_json_put_bytes(out, ",", 1);
     first = false;
     if (added_member)
       put_extended(out, json, length, added_member, sqlite3_column_int64(page, 1) - base);
-    else sandbox_put_bytes(out, json, length);
+    else sandbox_json_put_bytes(out, json, length);
   }
   sqlite3_reset(page);
   return code == SQLITE_DONE;
@@ -492,20 +492,21 @@ bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_jso
   bind_slice(result, 1, report);
   found = sqlite3_step(result) == SQLITE_ROW;
   if (found) {
-    sandbox_put(members, ",\"rows\":");
-    sandbox_put_integer(members, sqlite3_column_int64(result, 1));
-    sandbox_put(members, ",\"generatedAt\":");
-    sandbox_put_string(members, column_text(result, 0));
+    sandbox_json_put(members, ",\"rows\":");
+    sandbox_json_put_integer(members, sqlite3_column_int64(result, 1));
+    sandbox_json_put(members, ",\"generatedAt\":");
+    sandbox_json_put_string(members, column_text(result, 0));
     if (chart)
-      sandbox_put_bytes(chart, column_text(result, 2), (size_t)sqlite3_column_bytes(result, 2));
+      sandbox_json_put_bytes(chart, column_text(result, 2),
+                             (size_t)sqlite3_column_bytes(result, 2));
   }
   sqlite3_reset(result);
   return found;
 }
 
-bool sandbox_imports_each(sandbox_database *database,
-                          bool (*function)(void *context, const char *name, int64_t id),
-                          void *context) {
+bool sandbox_import_each(sandbox_database *database,
+                         bool (*function)(void *context, const char *name, int64_t id),
+                         void *context) {
   sqlite3_stmt *each = prepared(database, EACH);
   bool going = true;
   while (going && sqlite3_step(each) == SQLITE_ROW)

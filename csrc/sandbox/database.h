@@ -66,8 +66,8 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
 bool sandbox_import_put(sandbox_database *database, const sandbox_import *import,
                         const sandbox_options *options, sandbox_json_writer *out);
 /* The array of all, oldest first; the newest `hidden` are left out. */
-bool sandbox_imports_put(sandbox_database *database, const sandbox_options *options, int64_t hidden,
-                         sandbox_json_writer *out);
+bool sandbox_import_put_all(sandbox_database *database, const sandbox_options *options,
+                            int64_t hidden, sandbox_json_writer *out);
 /* How many rows there were before the newest `commits` batches. */
 int64_t sandbox_import_records_before(sandbox_database *database, const sandbox_import *import,
                                       int64_t commits);
@@ -93,9 +93,9 @@ bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_jso
 
 /* Calls the function with each import that has a name, newest first;
  * stops where it answers false. */
-bool sandbox_imports_each(sandbox_database *database,
-                          bool (*function)(void *context, const char *name, int64_t id),
-                          void *context);
+bool sandbox_import_each(sandbox_database *database,
+                         bool (*function)(void *context, const char *name, int64_t id),
+                         void *context);
 /* The SELECT that shows an import's rows as a table with a column for each member, to
  * sqlite3_free. */
 char *sandbox_import_select(sandbox_database *database, int64_t id);

@@ -7,7 +7,7 @@
 #ifndef SANDBOX_EXCHANGE_H
 #define SANDBOX_EXCHANGE_H
 
-#include "sandbox.h"
+#include "shared.h"
 
 #include <microhttpd.h>
 
@@ -60,11 +60,12 @@ static inline const char *sandbox_header(struct MHD_Connection *connection, cons
 }
 
 /* Chooses the fault, if one meets this request. Once the headers are there. */
-void sandbox_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection, bool reused);
+void sandbox_exchange_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection,
+                                 bool reused);
 /* Does what is asked, as the fault has it, fills in the reply and writes the log. Once the body is
  * there. */
-void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection);
+void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *connection);
 /* Queues the reply; MHD_NO closes the connection without one. */
-enum MHD_Result sandbox_send(sandbox_exchange *asked, struct MHD_Connection *connection);
+enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection);
 
 #endif

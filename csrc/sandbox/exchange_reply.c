@@ -108,7 +108,8 @@ static void add_headers(const sandbox_exchange *asked, struct MHD_Response *resp
     add_header(response, "Location", fault->location[0] ? fault->location : "/elsewhere");
   add_header(response, "ETag", asked->etag);
   if (options->clock_skew != 0) {
-    sandbox_http_date(text, fl_clock_wall() + (fl_time)(options->clock_skew * (double)FL_SECOND));
+    sandbox_admission_http_date(
+        text, fl_clock_wall() + (fl_time)(options->clock_skew * (double)FL_SECOND));
     add_header(response, "Date", text);
   }
 }
@@ -126,7 +127,7 @@ static void reset_connection(struct MHD_Connection *connection) {
 #endif
 }
 
-enum MHD_Result sandbox_send(sandbox_exchange *asked, struct MHD_Connection *connection) {
+enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection) {
   const sandbox_options *options = &asked->owner->options;
   sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
   fl_buffer *body = &asked->reply.body.buffer;

@@ -101,11 +101,12 @@ static void do_late(void *context, bool ended) {
     };
     sandbox_reply_init(&reply);
     pthread_mutex_lock(&owner->lock);
-    sandbox_answer(&call, &reply);
+    sandbox_handlers_answer(&call, &reply);
     if (reply.committed) {
-      sandbox_log_committed(owner->log, work->number);
-      sandbox_log_commit(owner->log, work->number, work->operation, fl_slice_of(work->path),
-                         fl_slice_of(work->request_id), call.body);
+      sandbox_request_log_mark_committed(owner->log, work->number);
+      sandbox_request_log_add_commit(owner->log, work->number, work->operation,
+                                     fl_slice_of(work->path), fl_slice_of(work->request_id),
+                                     call.body);
     }
     pthread_mutex_unlock(&owner->lock);
     sandbox_json_writer_free(&reply.body);
@@ -189,11 +190,11 @@ static void write_log(sandbox_exchange *asked, struct MHD_Connection *connection
   texts[ENTRY_QUERY] = asked->query;
   texts[ENTRY_HEADERS] = (fl_slice){headers.data, headers.length};
   texts[ENTRY_BODY] = body;
-  number = sandbox_log_add(owner->log, &entry, texts);
+  number = sandbox_request_log_add(owner->log, &entry, texts);
   fl_buffer_free(&headers);
   if (asked->reply.committed)
-    sandbox_log_commit(owner->log, number, entry.operation, asked->path, fl_slice_of(request_id),
-                       body);
+    sandbox_request_log_add_commit(owner->log, number, entry.operation, asked->path,
+                                   fl_slice_of(request_id), body);
   if (later)
     work_later(asked, call, number, request_id,
                asked->reply.run_later      ? owner->options.run_seconds
@@ -217,14 +218,14 @@ static void spoil(sandbox_exchange *asked) {
     case SEND_HTML:
     case SEND_REDIRECT:
       sandbox_json_writer_free(&reply->body);
-      sandbox_put(&reply->body, "<html><head><title>");
-      sandbox_put_integer(&reply->body, status);
-      sandbox_put(&reply->body, "</title></head><body><h1>Gateway</h1></body></html>\r\n");
+      sandbox_json_put(&reply->body, "<html><head><title>");
+      sandbox_json_put_integer(&reply->body, status);
+      sandbox_json_put(&reply->body, "</title></head><body><h1>Gateway</h1></body></html>\r\n");
       reply->status = status;
       break;
     case SEND_GARBAGE:
       sandbox_json_writer_free(&reply->body);
-      sandbox_put(&reply->body, "\x01{\"data\": [1, 2,, \xff\xfe }}}\x02 garbage");
+      sandbox_json_put(&reply->body, "\x01{\"data\": [1, 2,, \xff\xfe }}}\x02 garbage");
       break;
     default: break;
   }
@@ -244,13 +245,13 @@ static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
   }
 }
 
-void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
+void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   sandbox *owner = asked->owner;
   const char *message = NULL;
   char id[256] = "";
   sandbox_work_mode mode = asked->faulty ? asked->behaviour.work : WORK_WHOLE;
   int64_t id_length =
-      asked->route.id.length < sizeof id ? sandbox_unescape(id, asked->route.id) : -1;
+      asked->route.id.length < sizeof id ? sandbox_routes_unescape(id, asked->route.id) : -1;
   sandbox_call call = {
       .database = owner->database,
       .options = &owner->options,
@@ -284,7 +285,7 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
     if (call.operation == OPERATION_IMPORTS_DATA)
       call.backward = owner->options.row_order == ROW_ORDER_REVERSED ||
                       (owner->options.row_order == ROW_ORDER_ALTERNATING && owner->pages++ % 2);
-    sandbox_answer(&call, &asked->reply);
+    sandbox_handlers_answer(&call, &asked->reply);
     later = asked->reply.run_later;
   }
   if (asked->faulty) spoil(asked);
@@ -299,7 +300,8 @@ void sandbox_work(sandbox_exchange *asked, struct MHD_Connection *connection) {
   pthread_mutex_unlock(&owner->lock);
 }
 
-void sandbox_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection, bool reused) {
+void sandbox_exchange_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection,
+                                 bool reused) {
   sandbox *owner = asked->owner;
   pthread_mutex_lock(&owner->lock);
   asked->faulty =

@@ -29,7 +29,7 @@ const char *const sandbox_fault_names[FAULT_KINDS] = {
     [FAULT_FOREIGN_USE] = "foreign_use",
 };
 
-sandbox_fault_kind sandbox_fault_kind_of(const char *name) {
+sandbox_fault_kind sandbox_faults_kind(const char *name) {
   for (int index = 0; index < FAULT_KINDS; index++)
     if (strcmp(name, sandbox_fault_names[index]) == 0) return (sandbox_fault_kind)index;
   return FAULT_NONE;

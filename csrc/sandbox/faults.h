@@ -8,7 +8,7 @@
 #ifndef SANDBOX_FAULTS_H
 #define SANDBOX_FAULTS_H
 
-#include "options.h"
+#include "routes.h"
 
 typedef enum sandbox_fault_kind {
   FAULT_NONE = -1,
@@ -39,7 +39,7 @@ typedef enum sandbox_fault_kind {
 } sandbox_fault_kind;
 
 extern const char *const sandbox_fault_names[FAULT_KINDS];
-sandbox_fault_kind sandbox_fault_kind_of(const char *name);
+sandbox_fault_kind sandbox_faults_kind(const char *name);
 
 #define FAULT_TEXT 256
 

@@ -1,6 +1,8 @@
 /* faulty_body.c: bodies that do not simply go out. Runs on libmicrohttpd's thread. */
 #include "faulty_body.h"
 
+#include "pause.h"
+
 #include <stdlib.h>
 
 #define BLOCK ((size_t)65536)
@@ -14,19 +16,6 @@ typedef struct stream {
   sandbox_faulty_body_plan plan;
   bool paused;
 } stream;
-
-static void resume(void *context, bool ended) {
-  (void)ended;
-  MHD_resume_connection(context);
-}
-
-bool sandbox_suspend(struct MHD_Connection *connection, sandbox_timer *timer, fl_time delay) {
-  /* Suspended first: an alarm that fired before would find nothing to resume. */
-  MHD_suspend_connection(connection);
-  if (sandbox_timer_add(timer, delay, resume, connection)) return true;
-  MHD_resume_connection(connection);
-  return false;
-}
 
 /* The byte at `position` of a JSON text of `length` bytes that holds one long string. */
 static char filler_byte(uint64_t position, uint64_t length) {
@@ -62,7 +51,7 @@ static ssize_t flow_on(void *context, uint64_t position, char *to, size_t room) 
                                             : MHD_CONTENT_READER_END_WITH_ERROR;
   if (must_pause(flow, position)) {
     flow->paused = true;
-    return sandbox_suspend(flow->connection, flow->timer, plan->pause)
+    return sandbox_pause(flow->connection, flow->timer, plan->pause)
                ? 0
                : MHD_CONTENT_READER_END_WITH_ERROR;
   }

@@ -24,10 +24,4 @@ struct MHD_Response *sandbox_faulty_body_response(struct MHD_Connection *connect
                                                   sandbox_timer *timer, fl_buffer *body,
                                                   const sandbox_faulty_body_plan *plan);
 
-/*
- * Suspends the connection (call this from its own callback only) and has the timer resume it after
- * `delay`. False: it cannot wait, and was not suspended or is resumed already.
- */
-bool sandbox_suspend(struct MHD_Connection *connection, sandbox_timer *timer, fl_time delay);
-
 #endif

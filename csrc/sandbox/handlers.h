@@ -1,44 +1,51 @@
 /*
- * handlers.h: one function an operation, for routes.c, and what they share.
+ * handlers.h: the operations themselves, from a whole request to a whole reply in the envelope.
  *
- * A handler appends its `data` to reply->body (which holds the envelope up to there) or refuses;
- * the transaction, the messages and the envelope's end are sandbox_answer's.
+ * Knows nothing of HTTP's transport. The caller holds the sandbox's lock. handlers.c has the
+ * transaction and the envelope; handlers_imports.c and handlers_runs.c have one handler for each
+ * operation of routes.h. A handler appends its `data` to reply->body, or refuses.
  */
 #ifndef SANDBOX_HANDLERS_H
 #define SANDBOX_HANDLERS_H
 
-#include "query.h"
+#include "database.h"
+#include "reply.h"
 #include "routes.h"
 
-void sandbox_handle_imports_all(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_imports_data(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_imports_import(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_automations_execute(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_preparations_all(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_preparations_execute(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_reports_all(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_reports_generate(sandbox_call *call, sandbox_reply *reply);
-void sandbox_handle_reports_chart_data(sandbox_call *call, sandbox_reply *reply);
+/* What happened behind the replies since the start. */
+typedef struct sandbox_tally {
+  int64_t events; /* imports that were committed with sendEvents true */
+  int64_t runs;   /* runs of automations, by Execute or by an event */
+} sandbox_tally;
 
-/* Runs the automations that wait for data in an import of this one's name. */
-void sandbox_run_triggered(sandbox_call *call, const sandbox_import *import);
+/* How many of a write's records are kept, where it is no number. */
+#define RECORDS_ALL (-1)
+#define RECORDS_HALF (-2)
 
-/* The status and the message of a refusal; the text is formatted. */
-void sandbox_refuse(sandbox_reply *reply, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* A request, whole and let in. */
+typedef struct sandbox_call {
+  sandbox_database *database;
+  const sandbox_options *options;
+  sandbox_tally *tally;
+  sandbox_operation operation;
+  fl_slice id;    /* decoded */
+  fl_slice query; /* as it came, without the question mark */
+  fl_slice body;
+  int64_t hidden_commits; /* the newest commits that a read does not see */
+  int64_t record_limit;   /* a write keeps only so many records */
+  bool backward;          /* pages come in the reverse order */
+  bool late;              /* a run whose reply went out before */
+} sandbox_call;
 
-/* A request's body as a tape over a text of its own. */
-typedef struct sandbox_json {
-  char *text;
-  fl_json_tape tape;
-} sandbox_json;
+/* Does what is asked, in one transaction, and writes the envelope. */
+void sandbox_handlers_answer(sandbox_call *call, sandbox_reply *reply);
 
-/* False: the body is no JSON, and the reply is the refusal. Free in either case. */
-bool sandbox_json_read(fl_slice body, sandbox_json *json, sandbox_reply *reply);
-void sandbox_json_free(sandbox_json *json);
-/* The node of a member of the root, or 0 for none; a null counts as none. */
-uint32_t sandbox_json_member(const sandbox_json *json, const char *name);
-/* A string's or a number's text as it stands; data = NULL if node is 0 or of another type. */
-fl_slice sandbox_json_text(const sandbox_json *json, uint32_t node);
+#define SANDBOX_DECLARE(operation, name, method, path, writes, handler) \
+  void sandbox_handlers_##handler(sandbox_call *call, sandbox_reply *reply);
+SANDBOX_OPERATIONS(SANDBOX_DECLARE)
+#undef SANDBOX_DECLARE
+
+/* Runs the automations that wait for data in an import of this one's name. In handlers_runs.c. */
+void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *import);
 
 #endif

@@ -1,5 +1,6 @@
 /* handlers_imports.c: the handlers of the imports: the list, a page of rows, and taking records in.
  */
+#include "body.h"
 #include "handlers.h"
 
 #include "base/clock.h"
@@ -7,9 +8,9 @@
 
 #include <stdlib.h>
 
-void sandbox_handle_imports_all(sandbox_call *call, sandbox_reply *reply) {
-  if (!sandbox_imports_put(call->database, call->options, call->hidden_commits, &reply->body))
-    sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+void sandbox_handlers_imports_all(sandbox_call *call, sandbox_reply *reply) {
+  if (!sandbox_import_put_all(call->database, call->options, call->hidden_commits, &reply->body))
+    sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
 }
 
 /* --- a page of rows --- */
@@ -41,33 +42,37 @@ static bool read_number(fl_slice query, const char *name, int64_t least, int64_t
 
 static bool past_end(const sandbox_options *options, sandbox_reply *reply) {
   switch (options->past_end) {
-    case PAST_END_400: sandbox_refuse(reply, 400, "start is past the end of the data"); return true;
-    case PAST_END_404: sandbox_refuse(reply, 404, "There is no data from start on"); return true;
-    case PAST_END_NULL: sandbox_put(&reply->body, "null"); return true;
+    case PAST_END_400:
+      sandbox_reply_refuse(reply, 400, "start is past the end of the data");
+      return true;
+    case PAST_END_404:
+      sandbox_reply_refuse(reply, 404, "There is no data from start on");
+      return true;
+    case PAST_END_NULL: sandbox_json_put(&reply->body, "null"); return true;
     default: return false;
   }
 }
 
-void sandbox_handle_imports_data(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_imports_data(sandbox_call *call, sandbox_reply *reply) {
   const sandbox_options *options = call->options;
   sandbox_import import = sandbox_import_find(call->database, call->id);
   int64_t start = 0, count = 100, records, end;
   bool put;
   if (import.id == 0) {
-    sandbox_refuse(reply, 404, "There is no data import of this id");
+    sandbox_reply_refuse(reply, 404, "There is no data import of this id");
     return;
   }
   if (!read_number(call->query, "start", 0, &start)) {
-    sandbox_refuse(reply, 400, "start is not a whole number from 0 on");
+    sandbox_reply_refuse(reply, 400, "start is not a whole number from 0 on");
     return;
   }
   if (!read_number(call->query, "count", 1, &count)) {
-    sandbox_refuse(reply, 400, "count is not a whole number from 1 on");
+    sandbox_reply_refuse(reply, 400, "count is not a whole number from 1 on");
     return;
   }
   if (options->count_cap > 0 && count > options->count_cap) {
     if (options->over_cap == OVER_CAP_400) {
-      sandbox_refuse(reply, 400, "count is more than %lld", (long long)options->count_cap);
+      sandbox_reply_refuse(reply, 400, "count is more than %lld", (long long)options->count_cap);
       return;
     }
     count = options->count_cap;
@@ -81,14 +86,14 @@ void sandbox_handle_imports_data(sandbox_call *call, sandbox_reply *reply) {
   }
   if (start >= records && start > 0 && past_end(options, reply)) return;
   end = start + count < records ? start + count : records;
-  sandbox_put(&reply->body, options->rows == ROWS_RECORDS ? "{\"records\":[" : "[");
+  sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "{\"records\":[" : "[");
   put = call->backward
             ? sandbox_import_put_rows(call->database, &import, records - end, records - start, true,
                                       options->added_member, &reply->body)
             : sandbox_import_put_rows(call->database, &import, start, end, false,
                                       options->added_member, &reply->body);
-  sandbox_put(&reply->body, options->rows == ROWS_RECORDS ? "]}" : "]");
-  if (!put) sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+  sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "]}" : "]");
+  if (!put) sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
 }
 
 /* --- taking records in --- */
@@ -109,12 +114,12 @@ static bool is_seen(const seen_columns *seen, size_t guess, fl_slice name) {
   return false;
 }
 
-static bool note_columns(sandbox_call *call, const sandbox_import *import, const sandbox_json *json,
+static bool note_columns(sandbox_call *call, const sandbox_import *import, const sandbox_body *body,
                          uint32_t row, seen_columns *seen) {
-  const fl_json_node *nodes = json->tape.nodes;
+  const fl_json_node *nodes = body->tape.nodes;
   uint32_t member = row + 1;
   for (uint32_t place = 0; place < nodes[row].value.size.length; place++) {
-    fl_slice name = {json->text + nodes[member].offset, nodes[member].value.size.length};
+    fl_slice name = {body->text + nodes[member].offset, nodes[member].value.size.length};
     if (!is_seen(seen, place, name)) {
       fl_slice *names = realloc(seen->names, (seen->count + 1) * sizeof *names);
       if (names == NULL) return false;
@@ -122,7 +127,7 @@ static bool note_columns(sandbox_call *call, const sandbox_import *import, const
       names[seen->count++] = name;
       if (!sandbox_import_add_column(call->database, import, name)) return false;
     }
-    member = fl_json_next(&json->tape, member + 1);
+    member = fl_json_next(&body->tape, member + 1);
   }
   return true;
 }
@@ -147,82 +152,82 @@ static size_t object_end(const char *text, size_t begin) {
 }
 
 /* The row as it was written. Up to the next row there is only white space and a comma. */
-static fl_slice row_text(const sandbox_call *call, const sandbox_json *json, uint32_t row,
+static fl_slice row_text(const sandbox_call *call, const sandbox_body *body, uint32_t row,
                          uint32_t next, uint32_t rows_end) {
   const char *text = call->body.data;
-  size_t begin = json->tape.nodes[row].offset, end;
+  size_t begin = body->tape.nodes[row].offset, end;
   if (next == rows_end) {
     end = object_end(text, begin);
   } else {
-    end = json->tape.nodes[next].offset;
+    end = body->tape.nodes[next].offset;
     while (text[end - 1] != '}') end--;
   }
   return (fl_slice){text + begin, end - begin};
 }
 
 /* A number's digits as a string. */
-static void put_digits(const sandbox_json *json, const fl_json_node *node,
+static void put_digits(const sandbox_body *body, const fl_json_node *node,
                        sandbox_json_writer *out) {
-  const char *digits = json->text + node->offset;
-  sandbox_put(out, "\"");
-  sandbox_put_bytes(out, digits, fl_json_number_length(digits));
-  sandbox_put(out, "\"");
+  const char *digits = body->text + node->offset;
+  sandbox_json_put(out, "\"");
+  sandbox_json_put_bytes(out, digits, fl_json_number_length(digits));
+  sandbox_json_put(out, "\"");
 }
 
 /* The row as a service might keep it that changes values: reads numbers into doubles and drops
  * nulls, or makes texts of numbers. */
-static void put_changed(const sandbox_json *json, uint32_t index, sandbox_values values,
+static void put_changed(const sandbox_body *body, uint32_t index, sandbox_values values,
                         sandbox_json_writer *out) {
-  const fl_json_node *node = &json->tape.nodes[index];
+  const fl_json_node *node = &body->tape.nodes[index];
   const char *separator = "";
   uint32_t next = index + 1;
   char digits[FL_JSON_DOUBLE_ROOM];
   if (values == VALUES_TEXT && node->type >= FL_JSON_INTEGER && node->type <= FL_JSON_FLOAT) {
-    put_digits(json, node, out);
+    put_digits(body, node, out);
     return;
   }
   switch (node->type) {
     case FL_JSON_FLOAT:
-      sandbox_put_bytes(out, digits,
-                        fl_json_format_double(digits, node->value.number, FL_JSON_FLOAT_PLAIN));
+      sandbox_json_put_bytes(
+          out, digits, fl_json_format_double(digits, node->value.number, FL_JSON_FLOAT_PLAIN));
       break;
     case FL_JSON_ARRAY:
-      sandbox_put(out, "[");
-      for (; next < node->value.size.end; next = fl_json_next(&json->tape, next)) {
-        sandbox_put(out, separator);
-        put_changed(json, next, values, out);
+      sandbox_json_put(out, "[");
+      for (; next < node->value.size.end; next = fl_json_next(&body->tape, next)) {
+        sandbox_json_put(out, separator);
+        put_changed(body, next, values, out);
         separator = ",";
       }
-      sandbox_put(out, "]");
+      sandbox_json_put(out, "]");
       break;
     case FL_JSON_OBJECT:
-      sandbox_put(out, "{");
-      for (; next < node->value.size.end; next = fl_json_next(&json->tape, next + 1)) {
-        if (values == VALUES_NORMALIZED && json->tape.nodes[next + 1].type == FL_JSON_NULL)
+      sandbox_json_put(out, "{");
+      for (; next < node->value.size.end; next = fl_json_next(&body->tape, next + 1)) {
+        if (values == VALUES_NORMALIZED && body->tape.nodes[next + 1].type == FL_JSON_NULL)
           continue;
-        sandbox_put(out, separator);
-        put_changed(json, next, values, out);
-        sandbox_put(out, ":");
-        put_changed(json, next + 1, values, out);
+        sandbox_json_put(out, separator);
+        put_changed(body, next, values, out);
+        sandbox_json_put(out, ":");
+        put_changed(body, next + 1, values, out);
         separator = ",";
       }
-      sandbox_put(out, "}");
+      sandbox_json_put(out, "}");
       break;
     default:
-      if (fl_json_write_node(&out->buffer, &json->tape, json->text, index) != FL_OK)
+      if (fl_json_write_node(&out->buffer, &body->tape, body->text, index) != FL_OK)
         out->failed = true;
   }
 }
 
-static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_json *json,
+static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_body *body,
                     uint32_t row, uint32_t next, uint32_t rows_end) {
   sandbox_json_writer out;
   bool added;
   if (call->options->values == VALUES_VERBATIM)
     return sandbox_import_add_row(call->database, import,
-                                  row_text(call, json, row, next, rows_end));
+                                  row_text(call, body, row, next, rows_end));
   sandbox_json_writer_init(&out);
-  put_changed(json, row, call->options->values, &out);
+  put_changed(body, row, call->options->values, &out);
   added = !out.failed && sandbox_import_add_row(call->database, import,
                                                 (fl_slice){out.buffer.data, out.buffer.length});
   sandbox_json_writer_free(&out);
@@ -230,111 +235,112 @@ static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_js
 }
 
 /* What is wrong with a record, or NULL; `column` is the missing one. */
-static const char *record_fault(const sandbox_call *call, const sandbox_json *json, uint32_t row,
+static const char *record_fault(const sandbox_call *call, const sandbox_body *body, uint32_t row,
                                 const char **column) {
   *column = "";
-  if (json->tape.nodes[row].type != FL_JSON_OBJECT) return "is not an object";
+  if (body->tape.nodes[row].type != FL_JSON_OBJECT) return "is not an object";
   for (size_t index = 0; index < call->options->required_column_count; index++) {
     uint32_t value;
     *column = call->options->required_columns[index];
-    value = fl_json_member(&json->tape, json->text, row, fl_slice_of(*column));
-    if (value == 0 || json->tape.nodes[value].type == FL_JSON_NULL) return "has no ";
+    value = fl_json_member(&body->tape, body->text, row, fl_slice_of(*column));
+    if (value == 0 || body->tape.nodes[value].type == FL_JSON_NULL) return "has no ";
   }
   return NULL;
 }
 
 /* Adds the records of the array at `records`; the first bad one is in the reply. */
 static bool add_records(sandbox_call *call, sandbox_reply *reply, sandbox_import *import,
-                        const sandbox_json *json, uint32_t records) {
+                        const sandbox_body *body, uint32_t records) {
   const sandbox_options *options = call->options;
-  uint32_t end = json->tape.nodes[records].value.size.end, next;
+  uint32_t end = body->tape.nodes[records].value.size.end, next;
   seen_columns seen = {NULL, 0};
   int64_t position = 0, limit = call->record_limit;
   bool good = sandbox_import_add_begin(call->database, import);
-  if (limit == RECORDS_HALF) limit = json->tape.nodes[records].value.size.length / 2;
+  if (limit == RECORDS_HALF) limit = body->tape.nodes[records].value.size.length / 2;
   for (uint32_t row = records + 1; good && row < end; row = next, position++) {
-    const char *column, *fault = record_fault(call, json, row, &column);
-    next = fl_json_next(&json->tape, row);
+    const char *column, *fault = record_fault(call, body, row, &column);
+    next = fl_json_next(&body->tape, row);
     if (fault && reply->status == 200) {
-      sandbox_refuse(reply, 400, "Record %lld %s%s", (long long)position, fault, column);
+      sandbox_reply_refuse(reply, 400, "Record %lld %s%s", (long long)position, fault, column);
       reply->keep = options->rejected_batch == REJECTED_KEEPS_GOOD;
       if (!reply->keep) break;
     }
     if (fault || (limit >= 0 && position >= limit)) continue;
     good =
-        note_columns(call, import, json, row, &seen) && add_row(call, import, json, row, next, end);
+        note_columns(call, import, body, row, &seen) && add_row(call, import, body, row, next, end);
   }
   free(seen.names);
   good = good && sandbox_import_add_end(call->database, import);
   if (!good) {
     reply->keep = false;
-    sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+    sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
   }
   return good && reply->status == 200;
 }
 
 /* The import that the request names, or a new one; 0 with a refusal. */
 static sandbox_import target_import(sandbox_call *call, sandbox_reply *reply,
-                                    const sandbox_json *json) {
+                                    const sandbox_body *body) {
   sandbox_import import = {0, 0};
-  uint32_t member = sandbox_json_member(json, call->options->update_key);
-  fl_slice id = sandbox_json_text(json, member);
+  uint32_t member = sandbox_body_member(body, call->options->update_key);
+  fl_slice id = sandbox_body_text(body, member);
   if (member == 0) {
     if (!sandbox_import_create(call->database, call->options->ids, &import)) {
       import.id = 0;
-      sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+      sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
     }
   } else if (id.data == NULL) {
-    sandbox_refuse(reply, 400, "%s is neither a number nor a string", call->options->update_key);
+    sandbox_reply_refuse(reply, 400, "%s is neither a number nor a string",
+                         call->options->update_key);
   } else {
     import = sandbox_import_find(call->database, id);
     if (import.id == 0) {
-      sandbox_refuse(reply, 404, "There is no data import of this id");
+      sandbox_reply_refuse(reply, 404, "There is no data import of this id");
     } else if (call->options->update == UPDATE_REPLACE &&
                !sandbox_import_clear(call->database, &import)) {
       import.id = 0;
-      sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+      sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
     }
   }
   return import;
 }
 
-static bool is_of(const sandbox_json *json, uint32_t node, fl_json_type type) {
-  return node == 0 || json->tape.nodes[node].type == (uint32_t)type;
+static bool is_of(const sandbox_body *body, uint32_t node, fl_json_type type) {
+  return node == 0 || body->tape.nodes[node].type == (uint32_t)type;
 }
 
-static void take_in(sandbox_call *call, sandbox_reply *reply, const sandbox_json *json) {
-  uint32_t data = sandbox_json_member(json, "data"), name = sandbox_json_member(json, "name");
-  uint32_t description = sandbox_json_member(json, "description");
-  uint32_t events = sandbox_json_member(json, "sendEvents");
+static void take_in(sandbox_call *call, sandbox_reply *reply, const sandbox_body *body) {
+  uint32_t data = sandbox_body_member(body, "data"), name = sandbox_body_member(body, "name");
+  uint32_t description = sandbox_body_member(body, "description");
+  uint32_t events = sandbox_body_member(body, "sendEvents");
   uint32_t records =
-      data ? fl_json_member(&json->tape, json->text, data, FL_LITERAL("records")) : 0;
-  bool send_events = events == 0 || json->tape.nodes[events].type == FL_JSON_TRUE;
+      data ? fl_json_member(&body->tape, body->text, data, FL_LITERAL("records")) : 0;
+  bool send_events = events == 0 || body->tape.nodes[events].type == FL_JSON_TRUE;
   sandbox_import import;
-  if (records == 0 || !is_of(json, records, FL_JSON_ARRAY)) {
-    sandbox_refuse(reply, 400, "data.records is not an array");
-  } else if (!is_of(json, name, FL_JSON_STRING)) {
-    sandbox_refuse(reply, 400, "name is neither a string nor null");
-  } else if (!is_of(json, description, FL_JSON_STRING)) {
-    sandbox_refuse(reply, 400, "description is neither a string nor null");
-  } else if (!is_of(json, events, FL_JSON_TRUE) && !is_of(json, events, FL_JSON_FALSE)) {
-    sandbox_refuse(reply, 400, "sendEvents is not a boolean");
-  } else if ((import = target_import(call, reply, json)).id != 0) {
-    if (!sandbox_import_describe(call->database, &import, sandbox_json_text(json, name),
-                                 sandbox_json_text(json, description)))
-      sandbox_refuse(reply, 500, "%s", sandbox_database_error(call->database));
-    else if (add_records(call, reply, &import, json, records)) {
+  if (records == 0 || !is_of(body, records, FL_JSON_ARRAY)) {
+    sandbox_reply_refuse(reply, 400, "data.records is not an array");
+  } else if (!is_of(body, name, FL_JSON_STRING)) {
+    sandbox_reply_refuse(reply, 400, "name is neither a string nor null");
+  } else if (!is_of(body, description, FL_JSON_STRING)) {
+    sandbox_reply_refuse(reply, 400, "description is neither a string nor null");
+  } else if (!is_of(body, events, FL_JSON_TRUE) && !is_of(body, events, FL_JSON_FALSE)) {
+    sandbox_reply_refuse(reply, 400, "sendEvents is not a boolean");
+  } else if ((import = target_import(call, reply, body)).id != 0) {
+    if (!sandbox_import_describe(call->database, &import, sandbox_body_text(body, name),
+                                 sandbox_body_text(body, description)))
+      sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
+    else if (add_records(call, reply, &import, body, records)) {
       if (send_events) {
         call->tally->events++;
-        sandbox_run_triggered(call, &import);
+        sandbox_handlers_runs_trigger(call, &import);
       }
       sandbox_import_put(call->database, &import, call->options, &reply->body);
     }
   }
 }
 
-void sandbox_handle_imports_import(sandbox_call *call, sandbox_reply *reply) {
-  sandbox_json json;
-  if (sandbox_json_read(call->body, &json, reply)) take_in(call, reply, &json);
-  sandbox_json_free(&json);
+void sandbox_handlers_imports_import(sandbox_call *call, sandbox_reply *reply) {
+  sandbox_body body;
+  if (sandbox_body_read(call->body, &body, reply)) take_in(call, reply, &body);
+  sandbox_body_free(&body);
 }

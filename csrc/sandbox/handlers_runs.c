@@ -4,7 +4,9 @@
  * A preparation is a query whose result becomes an import; a report is a query whose chart is
  * stored; an automation is a list of both.
  */
+#include "body.h"
 #include "handlers.h"
+#include "query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +15,11 @@ static const sandbox_parameters no_parameters = {NULL, NULL, 0};
 
 /* Members `id` and `name`, without the closing brace. */
 static void put_head(const sandbox_definition *definition, sandbox_json_writer *out) {
-  sandbox_put(out, "{\"id\":");
-  if (definition->id_is_number) sandbox_put(out, definition->id);
-  else sandbox_put_string(out, definition->id);
-  sandbox_put(out, ",\"name\":");
-  sandbox_put_string(out, definition->name);
+  sandbox_json_put(out, "{\"id\":");
+  if (definition->id_is_number) sandbox_json_put(out, definition->id);
+  else sandbox_json_put_string(out, definition->id);
+  sandbox_json_put(out, ",\"name\":");
+  sandbox_json_put_string(out, definition->name);
 }
 
 static bool run_preparation(sandbox_call *call, const sandbox_definition *preparation,
@@ -48,9 +50,9 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
   sandbox_table_free(&table);
   good = good && sandbox_import_add_end(call->database, &import);
   if (good) {
-    sandbox_put(out, ",\"rows\":");
-    sandbox_put_integer(out, import.records);
-    sandbox_put(out, ",\"import\":");
+    sandbox_json_put(out, ",\"rows\":");
+    sandbox_json_put_integer(out, import.records);
+    sandbox_json_put(out, ",\"import\":");
     sandbox_import_put(call->database, &import, call->options, out);
   } else {
     snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
@@ -66,7 +68,7 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
   sandbox_json_writer chart;
   bool good;
   if (report->preparation) {
-    const sandbox_definition *preparation = sandbox_definition_find(
+    const sandbox_definition *preparation = sandbox_options_definition(
         call->options, DEFINED_PREPARATIONS, fl_slice_of(report->preparation));
     sql = preparation ? preparation->sql : "";
   }
@@ -81,10 +83,10 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
     good = false;
   }
   if (good) {
-    sandbox_put(out, ",\"rows\":");
-    sandbox_put_integer(out, (int64_t)table.row_count);
-    sandbox_put(out, ",\"chart\":");
-    sandbox_put_bytes(out, chart.buffer.data, chart.buffer.length);
+    sandbox_json_put(out, ",\"rows\":");
+    sandbox_json_put_integer(out, (int64_t)table.row_count);
+    sandbox_json_put(out, ",\"chart\":");
+    sandbox_json_put_bytes(out, chart.buffer.data, chart.buffer.length);
   }
   sandbox_json_writer_free(&chart);
   sandbox_table_free(&table);
@@ -95,21 +97,21 @@ static bool run_automation(sandbox_call *call, const sandbox_definition *automat
                            const sandbox_parameters *parameters, sandbox_json_writer *out,
                            char *reason) {
   call->tally->runs++;
-  sandbox_put(out, ",\"steps\":[");
+  sandbox_json_put(out, ",\"steps\":[");
   for (size_t index = 0; index < automation->step_count; index++) {
     const sandbox_step *step = &automation->steps[index];
-    const sandbox_definition *definition = sandbox_definition_find(
+    const sandbox_definition *definition = sandbox_options_definition(
         call->options, step->report ? DEFINED_REPORTS : DEFINED_PREPARATIONS,
         fl_slice_of(step->id));
-    sandbox_put(out, index > 0 ? "," : "");
-    sandbox_put(out, step->report ? "{\"kind\":\"report\",\"result\":"
-                                  : "{\"kind\":\"preparation\",\"result\":");
+    sandbox_json_put(out, index > 0 ? "," : "");
+    sandbox_json_put(out, step->report ? "{\"kind\":\"report\",\"result\":"
+                                       : "{\"kind\":\"preparation\",\"result\":");
     put_head(definition, out);
     if (!(step->report ? run_report : run_preparation)(call, definition, parameters, out, reason))
       return false;
-    sandbox_put(out, "}}");
+    sandbox_json_put(out, "}}");
   }
-  sandbox_put(out, "]");
+  sandbox_json_put(out, "]");
   return true;
 }
 
@@ -126,41 +128,41 @@ static const struct runnable {
 
 static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable *runnable) {
   const sandbox_definition *definition =
-      sandbox_definition_find(call->options, runnable->kind, call->id);
+      sandbox_options_definition(call->options, runnable->kind, call->id);
   char reason[SANDBOX_REASON];
-  sandbox_json json;
-  if (!sandbox_json_read(call->body, &json, reply)) {
+  sandbox_body body;
+  if (!sandbox_body_read(call->body, &body, reply)) {
     /* the refusal is there */
   } else if (definition == NULL) {
-    sandbox_refuse(reply, 404, "%s", runnable->missing);
+    sandbox_reply_refuse(reply, 404, "%s", runnable->missing);
   } else if (runnable->kind == DEFINED_AUTOMATIONS && !definition->api_trigger) {
-    sandbox_refuse(reply, 400, "The automation has no API trigger");
+    sandbox_reply_refuse(reply, 400, "The automation has no API trigger");
   } else {
-    const sandbox_parameters parameters = {&json.tape, json.text, 0};
+    const sandbox_parameters parameters = {&body.tape, body.text, 0};
     reply->run_later = call->options->run_seconds > 0 && !call->late;
     put_head(definition, &reply->body);
-    sandbox_put(&reply->body, ",\"status\":");
-    sandbox_put_string(&reply->body, reply->run_later ? "Running" : runnable->finished);
+    sandbox_json_put(&reply->body, ",\"status\":");
+    sandbox_json_put_string(&reply->body, reply->run_later ? "Running" : runnable->finished);
     if (!reply->run_later && !runnable->run(call, definition, &parameters, &reply->body, reason))
-      sandbox_refuse(reply, 400, "%s", reason);
-    sandbox_put(&reply->body, "}");
+      sandbox_reply_refuse(reply, 400, "%s", reason);
+    sandbox_json_put(&reply->body, "}");
   }
-  sandbox_json_free(&json);
+  sandbox_body_free(&body);
 }
 
-void sandbox_handle_preparations_execute(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_runs_execute_preparation(sandbox_call *call, sandbox_reply *reply) {
   run(call, reply, &preparations);
 }
 
-void sandbox_handle_reports_generate(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_runs_generate_report(sandbox_call *call, sandbox_reply *reply) {
   run(call, reply, &reports);
 }
 
-void sandbox_handle_automations_execute(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_runs_execute_automation(sandbox_call *call, sandbox_reply *reply) {
   run(call, reply, &automations);
 }
 
-void sandbox_run_triggered(sandbox_call *call, const sandbox_import *import) {
+void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *import) {
   char *name = sandbox_import_name(call->database, import);
   const sandbox_definitions *defined = &call->options->defined[DEFINED_AUTOMATIONS];
   for (size_t index = 0; name && index < defined->count; index++) {
@@ -179,28 +181,29 @@ void sandbox_run_triggered(sandbox_call *call, const sandbox_import *import) {
 static void put_list(sandbox_call *call, sandbox_reply *reply, sandbox_defined kind) {
   const sandbox_definitions *defined = &call->options->defined[kind];
   sandbox_json_writer *out = &reply->body;
-  sandbox_put(out, "[");
+  sandbox_json_put(out, "[");
   for (size_t index = 0; index < defined->count; index++) {
     const sandbox_definition *definition = &defined->list[index];
-    sandbox_put(out, index > 0 ? "," : "");
+    sandbox_json_put(out, index > 0 ? "," : "");
     put_head(definition, out);
     if (kind == DEFINED_PREPARATIONS) {
-      sandbox_put(out, ",\"target\":");
-      sandbox_put_string(out, definition->target);
+      sandbox_json_put(out, ",\"target\":");
+      sandbox_json_put_string(out, definition->target);
     } else {
       bool generated = sandbox_result_put(call->database, fl_slice_of(definition->id), out, NULL);
-      sandbox_put(out, generated ? ",\"status\":\"Generated\"" : ",\"status\":\"NotGenerated\"");
+      sandbox_json_put(out,
+                       generated ? ",\"status\":\"Generated\"" : ",\"status\":\"NotGenerated\"");
     }
-    sandbox_put(out, "}");
+    sandbox_json_put(out, "}");
   }
-  sandbox_put(out, "]");
+  sandbox_json_put(out, "]");
 }
 
-void sandbox_handle_preparations_all(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_runs_list_preparations(sandbox_call *call, sandbox_reply *reply) {
   put_list(call, reply, DEFINED_PREPARATIONS);
 }
 
-void sandbox_handle_reports_all(sandbox_call *call, sandbox_reply *reply) {
+void sandbox_handlers_runs_list_reports(sandbox_call *call, sandbox_reply *reply) {
   put_list(call, reply, DEFINED_REPORTS);
 }
 
@@ -216,9 +219,9 @@ static char *copy_text(fl_slice text) {
 }
 
 /* The SELECT that the body asks for, or NULL: its `sql`, or all of the import it names. */
-static char *chart_query(const sandbox_json *json) {
-  char *sql = copy_text(sandbox_json_text(json, sandbox_json_member(json, "sql")));
-  char *name = sql ? NULL : copy_text(sandbox_json_text(json, sandbox_json_member(json, "import")));
+static char *chart_query(const sandbox_body *body) {
+  char *sql = copy_text(sandbox_body_text(body, sandbox_body_member(body, "sql")));
+  char *name = sql ? NULL : copy_text(sandbox_body_text(body, sandbox_body_member(body, "import")));
   size_t length = name ? strlen(name) : 0;
   if (name && (sql = malloc(2 * length + sizeof "SELECT * FROM \"\"")) != NULL) {
     char *cursor = sql + sprintf(sql, "SELECT * FROM \"");
@@ -235,40 +238,40 @@ static char *chart_query(const sandbox_json *json) {
 static void put_stored_chart(sandbox_call *call, sandbox_reply *reply, fl_slice id) {
   sandbox_json_writer members;
   sandbox_json_writer_init(&members);
-  if (!sandbox_definition_find(call->options, DEFINED_REPORTS, id))
-    sandbox_refuse(reply, 404, "%s", reports.missing);
+  if (!sandbox_options_definition(call->options, DEFINED_REPORTS, id))
+    sandbox_reply_refuse(reply, 404, "%s", reports.missing);
   else if (!sandbox_result_put(call->database, id, &members, &reply->body))
-    sandbox_refuse(reply, 400, "The report was not generated yet");
+    sandbox_reply_refuse(reply, 400, "The report was not generated yet");
   sandbox_json_writer_free(&members);
 }
 
-static void put_queried_chart(sandbox_call *call, sandbox_reply *reply, const sandbox_json *json,
+static void put_queried_chart(sandbox_call *call, sandbox_reply *reply, const sandbox_body *body,
                               const char *sql) {
-  uint32_t list = sandbox_json_member(json, "series");
-  uint32_t given = sandbox_json_member(json, "parameters");
-  bool has_series = list && json->tape.nodes[list].type == FL_JSON_ARRAY;
-  size_t count = has_series ? json->tape.nodes[list].value.size.length : 0;
-  const sandbox_parameters parameters = {given ? &json->tape : NULL, json->text, given};
+  uint32_t list = sandbox_body_member(body, "series");
+  uint32_t given = sandbox_body_member(body, "parameters");
+  bool has_series = list && body->tape.nodes[list].type == FL_JSON_ARRAY;
+  size_t count = has_series ? body->tape.nodes[list].value.size.length : 0;
+  const sandbox_parameters parameters = {given ? &body->tape : NULL, body->text, given};
   char **series = calloc(count + 1, sizeof(char *));
-  char *labels = copy_text(sandbox_json_text(json, sandbox_json_member(json, "labels")));
-  char *type = copy_text(sandbox_json_text(json, sandbox_json_member(json, "type")));
+  char *labels = copy_text(sandbox_body_text(body, sandbox_body_member(body, "labels")));
+  char *type = copy_text(sandbox_body_text(body, sandbox_body_member(body, "type")));
   char reason[SANDBOX_REASON];
   sandbox_table table;
   bool good = series != NULL && (list == 0 || has_series);
   uint32_t node = list + 1;
   for (size_t index = 0; good && index < count; index++) {
-    series[index] = copy_text(sandbox_json_text(json, node));
+    series[index] = copy_text(sandbox_body_text(body, node));
     good = series[index] != NULL;
-    node = fl_json_next(&json->tape, node);
+    node = fl_json_next(&body->tape, node);
   }
   if (!good) {
-    sandbox_refuse(reply, 400, "series is not an array of names");
+    sandbox_reply_refuse(reply, 400, "series is not an array of names");
   } else if (!sandbox_query(call->database, call->options, sql, &parameters, &table, reason)) {
-    sandbox_refuse(reply, 400, "%s", reason);
+    sandbox_reply_refuse(reply, 400, "%s", reason);
   } else {
     if (!sandbox_table_put_chart(&table, type ? type : "line", labels, series, count, &reply->body,
                                  reason))
-      sandbox_refuse(reply, 400, "%s", reason);
+      sandbox_reply_refuse(reply, 400, "%s", reason);
     sandbox_table_free(&table);
   }
   for (size_t index = 0; series && index < count; index++) free(series[index]);
@@ -277,15 +280,15 @@ static void put_queried_chart(sandbox_call *call, sandbox_reply *reply, const sa
   free(type);
 }
 
-void sandbox_handle_reports_chart_data(sandbox_call *call, sandbox_reply *reply) {
-  sandbox_json json;
-  if (sandbox_json_read(call->body, &json, reply)) {
-    fl_slice report = sandbox_json_text(&json, sandbox_json_member(&json, "reportId"));
-    char *sql = chart_query(&json);
+void sandbox_handlers_runs_chart_data(sandbox_call *call, sandbox_reply *reply) {
+  sandbox_body body;
+  if (sandbox_body_read(call->body, &body, reply)) {
+    fl_slice report = sandbox_body_text(&body, sandbox_body_member(&body, "reportId"));
+    char *sql = chart_query(&body);
     if (report.data) put_stored_chart(call, reply, report);
-    else if (sql) put_queried_chart(call, reply, &json, sql);
-    else sandbox_refuse(reply, 400, "One of reportId, sql and import is needed");
+    else if (sql) put_queried_chart(call, reply, &body, sql);
+    else sandbox_reply_refuse(reply, 400, "One of reportId, sql and import is needed");
     free(sql);
   }
-  sandbox_json_free(&json);
+  sandbox_body_free(&body);
 }

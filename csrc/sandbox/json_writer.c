@@ -22,29 +22,29 @@ static void note(sandbox_json_writer *out, fl_result result) {
   if (result != FL_OK) out->failed = true;
 }
 
-void sandbox_put(sandbox_json_writer *out, const char *text) {
+void sandbox_json_put(sandbox_json_writer *out, const char *text) {
   note(out, fl_buffer_append_text(&out->buffer, text));
 }
 
-void sandbox_put_bytes(sandbox_json_writer *out, const char *bytes, size_t length) {
+void sandbox_json_put_bytes(sandbox_json_writer *out, const char *bytes, size_t length) {
   note(out, fl_buffer_append(&out->buffer, bytes, length));
 }
 
-void sandbox_put_integer(sandbox_json_writer *out, int64_t value) {
+void sandbox_json_put_integer(sandbox_json_writer *out, int64_t value) {
   note(out, fl_json_write_integer(&out->buffer, value));
 }
 
-void sandbox_put_double(sandbox_json_writer *out, double value) {
+void sandbox_json_put_double(sandbox_json_writer *out, double value) {
   if (isfinite(value)) note(out, fl_json_write_double(&out->buffer, value, FL_JSON_FLOAT_MARKED));
-  else sandbox_put(out, "null");
+  else sandbox_json_put(out, "null");
 }
 
-void sandbox_put_quoted(sandbox_json_writer *out, const char *bytes, size_t length) {
+void sandbox_json_put_quoted(sandbox_json_writer *out, const char *bytes, size_t length) {
   size_t bad;
   note(out, fl_json_write_string(&out->buffer, bytes, length, &bad));
 }
 
-void sandbox_put_string(sandbox_json_writer *out, const char *text) {
-  if (text) sandbox_put_quoted(out, text, strlen(text));
-  else sandbox_put(out, "null");
+void sandbox_json_put_string(sandbox_json_writer *out, const char *text) {
+  if (text) sandbox_json_put_quoted(out, text, strlen(text));
+  else sandbox_json_put(out, "null");
 }

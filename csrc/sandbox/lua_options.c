@@ -170,7 +170,7 @@ static uint32_t read_operations(lua_State *L) {
   for (size_t index = 1; index <= lua_rawlen(L, -1); index++) {
     sandbox_operation operation;
     lua_rawgeti(L, -1, (int)index);
-    operation = sandbox_operation_of(luaL_checkstring(L, -1));
+    operation = sandbox_routes_operation(luaL_checkstring(L, -1));
     if (operation == OPERATION_NONE) luaL_error(L, "no such operation");
     bits |= (uint32_t)1 << operation;
     lua_pop(L, 1);
@@ -231,7 +231,7 @@ static void read_definitions(lua_State *L, int index, const char *name,
   lua_pop(L, 1);
 }
 
-void sandbox_read_options(lua_State *L, int index, sandbox_options *options) {
+void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options) {
   read_fields(L, index, option_fields, options);
   read_keys(L, index, options);
   lua_getfield(L, index, "features");
@@ -251,7 +251,7 @@ static void read_short_text(lua_State *L, int index, const char *name, char to[F
   lua_pop(L, 1);
 }
 
-void sandbox_read_fault(lua_State *L, int index, sandbox_fault *fault) {
+void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *fault) {
   *fault = (sandbox_fault){.nth = 1,
                            .times = 1,
                            .probability = 1,
@@ -266,9 +266,9 @@ void sandbox_read_fault(lua_State *L, int index, sandbox_fault *fault) {
   lua_getfield(L, index, "seed");
   fault->seed = (uint64_t)luaL_optnumber(L, -1, 1);
   lua_getfield(L, index, "operation");
-  fault->operation = sandbox_operation_of(luaL_checkstring(L, -1));
+  fault->operation = sandbox_routes_operation(luaL_checkstring(L, -1));
   lua_getfield(L, index, "kind");
-  fault->kind = sandbox_fault_kind_of(luaL_checkstring(L, -1));
+  fault->kind = sandbox_faults_kind(luaL_checkstring(L, -1));
   if (fault->kind == FAULT_NONE) luaL_error(L, "no such kind of fault");
   lua_pop(L, 3);
   read_short_text(L, index, "retry_after", fault->retry_after);

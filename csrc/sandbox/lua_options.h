@@ -6,6 +6,7 @@
 #define SANDBOX_LUA_OPTIONS_H
 
 #include "faults.h"
+#include "options.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -16,7 +17,7 @@
 
 /* Reads the table at `index` into `options`, which its holder frees whatever happens here; raises
  * on what the Lua side should have refused. */
-void sandbox_read_options(lua_State *L, int index, sandbox_options *options);
-void sandbox_read_fault(lua_State *L, int index, sandbox_fault *fault);
+void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options);
+void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *fault);
 
 #endif

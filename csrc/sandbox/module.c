@@ -70,7 +70,7 @@ static int start(lua_State *L) {
   memset(holder, 0, sizeof *holder);
   luaL_getmetatable(L, TYPE);
   lua_setmetatable(L, -2);
-  sandbox_read_options(L, 1, &holder->options);
+  sandbox_lua_options_read(L, 1, &holder->options);
   holder->running = sandbox_start(&holder->options, &error);
   if (holder->running) return 1;
   lua_pushnil(L);
@@ -115,7 +115,7 @@ static void set_boolean(lua_State *L, const char *name, bool value) {
 }
 
 static void set_operation(lua_State *L, sandbox_operation operation) {
-  if (operation != OPERATION_NONE) lua_pushstring(L, sandbox_operation_names[operation]);
+  if (operation != OPERATION_NONE) lua_pushstring(L, sandbox_routes_names[operation]);
   else lua_pushnil(L);
   lua_setfield(L, -2, "operation");
 }
@@ -162,7 +162,7 @@ static int requests(lua_State *L) {
   sandbox_entry **entries;
   size_t count;
   pthread_mutex_lock(&running->lock);
-  entries = sandbox_log_copy(running->log, from, &count);
+  entries = sandbox_request_log_copy(running->log, from, &count);
   pthread_mutex_unlock(&running->lock);
   if (entries == NULL) return luaL_error(L, "no memory");
   held->entries = entries;
@@ -184,7 +184,7 @@ static int duplicates(lua_State *L) {
   size_t count, size;
   char *cursor = NULL;
   pthread_mutex_lock(&running->lock);
-  list = sandbox_log_duplicates(running->log, &count);
+  list = sandbox_request_log_duplicates(running->log, &count);
   size = count * sizeof *list;
   for (size_t index = 0; index < count; index++) size += list[index].body_length;
   copies = malloc(size + 1);
@@ -212,7 +212,7 @@ static int duplicates(lua_State *L) {
 static int clear_log(lua_State *L) {
   sandbox *running = check_running(L);
   pthread_mutex_lock(&running->lock);
-  sandbox_log_clear(running->log);
+  sandbox_request_log_clear(running->log);
   pthread_mutex_unlock(&running->lock);
   return 0;
 }
@@ -231,10 +231,10 @@ static char *rows_json(lua_State *L, size_t *length) {
   pthread_mutex_lock(&running->lock);
   import = sandbox_import_find(running->database, (fl_slice){id, id_length});
   if (import.id) {
-    sandbox_put(&out, "[");
+    sandbox_json_put(&out, "[");
     if (!sandbox_import_put_rows(running->database, &import, 0, import.records, false, NULL, &out))
       out.failed = true;
-    sandbox_put(&out, "]");
+    sandbox_json_put(&out, "]");
   }
   pthread_mutex_unlock(&running->lock);
   if (import.id == 0) return NULL;
@@ -271,7 +271,7 @@ static int counts(lua_State *L) {
   pthread_mutex_lock(&running->lock);
   sandbox_database_count(running->database, &counted);
   tally = running->tally;
-  logged = sandbox_log_count(running->log);
+  logged = sandbox_request_log_count(running->log);
   connections = running->connections;
   pthread_mutex_unlock(&running->lock);
   lua_createtable(L, 0, 7);
@@ -315,7 +315,7 @@ static int reset(lua_State *L) {
   bool done;
   pthread_mutex_lock(&running->lock);
   done = sandbox_database_reset(running->database);
-  sandbox_log_clear(running->log);
+  sandbox_request_log_clear(running->log);
   sandbox_faults_clear(&running->faults);
   running->admission = (sandbox_admission){0, 0};
   running->tally = (sandbox_tally){0, 0};
@@ -332,7 +332,7 @@ static int fault(lua_State *L) {
   sandbox_fault added;
   bool done;
   luaL_checktype(L, 2, LUA_TTABLE);
-  sandbox_read_fault(L, 2, &added);
+  sandbox_lua_options_read_fault(L, 2, &added);
   pthread_mutex_lock(&running->lock);
   done = sandbox_faults_add(&running->faults, &added);
   pthread_mutex_unlock(&running->lock);

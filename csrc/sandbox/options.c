@@ -1,27 +1,9 @@
-/* options.c: the names of the operations, and what a sandbox's options own. */
+/* options.c: what a sandbox's options own. */
 #include "options.h"
 
 #include "base/buffer.h"
 
 #include <stdlib.h>
-
-const char *const sandbox_operation_names[OPERATION_COUNT] = {
-    [OPERATION_IMPORTS_ALL] = "imports.all",
-    [OPERATION_IMPORTS_DATA] = "imports.data",
-    [OPERATION_IMPORTS_IMPORT] = "imports.import",
-    [OPERATION_AUTOMATIONS_EXECUTE] = "automations.execute",
-    [OPERATION_PREPARATIONS_ALL] = "preparations.all",
-    [OPERATION_PREPARATIONS_EXECUTE] = "preparations.execute",
-    [OPERATION_REPORTS_ALL] = "reports.all",
-    [OPERATION_REPORTS_GENERATE] = "reports.generate",
-    [OPERATION_REPORTS_CHART_DATA] = "reports.chart_data",
-};
-
-sandbox_operation sandbox_operation_of(const char *name) {
-  for (int index = 0; index < OPERATION_COUNT; index++)
-    if (strcmp(name, sandbox_operation_names[index]) == 0) return (sandbox_operation)index;
-  return OPERATION_NONE;
-}
 
 static void free_list(char **list, size_t count) {
   for (size_t index = 0; index < count; index++) free(list[index]);
@@ -55,8 +37,8 @@ void sandbox_options_free(sandbox_options *options) {
   memset(options, 0, sizeof *options);
 }
 
-const sandbox_definition *sandbox_definition_find(const sandbox_options *options,
-                                                  sandbox_defined kind, fl_slice id) {
+const sandbox_definition *sandbox_options_definition(const sandbox_options *options,
+                                                     sandbox_defined kind, fl_slice id) {
   const sandbox_definitions *defined = &options->defined[kind];
   for (size_t index = 0; index < defined->count; index++) {
     const char *text = defined->list[index].id;

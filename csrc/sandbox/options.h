@@ -10,25 +10,6 @@
 
 #include "base/base.h"
 
-typedef enum sandbox_operation {
-  OPERATION_NONE = -1,
-  OPERATION_IMPORTS_ALL,
-  OPERATION_IMPORTS_DATA,
-  OPERATION_IMPORTS_IMPORT,
-  OPERATION_AUTOMATIONS_EXECUTE,
-  OPERATION_PREPARATIONS_ALL,
-  OPERATION_PREPARATIONS_EXECUTE,
-  OPERATION_REPORTS_ALL,
-  OPERATION_REPORTS_GENERATE,
-  OPERATION_REPORTS_CHART_DATA,
-  OPERATION_COUNT
-} sandbox_operation;
-
-/* "imports.all" and so on, as the client's methods are named. */
-extern const char *const sandbox_operation_names[OPERATION_COUNT];
-/* OPERATION_NONE if there is no such operation. */
-sandbox_operation sandbox_operation_of(const char *name);
-
 typedef enum { IDS_NUMBER, IDS_STRING, IDS_UUID } sandbox_ids;
 typedef enum { ROWS_BARE, ROWS_RECORDS } sandbox_rows_shape;
 typedef enum { PAST_END_EMPTY, PAST_END_400, PAST_END_404, PAST_END_NULL } sandbox_past_end;
@@ -138,7 +119,7 @@ typedef struct sandbox_options {
 void sandbox_options_free(sandbox_options *options);
 
 /* NULL if none has this id. */
-const sandbox_definition *sandbox_definition_find(const sandbox_options *options,
-                                                  sandbox_defined kind, fl_slice id);
+const sandbox_definition *sandbox_options_definition(const sandbox_options *options,
+                                                     sandbox_defined kind, fl_slice id);
 
 #endif

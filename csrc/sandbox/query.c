@@ -140,12 +140,12 @@ static void bind(sqlite3_stmt *query, const sandbox_parameters *parameters) {
 
 static void put_cell(sqlite3_stmt *query, int column, sandbox_json_writer *out) {
   switch (sqlite3_column_type(query, column)) {
-    case SQLITE_INTEGER: sandbox_put_integer(out, sqlite3_column_int64(query, column)); break;
-    case SQLITE_FLOAT: sandbox_put_double(out, sqlite3_column_double(query, column)); break;
-    case SQLITE_NULL: sandbox_put(out, "null"); break;
+    case SQLITE_INTEGER: sandbox_json_put_integer(out, sqlite3_column_int64(query, column)); break;
+    case SQLITE_FLOAT: sandbox_json_put_double(out, sqlite3_column_double(query, column)); break;
+    case SQLITE_NULL: sandbox_json_put(out, "null"); break;
     default: {
       const char *text = (const char *)sqlite3_column_text(query, column);
-      sandbox_put_quoted(out, text ? text : "", (size_t)sqlite3_column_bytes(query, column));
+      sandbox_json_put_quoted(out, text ? text : "", (size_t)sqlite3_column_bytes(query, column));
     }
   }
 }
@@ -228,7 +228,7 @@ bool sandbox_query(sandbox_database *database, const sandbox_options *options, c
   memset(table, 0, sizeof *table);
   sandbox_json_writer_init(&table->cells);
   snprintf(reason, SANDBOX_REASON, "the query's result cannot be held or is no text");
-  if (sandbox_imports_each(database, make_view, &state)) {
+  if (sandbox_import_each(database, make_view, &state)) {
     for (size_t index = 0; index < LIMIT_COUNT; index++)
       before[index] = sqlite3_limit(handle, limits[index].limit, limits[index].value);
     sqlite3_set_authorizer(handle, authorize, &state);
@@ -259,26 +259,26 @@ static void put_cell_text(const sandbox_table *table, size_t row, size_t column,
                           sandbox_json_writer *out) {
   size_t cell = row * table->column_count + column;
   size_t begin = cell > 0 ? table->ends[cell - 1] : 0;
-  sandbox_put_bytes(out, table->cells.buffer.data + begin, table->ends[cell] - begin);
+  sandbox_json_put_bytes(out, table->cells.buffer.data + begin, table->ends[cell] - begin);
 }
 
 void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_json_writer *out) {
   for (size_t column = 0; column < table->column_count; column++) {
-    sandbox_put(out, column == 0 ? "{" : ",");
-    sandbox_put_string(out, table->columns[column]);
-    sandbox_put(out, ":");
+    sandbox_json_put(out, column == 0 ? "{" : ",");
+    sandbox_json_put_string(out, table->columns[column]);
+    sandbox_json_put(out, ":");
     put_cell_text(table, row, column, out);
   }
-  sandbox_put(out, "}");
+  sandbox_json_put(out, "}");
 }
 
 static void put_column(const sandbox_table *table, size_t column, sandbox_json_writer *out) {
-  sandbox_put(out, "[");
+  sandbox_json_put(out, "[");
   for (size_t row = 0; row < table->row_count; row++) {
-    if (row > 0) sandbox_put(out, ",");
+    if (row > 0) sandbox_json_put(out, ",");
     put_cell_text(table, row, column, out);
   }
-  sandbox_put(out, "]");
+  sandbox_json_put(out, "]");
 }
 
 static bool find_column(const sandbox_table *table, const char *name, size_t *column,
@@ -295,11 +295,11 @@ bool sandbox_table_put_chart(const sandbox_table *table, const char *type, const
   size_t label_column = 0, count = series_count ? series_count : table->column_count, column;
   const char *separator = "";
   if (labels && !find_column(table, labels, &label_column, reason)) return false;
-  sandbox_put(out, "{\"type\":");
-  sandbox_put_string(out, type);
-  sandbox_put(out, ",\"labels\":");
+  sandbox_json_put(out, "{\"type\":");
+  sandbox_json_put_string(out, type);
+  sandbox_json_put(out, ",\"labels\":");
   put_column(table, label_column, out);
-  sandbox_put(out, ",\"series\":[");
+  sandbox_json_put(out, ",\"series\":[");
   for (size_t index = 0; index < count; index++) {
     column = index;
     if (series_count ? !find_column(table, series[index], &column, reason)
@@ -307,14 +307,14 @@ bool sandbox_table_put_chart(const sandbox_table *table, const char *type, const
       if (series_count) return false;
       continue;
     }
-    sandbox_put(out, separator);
-    sandbox_put(out, "{\"name\":");
-    sandbox_put_string(out, table->columns[column]);
-    sandbox_put(out, ",\"values\":");
+    sandbox_json_put(out, separator);
+    sandbox_json_put(out, "{\"name\":");
+    sandbox_json_put_string(out, table->columns[column]);
+    sandbox_json_put(out, ",\"values\":");
     put_column(table, column, out);
-    sandbox_put(out, "}");
+    sandbox_json_put(out, "}");
     separator = ",";
   }
-  sandbox_put(out, "]}");
+  sandbox_json_put(out, "]}");
   return true;
 }

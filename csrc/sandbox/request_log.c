@@ -12,7 +12,7 @@ typedef struct commit {
   int64_t number; /* 0 = a free place */
 } commit;
 
-struct sandbox_log {
+struct sandbox_request_log {
   sandbox_entry **entries; /* a ring */
   size_t room, head, count;
   size_t bytes; /* of all entries */
@@ -24,8 +24,9 @@ struct sandbox_log {
   size_t duplicate_count;
 };
 
-sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t max_body_bytes) {
-  sandbox_log *log = calloc(1, sizeof *log);
+sandbox_request_log *sandbox_request_log_open(int64_t max_entries, int64_t max_bytes,
+                                              int64_t max_body_bytes) {
+  sandbox_request_log *log = calloc(1, sizeof *log);
   if (log == NULL) return NULL;
   log->max_entries = (size_t)max_entries;
   log->max_bytes = (size_t)max_bytes;
@@ -33,26 +34,26 @@ sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t ma
   return log;
 }
 
-void sandbox_log_clear(sandbox_log *log) {
+void sandbox_request_log_clear(sandbox_request_log *log) {
   for (size_t index = 0; index < log->count; index++)
     free(log->entries[(log->head + index) % log->room]);
   for (size_t index = 0; index < log->duplicate_count; index++) free(log->duplicates[index].body);
   free(log->entries);
   free(log->commits);
   free(log->duplicates);
-  *log = (sandbox_log){.max_entries = log->max_entries,
-                       .max_bytes = log->max_bytes,
-                       .max_body_bytes = log->max_body_bytes};
+  *log = (sandbox_request_log){.max_entries = log->max_entries,
+                               .max_bytes = log->max_bytes,
+                               .max_body_bytes = log->max_body_bytes};
 }
 
-void sandbox_log_close(sandbox_log *log) {
+void sandbox_request_log_close(sandbox_request_log *log) {
   if (log == NULL) return;
-  sandbox_log_clear(log);
+  sandbox_request_log_clear(log);
   free(log);
 }
 
 /* Room for one entry more, of `size` bytes; the oldest give way. */
-static bool make_room(sandbox_log *log, size_t size) {
+static bool make_room(sandbox_request_log *log, size_t size) {
   size_t room;
   sandbox_entry **entries;
   while (log->count > 0 && (log->count == log->max_entries || log->bytes + size > log->max_bytes)) {
@@ -74,8 +75,8 @@ static bool make_room(sandbox_log *log, size_t size) {
   return true;
 }
 
-int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
-                        const fl_slice texts[ENTRY_TEXTS]) {
+int64_t sandbox_request_log_add(sandbox_request_log *log, const sandbox_entry *entry,
+                                const fl_slice texts[ENTRY_TEXTS]) {
   size_t size = sizeof *entry, lengths[ENTRY_TEXTS];
   sandbox_entry *block;
   int64_t number = ++log->last_number;
@@ -104,7 +105,7 @@ int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
   return number;
 }
 
-void sandbox_log_committed(sandbox_log *log, int64_t number) {
+void sandbox_request_log_mark_committed(sandbox_request_log *log, int64_t number) {
   for (size_t index = log->count; index-- > 0;) {
     sandbox_entry *entry = log->entries[(log->head + index) % log->room];
     if (entry->number == number) entry->committed = true;
@@ -135,7 +136,7 @@ static commit *place_of(const commit *commits, size_t room, uint64_t high, uint6
   return (commit *)&commits[index];
 }
 
-static bool grow_commits(sandbox_log *log) {
+static bool grow_commits(sandbox_request_log *log) {
   size_t room = log->commit_room ? log->commit_room * 2 : 256;
   commit *commits;
   if (log->commit_count * 2 < log->commit_room) return true;
@@ -151,7 +152,7 @@ static bool grow_commits(sandbox_log *log) {
   return true;
 }
 
-static bool add_duplicate(sandbox_log *log, int64_t first, int64_t again,
+static bool add_duplicate(sandbox_request_log *log, int64_t first, int64_t again,
                           sandbox_operation operation, fl_slice body) {
   size_t length = body.length < EXCERPT ? body.length : EXCERPT;
   sandbox_duplicate *list = realloc(log->duplicates, (log->duplicate_count + 1) * sizeof *list);
@@ -166,8 +167,9 @@ static bool add_duplicate(sandbox_log *log, int64_t first, int64_t again,
   return true;
 }
 
-bool sandbox_log_commit(sandbox_log *log, int64_t number, sandbox_operation operation,
-                        fl_slice path, fl_slice request_id, fl_slice body) {
+bool sandbox_request_log_add_commit(sandbox_request_log *log, int64_t number,
+                                    sandbox_operation operation, fl_slice path, fl_slice request_id,
+                                    fl_slice body) {
   const uint64_t seeds[2] = {0xcbf29ce484222325u, 0x6c62272e07bb0142u};
   uint64_t hashes[2];
   commit *place;
@@ -183,7 +185,8 @@ bool sandbox_log_commit(sandbox_log *log, int64_t number, sandbox_operation oper
   return true;
 }
 
-sandbox_entry **sandbox_log_copy(const sandbox_log *log, int64_t from, size_t *count) {
+sandbox_entry **sandbox_request_log_copy(const sandbox_request_log *log, int64_t from,
+                                         size_t *count) {
   sandbox_entry **copies = calloc(log->count + 1, sizeof(sandbox_entry *));
   *count = 0;
   if (copies == NULL) return NULL;
@@ -201,9 +204,10 @@ sandbox_entry **sandbox_log_copy(const sandbox_log *log, int64_t from, size_t *c
   return copies;
 }
 
-const sandbox_duplicate *sandbox_log_duplicates(const sandbox_log *log, size_t *count) {
+const sandbox_duplicate *sandbox_request_log_duplicates(const sandbox_request_log *log,
+                                                        size_t *count) {
   *count = log->duplicate_count;
   return log->duplicates;
 }
 
-int64_t sandbox_log_count(const sandbox_log *log) { return log->last_number; }
+int64_t sandbox_request_log_count(const sandbox_request_log *log) { return log->last_number; }

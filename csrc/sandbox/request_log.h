@@ -44,31 +44,35 @@ typedef struct sandbox_duplicate {
   size_t body_length;
 } sandbox_duplicate;
 
-typedef struct sandbox_log sandbox_log;
+typedef struct sandbox_request_log sandbox_request_log;
 
-sandbox_log *sandbox_log_open(int64_t max_entries, int64_t max_bytes, int64_t max_body_bytes);
-void sandbox_log_close(sandbox_log *log);
-void sandbox_log_clear(sandbox_log *log);
+sandbox_request_log *sandbox_request_log_open(int64_t max_entries, int64_t max_bytes,
+                                              int64_t max_body_bytes);
+void sandbox_request_log_close(sandbox_request_log *log);
+void sandbox_request_log_clear(sandbox_request_log *log);
 
 /* `entry` is copied up to its texts, which are taken from the slices. Its number; without memory
  * the number is used up and the entry is missing. */
-int64_t sandbox_log_add(sandbox_log *log, const sandbox_entry *entry,
-                        const fl_slice texts[ENTRY_TEXTS]);
+int64_t sandbox_request_log_add(sandbox_request_log *log, const sandbox_entry *entry,
+                                const fl_slice texts[ENTRY_TEXTS]);
 /* The request committed after its entry was written. */
-void sandbox_log_committed(sandbox_log *log, int64_t number);
+void sandbox_request_log_mark_committed(sandbox_request_log *log, int64_t number);
 
 /*
  * A write was committed. Two are the same if their X-Request-Id is, or, where one has none, their
  * path and body. `request_id` is empty if there was none.
  */
-bool sandbox_log_commit(sandbox_log *log, int64_t number, sandbox_operation operation,
-                        fl_slice path, fl_slice request_id, fl_slice body);
+bool sandbox_request_log_add_commit(sandbox_request_log *log, int64_t number,
+                                    sandbox_operation operation, fl_slice path, fl_slice request_id,
+                                    fl_slice body);
 
 /* A copy of all entries from number `from` on, each in its own block; NULL without memory. Free
  * each and the array. */
-sandbox_entry **sandbox_log_copy(const sandbox_log *log, int64_t from, size_t *count);
-const sandbox_duplicate *sandbox_log_duplicates(const sandbox_log *log, size_t *count);
+sandbox_entry **sandbox_request_log_copy(const sandbox_request_log *log, int64_t from,
+                                         size_t *count);
+const sandbox_duplicate *sandbox_request_log_duplicates(const sandbox_request_log *log,
+                                                        size_t *count);
 /* Requests ever logged since the last clearing. */
-int64_t sandbox_log_count(const sandbox_log *log);
+int64_t sandbox_request_log_count(const sandbox_request_log *log);
 
 #endif

@@ -1,14 +1,47 @@
 /*
- * routes.h: the nine endpoints: method and path -> operation, and the operations themselves, from
- * a whole request to a whole reply in the envelope.
+ * routes.h: the operations of the service, and which of them a request asks for.
  *
- * Knows nothing of HTTP's transport. The caller holds the sandbox's lock.
+ * SANDBOX_OPERATIONS is the one list of them. The handlers (handlers.h), the permissions of keys,
+ * the faults, the log and the Lua side all read it. Pure; relies on base.h.
  */
 #ifndef SANDBOX_ROUTES_H
 #define SANDBOX_ROUTES_H
 
-#include "database.h"
-#include "codec/json_scan.h"
+#include "base/base.h"
+
+/*
+ * A row: the operation; its name, that of the client's method; method and path; whether it may
+ * change the database; and its handler: sandbox_handlers_HANDLER.
+ */
+/* clang-format off */
+#define SANDBOX_OPERATIONS(OPERATION) \
+  OPERATION(IMPORTS_ALL, "imports.all", "GET", "/Import/All", false, imports_all) \
+  OPERATION(IMPORTS_DATA, "imports.data", "GET", "/Import/{id}/Data", false, imports_data) \
+  OPERATION(IMPORTS_IMPORT, "imports.import", "POST", "/Import/Data", true, imports_import) \
+  OPERATION(AUTOMATIONS_EXECUTE, "automations.execute", "POST", "/Automation/{id}/Execute", true, \
+            runs_execute_automation) \
+  OPERATION(PREPARATIONS_ALL, "preparations.all", "GET", "/Preparation/All", false, \
+            runs_list_preparations) \
+  OPERATION(PREPARATIONS_EXECUTE, "preparations.execute", "POST", "/Preparation/{id}/Execute", \
+            true, runs_execute_preparation) \
+  OPERATION(REPORTS_ALL, "reports.all", "GET", "/Report/All", false, runs_list_reports) \
+  OPERATION(REPORTS_GENERATE, "reports.generate", "POST", "/Report/{id}/Generate", true, \
+            runs_generate_report) \
+  OPERATION(REPORTS_CHART_DATA, "reports.chart_data", "POST", "/Report/ChartData", false, \
+            runs_chart_data)
+
+#define SANDBOX_ENUMERATE(operation, ...) OPERATION_##operation,
+typedef enum sandbox_operation {
+  OPERATION_NONE = -1,
+  SANDBOX_OPERATIONS(SANDBOX_ENUMERATE)
+  OPERATION_COUNT
+} sandbox_operation;
+#undef SANDBOX_ENUMERATE
+/* clang-format on */
+
+extern const char *const sandbox_routes_names[OPERATION_COUNT];
+/* OPERATION_NONE if no operation has this name. */
+sandbox_operation sandbox_routes_operation(const char *name);
 
 typedef struct sandbox_route {
   sandbox_operation operation; /* OPERATION_NONE: `status` says why */
@@ -16,54 +49,9 @@ typedef struct sandbox_route {
   fl_slice id;                 /* the path's id, still percent-encoded */
 } sandbox_route;
 
-sandbox_route sandbox_route_find(const char *method, const char *path);
+sandbox_route sandbox_routes_find(const char *method, const char *path);
 
 /* Percent-decodes into `out` and ends it with a NUL; the length, or -1 if an escape is broken. */
-int64_t sandbox_unescape(char *out, fl_slice text);
-
-/* What happened behind the replies since the start. */
-typedef struct sandbox_tally {
-  int64_t events; /* imports that were committed with sendEvents true */
-  int64_t runs;   /* runs of automations, by Execute or by an event */
-} sandbox_tally;
-
-/* How many of a write's records are kept, where it is no number. */
-#define RECORDS_ALL (-1)
-#define RECORDS_HALF (-2)
-
-/* A request, whole and let in. */
-typedef struct sandbox_call {
-  sandbox_database *database;
-  const sandbox_options *options;
-  sandbox_tally *tally;
-  sandbox_operation operation;
-  fl_slice id;    /* decoded */
-  fl_slice query; /* as it came, without the question mark */
-  fl_slice body;
-  int64_t hidden_commits; /* the newest commits that a read does not see */
-  int64_t record_limit;   /* a write keeps only so many records */
-  bool backward;          /* pages come in the reverse order */
-  bool late;              /* a run whose reply went out before */
-} sandbox_call;
-
-#define SANDBOX_MESSAGE 512
-
-typedef struct sandbox_reply {
-  int status;
-  sandbox_json_writer body; /* the whole envelope once sandbox_answer is done */
-  char message[SANDBOX_MESSAGE];
-  bool keep;      /* commit although the status is not 200 */
-  bool committed; /* something was changed for good */
-  bool run_later; /* the call is to be answered once more, `late`, after `run_seconds` */
-} sandbox_reply;
-
-void sandbox_reply_init(sandbox_reply *reply);
-
-/* Does what is asked, in one transaction, and writes the envelope. */
-void sandbox_answer(sandbox_call *call, sandbox_reply *reply);
-
-/* Makes the reply the envelope of an error, whatever it was. */
-void sandbox_reply_error(const sandbox_options *options, sandbox_reply *reply, int status,
-                         const char *message);
+int64_t sandbox_routes_unescape(char *out, fl_slice text);
 
 #endif

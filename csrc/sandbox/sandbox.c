@@ -79,8 +79,9 @@ sandbox *sandbox_start(sandbox_options *options, char **error) {
   starting->process = getpid();
   starting->stopped = true;
   pthread_mutex_init(&starting->lock, NULL);
-  starting->log = sandbox_log_open(starting->options.log_requests, starting->options.log_bytes,
-                                   starting->options.log_body_bytes);
+  starting->log =
+      sandbox_request_log_open(starting->options.log_requests, starting->options.log_bytes,
+                               starting->options.log_body_bytes);
   if (starting->log) starting->database = sandbox_database_open(starting->options.database, error);
   if (starting->database && start_threads(starting, error)) {
     starting->stopped = false;
@@ -109,7 +110,7 @@ void sandbox_free(sandbox *running) {
   if (running->process != getpid()) return;
   sandbox_timer_free(running->timer);
   sandbox_database_close(running->database);
-  sandbox_log_close(running->log);
+  sandbox_request_log_close(running->log);
   sandbox_faults_clear(&running->faults);
   pthread_mutex_destroy(&running->lock);
   sandbox_options_free(&running->options);

@@ -10,7 +10,7 @@
 #include "server.h"
 
 #include "exchange.h"
-#include "faulty_body.h"
+#include "pause.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,8 +86,8 @@ static bool begin(sandbox_exchange *opened, struct MHD_Connection *connection, c
   const char *length = sandbox_header(connection, "Content-Length");
   opened->method = method;
   split_uri(opened);
-  opened->route = sandbox_route_find(method, opened->path.data);
-  sandbox_meet_fault(opened, connection, reused);
+  opened->route = sandbox_routes_find(method, opened->path.data);
+  sandbox_exchange_meet_fault(opened, connection, reused);
   if (length && !opened->drop) fl_buffer_reserve(&opened->body, strtoul(length, NULL, 10));
   opened->stage = GATHERING;
   return !opened->drop;
@@ -107,15 +107,15 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
   }
   if (asked->stage == GATHERING) {
     asked->stage = READY;
-    sandbox_work(asked, connection);
+    sandbox_exchange_work(asked, connection);
     if (asked->faulty && (asked->fault.kind == FAULT_LATENCY || asked->fault.kind == FAULT_HANG)) {
       double seconds = asked->fault.seconds >= 0 ? asked->fault.seconds : 1;
-      if (sandbox_suspend(connection, asked->owner->timer, (fl_time)(seconds * (double)FL_SECOND)))
+      if (sandbox_pause(connection, asked->owner->timer, (fl_time)(seconds * (double)FL_SECOND)))
         return MHD_YES;
       return MHD_NO;
     }
   }
-  return sandbox_send(asked, connection);
+  return sandbox_exchange_reply(asked, connection);
 }
 
 /* --- start --- */

@@ -1,0 +1,41 @@
+/*
+ * shared.h: what the threads of a running sandbox share.
+ *
+ * Three threads meet here: libmicrohttpd's, which answers requests; the timer's; and the caller's
+ * from Lua. `options`, `timer` and `daemon` are fixed from start to stop. Everything else in the
+ * structure is read and written under `lock`.
+ */
+#ifndef SANDBOX_SHARED_H
+#define SANDBOX_SHARED_H
+
+#include "admission.h"
+#include "handlers.h"
+#include "request_log.h"
+#include "timer.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+struct MHD_Daemon;
+
+typedef struct sandbox {
+  sandbox_options options;
+  sandbox_timer *timer;
+  struct MHD_Daemon *daemon;
+  int port;
+  pid_t process; /* the one that started it; after a fork the child only forgets it */
+  bool stopped;
+
+  pthread_mutex_t lock;
+  sandbox_database *database;
+  sandbox_admission admission;
+  sandbox_faults faults;
+  sandbox_request_log *log;
+  sandbox_tally tally;
+  int64_t connections;
+  int64_t pages; /* asked for, for alternating row order */
+
+  struct sandbox *next; /* in the list of those that run */
+} sandbox;
+
+#endif
