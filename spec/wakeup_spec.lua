@@ -58,15 +58,15 @@ describe("the bell", function()
     local sandbox = support.sandbox()
     local api = support.client(sandbox)
     assert(api.imports:all())
-    local mailbox, client = require "flarelight.host.mailbox", require "flarelight.client"
+    local mailbox, calls = require "flarelight.host.mailbox", require "flarelight.calls"
     local request = require "flarelight.request"
-    local prepared = request.endpoint("imports.all", {}, {}, client.config(api))
+    local prepared = request.endpoint("imports.all", {}, {}, calls.config(api))
     prepared.interactive = true
     local socket = unix(path)
     local function submit_slow(latency)
       assert(latency < 60, "the reply is always there before it is watched")
       sandbox:fault { operation = "imports.all", kind = "latency", seconds = latency }
-      local task = api:spawn(function() return client.submit(api, prepared) end)
+      local task = api:spawn(function() return calls.submit(api, prepared) end)
       api:update(0)
       local submitted = task:result()
       return core.watch(submitted.ticket) and submitted or submit_slow(2 * latency)

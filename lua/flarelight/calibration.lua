@@ -5,7 +5,7 @@
 -- batch with a bad record; and many small ones, for the cap on a page. Relies on one writer, as an upload
 -- does, and asks the service nothing but the documented requests.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
@@ -121,7 +121,7 @@ end
 -- Looks until `seen(found)`, as long as it may take; the first time this tells how late rows show.
 local function await(run, seen)
   local written, last, pause = core.now(), nil, FIRST_PAUSE
-  if run.lag and run.lag > 0 then client.sleep(run.lag) end
+  if run.lag and run.lag > 0 then calls.sleep(run.lag) end
   for _ = 1, LOOKS do
     local at = core.now()
     local found = look(run)
@@ -134,7 +134,7 @@ local function await(run, seen)
     end
     last = at
     if at - written > run.patience then break end
-    client.sleep(pause)
+    calls.sleep(pause)
     pause = math.min(pause * 1.5, GREATEST_PAUSE)
   end
   return nil
@@ -311,7 +311,7 @@ local function bad_batch(run)
   note(run, "bad_record", "refused", ("a record that is a number: status %d"):format(err.status))
   run.message = err.messages[1] or run.message
   -- As long as rows have taken to show, and some more.
-  client.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
+  calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   local found = look(run)
   local good = (found.ours[21] and 1 or 0) + (found.ours[23] and 1 or 0)
   if good == 0 and found.total == before then
@@ -368,11 +368,11 @@ local function many_records(run)
   run.total = before + #records
   run.written = run.total
   -- The last of them shows by its place, whatever the order.
-  client.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
+  calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   for _ = 1, LOOKS do
     local rows = read(run, run.total - 1, 1)
     if #rows == 1 then break end
-    client.sleep(math.max(0.2, run.lag))
+    calls.sleep(math.max(0.2, run.lag))
   end
 end
 
@@ -424,7 +424,7 @@ local STEPS = {
 ---@param given { id: flarelight.Id?, name: string?, patience: number?, on_step: fun(step: integer, of: integer)? }
 ---@return flarelight.Profile?, table|string left_or_message, flarelight.Error? err, table? left
 function calibration.run(api, given)
-  local config = client.config(api)
+  local config = calls.config(api)
   local run = {
     api = api, id = given.id, name = given.name or "flarelight calibration", patience = given.patience or 60,
     update_key = config.update_key, page = given.id == nil and FEW_ROWS or MOST_ROWS + FEW_ROWS, before = 0,

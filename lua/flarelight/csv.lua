@@ -2,6 +2,7 @@
 
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local check = require "flarelight.options"
 
 ---@class flarelight.csv
@@ -75,7 +76,7 @@ function csv.rows(path, options)
   check.check("csv.rows: path", path, "string")
   options = check.table("csv.rows: options", options, known)
   local source, message, line, kind = core.source(path, options)
-  if kind == "misuse" then errors.misuse("csv.rows: " .. message) end
+  if kind == "misuse" then misuse("csv.rows: " .. message) end
   return setmetatable({
     source = source,
     failure = not source and { message, line, kind } or nil,

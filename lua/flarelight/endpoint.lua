@@ -1,6 +1,6 @@
 --- What the endpoint modules share: a class that holds its client, and calls by name.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
 
@@ -17,8 +17,8 @@ end
 
 --- A call. `arguments`: id, query, body, bulk.
 function endpoint.call(self, operation, arguments, call_options)
-  local config = client.config(self.client)
-  local data, meta, err = client.call(self.client, request.endpoint(operation, arguments, call_options, config))
+  local config = calls.config(self.client)
+  local data, meta, err = calls.call(self.client, request.endpoint(operation, arguments, call_options, config))
   return data, meta, err
 end
 

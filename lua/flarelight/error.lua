@@ -1,5 +1,6 @@
---- Errors: the table that a failed call returns as its third value, and the raising of misuse.
--- Relies on the binding, which makes most of them and shares their metatable.
+--- Errors: the table that a failed call returns as its third value.
+-- Relies on the binding, which makes most errors and shares their metatable. misuse.lua raises mistakes of the
+-- calling code.
 
 local core = require "flarelight.core"
 
@@ -55,23 +56,6 @@ end
 function errors.from_raised(value)
   if errors.is(value) then return value end
   return setmetatable({ kind = "raised", message = tostring(value), value = value }, metatable)
-end
-
-local own_files = (debug and debug.getinfo(1, "S").source or ""):match "^(.*)error%.lua$"
-
---- Raises misuse at the level of the code that called into flarelight, however deep we are.
-function errors.misuse(message)
-  local level = 2
-  if own_files and debug then
-    local info = debug.getinfo(level, "S")
-    while info and (info.what == "C" or info.what == "tail" or info.source == "=(tail call)"
-        or info.source:sub(1, #own_files) == own_files) do
-      level = level + 1
-      info = debug.getinfo(level, "S")
-    end
-    if not info then level = 2 end
-  end
-  error("flarelight: " .. message, level)
 end
 
 return errors

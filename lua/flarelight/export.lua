@@ -4,9 +4,10 @@
 -- PATH.part, and takes its place when it is whole; what an export that failed or was killed left there
 -- `resume` goes on with. Relies on pages.lua for the pages.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
@@ -45,25 +46,25 @@ local foreign = { tsv = true, json = true }
 local function format_of(given)
   if given.format then
     if given.format ~= "csv" and given.format ~= "jsonl" then
-      errors.misuse(("imports:export.format: should be \"csv\" or \"jsonl\", but is %q"):format(given.format))
+      misuse(("imports:export.format: should be \"csv\" or \"jsonl\", but is %q"):format(given.format))
     end
     return given.format
   end
   local ending = type(given.to) == "string" and (given.to:match "%.([^./]*)$" or ""):lower() or ""
   if foreign[ending] then
-    errors.misuse(("imports:export.format: is needed for a file that ends in .%s: \"csv\" or \"jsonl\""):format(ending))
+    misuse(("imports:export.format: is needed for a file that ends in .%s: \"csv\" or \"jsonl\""):format(ending))
   end
   return by_ending[ending] or "csv"
 end
 
 local function check(given)
   given = options.table("imports:export", given, known)
-  if given.to == nil then errors.misuse "imports:export.to: is missing" end
+  if given.to == nil then misuse "imports:export.to: is missing" end
   local is_path = type(given.to) == "string" and given.to ~= "-"
   if is_path and (given.to == "" or given.to:find("\0", 1, true)) then
-    errors.misuse "imports:export.to: should be a path without NUL bytes, \"-\" or a function"
+    misuse "imports:export.to: should be a path without NUL bytes, \"-\" or a function"
   end
-  if given.resume and not is_path then errors.misuse "imports:export.resume: only a file can be resumed" end
+  if given.resume and not is_path then misuse "imports:export.resume: only a file can be resumed" end
   return given, is_path
 end
 
@@ -111,7 +112,7 @@ end
 
 local function open(run, given, is_path)
   if is_path then
-    local state = client.config(run.api).state
+    local state = calls.config(run.api).state
     if state and core.same_file(given.to, state) then
       return nil, ("to: %s is the state file"):format(given.to), "config"
     end
@@ -139,7 +140,7 @@ function export.run(api, id, given)
   given, is_path = check(given)
   local format = format_of(given)
   local exporter, wrong = core.exporter(format, given.columns)
-  if not exporter then errors.misuse("imports:export." .. wrong) end
+  if not exporter then misuse("imports:export." .. wrong) end
   local run = {
     api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
     start = given.start or 0, begun = core.now(), rows = 0, bytes = 0,

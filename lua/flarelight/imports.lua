@@ -1,7 +1,8 @@
 --- Data imports: listing, reading, creating and updating, bulk reads and uploads.
 
+local calls = require "flarelight.calls"
 local endpoint = require "flarelight.endpoint"
-local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local export = require "flarelight.export"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
@@ -63,12 +64,12 @@ function Imports:import(given)
   options.self(self, Imports, "imports.import")
   given = options.table("imports:import", given, import_options)
   if (given.records == nil) == (given.data == nil) then
-    errors.misuse "imports:import: give either records or data"
+    misuse "imports:import: give either records or data"
   end
   if given.records and given.records[1] == nil and next(given.records) ~= nil then
-    errors.misuse "imports:import.records: should be an array of records"
+    misuse "imports:import.records: should be an array of records"
   end
-  local config = require("flarelight.client").config(self.client)
+  local config = calls.config(self.client)
   local body = request.import_body(given, config.update_key)
   local data, meta, err = endpoint.call(self, "imports.import", { body = body }, given)
   return data, meta, err

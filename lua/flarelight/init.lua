@@ -7,7 +7,7 @@
 -- Requiring it starts nothing: no thread, no descriptor, no request.
 
 local core = require "flarelight.core"
-local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local json = require "flarelight.json"
 
 ---@class flarelight
@@ -30,7 +30,7 @@ local flarelight = {
 ---@param options flarelight.Options?
 ---@return flarelight.Client? client, string? message, flarelight.Error? err
 function flarelight.new(options)
-  if options == flarelight then errors.misuse "flarelight.new: call it with a dot, as in flarelight.new { … }" end
+  if options == flarelight then misuse "flarelight.new: call it with a dot, as in flarelight.new { … }" end
   local client, message, err = require("flarelight.client").new(options)
   return client, message, err
 end

@@ -1,7 +1,7 @@
 --- JSON, exact, as the wire has it. The codec is the binding's; this is its face.
 
 local core = require "flarelight.core"
-local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 
 ---@class flarelight.json
 ---@field null lightuserdata
@@ -16,7 +16,7 @@ json.null = core.null
 ---@return string
 function json.encode(value)
   local text, message = core.encode(value)
-  if not text then errors.misuse("json.encode: " .. message) end
+  if not text then misuse("json.encode: " .. message) end
   return text
 end
 
@@ -25,7 +25,7 @@ end
 ---@return any value, string? message
 function json.decode(text)
   if type(text) ~= "string" then
-    errors.misuse("json.decode: should be given a string, but is given a " .. type(text))
+    misuse("json.decode: should be given a string, but is given a " .. type(text))
   end
   return core.decode(text)
 end
@@ -35,7 +35,7 @@ end
 ---@return table
 function json.array(elements)
   if elements ~= nil and type(elements) ~= "table" then
-    errors.misuse("array: should be given a table, but is given a " .. type(elements))
+    misuse("array: should be given a table, but is given a " .. type(elements))
   end
   return setmetatable(elements or {}, core.array_metatable)
 end
@@ -54,12 +54,12 @@ function json.integer(digits)
   local text = type(digits) == "number" and ("%.0f"):format(digits) or digits
   if type(digits) == "number" and (digits ~= math.floor(digits) or math.abs(digits) > 2 ^ 53) then
     if not (math.type and math.type(digits) == "integer") then
-      errors.misuse "integer: a number must be whole and within 2^53; give larger ones as a string of digits"
+      misuse "integer: a number must be whole and within 2^53; give larger ones as a string of digits"
     end
     text = tostring(digits)
   end
   if type(text) ~= "string" or not (text:match "^%-?[1-9]%d*$" or text == "0") then
-    errors.misuse("integer: should be given decimal digits, but is given " .. tostring(digits))
+    misuse("integer: should be given decimal digits, but is given " .. tostring(digits))
   end
   return setmetatable({ text }, integer)
 end

@@ -1,7 +1,7 @@
 --- Checks of arguments and options: misuse raises here, naming the argument, before anything is sent.
 -- Pure.
 
-local misuse = require("flarelight.error").misuse
+local misuse = require "flarelight.misuse"
 
 local options = {}
 

@@ -2,10 +2,11 @@
 -- Relies on the pager (page.h has the rules of paging) and on client.lua for waiting and for another key
 -- after a 401.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
 local tasks = require "flarelight.host.tasks"
@@ -29,9 +30,9 @@ pages.options = options.with_call {
 
 --- Opens the pages. `given` has been checked. Nothing is asked before the first page is.
 function pages.open(api, id, given)
-  if id == nil then errors.misuse "id: is missing" end
-  client.surface(api)
-  local config = client.config(api)
+  if id == nil then misuse "id: is missing" end
+  calls.surface(api)
+  local config = calls.config(api)
   return setmetatable({
     api = api, id = id, where = given.start or 0, left = given.limit or math.huge,
     page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
@@ -44,7 +45,7 @@ end
 
 local function begin(self)
   local endpoint = request.endpoints["imports.data"]
-  local waiter, guard, err = client.pages(self.api, {
+  local waiter, guard, err = calls.pages(self.api, {
     operation = "imports.data", path = endpoint.path, id = self.id,
     start = self.where, page_size = self.page_size, prefetch = self.prefetch,
     limit = self.left < math.huge and self.left or nil,
@@ -81,7 +82,7 @@ local function take(self)
   local waiter = self.waiter
   if #waiter.pages == 0 then
     waiter.ready = false
-    local ready, cannot, why = client.wait(waiter)
+    local ready, cannot, why = calls.wait(waiter)
     if not ready then
       if why then return nil, cannot, why end
       if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
@@ -103,7 +104,7 @@ local function turn(self)
     if not page then return nil, message, err end
     local _, wrong, failure = page:failure()
     if failure then
-      if failure.kind ~= "unauthorized" or self.rotated or not client.rotate_key(self.api, self.waiter) then
+      if failure.kind ~= "unauthorized" or self.rotated or not calls.rotate_key(self.api, self.waiter) then
         return self:fail(wrong, failure)
       end
       self.rotated = true
@@ -144,7 +145,7 @@ function Pages:skip(count)
 end
 
 --- The host that the client was given, or nil.
-function Pages:host() return client.config(self.api).host end
+function Pages:host() return calls.config(self.api).host end
 
 --- Whether `next` does not wait: a page is here, or none will come.
 function Pages:is_here()

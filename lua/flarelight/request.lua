@@ -3,7 +3,7 @@
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
-local misuse = require("flarelight.error").misuse
+local misuse = require "flarelight.misuse"
 
 local request = {}
 

@@ -1,9 +1,10 @@
 --- Streams of rows: pages come ahead on the engine's thread, rows are given one at a time.
 -- Relies on pages.lua for the pages, on shape.lua for functions that make the rows.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local host = require "flarelight.host"
 local json = require "flarelight.json"
 local options = require "flarelight.options"
@@ -20,7 +21,7 @@ Rows.__index = Rows
 Rows.__name = "flarelight.rows"
 setmetatable(Rows, {
   __index = function(_, key) -- ipairs over a stream would find nothing, and end silently
-    if type(key) == "number" then errors.misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
+    if type(key) == "number" then misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
   end,
 })
 
@@ -231,7 +232,7 @@ function next_or_raise(self)
     if not self.blocks and not has_row(self) then
       self.blocks = host.any(self.pages:host()).blocks
       if not self.blocks then
-        errors.misuse "rows: a for loop cannot wait in a task or a coroutine on Lua 5.1; use rows:next()"
+        misuse "rows: a for loop cannot wait in a task or a coroutine on Lua 5.1; use rows:next()"
       end
     end
   end
@@ -252,7 +253,7 @@ function rows.open(api, operation, id, given)
   given = options.table(operation, given, pages.options)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
-    null_as_nil = client.config(api).null_as_nil or false,
+    null_as_nil = calls.config(api).null_as_nil or false,
     page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, -- set without memory
   }, Rows)
 end

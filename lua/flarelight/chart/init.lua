@@ -2,6 +2,7 @@
 -- PNG. This file checks what is given and writes files; chart/text.lua and chart/gnuplot.lua draw.
 
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local null = require("flarelight.json").null
 local options = require "flarelight.options"
 
@@ -22,7 +23,7 @@ local GREATEST = 1e300
 local function wrong(where, should, value)
   local shown = value == null and "null" or type(value)
   if type(value) == "string" or type(value) == "number" then shown = tostring(value):sub(1, 40) end
-  errors.misuse(("chart.render: %s: should be %s, but is %s"):format(where, should, shown))
+  misuse(("chart.render: %s: should be %s, but is %s"):format(where, should, shown))
 end
 
 local function array(where, value)
@@ -103,9 +104,9 @@ function chart.render(data, given)
   given = options.table("chart.render", given, known)
   local format = given.format or "text"
   if not draw[format] then
-    errors.misuse(('chart.render.format: should be "text", "svg" or "png", but is %q'):format(format))
+    misuse(('chart.render.format: should be "text", "svg" or "png", but is %q'):format(format))
   end
-  if format == "png" and not given.file then errors.misuse "chart.render.file: is missing; a png needs it" end
+  if format == "png" and not given.file then misuse "chart.render.file: is missing; a png needs it" end
   local checked = read(data)
   local result, message, err = draw[format](checked, {
     format = format, title = given.title, width = given.width or 80,

@@ -4,7 +4,7 @@
 
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
-local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local timeslice = require "flarelight.host.timeslice"
 local pollable = require "flarelight.host.pollable"
 
@@ -123,7 +123,7 @@ function frame.run_until(handle)
     if ready.first > ready.last then
       local timeout = next_timeout()
       if not timeout and not mailbox.is_expecting() then
-        errors.misuse "the tasks wait for each other: none of them can go on"
+        misuse "the tasks wait for each other: none of them can go on"
       end
       core.wait(timeout)
     end

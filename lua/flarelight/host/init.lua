@@ -1,7 +1,7 @@
 --- Which host runs now: chosen at each call, by what the code that makes the call runs in.
 -- Relies on the files in host/, each of which knows one host; docs/hosts.md is their contract.
 
-local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local frame = require "flarelight.host.frame"
 local script = require "flarelight.host.script"
 
@@ -49,16 +49,16 @@ function host.of_option(given)
   if type(given) == "string" then
     local module = by_name[given]
     if not module then
-      errors.misuse(("flarelight.new.host: should be one of copas, cqueues, frame, luv, openresty, script, or a "
+      misuse(("flarelight.new.host: should be one of copas, cqueues, frame, luv, openresty, script, or a "
         .. "table, but is %q"):format(given))
     end
     local ok, found = pcall(require, module)
-    if not ok then errors.misuse(("flarelight.new.host: %s is not at hand: %s"):format(given, tostring(found))) end
+    if not ok then misuse(("flarelight.new.host: %s is not at hand: %s"):format(given, tostring(found))) end
     return found
   end
   for name, kind in pairs(members) do
     if type(given[name]) ~= kind then
-      errors.misuse(("flarelight.new.host: its member %s should be a %s, but is a %s"):format(name, kind,
+      misuse(("flarelight.new.host: its member %s should be a %s, but is a %s"):format(name, kind,
         type(given[name])))
     end
   end

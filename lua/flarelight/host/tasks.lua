@@ -4,6 +4,7 @@
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local host = require "flarelight.host"
 local pollable = require "flarelight.host.pollable"
 
@@ -88,7 +89,7 @@ local function wait_for_end(self)
     error(err, 0)
   end
   if here.blocks and self.host ~= host.of_option "frame" then
-    errors.misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
+    misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
       :format(self.host.name))
   end
   local waiter = mailbox.waiter { of_tasks = true }
@@ -99,7 +100,7 @@ end
 --- What the task's function returned; raises what it raised. Waits for its end.
 ---@return any ...
 function Task:result()
-  if self == tasks.current() then errors.misuse "task:result: a task cannot wait for itself" end
+  if self == tasks.current() then misuse "task:result: a task cannot wait for itself" end
   if not self.finished then wait_for_end(self) end
   if not self.finished then -- we were cancelled while waiting
     local _, _, err = errors.fail("cancelled", "cancelled while waiting for a task")

@@ -4,7 +4,7 @@
 -- reconcile.lua. A run without a journal does the same and remembers it only itself. docs/uploads.md tells
 -- the protocol; steps.lua names its steps.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
@@ -167,7 +167,7 @@ local function submit(run, body)
   if not ours then return nil, cannot, why end
   local arguments = { body = body, bulk = true }
   local prepared = request.endpoint("imports.import", arguments, { deadline = run.deadline }, run.config)
-  local data, message, err = client.call(run.api, prepared)
+  local data, message, err = calls.call(run.api, prepared)
   return data, message, err
 end
 
@@ -234,7 +234,7 @@ end
 
 local function settle(run, look)
   checkpoints.reached "doubt.settling"
-  client.sleep(reconcile.settle(run.settle, look), run.api)
+  calls.sleep(reconcile.settle(run.settle, look), run.api)
 end
 
 local function in_doubt(batch, words, cause, kind)

@@ -3,10 +3,11 @@
 -- This file checks what is asked for, opens the source and the journal, and takes up an upload where it
 -- stopped; upload/delivery.lua is the run itself. docs/uploads.md tells the protocol and what it guarantees.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local delivery = require "flarelight.upload.delivery"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local journal = require "flarelight.upload.journal"
 local options = require "flarelight.options"
 local rejects = require "flarelight.upload.rejects"
@@ -135,7 +136,7 @@ end
 -- --- runs ---
 
 local function new_run(api)
-  local config = client.config(api)
+  local config = calls.config(api)
   return {
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
     ticket = core.ticket(), -- by which a process knows its own runs
@@ -176,8 +177,8 @@ end
 -- on the disk.
 local function keep_rejects(run)
   if run.rejected == 0 then return true end
-  local ticket = core.durable(run.options.rejects, client.blocks(run.api))
-  local good, message, _, closed = client.done(client.job(run.api, ticket))
+  local ticket = core.durable(run.options.rejects, calls.blocks(run.api))
+  local good, message, _, closed = calls.done(calls.job(run.api, ticket))
   if not good then return errors.fail(closed or "io", "imports:upload: rejects: " .. message) end
   checkpoints.reached "reject.durable"
   return true
@@ -226,7 +227,7 @@ end
 
 -- The rejects file is written anew: it may be neither what is uploaded nor the state file.
 local function check_rejects(run, path, given_path)
-  local state = client.config(run.api).state
+  local state = calls.config(run.api).state
   local others = { { given_path, "the file that is uploaded" } }
   for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do
     others[#others + 1] = { state and state .. suffix, "the state file" }
@@ -357,17 +358,17 @@ local choices = { update = { "append", "import_per_batch" }, on_reject = { "stop
 
 local function check(given)
   given = options.table("imports:upload", given, known)
-  if (given.file == nil) == (given.records == nil) then errors.misuse "imports:upload: give either file or records" end
+  if (given.file == nil) == (given.records == nil) then misuse "imports:upload: give either file or records" end
   for name, values in pairs(choices) do
     local value = given[name]
     if value ~= nil and value ~= values[1] and value ~= values[2] then
-      errors.misuse(("imports:upload.%s: should be %q or %q, but is %q"):format(name, values[1], values[2], value))
+      misuse(("imports:upload.%s: should be %q or %q, but is %q"):format(name, values[1], values[2], value))
     end
   end
   if (given.on_reject == "isolate") ~= (given.rejects ~= nil) then
-    errors.misuse "imports:upload: on_reject = \"isolate\" and rejects, the path of a file, go together"
+    misuse "imports:upload: on_reject = \"isolate\" and rejects, the path of a file, go together"
   end
-  if given.key == "" then errors.misuse "imports:upload.key: should not be empty" end
+  if given.key == "" then misuse "imports:upload.key: should not be empty" end
   local checked = {}
   for name, value in pairs(given) do checked[name] = value end
   checked.batch_records = given.batch_records or 5000
@@ -460,8 +461,8 @@ end
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function upload.run(api, given)
   given = check(given)
-  client.surface(api)
-  local profile = client.config(api).profile
+  calls.surface(api)
+  local profile = calls.config(api).profile
   local updates = profile and profile.found.update
   if given.id ~= nil and updates == "replace" then
     return errors.fail("config", "imports:upload: the profile says that an update replaces what was there")
@@ -507,8 +508,8 @@ end
 function upload.resume(api, token, given)
   options.check("imports:resume: token", token, "string")
   given = options.table("imports:resume", given, resumable)
-  if given.file and given.records then errors.misuse "imports:resume: give either file or records" end
-  client.surface(api)
+  if given.file and given.records then misuse "imports:resume: give either file or records" end
+  calls.surface(api)
   local own, message, err = need_journal(api, "imports:resume")
   if not own then return nil, message, err end
   local run = new_run(api)

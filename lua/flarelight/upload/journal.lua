@@ -2,7 +2,7 @@
 -- before the next step is taken. docs/uploads.md describes the tables. Relies on the binding's store,
 -- whose scripts run in one transaction each, and on the client to wait for them.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
@@ -18,9 +18,9 @@ local KEPT = 90
 
 --- The journal of a client, or nil where it has no state file.
 function journal.of(api)
-  local store = client.store(api)
+  local store = calls.store(api)
   if not store then return nil end
-  local config = client.config(api)
+  local config = calls.config(api)
   return setmetatable({ api = api, store = store, service = config.base_url .. " " .. config.subscription_id }, Journal)
 end
 
@@ -35,8 +35,8 @@ end
 
 -- Runs statements in one transaction: rows of the last one, or nil, message, err.
 local function run(self, ...)
-  local ticket = self.store:run({ ... }, client.blocks(self.api))
-  local rows, message, kind, closed = client.done(client.job(self.api, ticket))
+  local ticket = self.store:run({ ... }, calls.blocks(self.api))
+  local rows, message, kind, closed = calls.done(calls.job(self.api, ticket))
   if rows then return rows end
   if kind == "guard" then
     return errors.fail("conflict", "imports:upload: the journal was changed by somebody else", { guard = true })

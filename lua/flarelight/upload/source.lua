@@ -5,9 +5,10 @@
 -- next batch while one is under way; records of Lua are written out in place, members by name, so that the
 -- same records give the same text in every process.
 
-local client = require "flarelight.client"
+local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
 local json = require "flarelight.json"
 local timeslice = require "flarelight.host.timeslice"
 
@@ -28,13 +29,13 @@ File.__index = File
 
 local function open_file(api, given)
   local asked = { types = given.types or "auto", format = given.format }
-  local handle, ticket, line, kind = core.open_source(given.file, asked, client.blocks(api))
+  local handle, ticket, line, kind = core.open_source(given.file, asked, calls.blocks(api))
   if not handle then
-    if kind == "misuse" then errors.misuse("imports:upload: " .. ticket) end
+    if kind == "misuse" then misuse("imports:upload: " .. ticket) end
     return errors.fail(kind, "imports:upload: " .. ticket, { line = line })
   end
   local good, message
-  good, message, line, kind = client.done(client.job(api, ticket))
+  good, message, line, kind = calls.done(calls.job(api, ticket))
   if not good then return errors.fail(kind, "imports:upload: " .. message, { line = line }) end
   local self = setmetatable({ api = api, handle = handle, kind = "file", path = given.file }, File)
   self.size, self.modified, self.inode = handle:identity()
@@ -45,15 +46,15 @@ local function open_file(api, given)
 end
 
 function File:ahead(most_records, most_bytes)
-  self.asked = client.job(self.api, self.handle:fetch(most_records, most_bytes, false))
+  self.asked = calls.job(self.api, self.handle:fetch(most_records, most_bytes, false))
 end
 
 -- What was asked for ahead comes with the limits of then.
 function File:take(most_records, most_bytes)
   local waiter = self.asked
-    or client.job(self.api, self.handle:fetch(most_records, most_bytes, client.blocks(self.api)))
+    or calls.job(self.api, self.handle:fetch(most_records, most_bytes, calls.blocks(self.api)))
   self.asked = nil
-  local text, count, line, sha256, read = client.done(waiter)
+  local text, count, line, sha256, read = calls.done(waiter)
   if text == nil and count == nil then return nil end
   if text == nil then return errors.fail(sha256, "imports:upload: " .. count, { line = line }) end
   return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
@@ -92,7 +93,7 @@ local function open_array(given)
     entries = entries + 1
     if entries % ENTRIES == 0 and timeslice.slice_end then timeslice.check() end
   end
-  if entries ~= length then errors.misuse "imports:upload.records: should be an array without gaps" end
+  if entries ~= length then misuse "imports:upload.records: should be an array without gaps" end
   local self = setmetatable({ kind = "array", place = 1 }, Records)
   function self.take(_, most_records, most_bytes)
     local batch, message, err = write_out(records, self.place, 0, most_records, most_bytes)

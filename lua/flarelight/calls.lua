@@ -1,0 +1,245 @@
+--- Calls: hands requests to the core, waits for their outcomes in the way of the host, and keeps what a client
+-- holds in private. The endpoint modules, rows.lua, export.lua and upload/ make their calls here; client.lua is
+-- the public class on top of them.
+-- Relies on configuration.lua for the options, on host/ for waiting, on host/mailbox.lua for what has come.
+
+local configuration = require "flarelight.configuration"
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local host = require "flarelight.host"
+local mailbox = require "flarelight.host.mailbox"
+local misuse = require "flarelight.misuse"
+local tasks = require "flarelight.host.tasks"
+
+---@class flarelight.CallOptions
+---@field deadline number? seconds from now, over all attempts and waits
+---@field repeatable boolean? a write that may be sent again though it may have arrived
+---@field fresh boolean? bypasses a cache; this version has none
+
+---@class flarelight.RateLimit
+---@field limit integer?
+---@field remaining integer?
+---@field reset number? epoch seconds
+---@field format "delta"|"epoch"|"epoch_ms"|"iso"|"http_date"|"nonsense"|nil how the reset was written
+
+---@class flarelight.Meta
+---@field status integer
+---@field messages any[] the service's messages, as they came
+---@field attempts integer
+---@field elapsed number seconds, waits included
+---@field rate_limit flarelight.RateLimit?
+---@field request_id string
+---@field fate flarelight.Fate? of a write
+---@field cached boolean
+---@field date number? epoch seconds by the service's clock
+---@field encoding string? as "gzip": how the reply was compressed
+---@field etag boolean? the reply had a tag
+
+---@class flarelight.Event
+---@field name "start"|"wait"|"retry"|"done"
+---@field operation string as "imports.data"
+---@field method string
+---@field path string
+---@field request_id string
+---@field attempt integer
+---@field elapsed number seconds since the call was made
+---@field delay number? wait, retry: seconds until it goes on
+---@field reason string? wait, retry
+---@field status integer? of the reply, where there was one
+---@field kind flarelight.ErrorKind? retry, done: of the error
+---@field fate flarelight.Fate? done: of a write
+
+local calls = {}
+
+-- Client -> its handle, its configuration and its key. Kept apart from the client, so that no dump of one shows
+-- the key.
+local private = setmetatable({}, { __mode = "k" })
+
+--- Gives a client its handle and its configuration (of configuration.lua). Starts no thread and sends nothing.
+function calls.open(api, config)
+  config.events = config.on_event ~= nil
+  config.host = host.of_option(config.host)
+  local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
+  if type(config.api_key) == "string" then inner.key = config.api_key end
+  private[api] = inner
+  if config.on_event then
+    -- The client alone keeps the listener alive: the events of a collected client reach nobody.
+    inner.listener = { on_event = config.on_event }
+    mailbox.listen(inner.handle:number(), inner.listener)
+  end
+end
+
+--- Ends a client: its calls under way end with kind `closed`. Calls under way may still have to write into the
+-- state file, so it is left to the collector.
+function calls.close(api)
+  private[api].handle:close()
+  private[api].store = nil
+end
+
+--- The client's configuration. Not to be changed.
+function calls.config(api) return private[api].config end
+
+--- The core's handle of the client.
+function calls.handle(api) return private[api].handle end
+
+--- Waits for a waiter in the way of the host that runs now. True; false where nothing can come for the waiter
+-- any more; `false, message, err` where this code cannot wait.
+function calls.wait(waiter)
+  if waiter.ready then return true end
+  local here, message = waiter.here, nil
+  if not here then here, message = host.current(waiter.chosen) end
+  if not here then
+    local _, whole, err = errors.fail("phase", message)
+    return false, whole, err
+  end
+  mailbox.hold(waiter, true)
+  tasks.wait(here, waiter)
+  mailbox.hold(waiter, false)
+  return waiter.ready or false
+end
+
+--- Waits for `seconds` in the way of the host. True; `false, message, err` where nothing can wait.
+-- `api`: the client whose option `host` counts; without it the host is the one that runs.
+function calls.sleep(seconds, api)
+  local chosen = api and private[api].config.host
+  local _, message, err = calls.wait(mailbox.waiter { due = core.now() + seconds, chosen = chosen })
+  if err then return false, message, err end
+  return true
+end
+
+local function ask_key(inner)
+  local key, message = inner.config.api_key()
+  if key == nil then
+    return errors.fail("config", "api_key: the function gave none" .. (message and ": " .. tostring(message) or ""))
+  end
+  local good, wrong, err = configuration.check_key(key, "api_key: what the function gave")
+  if not good then return nil, wrong, err end
+  if key ~= inner.key then inner.key, inner.key_number = key, inner.key_number + 1 end
+  return key
+end
+
+-- The key to send: as configured, or asked of the caller's function once and kept.
+local function key_of(inner)
+  if inner.key then return inner.key end
+  local key, message, err = ask_key(inner)
+  return key, message, err
+end
+
+--- After a 401: whether there is another key to try than the one that `waiter` was sent with. Asks the caller's
+-- function for it, unless another call has done so since.
+function calls.rotate_key(api, waiter)
+  local inner = private[api]
+  if type(inner.config.api_key) ~= "function" then return false end
+  if inner.key_number == waiter.key_number then ask_key(inner) end
+  return inner.key_number ~= waiter.key_number
+end
+
+local function refused(kind, message, method, path)
+  if kind == "misuse" then misuse(message) end
+  return errors.fail(kind, message, { method = method, path = path })
+end
+
+--- `nil, message, err` of a task that was cancelled.
+function calls.cancelled() return errors.fail("cancelled", "the task was cancelled") end
+
+--- Raises what `on_event` has raised since the last time, if anything. Called only where no call is under way
+-- for the caller: a mistake in a function that logs must not cost the outcome of a write.
+function calls.surface(api)
+  local listener = private[api].listener
+  local raised = listener and listener.raised
+  if raised then
+    listener.raised = nil
+    error(raised[1], 0)
+  end
+end
+
+-- What submit and pages begin with: the host, and the key in `prepared`; or `nil, message, err`.
+local function admit(inner, prepared, method)
+  local here, cannot = host.current(inner.config.host)
+  if not here then return refused("phase", ("%s: %s"):format(prepared.operation, cannot), method, prepared.path) end
+  local key, message, err = key_of(inner)
+  if not key then return nil, message, err end
+  prepared.api_key = key
+  return here
+end
+
+--- Hands a request over. Returns its waiter, or `nil, message, err`. Misuse raises.
+function calls.submit(api, prepared)
+  local inner = private[api]
+  local here, message, err = admit(inner, prepared, prepared.method)
+  if not here then return nil, message, err end
+  prepared.waits = here.blocks -- nothing else is done meanwhile
+  local ticket, kind, why = inner.handle:submit(prepared)
+  if not ticket then return refused(kind, why, prepared.method, prepared.path) end
+  -- The code that submits a call also waits for it, in the same host.
+  return mailbox.expect(ticket, { key_number = inner.key_number, here = here })
+end
+
+--- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
+function calls.outcome(api, waiter)
+  local ready, cannot, why = calls.wait(waiter)
+  if not ready then
+    mailbox.forget(waiter.ticket)
+    if why then return nil, cannot, why end
+    return errors.fail("closed", "the call belongs to the process that this one was forked off")
+  end
+  return waiter.reply:outcome(private[api].config.null_as_nil)
+end
+
+--- One call from beginning to end. `prepared` is a request of request.lua.
+function calls.call(api, prepared)
+  local task, begun = tasks.current(), core.now()
+  if task and task.cancelled then return calls.cancelled() end
+  if prepared.interactive then calls.surface(api) end
+  local waiter, message, err = calls.submit(api, prepared)
+  if not waiter then return nil, message, err end
+  local data, meta, failure = calls.outcome(api, waiter)
+  if data == nil and failure.kind == "unauthorized" and calls.rotate_key(api, waiter) then
+    if prepared.deadline then prepared.deadline = math.max(0, prepared.deadline - (core.now() - begun)) end
+    waiter, message, err = calls.submit(api, prepared)
+    if not waiter then return nil, message, err end
+    data, meta, failure = calls.outcome(api, waiter)
+  end
+  -- Not a tail call, so that the level of misuse can be found.
+  return data, meta, failure
+end
+
+--- Whether the code that runs now holds up everything until its answer is there: work that blocks may then be
+-- done in place, instead of by the worker.
+function calls.blocks(api)
+  local here = host.current(private[api].config.host)
+  return here ~= nil and here.blocks
+end
+
+--- The waiter of a job that was just given to the worker.
+function calls.job(api, ticket) return mailbox.expect(ticket, { chosen = private[api].config.host }) end
+
+--- Waits for a job: its results, or `nil, message, nil, kind`.
+function calls.done(waiter)
+  local ready, cannot, why = calls.wait(waiter)
+  if ready then return waiter.reply:outcome() end
+  mailbox.forget(waiter.ticket)
+  if why then return nil, cannot, nil, why.kind end
+  return nil, "the job belongs to the process that this one was forked off", nil, "closed"
+end
+
+--- The state file of a client, or nil where it has none. Opens nothing.
+function calls.store(api)
+  local inner = private[api]
+  if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
+  return inner.store
+end
+
+--- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up when the
+-- guard is collected; or `nil, message, err`.
+function calls.pages(api, prepared)
+  local inner = private[api]
+  local here, message, err = admit(inner, prepared, "GET")
+  if not here then return nil, message, err end
+  local ticket, kind, why = inner.handle:pages(prepared)
+  if not ticket then return refused(kind, why, "GET", prepared.path) end
+  local waiter = mailbox.expect(ticket, { pages = {}, key_number = inner.key_number, chosen = inner.config.host })
+  return waiter, core.guard(ticket)
+end
+
+return calls
