@@ -5,6 +5,7 @@ local calibration = require "flarelight.calibration"
 local flarelight = require "flarelight"
 local profiles = require "flarelight.profile"
 local support = require "support"
+local system = require "support.system"
 
 local DEFAULTS = {
   ids = "number", rows = "bare", count_cap = 0, past_end = "empty", row_order = "kept", update_key = "id",
@@ -161,13 +162,9 @@ describe("a profile", function()
   local path, profile
 
   setup(function()
-    path = os.tmpname()
     profile = assert(calibrate { update = "append", update_key = "importId" })
-    local file = assert(io.open(path, "w"))
-    file:write(flarelight.json.encode(profile))
-    file:close()
+    path = system.file(flarelight.json.encode(profile))
   end)
-  teardown(function() os.remove(path) end)
 
   it("tells a client the update key", function()
     local box = assert(flarelight.sandbox.start { profile = path })
@@ -190,8 +187,7 @@ describe("a profile", function()
 
     local replacing = assert(calibrate { update = "replace" })
     box = assert(flarelight.sandbox.start { profile = replacing })
-    local state = os.tmpname()
-    api = support.client(box, { profile = replacing, state = state })
+    api = support.client(box, { profile = replacing, state = system.path() })
     id = support.import(api, 2)
     for _, update in ipairs { "append", false } do
       local none, message, err = api.imports:upload { id = id, update = update or nil, records = support.records(3) }
@@ -212,7 +208,6 @@ describe("a profile", function()
     assert.are.equal(2, #result.ids)
     api:close()
     box:stop()
-    os.remove(state)
   end)
 
   it("is one service's, and its twins' on this machine", function()
@@ -235,10 +230,7 @@ describe("a profile", function()
   it("that cannot be is refused", function()
     local function refused(value, reason)
       local text = type(value) == "string" and value or flarelight.json.encode(value)
-      local bad = os.tmpname()
-      local file = assert(io.open(bad, "w"))
-      file:write(text)
-      file:close()
+      local bad = system.file(text)
       local none, message, err = flarelight.new { api_key = "k", base_url = "http://127.0.0.1:1",
         subscription_id = "00000000-0000-4000-8000-000000000001", profile = bad }
       assert.is_nil(none)
@@ -247,7 +239,6 @@ describe("a profile", function()
       none, message = flarelight.sandbox.start { profile = bad }
       assert.is_nil(none)
       assert.matches(reason, message)
-      os.remove(bad)
     end
     refused("{", "inside a value")
     refused("[]", "is of version nil")

@@ -1,6 +1,7 @@
 --- Specs of lua/flarelight/chart.lua and what draws for it.
 
 local flarelight = require "flarelight"
+local system = require "support.system"
 
 local null = flarelight.null
 local render = flarelight.chart.render
@@ -11,19 +12,9 @@ local function drawing(text)
   return (("\n" .. text):gsub("\n" .. indent, "\n"):gsub(" +$", ""):sub(2))
 end
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local content = file:read "*a"
-  file:close()
-  return content
-end
+local read = system.read
 
-local function with_file(use)
-  local path = os.tmpname()
-  local good, message = pcall(use, path)
-  os.remove(path)
-  assert(good, message)
-end
+local function with_file(use) use(system.file "") end
 
 local function one(values, labels, name)
   return { labels = labels or { "a", "b", "c" }, series = { { name = name, values = values } } }

@@ -3,19 +3,10 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
+local system = require "support.system"
 
-local interpreter = os.getenv "SPEC_LUA" or "lua"
-local quick = os.getenv "SPEC_SANITIZER" ~= nil or os.getenv "SPEC_QUICK" ~= nil
+local interpreter, quick, quote, read = system.interpreter, system.checked, system.quote, system.read
 local STRIKES = "examples/data/birdstrikes.csv"
-
-local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 local folder, environment
 
@@ -24,10 +15,7 @@ local folder, environment
 local function shell(line, meanwhile)
   local script = ("%s\nflarelight() { %s bin/flarelight \"$@\"; }\n%s")
     :format(environment, "timeout -s KILL 120 " .. quote(interpreter), line)
-  local path = folder .. "/script"
-  local file = assert(io.open(path, "w"))
-  file:write(script)
-  file:close()
+  local path = system.write(folder .. "/script", script)
   local pipe = assert(io.popen(("sh %s >%s/out 2>%s/err; echo $?"):format(path, folder, folder)))
   if meanwhile then meanwhile() end
   local status = tonumber(pipe:read "*l")
@@ -49,24 +37,20 @@ local function json(line)
 end
 
 local function use(sandbox)
-  environment = ("export FLARELIGHT_BASE_URL=%s FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s XDG_STATE_HOME=%s")
-    :format(quote(sandbox.url), quote(sandbox.api_key), quote(sandbox.subscription_id), quote(folder .. "/state"))
+  environment = ("export %s XDG_STATE_HOME=%s"):format(system.environment(sandbox), quote(folder .. "/state"))
 end
 
 describe("the command", function()
   local sandbox, api
 
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir -p " .. folder)
+    folder = system.folder()
     sandbox = support.sandbox { definitions = "examples/definitions.lua" }
     api = support.client(sandbox)
   end)
   teardown(function()
     api:close()
     sandbox:stop()
-    os.execute("rm -rf " .. quote(folder))
   end)
   before_each(function()
     sandbox:reset()
@@ -284,10 +268,7 @@ describe("the command", function()
   end)
 
   it("plans what the upload then sends", function()
-    local one = folder .. "/one.csv"
-    local file = assert(io.open(one, "w"))
-    file:write "a\n1\n"
-    file:close()
+    local one = system.file("a\n1\n", ".csv")
     for _, arguments in ipairs {
       STRIKES .. " --batch-records 2500", STRIKES .. " --batch-records 10000", STRIKES .. " --batch-records 2500 --state none",
       STRIKES .. " --batch-records 10000 --state none", one, one .. " --state none",
@@ -409,10 +390,7 @@ describe("the command", function()
   end)
 
   it("takes the key from a file, and has no option for it", function()
-    local path = folder .. "/key"
-    local file = assert(io.open(path, "w"))
-    file:write(sandbox.api_key, "\n")
-    file:close()
+    local path = system.file(sandbox.api_key .. "\n")
     local _, err, status = shell("FLARELIGHT_API_KEY= flarelight imports list --key-file " .. path)
     assert.are.equal(0, status, err)
     run(2, "imports list --api-key x")

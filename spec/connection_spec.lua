@@ -1,36 +1,20 @@
 -- Connections that cannot be had: nothing is sent, whatever curl calls the error, and writes say so.
 
 local support = require "support"
+local system = require "support.system"
 
 describe("where nothing can be sent:", function()
+  local opened = support.opened(after_each)
   local sandbox, api
-  local open = {}
 
-  local function start(options, client_options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-    local client, box = api, sandbox
-    open[#open + 1] = function() client:close() box:stop() end
-  end
-  after_each(function()
-    for _, close in ipairs(open) do close() end
-    open = {}
-  end)
+  local function start(options, client_options) sandbox, api = opened.service(options, client_options) end
 
-  local directory, certificate, key, other
+  local certificate, key, other, other_key
 
   setup(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    certificate, key, other = directory .. "/cert.pem", directory .. "/key.pem", directory .. "/other.pem"
-    assert(os.execute("mkdir " .. directory))
-    for file, name in pairs { [certificate] = "127.0.0.1", [other] = "127.0.0.2" } do
-      os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=spec "
-        .. "-addext subjectAltName=IP:%s -keyout %s -out %s 2>/dev/null"):format(
-        name, file == certificate and key or directory .. "/other-key.pem", file))
-    end
+    certificate, key = system.certificate "127.0.0.1"
+    other, other_key = system.certificate "127.0.0.2"
   end)
-  teardown(function() os.execute("rm -r " .. directory) end)
 
   -- Both sorts of calls end so, and the write was not sent.
   local function refused(client, kind, attempts)
@@ -72,7 +56,7 @@ describe("where nothing can be sent:", function()
   end)
 
   it("a certificate for another host", function()
-    start { certificate = other, private_key = directory .. "/other-key.pem" }
+    start { certificate = other, private_key = other_key }
     refused(support.client(sandbox, { ca_file = other }), "tls", 1)
   end)
 

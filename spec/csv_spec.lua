@@ -4,20 +4,11 @@
 local core = require "flarelight.core"
 local csv = require "flarelight.csv"
 local errors = require "flarelight.error"
+local system = require "support.system"
 
 local null = core.null
-local files
 
-local function file(name, content)
-  local path = os.tmpname()
-  os.remove(path)
-  path = path .. name
-  local handle = assert(io.open(path, "wb"))
-  handle:write(content)
-  handle:close()
-  files[#files + 1] = path
-  return path
-end
+local function file(ending, content) return system.file(content, ending) end
 
 local function read(rows)
   local list, lines = {}, {}
@@ -27,11 +18,6 @@ local function read(rows)
   end
   return list, lines
 end
-
-before_each(function() files = {} end)
-after_each(function()
-  for _, path in ipairs(files) do os.remove(path) end
-end)
 
 describe("csv.rows", function()
   it("gives typed rows and their lines", function()

@@ -217,27 +217,17 @@ describe("the outcome of", function()
 end)
 
 describe("delivery", function()
+  local opened = support.opened(after_each)
   local sandbox, api
-  local open = {}
 
   local function start(options, client_options)
-    options = options or {}
-    options.preparations, options.automations = definitions.preparations, definitions.automations
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options or { max_attempts = 3 })
-    open[#open + 1] = function() api:close() sandbox:stop() end
+    sandbox, api = opened.service(support.with(options, definitions), client_options or { max_attempts = 3 })
   end
   local function raw(replies, client_options)
-    local server = support.raw_server(replies)
-    local client = support.client(server, client_options or { max_attempts = 2 })
-    api = client
-    open[#open + 1] = function() client:close() server.stop() end
-    return server, client
+    local server = opened.raw_server(replies)
+    api = opened.client(server, client_options or { max_attempts = 2 })
+    return server, api
   end
-  after_each(function()
-    for _, close in ipairs(open) do close() end
-    open = {}
-  end)
 
   describe("on a kept connection that dies after the server has read the request", function()
     -- libcurl would send again by itself and report success.
@@ -293,7 +283,7 @@ describe("delivery", function()
       local data, _, err = api:request { method = "DELETE", path = "/x" }
       assert.is_nil(data)
       assert.equal("in_doubt", err.fate)
-      assert.equal(2, #server.heads())
+      assert.equal(2, #server:requests())
     end)
   end)
 
@@ -344,7 +334,7 @@ describe("delivery", function()
       if expected[1] then assert.is_nil(data) else assert(data ~= nil, meta) end
       local got = err or meta
       assert.are.same({ expected[1], expected[2], fate }, { got.kind, got.attempts, got.fate })
-      assert.equal(expected[2], #server.heads())
+      assert.equal(expected[2], #server:requests())
     end
     for _, case in ipairs(replies) do
       it(case[1], function()

@@ -5,18 +5,13 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
+local system = require "support.system"
 
 local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
 local FILES = { csv = true, jsonl = true, svg = true, db = true }
-local BESIDE = { "", "-wal", "-shm", "-lock" } -- a state file has these
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = assert(file:read "*a", path)
-  file:close()
-  return text
-end
+local function read(path) return assert(system.read(path), path) end
 
 local function blocks_of(page)
   local blocks, block, line_number, begin = {}, nil, 0, nil
@@ -54,16 +49,16 @@ local function compile(code, name, environment)
 end
 
 describe("the example in", function()
-  local sandbox, api, folder, files, getenv
+  local opened = support.opened(after_each)
+  local sandbox, api, folder, getenv
 
   before_each(function()
-    sandbox = support.sandbox { definitions = "examples/definitions.lua" }
-    api = support.client(sandbox)
+    sandbox, api = opened.service { definitions = "examples/definitions.lua" }
     assert(api.imports:import { name = "strikes", records = {
       { ["Flight Date"] = "1990-01-08", ["Wildlife Size"] = "Large" },
     } })
     assert(api.automations:execute(1))
-    folder, files, getenv = os.tmpname(), {}, os.getenv
+    folder, getenv = system.folder(), os.getenv
     -- flarelight.new() without options finds the sandbox.
     local variables = {
       FLARELIGHT_API_KEY = sandbox.api_key, FLARELIGHT_SUBSCRIPTION_ID = sandbox.subscription_id,
@@ -73,25 +68,12 @@ describe("the example in", function()
   end)
   after_each(function()
     os.getenv = getenv -- luacheck: ignore
-    for path in pairs(files) do
-      for _, ending in ipairs(BESIDE) do os.remove(path .. ending) end
-    end
-    os.remove(folder)
-    api:close()
-    sandbox:stop()
   end)
 
   local function elsewhere(name, ending)
-    local path = folder .. "-" .. name
     if not FILES[ending] then return nil end
-    if not files[path] then
-      files[path] = true
-      if name == "strikes.csv" then
-        local file = assert(io.open(path, "w"))
-        file:write(STRIKES)
-        file:close()
-      end
-    end
+    local path = folder .. "/" .. name
+    if name == "strikes.csv" and not system.exists(path) then system.write(path, STRIKES) end
     return '"' .. path .. '"'
   end
 
@@ -137,11 +119,11 @@ describe("every option stands in docs/api.md and among the annotations:", functi
     { "imports:data", "imports", function() api.imports:data(1, wrong) end, "client" },
     { "imports:import", "imports", function() api.imports:import(wrong) end, "client" },
     { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "client" },
-    { "imports:upload", "upload", function() api.imports:upload(wrong) end },
+    { "imports:upload", "upload/init", function() api.imports:upload(wrong) end },
     { "api:request", "client", function() api:request(wrong) end },
     { "api:map", "client", function() api:map({}, print, wrong) end },
     { "api:wait_until", "client", function() api:wait_until(print, wrong) end },
-    { "chart.render", "chart", function() flarelight.chart.render({}, wrong) end },
+    { "chart.render", "chart/init", function() flarelight.chart.render({}, wrong) end },
     { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end },
   }
   for _, case in ipairs(cases) do

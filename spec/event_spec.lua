@@ -5,25 +5,15 @@ local support = require "support"
 local HUGE = math.huge
 
 describe("on_event", function()
+  local opened = support.opened(after_each)
   local sandbox, api, events
-  local open = {}
 
   local function start(options, client_options)
     events = {}
     client_options = client_options or {}
     client_options.on_event = client_options.on_event or function(event) events[#events + 1] = event end
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-    local box, client = sandbox, api
-    open[#open + 1] = function()
-      pcall(client.close, client)
-      box:stop()
-    end
+    sandbox, api = opened.service(options, client_options)
   end
-  after_each(function()
-    for _, close in ipairs(open) do close() end
-    open = {}
-  end)
 
   -- The events as one line each, of the members that are named.
   local function lines(...)

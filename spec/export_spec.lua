@@ -1,44 +1,17 @@
 local core = require "flarelight.core"
 local support = require "support"
+local system = require "support.system"
 
-local interpreter = os.getenv "SPEC_LUA" or "lua"
-
-local function read_file(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "*a"
-  pipe:close()
-  return output
-end
+local interpreter, read_file, shell = system.interpreter, system.read, system.shell
 
 describe("imports:export", function()
-  local sandbox, api, base, made
+  local opened = support.opened(after_each)
+  local sandbox, api, base
 
-  local function open(options, client_options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-  end
+  local function open(options, client_options) sandbox, api = opened.service(options, client_options) end
 
-  -- A path of its own; what is there, and its part, is removed at the end.
-  local function path_of(ending)
-    local path = base .. ending
-    made[path], made[path .. ".part"] = true, true
-    return path
-  end
-  local function write(ending, text)
-    local path = path_of(ending)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-    return path
-  end
+  local function path_of(ending) return base .. ending end
+  local function write(ending, text) return system.write(path_of(ending), text) end
 
   -- An import of rows as they are written: JSON lines.
   local function import(lines)
@@ -70,17 +43,7 @@ describe("imports:export", function()
     return shell(interpreter .. " " .. script .. " 2>&1")
   end
 
-  before_each(function()
-    base, made = os.tmpname(), {}
-    path_of ".csv"
-  end)
-  after_each(function()
-    for path in pairs(made) do os.remove(path) end
-    os.remove(base)
-    if api then api:close() end
-    if sandbox then sandbox:stop() end
-    sandbox, api = nil, nil
-  end)
+  before_each(function() base = system.path() end)
 
   local texts = {
     { "CSV", "csv", '{"b":1.50,"a":"x,y"}\n{"c":[1, {}],"a":null,"b":12345678901234567890}\n{"a":""}\n',
@@ -224,16 +187,14 @@ describe("imports:export", function()
   it("a row that is no object has no columns, but a line of JSON", function()
     local body = '{"data":[{"a":1},2]}'
     local ended = support.reply("200 OK", '{"data":[]}')
-    local raw = support.raw_server { support.reply("200 OK", body, "Connection: close\r\n"), ended }
-    api = support.client(raw)
+    local raw = opened.raw_server { support.reply("200 OK", body), ended }
+    api = opened.client(raw)
     local _, message, err = api.imports:export(1, { to = function() end, prefetch = 0 })
-    raw.stop()
     assert.are.equal("protocol", err.kind)
     assert.is_truthy(message:find("row 1 is no object", 1, true), message)
-    raw = support.raw_server { support.reply("200 OK", body, "Connection: close\r\n"), ended }
-    api = support.client(raw)
+    raw = opened.raw_server { support.reply("200 OK", body), ended }
+    api = opened.client(raw)
     local text = to_string(1, { format = "jsonl", prefetch = 0 })
-    raw.stop()
     assert.are.equal('{"a":1}\n2\n', text)
   end)
 
@@ -366,7 +327,6 @@ describe("imports:export", function()
   it("a file larger than the limit leaves a part of whole records", function()
     open()
     support.import(api, 3000)
-    made[base .. "-child.lua"] = true
     run "" -- makes the script
     local script = read_file(base .. "-child.lua")
     write("-child.lua", script .. [[
@@ -386,7 +346,6 @@ describe("imports:export", function()
     assert(api.imports:export(id, { to = "/dev/null" }))
     assert.is_nil(read_file "/dev/null.part")
     local pipe = base .. ".pipe"
-    made[pipe] = true
     os.execute(("mkfifo %s; cat %s > %s &"):format(pipe, pipe, path_of ".copy"))
     assert(api.imports:export(id, { to = pipe }))
     while #(read_file(base .. ".copy") or "") < #numbers(0, 2) do os.execute "sleep 0.01" end
@@ -442,10 +401,8 @@ describe("imports:export", function()
   end)
 
   it("writes no more than limit where the service gives more than it was asked for", function()
-    local raw = support.raw_server { support.reply("200 OK", '{"data":[{"a":1},{"a":2}]}', "Connection: close\r\n") }
-    api = support.client(raw)
+    api = opened.client(opened.raw_server { support.reply("200 OK", '{"data":[{"a":1},{"a":2}]}') })
     local text = to_string(1, { limit = 1, prefetch = 0 })
-    raw.stop()
     assert.are.equal("a\r\n1\r\n", text)
   end)
 

@@ -3,35 +3,23 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
+local system = require "support.system"
 local checkpoints = require "flarelight.upload.checkpoints"
 
-local interpreter = os.getenv "SPEC_LUA" or "lua"
-
-local function exists(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
+local interpreter = system.interpreter
 
 describe("an upload with a state file", function()
-  local sandbox, api, state, files
+  local opened = support.opened(after_each)
+  local sandbox, api, state
 
   local function open(options, client_options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, support.with(client_options, { state = state }))
+    sandbox, api = opened.service(options, support.with(client_options, { state = state }))
   end
   local function another()
     return support.client(sandbox, { state = state })
   end
   local function file(text, ending)
-    local path = os.tmpname()
-    files[#files + 1] = path
-    path = path .. (ending or ".csv")
-    files[#files + 1] = path
-    local handle = assert(io.open(path, "wb"))
-    handle:write(text)
-    handle:close()
-    return path
+    return system.file(text, ending or ".csv")
   end
   local function numbers(count)
     local lines = { "n" }
@@ -59,18 +47,11 @@ describe("an upload with a state file", function()
     assert.are.equal("interrupted", raised)
   end
 
-  before_each(function()
-    files, state = {}, os.tmpname()
-    os.remove(state)
-  end)
+  before_each(function() state = system.path() end)
   after_each(function()
     checkpoints.on = nil
-    if api then api:close() end
-    if sandbox then sandbox:stop() end
     sandbox, api = nil, nil
     collectgarbage()
-    for _, path in ipairs(files) do os.remove(path) end
-    for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
   end)
 
   it("loads everything once, and nothing is pending", function()
@@ -105,7 +86,7 @@ describe("an upload with a state file", function()
     interrupt("batch.acknowledged", 1, { records = support.records(30), batch_records = 10 })
     for _, ending in ipairs { "", "-wal", "-lock" } do
       local path = state .. ending
-      if exists(path) then
+      if system.exists(path) then
         local pipe = io.popen("ls -l " .. path)
         assert.is_truthy(pipe:read "*a":find "^%-rw%-%-%-%-%-%-%-")
         pipe:close()
@@ -490,15 +471,9 @@ describe("an upload with a state file", function()
 
   describe("whose process is killed", function()
     local function run(...)
-      local words = {
-        "exec 2>&1;",
-        ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s timeout -s KILL 120 %s")
-          :format(sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter), "spec/process/upload.lua", ...
-      }
-      local pipe = assert(io.popen(table.concat(words, " ")))
-      local output = pipe:read "*a"
-      pipe:close()
-      return output
+      return (system.shell(table.concat({
+        "exec 2>&1;", system.environment(sandbox), "timeout -s KILL 120", interpreter, "spec/process/upload.lua", ...
+      }, " ")))
     end
 
     it("or that meets another at the same upload: the second gets conflict, nothing is there twice", function()
@@ -526,14 +501,10 @@ describe("an upload with a state file", function()
       local killed = 0
       for _, step in ipairs(checkpoints.names) do
         for nth = 1, 5 do
+          state = system.path()
           open()
           local output = run(state, path, step, nth)
-          if output:find "done" then
-            api:close()
-            sandbox:stop()
-            os.remove(state)
-            break
-          end
+          if output:find "done" then break end
           assert.is_nil(output:find "failed", output)
           killed = killed + 1
           output = run(state, path)
@@ -542,10 +513,6 @@ describe("an upload with a state file", function()
           holds(35, tonumber(id))
           assert.are.equal(1, #imports())
           assert.are.equal("kept", imports()[1].description)
-          api:close()
-          sandbox:stop()
-          collectgarbage()
-          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
         end
       end
       assert.is_true(killed >= 19, "killed only " .. killed .. " times")
@@ -572,14 +539,9 @@ describe("an upload with a state file", function()
 
     it("says that the disk is full, and what was sent is in the journal", function()
       local path = file(numbers(3000))
-      local command = ("exec 2>&1; trap '' XFSZ; ulimit -f %d; FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s "
-        .. "FLARELIGHT_BASE_URL=%s timeout -s KILL 120 %s spec/process/upload.lua %s %s")
+      local command = "exec 2>&1; trap '' XFSZ; ulimit -f %d; %s timeout -s KILL 120 %s spec/process/upload.lua %s %s"
       local function run(blocks)
-        local pipe = io.popen(command:format(blocks, sandbox.api_key, sandbox.subscription_id, sandbox.url, interpreter,
-          state, path))
-        local output = pipe:read "*a"
-        pipe:close()
-        return output
+        return (system.shell(command:format(blocks, system.environment(sandbox), interpreter, state, path)))
       end
       -- Too small for the file at all; then for what it grows to.
       for _, blocks in ipairs { 1, 64, 128, 300 } do
@@ -595,17 +557,12 @@ describe("an upload with a state file", function()
     end)
 
     local function sqlite(path, sql)
-      local pipe = io.popen(("python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' %s '%s' 2>&1")
-        :format(path, sql))
-      local output = pipe:read "*a"
-      pipe:close()
-      return output == ""
+      return system.shell(("python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' %s '%s' 2>&1")
+        :format(path, sql)) == ""
     end
 
     it("knows one of a newer version, and the database of another program", function()
-      local path = os.tmpname()
-      os.remove(path)
-      files[#files + 1] = path
+      local path = system.path()
       if not sqlite(path, "CREATE TABLE their (a)") then return end
       assert.are.equal("config", kind_of(path))
       assert(api.imports:pending())

@@ -3,24 +3,12 @@
 -- of its own (spec/process/*.lua), killed when it hangs; the sandbox is here.
 
 local support = require "support"
+local system = require "support.system"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
-local interpreter = os.getenv "SPEC_LUA" or "lua"
 local helpers = os.getenv "SPEC_HELPERS"
-local quick = os.getenv "SPEC_QUICK" ~= nil
 local sanitizer = os.getenv "SPEC_SANITIZER"
-local checked = quick or sanitizer ~= nil -- by a tool that makes everything slow
--- What concerns the core alone is tried on one Lua of each kind.
-local thorough = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
-
-local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "*a"
-  pipe:close()
-  return output
-end
+local interpreter, checked, thorough, quote = system.interpreter, system.checked, system.thorough, system.quote
 
 local environment -- of the children: how they reach the sandbox
 local sanitizing = "" -- and what the sanitizer is told
@@ -32,17 +20,15 @@ local fork_options = {
 }
 
 local function use(sandbox, ca_file)
-  environment = ("SPEC_CA_FILE=%s FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s")
-    :format(quote(ca_file or ""), quote(sandbox.api_key), quote(sandbox.subscription_id), quote(sandbox.url))
-  if not ca_file then environment = environment:gsub("^%S+ ", "") end
+  environment = system.environment(sandbox)
+  if ca_file then environment = ("SPEC_CA_FILE=%s %s"):format(quote(ca_file), environment) end
 end
 
 -- Runs a program; what it printed, and its exit status (137: it hung and was killed).
 local function run(program, ...)
   local words = { sanitizing, environment, "timeout -s KILL", checked and 300 or 120, program }
   for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
-  local output, status = shell("exec 2>&1; " .. table.concat(words, " ") .. "; printf '\\n%s' $?"):match "^(.*)\n(%d+)$"
-  return output, tonumber(status)
+  return system.shell("exec 2>&1; " .. table.concat(words, " "))
 end
 
 local function runs_well(...)
@@ -52,15 +38,6 @@ local function runs_well(...)
 end
 
 local function case(...) runs_well(quote(interpreter), "spec/process/cases.lua", ...) end
-
--- A certificate for 127.0.0.1 in a file beside its key, or nil without the openssl command.
-local function certificate()
-  local path = os.tmpname()
-  shell(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
-    .. " -addext subjectAltName=IP:127.0.0.1 -keyout %s.key -out %s 2>/dev/null"):format(path, path))
-  local key = io.open(path .. ".key")
-  if key then key:close() return path end
-end
 
 describe("a process with flarelight", function()
   local plain, tls, ca_file, id
@@ -73,19 +50,16 @@ describe("a process with flarelight", function()
   setup(function()
     plain = support.sandbox { rate_limit = 0 }
     fill(support.client(plain))
-    ca_file = certificate()
+    local key
+    ca_file, key = system.certificate "127.0.0.1"
     if ca_file then
-      tls = support.sandbox { rate_limit = 0, certificate = ca_file, private_key = ca_file .. ".key" }
+      tls = support.sandbox { rate_limit = 0, certificate = ca_file, private_key = key }
       fill(support.client(tls, { ca_file = ca_file }))
     end
   end)
   teardown(function()
     plain:stop()
-    if tls then
-      tls:stop()
-      os.remove(ca_file)
-      os.remove(ca_file .. ".key")
-    end
+    if tls then tls:stop() end
   end)
   before_each(function() use(plain) end)
   after_each(function()
@@ -170,14 +144,7 @@ describe("a process with flarelight", function()
       forks_with_a_state_file = "with a state file open", forks_in_an_upload = "in the middle of an upload",
       forks_and_goes_on = "and goes on with a copy of an upload",
     } do
-      it(what, function()
-        local state = os.tmpname()
-        os.remove(state)
-        finally(function()
-          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
-        end)
-        case(name, state)
-      end)
+      it(what, function() case(name, system.path()) end)
     end
     it("at any moment", function()
       if thorough then each_way(function() case("forks_often", checked and 10 or 100) end) end
@@ -197,10 +164,8 @@ describe("a process with flarelight", function()
       local script = ([[%s timeout -s KILL %d %s spec/process/ending.lua %s "$0" %s >"$1.$0" 2>&1; found=$?;]]
         .. [[ [ $found -eq %d ] || { echo "run $0 ended with status $found:"; cat "$1.$0"; }; rm -f "$1.$0"]])
         :format(environment, checked and 300 or 60, quote(interpreter), ending, quote(id), status)
-      local log = os.tmpname()
-      local output = shell(("seq %d | xargs -P 4 -I {} sh -c %s {} %s 2>&1"):format(times, quote(script), quote(log)))
-      os.remove(log)
-      assert.are.equal("", output)
+      assert.are.equal("", (system.shell(("seq %d | xargs -P 4 -I {} sh -c %s {} %s 2>&1")
+        :format(times, quote(script), quote(system.path())))))
     end
     local endings = {
       { "exit", 7, thorough and 100 or 10 },

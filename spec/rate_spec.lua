@@ -4,31 +4,18 @@
 local support = require "support"
 
 describe("the rate budget", function()
+  local opened = support.opened(after_each)
+  local client_of = opened.client
   local sandbox, api
-  local open = {}
 
-  local function client_of(box, options)
-    local client = support.client(box, options)
-    open[#open + 1] = function() client:close() end
-    return client
-  end
   local function start(options, client_options)
-    sandbox = support.sandbox(options)
-    local box = sandbox
-    open[#open + 1] = function() box:stop() end
-    api = client_of(sandbox, client_options)
-    return box, api
+    sandbox, api = opened.service(options, client_options)
+    return sandbox, api
   end
   local function raw(headers, body)
     local good = support.reply("200 OK", body or '{"data":[],"messages":[]}', headers) .. "..."
-    local server = support.raw_server { good, good, good }
-    api = client_of(server)
-    open[#open + 1] = server.stop
+    api = client_of(opened.raw_server { good, good, good })
   end
-  after_each(function()
-    for i = #open, 1, -1 do open[i]() end
-    open = {}
-  end)
 
   local function update_until(what)
     local ends = os.time() + 60

@@ -3,15 +3,14 @@
 
 local flarelight = require "flarelight"
 local support = require "support"
+local system = require "support.system"
 local checkpoints = require "flarelight.upload.checkpoints"
 
 describe("an upload with rejects", function()
+  local opened = support.opened(after_each)
   local sandbox, api, state, rejects, path
 
-  local function open(options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, { state = state })
-  end
+  local function open(options) sandbox, api = opened.service(options, { state = state }) end
   -- Records 0 to count - 1; those in `bad` lack what the service requires.
   local function write(count, bad)
     local handle = assert(io.open(path, "wb"))
@@ -49,16 +48,11 @@ describe("an upload with rejects", function()
   end
 
   before_each(function()
-    state, rejects, path = os.tmpname(), os.tmpname(), os.tmpname() .. ".csv"
-    os.remove(state)
+    state, rejects, path = system.path(), system.file("", ".rejects"), system.path ".csv"
   end)
   after_each(function()
     checkpoints.on = nil
-    api:close()
-    sandbox:stop()
     collectgarbage()
-    for _, name in ipairs { rejects, path, (path:gsub("%.csv$", "")), state, state .. "-wal", state .. "-shm",
-                            state .. "-lock" } do os.remove(name) end
   end)
 
   local cases = {
@@ -88,12 +82,7 @@ describe("an upload with rejects", function()
   it("never writes its file over what is uploaded, nor over the state file", function()
     open {}
     write(35, {})
-    local function read(name)
-      local handle = assert(io.open(name, "rb"))
-      local text = handle:read "*a"
-      handle:close()
-      return text
-    end
+    local read = system.read
     local function refused(given)
       local result, message, err = api.imports:upload(support.with({
         file = path, on_reject = "isolate", settle = 0.01 }, given))
@@ -123,6 +112,7 @@ describe("an upload with rejects", function()
     for _, step in ipairs { "batch.journaled", "batch.answered", "batch.withdrawn", "batch.divided", "reject.journaled",
                             "reject.written", "batch.acknowledged" } do
       for nth = 1, 9, 2 do
+        state = system.path()
         open { required_columns = { "amount" } }
         write(35, bad)
         local seen = 0
@@ -137,10 +127,6 @@ describe("an upload with rejects", function()
         assert.are.equal(3, result.rejected)
         holds(result.id, 35, bad)
         check_rejects(bad)
-        api:close()
-        sandbox:stop()
-        collectgarbage()
-        for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
       end
     end
     open()

@@ -1,10 +1,11 @@
---- Rows are read through functions made for the names of their members (lua/flarelight/shape.lua): whatever
+--- Rows are read through functions made for the names of their members (lua/flarelight/row_shape.lua): whatever
 -- the members are, the rows are those that the general decoder makes of the same text.
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
 local row_shape = require "flarelight.row_shape"
 local support = require "support"
+local system = require "support.system"
 
 describe("rows by their shape", function()
   local wide = {}
@@ -31,28 +32,22 @@ describe("rows by their shape", function()
     { "more shapes than are looked at", unpack = many },
   }
 
-  local box, api, path
+  local box, api
   setup(function()
     box = support.sandbox { rate_limit = 0 }
     api = support.client(box)
-    path = os.tmpname()
   end)
   teardown(function()
-    os.remove(path)
     api:close()
     box:stop()
   end)
 
   -- Sends the rows as they are written, which no encoder would.
   local function import(rows)
-    local file = assert(io.open(path, "wb"))
-    file:write('{"name":"shapes","data":{"records":[', table.concat(rows, ","), "]}}")
-    file:close()
-    local pipe = assert(io.popen(("curl -s -H 'X-Api-Key: %s' -H 'X-Subscription-Id: %s' -H 'Content-Type: application/json' "
-      .. "--data-binary @%s %s/Import/Data"):format(box.api_key, box.subscription_id, path, box.url)))
-    local reply = json.decode(pipe:read "*a")
-    pipe:close()
-    return reply.data.id
+    local path = system.file('{"name":"shapes","data":{"records":[' .. table.concat(rows, ",") .. "]}}")
+    return json.decode((system.shell(("curl -s -H 'X-Api-Key: %s' -H 'X-Subscription-Id: %s' "
+      .. "-H 'Content-Type: application/json' --data-binary @%s %s/Import/Data")
+      :format(box.api_key, box.subscription_id, path, box.url)))).data.id
   end
 
   local function equal(expected, found)
@@ -99,7 +94,7 @@ describe("rows by their shape", function()
     for row, position in mine.imports:rows(1, { prefetch = 0 }) do found[position + 1] = row end
     assert.are.same(core.decode(body, false).data, found)
     mine:close()
-    server.stop()
+    server:stop()
   end)
 
   it("streams that share a shape do not disturb each other", function()

@@ -19,18 +19,10 @@ local function sequence(first, last)
 end
 
 describe("rows", function()
+  local opened = support.opened(after_each)
   local sandbox, api
 
-  local function open(options, client_options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-  end
-
-  after_each(function()
-    if api then api:close() end
-    if sandbox then sandbox:stop() end
-    sandbox, api = nil, nil
-  end)
+  local function open(options, client_options) sandbox, api = opened.service(options, client_options) end
 
   -- Rows that an import may hold, though no row is like the one before: strings are kept from row to row by
   -- place and bytes, so each is one that such a memory could take for another.

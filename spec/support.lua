@@ -1,12 +1,13 @@
 --- What the specs share: a sandbox and a client that fit together.
 
 local flarelight = require "flarelight"
+local raw_server = require "support.raw_server"
 
 local support = {}
 
 --- A sandbox with `options`.
 function support.sandbox(options)
-  return require("flarelight.sandbox").start(options or {})
+  return assert(require("flarelight.sandbox").start(options or {}))
 end
 
 --- A client of a sandbox; `options` are added.
@@ -54,35 +55,41 @@ function support.subscription()
   return ("00000000-0000-4000-8001-%012d"):format(subscriptions)
 end
 
---- A TCP server that answers with `replies`, byte for byte (see spec/tools/raw_server): an object with
--- `url`, `heads()` (of the requests, as they came) and `stop()`.
+--- A server that answers with `replies`, byte for byte (see support/raw_server.lua), and with the key and the
+-- subscription that its clients have.
 function support.raw_server(replies)
-  local log = os.tmpname()
-  local words = { "exec perl spec/tools/raw_server " .. log }
-  for i, reply in ipairs(replies) do words[i + 1] = "'" .. reply:gsub("\r", "\\r"):gsub("\n", "\\n") .. "'" end
-  local pipe = assert(io.popen(table.concat(words, " ")))
-  local port, process = pipe:read "*l":match "^(%d+) (%d+)$"
-  return {
-    url = "http://127.0.0.1:" .. port,
-    api_key = "raw-key", subscription_id = support.subscription(),
-    heads = function()
-      local heads, file = {}, assert(io.open(log))
-      for head in file:read "*a":gmatch "(.-)\n\n" do heads[#heads + 1] = head end
-      file:close()
-      return heads
-    end,
-    stop = function()
-      os.execute("kill " .. process .. " 2>/dev/null")
-      pipe:close()
-      os.remove(log)
-    end,
-  }
+  local server = raw_server.start(replies)
+  server.api_key, server.subscription_id = "raw-key", support.subscription()
+  return server
 end
 
---- A reply in HTTP for raw_server; its `headers` say that the connection ends unless others are given.
-function support.reply(status, body, headers)
-  headers = headers or "Connection: close\r\n"
-  return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"):format(status, #body, headers, body)
+support.reply = raw_server.reply
+
+--- What each spec of a family opens and leaves open: closed after the spec, the last one first. `after_each` is
+-- that of busted. The object has the functions of this module that open something (`sandbox`, `client`,
+-- `raw_server`), `service` for a sandbox and its client, and `later(close)` for a function to call.
+function support.opened(after_each)
+  local closers = {}
+  local opened = {}
+  function opened.later(close) closers[#closers + 1] = close end
+  local function opener(open, close)
+    return function(...)
+      local thing = open(...)
+      opened.later(function() thing[close](thing) end)
+      return thing
+    end
+  end
+  opened.sandbox = opener(support.sandbox, "stop")
+  opened.client = opener(support.client, "close")
+  opened.raw_server = opener(support.raw_server, "stop")
+  function opened.service(options, client_options)
+    local sandbox = opened.sandbox(options)
+    return sandbox, opened.client(sandbox, client_options)
+  end
+  after_each(function()
+    while #closers > 0 do table.remove(closers)() end
+  end)
+  return opened
 end
 
 --- Runs functions at the same time; what fails in one fails here.

@@ -1,19 +1,14 @@
 local support = require "support"
+local system = require "support.system"
 
 -- Lua 5.1 cannot yield out of a for loop's iterator, nor across pcall.
 local is_51 = _VERSION == "Lua 5.1" and rawget(_G, "jit") == nil
 
 describe("tasks", function()
+  local opened = support.opened(after_each)
   local sandbox, api
 
-  before_each(function()
-    sandbox = support.sandbox()
-    api = support.client(sandbox)
-  end)
-  after_each(function()
-    api:close()
-    sandbox:stop()
-  end)
+  before_each(function() sandbox, api = opened.service() end)
 
   it("api:all runs calls at the same time, and answers in order", function()
     -- Each call waits until all three have arrived: one after another they would never end in time.
@@ -189,18 +184,10 @@ describe("tasks", function()
     end)
 
     it("never blocks, can be cancelled, and goes on where it was", function()
-      local state = os.tmpname()
-      local path = state .. ".csv"
-      os.remove(state)
-      finally(function()
-        os.remove(path)
-        for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
-      end)
+      local state = system.path()
       local lines = { "n" }
       for n = 0, 44 do lines[#lines + 1] = n end
-      local file = assert(io.open(path, "w"))
-      file:write(table.concat(lines, "\n"), "\n")
-      file:close()
+      local path = system.file(table.concat(lines, "\n") .. "\n", ".csv")
       for kind, given in pairs { file = { file = path }, records = { records = support.records(45) } } do
         local loading = support.client(sandbox, { state = state })
         given.name, given.batch_records, given.settle = kind, 10, 0.01

@@ -7,21 +7,12 @@ local HUGE = math.huge
 local definitions = { preparations = { { id = 1, sql = "SELECT 1 AS a", target = "t" } } }
 
 describe("time:", function()
+  local opened = support.opened(after_each)
   local sandbox, api
-  local open = {}
 
   local function start(options, client_options)
-    options = options or {}
-    options.preparations = definitions.preparations
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-    local box, client = sandbox, api
-    open[#open + 1] = function() client:close() box:stop() end
+    sandbox, api = opened.service(support.with(options, definitions), client_options)
   end
-  after_each(function()
-    for _, close in ipairs(open) do close() end
-    open = {}
-  end)
 
   local function write(options) return api.preparations:execute(1, nil, options) end
   local function read(options) return api.imports:all(options) end
@@ -150,13 +141,11 @@ describe("time:", function()
 
     it("of connecting leaves nothing sent", function()
       -- It takes the connection, and never answers TLS.
-      local server = support.raw_server { "+" }
-      api = support.client({ url = server.url:gsub("^http", "https"), api_key = "k",
+      local server = opened.raw_server { "+" }
+      api = opened.client({ url = server.url:gsub("^http", "https"), api_key = "k",
         subscription_id = server.subscription_id }, { connect_timeout = 0.1, max_attempts = 2 })
       local err = outcome(write())
       assert.are.same({ "timeout", "not_sent", 2 }, { err.kind, err.fate, err.attempts })
-      api:close()
-      server.stop()
     end)
   end)
 

@@ -1,23 +1,18 @@
 -- Torture: that it finds what is lost and repeated, and that an upload with a key loses and repeats nothing. The
 -- whole campaign is `make torture`; here are some points of it.
 
+local system = require "support.system"
 local torture = require "flarelight.torture"
 
-local interpreter = os.getenv "SPEC_LUA" or "lua"
-local quick = os.getenv "SPEC_SANITIZER" ~= nil or os.getenv "SPEC_QUICK" ~= nil
+local interpreter, quick = system.interpreter, system.checked
 -- What becomes of an upload hangs little on the Lua below it.
-local thorough = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
+local thorough = system.thorough
 local WEATHER = "examples/data/seattle-weather.csv"
 
 describe("torture", function()
   local folder
 
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir -p " .. folder)
-  end)
-  teardown(function() os.execute("rm -rf " .. folder) end)
+  setup(function() folder = system.folder() end)
 
   local function run(command, given)
     given.command, given.interpreter, given.folder = command, interpreter, folder

@@ -1,25 +1,13 @@
 local flarelight = require "flarelight"
 local support = require "support"
-
-local function write_file(name, text)
-  local path = os.tmpname() .. name
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  return path
-end
+local system = require "support.system"
 
 describe("imports:upload", function()
-  local sandbox, api, files
+  local opened = support.opened(after_each)
+  local sandbox, api
 
-  local function open(options, client_options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, client_options)
-  end
-  local function file(name, text)
-    files[#files + 1] = write_file(name, text)
-    return files[#files]
-  end
+  local function open(options, client_options) sandbox, api = opened.service(options, client_options) end
+  local function file(ending, text) return system.file(text, ending) end
   local function posts()
     local bodies = {}
     for i, request in ipairs(support.requests(sandbox, "imports.import")) do
@@ -27,14 +15,6 @@ describe("imports:upload", function()
     end
     return bodies
   end
-
-  before_each(function() files = {} end)
-  after_each(function()
-    for _, path in ipairs(files) do os.remove(path) end
-    if api then api:close() end
-    if sandbox then sandbox:stop() end
-    sandbox, api = nil, nil
-  end)
 
   local sources = {
     { "an array", function() return { records = support.records(25) } end },

@@ -3,6 +3,7 @@
 
 local core = require "flarelight.core"
 local support = require "support"
+local system = require "support.system"
 
 local function unix(path)
   local module = require "socket.unix"
@@ -12,12 +13,7 @@ local function unix(path)
   return socket
 end
 
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "*a"
-  pipe:close()
-  return output
-end
+local shell = system.shell
 
 describe("the bell", function()
   local path

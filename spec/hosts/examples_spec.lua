@@ -4,20 +4,13 @@ if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER"
 
 local nginx = require "hosts.nginx"
 local support = require "support"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local system = require "support.system"
 
 describe("the example for #slow", function()
   local box, environment
   before_each(function()
     box = support.sandbox { rate_limit = 0, definitions = "examples/definitions.lua" }
-    environment = ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s")
-      :format(box.api_key, box.subscription_id, box.url)
+    environment = system.environment(box)
   end)
   after_each(function() box:stop() end)
 
@@ -27,7 +20,7 @@ describe("the example for #slow", function()
     assert(api.automations:execute(1))
     local before = #box:requests()
     local server = nginx.start { environment = environment, file = function(port)
-      return (read "examples/openresty/nginx.conf":gsub("listen 8080", "listen 127.0.0.1:" .. port))
+      return (system.read "examples/openresty/nginx.conf":gsub("listen 8080", "listen 127.0.0.1:" .. port))
     end }
     finally(function()
       server.stop()

@@ -5,11 +5,11 @@
 
 local nginx = require "hosts.nginx"
 local sandbox = require "hosts.sandbox"
+local system = require "support.system"
 
-local interpreter = os.getenv "SPEC_LUA" or "lua"
 local helpers = os.getenv "SPEC_HELPERS"
 local is_luajit = rawget(_G, "jit") ~= nil
-local checked = os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" -- by a tool that makes everything slow
+local checked = system.checked
 
 local TOLD = "a task failed, and nobody asked for its result: .*lost and found"
 
@@ -30,7 +30,7 @@ describe("the same script, unchanged, in #slow", function()
 
   for _, name in ipairs { "script", "frame", "cqueues", "copas", "luv" } do
     it(name, function()
-      is_good(run(("'%s' spec/hosts/drivers.lua %s"):format(interpreter, name)), name)
+      is_good(run(("'%s' spec/hosts/drivers.lua %s"):format(system.interpreter, name)), name)
     end)
   end
 

@@ -1,13 +1,11 @@
 --- An nginx of one's own, with its Lua module, on a free port: for the specs.
 
+local system = require "support.system"
+
 local nginx = {}
 
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "*a"
-  pipe:close()
-  return (output:gsub("%s+$", ""))
-end
+--- What a line of shell prints, without the white space at its end.
+local function shell(command) return (system.shell(command):gsub("%s+$", "")) end
 nginx.shell = shell
 
 local function variable(text, name) return assert(text:match(name .. "='([^\n]*)'")) end
@@ -49,11 +47,7 @@ function nginx.start(given)
   local root, prefix = shell "pwd", shell "mktemp -d /tmp/nginx.XXXXXXXX"
   local command = variable(tools, "NGINX")
   local user = shell "id -u" == "0" and "user root;" or ""
-  local function write(name, text)
-    local file = assert(io.open(prefix .. "/" .. name, "w"))
-    file:write(text)
-    file:close()
-  end
+  local function write(name, text) system.write(prefix .. "/" .. name, text) end
   local paths = paths_form:format(variable(tools, "NGINX_LUA_PATH"), root, root, root, root .. "/build/luajit")
   local function configure(port)
     if given.file then
@@ -69,12 +63,7 @@ function nginx.start(given)
   local run = ("TMPDIR=%s %s %s -p %s/ -e error.log -c nginx.conf"):format(prefix, given.environment or "", command, prefix)
   local self = { prefix = prefix }
 
-  function self.log()
-    local log = assert(io.open(prefix .. "/error.log"))
-    local text = log:read "*a"
-    log:close()
-    return text
-  end
+  function self.log() return assert(system.read(prefix .. "/error.log")) end
   function self.master()
     local pid = io.open(prefix .. "/nginx.pid")
     local number = pid and pid:read "*n"

@@ -1,6 +1,7 @@
 --- The sandbox that the behaviours talk to.
 
 local support = require "support"
+local system = require "support.system"
 
 local sandbox = {}
 
@@ -12,8 +13,7 @@ function sandbox.start()
   api:close()
   box:fault { operation = "reports.all", kind = "latency", seconds = 0.15, times = math.huge }
   box:fault { operation = "preparations.all", kind = "stall", seconds = 300, times = math.huge }
-  return box, ("FLARELIGHT_API_KEY=%s FLARELIGHT_SUBSCRIPTION_ID=%s FLARELIGHT_BASE_URL=%s")
-    :format(box.api_key, box.subscription_id, box.url)
+  return box, system.environment(box)
 end
 
 return sandbox

@@ -2,6 +2,7 @@
 -- client can hide a mistake. And the sandboxes that a spec starts.
 
 local sandbox = require "flarelight.sandbox"
+local system = require "support.system"
 
 local curl = {
   KEY = "sandbox-key",
@@ -9,14 +10,7 @@ local curl = {
   UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$",
 }
 
-function curl.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
-function curl.run(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "*a"
-  pipe:close()
-  return output
-end
+local quote = system.quote
 
 --- The arguments of one transfer. `options`: method, body, key, subscription, type, headers, extra.
 function curl.transfer(url, options)
@@ -24,7 +18,7 @@ function curl.transfer(url, options)
   local words = { "-s -i --max-time 60 -X", options.method or (options.body and "POST" or "GET") }
   local function header(name, value, default)
     if value == false then return end
-    words[#words + 1] = "-H " .. curl.quote(name .. ": " .. (value or default))
+    words[#words + 1] = "-H " .. quote(name .. ": " .. (value or default))
   end
   header("X-Api-Key", options.key, curl.KEY)
   header("X-Subscription-Id", options.subscription, curl.SUBSCRIPTION)
@@ -32,10 +26,10 @@ function curl.transfer(url, options)
   for name, value in pairs(options.headers or {}) do header(name, value) end
   if options.body then
     header("Content-Type", options.type, "application/json")
-    words[#words + 1] = "--data-binary " .. curl.quote(options.body)
+    words[#words + 1] = "--data-binary " .. quote(options.body)
   end
   if options.extra then words[#words + 1] = options.extra end
-  words[#words + 1] = curl.quote(url)
+  words[#words + 1] = quote(url)
   return table.concat(words, " ")
 end
 
@@ -66,8 +60,8 @@ function curl.ask_many(box, requests)
   for index, request in ipairs(requests) do
     words[index] = curl.transfer(box.url .. request[1], request[2])
   end
-  local output = curl.run("curl " .. table.concat(words, " --next ") .. "; printf '\\n%s' $?")
-  return tonumber(output:match "(%d+)$"), output
+  local output, status = system.shell("curl " .. table.concat(words, " --next "))
+  return status, output
 end
 
 local running = {}

@@ -2,6 +2,7 @@
 
 local curl = require "sandbox.curl"
 local sandbox = require "flarelight.sandbox"
+local system = require "support.system"
 
 local SUBSCRIPTION, transfer, ask, start, import, data_of =
   curl.SUBSCRIPTION, curl.transfer, curl.ask, curl.start, curl.import, curl.data_of
@@ -120,8 +121,7 @@ describe("the sandbox", function()
     end)
 
     it("imports in a file", function()
-      local path = os.tmpname()
-      os.remove(path)
+      local path = system.path()
       local box = start { database = path }
       import(box, '[{"n":1}]', '"name":"kept"')
       local snapshot = box:snapshot()
@@ -133,12 +133,7 @@ describe("the sandbox", function()
       import(box, "[]")
       box:restore(snapshot)
       assert.equal(1, box:counts().imports)
-      os.remove(path)
-      local file = assert(io.open(path, "w"))
-      file:write(("not a database"):rep(100))
-      file:close()
-      local none, message = sandbox.start { database = path }
-      os.remove(path)
+      local none, message = sandbox.start { database = system.file(("not a database"):rep(100)) }
       assert.is_nil(none)
       assert.matches("not a database", message)
     end)

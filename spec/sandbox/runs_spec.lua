@@ -2,6 +2,7 @@
 
 local curl = require "sandbox.curl"
 local sandbox = require "flarelight.sandbox"
+local system = require "support.system"
 
 local ask, start, import, data_of =
   curl.ask, curl.start, curl.import, curl.data_of
@@ -151,20 +152,14 @@ describe("the sandbox", function()
     end)
 
     it("what a file defines", function()
-      local path = os.tmpname()
       for ending, text in pairs {
         [".json"] = '{"preparations":[{"id":7,"name":"p","sql":"SELECT 1 AS one"}]}',
         [".lua"] = 'return { preparations = { { id = 7, name = "p", sql = "SELECT 1 AS one" } } }',
       } do
-        local file = assert(io.open(path .. ending, "w"))
-        file:write(text)
-        file:close()
-        local box = start { definitions = path .. ending }
-        os.remove(path .. ending)
+        local box = start { definitions = system.file(text, ending) }
         assert.equal('[{"id":7,"name":"p","target":"p"}]', data_of(ask(box, "/Preparation/All")))
       end
-      os.remove(path)
-      local box, message = sandbox.start { definitions = path .. ".json" }
+      local box, message = sandbox.start { definitions = system.path ".json" }
       assert.is_nil(box)
       assert.matches("No such file", message)
     end)

@@ -2,9 +2,9 @@
 
 local curl = require "sandbox.curl"
 local sandbox = require "flarelight.sandbox"
+local system = require "support.system"
 
-local KEY, SUBSCRIPTION, quote, run, ask, start =
-  curl.KEY, curl.SUBSCRIPTION, curl.quote, curl.run, curl.ask, curl.start
+local KEY, SUBSCRIPTION, ask, start = curl.KEY, curl.SUBSCRIPTION, curl.ask, curl.start
 
 describe("the sandbox", function()
   after_each(curl.stop_all)
@@ -99,19 +99,11 @@ describe("the sandbox", function()
     end)
 
     it("with TLS", function()
-      local path = os.tmpname()
-      run(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
-        .. " -keyout %s.key -out %s 2>/dev/null"):format(path, path))
-      local file = io.open(path .. ".key")
-      if not file then
-        os.remove(path)
-        pending "needs the openssl command"
-        return
-      end
-      file:close()
-      local box = start { certificate = path, private_key = path .. ".key" }
+      local path, key = system.certificate "127.0.0.1"
+      if not path then pending "needs the openssl command" return end
+      local box = start { certificate = path, private_key = key }
       os.remove(path)
-      os.remove(path .. ".key")
+      os.remove(key)
       assert.matches("^https://", box.url)
       assert.equal(200, ask(box, "/Import/All", { extra = "-k" }).status)
       box:fault { kind = "reset" }
@@ -123,13 +115,7 @@ describe("the sandbox", function()
   end)
 
   it("does not disturb an exit with requests in flight", function()
-    local interpreter = arg and arg[-1] or "lua"
-    for index = -1, -20, -1 do
-      if arg and arg[index] and not arg[index]:find "^%-" then interpreter = arg[index] end
-    end
-    local script = os.tmpname()
-    local file = assert(io.open(script, "w"))
-    file:write [[
+    local script = system.file [[
       local sandbox = require "flarelight.sandbox"
       local box = assert(sandbox.start())
       box:fault { kind = "latency", seconds = 60, times = 3 }
@@ -140,11 +126,8 @@ describe("the sandbox", function()
       io.write "waiting"
       os.exit(tonumber(arg[1]))
     ]]
-    file:close()
     for _, status in ipairs { 0, 3 } do
-      local output = run(("%s %s %d; printf ' %%s' $?"):format(quote(interpreter), quote(script), status))
-      assert.equal("waiting " .. status, output)
+      assert.same({ "waiting", status }, { system.shell(("%s %s %d"):format(system.quote(system.interpreter), script, status)) })
     end
-    os.remove(script)
   end)
 end)

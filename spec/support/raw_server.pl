@@ -1,10 +1,9 @@
 #!/usr/bin/perl
-# raw_server: a TCP server on 127.0.0.1 that misbehaves to the byte, where the sandbox cannot.
+# raw_server.pl LOG REPLY...: prints "PORT PID", then answers one request after another with the next REPLY and
+# appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
-# raw_server LOG REPLY...: prints "PORT PID", then answers one request after another with the next REPLY
-# and writes each request's head, as it came, to LOG. In a REPLY, \r and \n stand for the bytes. One that
-# ends in "..." keeps the connection for the next request, one that ends in "+" is silent after it. Ends
-# with the last reply, or after two minutes. Relies on perl's own modules alone.
+# A REPLY is "x" and hexadecimal digits; a "." behind them keeps the connection for the next request, a "+" makes
+# the server silent after it. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -23,13 +22,13 @@ sub read_request {
   while ($text !~ /\r\n\r\n/) {
     return unless sysread $socket, $text, 65536, length $text;
   }
-  my ($head, $body) = $text =~ /^(.*?)\r\n\r\n(.*)$/s;
+  my ($head, $body) = $text =~ /^(.*?\r\n\r\n)(.*)$/s;
   my $length = $head =~ /^content-length: *(\d+)/im ? $1 : 0;
   while (length $body < $length) {
     return unless sysread $socket, $body, 65536, length $body;
   }
   open my $file, ">>", $log or die "$!";
-  print $file "$head\n\n";
+  print $file unpack("H*", $head . $body), "\n";
   close $file;
   return 1;
 }
@@ -38,12 +37,8 @@ my $socket;
 while (@replies) {
   $socket = $server->accept unless $socket;
   if (!read_request($socket)) { close $socket; undef $socket; next; }
-  my $reply = shift @replies;
-  my $stays = $reply =~ s/\.\.\.$//;
-  my $silent = $reply =~ s/\+$//;
-  $reply =~ s/\\r/\r/g;
-  $reply =~ s/\\n/\n/g;
-  syswrite $socket, $reply;
-  sleep 120 if $silent;
-  if (!$stays) { close $socket; undef $socket; }
+  my ($bytes, $mark) = shift(@replies) =~ /^x([0-9a-f]*)([.+]?)$/ or die "not a reply";
+  syswrite $socket, pack("H*", $bytes);
+  sleep 120 if $mark eq "+";
+  if ($mark ne ".") { close $socket; undef $socket; }
 }
