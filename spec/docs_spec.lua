@@ -115,10 +115,10 @@ describe("every option stands in docs/api.md and among the annotations:", functi
   local wrong = { ["no such"] = true }
   local cases = {
     { "flarelight.new", "configuration", function() flarelight.new(wrong) end },
-    { "imports:all", "client", function() api.imports:all(wrong) end },
-    { "imports:data", "imports", function() api.imports:data(1, wrong) end, "client" },
-    { "imports:import", "imports", function() api.imports:import(wrong) end, "client" },
-    { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "client" },
+    { "imports:all", "calls", function() api.imports:all(wrong) end },
+    { "imports:data", "imports", function() api.imports:data(1, wrong) end, "calls" },
+    { "imports:import", "imports", function() api.imports:import(wrong) end, "calls" },
+    { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "calls" },
     { "imports:upload", "upload/init", function() api.imports:upload(wrong) end },
     { "api:request", "client", function() api:request(wrong) end },
     { "api:map", "client", function() api:map({}, print, wrong) end },
