@@ -112,9 +112,9 @@ void sandbox_admission_describe(const sandbox_admission *admission, const sandbo
   memset(headers, 0, sizeof *headers);
   if (options->rate_limit == 0) return;
   wall += (fl_time)(options->clock_skew * (double)FL_SECOND);
-  if (options->retry_after && strcmp(options->retry_after, "http_date") == 0)
+  if (options->retry_after == RETRY_AFTER_HTTP_DATE)
     sandbox_admission_http_date(headers->retry_after, wall + left + FL_SECOND - 1);
-  else if (options->retry_after)
+  else if (options->retry_after == RETRY_AFTER_SECONDS)
     snprintf(headers->retry_after, ADMISSION_VALUE, "%lld",
              (long long)((left + FL_SECOND - 1) / FL_SECOND));
   if (!options->rate_limit_headers) return;

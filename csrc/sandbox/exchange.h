@@ -1,6 +1,6 @@
 /*
  * exchange.h: one request and its reply, on their way through server.c (HTTP), exchange_work.c
- * (what is done) and exchange_reply.c (what is sent).
+ * (what is done), exchange_log.c (what is remembered) and exchange_reply.c (what is sent).
  *
  * An exchange is touched by libmicrohttpd's thread only.
  */
@@ -10,26 +10,6 @@
 #include "shared.h"
 
 #include <microhttpd.h>
-
-/* What a fault does to the work, and to the reply. */
-typedef enum { WORK_WHOLE, WORK_NONE, WORK_LATE, WORK_PART, WORK_AFTER_FOREIGN } sandbox_work_mode;
-typedef enum {
-  SEND_WHOLE,
-  SEND_NOTHING,
-  SEND_RESET,
-  SEND_STATUS,
-  SEND_HTML,
-  SEND_REDIRECT,
-  SEND_GARBAGE,
-  SEND_BAD_GZIP,
-  SEND_STREAM
-} sandbox_send_mode;
-
-typedef struct sandbox_behaviour {
-  sandbox_work_mode work;
-  sandbox_send_mode send;
-  int status; /* where the fault gives none; 0 = that of the reply */
-} sandbox_behaviour;
 
 /* Lives as long as a TCP connection. */
 typedef struct sandbox_peer {
@@ -43,9 +23,9 @@ typedef struct sandbox_exchange {
   fl_slice path, query;
   const char *method;
   sandbox_route route;
-  sandbox_fault fault;
-  sandbox_behaviour behaviour;
-  bool faulty;
+  sandbox_fault fault; /* kind NULL: none meets the request */
+  sandbox_work_mode work;
+  sandbox_send_mode send;
   enum { OPENED, GATHERING, READY } stage;
   fl_buffer body;
   bool too_large;
@@ -59,13 +39,21 @@ static inline const char *sandbox_header(struct MHD_Connection *connection, cons
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Chooses the fault, if one meets this request. Once the headers are there. */
+/* Whether the reply goes out as it is, now or later. */
+static inline bool sandbox_exchange_is_whole(const sandbox_exchange *asked) {
+  return asked->send == SEND_WHOLE || asked->send == SEND_LATE;
+}
+
+/* exchange_work.c. Chooses the fault, if one meets this request. Once the headers are there. */
 void sandbox_exchange_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection,
                                  bool reused);
-/* Does what is asked, as the fault has it, fills in the reply and writes the log. Once the body is
- * there. */
+/* exchange_work.c. Does what is asked, as the fault has it, fills in the reply and writes the log.
+ * Once the body is there. */
 void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *connection);
-/* Queues the reply; MHD_NO closes the connection without one. */
+/* exchange_log.c. Writes the entry of the log, and notes a commit. Returns the entry's number. The
+ * caller holds the lock. */
+int64_t sandbox_exchange_log(const sandbox_exchange *asked, struct MHD_Connection *connection);
+/* exchange_reply.c. Queues the reply; MHD_NO closes the connection without one. */
 enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection);
 
 #endif

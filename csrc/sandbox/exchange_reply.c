@@ -47,33 +47,31 @@ static bool accepts_gzip(struct MHD_Connection *connection) {
   return accepted && strstr(accepted, "gzip");
 }
 
-/* The plan of a fault that meddles with how the body goes out. */
-static sandbox_faulty_body_plan plan_of(const sandbox_exchange *asked) {
+/* Whether the body does not simply go out, and how it goes out instead. */
+static bool make_plan(const sandbox_exchange *asked, sandbox_faulty_body_plan *plan) {
   const sandbox_fault *fault = &asked->fault;
   uint64_t length = asked->reply.body.buffer.length;
-  fl_time pause = (fl_time)((fault->seconds >= 0 ? fault->seconds : 1) * (double)FL_SECOND);
-  sandbox_faulty_body_plan plan = {.length = length, .end = length};
-  switch (fault->kind) {
-    case FAULT_TRUNCATE: plan.end = length / 2; break;
-    case FAULT_STALL:
-      plan.pause = pause;
-      plan.pause_at = fault->after_head ? 0 : length / 2;
+  fl_time pause = (fl_time)(fault->seconds * (double)FL_SECOND);
+  *plan = (sandbox_faulty_body_plan){.length = length, .end = length};
+  switch (asked->send) {
+    case SEND_CUT: plan->end = length / 2; break;
+    case SEND_STALLED:
+      plan->pause = pause;
+      plan->pause_at = fault->after == FAULT_AFTER_HEAD ? 0 : length / 2;
       break;
-    case FAULT_SLOW_BODY:
-      plan.piece = fault->bytes > 0 ? (size_t)fault->bytes : 64;
-      plan.pause = fault->seconds >= 0 ? pause : 50 * FL_MILLISECOND;
+    case SEND_SLOWLY:
+      plan->piece = (size_t)fault->bytes;
+      plan->pause = pause;
       break;
-    case FAULT_WRONG_LENGTH:
-      plan.length = length + (uint64_t)(fault->bytes > 0 ? fault->bytes : 16);
+    case SEND_OVERLONG: plan->length = length + (uint64_t)fault->bytes; break;
+    case SEND_HUGE:
+      plan->filler = true;
+      plan->end = (uint64_t)fault->bytes;
+      plan->length = fault->chunked ? MHD_SIZE_UNKNOWN : plan->end;
       break;
-    case FAULT_HUGE:
-      plan.filler = true;
-      plan.end = fault->bytes >= 64 ? (uint64_t)fault->bytes : (uint64_t)1 << 30;
-      plan.length = fault->chunked ? MHD_SIZE_UNKNOWN : plan.end;
-      break;
-    default: break;
+    default: return false;
   }
-  return plan;
+  return true;
 }
 
 static struct MHD_Response *response_from(fl_buffer *body) {
@@ -85,15 +83,13 @@ static struct MHD_Response *response_from(fl_buffer *body) {
 
 static void add_headers(const sandbox_exchange *asked, struct MHD_Response *response) {
   const sandbox_options *options = &asked->owner->options;
-  sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
   const sandbox_fault *fault = &asked->fault;
   char text[HTTP_DATE];
-  add_header(
-      response, "Content-Type",
-      mode == SEND_HTML || mode == SEND_REDIRECT ? "text/html" : "application/json; charset=utf-8");
-  if (asked->authorized || asked->faulty) {
+  bool page = asked->send == SEND_HTML || asked->send == SEND_REDIRECT;
+  add_header(response, "Content-Type", page ? "text/html" : "application/json; charset=utf-8");
+  if (asked->authorized || fault->kind) {
     add_header(response, "X-RateLimit-Limit", asked->headers.limit);
-    if (asked->faulty && fault->remaining >= 0) {
+    if (fault->kind && fault->remaining >= 0) {
       snprintf(text, sizeof text, "%lld", (long long)fault->remaining);
       add_header(response, "X-RateLimit-Remaining", text);
     } else {
@@ -101,10 +97,9 @@ static void add_headers(const sandbox_exchange *asked, struct MHD_Response *resp
     }
     add_header(response, "X-RateLimit-Reset", asked->headers.reset);
   }
-  if (asked->faulty && fault->retry_after[0])
-    add_header(response, "Retry-After", fault->retry_after);
+  if (fault->retry_after[0]) add_header(response, "Retry-After", fault->retry_after);
   else if (asked->over_limit) add_header(response, "Retry-After", asked->headers.retry_after);
-  if (mode == SEND_REDIRECT)
+  if (asked->send == SEND_REDIRECT)
     add_header(response, "Location", fault->location[0] ? fault->location : "/elsewhere");
   add_header(response, "ETag", asked->etag);
   if (options->clock_skew != 0) {
@@ -129,26 +124,24 @@ static void reset_connection(struct MHD_Connection *connection) {
 
 enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection) {
   const sandbox_options *options = &asked->owner->options;
-  sandbox_send_mode mode = asked->faulty ? asked->behaviour.send : SEND_WHOLE;
   fl_buffer *body = &asked->reply.body.buffer;
   struct MHD_Response *response;
   enum MHD_Result queued;
   const char *encoding = "";
+  sandbox_faulty_body_plan plan;
   if (asked->drop) {
-    if (mode == SEND_RESET) reset_connection(connection);
+    if (asked->send == SEND_RESET) reset_connection(connection);
     return MHD_NO;
   }
-  if (mode == SEND_BAD_GZIP || (mode == SEND_WHOLE && options->gzip && body->length > 1024 &&
-                                accepts_gzip(connection) && compress_body(body)))
+  if (asked->send == SEND_BAD_GZIP ||
+      (sandbox_exchange_is_whole(asked) && options->gzip && body->length > 1024 &&
+       accepts_gzip(connection) && compress_body(body)))
     encoding = "gzip";
-  if (mode == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
+  if (asked->send == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
     memset(body->data + 10, 0xff, body->length - 10);
-  if (mode == SEND_STREAM) {
-    sandbox_faulty_body_plan plan = plan_of(asked);
-    response = sandbox_faulty_body_response(connection, asked->owner->timer, body, &plan);
-  } else {
-    response = response_from(body);
-  }
+  response = make_plan(asked, &plan)
+                 ? sandbox_faulty_body_response(connection, asked->owner->timer, body, &plan)
+                 : response_from(body);
   if (response == NULL) return MHD_NO;
   add_headers(asked, response);
   add_header(response, "Content-Encoding", encoding);

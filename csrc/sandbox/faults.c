@@ -1,45 +1,71 @@
-/* faults.c: which call goes wrong, and how. */
+/* faults.c: the kinds of faults, and which call meets one. */
 #include "faults.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-const char *const sandbox_fault_names[FAULT_KINDS] = {
-    [FAULT_COMMIT_THEN_DROP] = "commit_then_drop",
-    [FAULT_COMMIT_THEN_500] = "commit_then_500",
-    [FAULT_COMMIT_LATE] = "commit_late",
-    [FAULT_PARTIAL_COMMIT] = "partial_commit",
-    [FAULT_KEEPALIVE_KILL] = "keepalive_kill",
-    [FAULT_READ_LAG] = "read_lag",
-    [FAULT_REFUSE] = "refuse",
-    [FAULT_RESET] = "reset",
-    [FAULT_EMPTY] = "empty",
-    [FAULT_GARBAGE] = "garbage",
-    [FAULT_TRUNCATE] = "truncate",
-    [FAULT_STALL] = "stall",
-    [FAULT_LATENCY] = "latency",
-    [FAULT_HANG] = "hang",
-    [FAULT_SLOW_BODY] = "slow_body",
-    [FAULT_THROTTLE] = "throttle",
-    [FAULT_STATUS] = "status",
-    [FAULT_HTML] = "html",
-    [FAULT_WRONG_LENGTH] = "wrong_length",
-    [FAULT_BAD_GZIP] = "bad_gzip",
-    [FAULT_HUGE] = "huge",
-    [FAULT_REDIRECT] = "redirect",
-    [FAULT_FOREIGN_USE] = "foreign_use",
+/* clang-format off */
+#define OPTION(type, name, ...) {#name, FIELD_##type, offsetof(sandbox_fault, name), __VA_ARGS__}
+#define NO_OPTIONS {NULL, FIELD_INTEGER, 0, 0, 0, 0, NULL, NULL}
+#define WHOLE(name, fallback, least, most) OPTION(INTEGER, name, fallback, least, most, NULL, NULL)
+#define FLAG(name) OPTION(BOOLEAN, name, 0, 0, 0, NULL, NULL)
+#define WORDS(type, name) OPTION(type, name, NAN, 0, 0, NULL, NULL)
+#define COUNT(name, fallback) WHOLE(name, fallback, 0, 0x1p31)
+
+#define STATUS(least, most) WHOLE(status, NAN, least, most)
+#define BYTES(fallback, least, most) WHOLE(bytes, fallback, least, most)
+#define RECORDS COUNT(records, NAN)
+#define COMMITS(fallback) COUNT(commits, fallback)
+#define REQUESTS COUNT(requests, NAN)
+#define REMAINING COUNT(remaining, NAN)
+#define SECONDS(fallback) OPTION(NUMBER, seconds, fallback, 0, 86400, NULL, NULL)
+#define AFTER OPTION(CHOICE, after, NAN, 0, 0, NULL, after_choices)
+#define DROP FLAG(drop)
+#define CHUNKED FLAG(chunked)
+#define LATE FLAG(late)
+#define RETRY_AFTER WORDS(RETRY_AFTER, retry_after)
+#define LOCATION WORDS(SHORT_TEXT, location)
+#define MESSAGE WORDS(SHORT_TEXT, message)
+/* clang-format on */
+
+static const char *const after_choices[] = {"half", "head", NULL};
+
+#define KIND(name, work, send, status, ...) {name, work, send, status, {__VA_ARGS__}},
+const sandbox_fault_kind sandbox_faults_kinds[] = {
+    SANDBOX_FAULTS(KIND) /**/ {NULL, WORK_WHOLE, SEND_WHOLE, 0, {NO_OPTIONS}}};
+
+const sandbox_field sandbox_faults_fields[] = {
+    WHOLE(nth, 1, 1, INFINITY),
+    WHOLE(times, NAN, 1, INFINITY),
+    OPTION(NUMBER, probability, 1, 0, 1, NULL, NULL),
+    WHOLE(seed, 1, 0, 0x1p53),
+    NO_OPTIONS,
 };
 
-sandbox_fault_kind sandbox_faults_kind(const char *name) {
-  for (int index = 0; index < FAULT_KINDS; index++)
-    if (strcmp(name, sandbox_fault_names[index]) == 0) return (sandbox_fault_kind)index;
-  return FAULT_NONE;
+const sandbox_fault_kind *sandbox_faults_kind(const char *name) {
+  for (const sandbox_fault_kind *kind = sandbox_faults_kinds; kind->name; kind++)
+    if (strcmp(name, kind->name) == 0) return kind;
+  return NULL;
+}
+
+void sandbox_faults_init(sandbox_fault *fault, const sandbox_fault_kind *kind) {
+  *fault = (sandbox_fault){.kind = kind,
+                           .operation = OPERATION_NONE,
+                           .times = -1,
+                           .status = kind->status,
+                           .records = -1,
+                           .requests = -1,
+                           .remaining = -1};
 }
 
 bool sandbox_faults_add(sandbox_faults *faults, const sandbox_fault *fault) {
   sandbox_fault *list = realloc(faults->list, (faults->count + 1) * sizeof *list);
   if (list == NULL) return false;
-  list[faults->count++] = *fault;
   faults->list = list;
+  list[faults->count] = *fault;
+  list[faults->count].chance = (uint64_t)fault->seed;
+  if (fault->times < 0) list[faults->count].times = fault->probability < 1 ? INT64_MAX : 1;
+  faults->count++;
   return true;
 }
 
@@ -50,8 +76,8 @@ void sandbox_faults_clear(sandbox_faults *faults) {
 }
 
 /* SplitMix64: small, seeded by any number, and the same on every machine. */
-static double draw(uint64_t *seed) {
-  uint64_t mixed = (*seed += 0x9e3779b97f4a7c15u);
+static double draw(uint64_t *state) {
+  uint64_t mixed = (*state += 0x9e3779b97f4a7c15u);
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
   mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
   return (double)((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53;
@@ -60,7 +86,7 @@ static double draw(uint64_t *seed) {
 static bool fires(sandbox_fault *fault) {
   if (++fault->calls < fault->nth) return false;
   if (fault->probability >= 1) return fault->calls - fault->nth < fault->times;
-  return draw(&fault->seed) < fault->probability && fault->hits < fault->times;
+  return draw(&fault->chance) < fault->probability && fault->hits < fault->times;
 }
 
 bool sandbox_faults_pick(sandbox_faults *faults, sandbox_operation operation, bool reused,
@@ -69,7 +95,7 @@ bool sandbox_faults_pick(sandbox_faults *faults, sandbox_operation operation, bo
   for (size_t index = 0; index < faults->count; index++) {
     sandbox_fault *fault = &faults->list[index];
     if (fault->operation != OPERATION_NONE && fault->operation != operation) continue;
-    if (fault->kind == FAULT_KEEPALIVE_KILL && !reused) continue;
+    if (fault->kind->work == WORK_REUSED && !reused) continue;
     if (!fires(fault) || found) continue;
     fault->hits++;
     *fired = *fault;

@@ -1,75 +1,124 @@
 /*
- * faults.h: which call goes wrong, and how.
+ * faults.h: the kinds of faults, and which call meets one.
  *
- * Pure: the caller holds the sandbox's lock, and probability comes from a generator seeded by the
- * fault itself, so that a script of faults does the same in every run. What a kind does to a reply
- * is the server's matter; docs/sandbox.md describes each.
+ * SANDBOX_FAULTS is the one list of kinds. The exchange (exchange_work.c, exchange_reply.c) does
+ * what a row says, and the Lua side takes the names and the options from it. Pure: the caller holds
+ * the sandbox's lock, and chance comes from a generator that the fault itself seeds, so that the
+ * same faults do the same in every run. docs/sandbox.md describes each kind.
  */
 #ifndef SANDBOX_FAULTS_H
 #define SANDBOX_FAULTS_H
 
+#include "field.h"
 #include "routes.h"
 
-typedef enum sandbox_fault_kind {
-  FAULT_NONE = -1,
-  FAULT_COMMIT_THEN_DROP,
-  FAULT_COMMIT_THEN_500,
-  FAULT_COMMIT_LATE,
-  FAULT_PARTIAL_COMMIT,
-  FAULT_KEEPALIVE_KILL,
-  FAULT_READ_LAG,
-  FAULT_REFUSE,
-  FAULT_RESET,
-  FAULT_EMPTY,
-  FAULT_GARBAGE,
-  FAULT_TRUNCATE,
-  FAULT_STALL,
-  FAULT_LATENCY,
-  FAULT_HANG,
-  FAULT_SLOW_BODY,
-  FAULT_THROTTLE,
-  FAULT_STATUS,
-  FAULT_HTML,
-  FAULT_WRONG_LENGTH,
-  FAULT_BAD_GZIP,
-  FAULT_HUGE,
-  FAULT_REDIRECT,
-  FAULT_FOREIGN_USE,
-  FAULT_KINDS
+/* What becomes of the request. */
+typedef enum {
+  WORK_WHOLE,         /* carried out */
+  WORK_REUSED,        /* the same; a call on a fresh connection does not count as a call */
+  WORK_NONE,          /* not carried out */
+  WORK_UNREAD,        /* its body is not even read */
+  WORK_LATE,          /* carried out `seconds` later */
+  WORK_PART,          /* only its first `records` are kept */
+  WORK_LAGGING,       /* a read that does not see the newest `commits` */
+  WORK_AFTER_FOREIGN, /* carried out after another consumer has spent of the rate limit */
+} sandbox_work_mode;
+
+/* What the caller sees of the reply. */
+typedef enum {
+  SEND_WHOLE,
+  SEND_LATE,         /* the reply, `seconds` later */
+  SEND_NOTHING,      /* the connection is closed */
+  SEND_NOTHING_LATE, /* the same, `seconds` later */
+  SEND_RESET,        /* a TCP reset */
+  SEND_STATUS,       /* the envelope of an error */
+  SEND_HTML,         /* a proxy's page */
+  SEND_REDIRECT,
+  SEND_GARBAGE,  /* bytes that are no JSON */
+  SEND_BAD_GZIP, /* a good beginning, then nonsense */
+  SEND_CUT,      /* half the body, then the end of the connection */
+  SEND_STALLED,  /* a pause before or within the body */
+  SEND_SLOWLY,   /* a pause between all pieces of the body */
+  SEND_OVERLONG, /* fewer bytes than Content-Length says */
+  SEND_HUGE,     /* an endless text in a valid envelope */
+} sandbox_send_mode;
+
+/* A row: name, request, reply, status (0 = the reply's own) and the options that it reads. */
+/* clang-format off */
+#define SANDBOX_FAULTS(FAULT) \
+  FAULT("commit_then_drop", WORK_WHOLE, SEND_NOTHING, 0, NO_OPTIONS) \
+  FAULT("commit_then_500", WORK_WHOLE, SEND_STATUS, 500, STATUS(200, 599), MESSAGE) \
+  FAULT("commit_late", WORK_LATE, SEND_NOTHING, 0, SECONDS(1)) \
+  FAULT("partial_commit", WORK_PART, SEND_STATUS, 500, RECORDS, DROP, STATUS(200, 599), MESSAGE) \
+  FAULT("keepalive_kill", WORK_REUSED, SEND_NOTHING, 0, NO_OPTIONS) \
+  FAULT("read_lag", WORK_LAGGING, SEND_WHOLE, 0, COMMITS(1)) \
+  FAULT("refuse", WORK_UNREAD, SEND_NOTHING, 0, NO_OPTIONS) \
+  FAULT("reset", WORK_NONE, SEND_RESET, 0, NO_OPTIONS) \
+  FAULT("empty", WORK_NONE, SEND_NOTHING, 0, NO_OPTIONS) \
+  FAULT("garbage", WORK_WHOLE, SEND_GARBAGE, 0, NO_OPTIONS) \
+  FAULT("truncate", WORK_WHOLE, SEND_CUT, 0, NO_OPTIONS) \
+  FAULT("stall", WORK_WHOLE, SEND_STALLED, 0, SECONDS(1), AFTER) \
+  FAULT("latency", WORK_WHOLE, SEND_LATE, 0, SECONDS(1)) \
+  FAULT("hang", WORK_NONE, SEND_NOTHING_LATE, 0, SECONDS(1), LATE) \
+  FAULT("slow_body", WORK_WHOLE, SEND_SLOWLY, 0, SECONDS(0.05), BYTES(64, 1, 0x1p31)) \
+  FAULT("throttle", WORK_NONE, SEND_STATUS, 429, RETRY_AFTER, REMAINING, MESSAGE) \
+  FAULT("status", WORK_NONE, SEND_STATUS, 0, STATUS(200, 599), RETRY_AFTER, REMAINING, MESSAGE) \
+  FAULT("html", WORK_NONE, SEND_HTML, 502, STATUS(200, 599), RETRY_AFTER) \
+  FAULT("wrong_length", WORK_WHOLE, SEND_OVERLONG, 0, BYTES(16, 1, 0x1p31)) \
+  FAULT("bad_gzip", WORK_WHOLE, SEND_BAD_GZIP, 0, NO_OPTIONS) \
+  FAULT("huge", WORK_WHOLE, SEND_HUGE, 0, BYTES(0x1p30, 64, 0x1p50), CHUNKED) \
+  FAULT("redirect", WORK_NONE, SEND_REDIRECT, 302, STATUS(300, 399), LOCATION) \
+  FAULT("foreign_use", WORK_AFTER_FOREIGN, SEND_WHOLE, 0, REQUESTS)
+/* clang-format on */
+
+#define FAULT_OPTIONS 4 /* at most */
+
+typedef struct sandbox_fault_kind {
+  const char *name;
+  sandbox_work_mode work;
+  sandbox_send_mode send;
+  int status;
+  sandbox_field options[FAULT_OPTIONS + 1];
 } sandbox_fault_kind;
 
-extern const char *const sandbox_fault_names[FAULT_KINDS];
-sandbox_fault_kind sandbox_faults_kind(const char *name);
-
-#define FAULT_TEXT 256
+extern const sandbox_fault_kind sandbox_faults_kinds[]; /* ends with a name of NULL */
+extern const sandbox_field sandbox_faults_fields[];     /* what every kind reads */
+/* NULL if there is no kind of this name. */
+const sandbox_fault_kind *sandbox_faults_kind(const char *name);
 
 typedef struct sandbox_fault {
+  const sandbox_fault_kind *kind;
   sandbox_operation operation; /* OPERATION_NONE = every one */
-  sandbox_fault_kind kind;
-  int64_t nth, times;
-  double probability; /* of a call that nth and times let through; 1 = each */
-  uint64_t seed;
+  int64_t nth, times;          /* times -1: 1, or without an end if probability is below 1 */
+  double probability;          /* of a call that nth and times let through; 1 = each */
+  int64_t seed;
+  uint64_t chance;     /* the state of the generator */
   int64_t calls, hits; /* counted here */
 
-  /* What the kinds read; -1 or "" where it was not given. */
+  /* The options of the kinds; -1 or "" where neither the caller nor the kind says a value. */
   int64_t status, bytes, records, commits, requests, remaining;
   double seconds;
-  bool drop, chunked, after_head, late;
-  char retry_after[FAULT_TEXT], location[FAULT_TEXT], message[FAULT_TEXT];
+  bool drop, chunked, late;
+  unsigned after; /* FAULT_AFTER_HALF | FAULT_AFTER_HEAD */
+  char retry_after[FIELD_TEXT_ROOM], location[FIELD_TEXT_ROOM], message[FIELD_TEXT_ROOM];
 } sandbox_fault;
+
+enum { FAULT_AFTER_HALF, FAULT_AFTER_HEAD };
 
 typedef struct sandbox_faults {
   sandbox_fault *list;
   size_t count;
 } sandbox_faults;
 
+/* A fault of this kind with the fallback of every option. */
+void sandbox_faults_init(sandbox_fault *fault, const sandbox_fault_kind *kind);
+
 bool sandbox_faults_add(sandbox_faults *faults, const sandbox_fault *fault);
 void sandbox_faults_clear(sandbox_faults *faults);
 
 /*
  * One call of `operation` came; `reused`: not the first on its connection. Every fault of the
- * operation counts it (keepalive_kill only reused ones). True: the first fault set that fires is
- * copied to *fired.
+ * operation counts it. True: the first fault set that fires is copied to *fired.
  */
 bool sandbox_faults_pick(sandbox_faults *faults, sandbox_operation operation, bool reused,
                          sandbox_fault *fired);

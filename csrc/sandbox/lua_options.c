@@ -1,91 +1,9 @@
-/* lua_options.c: from checked Lua tables to the structures of options.h and faults.h. */
+/* lua_options.c: Lua tables to the structures of options.h and faults.h, by their tables of fields.
+ */
 #include "lua_options.h"
 
-#include <stddef.h>
+#include <math.h>
 #include <stdlib.h>
-
-typedef enum { INTEGER, NUMBER, BOOLEAN, TEXT, CHOICE } field_type;
-
-typedef struct field {
-  const char *name;
-  field_type type;
-  size_t offset;
-  const char *const *choices;
-} field;
-
-static const char *const ids[] = {"number", "string", "uuid", NULL};
-static const char *const rows[] = {"bare", "records", NULL};
-static const char *const over_cap[] = {"cut", "400", NULL};
-static const char *const past_end[] = {"empty", "400", "404", "null", NULL};
-static const char *const row_order[] = {"kept", "reversed", "alternating", NULL};
-static const char *const update[] = {"append", "replace", NULL};
-static const char *const values[] = {"verbatim", "normalized", "text", NULL};
-static const char *const rejected_batch[] = {"dropped", "keeps_good", NULL};
-static const char *const messages[] = {"string", "object", NULL};
-static const char *const reset_format[] = {"delta",     "epoch",  "epoch_ms", "iso",
-                                           "http_date", "absent", "nonsense", NULL};
-_Static_assert(sizeof(sandbox_ids) == sizeof(unsigned), "a choice is stored as an unsigned int");
-
-#define FIELD(name, type) \
-  { #name, type, offsetof(sandbox_options, name), NULL }
-#define CHOOSE(name) \
-  { #name, CHOICE, offsetof(sandbox_options, name), name }
-
-static const field option_fields[] = {
-    FIELD(address, TEXT),
-    FIELD(port, INTEGER),
-    FIELD(database, TEXT),
-    FIELD(certificate, TEXT),
-    FIELD(private_key, TEXT),
-    FIELD(subscription_id, TEXT),
-    FIELD(denied_status, INTEGER),
-    FIELD(rate_limit, INTEGER),
-    FIELD(rate_window, NUMBER),
-    FIELD(rate_limit_headers, BOOLEAN),
-    FIELD(rate_limit_status, INTEGER),
-    FIELD(retry_after, TEXT),
-    CHOOSE(reset_format),
-    FIELD(clock_skew, NUMBER),
-    CHOOSE(ids),
-    CHOOSE(rows),
-    FIELD(count_cap, INTEGER),
-    CHOOSE(over_cap),
-    CHOOSE(past_end),
-    CHOOSE(row_order),
-    FIELD(update_key, TEXT),
-    CHOOSE(update),
-    CHOOSE(values),
-    FIELD(visible_after, NUMBER),
-    FIELD(added_member, TEXT),
-    CHOOSE(rejected_batch),
-    FIELD(list_descriptions, BOOLEAN),
-    CHOOSE(messages),
-    FIELD(notice, TEXT),
-    FIELD(run_seconds, NUMBER),
-    FIELD(gzip, BOOLEAN),
-    FIELD(etag, BOOLEAN),
-    FIELD(max_body_bytes, INTEGER),
-    FIELD(max_query_rows, INTEGER),
-    FIELD(max_query_steps, INTEGER),
-    FIELD(log_requests, INTEGER),
-    FIELD(log_bytes, INTEGER),
-    FIELD(log_body_bytes, INTEGER),
-    {NULL, INTEGER, 0, NULL},
-};
-
-#define FAULT_FIELD(name, type) \
-  { #name, type, offsetof(sandbox_fault, name), NULL }
-
-static const field fault_fields[] = {
-    FAULT_FIELD(nth, INTEGER),        FAULT_FIELD(times, INTEGER),
-    FAULT_FIELD(probability, NUMBER), FAULT_FIELD(status, INTEGER),
-    FAULT_FIELD(bytes, INTEGER),      FAULT_FIELD(records, INTEGER),
-    FAULT_FIELD(commits, INTEGER),    FAULT_FIELD(requests, INTEGER),
-    FAULT_FIELD(remaining, INTEGER),  FAULT_FIELD(seconds, NUMBER),
-    FAULT_FIELD(drop, BOOLEAN),       FAULT_FIELD(chunked, BOOLEAN),
-    FAULT_FIELD(after_head, BOOLEAN), FAULT_FIELD(late, BOOLEAN),
-    {NULL, INTEGER, 0, NULL},
-};
 
 /* A copy of the string at the top, which stays there. */
 static char *copy_top(lua_State *L) {
@@ -94,32 +12,63 @@ static char *copy_top(lua_State *L) {
   return copy;
 }
 
-/* Reads the value at the top into the field. Absent ones stay as they are. */
-static void read_field(lua_State *L, const field *to, char *structure) {
-  void *place = structure + to->offset;
-  unsigned chosen = 0;
-  if (lua_isnil(L, -1)) return;
-  switch (to->type) {
-    case INTEGER: {
-      lua_Number number = luaL_checknumber(L, -1);
-      *(int64_t *)place = number >= 0x1p62 ? (int64_t)1 << 62 : (int64_t)number;
+/* The number at the top. A field without bounds has 0 for both. */
+static double check_number(lua_State *L, const sandbox_field *field) {
+  double number = luaL_checknumber(L, -1);
+  if (!(number >= field->least && number <= field->most))
+    luaL_error(L, "%s is out of range", field->name);
+  return number;
+}
+
+static unsigned check_choice(lua_State *L, const sandbox_field *field) {
+  const char *given = luaL_checkstring(L, -1);
+  for (unsigned place = 0; field->choices[place]; place++)
+    if (strcmp(field->choices[place], given) == 0) return place;
+  return (unsigned)luaL_error(L, "no such %s", field->name);
+}
+
+static int64_t whole(double number) {
+  return number >= 0x1p62 ? (int64_t)1 << 62 : (int64_t)number;
+}
+
+/* Stores the fallback of a field that was not given. One without any stays as it is. */
+static void store_fallback(lua_State *L, const sandbox_field *field, void *place) {
+  switch (field->type) {
+    case FIELD_INTEGER:
+      if (!isnan(field->fallback)) *(int64_t *)place = whole(field->fallback);
       break;
-    }
-    case NUMBER: *(double *)place = luaL_checknumber(L, -1); break;
-    case BOOLEAN: *(bool *)place = lua_toboolean(L, -1); break;
-    case TEXT: *(char **)place = copy_top(L); break;
-    case CHOICE:
-      while (to->choices[chosen] && strcmp(to->choices[chosen], luaL_checkstring(L, -1)) != 0)
-        chosen++;
-      if (to->choices[chosen] == NULL) luaL_error(L, "no such %s", to->name);
-      memcpy(place, &chosen, sizeof chosen);
+    case FIELD_NUMBER: *(double *)place = field->fallback; break;
+    case FIELD_BOOLEAN: *(bool *)place = field->fallback != 0; break;
+    case FIELD_TEXT:
+      if (field->text && (*(char **)place = strdup(field->text)) == NULL)
+        luaL_error(L, "no memory");
+      break;
+    default: break; /* choices and short texts are zero: the first, and none */
   }
 }
 
-static void read_fields(lua_State *L, int index, const field *fields, void *structure) {
+/* Stores the value at the top. */
+static void store(lua_State *L, const sandbox_field *field, void *place) {
+  switch (field->type) {
+    case FIELD_INTEGER: *(int64_t *)place = whole(check_number(L, field)); break;
+    case FIELD_NUMBER: *(double *)place = check_number(L, field); break;
+    case FIELD_BOOLEAN: *(bool *)place = lua_toboolean(L, -1); break;
+    case FIELD_TEXT: *(char **)place = copy_top(L); break;
+    case FIELD_SHORT_TEXT:
+    case FIELD_RETRY_AFTER:
+      *(char *)place = '\0';
+      strncat(place, luaL_checkstring(L, -1), FIELD_TEXT_ROOM - 1);
+      break;
+    case FIELD_CHOICE: *(unsigned *)place = check_choice(L, field);
+  }
+}
+
+static void read_fields(lua_State *L, int index, const sandbox_field *fields, void *structure) {
   for (; fields->name; fields++) {
+    void *place = (char *)structure + fields->offset;
     lua_getfield(L, index, fields->name);
-    read_field(L, fields, structure);
+    if (lua_isnil(L, -1)) store_fallback(L, fields, place);
+    else store(L, fields, place);
     lua_pop(L, 1);
   }
 }
@@ -232,7 +181,7 @@ static void read_definitions(lua_State *L, int index, const char *name,
 }
 
 void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options) {
-  read_fields(L, index, option_fields, options);
+  read_fields(L, index, sandbox_options_fields, options);
   read_keys(L, index, options);
   lua_getfield(L, index, "features");
   options->features = read_operations(L);
@@ -245,33 +194,81 @@ void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options)
   read_definitions(L, index, "automations", &options->defined[DEFINED_AUTOMATIONS]);
 }
 
-static void read_short_text(lua_State *L, int index, const char *name, char to[FAULT_TEXT]) {
-  lua_getfield(L, index, name);
-  if (!lua_isnil(L, -1)) strncat(to, luaL_checkstring(L, -1), FAULT_TEXT - 1);
-  lua_pop(L, 1);
-}
-
 void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *fault) {
-  *fault = (sandbox_fault){.nth = 1,
-                           .times = 1,
-                           .probability = 1,
-                           .status = -1,
-                           .bytes = -1,
-                           .records = -1,
-                           .commits = -1,
-                           .requests = -1,
-                           .remaining = -1,
-                           .seconds = -1};
-  read_fields(L, index, fault_fields, fault);
-  lua_getfield(L, index, "seed");
-  fault->seed = (uint64_t)luaL_optnumber(L, -1, 1);
+  const sandbox_fault_kind *kind;
+  lua_getfield(L, index, "kind");
+  kind = sandbox_faults_kind(luaL_checkstring(L, -1));
+  if (kind == NULL) luaL_error(L, "no such kind of fault");
+  sandbox_faults_init(fault, kind);
   lua_getfield(L, index, "operation");
   fault->operation = sandbox_routes_operation(luaL_checkstring(L, -1));
-  lua_getfield(L, index, "kind");
-  fault->kind = sandbox_faults_kind(luaL_checkstring(L, -1));
-  if (fault->kind == FAULT_NONE) luaL_error(L, "no such kind of fault");
-  lua_pop(L, 3);
-  read_short_text(L, index, "retry_after", fault->retry_after);
-  read_short_text(L, index, "location", fault->location);
-  read_short_text(L, index, "message", fault->message);
+  lua_pop(L, 2);
+  read_fields(L, index, sandbox_faults_fields, fault);
+  read_fields(L, index, kind->options, fault);
+}
+
+/* --- the tables, for the Lua side --- */
+
+/* Sets a member of the table at the top, where the value is one. */
+static void set_bound(lua_State *L, const char *name, double value) {
+  if (isnan(value)) return;
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_field(lua_State *L, const sandbox_field *field) {
+  static const char *const types[] = {
+      [FIELD_INTEGER] = "integer",   [FIELD_NUMBER] = "number",
+      [FIELD_BOOLEAN] = "boolean",   [FIELD_TEXT] = "string",
+      [FIELD_SHORT_TEXT] = "string", [FIELD_RETRY_AFTER] = "retry_after",
+      [FIELD_CHOICE] = "choice",
+  };
+  lua_newtable(L);
+  lua_pushstring(L, types[field->type]);
+  lua_setfield(L, -2, "type");
+  if (field->type == FIELD_INTEGER || field->type == FIELD_NUMBER) {
+    set_bound(L, "default", field->fallback);
+    set_bound(L, "least", field->least);
+    set_bound(L, "most", field->most);
+  } else if (field->type == FIELD_BOOLEAN) {
+    lua_pushboolean(L, field->fallback != 0);
+    lua_setfield(L, -2, "default");
+  } else if (field->text || field->choices) {
+    lua_pushstring(L, field->text ? field->text : field->choices[0]);
+    lua_setfield(L, -2, "default");
+  }
+  if (field->choices == NULL) return;
+  lua_newtable(L);
+  for (int place = 0; field->choices[place]; place++) {
+    lua_pushstring(L, field->choices[place]);
+    lua_rawseti(L, -2, place + 1);
+  }
+  lua_setfield(L, -2, "choices");
+}
+
+static void push_fields(lua_State *L, const sandbox_field *fields) {
+  for (lua_newtable(L); fields->name; fields++) {
+    push_field(L, fields);
+    lua_setfield(L, -2, fields->name);
+  }
+}
+
+void sandbox_lua_options_push(lua_State *L) {
+  lua_newtable(L);
+  push_fields(L, sandbox_options_fields);
+  lua_setfield(L, -2, "options");
+  push_fields(L, sandbox_faults_fields);
+  lua_setfield(L, -2, "fault_options");
+  lua_newtable(L);
+  for (const sandbox_fault_kind *kind = sandbox_faults_kinds; kind->name; kind++) {
+    push_fields(L, kind->options);
+    lua_setfield(L, -2, kind->name);
+  }
+  lua_setfield(L, -2, "faults");
+  lua_newtable(L);
+  for (int operation = 0; operation < OPERATION_COUNT; operation++) {
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, sandbox_routes_names[operation]);
+  }
+  lua_setfield(L, -2, "operations");
 }

@@ -1,6 +1,8 @@
 /*
- * lua_options.h: from the tables of lua/flarelight/sandbox.lua, which has checked them and filled
- * in the defaults, to the structures of options.h and faults.h.
+ * lua_options.h: between Lua tables and the structures of options.h and faults.h.
+ *
+ * The Lua side (lua/flarelight/sandbox) has checked what a caller gives, by the lists that
+ * sandbox_lua_options_push hands to it.
  */
 #ifndef SANDBOX_LUA_OPTIONS_H
 #define SANDBOX_LUA_OPTIONS_H
@@ -19,5 +21,12 @@
  * on what the Lua side should have refused. */
 void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options);
 void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *fault);
+
+/*
+ * Pushes a table of the lists. `options`: name -> { type, default, least, most, choices } for the
+ * options of a sandbox; `fault_options`: the same for the options of every fault; `faults`: kind ->
+ * the same for the options of its own; `operations`: name -> true.
+ */
+void sandbox_lua_options_push(lua_State *L);
 
 #endif

@@ -141,8 +141,8 @@ static void push_entry(lua_State *L, const sandbox_entry *entry) {
   lua_setfield(L, -2, "time");
   set_operation(L, entry->operation);
   if (entry->status != 0) set_number(L, "status", entry->status);
-  if (entry->fault != FAULT_NONE) {
-    lua_pushstring(L, sandbox_fault_names[entry->fault]);
+  if (entry->fault) {
+    lua_pushstring(L, entry->fault->name);
     lua_setfield(L, -2, "fault");
   }
   set_boolean(L, "committed", entry->committed);
@@ -368,7 +368,7 @@ static int hits(lua_State *L) {
     } else {
       set_operation(L, list[index].operation);
     }
-    lua_pushstring(L, sandbox_fault_names[list[index].kind]);
+    lua_pushstring(L, list[index].kind->name);
     lua_setfield(L, -2, "kind");
     set_number(L, "hits", list[index].hits);
     set_number(L, "calls", list[index].calls);
@@ -424,7 +424,7 @@ int luaopen_flarelight_sandbox_core(lua_State *L) {
   lua_newtable(L);
   set_functions(L, methods);
   lua_setfield(L, -2, "__index");
-  lua_newtable(L);
+  sandbox_lua_options_push(L);
   set_functions(L, functions);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");

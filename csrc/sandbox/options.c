@@ -1,9 +1,23 @@
-/* options.c: what a sandbox's options own. */
+/* options.c: the table of the options, and the memory that they own. */
 #include "options.h"
 
 #include "base/buffer.h"
 
 #include <stdlib.h>
+
+#define PLACE(name) offsetof(sandbox_options, name)
+#define TEXT(name, text) {#name, FIELD_TEXT, PLACE(name), 0, 0, 0, text, NULL},
+#define WHOLE(name, ...) {#name, FIELD_INTEGER, PLACE(name), __VA_ARGS__, NULL, NULL},
+#define NUMBER(name, ...) {#name, FIELD_NUMBER, PLACE(name), __VA_ARGS__, NULL, NULL},
+#define FLAG(name, fallback) {#name, FIELD_BOOLEAN, PLACE(name), fallback, 0, 0, NULL, NULL},
+#define CHOICE(name, ...) {#name, FIELD_CHOICE, PLACE(name), 0, 0, 0, NULL, name##_choices},
+#define CHOICES(name, ...) static const char *const name##_choices[] = {__VA_ARGS__, NULL};
+#define NOTHING(name, ...)
+
+SANDBOX_OPTIONS(NOTHING, NOTHING, NOTHING, NOTHING, CHOICES)
+
+const sandbox_field sandbox_options_fields[] = {SANDBOX_OPTIONS(
+    TEXT, WHOLE, NUMBER, FLAG, CHOICE) /**/ {NULL, FIELD_TEXT, 0, 0, 0, 0, NULL, NULL}};
 
 static void free_list(char **list, size_t count) {
   for (size_t index = 0; index < count; index++) free(list[index]);
@@ -21,11 +35,9 @@ static void free_definition(sandbox_definition *definition) {
 }
 
 void sandbox_options_free(sandbox_options *options) {
-  char *const texts[] = {options->address,     options->database,        options->certificate,
-                         options->private_key, options->subscription_id, options->retry_after,
-                         options->update_key,  options->added_member,    options->notice};
   if (options->private_key) fl_wipe(options->private_key, strlen(options->private_key));
-  for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) free(texts[index]);
+  for (const sandbox_field *field = sandbox_options_fields; field->name; field++)
+    if (field->type == FIELD_TEXT) free(*(char **)((char *)options + field->offset));
   for (size_t index = 0; index < options->key_count; index++) free(options->keys[index].key);
   free(options->keys);
   free_list(options->required_columns, options->required_column_count);

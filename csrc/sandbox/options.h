@@ -1,24 +1,20 @@
 /*
- * options.h: what a sandbox was started with: its door, its limits, the switches for what the
- * service's documentation leaves open (docs/contract.md), and the definitions of what it can run.
+ * options.h: the options of a sandbox: where it listens, whom it admits, its limits, the switches
+ * for what the service's documentation leaves open (docs/contract.md), and the definitions of what
+ * it can run.
  *
- * Values only, fixed once the server runs, so that every thread may read them without a lock.
- * Strings belong to the structure.
+ * SANDBOX_OPTIONS is the one list of the options that have a plain value. The structure, the
+ * defaults, the reading of Lua tables and the checks of the Lua side are made from it. Values only,
+ * fixed once the server runs, so that every thread may read them without a lock. Strings belong to
+ * the structure.
  */
 #ifndef SANDBOX_OPTIONS_H
 #define SANDBOX_OPTIONS_H
 
-#include "base/base.h"
+#include "field.h"
 
-typedef enum { IDS_NUMBER, IDS_STRING, IDS_UUID } sandbox_ids;
-typedef enum { ROWS_BARE, ROWS_RECORDS } sandbox_rows_shape;
-typedef enum { PAST_END_EMPTY, PAST_END_400, PAST_END_404, PAST_END_NULL } sandbox_past_end;
-typedef enum { OVER_CAP_CUT, OVER_CAP_400 } sandbox_over_cap;
-typedef enum { ROW_ORDER_KEPT, ROW_ORDER_REVERSED, ROW_ORDER_ALTERNATING } sandbox_row_order;
-typedef enum { UPDATE_APPEND, UPDATE_REPLACE } sandbox_update;
-typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
-typedef enum { REJECTED_DROPPED, REJECTED_KEEPS_GOOD } sandbox_rejected;
-typedef enum { MESSAGES_STRING, MESSAGES_OBJECT } sandbox_messages;
+/* The values of the choices, in the order of their names in the list. */
+enum { RETRY_AFTER_NONE, RETRY_AFTER_SECONDS, RETRY_AFTER_HTTP_DATE };
 typedef enum {
   RESET_DELTA,
   RESET_EPOCH,
@@ -28,6 +24,64 @@ typedef enum {
   RESET_ABSENT,
   RESET_NONSENSE
 } sandbox_reset_format;
+typedef enum { IDS_NUMBER, IDS_STRING, IDS_UUID } sandbox_ids;
+enum { ROWS_BARE, ROWS_RECORDS };
+enum { OVER_CAP_CUT, OVER_CAP_400 };
+enum { PAST_END_EMPTY, PAST_END_400, PAST_END_404, PAST_END_NULL };
+enum { ROW_ORDER_KEPT, ROW_ORDER_REVERSED, ROW_ORDER_ALTERNATING };
+enum { UPDATE_APPEND, UPDATE_REPLACE };
+typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
+enum { REJECTED_DROPPED, REJECTED_KEEPS_GOOD };
+enum { MESSAGES_STRING, MESSAGES_OBJECT };
+
+/*
+ * TEXT(name, default), WHOLE and NUMBER(name, default, least, most), FLAG(name, default),
+ * CHOICE(name, default and others…).
+ */
+/* clang-format off */
+#define SANDBOX_OPTIONS(TEXT, WHOLE, NUMBER, FLAG, CHOICE) \
+  TEXT(address, "127.0.0.1") \
+  WHOLE(port, 0, 0, 65535) \
+  TEXT(database, ":memory:") \
+  TEXT(certificate, NULL) /* PEM text; with private_key, or neither */ \
+  TEXT(private_key, NULL) \
+  TEXT(subscription_id, "00000000-0000-4000-8000-000000000001") \
+  WHOLE(denied_status, 403, 400, 499) \
+  \
+  WHOLE(rate_limit, 6000, 0, 0x1p31) /* requests a window; 0 = none, and no headers */ \
+  NUMBER(rate_window, 60, 0.001, 86400) /* seconds */ \
+  FLAG(rate_limit_headers, true) \
+  WHOLE(rate_limit_status, 429, 400, 599) \
+  CHOICE(retry_after, "none", "seconds", "http_date") /* of a reply over the limit */ \
+  CHOICE(reset_format, "delta", "epoch", "epoch_ms", "iso", "http_date", "absent", "nonsense") \
+  NUMBER(clock_skew, 0, -1e9, 1e9) /* seconds that the server's clock is ahead */ \
+  \
+  CHOICE(ids, "number", "string", "uuid") \
+  CHOICE(rows, "bare", "records") \
+  WHOLE(count_cap, 0, 0, 0x1p31) /* 0 = none */ \
+  CHOICE(over_cap, "cut", "400") \
+  CHOICE(past_end, "empty", "400", "404", "null") \
+  CHOICE(row_order, "kept", "reversed", "alternating") \
+  TEXT(update_key, "id") \
+  CHOICE(update, "append", "replace") \
+  CHOICE(values, "verbatim", "normalized", "text") \
+  NUMBER(visible_after, 0, 0, 86400) /* seconds until a batch shows in pages */ \
+  TEXT(added_member, NULL) \
+  CHOICE(rejected_batch, "dropped", "keeps_good") \
+  FLAG(list_descriptions, true) \
+  CHOICE(messages, "string", "object") \
+  TEXT(notice, NULL) /* a message that every 200 carries */ \
+  NUMBER(run_seconds, 0, 0, 86400) /* how long Execute and Generate take behind their reply */ \
+  FLAG(gzip, false) \
+  FLAG(etag, false) \
+  \
+  WHOLE(max_body_bytes, 0x1p28, 1, 0x1p30) \
+  WHOLE(max_query_rows, 1000000, 1, 0x1p31) \
+  WHOLE(max_query_steps, 1000000000, 10000, 0x1p40) \
+  WHOLE(log_requests, 100000, 0, 0x1p31) \
+  WHOLE(log_bytes, 0x1p26, 0, 0x1p40) \
+  WHOLE(log_body_bytes, 65536, 0, 0x1p30)
+/* clang-format on */
 
 typedef struct sandbox_key {
   char *key;
@@ -69,51 +123,27 @@ typedef struct sandbox_definitions {
   size_t count;
 } sandbox_definitions;
 
+#define SANDBOX_TEXT(name, ...) char *name;
+#define SANDBOX_WHOLE(name, ...) int64_t name;
+#define SANDBOX_NUMBER(name, ...) double name;
+#define SANDBOX_FLAG(name, ...) bool name;
+#define SANDBOX_CHOICE(name, ...) unsigned name;
 typedef struct sandbox_options {
-  char *address;
-  int64_t port;
-  char *database;
-  char *certificate, *private_key; /* PEM text; both or neither */
-
-  char *subscription_id;
+  SANDBOX_OPTIONS(SANDBOX_TEXT, SANDBOX_WHOLE, SANDBOX_NUMBER, SANDBOX_FLAG, SANDBOX_CHOICE)
   sandbox_key *keys;
   size_t key_count;
   uint32_t features; /* a bit an operation that is switched on */
-  int64_t denied_status;
-
-  int64_t rate_limit; /* requests a window; 0 = none, and no headers */
-  double rate_window; /* seconds */
-  bool rate_limit_headers;
-  int64_t rate_limit_status;
-  char *retry_after; /* "seconds" | "http_date" | NULL: what a reply over the limit carries */
-  sandbox_reset_format reset_format;
-  double clock_skew; /* seconds that the server's clock is ahead */
-
-  sandbox_ids ids;
-  sandbox_rows_shape rows;
-  int64_t count_cap; /* 0 = none */
-  sandbox_over_cap over_cap;
-  sandbox_past_end past_end;
-  sandbox_row_order row_order;
-  char *update_key;
-  sandbox_update update;
-  sandbox_values values;
-  double visible_after; /* seconds until a batch shows in pages */
-  char *added_member;
   char **required_columns;
   size_t required_column_count;
-  sandbox_rejected rejected_batch;
-  bool list_descriptions;
-  sandbox_messages messages;
-  char *notice;       /* a message that every 200 carries */
-  double run_seconds; /* how long Execute and Generate take behind their reply */
-  bool gzip, etag;
-
-  int64_t max_body_bytes, max_query_rows, max_query_steps;
-  int64_t log_requests, log_bytes, log_body_bytes;
-
   sandbox_definitions defined[DEFINED_COUNT];
 } sandbox_options;
+#undef SANDBOX_TEXT
+#undef SANDBOX_WHOLE
+#undef SANDBOX_NUMBER
+#undef SANDBOX_FLAG
+#undef SANDBOX_CHOICE
+
+extern const sandbox_field sandbox_options_fields[]; /* the list as a table */
 
 /* Frees what the structure owns, not the structure. */
 void sandbox_options_free(sandbox_options *options);

@@ -27,8 +27,8 @@ typedef struct sandbox_entry {
   int64_t connection;
   double time; /* wall clock, seconds since the epoch */
   sandbox_operation operation;
-  int status; /* 0 = none was sent */
-  sandbox_fault_kind fault;
+  int status;                      /* 0 = none was sent */
+  const sandbox_fault_kind *fault; /* NULL = none met it */
   bool committed, authorized;
   int64_t body_bytes; /* before the cut */
   struct {

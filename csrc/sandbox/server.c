@@ -108,11 +108,9 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
   if (asked->stage == GATHERING) {
     asked->stage = READY;
     sandbox_exchange_work(asked, connection);
-    if (asked->faulty && (asked->fault.kind == FAULT_LATENCY || asked->fault.kind == FAULT_HANG)) {
-      double seconds = asked->fault.seconds >= 0 ? asked->fault.seconds : 1;
-      if (sandbox_pause(connection, asked->owner->timer, (fl_time)(seconds * (double)FL_SECOND)))
-        return MHD_YES;
-      return MHD_NO;
+    if (asked->send == SEND_LATE || asked->send == SEND_NOTHING_LATE) {
+      fl_time pause = (fl_time)(asked->fault.seconds * (double)FL_SECOND);
+      return sandbox_pause(connection, asked->owner->timer, pause) ? MHD_YES : MHD_NO;
     }
   }
   return sandbox_exchange_reply(asked, connection);

@@ -1,0 +1,88 @@
+--- Checks of what a caller of the sandbox gives, by tables of rules. Relies on nothing.
+--
+-- A rule is a table: `type`, of Lua or one of "integer", "choice" (`choices` lists them), "retry_after" (seconds, or
+-- a header's text), "definitions" (a table, or a file's path); `default`; for numbers `least` and `most`. The rules
+-- of what the server reads come from its own lists (flarelight.sandbox_core).
+
+local options = {}
+
+local function is_integer(value)
+  return type(value) == "number" and value == math.floor(value)
+end
+
+--- What is wrong with a value, or nil.
+function options.fault_of(value, rule)
+  local kind = rule.type
+  if kind == "choice" then
+    for _, choice in ipairs(rule.choices) do
+      if value == choice then return nil end
+    end
+    return "must be one of " .. table.concat(rule.choices, ", ")
+  elseif kind == "integer" or kind == "number" then
+    if kind == "integer" and not is_integer(value) then return "must be a whole number" end
+    if type(value) ~= "number" or value ~= value then return "must be a number" end
+    if value < rule.least or value > rule.most then
+      return ("must be from %g to %g"):format(rule.least, rule.most)
+    end
+  elseif kind == "retry_after" then
+    if type(value) ~= "string" and not (type(value) == "number" and value >= 0) then
+      return "must be a number of seconds or a header's text"
+    end
+  elseif kind == "definitions" then
+    if type(value) ~= "string" and type(value) ~= "table" then
+      return "must be a table or the path of a file"
+    end
+  elseif type(value) ~= kind then
+    return "must be a " .. kind
+  end
+  if kind == "string" and value:find("%z") then return "must not hold a NUL" end
+end
+
+--- The members of `given`, and the defaults of the rules for those that it does not have. Raises on members that no
+--- set of rules knows, and on wrong values.
+---@param what string the function, for messages
+---@param given table
+---@param level integer of the caller to blame
+---@param ... table sets of rules by name
+---@return table
+function options.checked(what, given, level, ...)
+  local values, rule_sets = {}, { ... }
+  for _, rules in ipairs(rule_sets) do
+    for name, rule in pairs(rules) do values[name] = rule.default end
+  end
+  for name, value in pairs(given) do
+    local rule
+    for _, rules in ipairs(rule_sets) do rule = rule or rules[name] end
+    if not rule then error(("%s: unknown option '%s'"):format(what, tostring(name)), level + 1) end
+    local fault = options.fault_of(value, rule)
+    if fault then error(("%s: %s %s"):format(what, name, fault), level + 1) end
+    values[name] = value
+  end
+  return values
+end
+
+--- Raises unless every name of the list is one of `known`.
+function options.check_operations(what, list, known, level)
+  for _, name in ipairs(list) do
+    if not known[name] then
+      error(("%s: unknown operation '%s'"):format(what, tostring(name)), level + 1)
+    end
+  end
+end
+
+--- An id as it stands in a path, or nil if the value is none.
+function options.id_text(id)
+  if is_integer(id) and math.abs(id) <= 2 ^ 53 then return ("%d"):format(id) end
+  if type(id) == "string" and id ~= "" and #id < 200 then return id end
+end
+
+--- The bytes of a file, or nil and a message.
+function options.read_file(path)
+  local file, message = io.open(path, "rb")
+  if not file then return nil, message end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+return options
