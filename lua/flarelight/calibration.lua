@@ -1,39 +1,41 @@
---- Calibration: finds out what a service does where its documentation says nothing, by writing to a scratch
--- import and reading it back, and makes a profile of it (profile.lua). docs/calibration.md tells each step.
+--- Calibration: finds out how a service behaves where its documentation is silent, and makes a profile of the
+-- findings (profile.lua). It writes to a scratch import and reads the import back. docs/calibration.md has each step.
 --
--- It writes four times: a few records that show what becomes of values; a few more to the same import; a
--- batch with a bad record; and many small ones, for the cap on a page. Relies on one writer, as an upload
--- does, and asks the service nothing but the documented requests.
+-- It writes four times: a few records that show how values come back; a few more to the same import; a batch with a
+-- bad record; and many small records, for the cap on a page. Nobody else may write to the import meanwhile. All
+-- requests are those that the service documents.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
+local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
 local profile = require "flarelight.profile"
+local request = require "flarelight.request"
 
 local calibration = {}
 
---- Rows of the last batch: a cap beyond it is not seen. The service's advice ends at 5000.
+--- Records of the last batch: a greater cap on pages is not found. The service advises pages of up to 5000.
 calibration.ROWS = 6000
 
-local MARK = "flarelight_calibration" -- the member that tells our rows
-local MOST_ROWS = 100 -- that the import may have before: all is read in one page
-local FEW_ROWS = 20 -- more than we write before the last batch
+local MARK = "flarelight_calibration" -- the member by which the rows of calibrations are recognised
+local MOST_ROWS = 100 -- in the import at the beginning, at most: all of it is read in one page
+local FEW_ROWS = 20 -- more than what is written before the last batch
 local FIRST_PAUSE, GREATEST_PAUSE = 0.05, 5 -- seconds between two looks
-local LOOKS = 24 -- after one write, at most
+local LOOKS = 24 -- at most, after one write
 local WRITES = 4
 
 --- How many requests a calibration makes: writes, the fewest reads, the most.
 function calibration.requests()
   local least = 12
-  -- One look a write is among the fewest; a cap that refuses is searched for by halves.
+  -- `least` has one look for each write. A cap whose excess is refused is searched for by halving.
   local halvings = math.ceil(math.log(calibration.ROWS + MOST_ROWS) / math.log(2))
   return WRITES, least, least + (LOOKS - 1) * WRITES + halvings
 end
 
 -- --- what is sent ---
 
--- What could be changed on the way, each under a name of its own.
+-- Values that a service may change, each under a name of its own.
 local function probe_records(token)
   local records = {
     { whole = 42, fraction = 1.5, flag = true, text = "Zürich" },
@@ -54,7 +56,7 @@ end
 
 -- --- looking ---
 
-local Stop = {} -- raised with what a call returned, where it cannot go on
+local Stop = {} -- class of what is raised, with the message and error of a call, where calibration cannot go on
 
 local function stop(message, err) error(setmetatable({ message = message, err = err }, Stop), 0) end
 
@@ -67,7 +69,7 @@ local function note(run, name, value, evidence)
   run.found[name], run.evidence[name] = value, evidence
 end
 
--- What every good reply shows besides.
+-- Notes what every successful reply shows besides its data.
 local function watch(run, meta)
   run.replies = run.replies + 1
   local rate = meta.rate_limit
@@ -84,11 +86,13 @@ local function watch(run, meta)
   end
 end
 
+-- One page, with its data as the service sends it.
 local function page(run, start, count)
-  return run.api:request { path = "/Import/" .. run.path_id .. "/Data", query = { start = start, count = count } }
+  return endpoint.call(run.api.imports, "imports.data",
+    { id = run.id, query = request.query { start = start, count = count } }, {})
 end
 
--- Rows of a page's data, and in what shape they came; nil where it is no page.
+-- The rows of a page's data, and how the service wraps them; nil where there are none.
 local function rows_of(data)
   if type(data) ~= "table" then return nil end
   if type(data.records) == "table" then return data.records, "records" end
@@ -99,13 +103,13 @@ local function read(run, start, count)
   local data, meta, err = page(run, start, count)
   if data == nil then stop(meta, err) end
   watch(run, meta)
-  local rows, shape = rows_of(data)
+  local rows, wrapping = rows_of(data)
   if not rows then stop_with("protocol", "a page of rows is neither an array nor an object with records") end
-  run.shape = shape
+  run.wrapping = wrapping
   return rows
 end
 
--- All rows, as far as one page goes: those of ours by their number, and how many there are.
+-- Reads the first page: its rows, those of this calibration by their number, and their numbers in order.
 local function look(run, batch)
   local rows = read(run, 0, run.page)
   local ours, order = {}, {}
@@ -118,7 +122,7 @@ local function look(run, batch)
   return { rows = rows, total = #rows, ours = ours, order = order, seen = batch and ours[batch] ~= nil }
 end
 
--- Looks until `seen(found)`, as long as it may take; the first time this tells how late rows show.
+-- Looks until `seen(found)`, for as long as `patience` allows. The first wait finds how late rows show (`run.lag`).
 local function await(run, seen)
   local written, last, pause = core.now(), nil, FIRST_PAUSE
   if run.lag and run.lag > 0 then calls.sleep(run.lag) end
@@ -156,11 +160,6 @@ end
 
 local function same_id(left, right) return tostring(left) == tostring(right) end
 
-local function segment(id)
-  local text = type(id) == "number" and ("%.0f"):format(id) or tostring(id)
-  return (text:gsub("[^%w%-%._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
-end
-
 local function list(run)
   local imports, meta, err = run.api.imports:all()
   if imports == nil then stop(meta, err) end
@@ -174,13 +173,13 @@ local function find(imports, id)
   end
 end
 
--- The scratch import before anything is written.
+-- Checks the scratch import before anything is written.
 local function begin(run)
   local imports = list(run)
   if run.id == nil then return end
   local listed = find(imports, run.id)
   if not listed then stop_with("not_found", ("there is no import %s"):format(tostring(run.id))) end
-  run.id, run.path_id = listed.id, segment(listed.id)
+  run.id = listed.id
   local found = look(run)
   if found.total > MOST_ROWS then
     stop_with("config", ("import %s has more than %d rows: name a scratch import"):format(tostring(run.id), MOST_ROWS))
@@ -229,14 +228,14 @@ local function first_batch(run)
     stop_with("conflict", ("the member %q does not name the import to update: import %s was made besides")
       :format(run.update_key, tostring(data.id)))
   end
-  run.id, run.path_id = data.id, segment(data.id)
+  run.id = data.id
   run.made = run.made or data.id
   note(run, "ids", kind_of_id(data.id), ("the id of the import came as a %s"):format(type(data.id)))
   local found = await(run, function(each) return each.ours[1] and each.ours[#records] end)
   if not found then
     stop_with("timeout", ("%d records were taken in, but did not show within %g s"):format(#records, run.patience))
   end
-  note(run, "rows", run.shape, run.shape == "bare" and "data is the array of rows" or "data is an object with records")
+  note(run, "rows", run.wrapping, run.wrapping == "bare" and "data is the array of rows" or "data is an object with records")
   note(run, "visible_after", math.floor(run.lag * 10 + 0.5) / 10,
     run.late and ("the first records showed after about %.1f s"):format(run.lag) or "records showed at once")
   compare_values(run, found)
@@ -280,7 +279,7 @@ local function is_sorted(order, sign)
   return true
 end
 
--- The same page four times: an order that changes from one to the next is seen.
+-- Reads the same page four times, so that an order that changes between reads is seen.
 local function order_of_rows(run)
   local ways = {}
   for _ = 1, 4 do
@@ -310,7 +309,7 @@ local function bad_batch(run)
   if err.fate ~= "rejected" then stop(meta, err) end
   note(run, "bad_record", "refused", ("a record that is a number: status %d"):format(err.status))
   run.message = err.messages[1] or run.message
-  -- As long as rows have taken to show, and some more.
+  -- Somewhat longer than rows have taken to show.
   calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   local found = look(run)
   local good = (found.ours[21] and 1 or 0) + (found.ours[23] and 1 or 0)
@@ -323,7 +322,7 @@ local function bad_batch(run)
   end
 end
 
--- The most that a page may ask for, between what was granted and what was refused.
+-- The greatest count that a page may ask for, between a count that was granted and one that was refused.
 local function search_cap(run, granted, refused)
   while refused - granted > 1 do
     local middle = math.floor((granted + refused) / 2)
@@ -367,7 +366,7 @@ local function many_records(run)
   if data == nil then stop(meta, err) end
   run.total = before + #records
   run.written = run.total
-  -- The last of them shows by its place, whatever the order.
+  -- The position of the last record shows whether all are there, in whatever order they are.
   calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   for _ = 1, LOOKS do
     local rows = read(run, run.total - 1, 1)
@@ -378,12 +377,12 @@ end
 
 local function past_end(run)
   local data, meta, err = page(run, run.total, 10)
-  if data == nil then
+  if data == nil and err.kind ~= "protocol" then
     if not err.status then stop(meta, err) end
     local what = (err.status == 400 or err.status == 404) and tostring(err.status) or "other"
     return note(run, "past_end", what, ("a start at the end is a %d"):format(err.status))
   end
-  watch(run, meta)
+  if data ~= nil then watch(run, meta) end
   if data == json.null then return note(run, "past_end", "null", "a start at the end gives null") end
   local rows = rows_of(data)
   local empty = rows and #rows == 0
@@ -391,7 +390,7 @@ local function past_end(run)
     empty and "a start at the end gives no rows" or "a start at the end gives something else")
 end
 
--- What all replies together show.
+-- The findings from all replies together.
 local function headers(run)
   local limited = run.limit ~= nil
   note(run, "rate_limit_headers", limited, limited and "replies tell the rate limit" or "no reply told a rate limit")
@@ -418,8 +417,8 @@ local STEPS = {
 }
 
 --- Calibrates. `given`: `id`, the scratch import (none makes one, under `name`); `patience`, seconds to wait
--- for records to show (60); `on_step(number, of)`. Returns the profile and what was left behind
--- ({ id =, rows =, made = }), or `nil, message, err, left`.
+-- for records to show (60); `on_step(number, of)`, called before each step. Returns the profile and the state of the
+-- scratch import ({ id =, rows =, made = }), or `nil, message, err, left`.
 ---@param api flarelight.Client
 ---@param given { id: flarelight.Id?, name: string?, patience: number?, on_step: fun(step: integer, of: integer)? }
 ---@return flarelight.Profile?, table|string left_or_message, flarelight.Error? err, table? left
@@ -428,7 +427,7 @@ function calibration.run(api, given)
   local run = {
     api = api, id = given.id, name = given.name or "flarelight calibration", patience = given.patience or 60,
     update_key = config.update_key, page = given.id == nil and FEW_ROWS or MOST_ROWS + FEW_ROWS, before = 0,
-    -- Of no other calibration: the clock tells them apart better than a generator that nobody has seeded.
+    -- Unique to this calibration. The clock serves better than a random generator that nobody has seeded.
     token = ("calibration %s %06.0f"):format(os.date "!%Y-%m-%dT%H:%M:%SZ", core.now() * 1e6 % 1e6),
     found = {}, evidence = {}, notices = {}, replies = 0,
   }

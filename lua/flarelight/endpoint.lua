@@ -1,4 +1,6 @@
---- What the endpoint modules share: a class that holds its client, and calls by name.
+--- Endpoints: what the modules imports, automations, preparations and reports share.
+-- A class of endpoints holds its client in `client`; request.endpoints is the table of what each one sends.
+-- Relies on calls.lua for making the calls.
 
 local calls = require "flarelight.calls"
 local options = require "flarelight.options"
@@ -6,32 +8,49 @@ local request = require "flarelight.request"
 
 local endpoint = {}
 
---- A class of endpoints, named as its member of the client.
+--- A class of endpoints, named as its member of the client, and a function that makes an object of it.
+---@param name string
+---@return table class, fun(client: flarelight.Client): table new
 function endpoint.class(name)
   local class = {}
   class.__index = class
   class.__name = "flarelight." .. name
   class.__tostring = function() return "flarelight " .. name end
-  return class
+  return class, function(client) return setmetatable({ client = client }, class) end
 end
 
---- A call. `arguments`: id, query, body, bulk.
+--- A call.
+---@param self { client: flarelight.Client }
+---@param operation string name in request.endpoints
+---@param arguments { id: any, query: string?, body: any, bulk: boolean? }
+---@param call_options flarelight.CallOptions
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function endpoint.call(self, operation, arguments, call_options)
   local config = calls.config(self.client)
   local data, meta, err = calls.call(self.client, request.endpoint(operation, arguments, call_options, config))
   return data, meta, err
 end
 
---- Options of a call, checked; `operation` names it in messages.
-function endpoint.options(operation, given)
-  return options.table(operation, given, options.call)
-end
-
---- Parameters of a run: any table, sent as it is; none is {}.
-function endpoint.parameters(operation, name, parameters)
-  if parameters == nil then return {} end
-  options.check(("%s: %s"):format(operation, name), parameters, "table")
-  return parameters
+--- A method that calls an operation with what it is given: an id where the path has one; where the request has a
+-- body, a table that is sent as it is, or {} for nil (`body`: its name in messages); the options of every call.
+---@param class table
+---@param operation string name in request.endpoints, as "reports.generate"
+---@param body string?
+---@return fun(self: table, ...): any, flarelight.Meta|string, flarelight.Error?
+function endpoint.method(class, operation, body)
+  local shown = operation:gsub("%.", ":")
+  local takes_id = request.endpoints[operation].path:find("{id}", 1, true)
+  return function(self, ...)
+    options.self(self, class, operation)
+    local arguments, given = {}, 1
+    if takes_id then arguments.id, given = ..., given + 1 end
+    if body then arguments.body, given = select(given, ...), given + 1 end
+    local call_options = options.table(shown, (select(given, ...)), options.call)
+    if body and arguments.body == nil then arguments.body = {} end
+    if body then options.check(("%s: %s"):format(shown, body), arguments.body, "table") end
+    local data, meta, err = endpoint.call(self, operation, arguments, call_options)
+    return data, meta, err
+  end
 end
 
 return endpoint

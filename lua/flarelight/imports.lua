@@ -17,29 +17,23 @@ local upload = require "flarelight.upload"
 
 ---@class flarelight.ImportOptions : flarelight.CallOptions
 ---@field records table[]? stands for data = {records = …}
----@field data table? the body's data, as it is to be
+---@field data table? the member `data` of the body, sent as it is
 ---@field name string?
 ---@field description string?
 ---@field send_events boolean? true: automations may start
 ---@field id flarelight.Id? the import to update; none makes a new one
 
 ---@class flarelight.Imports
-local Imports = endpoint.class "imports"
+local Imports, new = endpoint.class "imports"
 
 --- Every import that the key may see: GET /Import/All.
----@param given flarelight.CallOptions?
----@return table[]? imports, flarelight.Meta|string meta_or_message, flarelight.Error? err
-function Imports:all(given)
-  options.self(self, Imports, "imports.all")
-  given = endpoint.options("imports:all", given)
-  local data, meta, err = endpoint.call(self, "imports.all", {}, given)
-  return data, meta, err
-end
+---@type fun(self: flarelight.Imports, options: flarelight.CallOptions?): table[]?, flarelight.Meta|string, flarelight.Error?
+Imports.all = endpoint.method(Imports, "imports.all")
 
 local data_options = options.with_call { start = "count", count = "positive" }
 
---- One page of rows: GET /Import/{id}/Data. `data` is what the service sends: an array of rows; where
--- it wraps them in `records`, that array; null stays null. Anything else is a protocol error.
+--- One page of rows: GET /Import/{id}/Data. `data` is the array of rows that the service sends, bare or wrapped in
+-- `records`; null stays null. Anything else is an error of kind protocol.
 ---@param id flarelight.Id
 ---@param given flarelight.DataOptions?
 ---@return any[]? rows, flarelight.Meta|string meta_or_message, flarelight.Error? err
@@ -57,7 +51,7 @@ local import_options = options.with_call {
 }
 
 --- Creates an import, or updates the one that `id` names: POST /Import/Data. `records` stands for
--- `data = {records = …}`. Members that are not given are not sent; sendEvents always is.
+-- `data = {records = …}`. Only members that are given are sent, and sendEvents always.
 ---@param given flarelight.ImportOptions
 ---@return table? import, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Imports:import(given)
@@ -75,7 +69,8 @@ function Imports:import(given)
   return data, meta, err
 end
 
---- A stream of rows, for a for loop or by its methods `next`, `batch`, `columns`, `position`, `close`.
+--- A stream of rows, for a `for` loop or for its methods `next`, `batch`, `columns`, `position`, `close`. See
+-- rows.lua.
 ---@param id flarelight.Id
 ---@param given flarelight.RowsOptions?
 ---@return flarelight.Rows
@@ -97,7 +92,7 @@ function Imports:export(id, given)
   return result, message, err
 end
 
---- Uploads records from a file, an array or an iterator function, in batches. See upload.lua.
+--- Uploads records from a file, an array or an iterator function, in batches. See upload/init.lua.
 ---@param given flarelight.UploadOptions
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function Imports:upload(given)
@@ -106,7 +101,7 @@ function Imports:upload(given)
   return result, message, err
 end
 
---- The uploads in the client's state file that did not end, oldest first.
+--- The uploads in the client's state file that have not ended, oldest first.
 ---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
 function Imports:pending()
   options.self(self, Imports, "imports.pending")
@@ -114,7 +109,7 @@ function Imports:pending()
   return result, message, err
 end
 
---- Goes on with an upload where it stopped; needs the client's state file. Records of Lua are given again.
+--- Goes on with an upload where it stopped; needs the client's state file. The caller gives records of Lua again.
 ---@param token string
 ---@param given flarelight.ResumeOptions?
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
@@ -124,4 +119,4 @@ function Imports:resume(token, given)
   return result, message, err
 end
 
-return { new = function(client) return setmetatable({ client = client }, Imports) end }
+return { new = new }

@@ -1,21 +1,21 @@
---- Which host runs now: chosen at each call, by what the code that makes the call runs in.
--- Relies on the files in host/, each of which knows one host; docs/hosts.md is their contract.
+--- Hosts: how a call waits depends on the code that makes it. Chosen anew at each call.
+-- Relies on the files beside this one, one for each host; docs/hosts.md is their contract.
 
-local misuse = require "flarelight.misuse"
 local frame = require "flarelight.host.frame"
+local misuse = require "flarelight.misuse"
 local script = require "flarelight.host.script"
 
 ---@class flarelight.Host
 ---@field name string
----@field is_running fun(): boolean whether the code that runs now belongs to it, so that it may wait
+---@field is_running fun(): boolean whether the code that runs now belongs to the host, so that it may wait there
 ---@field wait fun(handle: flarelight.Handle) returns when handle:is_over()
 ---@field spawn fun(run: fun()) begins `run`, which raises nothing, in a coroutine of the host
----@field refuses nil|fun(): string? why nothing can wait now though it runs
----@field report nil|fun(message: string) where errors go that nobody asks for; standard error
----@field begins_anywhere boolean? `spawn` works outside of it, too
----@field raises_badly boolean? an error that is a table is not shown whole: what a loop raises is reported as well
+---@field refuses nil|fun(): string? why nothing can wait now, although the host runs
+---@field report nil|fun(message: string) takes errors that nobody asks for; without it they go to standard error
+---@field begins_anywhere boolean? `spawn` works outside of the host, too
+---@field raises_badly boolean? the host shows only strings whole: an error that a loop raises is also reported
 ---@field blocks boolean? waiting holds up the whole Lua state
----@field give_way nil|fun() lets others run, for work that is long though it never waits
+---@field give_way nil|fun() lets others run, for work that takes long without ever waiting
 
 ---@class flarelight.Handle
 ---@field wake fun(self: flarelight.Handle)|nil
@@ -26,47 +26,65 @@ local script = require "flarelight.host.script"
 
 local host = {}
 
--- Those that are tried, in order, and the module that has to be loaded for each: a host that nobody has
--- loaded runs nothing.
-local candidates = {
-  { "flarelight.host.openresty", "ngx" },
-  { "flarelight.host.cqueues", "cqueues" },
-  { "flarelight.host.copas", "copas" },
-  { "flarelight.host.luv", "luv" },
+--- All hosts, in the order in which they are tried. Each is the module `flarelight.host.NAME`. `needs`: the module
+-- that has to be loaded already, since a library that nobody has loaded runs nothing.
+host.list = {
+  { name = "frame" },
+  { name = "openresty", needs = "ngx" },
+  { name = "cqueues", needs = "cqueues" },
+  { name = "copas", needs = "copas" },
+  { name = "luv", needs = "luv" },
+  { name = "script" },
 }
-local loaded = package.loaded
 
-local by_name = {
-  script = "flarelight.host.script", frame = "flarelight.host.frame", openresty = "flarelight.host.openresty",
-  luv = "flarelight.host.luv", cqueues = "flarelight.host.cqueues", copas = "flarelight.host.copas",
-}
+local candidates, names = {}, {}
+for _, each in ipairs(host.list) do
+  each.module = "flarelight.host." .. each.name
+  if each.needs then candidates[#candidates + 1] = each end
+  names[#names + 1], names[each.name] = each.name, each
+end
+table.sort(names)
+
+local loaded = package.loaded
 
 local members = { name = "string", is_running = "function", wait = "function", spawn = "function" }
 
 --- The host that the option `host` names: a name or a table. Misuse raises.
+---@param given string|flarelight.Host|nil
+---@return flarelight.Host?
 function host.of_option(given)
   if given == nil then return nil end
   if type(given) == "string" then
-    local module = by_name[given]
-    if not module then
-      misuse(("flarelight.new.host: should be one of copas, cqueues, frame, luv, openresty, script, or a "
-        .. "table, but is %q"):format(given))
+    if not names[given] then
+      misuse(("flarelight.new.host: should be one of %s, or a table, but is %q")
+        :format(table.concat(names, ", "), given))
     end
-    local ok, found = pcall(require, module)
+    local ok, found = pcall(require, names[given].module)
     if not ok then misuse(("flarelight.new.host: %s is not at hand: %s"):format(given, tostring(found))) end
     return found
   end
   for name, kind in pairs(members) do
     if type(given[name]) ~= kind then
-      misuse(("flarelight.new.host: its member %s should be a %s, but is a %s"):format(name, kind,
-        type(given[name])))
+      misuse(("flarelight.new.host: its member %s should be a %s, but is a %s"):format(name, kind, type(given[name])))
     end
   end
   return given
 end
 
---- The host of the code that runs now; or `nil, message` where it cannot wait. `chosen`: the client's own,
--- if it was given one. Tasks of the frame host know who resumes them, whatever else runs.
+-- The first host that has its library loaded and passes `test`.
+local function find(test)
+  for i = 1, #candidates do
+    local module = loaded[candidates[i].needs] and require(candidates[i].module)
+    if module and test(module) then return module end
+  end
+end
+
+local function is_running(module) return module.is_running() end
+local function begins_anywhere(module) return module.begins_anywhere end
+
+--- The host of the code that runs now; or `nil, message` where that code cannot wait. `chosen`: the client's own
+-- host, if it was given one. A task of the host `frame` always waits there, whatever else runs around it.
+---@param chosen flarelight.Host?
 ---@return flarelight.Host? host, string? message
 function host.current(chosen)
   local found
@@ -79,34 +97,24 @@ function host.current(chosen)
     end
     found = chosen
   else
-    for i = 1, #candidates do
-      local candidate = candidates[i]
-      if loaded[candidate[2]] then
-        local module = require(candidate[1])
-        if module.is_running() then
-          found = module
-          break
-        end
-      end
-    end
+    found = find(is_running) or script
   end
-  found = found or script
   local message = found.refuses and found.refuses()
   if message then return nil, message end
   return found
 end
 
---- Where a task begins that is begun in `here`: what blocks runs none by itself.
+--- The host for a task that is begun in `here`: a host that blocks runs none by itself.
+---@param here flarelight.Host
+---@return flarelight.Host
 function host.for_tasks(here)
   if not here.blocks then return here end
-  for _, candidate in ipairs(candidates) do
-    local module = loaded[candidate[2]] and require(candidate[1])
-    if module and module.begins_anywhere then return module end
-  end
-  return frame
+  return find(begins_anywhere) or frame
 end
 
---- As `host.current`, where it must not fail.
+--- As `host.current`, for code that needs a host in any case.
+---@param chosen flarelight.Host?
+---@return flarelight.Host
 function host.any(chosen) return host.current(chosen) or chosen or script end
 
 return host
