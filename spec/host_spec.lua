@@ -3,13 +3,7 @@
 
 local flarelight = require "flarelight"
 local host = require "flarelight.host"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local system = require "support.system"
 
 local names = {}
 for place, each in ipairs(host.list) do names[place] = each.name end
@@ -17,14 +11,14 @@ for place, each in ipairs(host.list) do names[place] = each.name end
 describe("the hosts", function()
   it("stand in docs/hosts.md in the order in which they are tried", function()
     local found = {}
-    local rows = read("docs/hosts.md"):match "\n| host | chosen where | a call |\n[^\n]*\n(.-)\n\n"
+    local rows = system.read("docs/hosts.md"):match "\n| host | chosen where | a call |\n[^\n]*\n(.-)\n\n"
     for name in rows:gmatch "| `(%l+)` |[^\n]*" do found[#found + 1] = name end
     assert.are.same(names, found)
   end)
 
   for _, page in ipairs { "docs/api.md", "lua/flarelight/configuration.lua" } do
     it("are named by the option host in " .. page, function()
-      local text = read(page)
+      local text = system.read(page)
       local place = text:match "\n(| `host` |[^\n]*)" or text:match "\n(%-%-%-@field host [^\n]*)"
       local found = {}
       for name in place:gmatch '"(%l+)"' do found[name] = true end
@@ -38,7 +32,7 @@ describe("the hosts", function()
 
   it("each have a module, a name and the members of a host", function()
     for _, each in ipairs(host.list) do
-      local text = read(("lua/%s.lua"):format(each.module:gsub("%.", "/")))
+      local text = system.read(("lua/%s.lua"):format(each.module:gsub("%.", "/")))
       assert.truthy(text:find(('name = "%s"'):format(each.name), 1, true), each.name)
     end
     for _, name in ipairs { "script", "frame" } do

@@ -2,13 +2,7 @@
 
 local request = require "flarelight.request"
 local support = require "support"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local system = require "support.system"
 
 -- "imports.all GET /Import/All", … in order.
 local function sorted(rows)
@@ -40,7 +34,7 @@ describe("the operations of request.lua are those of", function()
 
   it("the sandbox", function()
     local found = {}
-    for name, method, path in read("csrc/sandbox/routes.h"):gmatch 'OPERATION%([%u_]+,%s+"([^"]+)",%s+"([^"]+)",%s+"([^"]+)"' do
+    for name, method, path in system.read("csrc/sandbox/routes.h"):gmatch 'OPERATION%([%u_]+,%s+"([^"]+)",%s+"([^"]+)",%s+"([^"]+)"' do
       found[#found + 1] = ("%s %s %s"):format(name, method, path)
     end
     assert.are.same(expected, sorted(found))
@@ -48,7 +42,7 @@ describe("the operations of request.lua are those of", function()
 
   it("docs/api.md", function()
     local found = {}
-    for part, name, method, path in read("docs/api.md"):gmatch "\n| `api%.(%l+):([%l_]+)%([^`]*%)` | (%u+) `([^`]+)`" do
+    for part, name, method, path in system.read("docs/api.md"):gmatch "\n| `api%.(%l+):([%l_]+)%([^`]*%)` | (%u+) `([^`]+)`" do
       found[#found + 1] = ("%s.%s %s %s"):format(part, name, method, path)
     end
     assert.are.same(expected, sorted(found))

@@ -235,7 +235,8 @@ local function first_batch(run)
   if not found then
     stop_with("timeout", ("%d records were taken in, but did not show within %g s"):format(#records, run.patience))
   end
-  note(run, "rows", run.wrapping, run.wrapping == "bare" and "data is the array of rows" or "data is an object with records")
+  note(run, "rows", run.wrapping,
+    run.wrapping == "bare" and "data is the array of rows" or "data is an object with records")
   note(run, "visible_after", math.floor(run.lag * 10 + 0.5) / 10,
     run.late and ("the first records showed after about %.1f s"):format(run.lag) or "records showed at once")
   compare_values(run, found)
