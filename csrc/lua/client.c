@@ -1,8 +1,8 @@
 /*
  * client.c: the client userdata: settings, submitting calls and pagers, quota and counters.
  *
- * Relies on the Lua face having checked the types and names of options; what it checks itself is
- * what only the core knows: ids, paths and what has a form in JSON.
+ * Relies on the Lua side to check the names and types of options, and checks what only the core
+ * knows: ids, paths, and whether a body has a form in JSON.
  */
 #include <errno.h>
 #include <limits.h>
@@ -10,13 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "binding.h"
 #include "base/clock.h"
 #include "engine/engine.h"
-#include "codec/json_text.h"
+#include "functions.h"
 #include "policy/url.h"
+#include "state.h"
+#include "write.h"
 
 #define CLASS "flarelight.client"
+#define LARGEST INT64_C(9007199254740992) /* start and page size: 2^53 */
 
 typedef struct client_box {
   fl_client *client; /* NULL once it is closed */
@@ -25,28 +27,13 @@ typedef struct client_box {
 
 /* --- making --- */
 
+/* Stays on the stack, and so alive, until the settings are copied. NULL where there is none. */
 static const char *text_setting(lua_State *L, const char *name) {
-  fl_raw_field(L, 1, name);
-  return lua_tostring(L, -1); /* stays on the stack, and so alive, until the settings are copied */
+  return fl_lua_field(L, 1, name) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
-static double number_setting(lua_State *L, const char *name, double otherwise) {
-  double value = fl_raw_field(L, 1, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
-  lua_pop(L, 1);
-  return value;
-}
-
-static int small_setting(lua_State *L, const char *name, double otherwise) {
-  double value = number_setting(L, name, otherwise);
-  return value < INT_MAX ? (int)value : INT_MAX;
-}
-
-static bool flag_setting(lua_State *L, const char *name) {
-  bool value;
-  fl_raw_field(L, 1, name);
-  value = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return value;
+static fl_time time_setting(lua_State *L, const char *name, double otherwise) {
+  return fl_lua_seconds(fl_lua_field_number(L, 1, name, otherwise));
 }
 
 static void close_box(client_box *box) {
@@ -119,7 +106,7 @@ static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
     case LUA_TTABLE: {
       bool integer = false;
       if (lua_getmetatable(L, index)) {
-        fl_push_integer_metatable(L);
+        fl_lua_state_push_integer_metatable(L);
         integer = lua_rawequal(L, -1, -2);
         lua_pop(L, 2);
       }
@@ -140,29 +127,8 @@ static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
 
 /* --- submitting --- */
 
-static fl_slice slice_field(lua_State *L, int index, const char *name) {
-  fl_slice slice = {NULL, 0};
-  if (fl_raw_field(L, index, name) == LUA_TSTRING) slice.data = lua_tolstring(L, -1, &slice.length);
-  lua_pop(L, 1); /* the table keeps the string alive */
-  return slice;
-}
-
-static bool flag_field(lua_State *L, int index, const char *name) {
-  bool value;
-  fl_raw_field(L, index, name);
-  value = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
-static double number_field(lua_State *L, int index, const char *name, double otherwise) {
-  double value =
-      fl_raw_field(L, index, name) == LUA_TNUMBER ? (double)lua_tonumber(L, -1) : otherwise;
-  lua_pop(L, 1);
-  return value;
-}
-
-/* What calls and pagers need alike; 0, or what the caller is to return. */
+/* Checks the arguments that calls and pagers have in common. 0, or the number of results, where the
+ * caller is to return them. */
 static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digits[32],
                  fl_slice *id) {
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -170,9 +136,9 @@ static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digi
   *box = check_open(L);
   if (*box == NULL) return refuse(L, "closed", "the client is closed");
   *state = fl_lua_state_of(L);
-  if (fl_lua_mailbox(*state) == NULL) return refuse(L, "network", strerror(errno));
+  if (fl_lua_state_mailbox(*state) == NULL) return refuse(L, "network", strerror(errno));
   *id = (fl_slice){NULL, 0};
-  if (fl_raw_field(L, 2, "id") != LUA_TNIL && !read_id(L, 3, digits, id)) return misuse(L);
+  if (fl_lua_field(L, 2, "id") != LUA_TNIL && !read_id(L, 3, digits, id)) return misuse(L);
   return 0;
 }
 
@@ -186,7 +152,7 @@ static int refuse_url(lua_State *L, int code, bool has_id) {
   return misuse(L);
 }
 
-/* `waiting`: the mailbox of a caller that will do nothing but wait, or NULL. */
+/* `waiting`: the mailbox of a caller that does nothing but wait from now on, or NULL. */
 static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
   const uint64_t ticket = item->ticket;
   const char *message;
@@ -215,27 +181,27 @@ static int client_submit(lua_State *L) {
   int code, count = begin(L, &box, &state, digits, &request.id);
   if (count != 0) return count;
 
-  request.operation = slice_field(L, 2, "operation");
-  request.method = slice_field(L, 2, "method");
-  request.path = slice_field(L, 2, "path");
-  request.query = slice_field(L, 2, "query");
-  request.api_key = slice_field(L, 2, "api_key");
-  request.write = flag_field(L, 2, "write");
-  request.repeatable = flag_field(L, 2, "repeatable");
-  request.expects_id = flag_field(L, 2, "expects_id");
-  request.expects_rows = flag_field(L, 2, "expects_rows");
-  request.interactive = flag_field(L, 2, "interactive");
-  waits = flag_field(L, 2, "waits");
-  deadline = number_field(L, 2, "deadline", -1);
-  if (flag_field(L, 2, "has_body")) {
+  request.operation = fl_lua_field_text(L, 2, "operation");
+  request.method = fl_lua_field_text(L, 2, "method");
+  request.path = fl_lua_field_text(L, 2, "path");
+  request.query = fl_lua_field_text(L, 2, "query");
+  request.api_key = fl_lua_field_text(L, 2, "api_key");
+  request.write = fl_lua_field_flag(L, 2, "write");
+  request.repeatable = fl_lua_field_flag(L, 2, "repeatable");
+  request.expects_id = fl_lua_field_flag(L, 2, "expects_id");
+  request.expects_rows = fl_lua_field_flag(L, 2, "expects_rows");
+  request.interactive = fl_lua_field_flag(L, 2, "interactive");
+  waits = fl_lua_field_flag(L, 2, "waits");
+  deadline = fl_lua_field_number(L, 2, "deadline", -1);
+  if (fl_lua_field_flag(L, 2, "has_body")) {
     state->scratch.length = 0;
-    fl_raw_field(L, 2, "body");
-    if (!fl_write_value(L, -1, &state->scratch, "", false)) return misuse(L);
+    fl_lua_field(L, 2, "body");
+    if (!fl_lua_write_value(L, -1, &state->scratch, "", false)) return misuse(L);
     request.body = &state->scratch;
   }
   lua_checkstack(L, 5);
   /* No Lua call from here to the hand-over: nothing can leak. */
-  request.deadline = deadline < 0 ? FL_NEVER : fl_seconds(deadline);
+  request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
   call = fl_call_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
   if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
@@ -252,28 +218,27 @@ static int client_pages(lua_State *L) {
   char digits[32];
   fl_pager_request request = {0};
   fl_pager *pager;
-  double limit, deadline;
+  double deadline;
   int code, count = begin(L, &box, &state, digits, &request.id);
   if (count != 0) return count;
 
-  request.operation = slice_field(L, 2, "operation");
-  request.path = slice_field(L, 2, "path");
-  request.api_key = slice_field(L, 2, "api_key");
-  request.start = (int64_t)number_field(L, 2, "start", 0);
-  request.page_size = (int64_t)number_field(L, 2, "page_size", 5000);
-  request.prefetch = (int)number_field(L, 2, "prefetch", 2);
-  limit = number_field(L, 2, "limit", -1);
-  request.limit = limit < 0 ? INT64_MAX : (int64_t)limit;
-  request.trust_short_page = flag_field(L, 2, "trust_short_page");
-  deadline = number_field(L, 2, "deadline", -1);
-  request.deadline = deadline < 0 ? FL_NEVER : fl_seconds(deadline);
+  request.operation = fl_lua_field_text(L, 2, "operation");
+  request.path = fl_lua_field_text(L, 2, "path");
+  request.api_key = fl_lua_field_text(L, 2, "api_key");
+  request.start = fl_lua_field_whole(L, 2, "start", 0, LARGEST);
+  request.page_size = fl_lua_field_whole(L, 2, "page_size", 5000, LARGEST);
+  request.prefetch = (int)fl_lua_field_whole(L, 2, "prefetch", 2, INT_MAX);
+  request.limit = fl_lua_field_whole(L, 2, "limit", INT64_MAX, INT64_MAX);
+  request.trust_short_page = fl_lua_field_flag(L, 2, "trust_short_page");
+  deadline = fl_lua_field_number(L, 2, "deadline", -1);
+  request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   lua_checkstack(L, 5);
   pager = fl_pager_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
   if (pager == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, fl_pager_item(pager), NULL);
 }
 
-/* --- what is known --- */
+/* --- quota and counters --- */
 
 static void set_number(lua_State *L, const char *name, double value) {
   lua_pushnumber(L, (lua_Number)value);
@@ -281,7 +246,7 @@ static void set_number(lua_State *L, const char *name, double value) {
 }
 
 static void set_count(lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
+  fl_lua_push_count(L, value);
   lua_setfield(L, -2, name);
 }
 
@@ -303,7 +268,7 @@ static int client_quota(lua_State *L) {
   set_count(L, "spent", view.belief.spent_total);
   set_count(L, "foreign", view.belief.foreign_total);
   if (view.belief.limit != FL_UNKNOWN) {
-    /* A window that is over is not history yet for the belief: it rolls when it is next asked. */
+    /* The belief moves to the next window only when a call asks for it. */
     int64_t left = view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at <= now
                        ? view.belief.limit - view.belief.in_flight
                        : view.belief.left;
@@ -342,7 +307,7 @@ static int client_stats(lua_State *L) {
   return 1;
 }
 
-/* client:number() -> what names the client in events */
+/* client:number() -> the number that names the client in events */
 static int client_number(lua_State *L) {
   client_box *box = check_open(L);
   if (box == NULL) return 0;
@@ -358,7 +323,8 @@ static const luaL_Reg methods[] = {{"submit", client_submit},
                                    {"close", client_close},
                                    {NULL, NULL}};
 
-int fl_lua_client(lua_State *L) {
+/* core.client(settings) -> client */
+static int new_client(lua_State *L) {
   fl_client_settings settings = {0};
   client_box *box;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -366,17 +332,18 @@ int fl_lua_client(lua_State *L) {
   luaL_checkstack(L, 20, "settings");
   box = lua_newuserdata(L, sizeof *box);
   memset(box, 0, sizeof *box);
-  fl_new_class(L, CLASS, methods, client_close);
+  fl_lua_new_class(L, CLASS, methods, client_close);
   lua_setmetatable(L, 2);
-  settings.connect_timeout = fl_seconds(number_setting(L, "connect_timeout", 10));
-  settings.read_timeout = fl_seconds(number_setting(L, "read_timeout", 60));
-  settings.write_timeout = fl_seconds(number_setting(L, "write_timeout", 300));
-  settings.rate_limit = (int64_t)number_setting(L, "rate_limit", 0);
-  settings.max_response_bytes = (size_t)number_setting(L, "max_response_bytes", 268435456.0);
-  settings.max_concurrency = small_setting(L, "max_concurrency", 8);
-  settings.events = flag_setting(L, "events");
+  settings.connect_timeout = time_setting(L, "connect_timeout", 10);
+  settings.read_timeout = time_setting(L, "read_timeout", 60);
+  settings.write_timeout = time_setting(L, "write_timeout", 300);
+  settings.rate_limit = fl_lua_field_whole(L, 1, "rate_limit", 0, INT64_MAX);
+  settings.max_response_bytes =
+      (size_t)fl_lua_field_whole(L, 1, "max_response_bytes", 268435456, INT64_MAX / 4);
+  settings.max_concurrency = (int)fl_lua_field_whole(L, 1, "max_concurrency", 8, INT_MAX);
+  settings.events = fl_lua_field_flag(L, 1, "events");
   settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
-  settings.retry.max_attempts = small_setting(L, "max_attempts", 4);
+  settings.retry.max_attempts = (int)fl_lua_field_whole(L, 1, "max_attempts", 4, INT_MAX);
   settings.base_url = text_setting(L, "base_url");
   settings.subscription_id = text_setting(L, "subscription_id");
   settings.user_agent = text_setting(L, "user_agent");
@@ -393,3 +360,5 @@ int fl_lua_client(lua_State *L) {
   lua_pushvalue(L, 2);
   return 1;
 }
+
+const luaL_Reg fl_lua_client_functions[] = {{"client", new_client}, {NULL, NULL}};

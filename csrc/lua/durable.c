@@ -1,10 +1,15 @@
-/* durable.c of the binding: files are synced by the worker, which the disk may hold up. */
+/*
+ * durable.c: syncing a file to the disk, as a job of the worker because the disk may take long; and
+ * whether two paths name one file.
+ */
 #include "base/durable.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "binding.h"
+#include "base/same_file.h"
+#include "functions.h"
+#include "job.h"
 
 typedef struct durable_job {
   fl_job job;
@@ -30,16 +35,26 @@ static int push(lua_State *L, fl_job *job) {
   return 2;
 }
 
-static const fl_lua_job_class class = {{run, free_job}, push};
+static const fl_lua_job_class job_class = {{run, free_job}, push};
 
-int fl_lua_durable(lua_State *L) {
-  size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
+/* core.durable(path, in_place) -> ticket; its outcome is true | nil, message */
+static int durable(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
+  size_t room = strlen(path) + 1;
   bool in_place = lua_toboolean(L, 2);
-  fl_mailbox *mailbox = fl_job_mailbox(L);
+  fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   /* No Lua call from here to the hand-over. */
-  durable_job *job = calloc(1, sizeof *job + length + 1);
+  durable_job *job = calloc(1, sizeof *job + room);
   if (job == NULL) return luaL_error(L, "not enough memory");
-  memcpy(job->path, path, length + 1);
-  return fl_submit_job(L, &job->job, &class, mailbox, in_place);
+  memcpy(job->path, path, room);
+  return fl_lua_job_submit(L, &job->job, &job_class, mailbox, in_place);
 }
+
+/* core.same_file(path, path) -> whether both name one file */
+static int same_file(lua_State *L) {
+  lua_pushboolean(L, fl_same_file(fl_lua_check_path(L, 1), fl_lua_check_path(L, 2)));
+  return 1;
+}
+
+const luaL_Reg fl_lua_durable_functions[] = {
+    {"durable", durable}, {"same_file", same_file}, {NULL, NULL}};

@@ -1,11 +1,10 @@
 /*
  * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV or JSON lines in one
- * buffer that is used again, and writes it to a file or hands it to Lua as a string.
+ * buffer that is used again, and writes the buffer to a file or gives it to Lua as a string.
  *
- * A file is written beside its place, as PATH.part, and renamed when it is whole. What is in it at
- * any time is whole records, as far as this process can see to it: after a write that failed the
- * file is cut back to where it began. The part is locked, so that two processes do not write into
- * one.
+ * A file is written as PATH.part and renamed when it is complete. The part holds whole records: a
+ * write that fails is taken back, as far as this process lives to do it. The part is locked, so
+ * that two processes do not write into one.
  *
  * A failure is `nil, message, kind`.
  */
@@ -19,9 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "binding.h"
 #include "codec/csv_text.h"
 #include "codec/export.h"
+#include "functions.h"
+#include "page.h"
+#include "state.h"
 
 #define CLASS "flarelight.exporter"
 #define ENDING ".part"
@@ -32,8 +33,8 @@ typedef struct exporter {
   fl_export export;
   fl_buffer text; /* not written yet */
   int descriptor; /* -1: none */
-  bool owned;     /* to be closed: not standard output */
-  char *path;     /* where the file belongs; NULL: what is written to stays as it is */
+  bool owned;     /* the descriptor is closed with the exporter; false for standard output */
+  char *path;     /* the file's name when it is complete; NULL: no regular file, never renamed */
   char *part;
   int64_t length; /* bytes in the part, all whole records */
 } exporter;
@@ -129,8 +130,8 @@ static int go_on(lua_State *L, exporter *self) {
       lseek(self->descriptor, (off_t)count.end, SEEK_SET) < 0)
     return fail_system(L, self->part, "cut off what is not whole");
   self->length = count.end;
-  fl_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
-  fl_push_count(L, self->length);
+  fl_lua_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
+  fl_lua_push_count(L, self->length);
   return 2;
 }
 
@@ -164,25 +165,17 @@ static char *copy_text(const char *text, const char *ending) {
   return copy;
 }
 
-/*
- * exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind. What is
- * there under the path and is no regular file (a device, a pipe) is written to as it is.
- */
-static int exporter_open(lua_State *L) {
-  exporter *self = check_exporter(L);
-  const char *path = luaL_checkstring(L, 2);
-  bool resume = lua_toboolean(L, 3);
+/* A device or a pipe at `path` is written to as it is. */
+static int open_special(lua_State *L, exporter *self, const char *path, bool resume) {
+  if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
+  self->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  if (self->descriptor < 0) return fail_system(L, path, "open");
+  self->owned = true;
+  return 0;
+}
+
+static int open_file(lua_State *L, exporter *self, const char *path, bool resume) {
   struct stat found;
-  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
-  if (stat(path, &found) == 0 && !S_ISREG(found.st_mode)) {
-    if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
-    self->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (self->descriptor < 0) return fail_system(L, path, "open");
-    self->owned = true;
-    fl_push_count(L, 0);
-    fl_push_count(L, 0);
-    return 2;
-  }
   self->path = copy_text(path, "");
   self->part = copy_text(path, ENDING);
   if (self->path == NULL || self->part == NULL) return luaL_error(L, "not enough memory");
@@ -193,21 +186,38 @@ static int exporter_open(lua_State *L) {
   }
   if (!S_ISREG(found.st_mode)) return fail_words(L, self->part, "is no regular file", "io");
   if (resume) return go_on(L, self);
-  if (ftruncate(self->descriptor, 0) != 0) return fail_system(L, self->part, "empty");
-  fl_push_count(L, 0);
-  fl_push_count(L, 0);
+  return ftruncate(self->descriptor, 0) == 0 ? 0 : fail_system(L, self->part, "empty");
+}
+
+/* exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind */
+static int exporter_open(lua_State *L) {
+  exporter *self = check_exporter(L);
+  const char *path = fl_lua_check_path(L, 2);
+  bool resume = lua_toboolean(L, 3), special;
+  struct stat found;
+  int count;
+  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
+  close_file(self); /* after an open that failed */
+  special = stat(path, &found) == 0 && !S_ISREG(found.st_mode);
+  count = special ? open_special(L, self, path, resume) : open_file(L, self, path, resume);
+  if (count > 0) return count;
+  fl_lua_push_count(L, 0);
+  fl_lua_push_count(L, 0);
   return 2;
 }
 
 /* exporter:standard_output() */
 static int exporter_standard_output(lua_State *L) {
-  check_exporter(L)->descriptor = STDOUT_FILENO;
+  exporter *self = check_exporter(L);
+  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
+  self->descriptor = STDOUT_FILENO;
+  self->owned = false;
   return 0;
 }
 
 /* --- rows --- */
 
-/* exporter:header(): adds what stands before the first row, if it has not been */
+/* exporter:header(): adds the header, if the format has one and it has not been added */
 static int exporter_header(lua_State *L) {
   exporter *self = check_exporter(L);
   if (fl_export_begin(&self->export, &self->text) != FL_OK)
@@ -215,24 +225,24 @@ static int exporter_header(lua_State *L) {
   return 0;
 }
 
-/* exporter:add(page, most) -> rows added; words, kind where the row after them cannot be */
+/* exporter:add(page, most) -> rows added | rows added, words, kind where the row after them has no
+ * form in the format */
 static int exporter_add(lua_State *L) {
   exporter *self = check_exporter(L);
-  const fl_call *call = fl_check_page(L, 2);
-  lua_Number most = luaL_checknumber(L, 3);
-  int64_t count = most < (lua_Number)call->page_rows ? (int64_t)most : call->page_rows, done;
+  const fl_call *call = fl_lua_page_check(L, 2)->call;
+  int64_t count = fl_lua_check_limit(L, 3, call->page_rows), done;
   fl_export_code code =
       fl_export_rows(&self->export, &call->tape, call->text.data, call->text.length, call->rows + 1,
                      count, &self->text, &done);
   if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
-  fl_push_count(L, done);
+  fl_lua_push_count(L, done);
   if (code == FL_EXPORT_OK) return 1;
   lua_pushstring(L, self->export.message);
   lua_pushstring(L, code == FL_EXPORT_NO_OBJECT ? "protocol" : "conflict");
   return 3;
 }
 
-/* Writes all of it, to a descriptor that may be one that does not block. */
+/* Writes all bytes; the descriptor may be a non-blocking one. */
 static bool write_all(int descriptor, const char *bytes, size_t length) {
   while (length > 0) {
     /* Some systems refuse a write of more than INT_MAX bytes. */
@@ -265,17 +275,17 @@ static int exporter_write(lua_State *L) {
   }
   self->text.length = 0;
 #ifdef SYNC_FILE_RANGE_WRITE
-  /* Linux: begins with what fsync would otherwise do, and wait for, at the end. */
+  /* Linux: begins to write back now, so that the fsync at the end has less to wait for. */
   if (self->part != NULL)
     (void)sync_file_range(self->descriptor, (off_t)self->length, (off_t)length,
                           SYNC_FILE_RANGE_WRITE);
 #endif
   self->length += (int64_t)length;
-  fl_push_count(L, (int64_t)length);
+  fl_lua_push_count(L, (int64_t)length);
   return 1;
 }
 
-/* exporter:text() -> what was added since, as a string */
+/* exporter:text() -> the rows added since the last write or text, as a string */
 static int exporter_text(lua_State *L) {
   exporter *self = check_exporter(L);
   lua_pushlstring(L, self->text.data != NULL ? self->text.data : "", self->text.length);
@@ -283,7 +293,7 @@ static int exporter_text(lua_State *L) {
   return 1;
 }
 
-/* exporter:finish() -> true | nil, message, kind: the file is whole and takes its place */
+/* exporter:finish() -> true | nil, message, kind: syncs the complete file and renames it */
 static int exporter_finish(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->part != NULL) {
@@ -300,7 +310,7 @@ static int exporter_finish(lua_State *L) {
 static int exporter_columns(lua_State *L) {
   const fl_export *export = &check_exporter(L)->export;
   lua_createtable(L, (int)export->count, 0);
-  fl_push_array_metatable(L);
+  fl_lua_state_push_array_metatable(L);
   lua_setmetatable(L, -2);
   for (size_t i = 0; i < export->count; i++) {
     fl_slice name = fl_export_column_name(export, i);
@@ -317,7 +327,7 @@ static const luaL_Reg methods[] = {
     {"finish", exporter_finish}, {"columns", exporter_columns},
     {"close", exporter_close},   {NULL, NULL}};
 
-/* The columns of the array at index 2. Where one cannot be, a message is pushed. */
+/* Adds the columns of the array at index 2. False: a message is pushed. */
 static bool choose_columns(lua_State *L, fl_export *export) {
   int count = (int)lua_rawlen(L, 2);
   for (int i = 1; i <= count; i++) {
@@ -340,7 +350,8 @@ static bool choose_columns(lua_State *L, fl_export *export) {
   return count > 0;
 }
 
-int fl_lua_exporter(lua_State *L) {
+/* core.exporter(format, columns | nil) -> exporter | nil, message */
+static int new_exporter(lua_State *L) {
   const char *format = luaL_checkstring(L, 1);
   exporter *self;
   lua_settop(L, 2);
@@ -349,7 +360,7 @@ int fl_lua_exporter(lua_State *L) {
   fl_export_init(&self->export, strcmp(format, "csv") == 0 ? FL_EXPORT_CSV : FL_EXPORT_JSON_LINES);
   fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
   self->descriptor = -1;
-  fl_new_class(L, CLASS, methods, exporter_close);
+  fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
   if (lua_istable(L, 2) && !choose_columns(L, &self->export)) {
     lua_pushnil(L);
@@ -358,3 +369,5 @@ int fl_lua_exporter(lua_State *L) {
   }
   return 1;
 }
+
+const luaL_Reg fl_lua_export_functions[] = {{"exporter", new_exporter}, {NULL, NULL}};

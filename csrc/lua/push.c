@@ -1,9 +1,17 @@
 /*
- * push.c: a tape's arrays and objects as Lua's tables, presized; the cache of strings; decoding.
- * Relies on the scanner for validity and for the depth (FL_JSON_DEPTH), which bounds the recursion
- * here, and on push.h for scalars.
+ * push.c: arrays and objects of a JSON tape as Lua tables, presized; the cache of strings;
+ * decoding.
+ *
+ * Relies on the scanner for validity and for the largest depth (FL_JSON_DEPTH), which bounds the
+ * recursion here, and on push.h for scalars.
  */
 #include "push.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+#include "functions.h"
+#include "state.h"
 
 /* --- keys --- */
 
@@ -87,15 +95,21 @@ void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *no
 
 static const char cache_key, table_key;
 
-void fl_open_string_cache(lua_State *L) {
-  fl_string_cache *cache = lua_newuserdata(L, sizeof *cache);
+void fl_push_open_strings(lua_State *L) {
+  fl_string_cache *cache;
+  bool is_there;
+  fl_push_strings(L);
+  is_there = !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  if (is_there) return;
+  cache = lua_newuserdata(L, sizeof *cache);
   memset(cache, 0, sizeof *cache);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &cache_key);
   lua_createtable(L, FL_CACHED_KEYS + FL_CACHED_VALUES, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &table_key);
 }
 
-void fl_push_string_cache(lua_State *L) {
+void fl_push_strings(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &table_key);
 }
@@ -104,9 +118,9 @@ uint64_t fl_push_number(fl_string_cache *cache) { return ++cache->last_page; }
 
 void fl_push_begin(lua_State *L, fl_push *push) {
   luaL_checkstack(L, 10, "JSON");
-  fl_push_array_metatable(L);
+  fl_lua_state_push_array_metatable(L);
   push->array_metatable = lua_gettop(L);
-  fl_push_string_cache(L);
+  fl_push_strings(L);
   push->cache = lua_touserdata(L, -2);
   push->strings = lua_gettop(L);
   fl_push_turn(push->cache, fl_push_number(push->cache));
@@ -114,19 +128,22 @@ void fl_push_begin(lua_State *L, fl_push *push) {
 
 /* --- decode --- */
 
+#define DOCUMENT "flarelight.document"
+
 typedef struct document {
   fl_buffer text;
   fl_json_tape tape;
 } document;
 
 static int collect_document(lua_State *L) {
-  document *held = lua_touserdata(L, 1);
+  document *held = luaL_checkudata(L, 1, DOCUMENT);
   fl_buffer_free(&held->text);
   fl_json_tape_free(&held->tape);
   return 0;
 }
 
-int fl_lua_decode(lua_State *L) {
+/* core.decode(text, null_as_nil) -> value | nil, message */
+static int decode(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   bool null_as_nil = lua_toboolean(L, 2);
@@ -135,7 +152,7 @@ int fl_lua_decode(lua_State *L) {
   fl_push push = {0};
   fl_buffer_init(&held->text, FL_BUFFER_UNLIMITED);
   fl_json_tape_init(&held->tape);
-  fl_new_class(L, "flarelight.document", NULL, collect_document);
+  fl_lua_new_class(L, DOCUMENT, NULL, collect_document);
   lua_setmetatable(L, -2);
   if (fl_buffer_append(&held->text, text, length) != FL_OK)
     return luaL_error(L, "not enough memory");
@@ -150,8 +167,10 @@ int fl_lua_decode(lua_State *L) {
   push.null_as_nil = null_as_nil;
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);
-  /* Large texts should not have to wait for the collector. */
+  /* At once: a large text should not wait for the collector. */
   fl_buffer_free(&held->text);
   fl_json_tape_free(&held->tape);
   return 1;
 }
+
+const luaL_Reg fl_lua_push_functions[] = {{"decode", decode}, {NULL, NULL}};

@@ -1,19 +1,20 @@
 /*
- * push.h: a tape's value as Lua's; scalars inline, for the loops over rows.
+ * push.h: values of a JSON tape as Lua values; scalars inline, for the loops over rows.
  *
  * Numbers: on Lua 5.3 and later an integer is an integer. Elsewhere an integer literal beyond 2^53
- * is its decimal string, decided on the digits, because a double would not hold it.
+ * becomes its decimal string, because a double would not hold it.
  *
- * Rows repeat their keys, and columns their values; making a string costs several times as much as
- * taking one out of a Lua table. A key is that of the object before at the same place where the
- * tape says so. A value of up to 16 bytes is looked for by these; it goes into the table when it
- * comes for the second time, so that values which never come again cost next to nothing.
+ * Rows repeat their keys, and columns their values. Making a string costs several times as much as
+ * taking one out of a Lua table, so strings are cached. A key is the one at the same place of the
+ * object before where the tape says so. A value of up to 16 bytes is looked up by its bytes; it is
+ * kept once it comes for the second time, so that unique values cost next to nothing.
  */
 #ifndef FL_PUSH_H
 #define FL_PUSH_H
 
 #include "binding.h"
 #include "codec/codec.h"
+#include "codec/json_scan.h"
 
 #define FL_CACHED_DEPTHS 4
 #define FL_CACHED_PLACES 64
@@ -33,15 +34,15 @@ typedef struct fl_cached_value {
   bool held;       /* the table of strings holds it; else it came once */
 } fl_cached_value;
 
-/* Strings that came before: keys by depth and place, values by their bytes. One a Lua state, with a
- * table that holds the strings, those of values after those of keys. */
-struct fl_string_cache {
+/* Strings that came before: keys by depth and place, values by their bytes. Each Lua state has one,
+ * and a table that holds the strings: those of keys first, then those of values. */
+typedef struct fl_string_cache {
   fl_cached_key keys[FL_CACHED_KEYS];
   fl_cached_value values[FL_CACHED_VALUES];
   uint64_t page;       /* the number of the tape that was pushed from last */
   uint64_t last_page;  /* the last number given out */
-  const void *checked; /* the userdata of a page that is known to be one, and open; or NULL */
-};
+  const void *checked; /* a userdata known to be a page, and open; or NULL */
+} fl_string_cache;
 
 typedef struct fl_push {
   const fl_json_tape *tape;
@@ -51,6 +52,10 @@ typedef struct fl_push {
   fl_string_cache *cache;
 } fl_push;
 
+/* Makes the state's cache, if it has none yet. */
+void fl_push_open_strings(lua_State *L);
+/* Pushes the cache and its table. */
+void fl_push_strings(lua_State *L);
 /* A number for a tape, by which the cache tells whether it still knows its keys. */
 uint64_t fl_push_number(fl_string_cache *cache);
 /* To be called before anything is pushed from the tape of this number. */
@@ -59,10 +64,10 @@ static inline void fl_push_turn(fl_string_cache *cache, uint64_t page) {
   for (int i = 0; i < FL_CACHED_KEYS; i++) cache->keys[i].same = 0;
   cache->page = page;
 }
-/* Pushes what pushing needs (three values, which the caller takes off) and completes `push`, for a
- * tape that was not pushed from before. */
+/* Completes `push` for a tape that nothing was pushed from before. Pushes three values that
+ * pushing relies on; the caller takes them off. */
 void fl_push_begin(lua_State *L, fl_push *push);
-/* An array or an object, which is so deep in what is pushed. */
+/* Pushes an array or an object; `depth` containers are around it. */
 void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth);
 
 /* --- numbers --- */

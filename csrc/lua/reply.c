@@ -1,11 +1,15 @@
 /*
  * reply.c: calls that have ended, as data and meta or as an error; events as tables.
  *
- * The names of the members are those that the README documents. Durations are seconds, points in
- * time epoch seconds.
+ * Members have the names that docs/api.md gives. Durations are seconds, points in time are seconds
+ * since the Unix epoch.
  */
+#include "reply.h"
+
 #include "push.h"
-#include "engine/engine.h"
+#include "state.h"
+
+#define CLASS "flarelight.reply"
 
 static void set_string(lua_State *L, const char *name, const char *value) {
   if (value == NULL || *value == '\0') return;
@@ -23,7 +27,7 @@ static void set_time(lua_State *L, const char *name, fl_time value) {
   lua_setfield(L, -2, name);
 }
 
-/* The messages as they came; an empty array where there are none. */
+/* The messages of the reply, unchanged; an empty array where there are none. */
 static void set_messages(lua_State *L, const fl_call *call, const fl_push *push) {
   uint32_t at = call->envelope.messages;
   if (at != 0 && call->tape.nodes[at].type != FL_JSON_NULL) {
@@ -48,7 +52,7 @@ static void set_rate_limit(lua_State *L, const fl_response_head *head) {
   lua_setfield(L, -2, "rate_limit");
 }
 
-/* What data's meta and an error have in common, into the table on top. */
+/* Sets the members that meta and errors have in common, in the table on top. */
 static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
   if (call->head.status != 0) set_integer(L, "status", call->head.status);
   set_integer(L, "attempts", call->retry.attempts);
@@ -62,7 +66,7 @@ static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
 
 static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
   lua_createtable(L, 0, 16);
-  fl_push_error_metatable(L);
+  fl_lua_state_push_error_metatable(L);
   lua_setmetatable(L, -2);
   set_common(L, call, push);
   set_string(L, "kind", fl_kind_name(call->kind));
@@ -76,7 +80,7 @@ static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
   if (call->retry_at_wall != FL_UNKNOWN) set_time(L, "retry_at", call->retry_at_wall);
 }
 
-int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
+int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
   fl_push push = {.tape = &call->tape,
                   .text = call->text.data,
                   .text_end = fl_buffer_end(&call->text),
@@ -102,7 +106,7 @@ int fl_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
   return 2;
 }
 
-static void push_event(lua_State *L, const fl_event *event) {
+void fl_lua_reply_push_event(lua_State *L, const fl_event *event) {
   static const char *const names[] = {"start", "wait", "retry", "done"};
   lua_createtable(L, 0, 12);
   set_string(L, "name", names[event->name]);
@@ -121,71 +125,34 @@ static void push_event(lua_State *L, const fl_event *event) {
     set_time(L, "delay", event->delay);
 }
 
-/* --- what comes out of the mailbox --- */
+/* --- the userdata: an ended call whose outcome has not been taken --- */
 
-static int collect_reply(lua_State *L) {
-  fl_call **held = lua_touserdata(L, 1);
+static void end_call(fl_call **held) {
   if (*held != NULL) fl_call_free(*held);
   *held = NULL;
+}
+
+static int collect(lua_State *L) {
+  end_call(luaL_checkudata(L, 1, CLASS));
   return 0;
 }
 
 /* reply:outcome(null_as_nil) -> data, meta | nil, message, err; once */
-static int reply_outcome(lua_State *L) {
-  fl_call **held = luaL_checkudata(L, 1, "flarelight.reply");
+static int take_outcome(lua_State *L) {
+  fl_call **held = luaL_checkudata(L, 1, CLASS);
   int count;
   if (*held == NULL) return luaL_error(L, "the outcome of a call can be taken once");
-  count = fl_push_outcome(L, *held, lua_toboolean(L, 2));
-  fl_call_free(*held);
-  *held = NULL;
+  count = fl_lua_reply_push_outcome(L, *held, lua_toboolean(L, 2));
+  end_call(held);
   return count;
 }
 
-static const luaL_Reg reply_methods[] = {{"outcome", reply_outcome}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"outcome", take_outcome}, {NULL, NULL}};
 
-int fl_lua_take(lua_State *L) {
-  fl_lua_state *state = fl_lua_state_of(L);
-  fl_item *item;
-  fl_call **held;
-  if (state->corked) { /* an error left it on */
-    state->corked = false;
-    fl_engine_flush();
-  }
-  if (state->taken.first == NULL && state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox))
-    for (item = fl_mailbox_take(state->mailbox); item != NULL;) {
-      fl_item *next = item->next;
-      fl_list_append(&state->taken, item);
-      item = next;
-    }
-  item = state->taken.first;
-  if (item == NULL) return 0;
-  lua_pushnumber(L, (lua_Number)item->ticket);
-  switch (item->type) {
-    case FL_ITEM_EVENT:
-      lua_pushliteral(L, "event");
-      push_event(L, (fl_event *)(void *)item);
-      fl_item_free(fl_list_pop(&state->taken));
-      return 3;
-    case FL_ITEM_PAGE:
-      lua_pushliteral(L, "page");
-      /* The box comes first: if there is no memory for it, the page is still in the list. */
-      fl_push_page(L, NULL);
-      *(fl_call **)lua_touserdata(L, -1) = (fl_call *)(void *)fl_list_pop(&state->taken);
-      return 3;
-    case FL_ITEM_JOB: {
-      fl_job **job;
-      lua_pushliteral(L, "call");
-      job = fl_push_job(L);
-      *job = (fl_job *)(void *)fl_list_pop(&state->taken);
-      return 3;
-    }
-    default:
-      lua_pushliteral(L, "call");
-      held = lua_newuserdata(L, sizeof *held);
-      *held = NULL;
-      fl_new_class(L, "flarelight.reply", reply_methods, collect_reply);
-      lua_setmetatable(L, -2);
-      *held = (fl_call *)(void *)fl_list_pop(&state->taken);
-      return 3;
-  }
+fl_call **fl_lua_reply_push(lua_State *L) {
+  fl_call **held = lua_newuserdata(L, sizeof *held);
+  *held = NULL;
+  fl_lua_new_class(L, CLASS, methods, collect);
+  lua_setmetatable(L, -2);
+  return held;
 }

@@ -1,29 +1,31 @@
 /*
- * source.c: records of a file for Lua: as JSON text that is written verbatim into a request, read
- * by the worker, or as tables, read in place.
+ * source.c: records of a file for Lua: as JSON text that a request sends as it is, read by the
+ * worker or in place; or as tables, read in place.
  *
- * A failure is `nil, message, line, kind`: the line where there is one to name; kind "io" for a
- * file that cannot be read or is not what its format asks for, "conflict" for one that changed
- * while it was read, "misuse" for options that cannot be.
+ * A failure is `nil, message, line, kind`. The line is nil where there is none to name. The kind is
+ * "io" for a file that cannot be read or breaks its format, "conflict" for a file that changed
+ * while it was read, "misuse" for wrong options.
  */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "binding.h"
 #include "base/digest.h"
-#include "push.h"
 #include "files/source.h"
+#include "functions.h"
+#include "job.h"
+#include "push.h"
+#include "records.h"
 
 #define CLASS "flarelight.source"
-#define ROWS_BYTES ((size_t)8 << 20) /* of JSON text that one call of rows goes through */
+#define ROWS_BYTES (INT64_C(8) << 20) /* of JSON text that one call of rows reads at most */
 
-/* Counted: a job under way keeps the source that its owner has closed. */
+/* A source with a reference count: a job under way keeps it when its userdata is closed. */
 typedef struct holder {
   atomic_int references;
-  pthread_mutex_t lock; /* of the source */
-  fl_source *source;    /* NULL: not open yet, or not to be had */
+  pthread_mutex_t lock; /* held while the source is used: by jobs, and by calls beside them */
+  fl_source *source;    /* NULL: not open yet, or it could not be opened */
   char *path;
 } holder;
 
@@ -74,11 +76,33 @@ static source_box *check_box(lua_State *L) {
   return box;
 }
 
-/* The source of a box whose jobs have ended. */
-static fl_source *check_source(lua_State *L) {
+/* The box of a source that was opened. */
+static source_box *check_open(lua_State *L) {
   source_box *box = check_box(L);
-  if (box->holder->source == NULL) luaL_error(L, "the source is not open");
-  return box->holder->source;
+  bool is_open;
+  pthread_mutex_lock(&box->holder->lock);
+  is_open = box->holder->source != NULL;
+  pthread_mutex_unlock(&box->holder->lock);
+  if (!is_open) luaL_error(L, "the source is not open");
+  return box;
+}
+
+/* Reads the next batch; any thread. */
+static fl_source_code read_batch(holder *held, int64_t most_records, int64_t most_bytes,
+                                 fl_source_batch *batch, fl_source_error *error, int64_t *read) {
+  fl_source_code code;
+  int64_t total;
+  pthread_mutex_lock(&held->lock);
+  code = fl_source_read(held->source, (size_t)most_records, (size_t)most_bytes, batch, error);
+  fl_source_progress(held->source, read, &total);
+  pthread_mutex_unlock(&held->lock);
+  return code;
+}
+
+/* A number of records or of bytes: one at least. */
+static int64_t check_most(lua_State *L, int index) {
+  int64_t most = fl_lua_check_limit(L, index, INT64_MAX / 4);
+  return most > 0 ? most : 1;
 }
 
 /* --- failures --- */
@@ -106,9 +130,9 @@ static int push_failure(lua_State *L, const char *path, const fl_source_error *e
 
 /* --- reading: in place, or as a job --- */
 
-/* Moves a batch into records. The collector does not see these bytes: it is told of them, so that
- * texts nobody closes do not pile up. */
-static void give_records(lua_State *L, fl_records *records, fl_source_batch *batch) {
+/* Moves a batch into records. The collector does not count these bytes, so it is stepped here:
+ * otherwise texts that nobody closes would pile up. */
+static void give_records(lua_State *L, fl_lua_records *records, fl_source_batch *batch) {
   records->text = batch->text;
   records->spans = batch->spans;
   fl_source_batch_init(batch);
@@ -118,7 +142,7 @@ static void give_records(lua_State *L, fl_records *records, fl_source_batch *bat
 typedef struct read_job {
   fl_job job;
   holder *holder;
-  size_t most_records, most_bytes;
+  int64_t most_records, most_bytes;
   fl_source_batch batch;
   fl_source_code code;
   fl_source_error error;
@@ -128,12 +152,8 @@ typedef struct read_job {
 
 static void run_read(fl_job *job) {
   read_job *self = (read_job *)(void *)job;
-  int64_t total;
-  pthread_mutex_lock(&self->holder->lock);
-  self->code = fl_source_read(self->holder->source, self->most_records, self->most_bytes,
-                              &self->batch, &self->error);
-  fl_source_progress(self->holder->source, &self->read, &total);
-  pthread_mutex_unlock(&self->holder->lock);
+  self->code = read_batch(self->holder, self->most_records, self->most_bytes, &self->batch,
+                          &self->error, &self->read);
   if (self->code == FL_SOURCE_OK)
     fl_digest(self->batch.text.data, self->batch.text.length, self->digest);
 }
@@ -150,14 +170,14 @@ static void free_read(fl_job *job) {
 static int push_read(lua_State *L, fl_job *job) {
   read_job *self = (read_job *)(void *)job;
   const fl_source_span *spans = fl_source_batch_spans(&self->batch);
-  fl_records *records;
+  fl_lua_records *records;
   if (self->code == FL_SOURCE_END) return 0;
   if (self->code != FL_SOURCE_OK) return push_failure(L, self->holder->path, &self->error);
-  records = fl_new_records(L);
-  fl_push_count(L, (int64_t)fl_source_batch_count(&self->batch));
-  fl_push_count(L, spans[0].line);
+  records = fl_lua_records_push(L);
+  fl_lua_push_count(L, (int64_t)fl_source_batch_count(&self->batch));
+  fl_lua_push_count(L, spans[0].line);
   lua_pushstring(L, self->digest);
-  fl_push_count(L, self->read);
+  fl_lua_push_count(L, self->read);
   give_records(L, records, &self->batch);
   return 5;
 }
@@ -166,24 +186,19 @@ static const fl_lua_job_class read_class = {{run_read, free_read}, push_read};
 
 /* source:fetch(max_records, max_bytes, in_place) -> ticket */
 static int source_fetch(lua_State *L) {
-  lua_Number most, bytes;
-  fl_mailbox *mailbox;
-  bool in_place;
-  source_box *box = check_box(L);
+  source_box *box = check_open(L);
+  int64_t most = check_most(L, 2), bytes = check_most(L, 3);
+  bool in_place = lua_toboolean(L, 4);
+  fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   read_job *job;
-  check_source(L);
-  most = luaL_checknumber(L, 2);
-  bytes = luaL_checknumber(L, 3);
-  in_place = lua_toboolean(L, 4);
-  mailbox = fl_job_mailbox(L);
   /* No Lua call from here to the hand-over. */
   job = calloc(1, sizeof *job);
   if (job == NULL) return luaL_error(L, "not enough memory");
   job->holder = retain(box->holder);
-  job->most_records = most >= 1 ? (size_t)most : 1;
-  job->most_bytes = bytes >= 1 ? (size_t)bytes : 1;
+  job->most_records = most;
+  job->most_bytes = bytes;
   fl_source_batch_init(&job->batch);
-  return fl_submit_job(L, &job->job, &read_class, mailbox, in_place);
+  return fl_lua_job_submit(L, &job->job, &read_class, mailbox, in_place);
 }
 
 /*
@@ -191,22 +206,20 @@ static int source_fetch(lua_State *L) {
  * | nil, message, line, kind. records:close() gives its memory back at once.
  */
 static int source_read(lua_State *L) {
-  source_box *box = check_box(L);
-  fl_source *source = check_source(L);
-  lua_Number most = luaL_checknumber(L, 2), bytes = luaL_checknumber(L, 3);
-  fl_records *records = fl_new_records(L);
+  source_box *box = check_open(L);
+  int64_t most = check_most(L, 2), bytes = check_most(L, 3), place;
+  fl_lua_records *records = fl_lua_records_push(L);
   const fl_source_span *spans;
   fl_source_error error;
   size_t count;
-  fl_source_code code = fl_source_read(source, most >= 1 ? (size_t)most : 1,
-                                       bytes >= 1 ? (size_t)bytes : 1, &box->rows, &error);
+  fl_source_code code = read_batch(box->holder, most, bytes, &box->rows, &error, &place);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
+  if (code != FL_SOURCE_OK) return push_failure(L, box->holder->path, &error);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);
-  fl_push_count(L, (int64_t)count);
-  fl_push_count(L, spans[0].line);
-  fl_push_count(L, spans[count - 1].line);
+  fl_lua_push_count(L, (int64_t)count);
+  fl_lua_push_count(L, spans[0].line);
+  fl_lua_push_count(L, spans[count - 1].line);
   give_records(L, records, &box->rows);
   return 4;
 }
@@ -216,19 +229,17 @@ static int source_read(lua_State *L) {
  * | nil, message, line, kind. Null is the light userdata NULL.
  */
 static int source_rows(lua_State *L) {
-  source_box *box = check_box(L);
-  fl_source *source = check_source(L);
-  lua_Number most = luaL_checknumber(L, 2);
+  source_box *box = check_open(L);
+  int64_t most = check_most(L, 2), place;
   fl_buffer *text = &box->rows.text;
   const fl_source_span *spans;
   fl_source_error error;
   fl_json_error where;
   fl_push push;
   size_t count;
-  fl_source_code code =
-      fl_source_read(source, most >= 1 ? (size_t)most : 1, ROWS_BYTES, &box->rows, &error);
+  fl_source_code code = read_batch(box->holder, most, ROWS_BYTES, &box->rows, &error, &place);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, fl_source_path(source), &error);
+  if (code != FL_SOURCE_OK) return push_failure(L, box->holder->path, &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
     return luaL_error(L, "rows: %s", fl_json_describe(where.code));
   push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
@@ -246,7 +257,7 @@ static int source_rows(lua_State *L) {
 
 /* source:columns() -> array of {name =, type =}; empty where the format is not CSV or TSV */
 static int source_columns(lua_State *L) {
-  const fl_columns *columns = fl_source_columns(check_source(L));
+  const fl_columns *columns = fl_source_columns(check_open(L)->holder->source);
   lua_createtable(L, (int)columns->count, 0);
   for (size_t i = 0; i < columns->count; i++) {
     const fl_column *column = &columns->list[i];
@@ -262,18 +273,21 @@ static int source_columns(lua_State *L) {
 
 /* source:progress() -> bytes read, bytes in all */
 static int source_progress(lua_State *L) {
+  holder *held = check_open(L)->holder;
   int64_t read, total;
-  fl_source_progress(check_source(L), &read, &total);
-  fl_push_count(L, read);
-  fl_push_count(L, total);
+  pthread_mutex_lock(&held->lock);
+  fl_source_progress(held->source, &read, &total);
+  pthread_mutex_unlock(&held->lock);
+  fl_lua_push_count(L, read);
+  fl_lua_push_count(L, total);
   return 2;
 }
 
 /* source:identity() -> size, time of change and inode, as text: all their digits */
 static int source_identity(lua_State *L) {
-  fl_source_identity identity = fl_source_identify(check_source(L));
+  fl_source_identity identity = fl_source_identify(check_open(L)->holder->source);
   char digits[48];
-  fl_push_count(L, identity.size);
+  fl_lua_push_count(L, identity.size);
   snprintf(digits, sizeof digits, "%lld", (long long)identity.modified);
   lua_pushstring(L, digits);
   snprintf(digits, sizeof digits, "%llu:%llu", (unsigned long long)identity.device,
@@ -321,7 +335,7 @@ static bool read_choices(lua_State *L, int types, fl_source_options *options) {
 }
 
 static bool read_types(lua_State *L, fl_source_options *options) {
-  int kind = fl_raw_field(L, 2, "types");
+  int kind = fl_lua_field(L, 2, "types");
   if (kind == LUA_TNIL) return true;
   if (kind == LUA_TTABLE) {
     if (options->format == FL_SOURCE_CSV || options->format == FL_SOURCE_TSV)
@@ -337,7 +351,7 @@ static bool read_types(lua_State *L, fl_source_options *options) {
 }
 
 static bool read_format(lua_State *L, const char *path, fl_source_options *options) {
-  int kind = fl_raw_field(L, 2, "format");
+  int kind = fl_lua_field(L, 2, "format");
   if (kind == LUA_TNIL) options->format = fl_source_format_of(path);
   else if (kind == LUA_TSTRING) options->format = fl_source_format_named(lua_tostring(L, -1));
   lua_pop(L, 1);
@@ -350,12 +364,12 @@ static bool read_format(lua_State *L, const char *path, fl_source_options *optio
   return false;
 }
 
-/* --- opening, as a job: finding out types reads the whole file --- */
+/* --- opening as a job: to find out types the whole file is read --- */
 
 typedef struct open_job {
   fl_job job;
   holder *holder;
-  fl_source_options options; /* its choices, with their names, are in the block that follows */
+  fl_source_options options; /* the choices and their names follow in the same allocation */
   fl_source_error error;
 } open_job;
 
@@ -404,8 +418,8 @@ static open_job *new_open_job(holder *held, const fl_source_options *options) {
   return job;
 }
 
-/* Checks the arguments and pushes a box that is not open yet; 0, or what the caller is to return.
- */
+/* Checks the arguments and pushes a box that is not open yet. 0, or the number of results, where
+ * the caller is to return them. */
 static int begin(lua_State *L, source_box **out, fl_source_options *options) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
@@ -425,7 +439,7 @@ static int begin(lua_State *L, source_box **out, fl_source_options *options) {
   box->holder = NULL;
   fl_source_batch_init(&box->rows);
   fl_json_tape_init(&box->tape);
-  fl_new_class(L, CLASS, methods, source_close);
+  fl_lua_new_class(L, CLASS, methods, source_close);
   lua_setmetatable(L, -2);
   box->holder = new_holder(path);
   if (box->holder == NULL) return luaL_error(L, "not enough memory");
@@ -433,7 +447,8 @@ static int begin(lua_State *L, source_box **out, fl_source_options *options) {
   return 0;
 }
 
-int fl_lua_source(lua_State *L) {
+/* core.source(path, options) -> source | nil, message, line, kind */
+static int new_source(lua_State *L) {
   fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
   fl_source_error error;
   source_box *box;
@@ -444,9 +459,10 @@ int fl_lua_source(lua_State *L) {
   return 1;
 }
 
-int fl_lua_open_source(lua_State *L) {
+/* core.open_source(path, options, in_place) -> source, ticket | nil, message, line, kind */
+static int open_source(lua_State *L) {
   fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
-  fl_mailbox *mailbox = fl_job_mailbox(L);
+  fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   bool in_place = lua_toboolean(L, 3);
   source_box *box;
   open_job *job;
@@ -455,6 +471,9 @@ int fl_lua_open_source(lua_State *L) {
   luaL_checkstack(L, 5, "source");
   job = new_open_job(box->holder, &options);
   if (job == NULL) return luaL_error(L, "not enough memory");
-  fl_submit_job(L, &job->job, &open_class, mailbox, in_place);
+  fl_lua_job_submit(L, &job->job, &open_class, mailbox, in_place);
   return 2;
 }
+
+const luaL_Reg fl_lua_source_functions[] = {
+    {"source", new_source}, {"open_source", open_source}, {NULL, NULL}};

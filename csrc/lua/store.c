@@ -1,23 +1,27 @@
 /*
- * store.c: the state file for Lua: scripts of SQL, and locks beside it.
+ * store.c: the state file for Lua: scripts of SQL, and the locks beside the file.
  *
- * A script's outcome is an array of rows, tables by the names of their columns, where null is
- * absent; or `nil, message, kind`: kind "io", "config", or "guard" where a statement did not change
- * what it had to.
+ * A script's outcome is an array of rows, which are tables by the names of the columns, without the
+ * members that are null; or `nil, message, kind`. The kind is "io", "config", or "guard" where a
+ * statement changed another number of rows than it had to.
  */
 #include "files/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "binding.h"
 #include "files/lock.h"
+#include "functions.h"
+#include "job.h"
+#include "state.h"
 
 #define CLASS "flarelight.store"
 #define LOCK_CLASS "flarelight.lock"
 #define LOCK_ENDING "-lock"
+#define MOST_VALUES 32766 /* that a statement of SQLite can have */
 
 typedef struct script_job {
   fl_job job;
@@ -42,7 +46,7 @@ static void free_script(fl_job *job) {
 }
 
 static void push_value(lua_State *L, const fl_store_value *value) {
-  if (value->type == FL_STORE_INTEGER) fl_push_count(L, value->integer);
+  if (value->type == FL_STORE_INTEGER) fl_lua_push_count(L, value->integer);
   else if (value->type == FL_STORE_REAL) lua_pushnumber(L, (lua_Number)value->real);
   else if (value->type == FL_STORE_TEXT) lua_pushlstring(L, value->text.data, value->text.length);
   else lua_pushnil(L);
@@ -107,15 +111,17 @@ static fl_result write_value(lua_State *L, int index, fl_buffer *out) {
   }
 }
 
-/* One statement: {sql, n = number of values, changes = n | nil, value…}, the values from place 2
- * on. */
+/* The statement on top of the stack: {sql, value…, n = number of values, changes = rows that it has
+ * to change | nil}. */
 static fl_result write_statement(lua_State *L, fl_buffer *out) {
   int table = lua_gettop(L), changes = -1, values;
   fl_slice sql;
   fl_result result;
-  if (fl_raw_field(L, table, "changes") == LUA_TNUMBER) changes = (int)lua_tointeger(L, -1);
-  fl_raw_field(L, table, "n");
-  values = (int)luaL_checkinteger(L, -1);
+  luaL_checktype(L, table, LUA_TTABLE);
+  if (fl_lua_field(L, table, "changes") != LUA_TNIL)
+    changes = (int)fl_lua_check_whole(L, -1, 0, INT_MAX);
+  fl_lua_field(L, table, "n");
+  values = (int)fl_lua_check_whole(L, -1, 0, MOST_VALUES);
   lua_rawgeti(L, table, 1);
   sql.data = luaL_checklstring(L, -1, &sql.length);
   result = fl_store_statement(out, sql, changes);
@@ -132,7 +138,7 @@ static fl_result write_statement(lua_State *L, fl_buffer *out) {
 static int store_run(lua_State *L) {
   fl_store *store = check_store(L);
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
-  fl_mailbox *mailbox = fl_job_mailbox(L);
+  fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   fl_result result = FL_OK;
   script_job *job;
   bool in_place;
@@ -157,7 +163,7 @@ static int store_run(lua_State *L) {
   job->script = *scratch;
   fl_buffer_init(scratch, scratch->ceiling);
   fl_buffer_init(&job->rows, FL_BUFFER_UNLIMITED);
-  return fl_submit_job(L, &job->job, &script_class, mailbox, in_place);
+  return fl_lua_job_submit(L, &job->job, &script_class, mailbox, in_place);
 }
 
 /* --- locks --- */
@@ -171,7 +177,7 @@ static int lock_release(lua_State *L) {
 
 static const luaL_Reg lock_methods[] = {{"release", lock_release}, {NULL, NULL}};
 
-/* store:lock(name) -> lock | nil, what is wrong; only nil where somebody else has it */
+/* store:lock(name) -> lock | nil where another holder has it | nil, message */
 static int store_lock(lua_State *L) {
   fl_store *store = check_store(L);
   fl_slice name;
@@ -184,7 +190,7 @@ static int store_lock(lua_State *L) {
   path = lua_tostring(L, -1);
   box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
-  fl_new_class(L, LOCK_CLASS, lock_methods, lock_release);
+  fl_lua_new_class(L, LOCK_CLASS, lock_methods, lock_release);
   lua_setmetatable(L, -2);
   result = fl_lock_take(path, name, box);
   if (result == FL_OK) return 1;
@@ -199,14 +205,16 @@ static int store_lock(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"run", store_run}, {"lock", store_lock}, {"close", store_close}, {NULL, NULL}};
 
-int fl_lua_store(lua_State *L) {
-  size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
+/* core.store(path) -> the state file; opens nothing */
+static int new_store(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
   fl_store **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
-  fl_new_class(L, CLASS, methods, store_close);
+  fl_lua_new_class(L, CLASS, methods, store_close);
   lua_setmetatable(L, -2);
   *box = fl_store_new(path);
   if (*box == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
+
+const luaL_Reg fl_lua_store_functions[] = {{"store", new_store}, {NULL, NULL}};

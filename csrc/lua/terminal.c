@@ -1,16 +1,18 @@
 /*
- * terminal.c: what a command asks of the terminal it may stand on, and of the libraries below it.
+ * terminal.c: for the command: the width of the terminal, and the versions of the libraries.
  */
+#include <limits.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "binding.h"
 #include "engine/engine.h"
+#include "functions.h"
 
-/* core.terminal(descriptor) -> columns (0: a terminal that does not say) | nothing where it is none
- */
-int fl_lua_terminal(lua_State *L) {
-  int descriptor = (int)luaL_checknumber(L, 1);
+/* core.terminal(descriptor) -> columns, 0 where the terminal does not tell them | nothing where the
+ * descriptor is no terminal */
+static int terminal(lua_State *L) {
+  int descriptor = (int)fl_lua_check_whole(L, 1, 0, INT_MAX);
   struct winsize size = {0, 0, 0, 0};
   if (!isatty(descriptor)) return 0;
   if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) size.ws_col = 0;
@@ -18,8 +20,12 @@ int fl_lua_terminal(lua_State *L) {
   return 1;
 }
 
-/* core.libraries() -> what the core was linked with, as "libcurl/7.88.1 OpenSSL/3.0.19 …" */
-int fl_lua_libraries(lua_State *L) {
+/* core.libraries() -> the libraries that the core was linked with, as "libcurl/7.88.1
+ * OpenSSL/3.0.19 …" */
+static int libraries(lua_State *L) {
   lua_pushstring(L, fl_engine_libraries());
   return 1;
 }
+
+const luaL_Reg fl_lua_terminal_functions[] = {
+    {"terminal", terminal}, {"libraries", libraries}, {NULL, NULL}};

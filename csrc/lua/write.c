@@ -1,17 +1,20 @@
 /*
- * write.c: a Lua value as JSON, exact. Tables are read raw, without metamethods.
+ * write.c: Lua values as JSON, exact. Tables are read without metamethods.
  *
- * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the cjson at hand
- * has it) or if its keys are 1..n; it is an object if all its keys are strings; an empty unmarked
- * one is
- * {}. What is neither is refused with the path to it: nothing is guessed.
+ * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the loaded cjson
+ * has it) or if its keys are 1..n. It is an object if all its keys are strings. An empty unmarked
+ * table is {}. Any other value is refused with the path to it: nothing is guessed.
  */
+#include "write.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "binding.h"
 #include "codec/json_text.h"
+#include "functions.h"
+#include "records.h"
+#include "state.h"
 
 #if FL_LUA_HAS_INTEGERS
 #define FLOAT_STYLE FL_JSON_FLOAT_MARKED
@@ -19,7 +22,7 @@
 #define FLOAT_STYLE FL_JSON_FLOAT_PLAIN
 #endif
 
-/* Where in the value we are: a chain on the C stack, read only when there is an error to name. */
+/* The path to the value being written: a chain on the C stack, read only for messages. */
 typedef struct frame {
   const struct frame *outer;
   const void *table; /* identity, to find cycles */
@@ -31,7 +34,7 @@ typedef struct frame {
 typedef struct encoder {
   lua_State *L;
   fl_buffer *out;
-  const char *root; /* what the value is called in messages; "": nothing */
+  const char *root; /* name of the whole value in messages; "": none */
   bool sorted;
   int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
   const void *cjson_empty_array;
@@ -120,7 +123,7 @@ static int compare_keys(const void *left, const void *right) {
   return one->length < other->length ? -1 : one->length > other->length;
 }
 
-/* The same as write_object, by the names of the members. */
+/* As write_object, but in the order of the names. */
 static bool write_sorted(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
   size_t count = 0, at = 0;
@@ -166,8 +169,7 @@ static bool write_object(encoder *writer, int table, frame *here, const frame *o
   return put(writer, fl_buffer_append_byte(writer->out, '}'));
 }
 
-/* How many entries the table has; -1 and a message if one is no place in an array up to `length`.
- */
+/* Whether the keys are exactly the places 1 to `length`; pushes a message where they are not. */
 static bool check_array(encoder *writer, int table, size_t length, const frame *outer) {
   lua_State *L = writer->L;
   size_t count = 0;
@@ -265,7 +267,7 @@ static bool write_value(encoder *writer, int index, const frame *at) {
       break;
     }
     case LUA_TUSERDATA: {
-      const fl_buffer *text = fl_to_json_text(L, index);
+      const fl_buffer *text = fl_lua_records_text(L, index);
       if (text != NULL) return put(writer, fl_buffer_append(writer->out, text->data, text->length));
       break;
     }
@@ -275,31 +277,32 @@ static bool write_value(encoder *writer, int index, const frame *at) {
   return refuse(writer, at, words);
 }
 
-/* cjson's own marks, if a cjson is loaded and has them; its two modules share them. May push. */
+/* Finds the marks of cjson, if one is loaded and has them; its two modules share them. Leaves
+ * values on the stack. */
 static void find_cjson(lua_State *L, encoder *writer) {
   static const char *const names[] = {"cjson", "cjson.safe"};
   int loaded;
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   loaded = lua_gettop(L);
   for (size_t i = 0; lua_istable(L, loaded) && i < sizeof names / sizeof names[0]; i++) {
-    if (fl_raw_field(L, loaded, names[i]) != LUA_TTABLE) continue;
-    if (fl_raw_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
+    if (fl_lua_field(L, loaded, names[i]) != LUA_TTABLE) continue;
+    if (fl_lua_field(L, -1, "empty_array") == LUA_TLIGHTUSERDATA)
       writer->cjson_empty_array = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (fl_raw_field(L, -1, "array_mt") == LUA_TTABLE)
+    if (fl_lua_field(L, -1, "array_mt") == LUA_TTABLE)
       writer->cjson_array_metatable = lua_gettop(L);
   }
 }
 
-bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted) {
+bool fl_lua_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted) {
   encoder writer = {L, out, root, sorted, 0, 0, 0, NULL};
   int top = lua_gettop(L);
   bool good;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 20, "nested too deeply");
-  fl_push_array_metatable(L);
+  fl_lua_state_push_array_metatable(L);
   writer.array_metatable = lua_gettop(L);
-  fl_push_integer_metatable(L);
+  fl_lua_state_push_integer_metatable(L);
   writer.integer_metatable = lua_gettop(L);
   find_cjson(L, &writer);
   good = write_value(&writer, index, NULL);
@@ -312,11 +315,12 @@ bool fl_write_value(lua_State *L, int index, fl_buffer *out, const char *root, b
   return good;
 }
 
-int fl_lua_encode(lua_State *L) {
+/* core.encode(value) -> text | nil, message */
+static int encode(lua_State *L) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   luaL_checkany(L, 1);
   scratch->length = 0;
-  if (!fl_write_value(L, 1, scratch, "", false)) {
+  if (!fl_lua_write_value(L, 1, scratch, "", false)) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;
@@ -324,3 +328,5 @@ int fl_lua_encode(lua_State *L) {
   lua_pushlstring(L, scratch->data, scratch->length);
   return 1;
 }
+
+const luaL_Reg fl_lua_write_functions[] = {{"encode", encode}, {NULL, NULL}};

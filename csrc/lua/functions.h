@@ -1,0 +1,25 @@
+/*
+ * functions.h: the functions of flarelight.core, a list from each file that has some; module.c
+ * registers them all. Each function is described where it is written.
+ */
+#ifndef FL_FUNCTIONS_H
+#define FL_FUNCTIONS_H
+
+#include "lua_compat.h"
+
+extern const luaL_Reg fl_lua_batch_functions[];
+extern const luaL_Reg fl_lua_client_functions[];
+extern const luaL_Reg fl_lua_command_functions[];
+extern const luaL_Reg fl_lua_durable_functions[];
+extern const luaL_Reg fl_lua_export_functions[];
+extern const luaL_Reg fl_lua_push_functions[];
+extern const luaL_Reg fl_lua_row_values_functions[];
+extern const luaL_Reg fl_lua_settings_functions[];
+extern const luaL_Reg fl_lua_source_functions[];
+extern const luaL_Reg fl_lua_store_functions[];
+extern const luaL_Reg fl_lua_take_functions[];
+extern const luaL_Reg fl_lua_terminal_functions[];
+extern const luaL_Reg fl_lua_wake_functions[];
+extern const luaL_Reg fl_lua_write_functions[];
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * state.c: what the binding keeps for one Lua state, anchored in the registry. Closing the Lua
+ * state collects the userdata, which closes the mailbox; calls in flight end unheard.
+ */
+#include "state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/call.h"
+#include "engine/engine.h"
+#include "engine/wakeup.h"
+#include "files/worker.h"
+
+#define CLASS "flarelight.state"
+
+/* Their addresses are keys of the registry. */
+static const char state_key, array_key, integer_key, error_key;
+
+void fl_lua_state_push_array_metatable(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
+}
+
+void fl_lua_state_push_integer_metatable(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &integer_key);
+}
+
+void fl_lua_state_push_error_metatable(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
+}
+
+fl_lua_state *fl_lua_state_of(lua_State *L) {
+  fl_lua_state *state;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key);
+  state = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return state;
+}
+
+fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state) {
+  if (state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox)) return state->mailbox;
+  if (state->mailbox != NULL) fl_mailbox_abandon(state->mailbox);
+  state->mailbox = fl_mailbox_new();
+  state->first_ticket = fl_ticket_next();
+  return state->mailbox;
+}
+
+fl_mailbox *fl_lua_state_check_mailbox(lua_State *L) {
+  fl_mailbox *mailbox = fl_lua_state_mailbox(fl_lua_state_of(L));
+  if (mailbox == NULL) luaL_error(L, "no descriptor for the mailbox: %s", strerror(errno));
+  return mailbox;
+}
+
+static void free_items(fl_item *item) {
+  while (item != NULL) {
+    fl_item *next = item->next;
+    fl_item_free(item);
+    item = next;
+  }
+}
+
+static void close_mailbox(fl_mailbox *mailbox) {
+  fl_command *command = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
+  const char *message;
+  if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
+  fl_worker_forget(mailbox);
+  fl_wakeup_leave(mailbox);
+  free_items(fl_mailbox_take(mailbox));
+  fl_mailbox_release(mailbox);
+}
+
+static int collect(lua_State *L) {
+  fl_lua_state *state = luaL_checkudata(L, 1, CLASS);
+  fl_mailbox *mailbox = state->mailbox;
+  fl_buffer_wipe(&state->scratch);
+  free_items(state->taken.first);
+  state->taken.first = state->taken.last = NULL;
+  state->mailbox = NULL;
+  if (mailbox == NULL) return 0;
+  if (fl_mailbox_is_ours(mailbox)) close_mailbox(mailbox);
+  else fl_mailbox_abandon(mailbox);
+  return 0;
+}
+
+void fl_lua_state_open(lua_State *L) {
+  static const char *const metatables[] = {&array_key, &integer_key, &error_key};
+  fl_lua_state *state;
+  for (size_t i = 0; i < sizeof metatables / sizeof *metatables; i++) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, metatables[i]);
+    if (lua_isnil(L, -1)) {
+      lua_newtable(L);
+      lua_rawsetp(L, LUA_REGISTRYINDEX, metatables[i]);
+    }
+    lua_pop(L, 1);
+  }
+  if (fl_lua_state_of(L) != NULL) return;
+  state = lua_newuserdata(L, sizeof *state);
+  memset(state, 0, sizeof *state);
+  state->first_ticket = 1;
+  fl_buffer_init(&state->scratch, FL_BUFFER_UNLIMITED);
+  fl_lua_new_class(L, CLASS, NULL, collect);
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
+}

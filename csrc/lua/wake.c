@@ -1,0 +1,109 @@
+/*
+ * wake.c: functions by which a host waits for the mailbox: its descriptor, blocking, wake-ups over
+ * a socket, alarms, and the clock that they go by.
+ */
+#include "base/clock.h"
+#include "engine/call.h"
+#include "engine/engine.h"
+#include "engine/wakeup.h"
+#include "functions.h"
+#include "state.h"
+
+/* core.fd() -> the descriptor that is readable while there is something to take */
+static int descriptor(lua_State *L) {
+  lua_pushinteger(L, fl_mailbox_descriptor(fl_lua_state_check_mailbox(L)));
+  return 1;
+}
+
+/* core.mailbox_signal(): makes the descriptor readable, so that event loops which poll it call
+ * take */
+static int mailbox_signal(lua_State *L) {
+  fl_mailbox_signal(fl_lua_state_check_mailbox(L));
+  return 0;
+}
+
+/* core.ticket() -> a ticket that no call has, for core.watch and core.wakeup_notify */
+static int new_ticket(lua_State *L) {
+  fl_lua_state_check_mailbox(L);
+  lua_pushnumber(L, (lua_Number)fl_ticket_next());
+  return 1;
+}
+
+/* core.alarm(seconds, ticket | nil) -> whether the alarm is set: after that time a wake-up for the
+ * ticket is sent, or without a ticket the descriptor turns readable */
+static int set_alarm(lua_State *L) {
+  fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
+  fl_time after = fl_lua_check_seconds(L, 1);
+  uint64_t ticket = lua_isnoneornil(L, 2) ? 0 : fl_lua_check_ticket(L, 2);
+  lua_pushboolean(L,
+                  after == FL_NEVER || (fl_engine_prepare() == NULL &&
+                                        fl_wakeup_alarm(mailbox, ticket, fl_clock_now() + after)));
+  return 1;
+}
+
+/* core.wakeup_path() -> the path of the socket that sends wake-ups | nil, message */
+static int wakeup_path(lua_State *L) {
+  const char *message = fl_engine_prepare(), *path = NULL;
+  fl_lua_state_check_mailbox(L);
+  if (message == NULL) path = fl_wakeup_path(&message);
+  if (path == NULL) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    return 2;
+  }
+  lua_pushstring(L, path);
+  return 1;
+}
+
+/* core.watch(ticket) -> whether to wait: from now on a wake-up is sent for the ticket, and there is
+ * nothing to take yet. After core.wakeup_path. */
+static int watch(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
+  if (!fl_wakeup_watch(mailbox, fl_lua_check_ticket(L, 1)))
+    return luaL_error(L, "not enough memory");
+  if (state->corked) fl_engine_flush();
+  lua_pushboolean(L, state->taken.first == NULL && fl_mailbox_is_empty(mailbox));
+  return 1;
+}
+
+/* core.unwatch(ticket): sends no wake-up for the ticket any more */
+static int unwatch(lua_State *L) {
+  fl_wakeup_unwatch(fl_lua_check_ticket(L, 1));
+  return 0;
+}
+
+/* core.wakeup_notify(ticket): sends a wake-up to whoever waits for the ticket */
+static int wakeup_notify(lua_State *L) {
+  fl_wakeup_notify(fl_lua_check_ticket(L, 1));
+  return 0;
+}
+
+/* core.wait(seconds | nil) -> whether there is something to take. Blocks for that time at most;
+ * returns early on a signal. */
+static int wait_for_mailbox(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  fl_time timeout = lua_isnoneornil(L, 1) ? FL_NEVER : fl_lua_check_seconds(L, 1);
+  fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
+  if (state->corked) fl_engine_flush();
+  lua_pushboolean(L, state->taken.first != NULL || fl_mailbox_wait(mailbox, timeout));
+  return 1;
+}
+
+/* core.now() -> seconds on the monotonic clock */
+static int now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)fl_clock_now() / (lua_Number)FL_SECOND);
+  return 1;
+}
+
+const luaL_Reg fl_lua_wake_functions[] = {{"fd", descriptor},
+                                          {"mailbox_signal", mailbox_signal},
+                                          {"ticket", new_ticket},
+                                          {"alarm", set_alarm},
+                                          {"wakeup_path", wakeup_path},
+                                          {"watch", watch},
+                                          {"unwatch", unwatch},
+                                          {"wakeup_notify", wakeup_notify},
+                                          {"wait", wait_for_mailbox},
+                                          {"now", now},
+                                          {NULL, NULL}};
