@@ -10,11 +10,11 @@ read_globals = {
 max_line_length = 120
 max_comment_line_length = false -- annotations for editors stand on one line
 files["spec"] = { std = "min+busted", max_line_length = false } -- so do the cases of tables
-for _, folder in ipairs { "spec/hosts/love", "spec/hosts/love_example", "examples/love", "bench/love" } do
+for _, folder in ipairs { "spec/host/love", "spec/host/love_example", "examples/love", "bench/love" } do
   files[folder] = { globals = { "love" } }
 end
 files["examples/nvim"] = { globals = { "vim" } }
-files["spec/hosts/neovim_example.lua"] = { read_globals = { "vim" } }
+files["spec/host/neovim_example.lua"] = { read_globals = { "vim" } }
 files["bench/nginx.lua"] = { max_line_length = false }
-files["spec/hosts/neovim.lua"] = { read_globals = { "vim" } }
+files["spec/host/neovim.lua"] = { read_globals = { "vim" } }
 files["bin/flarelight"] = { globals = { "_" } } -- what a shell reads there

@@ -89,18 +89,20 @@ env:
 	   "$$(quote '$(abspath $(BUILD))/$(LUA)/?.so;;')" \
 	   "$$(quote '$(CURDIR)/bin':"$$PATH")"
 
-# --- specs of the core: C programs over cmocka, one a file of policy ---
-CORE_SPEC_SOURCES := $(sort $(wildcard spec/core/*_spec.c))
+# --- specs of the core: C programs over cmocka; spec/core mirrors csrc/core ---
+CORE_SPEC_SOURCES := $(sort $(wildcard spec/core/*/*_spec.c))
 CORE_SPECS = $(CORE_SPEC_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 $(BUILD)/spec/%: spec/core/%.c $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka $(CORE_LIBS)
+	$(CC) $(CPPFLAGS_ALL) -iquote spec/core $(CFLAGS_ALL) -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) -lcmocka $(CORE_LIBS)
 
 -include $(CORE_SPECS:=.d)
 
-.PHONY: core-specs core-specs-build
+.PHONY: core-specs core-specs-build core-specs-list
 core-specs-build: $(CORE_SPECS)
+core-specs-list:
+	@echo $(CORE_SPECS)
 core-specs: $(CORE_SPECS)
 	@for spec in $(CORE_SPECS); do $$spec || exit 1; done
 
@@ -152,7 +154,7 @@ demo: deps
 	@$(MAKE) --no-print-directory -s LUA=$(LUA)
 	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) examples/quickstart.lua
 
-# Everything: the core's specs, the checks of the house, the Lua specs on every Lua.
+# Everything: the core's specs, the checks of the project, the Lua specs on every Lua.
 test: deps-test
 	@sh spec/tools/run $(LUAS)
 
@@ -171,7 +173,7 @@ RELOADS ?= 1000
 reloads: deps-test
 	@$(MAKE) --no-print-directory -s LUA=luajit
 	@eval "$$($(MAKE) -s --no-print-directory env LUA=luajit)" && \
-	  LUA_PATH="spec/?.lua;$$LUA_PATH" luajit spec/hosts/reloads.lua $(RELOADS)
+	  LUA_PATH="spec/?.lua;$$LUA_PATH" luajit spec/host/reloads.lua $(RELOADS)
 
 # Every point of docs/torture.md: the suite has some of them.
 .PHONY: torture

@@ -4,7 +4,7 @@
 --
 -- The upstream is a second nginx: /Import/All at once, /Report/All after SLOW seconds.
 
-local nginx = require "hosts.nginx"
+local nginx = require "host.nginx"
 
 local what = arg[1]
 local ROUNDS = tonumber(os.getenv "BENCH_ROUNDS") or 5

@@ -1,5 +1,5 @@
 -- Rows of files as Lua sees them, and the texts that uploads send. What a file may hold is specified
--- beside the core (spec/core/source_spec.c, columns_spec.c).
+-- beside the core (spec/core/files/source_spec.c, spec/core/codec/columns_spec.c).
 
 local core = require "flarelight.core"
 local csv = require "flarelight.csv"

@@ -1,5 +1,5 @@
 -- host.list is the table of the hosts: docs/hosts.md has the same in the same order, and everything that names
--- hosts names all of them. spec/hosts runs each of them.
+-- hosts names all of them. spec/host runs each of them.
 
 local flarelight = require "flarelight"
 local host = require "flarelight.host"

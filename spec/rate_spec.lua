@@ -1,5 +1,5 @@
 -- The rate budget over HTTP: what the headers say in each of their forms, pacing against a server that
--- counts, and what api:quota() tells. The arithmetic by itself is in spec/core/rate_limit_spec.c.
+-- counts, and what api:quota() tells. The arithmetic by itself is in spec/core/policy/rate_limit_spec.c.
 
 local support = require "support"
 

@@ -4,8 +4,8 @@
 -- in them and run with the build for it.
 
 local hosts = require("flarelight.host").list
-local nginx = require "hosts.nginx"
-local sandbox = require "hosts.sandbox"
+local nginx = require "host.nginx"
+local sandbox = require "host.sandbox"
 local system = require "support.system"
 
 local helpers = os.getenv "SPEC_HELPERS"
@@ -33,24 +33,24 @@ describe("the same script, unchanged, in #slow", function()
     local name = each.name
     if name ~= "openresty" then -- which is no interpreter: see below
       it(name, function()
-        is_good(run(("'%s' spec/hosts/drivers.lua %s"):format(system.interpreter, name)), name)
+        is_good(run(("'%s' spec/host/drivers.lua %s"):format(system.interpreter, name)), name)
       end)
     end
   end
 
   it("a program that has it linked in", function()
-    is_good(run(("'%s/embed_static' 2 spec/hosts/embedded.lua"):format(helpers)), "script")
+    is_good(run(("'%s/embed_static' 2 spec/host/embedded.lua"):format(helpers)), "script")
   end)
 
   if not is_luajit or checked then return end
 
   it("Neovim", function()
     -- What nobody asked for comes as a message of the editor.
-    is_good(run "nvim --headless -u NONE -c 'luafile spec/hosts/neovim.lua'", "luv")
+    is_good(run "nvim --headless -u NONE -c 'luafile spec/host/neovim.lua'", "luv")
   end)
 
   it("LÖVE", function()
-    local output = run "xvfb-run -a love spec/hosts/love"
+    local output = run "xvfb-run -a love spec/host/love"
     is_good(output, "frame")
     assert.truthy(output:find("love: frames drawn while it ran", 1, true), output)
   end)
@@ -61,7 +61,7 @@ describe("the same script, unchanged, in #slow", function()
         listen 127.0.0.1:PORT;
         location = /behaviours { content_by_lua_block {
           local lines = {}
-          require("hosts.behaviours").run({ name = "openresty", start_ticks = function(tick)
+          require("host.behaviours").run({ name = "openresty", start_ticks = function(tick)
             local stopped
             ngx.thread.spawn(function()
               while not stopped do

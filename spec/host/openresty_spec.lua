@@ -3,8 +3,8 @@
 
 if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" then return end
 
-local nginx = require "hosts.nginx"
-local sandbox = require "hosts.sandbox"
+local nginx = require "host.nginx"
+local sandbox = require "host.sandbox"
 
 describe("in nginx #slow", function()
   local box, environment, server
@@ -170,7 +170,7 @@ describe("in nginx #slow", function()
   end)
 
   it("reloads under load leave nothing and fail no request", function()
-    local wrong, seen = require("hosts.reloads").run(10)
+    local wrong, seen = require("host.reloads").run(10)
     assert.are.equal("", table.concat(wrong, "\n"), seen)
   end)
 end)

@@ -1,6 +1,6 @@
 -- The behaviours in LÖVE's own loop, once a frame.
 
-local behaviours = require "hosts.behaviours"
+local behaviours = require "host.behaviours"
 local flarelight = require "flarelight"
 
 local ticks, good = {}, nil

@@ -3,7 +3,7 @@
  * are cut, and a file that changes. Writes its files into a directory of its own; the real data is
  * read from examples/data, so that it is run from the top of the project.
  */
-#include "policy_spec.h"
+#include "check.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

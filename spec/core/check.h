@@ -1,9 +1,9 @@
 /*
- * policy_spec.h: what the specs of policy share: cmocka's includes in the order it wants, and a
- * check that names the case of the table that failed.
+ * check.h: for specs that are tables of cases. Includes cmocka and what it needs, in the order it asks
+ * for, and has checks that name the failed case.
  */
-#ifndef POLICY_SPEC_H
-#define POLICY_SPEC_H
+#ifndef CHECK_H
+#define CHECK_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * export_spec.c: rows of a tape as CSV and JSON lines, and what our own reader makes of the CSV.
  */
-#include "policy_spec.h"
+#include "check.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 
 if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" then return end
 
-local nginx = require "hosts.nginx"
+local nginx = require "host.nginx"
 local support = require "support"
 local system = require "support.system"
 
@@ -52,14 +52,14 @@ describe("the example for #slow", function()
     assert.are.equal(1, support.import(api, 20000))
     api:close()
     local output = nginx.shell(environment .. [[ timeout -s KILL 120 nvim --headless -u NORC \
-      --cmd "set runtimepath+=$PWD/examples/nvim" -c 'luafile spec/hosts/neovim_example.lua' -c 'qall!' 2>&1]])
+      --cmd "set runtimepath+=$PWD/examples/nvim" -c 'luafile spec/host/neovim_example.lua' -c 'qall!' 2>&1]])
     assert.truthy(output:find('flarelight://import/1: 20000 rows, the last is {"n":19999}, typed meanwhile: true', 1, true),
       output)
   end)
 
   it("LÖVE uploads and reads back, with frames meanwhile", function()
     local output = nginx.shell(environment
-      .. " timeout -s KILL 120 xvfb-run -a love spec/hosts/love_example $PWD/examples/data/birdstrikes.csv 2>&1")
+      .. " timeout -s KILL 120 xvfb-run -a love spec/host/love_example $PWD/examples/data/birdstrikes.csv 2>&1")
     assert.truthy(output:find("Done: 10000 of 10000 rows after many frames: true", 1, true), output)
   end)
 end)

@@ -1,4 +1,4 @@
---- What a script may rely on in every host: one list, run in each of the real ones (hosts_spec.lua).
+--- What a script may rely on in every host: one list, run in each of the real ones (behaviours_spec.lua).
 --
 -- Each behaviour is called with a client and with what the host's driver tells about itself:
 --   name         that of the host that is to be found

@@ -1,7 +1,7 @@
 /* url_spec.c: base URLs, ids, paths and queries. */
 #include "policy/url.h"
 
-#include "policy_spec.h"
+#include "check.h"
 
 static void checks_base_urls(void **state) {
   static const struct {

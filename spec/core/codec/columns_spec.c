@@ -1,7 +1,7 @@
 /*
  * columns_spec.c: how columns are typed and rows become JSON, as tables of cells.
  */
-#include "policy_spec.h"
+#include "check.h"
 
 #include <string.h>
 

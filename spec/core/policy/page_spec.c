@@ -1,7 +1,7 @@
 /* page_spec.c: the envelope, the rows of a page, and where the next page starts. */
 #include "policy/page.h"
 
-#include "policy_spec.h"
+#include "check.h"
 
 typedef struct scanned {
   char text[2048];

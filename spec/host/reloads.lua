@@ -1,10 +1,10 @@
 --- reloads.lua N: reloads an nginx N times while requests that make API calls keep coming, and looks for
 -- what must not stay or happen: workers, threads, descriptors, socket files, failed requests, complaints in
--- the log. Prints what it found; exit status 0 if it is all well. Run by hosts/nginx_spec.lua and
+-- the log. Prints what it found; exit status 0 if it is all well. Run by host/openresty_spec.lua and
 -- `make reloads`.
 
-local nginx = require "hosts.nginx"
-local sandbox = require "hosts.sandbox"
+local nginx = require "host.nginx"
+local sandbox = require "host.sandbox"
 
 local shell = nginx.shell
 local reloads = {}

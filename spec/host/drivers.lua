@@ -1,7 +1,7 @@
 --- drivers.lua HOST: runs the behaviours in a host that an interpreter of Lua can be: script, frame,
 -- cqueues, copas or luv. The environment names the sandbox.
 
-local behaviours = require "hosts.behaviours"
+local behaviours = require "host.behaviours"
 local flarelight = require "flarelight"
 
 local drivers = {}

@@ -1,7 +1,7 @@
 /* retry_spec.c: the table of outcomes, waits, fates, the quota. */
 #include "policy/retry.h"
 
-#include "policy_spec.h"
+#include "check.h"
 #include "policy/response_head.h"
 
 #define NOW (1000 * FL_SECOND)

@@ -1,6 +1,6 @@
 -- The behaviours in a coroutine of Neovim; vim.api is called after each wait, as a plugin would.
 
-local behaviours = require "hosts.behaviours"
+local behaviours = require "host.behaviours"
 
 coroutine.wrap(function()
   local lines = {}

@@ -5,7 +5,7 @@
  */
 #include "policy/rate_limit.h"
 
-#include "policy_spec.h"
+#include "check.h"
 
 #define U FL_UNKNOWN
 #define T0 (5000 * FL_SECOND)

@@ -1,7 +1,7 @@
 /* response_head_spec.c: status lines, dates, Retry-After and the rate limit's headers. */
 #include "policy/response_head.h"
 
-#include "policy_spec.h"
+#include "check.h"
 
 /* Sun, 06 Nov 1994 08:49:37 GMT, and a day in the age of the service. */
 #define FIRST_DATE (784111777 * FL_SECOND)

@@ -1,0 +1,133 @@
+--- Checks that every part of the program has a spec, and that every spec says what it is for.
+--
+--   lua5.4 spec/project/mirror.lua       prints what is wrong and fails, or prints nothing
+--
+-- A part has a spec of its name: spec/upload/journal_spec.lua for lua/flarelight/upload/journal.lua (and
+-- spec/upload_spec.lua for its init.lua), spec/core/policy/retry_spec.c for csrc/core/policy/retry.c,
+-- spec/sandbox/faults_spec.lua for csrc/sandbox/faults.c. Or a row of COVERS names the spec that covers it.
+
+-- A spec, and the parts that it covers beside the one of its name. A folder stands for all that is in it.
+local COVERS = {
+  ["spec/cli_spec.lua"] = { "lua/flarelight/cli" },
+  ["spec/calibration_spec.lua"] = { "lua/flarelight/profile" },
+  ["spec/chart_spec.lua"] = { "lua/flarelight/chart" },
+  ["spec/configuration_spec.lua"] = { "lua/flarelight", "lua/flarelight/misuse", "lua/flarelight/options" },
+  ["spec/connection_spec.lua"] = { "csrc/core/engine/transfer" },
+  ["spec/delivery_spec.lua"] = {
+    "lua/flarelight/calls", "lua/flarelight/error", "csrc/core/engine/transfer", "csrc/core/engine/loop",
+  },
+  ["spec/docs_spec.lua"] = { "docs", "README.md" },
+  ["spec/endpoints_spec.lua"] = {
+    "lua/flarelight/automations", "lua/flarelight/client", "lua/flarelight/endpoint", "lua/flarelight/imports",
+    "lua/flarelight/preparations", "lua/flarelight/reports", "lua/flarelight/request", "csrc/lua",
+  },
+  ["spec/event_spec.lua"] = { "lua/flarelight/calls", "csrc/core/engine/call" },
+  ["spec/host/behaviours_spec.lua"] = { "lua/flarelight/host", "lua/flarelight/pollable" },
+  ["spec/host/examples_spec.lua"] = { "examples" },
+  ["spec/host/tasks_spec.lua"] = { "lua/flarelight/host/timeslice" },
+  ["spec/process_spec.lua"] = {
+    "csrc/core/base/clock", "csrc/core/base/process", "csrc/core/engine/engine", "csrc/core/engine/mailbox",
+  },
+  ["spec/rate_spec.lua"] = { "csrc/core/engine/budget" },
+  ["spec/rows_spec.lua"] = { "lua/flarelight/pages", "csrc/core/engine/pager" },
+  ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
+  ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
+  ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
+  ["spec/torture_spec.lua"] = { "lua/flarelight/torture/harness" },
+  ["spec/upload/journal_spec.lua"] = {
+    "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/delivery", "csrc/core/files/worker",
+  },
+  ["spec/upload/rejects_spec.lua"] = { "csrc/core/base/same_file" },
+  ["spec/upload_spec.lua"] = { "lua/flarelight/upload/source" },
+  ["spec/wakeup_spec.lua"] = { "csrc/core/engine/wakeup" },
+}
+
+-- Specs of bugs are named by the bug.
+local FREE = "^spec/regress/"
+
+--- Where the spec of a part stands, by its name.
+local function spec_of(part)
+  local module = part:match "^lua/flarelight/(.*)%.lua$"
+  if module then return "spec/" .. module:gsub("/init$", "") .. "_spec.lua" end
+  local core = part:match "^csrc/core/(.*)%.c$"
+  if core then return "spec/core/" .. core .. "_spec.c" end
+  return "spec/" .. part:match "^csrc/(.*)%.c$" .. "_spec.lua"
+end
+
+-- The part, its stem, and the folders that it is in: what a row may call it.
+local function names_of(part)
+  local names, name = {}, part:gsub("%.[%w]+$", ""):gsub("/init$", "")
+  repeat
+    names[#names + 1] = name
+    name = name:match "^(.*)/[^/]*$"
+  until not name
+  return names
+end
+
+--- What is wrong: a list of sentences. `parts` and `specs` are lists of paths, `exists(path)` tells of other ones.
+local function faults_of(parts, specs, covers, exists)
+  local faults, present, covered, of_name = {}, {}, {}, {}
+  for _, spec in ipairs(specs) do present[spec] = true end
+  for spec, names in pairs(covers) do
+    if not present[spec] then faults[#faults + 1] = "a row names a spec that is not there: " .. spec end
+    for _, name in ipairs(names) do covered[name] = spec end
+  end
+  local known = {}
+  for _, part in ipairs(parts) do
+    local spec = spec_of(part)
+    local found = present[spec]
+    of_name[spec] = true
+    for at, name in ipairs(names_of(part)) do
+      known[name] = true
+      -- The module "flarelight" itself is no folder here, or its row would cover all of the modules.
+      if covered[name] and (at == 1 or name ~= "lua/flarelight") then found = true end
+    end
+    if not found then faults[#faults + 1] = ("%s has neither the spec %s nor a row"):format(part, spec) end
+  end
+  for name, spec in pairs(covered) do
+    if not known[name] and not exists(name) then
+      faults[#faults + 1] = ("the row of %s names %s, which is not there"):format(spec, name)
+    end
+  end
+  for _, spec in ipairs(specs) do
+    if not of_name[spec] and not covers[spec] and not spec:find(FREE) then
+      faults[#faults + 1] = spec .. " has the name of no part, and no row says what it covers"
+    end
+  end
+  table.sort(faults)
+  return faults
+end
+
+-- --- the check of the check: each of these trees breaks one rule ---
+
+local function nothing() return false end
+local broken = {
+  { "a module without a spec", { "lua/flarelight/rows.lua" }, {}, {} },
+  { "a file of the core whose row is another's", { "csrc/core/policy/url.c" }, { "spec/x_spec.lua" },
+    { ["spec/x_spec.lua"] = { "csrc/core/policy/page" } } },
+  { "a row of a spec that is not there", {}, {}, { ["spec/gone_spec.lua"] = {} } },
+  { "a row that names what is not there", {}, { "spec/x_spec.lua" }, { ["spec/x_spec.lua"] = { "lua/flarelight/gone" } } },
+  { "a spec that is nobody's", {}, { "spec/lonely_spec.lua" }, {} },
+  { "a module that the row of the whole package hides", { "lua/flarelight/rows.lua", "lua/flarelight/init.lua" },
+    { "spec/x_spec.lua" }, { ["spec/x_spec.lua"] = { "lua/flarelight" } } },
+}
+for _, case in ipairs(broken) do
+  if #faults_of(case[2], case[3], case[4], nothing) == 0 then error("spec/project/mirror.lua lets pass: " .. case[1]) end
+end
+
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local list = {}
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
+
+local faults = faults_of(lines_of "find lua csrc -name '*.lua' -o -name '*.c'", lines_of "find spec -name '*_spec.lua' -o -name '*_spec.c'",
+  COVERS, function(path)
+    local file = io.open(path)
+    if file then file:close() end
+    return file ~= nil
+  end)
+for _, fault in ipairs(faults) do io.stderr:write(fault, "\n") end
+os.exit(#faults == 0)
