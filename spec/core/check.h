@@ -1,6 +1,6 @@
 /*
- * check.h: for specs that are tables of cases. Includes cmocka and what it needs, in the order it asks
- * for, and has checks that name the failed case.
+ * check.h: for specs that are tables of cases. Includes cmocka and what it needs, in the order it
+ * asks for, and has checks that name the failed case.
  */
 #ifndef CHECK_H
 #define CHECK_H

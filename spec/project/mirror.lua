@@ -31,6 +31,7 @@ local COVERS = {
   ["spec/rate_spec.lua"] = { "csrc/core/engine/budget" },
   ["spec/rows_spec.lua"] = { "lua/flarelight/pages", "csrc/core/engine/pager" },
   ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
+  ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
   ["spec/torture_spec.lua"] = { "lua/flarelight/torture/harness" },
