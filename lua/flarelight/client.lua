@@ -19,13 +19,13 @@ local tasks = require "flarelight.host.tasks"
 
 ---@class flarelight.Quota
 ---@field limit integer? requests a minute
----@field remaining integer? what is believed to be left
+---@field remaining integer? estimate
 ---@field reset number? epoch seconds
 ---@field reset_in number? seconds
 ---@field pace number? requests a second while they are spread; nil while they go at once
 ---@field waiting integer calls that wait for budget
 ---@field spent integer requests of this process
----@field foreign integer requests of others, as far as they showed
+---@field foreign integer requests of other processes, as far as the service's replies show
 ---@field place "memory"
 
 ---@class flarelight.Stats
@@ -37,7 +37,7 @@ local tasks = require "flarelight.host.tasks"
 ---@field bytes_out integer
 ---@field connections integer opened
 
--- What became of one function of api:all or api:map.
+-- The outcome of one function of api:all or api:map.
 ---@class flarelight.Result
 ---@field data any
 ---@field meta flarelight.Meta?
@@ -86,7 +86,7 @@ function Client:request(given)
   return data, meta, err
 end
 
---- What is known of the rate budget, without asking for it.
+--- The state of the rate budget, without a request.
 ---@return flarelight.Quota
 function Client:quota()
   options.self(self, Client, "api.quota")
@@ -117,7 +117,7 @@ function Client:spawn(run)
   options.check("api:spawn", run, "function")
   local chosen = calls.config(self).host
   local here, message = host.current(chosen)
-  -- Before the first frame task nothing runs in its host: it begins here.
+  -- The host `frame` runs only inside of its tasks: the first task begins outside.
   if not here and chosen == frame then here = frame end
   if not here then
     local _, _, err = errors.fail("phase", "api:spawn: " .. message)
@@ -142,7 +142,7 @@ local function outcome_of(ok, data, meta, err, ...)
   return { data = data, meta = meta }
 end
 
---- Runs `fn(item, index)` over an array, `concurrency` at a time (default: max_concurrency). Returns the
+--- Runs `fn(item, index)` for each item of an array, `concurrency` at a time (default: max_concurrency). Returns the
 -- results in order, each {data =, meta =} or {err =}, and how many failed.
 ---@param items any[]
 ---@param fn fun(item: any, index: integer): any, any, any
@@ -158,7 +158,7 @@ function Client:map(items, fn, given)
   local width = math.min(given.concurrency or calls.config(self).max_concurrency or 8, count)
   local results, failed, next_index, left, workers = {}, 0, 1, width, {}
   local all_done = mailbox.waiter { of_tasks = true, ready = count == 0 or nil }
-  -- So many workers; what one item raises ends only that one.
+  -- A worker takes one item after the other. An error that `fn` raises is the result of its item alone.
   local function work()
     while next_index <= count do
       local index = next_index
@@ -174,7 +174,7 @@ function Client:map(items, fn, given)
     if not all_done.ready then tasks.wait(here, all_done) end
   end
   local function refuse() return errors.fail("phase", "api:map: " .. message) end
-  if not all_done.ready then -- nothing can wait here, or we were cancelled
+  if not all_done.ready then -- this code cannot wait, or its task was cancelled
     next_index = count + 1
     for _, task in ipairs(workers) do task:cancel() end
     for index = 1, count do
@@ -189,7 +189,7 @@ function Client:map(items, fn, given)
   return results, failed
 end
 
---- Runs functions at the same time. Returns as `api:map` does.
+--- Runs functions at the same time. Returns what `api:map` returns.
 ---@param functions (fun(): any, any, any)[]
 ---@return flarelight.Result[] results, integer failed
 function Client:all(functions)
@@ -200,8 +200,8 @@ function Client:all(functions)
   return results, failed
 end
 
---- Calls `fn` every `interval` seconds until it gives a true value, and returns that; `nil, message,
--- err` of kind timeout where none came in `timeout` seconds. What `fn` raises goes through.
+--- Calls `fn` every `interval` seconds until it returns a true value, and returns that value; `nil, message, err` of
+-- kind timeout after `timeout` seconds. An error that `fn` raises is raised here.
 ---@param fn fun(): any
 ---@param given { timeout: number?, interval: number? }? seconds: 600 and 5
 ---@return any value, string? message, flarelight.Error? err

@@ -1,13 +1,13 @@
---- Configuration of a client: options, and what the environment fills in.
--- Wrong types and unknown names are misuse and raise; values that are missing or malformed come from
--- outside and are answered with `nil, message, err` of kind config. A key is shown in no message.
+--- Configuration of a client: the options, and the environment for those that are not given.
+-- Wrong types and unknown names are misuse and raise. Values that are missing or malformed come from outside of the
+-- script: the answer to them is `nil, message, err` of kind config. No message shows a key.
 
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
 
--- What flarelight.new takes; docs/api.md has the defaults.
+-- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options
 ---@field api_key string|(fun(): string?, string?)|nil the key, or a function that gives it; else FLARELIGHT_API_KEY, or the file that FLARELIGHT_API_KEY_FILE names
 ---@field subscription_id string? a UUID; else FLARELIGHT_SUBSCRIPTION_ID
@@ -22,7 +22,7 @@ local profile = require "flarelight.profile"
 ---@field max_concurrency integer? requests under way at a time, 8
 ---@field max_response_bytes integer? 256 MiB
 ---@field null_as_nil boolean? leaves out what is null
----@field profile string|flarelight.Profile|nil what calibration has found out: a file, or what is in it
+---@field profile string|flarelight.Profile|nil the findings of calibration: a file, or its content
 ---@field update_key string? the member that names the import to update: the profile's, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than asked for is the last
 ---@field state string? path of the state file: the journal of uploads
@@ -32,7 +32,7 @@ local profile = require "flarelight.profile"
 ---@field client_key string? PEM file
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
----@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else by what runs
+---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the one that runs
 ---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
@@ -126,7 +126,7 @@ function configuration.read(given, environment)
     return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
   end
   if not core.is_uuid(found.subscription_id) then
-    -- Not shown: it may be the key, in the wrong place.
+    -- The value is not shown: it may be the key, given in the wrong place.
     return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#found.subscription_id))
   end
 

@@ -1,4 +1,4 @@
---- Rows of a file as Lua tables, typed as an upload would send them.
+--- Rows of a file as Lua tables, typed as an upload would send them. The reader is in C (core.source).
 
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
@@ -8,7 +8,7 @@ local check = require "flarelight.options"
 ---@class flarelight.csv
 local csv = {}
 
--- Rows that are made at a time: enough to spread the cost of a crossing, few enough to die young.
+-- Rows made by one call into C: enough to spread the cost of the call, few enough that garbage is collected early.
 local CHUNK = 64
 
 ---@class flarelight.CsvRows
@@ -17,8 +17,8 @@ local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.csv.rows"
 
---- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err`
--- where the file cannot be read or is wrong there. An empty cell is `flarelight.null`.
+--- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err` where the file
+-- cannot be read or is malformed. An empty cell is `flarelight.null`.
 ---@return table? row, integer|string|nil line_or_message, flarelight.Error? err
 function Rows:next()
   check.self(self, Rows, "rows.next")
@@ -40,7 +40,7 @@ function Rows:next()
   return nil
 end
 
---- What a for loop calls: an error raises.
+--- For `for` loops: as `next`, but an error raises.
 function Rows:__call()
   local row, line, err = self:next()
   if err then error(err, 0) end
@@ -55,7 +55,7 @@ function Rows:columns()
   return self.list
 end
 
---- Closes the file; reading to the end or to an error does it too.
+--- Closes the file. Reading to the end or to an error closes it, too.
 function Rows:close()
   check.self(self, Rows, "rows.close")
   if self.source then self.source:close() end
@@ -65,10 +65,9 @@ end
 
 local known = { types = "text_or_table", format = "string" }
 
---- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop
--- an error raises, that of opening too; `rows:next()` returns it. The other formats of uploads are read
--- as well, by the file's name or the option `format`. Types are found out over the whole file before
--- the first row, as for an upload.
+--- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop an error
+-- raises, also an error of opening; `rows:next()` returns it. All formats of uploads can be read, by the file's name or
+-- the option `format`. As for an upload, the types are inferred from the whole file before the first row.
 ---@param path string
 ---@param options { types: "auto"|"text"|table<string, "number"|"text"|"boolean">|nil, format: "csv"|"tsv"|"jsonl"|"json"|nil }?
 ---@return flarelight.CsvRows

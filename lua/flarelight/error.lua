@@ -8,11 +8,11 @@ local core = require "flarelight.core"
 ---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"|"partial"|"foreign"
 
 ---@class flarelight.Error
----@field kind flarelight.ErrorKind what it was
----@field message string whole and readable; also what tostring gives
+---@field kind flarelight.ErrorKind
+---@field message string the whole message; tostring gives it, too
 ---@field status integer? of the HTTP reply
 ---@field messages any[]? the service's own messages, as they came
----@field rate_limit flarelight.RateLimit? as the reply said it
+---@field rate_limit flarelight.RateLimit? of the reply
 ---@field attempts integer?
 ---@field elapsed number? seconds
 ---@field retry_after number? seconds the server asked to wait
@@ -29,7 +29,7 @@ local core = require "flarelight.core"
 ---@field record integer? of an upload: the batch's first record, from 1
 ---@field records integer? of an upload: how many records the batch had
 ---@field line integer? of the file, from 1
----@field value any kind raised: what was raised
+---@field value any kind raised: the raised value
 
 local errors = {}
 
@@ -37,22 +37,22 @@ local metatable = core.error_metatable
 metatable.__index = metatable
 metatable.__name = "flarelight.error"
 metatable.__tostring = function(err) return err.message end
--- so that `"…: " .. err` reads well in logs
+-- For logs: `"…: " .. err` is the message.
 metatable.__concat = function(left, right) return tostring(left) .. tostring(right) end
 
---- Whether a value is one of our errors.
+--- Whether a value is an error of flarelight.
 function errors.is(value)
   return type(value) == "table" and getmetatable(value) == metatable
 end
 
---- `nil, message, err` of a kind; `members` are set on the error as they are.
+--- Returns `nil, message, err`: an error of this kind with these members.
 function errors.fail(kind, message, members)
   local err = setmetatable({ kind = kind, message = message }, metatable)
   for name, value in pairs(members or {}) do err[name] = value end
   return nil, message, err
 end
 
---- Makes an error of whatever was raised: ours stay what they are.
+--- Makes an error of a raised value. An error of flarelight stays as it is.
 function errors.from_raised(value)
   if errors.is(value) then return value end
   return setmetatable({ kind = "raised", message = tostring(value), value = value }, metatable)

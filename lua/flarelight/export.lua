@@ -37,7 +37,7 @@ local export = {}
 local known = {
   to = "text_or_function", format = "string", columns = "table", resume = "boolean", on_progress = "function",
 }
-for name, shape in pairs(pages.options) do known[name] = shape end
+for name, kind in pairs(pages.options) do known[name] = kind end
 
 local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl" }
 -- Those of other formats: CSV under such a name would be taken for what it is not.

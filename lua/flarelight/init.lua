@@ -1,10 +1,10 @@
 --- flarelight: the client of the Flarelight Integration API.
 --
 --   local flarelight = require "flarelight"
---   local api = assert(flarelight.new())            -- the environment fills in
+--   local api = assert(flarelight.new())            -- options come from the environment
 --   for row in api.imports:rows(id) do … end
 --
--- Requiring it starts nothing: no thread, no descriptor, no request.
+-- `require "flarelight"` starts nothing: no thread, no descriptor, no request.
 
 local core = require "flarelight.core"
 local misuse = require "flarelight.misuse"
@@ -25,8 +25,8 @@ local flarelight = {
   json = json,
 }
 
---- Makes a client. Every option is optional; the environment fills in what is not given. Returns the
--- client, or `nil, message, err` of kind config; misuse raises.
+--- Makes a client. Every option may be left out; the environment then has its value. Returns the client, or
+-- `nil, message, err` of kind config. Misuse raises.
 ---@param options flarelight.Options?
 ---@return flarelight.Client? client, string? message, flarelight.Error? err
 function flarelight.new(options)
@@ -35,7 +35,7 @@ function flarelight.new(options)
   return client, message, err
 end
 
--- Loaded when they are first used: a script that only reads needs none of them.
+-- Loaded at their first use: most scripts need none of them.
 local parts = { csv = true, chart = true, sandbox = true }
 
 return setmetatable(flarelight, {

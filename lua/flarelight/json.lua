@@ -1,4 +1,4 @@
---- JSON, exact, as the wire has it. The codec is the binding's; this is its face.
+--- JSON without loss: every digit of a number is kept. The codec is in C; this module checks arguments.
 
 local core = require "flarelight.core"
 local misuse = require "flarelight.misuse"
@@ -10,8 +10,8 @@ local json = {}
 --- JSON's null: the same value as cjson.null.
 json.null = core.null
 
---- A value as JSON text. Raises where the value has no form in JSON, naming the path to it: NaN and
--- infinity, functions, cyclic tables, sparse arrays, tables that mix keys.
+--- A value as JSON text. Raises for a value that has no form in JSON, naming the path to it: NaN and infinity,
+-- functions, cyclic tables, sparse arrays, tables with both names and numbers as keys.
 ---@param value any
 ---@return string
 function json.encode(value)
@@ -30,7 +30,7 @@ function json.decode(text)
   return core.decode(text)
 end
 
---- Marks a table as an array, so that it is sent as one even when it is empty. Returns the table.
+--- Marks a table as an array, so that it is sent as an array even when it is empty. Returns the table.
 ---@param elements table?
 ---@return table
 function json.array(elements)
@@ -47,7 +47,7 @@ integer.__name = "flarelight.integer"
 integer.__tostring = function(self) return self[1] end
 integer.__eq = function(left, right) return left[1] == right[1] end
 
---- A whole number of any size, sent as the digits it is given in.
+--- A whole number of any size, which is sent with the digits given.
 ---@param digits string|integer
 ---@return flarelight.Integer
 function json.integer(digits)

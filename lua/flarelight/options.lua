@@ -1,5 +1,4 @@
---- Checks of arguments and options: misuse raises here, naming the argument, before anything is sent.
--- Pure.
+--- Checks of arguments and options. Misuse raises, naming the argument, before anything is sent. Pure.
 
 local misuse = require "flarelight.misuse"
 
@@ -9,7 +8,7 @@ local function whole(value, least)
   return type(value) == "number" and value == math.floor(value) and value >= least and value < 2 ^ 53
 end
 
--- What an option may be: a test and how to say it.
+-- The types of options: a test, and the words for it in messages.
 local types = {
   string = { function(v) return type(v) == "string" end, "a string" },
   boolean = { function(v) return type(v) == "boolean" end, "true or false" },
@@ -44,7 +43,7 @@ local function describe(value)
   return value == nil and "nil" or "a " .. type(value)
 end
 
---- Raises unless `value` has the type. `secret` values are not shown.
+--- Raises unless `value` has the type. Returns the value. Messages do not show `secret` values.
 function options.check(name, value, expected, secret)
   local test = types[expected]
   if not test[1](value) then
@@ -53,7 +52,8 @@ function options.check(name, value, expected, secret)
   return value
 end
 
---- Checks a table of options against `known` (name -> type); nil counts as empty. Returns it.
+--- Checks a table of options against `known` (name -> type) and returns it; {} for nil. Messages do not show the
+-- values of the names in `secrets`.
 function options.table(what, given, known, secrets)
   if given == nil then return {} end
   if type(given) ~= "table" then
@@ -72,7 +72,7 @@ function options.table(what, given, known, secrets)
   return given
 end
 
---- Raises where a method was called with a dot instead of a colon.
+--- Raises where a method was called with a dot instead of a colon. `name` is the method, as "imports.all".
 function options.self(value, metatable, name)
   if type(value) ~= "table" or getmetatable(value) ~= metatable then
     misuse(("%s: call it with a colon, as in object:%s(…)"):format(name, name:match "[^.]+$"))
@@ -82,7 +82,7 @@ end
 --- The options that every call takes.
 options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean" }
 
---- The known options of a call, with more of its own.
+--- The options of a call that has more of its own.
 function options.with_call(more)
   local known = {}
   for name, expected in pairs(options.call) do known[name] = expected end

@@ -1,5 +1,5 @@
---- The pages of an import, in order: what rows.lua gives row by row and export.lua writes.
--- Relies on the pager (page.h has the rules of paging) and on client.lua for waiting and for another key
+--- The pages of an import, in order. rows.lua gives their rows, export.lua writes them.
+-- Relies on the core's pager (policy/page.h has the rules of paging), and on calls.lua for waiting and for another key
 -- after a 401.
 
 local calls = require "flarelight.calls"
@@ -28,7 +28,7 @@ pages.options = options.with_call {
   start = "count", page_size = "positive", prefetch = "count", limit = "count", trust_short_page = "boolean",
 }
 
---- Opens the pages. `given` has been checked. Nothing is asked before the first page is.
+--- Opens the pages of an import. The caller has checked `given`. The first request goes out with the first `next`.
 function pages.open(api, id, given)
   if id == nil then misuse "id: is missing" end
   calls.surface(api)
@@ -38,7 +38,7 @@ function pages.open(api, id, given)
     page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
     deadline = given.deadline or config.deadline,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
-    -- Members from the beginning, so that setting them takes no memory.
+    -- All members are there from the beginning, so that setting them takes no memory.
     waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
   }, Pages)
 end
@@ -62,7 +62,7 @@ local function release(self)
   self.waiter, self.guard = false, false
 end
 
---- Ends the pages with an error, which every later `next` gives too.
+--- Ends the pages with an error; every later `next` returns the error, too.
 function Pages:fail(message, err)
   release(self)
   self.failure = err
@@ -127,11 +127,10 @@ local function turn(self)
   end
 end
 
---- The next page that has rows, and how many of them to take: the page is the caller's to close. False at
--- the end; `nil, message, err`.
+--- The next page that has rows, and how many of them to take. The caller closes the page. False at the end;
+-- `nil, message, err` on failure.
 function Pages:next()
-  -- An error (of memory, or an interrupt) broke off the last turn, and a page may have gone with it: it is
-  -- asked for anew.
+  -- Lack of memory or an interrupt raised an error in the last turn, and its page may be lost: ask for it again.
   if self.turning then release(self) end
   self.turning = true
   local page, count, err = turn(self)
@@ -139,7 +138,7 @@ function Pages:next()
   return page, count, err
 end
 
---- Begins `count` rows further on. Before the first `next` only.
+--- Begins `count` rows further on. Only before the first `next`.
 function Pages:skip(count)
   self.where, self.left = self.where + count, self.left - count
 end
@@ -147,12 +146,12 @@ end
 --- The host that the client was given, or nil.
 function Pages:host() return calls.config(self.api).host end
 
---- Whether `next` does not wait: a page is here, or none will come.
+--- Whether `next` returns at once: a page has come, or none will.
 function Pages:is_here()
   return self.ended or self.failure ~= false or (self.waiter and #self.waiter.pages > 0)
 end
 
---- Gives the rest up.
+--- Ends the pages and cancels their requests.
 function Pages:close()
   release(self)
   self.ended = true

@@ -1,3 +1,3 @@
---- The documented name of host/pollable.lua, for hosts written outside of this project (docs/hosts.md).
+--- The public name of host/pollable.lua, for hosts that others write (docs/hosts.md).
 
 return require "flarelight.host.pollable"

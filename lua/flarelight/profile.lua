@@ -1,18 +1,18 @@
---- Profiles: what calibration has found out about a service where its documentation says nothing, as a JSON
--- file that people can read. A client goes by it, and a sandbox becomes a twin of the service by it. Relies
--- on nothing but the decoder that it is given, so that the client and the sandbox can both use it.
+--- Profiles: the findings of calibration about a service, where its documentation is silent, as a JSON file that
+-- people can read. A client adapts to its profile, and a sandbox imitates the service by it. Relies on nothing but the
+-- decoder that the caller gives, so that the client and the sandbox can both use it.
 
 ---@class flarelight.Profile
 ---@field version integer 1
----@field service string base URL of the service that was looked at
+---@field service string base URL of the service
 ---@field calibrated string when, ISO 8601
----@field found table<string, any> by the names of the sandbox's switches (docs/sandbox.md); what stayed open is not there
----@field evidence table<string, string> how each was found out
+---@field found table<string, any> by the names of the sandbox's switches (docs/sandbox.md); open questions are absent
+---@field evidence table<string, string> how each finding was made
 
 local profile = { VERSION = 1 }
 
--- What a profile may hold: the values of each finding, or their type. Those of the sandbox's switches have
--- the switches' names; "other" is what no switch can do.
+-- The findings of a profile, with their possible values or their type. They are named after the sandbox's switches;
+-- "other" is behaviour that no switch has.
 local KNOWN = {
   ids = { number = true, string = true, uuid = true },
   rows = { bare = true, records = true },
@@ -31,10 +31,10 @@ local KNOWN = {
   gzip = "boolean", etag = "boolean",
 }
 
--- Findings that are no switch of the sandbox.
+-- Findings for which the sandbox has no switch.
 local NO_SWITCH = { bad_record = true }
 
---- What is wrong with a profile, or nil.
+--- The fault of a profile, to follow its name in a message; nil where it has none.
 function profile.fault(value)
   if type(value) ~= "table" then return "is no object" end
   if value.version ~= profile.VERSION then
@@ -50,7 +50,7 @@ function profile.fault(value)
   end
 end
 
---- A profile from a file, or one that is a table already; checked. `nil, message` where it cannot be read.
+--- Reads a profile from a file, or takes one that is a table already, and checks it. `nil, message` on failure.
 ---@param source string|flarelight.Profile
 ---@param decode fun(text: string): any, string?
 ---@return flarelight.Profile?, string? message
@@ -70,7 +70,7 @@ function profile.read(source, decode)
   return value
 end
 
---- The switches of a sandbox that behaves as the profile says.
+--- The switches of a sandbox that imitates the service of the profile.
 ---@param value flarelight.Profile
 ---@return flarelight.SandboxOptions
 function profile.switches(value)
@@ -81,10 +81,10 @@ function profile.switches(value)
   return switches
 end
 
--- Of a URL: scheme, host and port. The path of a base URL is the same service's.
+-- Scheme, host and port of a URL. The path does not matter: it belongs to the same service.
 local function place(url) return (url:lower():match "^%a+://[^/]+" or url) end
 
---- Whether a profile may be used for a service: its own, or a twin of it on this machine.
+--- Whether a profile may be used for a service: the one that it describes, or any on this machine.
 function profile.fits(value, base_url)
   local host = base_url:match "^%a+://(%[[^%]]*%])" or base_url:match "^%a+://([^/:]+)" or ""
   if host == "localhost" or host:find "^127%." or host == "[::1]" then return true end

@@ -1,4 +1,4 @@
---- Requests: an endpoint and its arguments merged into one plain table, which the binding submits.
+--- Requests: merges an endpoint and its arguments into one plain table, which the binding submits.
 -- Pure: nothing is sent here. Misuse raises.
 
 local core = require "flarelight.core"
@@ -7,8 +7,9 @@ local misuse = require "flarelight.misuse"
 
 local request = {}
 
---- The nine endpoints, as the vendor documents them. `write`: it may change something there;
--- `expects_id`: the reply must name the import; `expects_rows`: it must hold rows, or null.
+--- The operations: the nine endpoints, as the vendor documents them. This is the one list of them; the methods of the
+-- client, the sandbox and docs/api.md are checked against it. `write`: the request may change something there;
+-- `expects_id`: the reply must have the id of an import; `expects_rows`: the reply must have rows, or null.
 request.endpoints = {
   ["imports.all"] = { method = "GET", path = "/Import/All" },
   ["imports.data"] = { method = "GET", path = "/Import/{id}/Data", expects_rows = true },
@@ -18,7 +19,7 @@ request.endpoints = {
   ["preparations.execute"] = { method = "POST", path = "/Preparation/{id}/Execute", write = true },
   ["reports.all"] = { method = "GET", path = "/Report/All" },
   ["reports.generate"] = { method = "POST", path = "/Report/{id}/Generate", write = true },
-  -- It only asks: sent again like a GET.
+  -- A POST that changes nothing: repeated like a GET.
   ["reports.chart_data"] = { method = "POST", path = "/Report/ChartData" },
 }
 
@@ -31,7 +32,7 @@ local function number_text(value)
   return json.encode(value)
 end
 
---- A table of names and values as "?a=1&b=2", names in order; "" where it is empty.
+--- A table of names and values as "?a=1&b=2", sorted by name; "" for an empty one.
 function request.query(query)
   local names, parts = {}, {}
   for name in pairs(query or {}) do
@@ -55,7 +56,7 @@ function request.query(query)
   return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end
 
---- A call of one of the nine endpoints.
+--- The request of one of the nine endpoints.
 ---@param operation string name in `endpoints`
 ---@param arguments { id: any, query: string?, body: any }
 ---@param call_options table deadline, repeatable
@@ -74,10 +75,10 @@ function request.endpoint(operation, arguments, call_options, config)
   }
 end
 
--- Whether one may change something there. No HEAD: its reply could never be the envelope.
+-- Method -> whether it is a write. HEAD is not among them: its reply has no body, so it can be no envelope.
 local methods = { GET = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
 
---- A call of any path (`api:request`).
+--- The request of `api:request`, to any path.
 function request.free(given, config)
   local method = given.method or "GET"
   if methods[method] == nil then
@@ -97,7 +98,7 @@ function request.free(given, config)
   }
 end
 
--- An id among the members of a body: never 1.0 or 1e+15.
+-- An id as a member of a body: its digits must not become 1.0 or 1e+15.
 local function body_id(id)
   local is_exact = math.type and math.type(id) == "integer"
   if is_exact or type(id) == "string" and id ~= "" or getmetatable(id) == core.integer_metatable then return id end
@@ -105,8 +106,8 @@ local function body_id(id)
   misuse "id: should be a string that is not empty, or a whole number (beyond 2^53 as a string)"
 end
 
---- The body of POST /Import/Data: only members that are given are sent, sendEvents always; records are
--- an array also where there are none.
+--- The body of POST /Import/Data. Only members that are given are sent, and sendEvents always. An empty table of
+-- records is sent as an array.
 ---@param members { data: any, records: any, name: string?, description: string?, send_events: boolean?, id: any }
 function request.import_body(members, update_key)
   local data = members.data

@@ -1,8 +1,8 @@
---- Rows of one shape: functions that make their tables, written for the names of the members and compiled.
+--- Row shapes: functions that make the tables of rows, generated for the names of their members and compiled.
 --
--- A table constructor with its names as constants is the cheapest way to a table that Lua has: on PUC Lua it
--- costs what the same takes in C, on LuaJIT less. A shape takes all rows that have no members but its own, in
--- its order: those that a row lacks are nil, and so are not there.
+-- A table constructor with constant names is the fastest way to make a table in Lua: on PUC Lua it costs as much as in
+-- C, on LuaJIT less. A shape is a list of names in order. It takes every row whose members are some of these names in
+-- this order; members that a row lacks are nil, and so are absent.
 -- Relies on core.row_values for the values. Pure otherwise.
 
 local core = require "flarelight.core"
@@ -12,14 +12,14 @@ local row_shape = {}
 
 local compile = loadstring or load -- luacheck: ignore
 
---- A shape has so many members at most: each takes a local of the function, of which Lua has 200.
+--- The most members of a shape: each takes a local variable of the function, and Lua allows 200.
 row_shape.most = compile and 100 or 0
 
--- On Lua 5.1 nothing can yield out of a for loop's iterator.
+-- On Lua 5.1 the iterator of a `for` loop cannot yield.
 local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit"))
   and "if timeslice.slice_end then timeslice.check() end" or ""
 
--- `made` is set without memory, and only once the table is there: where memory runs out no row is lost.
+-- `made` is set once the table is complete, and setting it takes no memory: no row is lost where memory runs out.
 local SOURCE = [[
 local values, timeslice, otherwise = ...
 local function row(self, page)
@@ -63,16 +63,15 @@ local function source_of(names)
 end
 
 local MOST_KEPT = 64
-local kept, kept_count = {}, 0 -- by their names: streams of the same import share them
+local kept, kept_count = {}, 0 -- shapes by their names: streams of the same import share them
 
---- The functions for rows with members of these names, in a table that the caller may put more into:
--- `row(stream, page)`, which gives the next row of a page
--- and its position, or nothing where that is of another shape, or the page at its end; and `advance(stream)`,
--- which does the same for `stream.page`, gives way when the slice is spent, and gives what `otherwise(stream)`
--- gives where there is no such row. `stream.made` is the position of the row that they made last, -1 at first;
--- page:settle(stream.made) comes before anything else that is asked of the page.
+--- The functions for rows with members of these names, in a table to which the caller may add members.
+-- `row(stream, page)` returns the next row of a page and its position, or nothing if that row has another shape or the
+-- page has ended. `advance(stream)` does the same for `stream.page` and gives way when the slice is spent; where there
+-- is no such row it returns what `otherwise(stream)` returns. `stream.made` is the position of the row made last, -1 at
+-- first; call page:settle(stream.made) before any other method of the page.
 ---@param names string[] 1 to `most`, no two the same
----@param otherwise fun(stream: table): any, any always the same function
+---@param otherwise fun(stream: table): any, any the same function at every call
 ---@return { row: (fun(stream: table, page: any): any, integer?), advance: fun(stream: table): any, any }
 function row_shape.of(names, otherwise)
   local key = {}
@@ -88,8 +87,8 @@ function row_shape.of(names, otherwise)
   return made
 end
 
---- The names of a shape that takes the rows of both, or nil where they disagree on the order, or it would
--- have too many.
+--- The names of a shape that takes the rows of both shapes; nil where the two disagree on the order, or where the
+-- names are too many.
 ---@param one string[]
 ---@param other string[]
 ---@return string[]?

@@ -1,5 +1,5 @@
---- Streams of rows: pages come ahead on the engine's thread, rows are given one at a time.
--- Relies on pages.lua for the pages, on shape.lua for functions that make the rows.
+--- Streams of rows: the engine's thread reads pages ahead, the stream gives their rows one at a time.
+-- Relies on pages.lua for the pages, on row_shape.lua for functions that make the tables of rows.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -20,31 +20,31 @@ local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.rows"
 setmetatable(Rows, {
-  __index = function(_, key) -- ipairs over a stream would find nothing, and end silently
+  __index = function(_, key) -- otherwise ipairs over a stream would find nothing and end silently
     if type(key) == "number" then misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
   end,
 })
 
 local rows = {}
 
---- The rows in the `data` of a page, which the core has found to be an array, an object whose one array
--- is `records`, or null.
+--- The rows in the `data` of a page. The core has checked that it is an array, an object with the array `records`, or
+-- null.
 function rows.of_data(data)
   if data == core.null or getmetatable(data) == core.array_metatable then return data end
   return data.records
 end
 
--- Lua 5.1 cannot yield out of a for loop's iterator.
+-- On Lua 5.1 the iterator of a `for` loop cannot yield.
 local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
--- The page under the reader, for all but the functions of its shape.
+-- The current page, told how far the functions of its shape have read. They alone may use self.page directly.
 local function settled(self)
   local page = self.page
   if page and self.shaped then page:settle(self.made) end
   return page
 end
 
--- Where the page under the reader has come to, before it is left.
+-- Leaves the current page and notes its position.
 local function leave_page(self)
   local page = settled(self)
   if not page then return end
@@ -63,25 +63,25 @@ local function turn(self)
   return true
 end
 
--- The rows that came cannot be what was asked for.
+-- Ends the stream: the rows that came cannot be those that were asked for.
 local function fail(self, wrong)
   leave_page(self)
   local _, message, err = errors.fail("protocol", "imports.data: " .. wrong)
   return self.pages:fail(message, err)
 end
 
--- Rows are made one at a time, so that garbage dies young: by functions for their shape where it is known.
--- A stream looks at so many shapes, each with the members of those before, and then goes by the general way.
+-- Rows are made one at a time, so that garbage is collected early, by the functions for their shape if it is known.
+-- A stream tries at most this many shapes, each with the members of those before; after them it makes rows in C.
 local SHAPES = 8
 
--- A method looked up for each row would show.
+-- Held in a local: looking the method up for each row costs measurable time.
 local page_next = core.page_methods.next
 
 local next_or_raise
 
 local is_rows = setmetatable({ [Rows] = true }, { __mode = "k" }) -- set of the classes of streams
 
--- Streams whose rows have one shape are a class of their own: what a loop calls is the function of the shape.
+-- Streams of one shape are a class of their own, so that a loop calls the function of the shape directly.
 local function set_shape(self, found)
   local class = found.class
   if not class then
@@ -96,7 +96,7 @@ local function check_self(self, name)
   if not is_rows[getmetatable(self)] then options.self(self, Rows, name) end
 end
 
--- The next row is of no shape that is known.
+-- Takes the next row of a page where no known shape fits.
 local function take_unshaped(self)
   local page = settled(self)
   local names = self.shapes_left > 0 and page:names(row_shape.most)
@@ -118,7 +118,7 @@ local function take_unshaped(self)
   return row, position
 end
 
--- A row that is here; nothing where there is none.
+-- Takes the next row of the current page; nothing where there is none.
 local function take(self)
   local page, shaped = self.page, self.shaped
   if not page then return nil end
@@ -149,8 +149,8 @@ function Rows:next()
   return next_row(self)
 end
 
--- Collects `most` rows by `take_some(page, length, count)`, page after page. The number of rows, or `nil,
--- message, err` where there is none to give before an error.
+-- Collects up to `most` rows by `take_some(page, length, count)`, page after page. Returns the number of rows, or
+-- `nil, message, err` if an error came before the first row.
 local function collect(self, most, take_some)
   local length = 0
   while length < most do
@@ -171,8 +171,8 @@ local function collect(self, most, take_some)
   return length
 end
 
---- An array of up to `most` rows; empty at the end; `nil, message, err`. Rows that came before an error
--- are given first, the error by the next call.
+--- An array of up to `most` rows, empty at the end; or `nil, message, err`. Rows that came before an error are
+-- returned first, the error by the next call.
 ---@param most integer
 ---@return any[]? rows, string? message, flarelight.Error? err
 function Rows:batch(most)
@@ -186,8 +186,8 @@ function Rows:batch(most)
   return batch
 end
 
---- The next rows as one array a column: {amount = {…}, …}; a member that a row lacks is null. Also how
--- many rows they are: 0 at the end.
+--- Up to `most` rows as one array for each column: {amount = {…}, …}. A member that a row lacks is null. The second
+-- value is the number of rows, 0 at the end.
 ---@param most integer
 ---@return table<string, any[]>? columns, integer|string count_or_message, flarelight.Error? err
 function Rows:columns(most)
@@ -201,7 +201,7 @@ function Rows:columns(most)
   return columns, length
 end
 
---- The position of the next row: where to start again.
+--- The position of the next row, to be used as `start` of another stream.
 ---@return integer
 function Rows:position()
   local page = settled(self)
@@ -209,7 +209,7 @@ function Rows:position()
   return (page:position())
 end
 
---- Gives the stream up: what is under way is cancelled. After it the stream is at its end.
+--- Ends the stream and cancels its requests.
 function Rows:close()
   check_self(self, "rows.close")
   leave_page(self)
@@ -217,14 +217,14 @@ function Rows:close()
 end
 Rows.__close = Rows.close
 
--- Whether the next row is here, so that asking for it does not wait.
+-- Whether the next row can be had without waiting.
 local function has_row(self)
   local page = settled(self)
   if page and select(2, page:position()) > 0 then return true end
   return self.pages:is_here()
 end
 
--- For loops: as `next`, but an error is raised, so that nothing ends a loop silently.
+-- For `for` loops: as `next`, but an error raises, so that no error ends a loop silently.
 function next_or_raise(self)
   local slice_end = timeslice.slice_end
   if not iterators_yield then
@@ -248,13 +248,13 @@ end
 
 Rows.__call = next_or_raise
 
---- Opens a stream. Nothing is asked before the first row is.
+--- Opens a stream. The first request goes out when the first row is asked for.
 function rows.open(api, operation, id, given)
   given = options.table(operation, given, pages.options)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
     null_as_nil = calls.config(api).null_as_nil or false,
-    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, -- set without memory
+    page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES, -- from the beginning: setting them takes no memory
   }, Rows)
 end
 
