@@ -163,7 +163,7 @@ describe("the command", function()
         kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), STRIKES))
       assert.are.equal("", out)
       assert.matches("ended with 130\n", err)
-      local command = assert(err:match "flarelight: interrupted; what has arrived stays. To go on:\n  (flarelight imports resume %x+)\n")
+      local command = assert(err:match "flarelight: interrupted\nWhat has arrived stays. To go on:\n  (flarelight imports resume %x+)\n")
       sandbox:clear_faults()
       out, err = shell(command .. " --settle 0.1 -q --json")
       assert.are.equal("", err)
@@ -346,7 +346,7 @@ describe("the command", function()
       { "imports rows 1 --format xml", "must be one of" }, { "imports rows 1 --resume", "%-o FILE" },
       { "imports rows 1 --columns ,", "a column without a name" },
       { "imports upload " .. STRIKES .. " --types zip=integer", "COLUMN=number" },
-      { "imports upload " .. STRIKES .. " --id 7", "update = \"append\"" },
+      { "imports upload " .. STRIKES .. " --id 7", "needs %-%-update append" },
       { "automations execute 1 --parameters '{'", "inside a value at byte 2" },
       { "automations execute 1 --parameters '[1]'", "should be an object" },
       { "automations execute 1 --parameters @/nowhere", "No such file" },
@@ -364,7 +364,7 @@ describe("the command", function()
     end
     local _, err, status = shell "FLARELIGHT_API_KEY= flarelight imports list"
     assert.are.equal(2, status)
-    assert.matches("api_key is missing", err)
+    assert.matches("the API key is missing: give %-%-key%-file FILE, or set FLARELIGHT_API_KEY", err)
     assert.are.equal(0, #sandbox:requests())
   end)
 

@@ -80,6 +80,14 @@ function display.clean(text)
   return table.concat(parts)
 end
 
+--- The text with bytes that are not UTF-8 as U+FFFD.
+function display.utf8(text)
+  if not text:find "[\128-\255]" then return text end
+  local parts = {}
+  for code, character in display.characters(text) do parts[#parts + 1] = code and character or display.REPLACEMENT end
+  return table.concat(parts)
+end
+
 --- How many columns clean text takes.
 function display.width(text)
   local width = 0

@@ -3,6 +3,7 @@
 
 local calibration = require "flarelight.calibration"
 local context = require "flarelight.cli.context"
+local ending = require "flarelight.cli.ending"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
@@ -39,7 +40,7 @@ local function write_profile(path, profile)
     if done and not closed then done, message = nil, why end
   end
   if done then done, message = os.rename(temporary, path) end
-  if not done then context.fail(status.FAILED, ("the profile could not be kept: %s"):format(message)) end
+  if not done then ending.fail(status.FAILED, ("the profile could not be kept: %s"):format(message)) end
 end
 
 local function tell_left(out, left)
@@ -53,19 +54,19 @@ local function run(args, out)
   local api = context.client(args, { update_key = args.update_key })
   if not args.yes then
     announce(args, api)
-    if not context.agreed "Go on?" then context.fail(status.FAILED, "nothing was sent") end
+    if not context.agreed "Go on?" then ending.fail(status.FAILED, "nothing was sent", "cancelled") end
   end
   local path = args.output or context.profile_path()
   local bar = progress.new(out, "calibrating")
   local profile, left, err, left_behind = calibration.run(api, {
     id = args.id, name = args.name, patience = args.patience,
-    on_step = function(number, of) bar:update((number - 1) / of, ("step %d of %d"):format(number, of)) end,
+    on_step = function(number, of) bar:update((number - 1) / of, { ("step %d of %d"):format(number, of) }) end,
   })
-  if profile then bar:update(1, "done") end
+  if profile then bar:update(1, { "done" }) end
   bar:finish()
   if not profile then
     tell_left(out, left_behind)
-    context.expect(nil, left, err)
+    ending.expect(nil, left, err)
   end
   write_profile(path, profile)
   tell_left(out, left)

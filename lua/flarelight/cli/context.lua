@@ -1,55 +1,22 @@
---- What the groups of commands share: the client that the options ask for, where things are kept, and how a
--- call that failed ends the command.
+--- What the commands share: their common options, the converters of option values, the client that the options
+-- ask for, and the places where the command keeps things.
 
-local errors = require "flarelight.error"
+local core = require "flarelight.core"
+local ending = require "flarelight.cli.ending"
+local flarelight = require "flarelight"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
 
 local context = {}
 
---- What is raised to end the command: `{ status =, message = }`.
-context.Ended = {}
-
---- Ends the command with a message on standard error.
-function context.fail(code, message)
-  error(setmetatable({ status = code, message = message }, context.Ended), 0)
-end
-
--- What is worth saying besides the message of an error.
-local function remarks(err)
-  local lines = {}
-  if err.record then
-    local line = err.line and (", line %s of the file"):format(err.line) or ""
-    lines[#lines + 1] = err.records
-      and ("  its batch: %s records from record %s on%s"):format(err.records, err.record, line)
-      or ("  record %s%s"):format(err.record, line)
-  end
-  if err.fate == "in_doubt" then
-    lines[#lines + 1] = "  fate: in_doubt: it may have happened; look before trying again"
-  end
-  if err.retry_at then
-    lines[#lines + 1] = "  it can go again at " .. os.date("%Y-%m-%d %H:%M:%S", math.ceil(err.retry_at))
-  end
-  return lines
-end
-
---- Passes on what a call returned; where it failed, ends the command as its error says, with a `hint` below.
-function context.expect(value, message, err, hint)
-  if value ~= nil or err == nil then return value, message end
-  if err.kind == "raised" and tostring(err.value):find "interrupted!$" then error(err.value, 0) end
-  local lines = remarks(err)
-  table.insert(lines, 1, message)
-  lines[#lines + 1] = hint
-  context.fail(status.of(err), table.concat(lines, "\n"))
-end
-
 -- --- options ---
 
 --- Options of every command that prints.
 function context.printing(command)
-  command:flag("--json"):description "Results as JSON."
-  command:flag("-q --quiet"):description "Only results and errors: no progress, no remarks."
+  command:flag("--json"):description "Prints results and errors as JSON."
+  command:flag("-q --quiet"):description "Prints only results and errors: no progress, no remarks."
 end
 
 --- Options of every command that reaches the service. The key has none: it would show in the list of
@@ -57,21 +24,21 @@ end
 function context.connecting(command)
   context.printing(command)
   command:option("--profile"):argname "FILE"
-    :description "What calibrate has found out about the service, for uploads to go by."
-  command:option("--region"):argname "REGION":description "Instead of FLARELIGHT_REGION, as eu."
-  command:option("--base-url"):argname "URL":description "Instead of FLARELIGHT_BASE_URL."
-  command:option("--subscription"):argname "UUID":description "Instead of FLARELIGHT_SUBSCRIPTION_ID."
+    :description "The service's profile, as calibrate writes it. Uploads go by it."
+  command:option("--region"):argname "REGION":description "The service's region, as eu. Default: FLARELIGHT_REGION."
+  command:option("--base-url"):argname "URL":description "The service's address. Default: FLARELIGHT_BASE_URL."
+  command:option("--subscription"):argname "UUID":description "The subscription. Default: FLARELIGHT_SUBSCRIPTION_ID."
   command:option("--key-file"):argname "FILE"
-    :description "File that holds the API key; else FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE."
+    :description "File with the API key. Default: FLARELIGHT_API_KEY, or the file in FLARELIGHT_API_KEY_FILE."
   command:option("--deadline"):argname "SECONDS":convert(context.number)
-    :description "For each call, with all its attempts and waits."
+    :description "Most time for each call, with all its attempts and waits."
   context.keeping(command)
 end
 
 --- The option of commands that keep or look up state.
 function context.keeping(command)
   command:option("--state"):argname "FILE"
-    :description("State file: what uploads have done, the shared rate budget. Default: "
+    :description("State file, which keeps what uploads have done. Default: "
       .. "flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. \"none\" keeps none.")
 end
 
@@ -95,9 +62,27 @@ function context.count(text)
   return nil, ("'%s' is not a whole number"):format(text)
 end
 
+--- Names divided by commas, as a line of CSV: a name that holds a comma begins with a quote and ends it, and "" is a
+--- quote. What follows the closing quote belongs to the name.
+function context.list(text)
+  local names, position = {}, 1
+  repeat
+    local name = ""
+    if text:sub(position, position) == '"' then
+      local close = position - 1
+      repeat close = text:find('"', close + 2, true) until not close or text:sub(close + 1, close + 1) ~= '"'
+      if not close then return nil, ("'%s': a quote is not closed"):format(text) end
+      name, position = text:sub(position + 1, close - 1):gsub('""', '"'), close + 1
+    end
+    local rest = text:match("^[^,]*", position)
+    names[#names + 1], position = name .. rest, position + #rest + 1
+    if names[#names] == "" then return nil, "a column without a name" end
+  until position > #text + 1
+  return names
+end
+
 --- A JSON object; "@FILE" takes it from a file, "@-" from standard input.
 function context.json(text)
-  local json = require "flarelight.json"
   local where = "the JSON"
   if text:sub(1, 1) == "@" then
     local path = text:sub(2)
@@ -110,10 +95,25 @@ function context.json(text)
   end
   local value, message = json.decode(text)
   if value == nil then return nil, ("%s: %s"):format(where, message) end
-  if type(value) ~= "table" or getmetatable(value) == require("flarelight.core").array_metatable then
+  if type(value) ~= "table" or getmetatable(value) == core.array_metatable then
     return nil, where .. " should be an object, as {\"year\": 2024}"
   end
   return value
+end
+
+--- The format to write: --format, else what the name of FILE ends in, else JSON with --json, else `default`.
+---@param endings table<string, string> format by ending
+function context.format(args, endings, default)
+  if args.format then return args.format end
+  local word = args.output and args.output:match "%.([^./]+)$"
+  if not word then return args.json and "json" or default end
+  local format = endings[word:lower()]
+  if format then return format end
+  local known = {}
+  for each in pairs(endings) do known[#known + 1] = "." .. each end
+  table.sort(known)
+  ending.fail(status.USAGE, ("%s: the ending .%s names no format that can be written (known: %s); --format FORMAT says "
+    .. "what to write"):format(args.output, word, table.concat(known, ", ")))
 end
 
 -- An id stays the text it is: as a number it could lose digits. The service reads either from a path.
@@ -126,6 +126,9 @@ end
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 context.quote = quote
+
+--- A word for a shell: in quotes where it needs them.
+function context.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or quote(text) end
 
 --- A folder of ours after the XDG directories, which is made where it is not there; nil, message.
 ---@param variable string as "XDG_STATE_HOME"
@@ -153,7 +156,7 @@ function context.state(args)
   if args.state then return args.state end
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
   if not folder then
-    context.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
+    ending.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
       :format(message))
   end
   return folder .. "/state.db"
@@ -162,7 +165,7 @@ end
 --- Where the command keeps a service's profile, unless it is told another place.
 function context.profile_path()
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
-  if not folder then context.fail(status.USAGE, "no place for the profile: " .. message) end
+  if not folder then ending.fail(status.USAGE, "no place for the profile: " .. message) end
   return folder .. "/profile.json"
 end
 
@@ -173,22 +176,17 @@ local function read_key(path)
     text, message = file:read "*a"
     file:close()
   end
-  if not text then context.fail(status.USAGE, "--key-file: " .. message) end
+  if not text then ending.fail(status.USAGE, "--key-file: " .. message) end
   return (text:gsub("%s+$", ""))
 end
 
--- A wait that people would wonder about is told, and not all of a row of them.
-local LONG_WAIT, BETWEEN = 2, 30 -- seconds
-local told
-local reasons = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
+local LONG_WAIT = 2 -- seconds; a shorter wait is not worth a word
+local REASONS = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
                   network = "after a failure of the network", server = "after a failure of the service" }
 
 local function tell_waits(event)
-  local now = require("flarelight.core").now()
-  if told and now - told < BETWEEN and event.reason == "rate_limit" then return end
   if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then
-    told = now
-    progress.say(("waiting %s %s"):format(output.duration(event.delay), reasons[event.reason] or ""))
+    progress.wait(event.delay, REASONS[event.reason] or "", event.reason == "rate_limit")
   end
 end
 
@@ -198,7 +196,7 @@ function context.options(args, more)
     region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
     profile = args.profile, on_event = not args.quiet and tell_waits or nil,
     api_key = args.key_file and read_key(args.key_file) or nil,
-    user_agent = "flarelight-command/" .. require("flarelight")._VERSION,
+    user_agent = "flarelight-command/" .. flarelight._VERSION, host = progress.host,
   }
   for name, value in pairs(more or {}) do given[name] = value end
   return given
@@ -207,8 +205,7 @@ end
 --- The client that the command line asks for.
 ---@return flarelight.Client
 function context.client(args, more)
-  local flarelight = require "flarelight"
-  return (context.expect(flarelight.new(context.options(args, more))))
+  return (ending.expect(flarelight.new(context.options(args, more))))
 end
 
 --- The options that another command needs to find the same service and state, as text to type.
@@ -216,17 +213,10 @@ function context.same_options(args)
   local words = {}
   for _, name in ipairs { "region", "base_url", "subscription", "key_file", "profile", "state" } do
     if args[name] then
-      local value = args[name]
-      words[#words + 1] = " --" .. name:gsub("_", "-") .. " " .. (value:find "^[%w%.:/_%-]+$" and value or quote(value))
+      words[#words + 1] = " --" .. name:gsub("_", "-") .. " " .. context.quoted(args[name])
     end
   end
   return table.concat(words)
-end
-
---- Whether something raised is the user's Ctrl-C, as Lua's own interpreters have it.
-function context.is_interrupt(raised)
-  if errors.is(raised) then raised = raised.value end
-  return type(raised) == "string" and raised:find "interrupted!$" ~= nil
 end
 
 --- Asks on standard error, and reads the answer: whether it was yes. No terminal: no.

@@ -1,30 +1,24 @@
 --- flarelight imports: list, data, rows, upload, pending, resume.
 
 local context = require "flarelight.cli.context"
+local core = require "flarelight.core"
+local display = require "flarelight.chart.display"
+local ending = require "flarelight.cli.ending"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
 
 local imports = {}
 
-local function split(text)
-  local names = {}
-  for name in (text .. ","):gmatch "(.-)," do
-    if name == "" then return nil, "a column without a name" end
-    names[#names + 1] = name
-  end
-  return names
-end
-
 local function list(args, out)
   local api = context.client(args)
-  out:list(context.expect(api.imports:all()), nil, "there are no imports")
+  out:list(ending.expect(api.imports:all()), nil, "there are no imports")
 end
 
 local function data(args, out)
   local api = context.client(args)
-  local rows = context.expect(api.imports:data(args.id, { start = args.start, count = args.count }))
-  local json = require "flarelight.json"
+  local rows = ending.expect(api.imports:data(args.id, { start = args.start, count = args.count }))
   if rows == json.null then rows = json.array {} end
   out:list(rows, nil, "there are no rows there")
 end
@@ -42,81 +36,122 @@ local function array_writer(write)
   return put, function() write(opened and "\n]\n" or "[]\n") end
 end
 
--- The export of a JSON array, which is none of the client's formats: to PATH.part, then to its place.
-local function export_array(api, args, given)
-  local path = args.output
-  local part, file = path and path .. ".part", nil
-  local write = output.write
-  if path then
-    local message
-    file, message = io.open(part, "wb")
-    if not file then context.fail(status.FAILED, message) end
-    write = function(text)
-      local good, why = file:write(text)
-      if not good then context.fail(status.FAILED, part .. ": " .. why) end
-    end
-  end
-  local put, close = array_writer(write)
-  given.to, given.format = put, "jsonl"
-  local result, message, err = api.imports:export(args.id, given)
-  if not result then return nil, message, err end
-  close()
-  if path then
-    local closed, why = file:close()
-    if closed then closed, why = os.rename(part, path) end
-    if not closed then context.fail(status.FAILED, tostring(why)) end
-  end
-  return result
+-- Writes to PATH.part, which takes its name where `fill` returns something and goes otherwise.
+local function write_whole(path, fill)
+  local part = path .. ".part"
+  local file, message = io.open(part, "wb")
+  if not file then ending.fail(status.FAILED, message) end
+  local ran, result, why, err = pcall(fill, function(text)
+    local good, reason = file:write(text)
+    if not good then ending.fail(status.FAILED, part .. ": " .. reason) end
+  end)
+  local closed, reason = file:close()
+  if ran and result and closed then closed, reason = os.rename(part, path) end
+  if not (ran and result and closed) then os.remove(part) end
+  if not ran then error(result, 0) end
+  if result and not closed then ending.fail(status.FAILED, tostring(reason)) end
+  return result, why, err
 end
 
-local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
+-- The export of a JSON array, which is none of the client's formats.
+local function export_array(api, args, given)
+  local function fill(write)
+    local put, close = array_writer(write)
+    given.to, given.format = put, "jsonl"
+    local result, message, err = api.imports:export(args.id, given)
+    if result then close() end
+    return result, message, err
+  end
+  if args.output then return write_whole(args.output, fill) end
+  return fill(output.write)
+end
 
-local function format_of(args)
-  local ending = args.output and (args.output:match "%.([^./]*)$" or ""):lower()
-  return args.format or args.json and "json" or by_ending[ending] or "csv"
+-- The command that goes on with an export, where it left a part that can be gone on with.
+local function export_resumption(args, format)
+  local part = args.output and format ~= "json" and io.open(args.output .. ".part", "rb")
+  if not part then return nil end
+  local size = part:seek "end"
+  part:close()
+  if size == 0 then return nil end
+  local words = { "flarelight imports rows " .. context.quoted(args.id) .. " -o " .. context.quoted(args.output) }
+  if args.columns then words[2] = "--columns " .. context.quoted(args.columns.text) end
+  for _, name in ipairs { "format", "start", "limit", "page_size" } do
+    local value = args[name]
+    if value then
+      value = type(value) == "number" and ("%.0f"):format(value) or value
+      words[#words + 1] = "--" .. name:gsub("_", "-") .. " " .. value
+    end
+  end
+  return {
+    heading = "The rows so far are in " .. args.output .. ".part. To go on:",
+    command = table.concat(words, " ") .. " --resume" .. context.same_options(args),
+  }
+end
+
+local ENDINGS = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
+
+-- --columns: the names, and the text that `--resume` repeats.
+local function columns(text)
+  local names, message = context.list(text)
+  return names and { names = names, text = text } or nil, message
+end
+
+local function export_options(args, bar)
+  return {
+    columns = args.columns and args.columns.names, start = args.start, limit = args.limit, page_size = args.page_size,
+    resume = args.resume,
+    on_progress = function(p)
+      bar:update(args.limit and p.rows / args.limit, { output.counted(p.rows, "row"), output.bytes(p.bytes),
+                                                       output.duration(p.elapsed) })
+    end,
+  }
 end
 
 local function rows(args, out)
-  local format = format_of(args)
+  local format = context.format(args, ENDINGS, "csv")
   if args.output == "-" then args.output = nil end
   if args.resume and (format == "json" or not args.output) then
-    context.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
+    ending.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
   end
   local api = context.client(args)
-  local bar = progress.new(out, "import " .. args.id)
-  local given = {
-    columns = args.columns, start = args.start, limit = args.limit, page_size = args.page_size, resume = args.resume,
-    on_progress = function(p)
-      bar:update(args.limit and p.rows / args.limit, ("%s rows  %s  %s"):format(output.count(p.rows),
-        output.bytes(p.bytes), output.duration(p.elapsed)))
-    end,
-  }
-  local result, message, err
-  if format == "json" then
-    result, message, err = export_array(api, args, given)
-  else
+  -- Rows on the terminal are progress enough.
+  local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
+  local given = export_options(args, bar)
+  local ran, result, message, err = pcall(function()
+    if format == "json" then return export_array(api, args, given) end
     output.flush()
     given.to, given.format = args.output or "-", format
-    result, message, err = api.imports:export(args.id, given)
-  end
-  -- Rows on the terminal are progress enough.
-  if args.output or not require("flarelight.core").terminal(1) then bar:finish() end
-  context.expect(result, message, err)
+    return api.imports:export(args.id, given)
+  end)
+  bar:finish()
+  if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args, format)) end
+  if not ran then error(result, 0) end
+  ending.expect(result, message, err, not result and err.progress and export_resumption(args, format) or nil)
   if args.output then
-    out:note(("%s: %s rows, %s in %s"):format(args.output, output.count(result.rows), output.bytes(result.bytes),
+    out:note(("%s: %s, %s in %s"):format(args.output, output.counted(result.rows, "row"), output.bytes(result.bytes),
       output.duration(result.elapsed)))
   end
 end
 
 -- --- uploads ---
 
-local function show_progress(bar)
+-- Seconds that the rate limit asks for at least: what is left of a file, at as many requests as so far for its bytes.
+local function rate_eta(api, p)
+  local quota = api:quota()
+  if not (quota.limit and quota.remaining and p.bytes > 0 and p.batches > 0) then return 0 end
+  local batches = p.batches * (p.total_bytes - p.bytes) / p.bytes
+  return math.max(0, batches - quota.remaining) * 60 / math.max(1, quota.limit)
+end
+
+local function show_progress(api, bar)
   return function(p)
-    local parts = { output.count(p.records) .. " records" }
-    if p.total_bytes and p.elapsed >= 1 then parts[#parts + 1] = output.bytes(p.bytes / p.elapsed) .. "/s" end
-    if p.eta and p.eta >= 0.5 then parts[#parts + 1] = output.duration(p.eta) .. " to go" end
-    if p.waiting_for_rate then parts[#parts + 1] = "waiting for the rate limit" end
-    bar:update(p.total_bytes and p.total_bytes > 0 and p.bytes / p.total_bytes or nil, table.concat(parts, "  "))
+    local parts, share, eta = { output.counted(p.records, "record") }, nil, nil
+    if p.total_bytes and p.total_bytes > 0 then
+      share = p.bytes / p.total_bytes
+      eta = p.eta and math.max(p.eta, rate_eta(api, p))
+      if p.elapsed >= 1 then parts[2] = output.bytes(p.bytes / p.elapsed) .. "/s" end
+    end
+    bar:update(share, parts, eta)
   end
 end
 
@@ -129,10 +164,13 @@ local function print_result(out, result)
   }, result)
 end
 
--- How to go on, as a command to type.
-local function resume_command(args, token, file)
-  local needs_file = file and not file:find "^/" and (" --file " .. context.quote(file)) or ""
-  return ("flarelight imports resume %s%s%s"):format(token, needs_file, context.same_options(args))
+-- How to go on with an upload. `records`: how many have arrived; nil where that is in doubt.
+local function upload_resumption(args, token, records)
+  if not token then return nil end
+  return {
+    heading = records and records > 0 and "What has arrived stays. To go on:" or "To go on:",
+    command = ("flarelight imports resume %s%s"):format(token, context.same_options(args)),
+  }
 end
 
 -- The token of the upload that this command has begun, where it was interrupted before it told: the one with
@@ -155,35 +193,32 @@ end
 local function transfer(args, out, label, start)
   local api = context.client(args, { state = context.state(args) })
   local bar = progress.new(out, label)
-  local token, shown, before = args.token, show_progress(bar), pending_tokens(api, args.state ~= "none")
+  local show, before = show_progress(api, bar), pending_tokens(api, args.state ~= "none")
+  local token, records = args.token, 0
   local ran, result, message, err = pcall(start, api, function(p)
-    token = p.token or token
-    shown(p)
+    token, records = p.token or token, p.records
+    show(p)
   end)
   bar:finish()
-  local interrupted = not ran and context.is_interrupt(result)
-    or ran and result == nil and err.kind == "raised" and context.is_interrupt(err)
-  if not ran and not interrupted then error(result, 0) end
-  if ran and result then return print_result(out, result) end
-  if interrupted then
+  if ending.was_interrupted(ran, result, err) then
     token = token or begun_token(api, before, args.key)
     api:close()
-  else
-    token = err.token -- none where there is nothing to go on with
+    ending.interrupted(upload_resumption(args, token, records))
   end
-  local hint = token and "hat has arrived stays. To go on:\n  " .. resume_command(args, token)
-  if interrupted then
-    output.complain("flarelight: interrupted" .. (hint and "; w" .. hint or ""))
-    return status.INTERRUPTED
-  end
-  context.expect(nil, message, err, hint and "W" .. hint)
+  if not ran then error(result, 0) end
+  if result then return print_result(out, result) end
+  -- No token: there is nothing to go on with.
+  local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
+  ending.expect(nil, message, err, upload_resumption(args, err.token, arrived))
 end
 
 -- --types zip=text,cost=number
 local function types(text)
   if text == "auto" or text == "text" then return text end
+  local parts, message = context.list(text)
+  if not parts then return nil, message end
   local found = {}
-  for part in (text .. ","):gmatch "(.-)," do
+  for _, part in ipairs(parts) do
     local column, kind = part:match "^(.+)=(%a+)$"
     if not column or not (kind == "number" or kind == "text" or kind == "boolean") then
       return nil, ("'%s' is not auto, text or COLUMN=number|text|boolean,…"):format(text)
@@ -205,11 +240,16 @@ function imports.reading(command)
     :description "Most bytes of one request. Default: 8 MiB."
 end
 
+-- The name of an import whose --name is not given: that of the file, as UTF-8, which names of files need not be.
+local function name_of(path)
+  return display.clean((path:match "([^/]+)$" or path):gsub("%.[^.]*$", ""))
+end
+
 local function upload(args, out)
   local given = {
     file = args.file, format = args.input_format, types = args.types,
     batch_records = args.batch_records, batch_bytes = args.batch_bytes,
-    name = args.name or not args.id and (args.file:match "([^/]+)$" or args.file):gsub("%.[^.]*$", "") or nil,
+    name = args.name or not args.id and name_of(args.file) or nil,
     description = args.description, key = args.key, id = args.id, update = args.update,
     on_reject = args.on_reject, rejects = args.rejects, settle = args.settle,
   }
@@ -222,25 +262,23 @@ end
 
 local function pending(args, out)
   local api = context.client(args, { state = context.state(args) })
-  local list_of, message, err = api.imports:pending()
-  local found = context.expect(list_of, message, err)
-  local columns = { "token", "key", "id", "name", "file", "records", "started" }
+  local found = ending.expect(api.imports:pending())
   if not out.json then
     for _, each in ipairs(found) do
       if type(each.started) == "number" then each.started = os.date("%Y-%m-%d %H:%M:%S", math.floor(each.started)) end
     end
   end
-  out:list(found, columns, "no upload is pending")
+  out:list(found, { "token", "key", "id", "name", "file", "records", "started" }, "no upload is pending")
 end
 
 local function resume(args, out)
   if not args.token then
     local api = context.client(args, { state = context.state(args) })
-    local found = context.expect(api.imports:pending())
+    local found = ending.expect(api.imports:pending())
     api:close()
     if #found == 0 then return out:note "no upload is pending" end
     if #found > 1 then
-      context.fail(status.USAGE,
+      ending.fail(status.USAGE,
         ("%d uploads are pending: name the token of one (flarelight imports pending)"):format(#found))
     end
     args.token = found[1].token
@@ -267,7 +305,8 @@ function imports.define(parser, define)
   command:option("--format"):choices { "csv", "jsonl", "json" }
     :description "Default: by the name of FILE, else csv."
   command:option("-o --output"):argname "FILE":description "Where to write them; it takes its name once it is whole."
-  command:option("--columns"):argname "A,B":convert(split):description "Only these columns, in this order."
+  command:option("--columns"):argname "A,B":convert(columns)
+    :description "Only these columns, in this order. As in CSV, a name with a comma stands in quotes."
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
   command:option("--limit"):argname "N":convert(context.count):description "Most rows."
   command:option("--page-size"):argname "N":convert(context.positive)

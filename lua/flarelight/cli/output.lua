@@ -56,6 +56,11 @@ local function names_of(value)
   return names
 end
 
+-- A value that is neither array nor object. Paths of files need not be UTF-8, as JSON is.
+local function encode_plain(value)
+  return json.encode(type(value) == "string" and display.utf8(value) or value)
+end
+
 local encode
 
 local function encode_array(value, indent)
@@ -68,27 +73,27 @@ end
 local function encode_object(value, indent)
   local parts = {}
   for i, name in ipairs(names_of(value)) do
-    parts[i] = indent .. "  " .. json.encode(name) .. ": " .. encode(value[name], indent .. "  ")
+    parts[i] = indent .. "  " .. encode_plain(name) .. ": " .. encode(value[name], indent .. "  ")
   end
   if #parts == 0 then return "{}" end
   return "{\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "}"
 end
 
 function encode(value, indent)
-  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return json.encode(value) end
+  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return encode_plain(value) end
   if is_array(value) then return encode_array(value, indent) end
   return encode_object(value, indent)
 end
 
--- The same in one line.
-local function compact(value)
-  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return json.encode(value) end
+--- A value as JSON in one line, members in order.
+function output.compact(value)
+  if type(value) ~= "table" or getmetatable(value) == core.integer_metatable then return encode_plain(value) end
   local parts = {}
   if is_array(value) then
-    for i, element in ipairs(value) do parts[i] = compact(element) end
+    for i, element in ipairs(value) do parts[i] = output.compact(element) end
     return "[" .. table.concat(parts, ",") .. "]"
   end
-  for i, name in ipairs(names_of(value)) do parts[i] = json.encode(name) .. ":" .. compact(value[name]) end
+  for i, name in ipairs(names_of(value)) do parts[i] = encode_plain(name) .. ":" .. output.compact(value[name]) end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
@@ -117,7 +122,7 @@ local function columns_of(rows)
   return names_of(seen)
 end
 
--- What a part of would be of no use: it is there to be typed again.
+-- Never truncated: meant to be copied.
 local WHOLE = { id = true, token = true, key = true }
 
 -- Cuts the widest columns until the line fits. False: it would be cut beyond reading.
@@ -217,7 +222,7 @@ function Output:value(value)
   if self.json or type(value) ~= "table" or is_array(value) then return output.write(output.encode(value)) end
   local facts = {}
   for i, name in ipairs(names_of(value)) do
-    facts[i] = { name, cell(value[name]) and value[name] or compact(value[name]) }
+    facts[i] = { name, cell(value[name]) and value[name] or output.compact(value[name]) }
   end
   self:facts(facts, value)
 end
@@ -259,7 +264,12 @@ end
 --- Seconds as 0.3 s, 42 s, 3:07 min, 2:05:00 h.
 function output.duration(seconds)
   if seconds < 9.95 then return ("%.1f s"):format(seconds) end
-  local whole = math.floor(seconds + 0.5)
+  return output.whole_duration(math.floor(seconds + 0.5))
+end
+
+--- The same for time that counts down, in whole seconds.
+function output.whole_duration(seconds)
+  local whole = math.ceil(seconds)
   if whole < 60 then return ("%d s"):format(whole) end
   if whole < 3600 then return ("%d:%02d min"):format(math.floor(whole / 60), whole % 60) end
   return ("%d:%02d:%02d h"):format(math.floor(whole / 3600), math.floor(whole / 60) % 60, whole % 60)

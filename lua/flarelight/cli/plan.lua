@@ -3,6 +3,8 @@
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local ending = require "flarelight.cli.ending"
+local flarelight = require "flarelight"
 local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
@@ -11,7 +13,7 @@ local status = require "flarelight.cli.status"
 local plan = {}
 
 local function fail(message, kind)
-  context.fail(kind == "misuse" and status.USAGE or status.FAILED, message)
+  ending.fail(kind == "misuse" and status.USAGE or status.FAILED, message, kind ~= "misuse" and kind or nil)
 end
 
 local function open(args)
@@ -63,7 +65,7 @@ end
 -- The limit that is known without asking: given, or kept from before.
 local function known_limit(args)
   if args.rate_limit then return args.rate_limit, "--rate-limit" end
-  local api = require("flarelight").new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
+  local api = flarelight.new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
   if not api then return nil end
   local limit = api:quota().limit
   api:close()
@@ -81,37 +83,33 @@ local function estimate(found, requests, limit, args)
   return math.max(transfer, paced), paced > transfer and "the rate limit" or "the transfer"
 end
 
-local function run(args, out)
-  local found = measure(args)
-  local records = first_records(args)
-  local writes, reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
-  local requests = writes + reads
-  local limit, origin = known_limit(args)
-  local seconds, bound = estimate(found, requests, limit, args)
-  local minutes = limit and limit > 0 and requests / limit or nil
-  if out.json then
-    local decoded = json.array {}
-    for i, text in ipairs(records) do decoded[i] = json.decode(text) end
-    return output.write(output.encode {
-      file = args.file, records = found.records, bytes = found.bytes,
-      batches = found.batches, largest_batch = found.largest,
-      requests = requests, writes = writes, reads = reads, rate_limit = limit, minutes_of_quota = minutes,
-      seconds = seconds, bound_by = bound, columns = json.array(found.columns), first_records = decoded,
-    })
-  end
+local function print_json(args, found, estimated)
+  local decoded = json.array {}
+  for i, text in ipairs(found.first_records) do decoded[i] = json.decode(text) end
+  output.write(output.encode {
+    file = args.file, records = found.records, bytes = found.bytes, batches = found.batches,
+    largest_batch = found.largest, requests = estimated.requests, writes = estimated.writes, reads = estimated.reads,
+    rate_limit = estimated.limit, minutes_of_quota = estimated.minutes, seconds = estimated.seconds,
+    bound_by = estimated.bound, columns = json.array(found.columns), first_records = decoded,
+  })
+end
+
+local function print_facts(args, out, found, estimated)
+  local minutes = estimated.minutes
   local percent = minutes and minutes < 1 and (" (%.1f %% of a minute)"):format(minutes * 100) or ""
   out:facts({
     { "file", args.file },
     { "records", output.count(found.records) },
     { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
       output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
-    { "requests", ("%s: %s, %s to check them"):format(output.count(requests),
-      output.counted(writes, "write"), output.counted(reads, "read"))
+    { "requests", ("%s: %s, %s to check them"):format(output.count(estimated.requests),
+      output.counted(estimated.writes, "write"), output.counted(estimated.reads, "read"))
       .. (args.id and ", and some more to find the end of the import" or "") },
-    { "quota", minutes and ("%.2f minutes of %s requests a minute%s, after %s"):format(minutes,
-      output.count(limit), percent, origin) or "unknown: --rate-limit N names the requests a minute" },
-    { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(seconds), bound,
-      args.latency, args.bandwidth) },
+    { "quota", minutes and ("%.2f minutes of %s a minute%s, after %s"):format(minutes,
+      output.counted(estimated.limit, "request"), percent, estimated.origin)
+      or "unknown: --rate-limit N names the requests a minute" },
+    { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(estimated.seconds),
+      estimated.bound, args.latency, args.bandwidth) },
   }, {})
   if #found.columns > 0 then
     local columns = {}
@@ -119,10 +117,24 @@ local function run(args, out)
     output.write "\n"
     out:list(columns, { "column", "type" }, "")
   end
-  if #records > 0 then
+  if #found.first_records > 0 then
     output.write "\nfirst records\n"
-    for _, record in ipairs(records) do output.write("  " .. record .. "\n") end
+    for _, record in ipairs(found.first_records) do output.write("  " .. record .. "\n") end
   end
+end
+
+local function run(args, out)
+  local found = measure(args)
+  found.first_records = first_records(args)
+  local estimated = {}
+  estimated.writes, estimated.reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
+  estimated.requests = estimated.writes + estimated.reads
+  estimated.limit, estimated.origin = known_limit(args)
+  estimated.seconds, estimated.bound = estimate(found, estimated.requests, estimated.limit, args)
+  local limit = estimated.limit
+  estimated.minutes = limit and limit > 0 and estimated.requests / limit or nil
+  if out.json then return print_json(args, found, estimated) end
+  print_facts(args, out, found, estimated)
 end
 
 function plan.define(parser, define)

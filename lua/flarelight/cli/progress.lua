@@ -1,11 +1,14 @@
---- How far something has come, on standard error: a bar that is drawn again and again on a terminal, a line
--- every few seconds elsewhere, nothing with --quiet.
+--- How far something has come, on standard error: on a terminal a bar that is drawn over, elsewhere a line every
+-- few seconds, with --quiet nothing. A dumb terminal (TERM=dumb) cannot draw over a line, and gets lines.
 
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
+local output = require "flarelight.cli.output"
+local pollable = require "flarelight.host.pollable"
+local script = require "flarelight.host.script"
 
-local REDRAW, LINE = 0.1, 5 -- seconds
-local BAR = 24 -- columns
+local REDRAW, COUNT, LINE, BETWEEN = 0.1, 0.5, 5, 30 -- seconds
+local BAR, SHORT_BAR = 24, 10 -- columns
 
 ---@class flarelight.cli.Progress
 local Progress = {}
@@ -22,6 +25,12 @@ local function is_utf8()
   return locale:find("utf-8", 1, true) ~= nil or locale:find("utf8", 1, true) ~= nil
 end
 
+-- Whether standard error is a terminal on which a line can be drawn over.
+local function redraws()
+  local term = os.getenv "TERM"
+  return core.terminal(2) ~= nil and term ~= nil and term ~= "" and term ~= "dumb"
+end
+
 --- A bar for a share between 0 and 1.
 function progress.bar(share, width, utf8)
   local full, part, empty = "#", {}, "-"
@@ -34,44 +43,80 @@ end
 
 ---@param out flarelight.cli.Output
 ---@param label string what is on its way
+---@param hidden boolean? shows nothing: standard output is the same terminal
 ---@return flarelight.cli.Progress
-function progress.new(out, label)
+function progress.new(out, label, hidden)
+  local quiet = out.quiet or hidden or false
   progress.current = setmetatable({
-    label = display.clean(label), quiet = out.quiet, terminal = not out.quiet and core.terminal(2) ~= nil,
-    utf8 = is_utf8(), drawn = false, last = core.now(),
+    label = display.clean(label), quiet = quiet, terminal = not quiet and redraws(),
+    utf8 = is_utf8(), drawn = false, last = core.now(), parts = {},
   }, Progress)
   return progress.current
+end
+
+local function time_left(self, name) return self[name] and self[name] - core.now() end
+
+-- What stands behind the bar, most important first: the wait that is on, what the caller told, the time to go.
+local function parts_of(self)
+  local parts = {}
+  local wait, eta = time_left(self, "wait_end"), time_left(self, "eta_end")
+  if wait and wait > 0 then
+    parts[1] = ("waiting %s %s"):format(output.whole_duration(wait), self.wait_reason)
+  end
+  if self.parts[1] then parts[#parts + 1] = self.parts[1] end
+  if eta and eta >= 0.5 then parts[#parts + 1] = output.duration(eta) .. " to go" end
+  for place = 2, #self.parts do parts[#parts + 1] = self.parts[place] end
+  return parts
+end
+
+local function line_of(self, bar_width, count)
+  local pieces = { self.label ~= "" and self.label or nil }
+  if self.share then
+    local percent = ("%3d %%"):format(math.floor(self.share * 100))
+    pieces[#pieces + 1] = (bar_width > 0 and progress.bar(self.share, bar_width, self.utf8) .. " " or "") .. percent
+  end
+  local parts = parts_of(self)
+  for place = 1, math.min(count, #parts) do pieces[#pieces + 1] = parts[place] end
+  return table.concat(pieces, "  ")
+end
+
+-- The line in `room` columns: the least important parts are left out first, then the bar is made shorter.
+local function fitted(self, room)
+  for _, bar_width in ipairs { BAR, SHORT_BAR, 0 } do
+    for count = #parts_of(self), bar_width == BAR and 2 or 1, -1 do
+      local line = line_of(self, bar_width, count)
+      if display.width(line) <= room then return line end
+    end
+  end
+  return display.cut(line_of(self, 0, 1), room)
 end
 
 local function draw(self)
   local room = core.terminal(2) or 0
   if room <= 0 then room = 80 end
-  local text = self.text
-  if self.share then
-    text = ("%s %3d %%  %s"):format(progress.bar(self.share, BAR, self.utf8), math.floor(self.share * 100), text)
-  end
+  local whole = self.label
+  self.label = display.cut(whole, math.max(8, math.floor(room / 3)))
   -- Never wider than the terminal: a line that wraps cannot be drawn over.
-  local label = display.cut(self.label, math.max(8, math.floor(room / 3)))
-  io.stderr:write("\r", display.cut(label .. "  " .. text, room - 1), "\27[K")
-  self.drawn = true
+  io.stderr:write("\r", fitted(self, room - 1), "\27[K")
+  self.label, self.drawn, self.last = whole, true, core.now()
 end
 
 --- Shows how far it is, if it is time to.
 ---@param share number? from 0 to 1, where the end is known
----@param text string the rest of the line
-function Progress:update(share, text)
-  self.share, self.text = share, text
+---@param parts string[] the rest of the line, most important first
+---@param eta number? seconds to go
+function Progress:update(share, parts, eta)
+  self.share, self.parts, self.wait_end = share, parts, nil
+  self.eta_end = eta and core.now() + eta
   if self.quiet then return end
-  local now = core.now()
+  local since = core.now() - self.last
   if self.terminal then
-    if self.drawn and now - self.last < REDRAW then return end
-    self.last = now
-    return draw(self)
+    if not self.drawn or since >= REDRAW then draw(self) end
+  elseif since >= LINE then
+    self.last = core.now()
+    local done = share and ("%d %%, "):format(math.floor(share * 100)) or ""
+    io.stderr:write(("%s: %s%s\n"):format(self.label, done, table.concat(parts_of(self), "  ")))
   end
-  if now - self.last < LINE then return end
-  self.last = now
-  local done = share and ("%d %%, "):format(math.floor(share * 100)) or ""
-  io.stderr:write(("%s: %s%s\n"):format(self.label, done, text))
 end
 
 --- Takes the bar away, for a line that is printed in between; the next update draws it again.
@@ -80,21 +125,67 @@ function Progress:clear()
   self.drawn = false
 end
 
---- A line on standard error above the bar that is drawn, if there is one.
-function progress.say(text)
-  local bar = progress.current
-  local drawn = bar and bar.drawn
-  if drawn then bar:clear() end
-  io.stderr:write(text, "\n")
-  if drawn then draw(bar) end
-end
-
 --- Ends it; what is printed next begins on a line of its own. The last state stays to be seen.
 function Progress:finish()
-  if not self.drawn then return end
-  draw(self)
-  io.stderr:write "\n"
+  self.wait_end, self.eta_end = nil, nil
+  if self.drawn then
+    draw(self)
+    io.stderr:write "\n"
+  end
   self.drawn = false
+  if progress.current == self then progress.current = nil end
+end
+
+--- Ends the one that is shown, if there is one.
+function progress.stop()
+  if progress.current then progress.current:finish() end
+end
+
+-- --- waits ---
+
+local told -- when a wait was last told as a line
+
+--- Tells that a call waits. On a terminal the seconds count down in the bar's line, or in a line that goes when the
+--- call has ended; elsewhere it is a line, of a row of waits that are `usual` one every half a minute.
+function progress.wait(seconds, reason, usual)
+  local now = core.now()
+  local bar = progress.current
+  if bar and bar.quiet then return end
+  if not bar and redraws() then bar = progress.new({}, "") end
+  if bar and bar.terminal then
+    bar.wait_end, bar.wait_reason = now + seconds, reason
+    return draw(bar)
+  end
+  if usual and told and now - told < BETWEEN then return end
+  told = now
+  io.stderr:write(("waiting %s %s\n"):format(output.duration(seconds), reason))
+end
+
+-- Redraws what counts down, and answers how long to sleep until the next time.
+local function tick(timeout)
+  local bar = progress.current
+  if not (bar and bar.drawn and (bar.wait_end or bar.eta_end)) then return timeout end
+  if core.now() - bar.last >= REDRAW then draw(bar) end
+  return math.min(timeout or COUNT, COUNT)
+end
+
+--- The host of the command: that of scripts, which blocks, but with the bar drawn again while it waits.
+progress.host = { name = "command", blocks = true, spawn = script.spawn, is_running = script.is_running }
+
+function progress.host.wait(handle)
+  if handle.of_tasks then return script.wait(handle) end
+  pollable.step()
+  while not handle:is_over() do
+    core.wait(tick(handle:timeout()))
+    pollable.step()
+  end
+  local bar = progress.current
+  if not bar or not bar.wait_end then return end
+  bar.wait_end = nil
+  if bar.label == "" then -- made for this wait alone
+    bar:clear()
+    progress.current = nil
+  end
 end
 
 return progress

@@ -2,52 +2,54 @@
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local render = require("flarelight.chart").render
+local ending = require "flarelight.cli.ending"
 local group = require "flarelight.cli.group"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
 local reports = {}
 
-local by_ending = { svg = "svg", png = "png", json = "json" }
+local ENDINGS = { svg = "svg", png = "png", json = "json", txt = "text" }
 
 local function write_file(path, text)
   local file, message = io.open(path, "wb")
-  if not file then context.fail(status.FAILED, message) end
+  if not file then ending.fail(status.FAILED, message) end
   local written, why = file:write(text)
   local closed, reason = file:close()
-  if not (written and closed) then context.fail(status.FAILED, ("%s: %s"):format(path, why or reason)) end
+  if not (written and closed) then ending.fail(status.FAILED, ("%s: %s"):format(path, why or reason)) end
 end
 
 local function query_of(args)
   local query = args.query or {}
   -- As digits it is the number that most services have; the text goes to those that have texts.
   local id = args.report
-  if id then query.reportId = id:match "^[1-9]%d*$" and require("flarelight.json").integer(id) or id end
+  if id then query.reportId = id:match "^[1-9]%d*$" and json.integer(id) or id end
   return query
 end
 
 local function chart(args, out)
   local path = args.output ~= "-" and args.output or nil
-  local ending = path and (path:match "%.([^./]*)$" or ""):lower()
-  local format = args.format or args.json and "json" or by_ending[ending] or "text"
-  if format == "png" and not path then context.fail(status.USAGE, "--format png needs -o FILE") end
+  local format = context.format(args, ENDINGS, "text")
+  if format == "png" and not path then ending.fail(status.USAGE, "--format png needs -o FILE") end
   local api = context.client(args)
-  local data = context.expect(api.reports:chart_data(query_of(args)))
+  local data = ending.expect(api.reports:chart_data(query_of(args)))
   if format == "json" then
     local text = output.encode(data)
     if path then write_file(path, text) else output.write(text) end
   else
     local width = core.terminal(1)
-    local drawn, result, message, err = pcall(require("flarelight.chart").render, data, {
+    local drawn, result, message, err = pcall(render, data, {
       format = format, title = args.title, stacked = args.stacked, file = path,
       width = args.width or width and width > 20 and width or nil,
     })
-    -- What the service sent is no chart: it cannot be misuse of ours.
+    -- The options are checked above: what is wrong is the shape of the service's data.
     if not drawn then
       local why = tostring(result):gsub("^.-chart%.render: ", "")
-      context.fail(status.FAILED, "what the service sent is no chart: " .. why)
+      ending.fail(status.FAILED, "the service's reply is no chart: " .. why, "protocol")
     end
-    result = context.expect(result, message, err)
+    result = ending.expect(result, message, err)
     if not path then output.write((result:gsub("\n*$", "\n"))) end
   end
   if path then out:note(path .. ": written") end

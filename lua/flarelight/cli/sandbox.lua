@@ -1,7 +1,9 @@
---- flarelight sandbox: the service on this machine, until Ctrl-C.
+--- flarelight sandbox: the service on this machine, until Ctrl-C or for as long as a command runs.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local ending = require "flarelight.cli.ending"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
@@ -11,7 +13,7 @@ local command_sandbox = {}
 function command_sandbox.setting(text)
   local name, value = text:match "^([%w_]+)=(.*)$"
   if not name then return nil, ("'%s' is not NAME=VALUE"):format(text) end
-  local decoded = require("flarelight.json").decode(value)
+  local decoded = json.decode(value)
   if decoded == nil or decoded == core.null then decoded = value end
   return { name = name, value = decoded, text = text }
 end
@@ -53,19 +55,43 @@ end
 function command_sandbox.start(args)
   local started, box, message = pcall(require("flarelight.sandbox").start, options_of(args))
   if not started then
-    context.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
+    ending.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
   end
-  if not box then context.fail(status.FAILED, message) end
+  if not box then ending.fail(status.FAILED, message) end
   return box
+end
+
+-- What points a shell, and the commands that it starts, at the sandbox.
+local function exports_of(box)
+  return ("export FLARELIGHT_BASE_URL=%s\nexport FLARELIGHT_API_KEY=%s\nexport FLARELIGHT_SUBSCRIPTION_ID=%s\n")
+    :format(context.quote(box.url), context.quote(box.api_key), context.quote(box.subscription_id))
+end
+
+-- Runs a command with the sandbox in its environment, and returns its exit status.
+local function run_command(box, words)
+  local quoted = {}
+  for i, word in ipairs(words) do quoted[i] = context.quote(word) end
+  local done, how, code = os.execute(exports_of(box) .. "unset FLARELIGHT_API_KEY_FILE FLARELIGHT_REGION\n"
+    .. table.concat(quoted, " "))
+  if type(done) == "number" then -- what wait(2) gave: Lua 5.1 and LuaJIT
+    local signal = done % 128
+    how, code = signal == 0 and "exit" or "signal", signal == 0 and math.floor(done / 256) or signal
+  end
+  if how == "signal" then return 128 + code end -- as a shell has it
+  return code
 end
 
 local function run(args, out)
   local box = command_sandbox.start(args)
+  if #args.command_line > 0 then
+    local code = run_command(box, args.command_line)
+    box:stop()
+    return code
+  end
   if out.json then
     output.write(output.encode { url = box.url, api_key = box.api_key, subscription_id = box.subscription_id })
   else
-    output.write(("export FLARELIGHT_BASE_URL=%s\nexport FLARELIGHT_API_KEY=%s\nexport FLARELIGHT_SUBSCRIPTION_ID=%s\n")
-      :format(context.quote(box.url), context.quote(box.api_key), context.quote(box.subscription_id)))
+    output.write(exports_of(box))
   end
   output.flush()
   out:note(("The sandbox runs at %s until Ctrl-C. The lines above point a shell, and the scripts it starts, at it.")
@@ -74,12 +100,16 @@ local function run(args, out)
   local _, raised = pcall(follow, box, log)
   box:stop()
   if log then print_requests(box, log) end
-  if not context.is_interrupt(raised) then error(raised, 0) end
+  if not ending.is_interrupt(raised) then error(raised, 0) end
   out:note "The sandbox has stopped."
 end
 
 function command_sandbox.define(parser, define)
-  local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C.", run)
+  local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C or while COMMAND runs.",
+    run)
+  command:argument("command_line"):argname "COMMAND":args "*"
+    :description("Runs COMMAND with the sandbox as its service, and ends with its status. Its own options stand behind "
+      .. "--, as in: sandbox -- sh -c 'flarelight imports list'.")
   command:option("--port"):argname "N":convert(context.count):description "Default: one that is free."
   command:option("--address"):argname "ADDRESS":description "Default: 127.0.0.1."
   command:option("--database"):argname "FILE":description "Keeps imports and reports; default: in memory."

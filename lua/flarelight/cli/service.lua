@@ -2,6 +2,8 @@
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local ending = require "flarelight.cli.ending"
+local flarelight = require "flarelight"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
@@ -13,7 +15,6 @@ local function interpreter()
 end
 
 local function version(_, out)
-  local flarelight = require "flarelight"
   out:facts({
     { "flarelight", flarelight._VERSION }, { "Lua", interpreter() }, { "libraries", core.libraries() },
   }, { version = flarelight._VERSION, lua = interpreter(), libraries = core.libraries() })
@@ -26,7 +27,7 @@ local function quota(args, out)
   -- A budget that was kept is shown as it is; else one cheap request asks for it.
   local known = api:quota()
   if not known.limit then
-    context.expect(api.imports:all())
+    ending.expect(api.imports:all())
     known = api:quota()
   end
   local function seconds(value) return value and output.duration(value) end
@@ -46,7 +47,7 @@ end
 -- "skipped", and what to say. The key is never among it.
 
 local function check_lua()
-  return "ok", ("flarelight %s on %s"):format(require("flarelight")._VERSION, interpreter())
+  return "ok", ("flarelight %s on %s"):format(flarelight._VERSION, interpreter())
 end
 
 local function check_libraries()
@@ -74,6 +75,7 @@ local function check_key(found)
     or (os.getenv "FLARELIGHT_API_KEY_FILE" or "") ~= "" and "FLARELIGHT_API_KEY_FILE"
   if not source then return "failed", "no key: set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE" end
   local path = args.key_file or source == "FLARELIGHT_API_KEY_FILE" and os.getenv "FLARELIGHT_API_KEY_FILE"
+  found.source = source
   if path then
     local pipe = io.popen("find -L " .. context.quote(path) .. " -maxdepth 0 -perm /077 2>/dev/null")
     local open = pipe and pipe:read "*l"
@@ -85,7 +87,7 @@ end
 
 local function check_configuration(found)
   local given = context.options(found.args, { state = found.state, max_attempts = 1 })
-  local api, message = require("flarelight").new(given)
+  local api, message = flarelight.new(given)
   if not api then return "failed", message end
   found.api = api
   return "ok", tostring(api):gsub("flarelight client of ", "")
@@ -94,7 +96,7 @@ end
 local function check_state(found)
   if found.args.state == "none" then return "skipped", "--state none" end
   local made, path = pcall(context.state, found.args)
-  if not made then return "failed", getmetatable(path) == context.Ended and path.message or tostring(path) end
+  if not made then return "failed", type(path) == "table" and path.message or tostring(path) end
   local file, message = io.open(path, "ab")
   if not file then return "failed", message end
   file:close()
@@ -109,10 +111,11 @@ local function check_service(found)
   found.secure = tostring(found.api):find "https://" ~= nil
   if data == nil then
     found.failure = err
-    return "failed", meta
+    local source = err.kind == "unauthorized" and found.source and (" (the key is from %s)"):format(found.source) or ""
+    return "failed", meta .. source
   end
-  return "ok", ("GET /Import/All: %d, %d imports, %.0f ms"):format(meta.status, type(data) == "table" and #data or 0,
-    meta.elapsed * 1000)
+  return "ok", ("GET /Import/All: %d, %s, %.0f ms"):format(meta.status,
+    output.counted(type(data) == "table" and #data or 0, "import"), meta.elapsed * 1000)
 end
 
 local function check_tls(found)
@@ -138,6 +141,7 @@ end
 local function check_rate(found)
   local rate = found.meta and found.meta.rate_limit
   if not (found.meta and found.meta.status) then return "skipped", "nothing was reached" end
+  if not rate and found.failure then return "skipped", "the service refused the request" end
   if not rate then return "warning", "the service does not say its rate limit" end
   return "ok", ("%s requests a minute, %s left"):format(rate.limit or "?", rate.remaining or "?")
 end

@@ -2,10 +2,13 @@
 -- and tells what was lost or repeated. The work is in flarelight.torture.
 
 local context = require "flarelight.cli.context"
+local ending = require "flarelight.cli.ending"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local sandbox = require "flarelight.cli.sandbox"
 local status = require "flarelight.cli.status"
+local torture = require "flarelight.torture"
 
 local command_torture = {}
 
@@ -17,40 +20,48 @@ local KINDS = {
   { "mix", "fails and ends, drawn" }, { "clean", "none" },
 }
 
+local TROUBLE = {}
+for _, kind in ipairs(KINDS) do TROUBLE[kind[1]] = kind[2] end
+
 local function server_of(name) return name:match "^([^/]+)/" end
 
--- One row a server and kind, with how many runs ended how.
-local function table_of(results)
-  local rows, by_name, outcomes, order = {}, {}, {}, {}
-  for _, result in ipairs(results) do
-    local server = server_of(result.point)
-    local name = server .. " " .. result.kind
-    if not by_name[name] then
-      local what
-      for _, kind in ipairs(KINDS) do if kind[1] == result.kind then what = kind[2] end end
-      by_name[name] = { server = server, trouble = what, points = 0, lost = 0, repeated = 0 }
-      rows[#rows + 1] = by_name[name]
-    end
-    local row = by_name[name]
-    row.points = row.points + 1
-    local column = BAD[result.outcome] and (result.outcome == "LOST" or result.outcome == "REPEATED") and "wrong"
-      or result.outcome
-    row[column] = (row[column] or 0) + 1
-    if not outcomes[column] then
-      outcomes[column] = true
-      order[#order + 1] = column
-    end
-    if result.outcome == "LOST" or result.outcome == "REPEATED" then
-      row.lost, row.repeated = row.lost + result.lost, row.repeated + result.repeated
-    end
-  end
+local function is_wrong(result) return result.outcome == "LOST" or result.outcome == "REPEATED" end
+
+-- Adds a result to the row of its server and kind. Returns the column that counts its outcome.
+local function count(row, result)
+  local column = is_wrong(result) and "wrong" or result.outcome
+  row.points = row.points + 1
+  row[column] = (row[column] or 0) + 1
+  if is_wrong(result) then row.lost, row.repeated = row.lost + result.lost, row.repeated + result.repeated end
+  return column
+end
+
+-- The columns of the table: "exact" is the first of the outcomes, the others in the order of their names.
+local function columns_of(outcomes)
+  local columns, order = { "server", "trouble", "points" }, {}
+  for name in pairs(outcomes) do order[#order + 1] = name end
   table.sort(order, function(left, right)
     if (left == "exact") ~= (right == "exact") then return left == "exact" end
     return left < right
   end)
-  local columns, totals = { "server", "trouble", "points" }, { server = "all", trouble = "" }
   for _, name in ipairs(order) do columns[#columns + 1] = name end
   columns[#columns + 1], columns[#columns + 2] = "lost", "repeated"
+  return columns
+end
+
+-- One row a server and kind, with how many runs ended how, and one of all.
+local function table_of(results)
+  local rows, by_name, outcomes = {}, {}, {}
+  for _, result in ipairs(results) do
+    local server = server_of(result.point)
+    local name = server .. " " .. result.kind
+    if not by_name[name] then
+      by_name[name] = { server = server, trouble = TROUBLE[result.kind], points = 0, lost = 0, repeated = 0 }
+      rows[#rows + 1] = by_name[name]
+    end
+    outcomes[count(by_name[name], result)] = true
+  end
+  local columns, totals = columns_of(outcomes), { server = "all", trouble = "" }
   for _, row in ipairs(rows) do
     for place = 3, #columns do
       local name = columns[place]
@@ -64,7 +75,7 @@ end
 
 local function describe(result)
   local rows = ""
-  if result.outcome == "LOST" or result.outcome == "REPEATED" then
+  if is_wrong(result) then
     rows = ("  lost %d, repeated %d"):format(result.lost, result.repeated)
   elseif result.lost > 0 or result.repeated > 0 then
     rows = ("  (%d rows missing, %d too many, and it says so)"):format(result.lost, result.repeated)
@@ -89,7 +100,7 @@ local function temporary_folder()
   os.remove(path)
   -- Nobody else is to read what the script leaves there, nor to have made it before.
   local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
-  if done ~= true and done ~= 0 then context.fail(status.FAILED, "no folder for temporary files can be made") end
+  if done ~= true and done ~= 0 then ending.fail(status.FAILED, "no folder for temporary files can be made") end
   return path
 end
 
@@ -100,25 +111,45 @@ local function interpreter()
   return words[place] or "lua"
 end
 
-local function run(args, out)
-  local torture = require "flarelight.torture"
+-- Ends the command where a name that was given is none of those there are.
+local function check_names(given, what, there_are)
+  local known = {}
+  for _, name in ipairs(there_are) do known[name] = true end
+  for _, name in ipairs(given or {}) do
+    if not known[name] then
+      ending.fail(status.USAGE, ("there is no %s %q (known: %s)"):format(what, name, table.concat(there_are, ", ")))
+    end
+  end
+end
+
+-- Ends the command where something that is given cannot be run.
+local function check(args)
   local script = io.open(args.script[1], "r")
-  if not script then context.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
+  if not script then ending.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
   script:close()
-  if not pcall(require, "flarelight.upload.checkpoints") then
-    context.fail(status.FAILED, "this version has no steps at which a script can be ended")
+  local servers, kinds = {}, {}
+  for i, server in ipairs(torture.SERVERS) do servers[i] = server.name end
+  for i, kind in ipairs(KINDS) do kinds[i] = kind[1] end
+  check_names(args.servers, "server", servers)
+  check_names(args.kinds, "kind", kinds)
+  sandbox.start { definitions = args.definitions, set = args.set }:stop()
+end
+
+local function print_results(args, out, results)
+  if out.json then
+    for _, result in ipairs(results) do if not BAD[result.outcome] then result.output = nil end end
+    return output.write(output.encode(json.array(results)))
   end
-  local names = {}
-  for _, server in ipairs(torture.SERVERS) do names[server.name] = true end
-  for _, name in ipairs(args.servers or {}) do
-    if not names[name] then context.fail(status.USAGE, ("there is no server %q"):format(name)) end
-  end
-  for _, name in ipairs(args.kinds or {}) do
-    local known = false
-    for _, kind in ipairs(KINDS) do known = known or kind[1] == name end
-    if not known then context.fail(status.USAGE, ("there is no kind %q"):format(name)) end
-  end
-  sandbox.start { definitions = args.definitions, set = args.set }:stop() -- what is wrong with them shows now
+  local rows, columns, totals = table_of(results)
+  if args.only then output.write(results[1].output or "") end
+  output.write "\n"
+  out:list(rows, columns, "")
+  output.write(("\n%s: lost %d, repeated %d\n"):format(output.counted(totals.points, "point"), totals.lost,
+    totals.repeated))
+end
+
+local function run(args, out)
+  check(args)
   local folder = temporary_folder()
   local options = { definitions = args.definitions }
   for _, each in ipairs(args.set) do options[each.name] = each.value end
@@ -136,35 +167,19 @@ local function run(args, out)
         output.write(describe(result) .. "\n")
         output.flush()
       end
-      bar:update(done / of, ("%d of %d, %d wrong  %s"):format(done, of, #wrong, result.point))
+      bar:update(done / of, { ("%d of %d, %d wrong"):format(done, of, #wrong), result.point })
     end,
   })
   bar:finish()
   if args.keep then out:note("what the last run left: " .. folder)
   else os.execute("rm -rf " .. context.quote(folder)) end
   if not ran then error(results, 0) end
-  if not results then context.fail(status.FAILED, message) end
-  if out.json then
-    for _, result in ipairs(results) do if not BAD[result.outcome] then result.output = nil end end
-    output.write(output.encode(require("flarelight.json").array(results)))
-  else
-    local rows, columns, totals = table_of(results)
-    if args.only then output.write(results[1].output or "") end
-    output.write "\n"
-    out:list(rows, columns, "")
-    output.write(("\n%s: lost %d, repeated %d\n"):format(output.counted(totals.points, "point"), totals.lost,
-      totals.repeated))
-  end
+  if not results then ending.fail(status.FAILED, message) end
+  print_results(args, out, results)
   for _, result in ipairs(wrong) do
     output.complain(("again: %s"):format(replay(args, result.point)))
   end
   return #wrong > 0 and status.FAILED or status.DONE
-end
-
-local function split(text)
-  local names = {}
-  for name in text:gmatch "[^,]+" do names[#names + 1] = name end
-  return names
 end
 
 function command_torture.define(parser, define)
@@ -172,10 +187,10 @@ function command_torture.define(parser, define)
     "Ends a script at every step of its uploads, and lets a sandbox go wrong; tells what was lost or repeated.", run)
   command:argument("script"):argname "SCRIPT":args "+"
     :description "A script that uploads with a key, and its arguments. Its clients reach the sandbox alone."
-  command:option("--servers"):argname "A,B":convert(split)
+  command:option("--servers"):argname "A,B":convert(context.list)
     :description("Which servers: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
       .. "Default: all.")
-  command:option("--kinds"):argname "A,B":convert(split)
+  command:option("--kinds"):argname "A,B":convert(context.list)
     :description "Which kinds of points: step, net, fault, twice, mix. Default: all."
   command:option("--definitions"):argname "FILE"
     :description "What the sandbox can run: preparations, reports and automations, in Lua or JSON."

@@ -1,0 +1,130 @@
+--- How the command ends: with a status, and where it failed with a message on standard error. With --json the
+-- message is one line of JSON there. Everything that ends a command early is raised and arrives here.
+
+local errors = require "flarelight.error"
+local output = require "flarelight.cli.output"
+local progress = require "flarelight.cli.progress"
+local status = require "flarelight.cli.status"
+local wording = require "flarelight.cli.wording"
+
+local ending = {}
+
+-- What is raised to end the command: `{ status =, text = }` (for standard output) or `{ status =, kind =, message =,
+-- usage =, err =, resume = }`.
+local Ended = {}
+
+--- Ends the command.
+function ending.raise(members) error(setmetatable(members, Ended), 0) end
+
+--- Ends the command with a message. `kind`: for --json; "usage" where the command line is wrong, else "io".
+function ending.fail(code, message, kind)
+  ending.raise { status = code, message = message, kind = kind or code == status.USAGE and "usage" or "io" }
+end
+
+--- Whether a raised value is the user's Ctrl-C, as Lua's own interpreters raise it.
+function ending.is_interrupt(raised)
+  if errors.is(raised) then raised = raised.value end
+  return type(raised) == "string" and raised:find "interrupted!$" ~= nil
+end
+
+--- Whether a protected call of the client, with what pcall returned of it, ended by the user's Ctrl-C.
+function ending.was_interrupted(ran, result, err)
+  if not ran then return ending.is_interrupt(result) end
+  return result == nil and err ~= nil and err.kind == "raised" and ending.is_interrupt(err)
+end
+
+--- Ends the command as one that Ctrl-C has interrupted. `resume`: how to go on, as lines.
+function ending.interrupted(resume)
+  ending.raise { status = status.INTERRUPTED, kind = "interrupted", message = "interrupted", resume = resume }
+end
+
+-- The message of an error as the command says it: messages of the service stay as they are.
+local function message_of(err)
+  return (err.kind == "config" or err.message:find "^imports:") and wording.of(err.message) or err.message
+end
+
+--- Passes on what a call returned; where it failed, ends the command as its error says.
+---@param resume { heading: string, command: string }? how to go on
+function ending.expect(value, message, err, resume)
+  if value ~= nil or err == nil then return value, message end
+  if err.kind == "raised" and ending.is_interrupt(err) then error(err.value, 0) end
+  ending.raise { status = status.of(err), kind = err.kind, message = message_of(err), err = err, resume = resume }
+end
+
+-- --- saying it ---
+
+local function clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.ceil(seconds)) end
+
+-- What an error holds besides its message, as lines below it.
+local function remarks(err)
+  local lines = {}
+  if err.record then
+    local line = err.line and (", line %s of the file"):format(err.line) or ""
+    lines[#lines + 1] = err.records
+      and ("  its batch: %s %s from record %s on%s"):format(err.records, err.records == 1 and "record" or "records",
+        err.record, line)
+      or ("  record %s%s"):format(err.record, line)
+  end
+  if err.fate == "in_doubt" then
+    lines[#lines + 1] = "  fate: in_doubt: it may have happened; look before trying again"
+  end
+  if err.retry_at then lines[#lines + 1] = "  it can go again at " .. clock(err.retry_at) end
+  return lines
+end
+
+local function tell_text(ended)
+  local lines = ended.err and remarks(ended.err) or {}
+  table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "") .. "flarelight: " .. ended.message)
+  if ended.resume then
+    lines[#lines + 1] = ended.resume.heading
+    lines[#lines + 1] = "  " .. ended.resume.command
+  end
+  output.complain(table.concat(lines, "\n"))
+end
+
+local MEMBERS = {
+  "fate", "status", "retry_at", "retry_after", "operation", "request_id", "token", "record", "records", "line",
+}
+
+local function tell_json(ended)
+  local told = { kind = ended.kind, message = ended.message, resume = ended.resume and ended.resume.command }
+  for _, name in ipairs(ended.err and MEMBERS or {}) do told[name] = ended.err[name] end
+  output.complain(output.compact(told))
+end
+
+-- The message of misuse without the place in our own files at which it was raised.
+local function misuse_of(raised)
+  return type(raised) == "string" and raised:match "flarelight: (.*)$"
+end
+
+-- Anything that was raised, as what ends the command.
+local function ended_of(raised)
+  if type(raised) == "table" and getmetatable(raised) == Ended then return raised end
+  if ending.is_interrupt(raised) then
+    return { status = status.INTERRUPTED, kind = "interrupted", message = "interrupted" }
+  end
+  if errors.is(raised) then
+    return { status = status.of(raised), kind = raised.kind, message = message_of(raised), err = raised }
+  end
+  if misuse_of(raised) then
+    return { status = status.USAGE, kind = "usage", message = wording.of(misuse_of(raised)) }
+  end
+  return { status = status.FAILED, kind = "raised",
+           message = "this is a mistake in the command itself: " .. tostring(raised) }
+end
+
+--- Says what was raised and returns the exit status. A broken standard output is raised again.
+---@param raised any
+---@param as_json boolean
+---@return integer
+function ending.tell(raised, as_json)
+  if type(raised) == "table" and getmetatable(raised) == output.Broken then error(raised, 0) end
+  local ended = ended_of(raised)
+  progress.stop()
+  if ended.text then output.write(ended.text .. "\n")
+  elseif as_json then tell_json(ended)
+  else tell_text(ended) end
+  return ended.status
+end
+
+return ending

@@ -1,0 +1,27 @@
+--- The words of the command for those of the module: messages of misuse and of the configuration name options of Lua,
+-- and who reads them has typed flags. Pure.
+
+local wording = {}
+
+-- In this order; every pattern is one of Lua's.
+local PHRASES = {
+  { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
+  { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
+  { "region is missing: give region or base_url,", "the region is missing: give --region or --base-url," },
+  { "^region ", "--region " }, { "^state ", "--state " }, { "^profile: ", "--profile: " },
+  { "^api_key ", "--key-file: the key " },
+  { "subscription_id", "--subscription" }, { "base_url", "--base-url" }, { "update_key", "--update-key" },
+  { "flarelight%.new {{? ?state = path }", "--state FILE" },
+  { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
+  { 'update = "([%w_]+)"', "--update %1" },
+  { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
+  { "^imports:([%w_]+)", "imports %1" },
+}
+
+--- A message of the module in the command's words.
+function wording.of(message)
+  for _, phrase in ipairs(PHRASES) do message = message:gsub(phrase[1], phrase[2]) end
+  return message
+end
+
+return wording
