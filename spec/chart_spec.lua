@@ -294,6 +294,61 @@ describe("chart.render through gnuplot", function()
     end)
   end)
 
+  -- A text in which every one of `characters` stands before every other, cut into pieces of `length` that share a
+  -- character with the next one, so that no pair is lost.
+  local function pieces_of_pairs(characters, length)
+    local pairs_of = {}
+    for _, left in ipairs(characters) do
+      for _, right in ipairs(characters) do pairs_of[#pairs_of + 1] = left .. right end
+    end
+    local text, pieces = table.concat(pairs_of), {}
+    for position = 1, #text - 1, length - 1 do pieces[#pieces + 1] = text:sub(position, position + length - 1) end
+    return pieces
+  end
+
+  local function texts_of(svg)
+    local texts = {}
+    for found in svg:gmatch ">([^<]*)</text>" do texts[#texts + 1] = found end
+    for found in svg:gmatch "<tspan[^>]*>([^<]*)<" do texts[#texts + 1] = found end
+    for i, text in ipairs(texts) do
+      texts[i] = text:gsub("&lt;", "<"):gsub("&gt;", ">"):gsub("&quot;", '"'):gsub("&apos;", "'"):gsub("&#39;", "'")
+        :gsub("&amp;", "&")
+      texts[texts[i]] = true
+    end
+    return texts
+  end
+
+  drawn("shows every printable character before every other, in titles, labels and names #slow", function()
+    local all, punctuation = {}, {}
+    for code = 32, 126 do
+      all[#all + 1] = string.char(code)
+      if string.char(code):find "[%p%d]" then punctuation[#punctuation + 1] = string.char(code) end
+    end
+    local labels, names = pieces_of_pairs(all, 30), pieces_of_pairs(all, 40)
+    local titles = pieces_of_pairs(punctuation, 90)
+    local label, name, title = 1, 1, 1
+    while label <= #labels or name <= #names or title <= #titles do
+      local data, wanted = { labels = {}, series = {} }, {}
+      for i = 1, 40 do
+        data.labels[i] = labels[label] or "none"
+        wanted[#wanted + 1], label = data.labels[i], label + 1
+      end
+      for i = 1, 8 do -- a legend of more is cut
+        data.series[i] = { name = names[name] or "none", values = { 1 } }
+        wanted[#wanted + 1], name = data.series[i].name, name + 1
+      end
+      local given = titles[title] or "none"
+      wanted[#wanted + 1], title = given, title + 1
+      local svg = assert(render(data, { format = "svg", title = given, stacked = true }))
+      assert.is_nil(svg:find "[%z\1-\8\11\12\14-\31]", "a control character is no XML")
+      assert.is_nil(svg:gsub("&%a+;", ""):gsub("&#%d+;", ""):find("&", 1, true), "a bare & is no XML")
+      local found = texts_of(svg)
+      for _, text in ipairs(wanted) do
+        assert.is_true(found[text] == true, text .. " is not in\n" .. table.concat(found, "\n"))
+      end
+    end
+  end)
+
   drawn("takes no file name for a program", function()
     with_file(function(path)
       os.remove(path)

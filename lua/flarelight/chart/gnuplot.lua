@@ -1,9 +1,9 @@
 --- Charts as SVG and PNG, drawn by the program gnuplot.
 --
--- Nothing of the data is ever read as a command: the blocks of data hold numbers only; in labels and
--- titles all but letters and digits is written as numbers (backquotes would run a program, `@` expands
--- macros), under a terminal that reads no markup; the user's file is written by Lua, since gnuplot takes
--- a name that begins with `|` for a program.
+-- gnuplot never reads the data as a command. Blocks of data hold numbers only. Labels, names and titles are strings
+-- in which every byte but letters and spaces is an octal escape (backquotes would run a program, `@` expands
+-- macros), and the terminal reads no markup. Lua writes the user's file, since gnuplot takes a name that begins
+-- with `|` for a program.
 
 local display = require "flarelight.chart.display"
 local errors = require "flarelight.error"
@@ -23,9 +23,10 @@ local MOST_LABELS = 40     -- more are thinned out
 local UPRIGHT_COLUMNS = 90 -- of all labels beside each other; more are turned
 local GROUP_WIDTH = 0.8    -- of the distance between two labels
 
---- A string of gnuplot's. Not in single quotes: labels of a scale that begin with one would be lost.
+--- A string of gnuplot's. Not in single quotes: labels of a scale that begin with one would be lost. Digits are
+-- escaped too, since gnuplot reads every octal digit that follows an escape as a part of it.
 local function quote(text)
-  return '"' .. text:gsub("[^%w\128-\255 ]", function(character) return ("\\%03o"):format(character:byte()) end) .. '"'
+  return '"' .. text:gsub("[^A-Za-z\128-\255 ]", function(byte) return ("\\%03o"):format(byte:byte()) end) .. '"'
 end
 
 local function plain(value)
