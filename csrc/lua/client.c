@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "files/worker.h"
 #include "functions.h"
 #include "policy/url.h"
 #include "state.h"
@@ -45,7 +46,7 @@ static void close_box(client_box *box) {
   command = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
   if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
   fl_client_release(client);
-  if (box->entered) fl_engine_leave();
+  if (box->entered && fl_engine_leave()) fl_worker_stop();
   box->entered = false;
 }
 

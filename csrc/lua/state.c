@@ -51,21 +51,13 @@ fl_mailbox *fl_lua_state_check_mailbox(lua_State *L) {
   return mailbox;
 }
 
-static void free_items(fl_item *item) {
-  while (item != NULL) {
-    fl_item *next = item->next;
-    fl_item_free(item);
-    item = next;
-  }
-}
-
 static void close_mailbox(fl_mailbox *mailbox) {
   fl_command *command = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
   const char *message;
   if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
   fl_worker_forget(mailbox);
   fl_wakeup_leave(mailbox);
-  free_items(fl_mailbox_take(mailbox));
+  fl_item_free_chain(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);
 }
 
@@ -73,7 +65,7 @@ static int collect(lua_State *L) {
   fl_lua_state *state = luaL_checkudata(L, 1, CLASS);
   fl_mailbox *mailbox = state->mailbox;
   fl_buffer_wipe(&state->scratch);
-  free_items(state->taken.first);
+  fl_item_free_chain(state->taken.first);
   state->taken.first = state->taken.last = NULL;
   state->mailbox = NULL;
   if (mailbox == NULL) return 0;

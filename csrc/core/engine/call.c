@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/pager.h"
 #include "policy/url.h"
-#include "files/worker.h"
 
 static atomic_ullong last_ticket;
 static atomic_ullong last_client;
@@ -128,6 +126,8 @@ static char *place(char **cursor, fl_slice text) {
   return start;
 }
 
+static void free_item(fl_item *item) { fl_call_free((fl_call *)(void *)item); }
+
 fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                      const fl_request *request, int *code) {
   fl_slice base = fl_slice_of(client->settings.base_url);
@@ -156,6 +156,7 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   call->api_key = place(&cursor, request->api_key);
 
   call->item.type = FL_ITEM_CALL;
+  call->item.free = free_item;
   call->item.ticket = ticket;
   call->client = fl_client_retain(client);
   call->mailbox = fl_mailbox_retain(mailbox);
@@ -202,33 +203,21 @@ void fl_call_say_no_rows(fl_call *call) {
       call->operation, came);
 }
 
+static void free_command(fl_item *item) {
+  fl_command *command = (fl_command *)(void *)item;
+  if (command->client) fl_client_release(command->client);
+  if (command->mailbox) fl_mailbox_release(command->mailbox);
+  free(command);
+}
+
 fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client,
                            fl_mailbox *mailbox) {
   fl_command *command = calloc(1, sizeof *command);
   if (command == NULL) return NULL;
   command->item.type = type;
+  command->item.free = free_command;
   command->item.ticket = ticket;
   command->client = client ? fl_client_retain(client) : NULL;
   command->mailbox = mailbox ? fl_mailbox_retain(mailbox) : NULL;
   return command;
-}
-
-void fl_item_free(fl_item *item) {
-  switch (item->type) {
-    case FL_ITEM_CALL:
-    case FL_ITEM_PAGE: fl_call_free((fl_call *)(void *)item); break;
-    case FL_ITEM_PAGER: fl_pager_free((fl_pager *)(void *)item); break;
-    case FL_ITEM_EVENT: free(item); break;
-    case FL_ITEM_JOB: fl_job_free((fl_job *)(void *)item); break;
-    case FL_ITEM_ADVANCE:
-    case FL_ITEM_CANCEL:
-    case FL_ITEM_CLOSE_CLIENT:
-    case FL_ITEM_CLOSE_MAILBOX: {
-      fl_command *command = (fl_command *)(void *)item;
-      if (command->client) fl_client_release(command->client);
-      if (command->mailbox) fl_mailbox_release(command->mailbox);
-      free(command);
-      break;
-    }
-  }
 }

@@ -210,9 +210,6 @@ typedef struct fl_event {
   fl_time delay, elapsed;
 } fl_event;
 
-/* Frees whatever item comes out of a mailbox or an inbox, by its type. */
-void fl_item_free(fl_item *item);
-
 /* --- orders: what a Lua state asks of the engine beside calls --- */
 
 typedef struct fl_command {

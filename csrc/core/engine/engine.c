@@ -24,7 +24,6 @@
 #include "engine/loop.h"
 #include "base/process.h"
 #include "engine/transfer.h"
-#include "files/worker.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */
 
@@ -163,12 +162,7 @@ static void drive_for(fl_engine *engine, fl_mailbox *mailbox) {
 /* --- start and stop --- */
 
 static void free_engine(fl_engine *engine) {
-  fl_item *item = fl_queue_take(&engine->inbox);
-  while (item != NULL) {
-    fl_item *next = item->next;
-    fl_item_free(item);
-    item = next;
-  }
+  fl_item_free_chain(fl_queue_take(&engine->inbox));
   fl_budget_registry_free(&engine->budgets);
   fl_queue_destroy(&engine->inbox);
   pthread_mutex_destroy(&engine->state_lock);
@@ -295,7 +289,7 @@ void fl_engine_enter(void) {
   pthread_mutex_unlock(&global_lock);
 }
 
-void fl_engine_leave(void) {
+bool fl_engine_leave(void) {
   fl_engine *engine = NULL;
   bool last;
   pthread_mutex_lock(&global_lock);
@@ -303,7 +297,7 @@ void fl_engine_leave(void) {
   if (last) engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
-  if (last) fl_worker_stop();
+  return last;
 }
 
 /* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is

@@ -18,9 +18,9 @@ const char *fl_engine_prepare(void);
 
 /* Every client that may submit is counted in from its making to its close. */
 void fl_engine_enter(void);
-/* The last one out stops the engine: joins its thread, bounded, and closes its connections. The
- * worker, too, ends with it. */
-void fl_engine_leave(void);
+/* The last client to leave stops the engine: its thread is joined, for 2 s at most, and its
+ * connections are closed. True for that client: its caller stops the worker too. */
+bool fl_engine_leave(void);
 
 /*
  * Hands an item over: a call, a pager, an order. On failure the item stays the caller's and

@@ -174,6 +174,8 @@ static bool reserve_timers(fl_loop *loop) {
 
 static void cut_copy(char *out, size_t room, const char *text) { snprintf(out, room, "%s", text); }
 
+static void free_event(fl_item *item) { free(item); }
+
 static void tell(const fl_loop *loop, const fl_call *call, fl_event_name name, fl_time delay,
                  const char *reason) {
   fl_event *event;
@@ -181,6 +183,7 @@ static void tell(const fl_loop *loop, const fl_call *call, fl_event_name name, f
   event = calloc(1, sizeof *event);
   if (event == NULL) return; /* an event is a courtesy: the call goes on */
   event->item.type = FL_ITEM_EVENT;
+  event->item.free = free_event;
   event->item.ticket = call->item.ticket;
   event->name = name;
   event->client = call->client->number;
@@ -606,19 +609,13 @@ static void close_client(fl_loop *loop, fl_client *client) {
 }
 
 static void close_mailbox(fl_loop *loop, fl_mailbox *mailbox) {
-  fl_item *item;
   for (fl_pager *pager = loop->pagers; pager != NULL; pager = *fl_pager_link(pager))
     if (fl_pager_mailbox(pager) == mailbox) fl_pager_stop(pager);
   loop->pagers_changed = true;
   feed_pagers(loop);
   stop_all(loop, NULL, mailbox, true);
   /* What lies in it was for a reader that is gone. */
-  item = fl_mailbox_take(mailbox);
-  while (item != NULL) {
-    fl_item *next = item->next;
-    fl_item_free(item);
-    item = next;
-  }
+  fl_item_free_chain(fl_mailbox_take(mailbox));
 }
 
 static fl_pager *find_pager(const fl_loop *loop, uint64_t ticket) {

@@ -17,6 +17,18 @@
 
 #include "base/process.h"
 
+void fl_item_free(fl_item *item) {
+  if (item != NULL) item->free(item);
+}
+
+void fl_item_free_chain(fl_item *first) {
+  while (first != NULL) {
+    fl_item *next = first->next;
+    fl_item_free(first);
+    first = next;
+  }
+}
+
 void fl_list_append(fl_list *list, fl_item *item) {
   item->next = NULL;
   if (list->last) list->last->next = item;

@@ -29,7 +29,12 @@ typedef struct fl_item {
   struct fl_item *next;
   fl_item_type type;
   uint64_t ticket; /* names a call or a pager for as long as the process lives; never 0 */
+  void (*free)(struct fl_item *item); /* frees the whole struct; set by the file that makes it */
 } fl_item;
+
+/* Frees an item of any type, or a chain of items. NULL is allowed. */
+void fl_item_free(fl_item *item);
+void fl_item_free_chain(fl_item *first);
 
 /* A list in order; not locked. */
 typedef struct fl_list {

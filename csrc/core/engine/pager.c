@@ -66,6 +66,8 @@ static fl_call *make_call(fl_pager *pager, int64_t start, int64_t count, fl_time
   return call;
 }
 
+static void free_item(fl_item *item) { fl_pager_free((fl_pager *)(void *)item); }
+
 fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code) {
   fl_pager *pager = calloc(1, sizeof *pager + request->operation.length + request->path.length +
@@ -81,6 +83,7 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->api_key = place(&cursor, request->api_key);
   pager->has_id = request->id.data != NULL;
   pager->item.type = FL_ITEM_PAGER;
+  pager->item.free = free_item;
   pager->item.ticket = ticket;
   pager->client = fl_client_retain(client);
   fl_client_reads(client, 1);

@@ -30,9 +30,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pool *current;
 static bool prepared, ending;
 
+static void free_item(fl_item *item) { fl_job_free((fl_job *)(void *)item); }
+
 void fl_job_init(fl_job *job, const fl_job_class *class, uint64_t ticket, fl_mailbox *mailbox) {
   job->item.next = NULL;
   job->item.type = FL_ITEM_JOB;
+  job->item.free = free_item;
   job->item.ticket = ticket;
   job->class = class;
   job->mailbox = mailbox != NULL ? fl_mailbox_retain(mailbox) : NULL;
