@@ -17,13 +17,7 @@ describe("the rate budget", function()
     api = client_of(opened.raw_server { good, good, good })
   end
 
-  local function update_until(what)
-    local ends = os.time() + 60
-    repeat
-      api:update(0.01)
-      assert(os.time() < ends, "nothing has come of it")
-    until what()
-  end
+  local function update_until(what) support.update_until(api, what) end
   local function is_near(expected, value, slack)
     assert.is_true(value ~= nil and math.abs(value - expected) <= (slack or 5),
       ("%s is not near %s"):format(tostring(value), expected))

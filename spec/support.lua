@@ -1,23 +1,23 @@
---- What the specs share: a sandbox and a client that fit together.
+--- Helpers of the specs that use flarelight: sandboxes, clients and raw servers, and the set-up of a family of specs.
 
 local flarelight = require "flarelight"
 local raw_server = require "support.raw_server"
 
 local support = {}
 
---- A sandbox with `options`.
+--- Starts a sandbox with `options`.
 function support.sandbox(options)
   return assert(require("flarelight.sandbox").start(options or {}))
 end
 
---- A client of a sandbox; `options` are added.
+--- Makes a client of a sandbox (or of any table with its url, api_key and subscription_id); `options` are added.
 function support.client(sandbox, options)
   local given = { api_key = sandbox.api_key, subscription_id = sandbox.subscription_id, base_url = sandbox.url }
   for name, value in pairs(options or {}) do given[name] = value end
   return assert(flarelight.new(given))
 end
 
---- The members of both tables; of the second where both have one.
+--- A table with the members of both tables. The second table's value wins where both have a member.
 function support.with(one, other)
   local both = {}
   for name, value in pairs(one or {}) do both[name] = value end
@@ -32,12 +32,12 @@ function support.records(n)
   return records
 end
 
---- Makes an import of `n` records and answers its id.
+--- Makes an import of `n` records and returns its id.
 function support.import(api, n)
   return assert(api.imports:import { records = support.records(n), name = "spec" }).id
 end
 
---- Requests of one operation that the sandbox has seen.
+--- The requests of one operation that the sandbox has logged.
 function support.requests(sandbox, operation)
   local found = {}
   for _, request in ipairs(sandbox:requests()) do
@@ -48,15 +48,15 @@ end
 
 local subscriptions = 0
 
---- A subscription that no other server of this run has: a port may come again, and what a client knows of
--- a service (its rate limit, what retries have cost) it knows by URL and subscription.
+--- A subscription id that no other server of this run has. The core keeps the rate limit and the retries of a service
+-- by URL and subscription, and a later server may get the same port.
 function support.subscription()
   subscriptions = subscriptions + 1
   return ("00000000-0000-4000-8001-%012d"):format(subscriptions)
 end
 
---- A server that answers with `replies`, byte for byte (see support/raw_server.lua), and with the key and the
--- subscription that its clients have.
+--- Starts a server that answers with `replies`, byte for byte (see support/raw_server.lua). It has an `api_key` and a
+-- `subscription_id`, so `support.client` takes it like a sandbox.
 function support.raw_server(replies)
   local server = raw_server.start(replies)
   server.api_key, server.subscription_id = "raw-key", support.subscription()
@@ -65,9 +65,9 @@ end
 
 support.reply = raw_server.reply
 
---- What each spec of a family opens and leaves open: closed after the spec, the last one first. `after_each` is
--- that of busted. The object has the functions of this module that open something (`sandbox`, `client`,
--- `raw_server`), `service` for a sandbox and its client, and `later(close)` for a function to call.
+--- The set-up of a family of specs: closes after each spec what the spec has opened, the last one first. `after_each`
+-- is that of busted. The object has `sandbox`, `client` and `raw_server`, which are the functions of this module;
+-- `service`, which starts a sandbox and a client of it; and `later(close)`, which calls `close` after the spec.
 function support.opened(after_each)
   local closers = {}
   local opened = {}
@@ -92,7 +92,16 @@ function support.opened(after_each)
   return opened
 end
 
---- Runs functions at the same time; what fails in one fails here.
+--- Runs the tasks of a client until `condition` returns true, for a minute at most.
+function support.update_until(api, condition)
+  local ends = os.time() + 60
+  repeat
+    api:update(0.01)
+    assert(os.time() < ends, "the condition did not come true")
+  until condition()
+end
+
+--- Runs functions at the same time. An error in one of them is raised here.
 function support.together(functions)
   local runner = support.client { url = "http://127.0.0.1:1", api_key = "k",
                                   subscription_id = "00000000-0000-4000-8000-000000000001" }
@@ -103,7 +112,7 @@ function support.together(functions)
   end
 end
 
---- The file and line of the caller, as they stand in the message of an error raised at its level.
+--- The file and line of the caller, as Lua puts them before the message of an error that is raised at this level.
 function support.here(offset)
   local info = debug.getinfo(2, "Sl")
   return ("%s:%d:"):format(info.short_src, info.currentline + (offset or 0))

@@ -23,14 +23,7 @@ describe("time:", function()
     assert.is_true((err.elapsed or 0) < 60)
     return err
   end
-  -- Runs tasks until something is so.
-  local function update_until(what)
-    local ends = os.time() + 60
-    repeat
-      api:update(0.01)
-      assert(os.time() < ends, "nothing has come of it")
-    until what()
-  end
+  local function update_until(what) support.update_until(api, what) end
   local function finish(task)
     update_until(function() return task:done() end)
     return outcome(task:result())

@@ -1,10 +1,10 @@
---- What a script may rely on in every host: one list, run in each of the real ones (behaviours_spec.lua).
+--- The behaviours that every host has: one list, which behaviours_spec.lua runs in each host itself.
 --
--- Each behaviour is called with a client and with what the host's driver tells about itself:
---   name         that of the host that is to be found
---   blocks       whether waiting holds everything up
---   start_ticks  function(tick): calls `tick` again and again beside what runs now; its result ends that
--- The sandbox it talks to answers /Report/All late, and stalls /Preparation/All; import 1 has 500 rows.
+-- A behaviour is called with a client and a table from the host's driver:
+--   name         the name of the host that flarelight should find
+--   blocks       whether a waiting call blocks the whole process
+--   start_ticks  function(tick): calls `tick` again and again beside the behaviour; returns a function that ends this
+-- The sandbox (spec/host/sandbox.lua) answers /Report/All late and stalls /Preparation/All; import 1 has 500 rows.
 
 local flarelight = require "flarelight"
 local pollable = require "flarelight.pollable"
@@ -58,7 +58,7 @@ it("others run while a call waits", function(api, env)
     stop()
     return equal(0, ticks)
   end
-  -- The call stalls until the others have run: they end it.
+  -- The reply never comes. The fifth tick closes the client, which ends the call.
   local other = assert(flarelight.new())
   local stop = env.start_ticks(function()
     ticks = ticks + 1
@@ -135,7 +135,7 @@ it("api:map keeps the order and its concurrency, and what is raised harms no oth
     if item % 10 ~= 0 then return item end
     under_way = under_way + 1
     most = math.max(most, under_way)
-    -- The first ones are answered late, so that they meet whatever else the machine does.
+    -- The first calls are answered late, so that several are under way at once however busy the machine is.
     if item <= 40 then assert(api.reports:all()) end
     local data, message, err = api.imports:data(1, { start = item, count = 1 })
     under_way = under_way - 1
@@ -245,7 +245,7 @@ it("ready rows give way to others", function(api, env)
   local ticks, most, before = 0, 0, 0
   local stop = env.start_ticks(function() ticks = ticks + 1 end)
   local rows, n = api.imports:rows(1, { page_size = 500 }), 0
-  -- Work that takes longer than any slice while everything that is asked for is here.
+  -- All rows are here already, and the work on each takes longer than a slice.
   while true do
     if not rows:next() then break end
     n = n + 1
@@ -298,8 +298,8 @@ end)
 
 local behaviours = {}
 
---- Runs them all, one after the other, and gives each line of the report to `say`. Returns whether all went
--- well. It never raises.
+--- Runs all behaviours one after the other, and gives each line of the report to `say`. Returns whether all passed.
+-- Never raises.
 function behaviours.run(env, say)
   local failed, api = 0, assert(flarelight.new())
   for _, behaviour in ipairs(list) do

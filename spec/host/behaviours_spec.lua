@@ -1,7 +1,7 @@
---- The same behaviours in every host, each of them the real one, in a process of its own.
+--- Runs spec/host/behaviours.lua in every host, each the real one and in a process of its own.
 --
--- The hosts that are an interpreter of Lua run on the Lua of this run; nginx, Neovim and LÖVE have LuaJIT
--- in them and run with the build for it.
+-- Hosts that are libraries of Lua run on the Lua of this run. nginx, Neovim and LÖVE contain LuaJIT, and run with the
+-- specs on LuaJIT.
 
 local hosts = require("flarelight.host").list
 local nginx = require "host.nginx"
@@ -45,7 +45,7 @@ describe("the same script, unchanged, in #slow", function()
   if not is_luajit or checked then return end
 
   it("Neovim", function()
-    -- What nobody asked for comes as a message of the editor.
+    -- Neovim shows the error of a task as a message.
     is_good(run "nvim --headless -u NONE -c 'luafile spec/host/neovim.lua'", "luv")
   end)
 

@@ -1,5 +1,5 @@
---- drivers.lua HOST: runs the behaviours in a host that an interpreter of Lua can be: script, frame,
--- cqueues, copas or luv. The environment names the sandbox.
+--- drivers.lua HOST: runs the behaviours in a host that needs only an interpreter of Lua: script, frame, cqueues,
+-- copas or luv. The environment names the sandbox.
 
 local behaviours = require "host.behaviours"
 local flarelight = require "flarelight"
@@ -50,7 +50,7 @@ end
 function drivers.copas()
   local copas = require "copas"
   local good
-  -- Two sockets of luasocket throw a byte to and fro: what else a copas server does.
+  -- Two sockets of luasocket send a byte to and fro, as the other work of a copas server.
   local socket = require "socket"
   local server = assert(socket.bind("127.0.0.1", 0))
   local address, port = server:getsockname()
@@ -86,7 +86,7 @@ function drivers.luv()
       return function() timer:close() end
     end }, print)
   end)()
-  luv.run() -- ends when nothing is left that waits
+  luv.run() -- returns when no handle is active
   return good
 end
 

@@ -1,4 +1,4 @@
--- The behaviours in a state that a program has opened, with the module linked into it.
+-- Runs the behaviours in a Lua state of the program `embed_static`, into which the module is linked.
 
 local good = require("host.behaviours").run({
   name = "script", blocks = true, start_ticks = function() return function() end end,

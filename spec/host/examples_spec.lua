@@ -1,4 +1,4 @@
---- The examples of the hosts that have LuaJIT in them, each in the real one.
+--- Runs the examples for nginx, Neovim and LÖVE, each in the real program.
 
 if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" then return end
 

@@ -1,4 +1,4 @@
--- `:Flarelight rows 1` while another buffer is typed into; prints what both hold at the end.
+-- Runs `:Flarelight rows 1` while text is typed into another buffer, and prints what both buffers hold at the end.
 
 local typed, other = 0, vim.api.nvim_get_current_buf()
 local timer = vim.loop.new_timer()

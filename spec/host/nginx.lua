@@ -1,10 +1,10 @@
---- An nginx of one's own, with its Lua module, on a free port: for the specs.
+--- Starts an nginx with its Lua module for a spec: on a free port, in a folder of its own.
 
 local system = require "support.system"
 
 local nginx = {}
 
---- What a line of shell prints, without the white space at its end.
+--- What a line of shell prints, without trailing white space.
 local function shell(command) return (system.shell(command):gsub("%s+$", "")) end
 nginx.shell = shell
 
@@ -38,10 +38,14 @@ http {
 }
 ]]
 
---- Starts one. `given`: config (of the block http; PORT stands for the port) or file (a function of the port
--- that gives a whole configuration, which includes modules.conf and paths.conf), environment (words for a
--- shell), workers, connections, level (of the log). The object: url, prefix, master(), workers(), log(),
--- directories() (of the bells of its workers), signal(), quit(), stop().
+--- Starts an nginx. `given` has:
+--   config       the inside of the block http, in which PORT stands for the port; or instead
+--   file         a function that takes the port and returns a whole configuration, which includes modules.conf and
+--                paths.conf
+--   environment  assignments for a shell
+--   workers, connections, level (of the log)
+-- Returns an object with url, prefix, master(), workers(), log(), directories() (those of its workers' wake-up
+-- sockets), signal(), quit(), stop().
 function nginx.start(given)
   local tools = shell "sh spec/tools/openresty"
   local root, prefix = shell "pwd", shell "mktemp -d /tmp/nginx.XXXXXXXX"
@@ -59,7 +63,7 @@ function nginx.start(given)
         given.level or "warn", given.connections or 1024, paths, (given.config:gsub("PORT", port))))
     end
   end
-  -- Its workers' bells hang in a place of their own: other processes have some, too.
+  -- The wake-up sockets of its workers stand in a folder of their own, apart from those of other processes.
   local run = ("TMPDIR=%s %s %s -p %s/ -e error.log -c nginx.conf"):format(prefix, given.environment or "", command, prefix)
   local self = { prefix = prefix }
 
@@ -77,7 +81,7 @@ function nginx.start(given)
   end
   function self.directories() return shell(("ls -d %s/flarelight-* 2>/dev/null"):format(prefix)) end
   function self.signal(name) shell(("%s -s %s 2>&1"):format(run, name)) end
-  --- Ends it; what it leaves behind can be looked at.
+  --- Ends nginx, and keeps the folder for a spec to look at.
   function self.quit()
     local master = self.master()
     if not master then return end
@@ -88,7 +92,7 @@ function nginx.start(given)
     self.quit()
     shell("rm -rf " .. prefix)
   end
-  --- What a GET answers (or a POST of `body`): its text and status.
+  --- The body and status of a GET, or of the request that `options` of curl ask for.
   function self.get(path, options)
     local text = shell(("curl -s -m 60 -w '\\n%%{http_code}' %s '%s%s'"):format(options or "", self.url, path))
     local body, status = text:match "^(.*)\n(%d+)$"
@@ -97,7 +101,7 @@ function nginx.start(given)
 
   local output
   for _ = 1, 5 do
-    -- The port is free for a moment: nginx binds it at once, or another process was faster.
+    -- Another process may bind the free port before nginx does.
     self.port = shell [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
     self.url = "http://127.0.0.1:" .. self.port
     configure(self.port)

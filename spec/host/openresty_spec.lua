@@ -1,5 +1,5 @@
---- What nginx asks beside the behaviours of every host: phases, code that is not cached, reloads, workers
--- that are killed, requests that go away.
+--- Behaviour of nginx beside that of every host: phases, code that is not cached, reloads, killed workers, requests
+-- that go away.
 
 if not rawget(_G, "jit") or os.getenv "SPEC_QUICK" or os.getenv "SPEC_SANITIZER" then return end
 
@@ -150,7 +150,7 @@ describe("in nginx #slow", function()
       return tonumber(nginx.shell(("ls -l /proc/%d/fd | grep -c socket:"):format(server.workers()[1])))
     end
     for _ = 1, 5 do assert.are.equal("3\n", (server.get "/call")) end
-    -- The calls themselves go on: nobody said what else to do with them. Their waiters are gone.
+    -- The calls go on, since nobody cancelled them. Only their waiters are gone.
     assert.truthy(eventually(function() return sockets() < 40 + 12 end), sockets())
     assert.are.equal("", server.log())
   end)

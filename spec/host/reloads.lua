@@ -1,7 +1,6 @@
---- reloads.lua N: reloads an nginx N times while requests that make API calls keep coming, and looks for
--- what must not stay or happen: workers, threads, descriptors, socket files, failed requests, complaints in
--- the log. Prints what it found; exit status 0 if it is all well. Run by host/openresty_spec.lua and
--- `make reloads`.
+--- reloads.lua N: reloads an nginx N times while requests that make API calls keep coming. No old worker, thread,
+-- descriptor or socket file may stay, no request may fail, and the log may have no complaint. Prints the findings; exit
+-- status 0 if there are none. Run by host/openresty_spec.lua and `make reloads`.
 
 local nginx = require "host.nginx"
 local sandbox = require "host.sandbox"
@@ -12,7 +11,7 @@ local reloads = {}
 local function count(pattern) return tonumber((shell(pattern .. " 2>/dev/null | wc -l"))) end
 local function directories(server) return select(2, server.directories():gsub("[^\n]+", "")) end
 
--- The descriptors of a process: how many are sockets, and the others by name, one a line.
+-- The descriptors of a process: the number of sockets, and the names of the others, one a line.
 local function descriptors(pid)
   local others, sockets = {}, 0
   for name in shell(("ls -l /proc/%d/fd 2>/dev/null"):format(pid)):gmatch "%-> ([^\n]+)" do
@@ -23,7 +22,7 @@ local function descriptors(pid)
   return sockets, table.concat(others, "\n")
 end
 
--- Looks again until something is so, for a minute at most: connections of requests end a moment after them.
+-- Waits until `fn` returns true, for a minute at most. Connections of requests end a moment after the requests.
 local function eventually(fn)
   local ends = os.time() + 60
   repeat
@@ -33,7 +32,7 @@ local function eventually(fn)
   return false
 end
 
--- What a process has once it is left alone.
+-- The descriptors of a process when they have stopped changing.
 local function settled(pid)
   local sockets, others, same = nil, nil, 0
   eventually(function()
@@ -45,12 +44,12 @@ local function settled(pid)
   return sockets, others
 end
 
--- A call under load has a connection to the service and both ends of one to the bell; a worker keeps them for
--- the next. The load is of so many at once.
+-- The load is LOAD requests at once. Each call uses a connection to the service and both ends of a connection to the
+-- wake-up socket; a worker keeps them for later calls.
 local LOAD = 8
 local KEPT = 3 * LOAD
 
---- Reloads `times` times under load. A list of what is wrong, and what was seen.
+--- Reloads `times` times under load. Returns a list of faults, and a text about what was seen.
 function reloads.run(times)
   local wrong = {}
   local function expect(what, expected, found)
@@ -76,7 +75,7 @@ function reloads.run(times)
   local master_sockets, master_others = settled(master)
   local fresh_sockets, fresh_others = settled(server.workers()[1])
   local load_log = server.prefix .. "/load"
-  -- New connections each time: nginx may close kept ones at a reload, which is no failed request.
+  -- A connection for each request: nginx may close kept connections at a reload, which is no failure.
   shell(("wrk -t1 -c%d -d%ds -H 'Connection: close' --timeout 30s %s/call >%s 2>&1 & echo $! >%s.pid")
     :format(LOAD, 36000, server.url, load_log, load_log))
   local wrk = tonumber(shell("cat " .. load_log .. ".pid"))
@@ -103,13 +102,13 @@ function reloads.run(times)
 
   server.get "/call"
   expect("workers", 1, #server.workers())
-  -- nginx's own, the engine's and the bell's.
+  -- The threads are those of nginx, of the engine and of the wake-up socket.
   expect("threads of the worker", 3, count(("ls /proc/%d/task"):format(last)))
   local sockets, others = settled(last)
   expect("descriptors but sockets of the worker after the load", fresh_others, others)
   if sockets > fresh_sockets + KEPT then expect("sockets of the worker after the load", fresh_sockets + KEPT, sockets) end
   expect("directories while it runs", 1, directories(server))
-  -- The next one has what the first had: it would inherit what the master or its elders leave behind.
+  -- The next worker has as many descriptors as the first: it would inherit any that the master had kept.
   reload "the last reload"
   expect("a request after the load", 200, select(2, server.get "/call"))
   sockets, others = settled(last)

@@ -1,11 +1,11 @@
---- The sandbox that the behaviours talk to.
+--- The sandbox for spec/host/behaviours.lua.
 
 local support = require "support"
 local system = require "support.system"
 
 local sandbox = {}
 
---- Starts one; also what a child's environment needs to reach it, as words for a shell.
+--- Starts the sandbox. Also returns the assignments for a shell that let a child reach it.
 function sandbox.start()
   local box = support.sandbox { rate_limit = 0 }
   local api = support.client(box)

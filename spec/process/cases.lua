@@ -1,8 +1,8 @@
--- cases.lua NAME [ARGUMENT...]: one case of process_spec.lua in a process of its own. Prints "ok" at its
--- end; what goes wrong raises.
+-- cases.lua NAME [ARGUMENT...]: one case of process_spec.lua in a process of its own. Prints "ok" at the end, or
+-- raises an error.
 
 local process = require "spec_process"
--- The thread sanitizer has a thread of its own, from the first that is started on.
+-- The thread sanitizer starts a thread of its own with the first thread of the program.
 if os.getenv "SPEC_SANITIZER" == "thread" then process.threads = function() return 1 end end
 local threads_before, descriptors_before = process.threads(), process.descriptors()
 local signals_before = process.signals()
@@ -14,7 +14,7 @@ local function client(options)
   return assert(flarelight.new(options))
 end
 
--- A thread that was joined is in the system's list for a moment longer.
+-- A joined thread stays in the list of the system for a moment.
 local function threads()
   for _ = 1, 1000 do
     if process.threads() == threads_before then break end
@@ -40,7 +40,7 @@ local function is_as_before()
   equal(count(descriptors_before), count(process.descriptors()), "descriptors")
 end
 
--- What this process gives to programs it starts, beyond what it was given.
+-- The descriptors that programs started by this process inherit, beyond those that it inherited itself.
 local function inherited()
   local own = {}
   for number, closed in pairs(process.descriptors()) do
@@ -49,10 +49,10 @@ local function inherited()
   return table.concat(own, " ")
 end
 
--- Kind of a call's error, "good" where there is none.
+-- The kind of the error of a call; "good" for a call that succeeds.
 local function kind_of(_, _, err) return err and err.kind or "good" end
 
--- The kinds with which `fn` ends, in a child and here; both have to be right.
+-- Runs `fn` in a child and here; each has to end with the kind that is expected of it.
 local function in_child(fn)
   local child = process.fork()
   if child == 0 then
@@ -96,12 +96,12 @@ function cases.leaves_nothing(times)
   flarelight = nil
   collectgarbage()
   collectgarbage()
-  -- One descriptor is the state's own, for as long as it lives.
+  -- One descriptor belongs to the Lua state while the state lives.
   equal(threads_before, threads(), "threads")
   equal(count(descriptors_before) + 1, count(process.descriptors()), "descriptors")
 end
 
--- Streams that nobody holds any more give back what they have read ahead.
+-- A stream that is collected frees the pages that it has read ahead.
 function cases.forgets_streams(times, id)
   local api = client()
   local function resident()
@@ -115,7 +115,7 @@ function cases.forgets_streams(times, id)
     for _ = 1, tonumber(times) do assert(api.imports:rows(id, { page_size = 1000, prefetch = 4 }):next()) end
     for _ = 1, 3 do
       collectgarbage()
-      api.imports:all() -- takes what has come
+      api.imports:all() -- takes the outcomes that have come
     end
   end
   abandon()
@@ -161,7 +161,7 @@ function cases.clients_are_apart()
   equal("closed", kind_of(other:request { path = "/Import/All" }), "a request of the closed client")
 end
 
--- The last client goes while streams are open: none of their readers waits for ever.
+-- The last client is closed while streams are open: none of their readers waits for ever.
 function cases.closes_streams(id)
   for prefetch = 0, 3 do
     for read = 0, 3 do
@@ -170,7 +170,7 @@ function cases.closes_streams(id)
       for _ = 1, read do assert(rows:next()) end
       -- All pages that it may read ahead have come by then.
       if read == 2 then api:wait_until(function() return false end, { timeout = 0.05, interval = 0.05 }) end
-      local kept = read == 1 and client() or nil -- then the engine goes on
+      local kept = read == 1 and client() or nil -- with another client the engine goes on
       api:close()
       local row, _, err
       repeat row, _, err = rows:next() until not row
@@ -180,7 +180,7 @@ function cases.closes_streams(id)
   end
 end
 
--- A client that is collected while its pages are under way.
+-- A client is collected while its pages are under way.
 function cases.collects_clients(id)
   for _ = 1, 30 do
     local api = client()
@@ -195,7 +195,7 @@ function cases.collects_clients(id)
   equal(threads_before, threads(), "threads")
 end
 
--- Interrupts this process once it waits, and not before: by a child that looks whether it sleeps.
+-- Interrupts this process when it waits, and not before: a child watches until the process sleeps.
 local function interrupt_soon()
   local parent = process.pid()
   local child = process.fork()
@@ -204,7 +204,7 @@ local function interrupt_soon()
   repeat
     process.sleep(0.05)
     local file = io.open(("/proc/%d/stat"):format(parent))
-    local is_asleep = true -- where nobody tells
+    local is_asleep = true -- where the system does not say
     if file then
       is_asleep = file:read "*a":match "^%d+ %b() (%a)" == "S"
       file:close()
@@ -222,7 +222,7 @@ function cases.is_interrupted(by)
     tasks = function() return api:all { function() return api.reports:all() end } end,
     sleep = function() return api:wait_until(function() return false end, { interval = 60 }) end,
   }
-  -- Warm, so that a compiler of Lua has compiled what it will.
+  -- A run before the measured one, so that LuaJIT has compiled the code.
   for _ = 1, 200 do assert(api.imports:all()) end
   local child = interrupt_soon()
   local good, message = pcall(waits[by])
@@ -299,7 +299,7 @@ local function records_of(name)
   return records
 end
 
--- Descriptors of this process for files whose names begin so, one a line.
+-- The descriptors of this process for files whose names begin with `path`, one a line.
 local function open_files(path)
   local pipe = assert(io.popen(("ls -l /proc/%d/fd 2>/dev/null"):format(process.pid())))
   local found = {}
@@ -310,7 +310,7 @@ local function open_files(path)
   return table.concat(found, "\n")
 end
 
--- The records of an import that came from `name`, each once and in order.
+-- Checks that the import has each record of `name` once and in order.
 local function holds(api, id, name)
   local rows = assert(api.imports:rows(id):batch(100))
   equal(40, #rows, "rows of " .. name)
@@ -320,8 +320,8 @@ local function holds(api, id, name)
   end
 end
 
--- Uploads the records of `name` (without a state file unless it has a `key`) and calls `fn` when the nth batch
--- was acknowledged. What pcall answers.
+-- Uploads the records of `name` (with a state file only if there is a `key`) and calls `fn` when the nth batch was
+-- acknowledged. Returns the results of pcall.
 local function upload(api, name, nth, fn, key)
   local checkpoints, seen = require "flarelight.upload.checkpoints", 0
   checkpoints.on = function(step)
@@ -336,7 +336,7 @@ local function upload(api, name, nth, fn, key)
   return (table.unpack or unpack)(outcome, 1, 4) -- luacheck: ignore
 end
 
--- A state file that is open is open in the parent alone; the child opens it anew, and both go on.
+-- After a fork the parent alone has the open state file; the child opens it anew, and both go on.
 function cases.forks_with_a_state_file(path)
   local api = client { state = path }
   equal(false, (upload(api, "parent", 2, function() error("interrupted", 0) end, "parent")), "the upload's end")
@@ -354,7 +354,7 @@ function cases.forks_with_a_state_file(path)
   holds(api, assert(api.imports:resume(token, { records = records_of "parent", settle = 0.01 })).id, "parent")
   joined()
   equal(0, #assert(api.imports:pending()), "uploads that are pending")
-  -- What the child has done is done for the parent, too.
+  -- The parent sees what the child has written.
   local before = #assert(api.imports:all())
   local good, result = upload(api, "child", 1, function() end, "child")
   assert(good, result)
@@ -362,8 +362,8 @@ function cases.forks_with_a_state_file(path)
   equal(before, #assert(api.imports:all()), "imports")
 end
 
--- An upload belongs to the process that runs it: a child that is forked in the middle of it is refused, and
--- holds nothing that would keep others out when its parent is gone.
+-- An upload belongs to the process that runs it. A child that is forked in the middle of it is refused, and holds no
+-- lock after its parent has ended.
 function cases.forks_in_an_upload(path)
   local log = path .. "-log"
   local uploader = process.fork()
@@ -409,7 +409,7 @@ function cases.forks_in_an_upload(path)
   equal("good", outcome, "the child")
 end
 
--- A child that returns into its copy of an upload is told that it is another's, and sends nothing.
+-- A child that returns into its copy of an upload gets an error, and sends nothing.
 function cases.forks_and_goes_on(path)
   for _, state in ipairs { path, false } do
     local api, child = client { state = state or nil }, nil
@@ -430,7 +430,7 @@ function cases.forks_often(times)
     api:spawn(function()
       while true do
         api.imports:import { records = { { n = 1 } }, name = "fork" }
-        local fresh = client() -- a handshake more
+        local fresh = client() -- for one more handshake
         fresh.imports:all()
         fresh:close()
       end

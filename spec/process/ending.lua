@@ -1,5 +1,5 @@
--- ending.lua ENDING NUMBER ID: gets calls of every kind under way, and a stream of rows, then ends in the
--- way named, with status 7 where it can choose. NUMBER varies how far the calls are by then.
+-- ending.lua ENDING NUMBER ID: starts calls of every kind and a stream of rows, then ends the process in the way named,
+-- with status 7 where the way allows one. NUMBER varies how far the calls are by then.
 
 local flarelight = require "flarelight"
 
@@ -30,7 +30,7 @@ for _, call in ipairs(kinds) do
     repeat _, _, err = call() until err and err.kind == "closed"
   end)
 end
--- A stream whose reader stands still, and one that is given up.
+-- Two streams: the reader of the first has stopped reading, the second is collected.
 api:spawn(function() api.imports:rows(id, { page_size = 10 }):next() end)
 api:spawn(function()
   local rows = api.imports:rows(id, { page_size = 10 })
@@ -51,7 +51,7 @@ local endings = {
     api:close()
     os.exit(7)
   end,
-  -- Whoever waits is told.
+  -- Each waiter gets an outcome.
   close = function()
     local kinds_seen = {}
     local task = api:spawn(function()

@@ -1,5 +1,5 @@
--- upload.lua STATE FILE [STEP NTH]: uploads a file in batches of 10, and is killed when it reaches that step
--- for the nth time.
+-- upload.lua STATE FILE [STEP NTH]: uploads a file in batches of 10. The process is killed when the upload reaches STEP
+-- for the NTH time.
 
 local flarelight = require "flarelight"
 local checkpoints = require "flarelight.upload.checkpoints"

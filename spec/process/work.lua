@@ -1,4 +1,4 @@
--- work.lua HOW ID: a script for the program `embed`: what one of several Lua states of a process does.
+-- work.lua HOW ID: the script of one Lua state of the program `embed`, which has several.
 
 local flarelight = require "flarelight"
 local api = assert(flarelight.new { ca_file = os.getenv "SPEC_CA_FILE" })
@@ -6,7 +6,7 @@ local id = arg[2]
 
 local hows = {}
 
--- Calls that have to be right, whatever other states do.
+-- Makes calls whose results have to be right, whatever other states do.
 function hows.correctly()
   for _ = 1, 10 do
     local data = assert(api.imports:data(id, { count = 7 }))
@@ -30,7 +30,7 @@ function hows.abruptly()
   api:update(1)
 end
 
--- The process ends while it works.
+-- Makes calls until the process ends.
 function hows.unto_the_end()
   while api.imports:data(id, { count = 7 }) do end -- luacheck: ignore
 end
@@ -39,7 +39,7 @@ function hows.a_while()
   for _ = 1, 3 do assert(api.imports:all()) end
 end
 
--- At exit, when the engine has stopped for good.
+-- Makes a call at exit, when the engine has stopped for good.
 function hows.at_exit()
   assert(api.imports:all())
   at_exit(function() -- luacheck: ignore
@@ -49,9 +49,9 @@ function hows.at_exit()
   end)
 end
 
--- Every allocation of Lua fails once: nothing is lost, and afterwards all is well.
+-- Lets every allocation of Lua fail once: nothing is lost, and later calls succeed.
 function hows.without_memory()
-  -- LuaJIT itself crashes where memory runs out in code that it has compiled.
+  -- LuaJIT itself crashes when memory runs out in code that it has compiled.
   if rawget(_G, "jit") then require("jit").off() end
   local json = flarelight.json
   local function work()
@@ -83,7 +83,7 @@ function hows.without_memory()
   until not failed
 end
 
--- Memory runs out now and then while a stream is read: each row comes once.
+-- Lets memory run out now and then while a stream is read: each row comes once.
 function hows.row_by_row()
   if rawget(_G, "jit") then require("jit").off() end
   for most = 1, 30 do

@@ -1,5 +1,5 @@
---- The client of the sandbox's own specs: curl's command line over real HTTP, so that nothing of flarelight's
--- client can hide a mistake. And the sandboxes that a spec starts.
+--- The client of the sandbox's own specs is the command curl, so that a mistake in flarelight's client hides none in the
+-- sandbox. Also starts and stops the sandboxes of a spec.
 
 local sandbox = require "flarelight.sandbox"
 local system = require "support.system"
@@ -42,8 +42,7 @@ local function read_reply(output)
   return reply
 end
 
---- One request in two parts: it is on its way after the first; the second answers the reply (nil if none
--- came) and curl's exit status.
+--- One request in two parts. `begin` sends it; `finish` returns the reply (nil if none came) and curl's exit status.
 function curl.begin(box, path, options)
   return assert(io.popen("curl " .. curl.transfer(box.url .. path, options) .. "; printf '\\n%s' $?"))
 end
@@ -54,7 +53,7 @@ function curl.finish(pipe)
 end
 function curl.ask(box, path, options) return curl.finish(curl.begin(box, path, options)) end
 
---- Several requests by one curl, which keeps its connection: curl's exit status.
+--- Sends several requests over one connection. Returns curl's exit status.
 function curl.ask_many(box, requests)
   local words = {}
   for index, request in ipairs(requests) do
@@ -71,7 +70,7 @@ function curl.start(options)
   return box
 end
 
---- Posts records and answers the reply.
+--- Posts records and returns the reply.
 function curl.import(box, records, members, options)
   options = options or {}
   options.body = ('{"data":{"records":%s}%s}'):format(records, members and "," .. members or "")
@@ -80,7 +79,7 @@ end
 
 function curl.data_of(reply) return reply.body:match '^{"data":(.*),"messages":%[.*%]}$' end
 
---- Stops one and lets go of it.
+--- Stops a sandbox and forgets it.
 function curl.drop(box)
   box:stop()
   for i, each in ipairs(running) do
@@ -88,7 +87,7 @@ function curl.drop(box)
   end
 end
 
---- Stops those that were started.
+--- Stops the sandboxes that were started.
 function curl.stop_all()
   for _, box in ipairs(running) do box:stop() end
   running = {}

@@ -1,13 +1,9 @@
 --- What the sandbox lists once, in C, stands in the documents and in the annotations, and nothing else does.
 
 local core = require "flarelight.sandbox_core"
+local system = require "support.system"
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local function read(path) return assert(system.read(path), path) end
 
 local function names_of(list)
   local names = {}

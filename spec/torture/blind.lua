@@ -1,4 +1,4 @@
--- Sends batches by itself, takes every failure for done, and tells of success at the end.
+-- A bad script: sends batches by itself, ignores every failure, and reports success at the end.
 local flarelight = require "flarelight"
 local api = assert(flarelight.new())
 local rows, batch, id = flarelight.csv.rows(arg[1]), {}, nil

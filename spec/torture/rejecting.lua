@@ -1,4 +1,4 @@
--- Sets bad records aside, and loads the rest.
+-- A good script: writes bad records to a rejects file, and loads the rest.
 local flarelight = require "flarelight"
 local api = assert(flarelight.new { state = os.getenv "FLARELIGHT_STATE" })
 local records = {}

@@ -1,5 +1,5 @@
--- Runs examples/love with the file named last, and ends when it has drawn that it is done: its last lines
--- are printed, and how many frames there were.
+-- Runs examples/love with the file that is named last. Ends when the example has drawn that the upload is done, and
+-- prints the lines drawn last and the number of frames.
 
 local example = assert(loadfile("examples/love/main.lua"))
 example()
