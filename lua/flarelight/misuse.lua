@@ -14,7 +14,7 @@ return function(message)
       level = level + 1
       info = debug.getinfo(level, "S")
     end
-    if not info then level = 2 end
+    if not info then level = 0 end -- no caller in this coroutine
   end
   error("flarelight: " .. message, level)
 end

@@ -5,6 +5,8 @@ local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
 local checkpoints = require "flarelight.upload.checkpoints"
+local journal = require "flarelight.upload.journal"
+local locks = require "flarelight.upload.locks"
 
 local interpreter = system.interpreter
 
@@ -323,6 +325,79 @@ describe("an upload with a state file", function()
       assert.has_error(function() api.imports:resume("x", { batch = 1 }) end)
     end)
   end)
+
+  it("reports a failure of the journal, not the older error of the request", function()
+    open(nil, { max_attempts = 1 })
+    local own, token = journal.of(api), nil
+    checkpoints.on = function(name)
+      if name == "batch.acknowledged" then token = api.imports:pending()[1].token end
+      if name == "batch.sending" and token then sandbox:stop() end
+      -- Another process takes the second batch out of the journal while it is on the wire.
+      if name == "batch.answered" and token then own:withdrawn(token, 2, 10) end
+    end
+    local result, message, err = api.imports:upload { records = support.records(30), batch_records = 10 }
+    assert.is_nil(result)
+    assert.are.equal("conflict", err.kind)
+    assert.is_truthy(message:find("journal was changed", 1, true), message)
+    assert.are.same({ 11, 10 }, { err.record, err.records })
+  end)
+
+  it("that ended while a second process was about to resume it is sent no more", function()
+    open()
+    local path = file(numbers(35))
+    interrupt("batch.acknowledged", 2, { file = path, batch_records = 10 })
+    local token, other = api.imports:pending()[1].token, another()
+    local take, first = locks.take, nil
+    locks.take = function(...)
+      locks.take = take
+      first = assert(other.imports:resume(token))
+      return take(...)
+    end
+    local second = api.imports:resume(token)
+    locks.take = take
+    other:close()
+    assert.are.same(first, second)
+    holds(35, first.id)
+    assert.are.equal(1, #imports())
+  end)
+
+  for _, place in ipairs { "main program", "task", "coroutine" } do
+    local function run(body)
+      if place == "main program" then return pcall(body) end
+      if place == "task" then
+        local task = api:spawn(body)
+        return pcall(function() return task:result() end)
+      end
+      return coroutine.resume(coroutine.create(body))
+    end
+
+    it("lets errors of the caller's functions and misuse through as they are, in a " .. place, function()
+      open()
+      local _, _, own = api.imports:data(404)
+      for _, raised in ipairs { "a string", { "a table" }, own } do
+        local good, found = run(function()
+          return api.imports:upload { records = support.records(3), on_progress = function() error(raised, 0) end }
+        end)
+        assert.is_false(good)
+        assert.are.equal(raised, found)
+        good, found = run(function() return api.imports:upload { records = function() error(raised, 0) end } end)
+        assert.is_false(good)
+        assert.are.equal(raised, found)
+      end
+      local good, message = run(function()
+        local result, text, err = api.imports:upload { records = { [1] = {}, [3] = {} } }
+        return result, text, err
+      end)
+      assert.is_false(good)
+      assert.is_truthy(message:find("journal_spec%.lua:%d+: flarelight: imports:upload%.records: should be an array"), message)
+      -- Locks are free again.
+      for _, each in ipairs(api.imports:pending()) do
+        if each.records == 3 then
+          holds(3, assert(api.imports:resume(each.token, { records = support.records(3), settle = 0.01 })).id)
+        end
+      end
+    end)
+  end
 
   it("stops at a file that grows while it is read; nothing is sent without its entry", function()
     open()

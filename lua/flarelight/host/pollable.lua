@@ -40,14 +40,14 @@ function pollable.coroutine()
   return outer_of[running] or running
 end
 
--- Whether pcall lets yields through.
+-- Whether pcall lets yields through. On Lua 5.1 it does not; there, nothing yields on the main coroutine either.
 local pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 --- Calls `run` so that what it raises is returned, as pcall does: whether it went well, and then what it
 -- returned, or what it raised and where that was.
 function pollable.protect(run)
   local trace
-  if pcall_yields then
+  if pcall_yields or not coroutine.running() then
     local function keep(raised)
       trace = debug.traceback("", 2)
       return raised

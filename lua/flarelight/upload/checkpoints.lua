@@ -1,27 +1,27 @@
---- The named steps of an upload, for tests that end a process at each of them.
+--- Checkpoints of an upload, for tests that end a process at each of them.
 --
--- `checkpoints.on`, where a test has set it, is called with the name of each step as it is reached; nothing
--- else sets it. In the order in which an upload passes them:
+-- A test sets `checkpoints.on`, which is called with the name of each checkpoint as it is reached; nothing else sets
+-- it. In the order in which an upload passes them:
 --
 --   upload.planned      the upload is in the journal, nothing has been sent
---   probe.read          an import that exists: one more read of the search for its end is done
+--   probe.read          an import of somebody else: one more read of the search for its end is done
 --   batch.journaled     a batch is in the journal as sent, no byte of it has gone
---   batch.sending       the same moment, after the next batch was asked for; the request goes out next
+--   batch.sending       the next batch was asked for; the request goes out next
 --   batch.answered      the request has ended, well or not; the journal does not know
 --   batch.acknowledged  the journal knows that the batch is applied
 --   batch.withdrawn     the journal knows that a batch was not taken: provably not sent, or refused
---   batch.divided       a batch that was refused, or went in by a part, is smaller in the journal
+--   batch.divided       a batch that was refused, or of which only a part is applied, is smaller in the journal
 --   doubt.settling      a batch is in doubt, the wait before the next look begins
---   doubt.looked        the list, or the rows, have been read
---   doubt.resolved      what became of it is decided, the journal does not know yet
+--   doubt.looked        the list of imports, or the rows, were read
+--   doubt.resolved      the fate of the batch is decided, the journal does not know it yet
 --   check.append        the first row was read back after the second batch
 --   reject.journaled    a bad record is in the journal
---   reject.written      and in the rejects file
+--   reject.written      the bad record is in the rejects file
 --   check.end           the end of the import was read
---   reject.durable      the rejects file is on the disk: the journal may forget what is in it
+--   reject.durable      the rejects file is on the disk, so that the journal may give up the lines of the file
 --   upload.done         the journal knows that the upload is done
 --
--- Without a journal the steps are passed, too. Relies on nothing.
+-- An upload without a journal passes them, too. Relies on nothing.
 
 local checkpoints = {}
 
@@ -34,7 +34,7 @@ checkpoints.names = {
   "reject.journaled", "reject.written", "check.end", "reject.durable", "upload.done",
 }
 
---- A step is reached.
+--- Says that a checkpoint is reached.
 function checkpoints.reached(name)
   if checkpoints.on then checkpoints.on(name) end
 end

@@ -1,18 +1,20 @@
 --- Uploads: records from a file, an array or an iterator function, sent in batches, one at a time.
 --
--- This file checks what is asked for, opens the source and the journal, and takes up an upload where it
--- stopped; upload/delivery.lua is the run itself. docs/uploads.md tells the protocol and what it guarantees.
+-- This file is the edge: it checks the arguments, opens the source and the journal, and begins an upload or takes up
+-- one that stopped. delivery.lua runs it, run.lua holds its state. docs/uploads.md tells the protocol and what it
+-- guarantees. Everything behind the edge raises failures (failure.lua), which are returned here as `nil, message, err`.
 
 local calls = require "flarelight.calls"
-local core = require "flarelight.core"
 local delivery = require "flarelight.upload.delivery"
-local errors = require "flarelight.error"
-local misuse = require "flarelight.misuse"
+local failure = require "flarelight.upload.failure"
 local journal = require "flarelight.upload.journal"
+local locks = require "flarelight.upload.locks"
+local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
+local pollable = require "flarelight.host.pollable"
 local rejects = require "flarelight.upload.rejects"
+local runs = require "flarelight.upload.run"
 local source = require "flarelight.upload.source"
-local checkpoints = require "flarelight.upload.checkpoints"
 
 ---@class flarelight.UploadOptions
 ---@field file string? path of a CSV, TSV, JSON lines or JSON file
@@ -87,269 +89,114 @@ local resumable = {
   file = "string", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
 }
 
--- --- one writer an import, in this process and on this machine ---
+-- --- the edge ---
 
-local holders = {} -- name -> { run =, coroutine =, lock = }
-
--- On Lua 5.1 nothing tells that a task's function has raised, but its coroutine is dead. What the process holds
--- that this one was forked off is not held here.
-local function is_gone(holder)
-  return not core.is_ours(holder.run.ticket) or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
-end
-
-local function let_go(name)
-  local holder = holders[name]
-  holders[name] = nil
-  if holder.lock then holder.lock:release() end
-end
-
-local function hold(run, what)
-  local name = run.service .. " " .. what
-  local holder = holders[name]
-  if holder and holder.run == run then return true end
-  if holder and is_gone(holder) then
-    let_go(name)
-    holder = nil
-  end
-  local lock, message, err
-  if not holder and run.journal then
-    lock, message, err = run.journal:lock(name)
-    if err then return nil, message, err end
-  end
-  if holder or run.journal and not lock then
-    return errors.fail("conflict", ("imports:upload: another upload writes into %s"):format(
-      what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
-  end
-  holders[name] = { run = run, coroutine = coroutine.running(), lock = lock }
-  run.held[#run.held + 1] = name
-  return true
-end
-
-local function close(run)
-  if run.source then run.source:close() end
-  for _, name in ipairs(run.held) do
-    if holders[name] and holders[name].run == run then let_go(name) end
-  end
-  run.held = {}
-end
-
--- --- runs ---
-
-local function new_run(api)
-  local config = calls.config(api)
-  return {
-    api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
-    ticket = core.ticket(), -- by which a process knows its own runs
-    held = {}, hold = hold, ids = {}, number = 1, records = 0, bytes = 0, batches = 0, rejected = 0, sendings = 0,
-    comparison = "unknown", checked = false,
-  }
-end
-
--- What a run does, from what was asked for: given now, or kept in the journal.
-local function set_up(run, kept, given)
-  run.options, run.update = kept, kept.update
-  run.created = kept.id == nil and kept.update ~= "import_per_batch"
-  -- Where updates are known to replace, an import is made of one batch alone: none remains to clear a token with.
-  local profile = run.config.profile
-  run.replaces = run.created and profile ~= nil and profile.found.update == "replace"
-  run.run_token = kept.run_token and not run.replaces
-  run.settle = given.settle or kept.settle or 2
-  run.on_progress, run.deadline = given.on_progress, given.deadline
-end
-
-local function read_from(run, opened, batch_records)
-  run.source = opened
-  run.total = opened.size
-  run.reader = source.reader(opened, { records = batch_records, bytes = run.options.batch_bytes })
-end
-
-local function fail(run, message, err)
-  -- The import is not there, and nothing was sent: as if it had not been begun, so that its key is free.
-  if run.planned and err.kind == "not_found" and core.is_ours(run.ticket) and run.journal:forget(run.token) then
-    run.planned, run.token = false, nil
-  end
-  err.token, err.progress = run.token, delivery.progress(run)
-  if run.planned and core.is_ours(run.ticket) then run.journal:stopped(run.token, message) end
-  return nil, message, err
-end
-
--- Before the journal says that all is done, and gives the lines of bad records up, the file that has them is
--- on the disk.
-local function keep_rejects(run)
-  if run.rejected == 0 then return true end
-  local ticket = core.durable(run.options.rejects, calls.blocks(run.api))
-  local good, message, _, closed = calls.done(calls.job(run.api, ticket))
-  if not good then return errors.fail(closed or "io", "imports:upload: rejects: " .. message) end
-  checkpoints.reached "reject.durable"
-  return true
-end
-
-local function finish(run)
-  local kept, cannot, why = keep_rejects(run)
-  if not kept then return nil, cannot, why end
-  local result = {
-    id = run.id, ids = run.update == "import_per_batch" and run.ids or nil, records = run.records,
-    batches = run.batches, rejected = run.rejected, elapsed = core.now() - run.begun, token = run.token,
-  }
-  if run.journal then
-    local good, message, err = run.journal:done(run.token, result, os.time())
-    if not good then return nil, message, err end
-  end
-  checkpoints.reached "upload.done"
-  return result
-end
-
-local function go(run)
-  local good, message, err = delivery.run(run)
-  if good then good, message, err = finish(run) end
-  if good then return good end
-  return fail(run, message, err)
-end
-
--- Calls yield inside of a pcall everywhere but in a coroutine of Lua 5.1.
-local pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
-
--- Runs `body(run)` and closes the run after it, whatever it raises (an interrupt, a mistake in on_progress).
+-- Runs `body` and closes the run after it, whatever `body` raises (a failure, an interrupt, a mistake in on_progress).
 local function within(run, body)
-  local raised_through = not pcall_yields and coroutine.running() ~= nil
-  if raised_through then
-    local result, message, err = body(run)
-    close(run)
-    return result, message, err
+  local good, result = pollable.protect(body)
+  if not good and failure.is(result) then
+    local stopped, raised = pollable.protect(function() run:stop(result.err) end)
+    -- A second failure, of the journal, tells less than the first; an interrupt goes through.
+    if not stopped and not failure.is(raised) then result = raised end
   end
-  local good, result, message, err = pcall(body, run)
-  close(run)
-  if not good then error(result, 0) end
-  return result, message, err
+  run:close()
+  local value, message, err = failure.outcome(good, result)
+  return value, message, err
+end
+
+local function need_journal(api, operation)
+  return journal.of(api) or failure.fail("config", operation .. ": needs a state file: flarelight.new { state = path }")
 end
 
 -- --- taking up what stopped ---
 
--- The rejects file is written anew: it may be neither what is uploaded nor the state file.
-local function check_rejects(run, path, given_path)
-  local state = calls.config(run.api).state
-  local others = { { given_path, "the file that is uploaded" } }
-  for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do
-    others[#others + 1] = { state and state .. suffix, "the state file" }
-  end
-  for _, other in ipairs(others) do
-    if other[1] and core.same_file(path, other[1]) then
-      return errors.fail("config", ("imports:upload: rejects: %s is %s"):format(path, other[2]))
-    end
-  end
-  return true
-end
+local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
 
-local function other_source(words)
-  return errors.fail("conflict", "imports:upload: " .. words)
-end
-
-local function check_file(kept, opened, moved)
+-- What tells an opened source from that of an entry of the journal, or nil.
+local function difference(kept, opened, moved)
   if opened.kind ~= kept.kind then
-    return other_source(("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind))
+    return ("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind)
+  elseif kept.kind ~= "file" then
+    return nil
+  elseif opened.size ~= kept.size or not moved and (opened.modified ~= kept.modified or opened.inode ~= kept.inode) then
+    return ("%s is not the file any more that the upload began with"):format(opened.path)
+  elseif opened.columns ~= kept.columns then
+    return ("%s has other columns than the upload began with"):format(opened.path)
   end
-  if kept.kind ~= "file" then return true end
-  if opened.size ~= kept.size or not moved and (opened.modified ~= kept.modified or opened.inode ~= kept.inode) then
-    return other_source(("%s is not the file any more that the upload began with"):format(opened.path))
-  end
-  if opened.columns ~= kept.columns then
-    return other_source(("%s has other columns than the upload began with"):format(opened.path))
-  end
-  return true
 end
 
--- Reads again what the journal says was sent, and checks it: batches that are applied are counted, one in
--- doubt comes to the front of the queue.
+-- The records that a batch of the journal was made of, read again from the source; nil where they differ.
+local function read_again(reader, row)
+  if row.count == 0 then return source.empty(row.first) end
+  local batch = reader:exactly(row.count)
+  return batch and batch.count == row.count and batch.sha256 == row.sha256 and batch or nil
+end
+
+-- Reads again what the journal says was sent, and checks it: batches that are applied are counted, one in doubt comes
+-- to the front of the queue.
 local function replay(run, batches)
   local lines = {}
   for _, row in ipairs(batches) do
-    local batch, message, err
-    if row.count == 0 then
-      batch = source.empty(row.first)
-    else
-      batch, message, err = run.reader:exactly(row.count)
-      if err then return nil, message, err end
-    end
-    if not batch or batch.count ~= row.count or batch.sha256 ~= row.sha256 then
-      return other_source(("the source is another than the upload began with: batch %d, records %d to %d, differs")
+    local batch = read_again(run.reader, row)
+    if not batch then
+      conflict(("the source is another than the upload began with: batch %d, records %d to %d, differs")
         :format(row.number, row.first, row.first + row.count - 1))
     end
     batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
     if row.state == "acknowledged" then
-      delivery.count(run, batch, row.id or run.id)
+      run:count(batch, row.id or run.id)
     elseif row.state == "rejected" then
-      run.rejected, run.number = run.rejected + 1, row.number + 1
+      run:count_rejected()
       lines[#lines + 1] = row.reject
     else
-      run.number, run.doubt = row.number, batch
+      batch.in_doubt = true
       run.reader:push(batch)
     end
   end
-  if not run.options.rejects then return true end
-  local good, message, err = check_rejects(run, run.options.rejects, run.path)
-  if not good then return nil, message, err end
-  return rejects.begin(run.options.rejects, lines)
+  if run.options.rejects then
+    rejects.check(run.api, run.options.rejects, run.source.path)
+    rejects.begin(run.options.rejects, lines)
+  end
 end
 
--- Goes on with an upload of the journal, or gives what it came to. `opened`: the source, if it is open.
-local function continue(run, kept, given, opened)
-  run.token = kept.token
-  local good, message, err = hold(run, "upload " .. kept.token)
-  if not good then return nil, message, err end
-  -- It may have ended while nobody held it.
-  kept, message, err = run.journal:get(kept.token)
-  if kept == nil then return nil, message, err end
-  if not kept then return errors.fail("conflict", "imports:upload: the upload is gone from the journal") end
-  run.planned = kept.state ~= "done"
-  set_up(run, kept.options, given)
-  if not opened then
-    opened, message, err = source.open(run.api, {
+-- The result of an upload that is done, where its key is used again: the source has to be the same, by its time of
+-- change or by its records.
+local function result_of(run, kept)
+  local opened = run.source
+  if kept.kind == "file" and not difference(kept, opened) then return kept.result end
+  local same = opened.kind == kept.kind and opened.columns == kept.columns
+  if same then
+    local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
+    for _, row in ipairs(run.journal:batches(kept.token)) do
+      local batch = same and row.count > 0 and read_again(reader, row)
+      if batch then batch.text:close() end
+      same = same and (row.count == 0 or batch ~= nil)
+    end
+    same = same and reader:peek(1) == nil
+  end
+  if not same then conflict(("key %q: it names the upload of another source"):format(kept.key)) end
+  return kept.result
+end
+
+-- Goes on with an upload of the journal, whose source may be open already. Returns its result.
+local function continue(run, kept, given)
+  locks.take(run, "upload " .. kept.token)
+  -- It may have ended before it was locked.
+  kept = run.journal:get(kept.token)
+  if not kept then conflict "the upload is gone from the journal" end
+  if kept.state == "done" then return run.source and result_of(run, kept) or kept.result end
+  run:set_up(kept, given)
+  if not run.source then
+    run:take_source(source.open(run.api, {
       file = kept.kind == "file" and (given.file or kept.path) or nil, records = given.records,
       types = kept.options.types, format = kept.options.format,
-    })
-    if not opened then return fail(run, message, err) end
+    }))
   end
-  run.path = opened.path
-  read_from(run, opened, kept.batch_records)
-  good, message, err = check_file(kept, opened, given.moved)
-  if not good then return fail(run, message, err) end
-  local batches
-  batches, message, err = run.journal:batches(kept.token)
-  if not batches then return fail(run, message, err) end
-  run.id, run.comparison, run.checked = kept.id, kept.comparison, kept.checked
-  run.rows = kept.rows_start
-  good, message, err = replay(run, batches)
-  if not good then return fail(run, message, err) end
-  return go(run)
-end
-
--- Whether the source is the one of an upload that is done: by its time of change, or by what is in it.
-local function is_same_source(run, kept, opened)
-  if check_file(kept, opened, false) and kept.kind == "file" then return true end
-  if opened.kind ~= kept.kind or opened.columns ~= kept.columns then
-    return other_source(("key %q: it names the upload of another source"):format(kept.key))
-  end
-  local batches, message, err = run.journal:batches(kept.token)
-  if not batches then return nil, message, err end
-  local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
-  local same = true
-  for _, row in ipairs(batches) do
-    if row.count > 0 and same then
-      local batch
-      batch, message, err = reader:exactly(row.count)
-      if err then return nil, message, err end
-      same = batch ~= nil and batch.count == row.count and batch.sha256 == row.sha256
-      if batch then batch.text:close() end
-    end
-  end
-  if same then
-    local more
-    more, message, err = reader:peek(1)
-    if err then return nil, message, err end
-    same = more == nil
-  end
-  if same then return true end
-  return other_source(("key %q: it names the upload of another source"):format(kept.key))
+  local words = difference(kept, run.source, given.moved)
+  if words then conflict(words) end
+  run:read(kept.batch_records)
+  replay(run, run.journal:batches(kept.token))
+  return delivery.run(run)
 end
 
 -- --- upload ---
@@ -379,125 +226,97 @@ end
 local kept_options = { "name", "description", "id", "update", "batch_bytes", "send_events", "on_reject", "rejects",
                        "run_token", "settle", "types", "format" }
 
-local function plan(run, given)
-  local kept = {}
-  for _, name in ipairs(kept_options) do kept[name] = given[name] end
-  set_up(run, kept, given)
-  run.id = given.id
-  if not run.journal then return true end
-  local good, message, err = hold(run, "upload " .. run.token)
-  if not good then return nil, message, err end
-  local opened = run.source
-  good, message, err = run.journal:plan {
-    token = run.token, key = given.key, kind = opened.kind, path = opened.path, size = opened.size,
-    modified = opened.modified, inode = opened.inode, columns = opened.columns, options = kept, id = given.id,
-    name = given.name, batch_records = given.batch_records, started = os.time(),
-  }
-  if good == nil then return nil, message, err end
-  if not good then
-    return errors.fail("conflict",
-      ("imports:upload: key %q: another upload of this key has just begun"):format(given.key))
-  end
-  run.planned = true
-  checkpoints.reached "upload.planned"
-  return true
-end
-
--- An id or a choice, as a word.
-local function text_of(value)
-  if type(value) == "table" then value = value[1] end
-  if type(value) == "number" then return ("%.0f"):format(value) end
-  return value == nil and "none" or value
-end
-
--- An upload of this key that is known: goes on with it, or gives its result.
+-- An upload whose key the journal knows: goes on with it, or gives its result.
 local function of_key(run, kept, given)
   for _, name in ipairs { "id", "update" } do
-    local was, is = kept.options[name], given[name]
-    if text_of(was) ~= text_of(is) then
-      return errors.fail("conflict", ("imports:upload: key %q: it names an upload with %s %s, and not %s"):format(
-        kept.key, name, text_of(was), text_of(is)))
+    local was, is = runs.text_of(kept.options[name]), runs.text_of(given[name])
+    if was ~= is then
+      conflict(("key %q: it names an upload with %s %s, and not %s"):format(kept.key, name, was, is))
     end
   end
-  if kept.state ~= "done" then return continue(run, kept, given, run.source) end
-  local same, message, err = is_same_source(run, kept, run.source)
-  if not same then return nil, message, err end
-  return kept.result
+  if kept.state == "done" then return result_of(run, kept) end
+  return continue(run, kept, given)
 end
 
 local function start(run, given)
-  local opened, message, err = source.open(run.api, given)
-  if not opened then return nil, message, err end
-  run.source = opened
-  if given.key then
-    local kept
-    kept, message, err = run.journal:find(given.key)
-    if kept == nil then return nil, message, err end
-    if kept then
-      local result
-      result, message, err = of_key(run, kept, given)
-      return result, message, err
-    end
-  end
-  if run.journal or given.run_token then run.token = journal.token() end
-  local good
+  local opened = source.open(run.api, given)
+  run:take_source(opened)
+  local earlier = given.key and run.journal:find(given.key)
+  if earlier then return of_key(run, earlier, given) end
   if given.rejects then
-    good, message, err = check_rejects(run, given.rejects, opened.path)
-    if not good then return nil, message, err end
-    good, message, err = rejects.begin(given.rejects, {})
-    if not good then return nil, message, err end
+    rejects.check(run.api, given.rejects, opened.path)
+    rejects.begin(given.rejects, {})
   end
-  good, message, err = plan(run, given)
-  if not good then return nil, message, err end
-  read_from(run, opened, given.batch_records)
-  return go(run)
+  local kept = {}
+  for _, name in ipairs(kept_options) do kept[name] = given[name] end
+  local entry = {
+    token = (run.journal or given.run_token) and journal.token() or nil, key = given.key, kind = opened.kind,
+    path = opened.path, size = opened.size, modified = opened.modified, inode = opened.inode, columns = opened.columns,
+    options = kept, id = given.id, name = given.name, batch_records = given.batch_records, started = os.time(),
+  }
+  run:set_up(entry, given)
+  if run.journal then run:plan(entry) end
+  run:read(given.batch_records)
+  return delivery.run(run)
+end
+
+-- Fails where the options need what the client does not have.
+local function check_client(run, given)
+  local profile = run.config.profile
+  local updates = profile and profile.found.update
+  if given.id ~= nil and updates == "replace" then
+    failure.fail("config", "imports:upload: the profile says that an update replaces what was there")
+  end
+  if given.id ~= nil and given.update ~= "append" and updates ~= "append" then
+    failure.fail("config", "imports:upload: an import that exists needs update = \"append\", or a profile that "
+      .. "says so: whether an update appends or replaces is not documented")
+  end
+  if not run.journal and (given.journal or given.key) then
+    need_journal(run.api, "imports:upload: " .. (given.key and "key" or "journal"))
+  end
 end
 
 --- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update =
--- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress` and `err.token`; where a batch
--- failed, `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
+-- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress` and `err.token`; where the error is about
+-- a batch, `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
 ---@param api flarelight.Client
 ---@param given flarelight.UploadOptions
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
 function upload.run(api, given)
   given = check(given)
   calls.surface(api)
-  local profile = calls.config(api).profile
-  local updates = profile and profile.found.update
-  if given.id ~= nil and updates == "replace" then
-    return errors.fail("config", "imports:upload: the profile says that an update replaces what was there")
-  end
-  if given.id ~= nil and given.update ~= "append" and updates ~= "append" then
-    return errors.fail("config", "imports:upload: an import that exists needs update = \"append\", or a profile that "
-      .. "says so: whether an update appends or replaces is not documented")
-  end
-  local run = new_run(api)
-  if given.journal ~= false then run.journal = journal.of(api) end
-  if not run.journal and (given.journal or given.key) then
-    return errors.fail("config", ("imports:upload: %s needs a state file: flarelight.new { state = path }"):format(
-      given.key and "key" or "journal"))
-  end
+  local run = runs.new(api, given.journal ~= false and journal.of(api) or nil)
   if given.run_token == nil then given.run_token = run.journal ~= nil end
-  local result, message, err = within(run, function() return start(run, given) end)
+  local result, message, err = within(run, function()
+    check_client(run, given)
+    return start(run, given)
+  end)
   return result, message, err
 end
 
 -- --- pending and resume ---
 
-local function need_journal(api, operation)
-  local kept = journal.of(api)
-  if kept then return kept end
-  return errors.fail("config", operation .. ": needs a state file: flarelight.new { state = path }")
-end
-
 --- The uploads of this service in the state file that did not end, oldest first.
 ---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
 function upload.pending(api)
-  local kept, message, err = need_journal(api, "imports:pending")
-  if not kept then return nil, message, err end
-  local rows
-  rows, message, err = kept:pending()
+  local rows, message, err = failure.caught(function() return need_journal(api, "imports:pending"):pending() end)
   return rows, message, err
+end
+
+local function resume(run, token, given)
+  local kept = run.journal:get(token)
+  if not kept then
+    failure.fail("config", ("imports:resume: the state file knows no upload %q of this service"):format(token))
+  end
+  if kept.state == "done" then return kept.result end
+  local of_file = kept.kind == "file"
+  if of_file and given.records or not of_file and not given.records then
+    failure.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
+      of_file and "a file" or "records", of_file and "the file, or nothing," or "them"))
+  end
+  local asked = { moved = given.file ~= nil }
+  for name, value in pairs(given) do asked[name] = value end
+  return continue(run, kept, asked)
 end
 
 --- Goes on with an upload where it stopped. Returns as `upload.run` does; of one that is done, its result.
@@ -510,25 +329,11 @@ function upload.resume(api, token, given)
   given = options.table("imports:resume", given, resumable)
   if given.file and given.records then misuse "imports:resume: give either file or records" end
   calls.surface(api)
-  local own, message, err = need_journal(api, "imports:resume")
-  if not own then return nil, message, err end
-  local run = new_run(api)
-  run.journal = own
-  local kept
-  kept, message, err = run.journal:get(token)
-  if kept == nil then return nil, message, err end
-  if not kept then
-    return errors.fail("config", ("imports:resume: the state file knows no upload %q of this service"):format(token))
-  end
-  if kept.state == "done" then return kept.result end
-  if kept.kind == "file" and given.records or kept.kind ~= "file" and not given.records then
-    return errors.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
-      kept.kind == "file" and "a file" or "records", kept.kind == "file" and "the file, or nothing," or "them"))
-  end
-  local asked = { moved = given.file ~= nil }
-  for name, value in pairs(given) do asked[name] = value end
-  local result
-  result, message, err = within(run, function() return continue(run, kept, asked, nil) end)
+  local run = runs.new(api, journal.of(api))
+  local result, message, err = within(run, function()
+    need_journal(api, "imports:resume")
+    return resume(run, token, given)
+  end)
   return result, message, err
 end
 

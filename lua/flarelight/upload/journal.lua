@@ -1,10 +1,11 @@
---- The journal of uploads in the state file: what was planned, sent, acknowledged and done, durable
--- before the next step is taken. docs/uploads.md describes the tables. Relies on the binding's store,
--- whose scripts run in one transaction each, and on the client to wait for them.
+--- The journal of uploads in the state file: which uploads were planned and done, which batches were sent and
+-- acknowledged. Each entry is durable when its function returns. docs/uploads.md describes the tables.
+-- The functions raise failures (failure.lua): kind conflict where another process has changed the entry, else kind io
+-- or config. Relies on the binding's store, which runs a script in one transaction, and on calls.lua to wait for it.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
-local errors = require "flarelight.error"
+local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 
 ---@class flarelight.Journal
@@ -13,7 +14,7 @@ Journal.__index = Journal
 
 local journal = {}
 
--- Days after which an upload that is done and has no key is forgotten.
+-- Days after which an upload that is done and has no key is deleted.
 local KEPT = 90
 
 --- The journal of a client, or nil where it has no state file.
@@ -26,38 +27,39 @@ end
 
 local function sql(text, ...) return { text, n = select("#", ...), ... } end
 
--- As sql, but one row has to change: the journal is as this process believes.
+-- As sql, but the statement has to change one row, or the journal is not as this process believes.
 local function one(text, ...)
   local statement = sql(text, ...)
   statement.changes = 1
   return statement
 end
 
--- Runs statements in one transaction: rows of the last one, or nil, message, err.
-local function run(self, ...)
-  local ticket = self.store:run({ ... }, calls.blocks(self.api))
-  local rows, message, kind, closed = calls.done(calls.job(self.api, ticket))
+-- Runs statements in one transaction: the rows of the last one. False where one did not change its row.
+local function try(self, ...)
+  local rows, message, kind, closed = calls.done(calls.job(self.api, self.store:run({ ... }, calls.blocks(self.api))))
   if rows then return rows end
-  if kind == "guard" then
-    return errors.fail("conflict", "imports:upload: the journal was changed by somebody else", { guard = true })
-  end
-  return errors.fail(kind or closed, "state: " .. tostring(message))
+  if kind == "guard" then return false end
+  failure.fail(kind or closed, "state: " .. tostring(message))
 end
 
---- A lock for one holder at a time over all processes; nil: somebody has it; nil and an error.
+local function run(self, ...)
+  local rows = try(self, ...)
+  if rows then return rows end
+  failure.fail("conflict", "imports:upload: the journal was changed by somebody else")
+end
+
+--- A lock for one holder at a time over all processes; nil where another process has it.
 function Journal:lock(name)
   local lock, message = self.store:lock(name)
-  if lock then return lock end
-  if message then return errors.fail("io", "state: " .. message) end
-  return nil
+  if message then failure.fail("io", "state: " .. message) end
+  return lock
 end
+
+local function decoded(text) return text and json.decode(text) or nil end
 
 local function of_row(row)
   if not row then return nil end
-  row.options = json.decode(row.options)
-  row.id = row.import and json.decode(row.import) or nil
-  row.columns = row.columns
-  row.result = row.result and json.decode(row.result) or nil
+  row.options, row.id, row.result = json.decode(row.options), decoded(row.import), decoded(row.result)
   row.checked = row.checked == 1
   return row
 end
@@ -65,33 +67,28 @@ end
 local columns = "token, key, service, state, kind, path, size, modified, inode, columns, options, import, name, "
   .. "rows_start, batch_records, comparison, checked, started, ended, failure, result"
 
---- The upload of a token, or false where there is none; nil, message, err.
+--- The entry of an upload by its token, or nil.
 function Journal:get(token)
-  local rows, message, err = run(self, sql("SELECT " .. columns .. " FROM uploads WHERE token = ? AND service = ?",
-    token, self.service))
-  if not rows then return nil, message, err end
-  return of_row(rows[1]) or false
+  return of_row(run(self, sql("SELECT " .. columns .. " FROM uploads WHERE token = ? AND service = ?",
+    token, self.service))[1])
 end
 
---- The upload of a key, or false.
+--- The entry of an upload by its key, or nil.
 function Journal:find(key)
-  local rows, message, err = run(self, sql("SELECT " .. columns .. " FROM uploads WHERE key = ? AND service = ?",
-    key, self.service))
-  if not rows then return nil, message, err end
-  return of_row(rows[1]) or false
+  return of_row(run(self, sql("SELECT " .. columns .. " FROM uploads WHERE key = ? AND service = ?",
+    key, self.service))[1])
 end
 
 --- The uploads that did not end, oldest first.
 function Journal:pending()
-  local rows, message, err = run(self, sql("SELECT token, key, import, name, path, started, failure, "
+  local rows = run(self, sql("SELECT token, key, import, name, path, started, failure, "
     .. "(SELECT ifnull(sum(count), 0) FROM batches WHERE batches.token = uploads.token AND state = 'acknowledged')"
     .. " AS records, "
     .. "(SELECT count(*) FROM batches WHERE batches.token = uploads.token AND state = 'sent') AS in_doubt "
     .. "FROM uploads WHERE service = ? AND state <> 'done' ORDER BY started, token", self.service))
-  if not rows then return nil, message, err end
   for _, row in ipairs(rows) do
-    row.id = row.import and json.decode(row.import) or nil
-    row.file, row.import, row.path = row.path, nil, nil
+    row.id, row.file = decoded(row.import), row.path
+    row.import, row.path = nil, nil
     row.in_doubt = row.in_doubt > 0
   end
   return rows
@@ -99,37 +96,30 @@ end
 
 --- The batches of an upload, in order.
 function Journal:batches(token)
-  local rows, message, err = run(self, sql("SELECT number, first, count, line, rows_before, sha256, last, state, "
+  local rows = run(self, sql("SELECT number, first, count, line, rows_before, sha256, last, state, "
     .. "import, reject FROM batches WHERE token = ? ORDER BY number", token))
-  if not rows then return nil, message, err end
-  for _, row in ipairs(rows) do row.id = row.import and json.decode(row.import) or nil end
+  for _, row in ipairs(rows) do row.id = decoded(row.import) end
   return rows
 end
 
---- Plans an upload. False: its key is taken.
+--- Plans an upload. Whether its key was free.
 function Journal:plan(upload)
-  local rows, message, err = run(self,
+  return try(self,
     sql("DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND ended < ?", upload.started - KEPT * 86400),
     one("INSERT INTO uploads (token, key, service, state, kind, path, size, modified, inode, columns, options, "
       .. "import, name, batch_records, started) VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       .. "ON CONFLICT DO NOTHING",
       upload.token, upload.key, self.service, upload.kind, upload.path, upload.size, upload.modified, upload.inode,
       upload.columns, json.encode(upload.options), upload.id and json.encode(upload.id) or nil, upload.name,
-      upload.batch_records, upload.started))
-  if rows then return true end
-  if err.guard then return false end
-  return nil, message, err
+      upload.batch_records, upload.started)) ~= false
 end
 
---- Takes an upload back of which nothing was sent yet. Whether there was one.
+--- Takes back an upload of which nothing was sent yet. Whether there was one.
 function Journal:forget(token)
-  local rows, message, err = run(self, one("DELETE FROM uploads WHERE token = ? AND state = 'planned'", token))
-  if rows then return true end
-  if err.guard then return false end
-  return nil, message, err
+  return try(self, one("DELETE FROM uploads WHERE token = ? AND state = 'planned'", token)) ~= false
 end
 
---- How many rows were in the import before.
+--- The number of rows in the import before the first batch.
 function Journal:started(token, rows_start)
   return run(self, one("UPDATE uploads SET rows_start = ? WHERE token = ?", rows_start, token))
 end
@@ -143,7 +133,7 @@ function Journal:sent(token, batch)
     one("UPDATE uploads SET state = 'running', failure = NULL WHERE token = ?", token))
 end
 
---- A batch is applied. `id`: of the import where this batch has made it known.
+--- A batch is applied. `id`: of the import, where this batch has made it known; `of_batch`: it is the batch's own.
 function Journal:acknowledged(token, number, id, of_batch)
   local import = id ~= nil and json.encode(id) or nil
   return run(self,
@@ -152,7 +142,7 @@ function Journal:acknowledged(token, number, id, of_batch)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", import, token))
 end
 
---- The import that a batch in doubt has made is known.
+--- The import that a batch in doubt has made is found.
 function Journal:adopted(token, number, id, of_batch)
   return run(self,
     one("UPDATE batches SET import = ? WHERE token = ? AND number = ?", of_batch and json.encode(id) or nil, token,
@@ -160,14 +150,14 @@ function Journal:adopted(token, number, id, of_batch)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", json.encode(id), token))
 end
 
---- A batch was provably not taken.
+--- A batch was provably not taken: it is as if it had not been sent.
 function Journal:withdrawn(token, number, batch_records)
   return run(self,
     one("DELETE FROM batches WHERE token = ? AND number = ? AND state = 'sent'", token, number),
     one("UPDATE uploads SET batch_records = min(batch_records, ?) WHERE token = ?", batch_records, token))
 end
 
---- Of a batch only a first part is in: it becomes that part, acknowledged.
+--- Of a batch only the first `count` records are applied: the batch becomes those records, acknowledged.
 function Journal:divided(token, number, count, sha256, id)
   return run(self,
     one("UPDATE batches SET count = ?, sha256 = ?, last = 0, state = 'acknowledged' "
@@ -175,13 +165,13 @@ function Journal:divided(token, number, count, sha256, id)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", id ~= nil and json.encode(id) or nil, token))
 end
 
---- A record was refused for good. `line`: what the rejects file says of it.
+--- A record was refused for good. `line`: its line in the rejects file.
 function Journal:rejected(token, number, line)
   return run(self, one("UPDATE batches SET state = 'rejected', last = 0, reject = ? "
     .. "WHERE token = ? AND number = ? AND state = 'sent'", line, token, number))
 end
 
---- How rows of the import are compared; that an update appends was seen.
+--- How rows of the import are compared, and whether it was seen that an update appends.
 function Journal:learned(token, comparison, checked)
   return run(self, one("UPDATE uploads SET comparison = ?, checked = ? WHERE token = ?", comparison, checked, token))
 end
@@ -191,7 +181,7 @@ function Journal:stopped(token, message)
   return run(self, sql("UPDATE uploads SET failure = ? WHERE token = ? AND state <> 'done'", message, token))
 end
 
---- The upload is done, with this result. What was kept only to go on is given up.
+--- The upload is done, with this result. The batches of an upload without a key are of no more use.
 function Journal:done(token, result, ended)
   return run(self,
     one("UPDATE uploads SET state = 'done', result = ?, ended = ?, failure = NULL WHERE token = ?",

@@ -1,12 +1,12 @@
---- What to make of what is read back: the policy of an upload in doubt. Pure: rows and counts come in,
--- verdicts go out. docs/uploads.md tells the protocol.
+--- The policy of an upload in doubt: verdicts on rows that were read back. Pure: rows and counts come in, verdicts go
+-- out. docs/uploads.md tells the protocol.
 --
--- Rows are compared in one of three ways, which are learned from a batch that was acknowledged:
+-- Rows are compared in one of three ways. Which one is learned from a batch that was acknowledged:
 --   exact         the same members with the same values, numbers by value
 --   loose         the members that were sent, with the same values; more members may stand beside them,
 --                 null may be absent, a number may have become its text
---   unverifiable  the server changes rows so that they cannot be told: a doubt cannot be resolved
--- Before anything is learned ("unknown"), rows are the same where they are the same in either way.
+--   unverifiable  the server changes rows beyond that, so that no doubt can be resolved
+-- Before that ("unknown") two rows are the same if they are the same exactly or loosely.
 
 local core = require "flarelight.core"
 
@@ -14,7 +14,7 @@ local reconcile = {}
 
 local null = core.null
 
--- Digits that no number of this Lua holds come as strings (see docs/api.md).
+-- Integers that no number of this Lua holds are decoded as strings of digits (see docs/api.md).
 local function is_long(value)
   return type(value) == "string" and #value > 15 and value:find "^%-?%d+$" ~= nil
 end
@@ -23,7 +23,7 @@ local function same_number(left, right)
   if left == right then return true end
   local one, other = tonumber(left), tonumber(right)
   if one == nil or other == nil then return false end
-  -- Digits against digits: as numbers they might fall together.
+  -- Two different strings of digits may be equal as numbers of this Lua.
   if is_long(left) and is_long(right) then return false end
   return one == other
 end
@@ -48,7 +48,7 @@ local function same_tables(sent, found, loose)
   return true
 end
 
---- Whether a value that was sent is the one that is found.
+--- Whether a value that was sent is the value that was found, exactly or (`loose`) loosely.
 function reconcile.same(sent, found, loose)
   if sent == null then return found == null or loose == true and found == nil end
   if type(sent) == "table" and type(found) == "table" then return same_tables(sent, found, loose) end
@@ -61,15 +61,15 @@ function reconcile.same(sent, found, loose)
 end
 same = reconcile.same
 
---- Whether a row is the one that was sent, in the way of `comparison`.
+--- Whether a row that was sent is the row that was found, compared as `comparison` says.
 ---@param comparison "unknown"|"exact"|"loose"
 function reconcile.same_row(sent, found, comparison)
   if comparison ~= "loose" and same(sent, found, false) then return true end
   return comparison ~= "exact" and same(sent, found, true)
 end
 
---- The way in which rows of this import are compared: learned from a batch that is known to be in it, and
--- what is read at its place.
+--- How rows of an import are compared: learned from the rows of a batch that is known to be in it, and those that were
+-- read at its place.
 ---@return "exact"|"loose"|"unverifiable"
 function reconcile.learn(sent, found)
   local comparison = "exact"
@@ -83,15 +83,14 @@ function reconcile.learn(sent, found)
   return comparison
 end
 
---- What became of a batch. `found`: the rows from the place where it belongs, at most one more than it
--- has. `anchored`: the row before that place was seen, or there is none.
+--- What became of a batch.
 ---@param sent any[] rows
----@param found any[] rows
----@param anchored boolean
+---@param found any[] rows from the place where the batch belongs; at most one more than it has
+---@param anchored boolean the row before that place was seen, or there is none
 ---@param comparison "unknown"|"exact"|"loose"|"unverifiable"
----@return "applied"|"absent"|"partial"|"foreign"|"behind"|"unverifiable" verdict, integer count of our rows
+---@return "applied"|"absent"|"partial"|"foreign"|"behind"|"unverifiable" verdict, integer count of rows of the batch
 --
--- behind: what was there before does not show, so that nothing can be said of what came after it.
+-- behind: rows that were there before do not show yet, so that nothing can be said of those after them.
 function reconcile.judge(sent, found, anchored, comparison)
   if #found == 0 then return anchored and "absent" or "behind", 0 end
   if comparison == "unverifiable" then return "unverifiable", 0 end
@@ -102,9 +101,8 @@ function reconcile.judge(sent, found, anchored, comparison)
   return #found == #sent and "applied" or "partial", #found
 end
 
---- What follows from verdicts in a row, the last one being the newest: to settle and look again, or to
--- act. An absence and a part count once they were seen twice a settle apart: before, the request may
--- still be under way.
+--- What follows from the verdicts so far, the last one being the newest: to settle and look again, or to act. "absent"
+-- and "partial" count only when two looks in a row agree: at the first one the request may still be under way.
 ---@param verdicts { [1]: string, [2]: integer }[]
 ---@param most integer looks at most
 ---@return "look"|"applied"|"again"|"partial"|"foreign"|"unverifiable"|"give_up" action
@@ -117,11 +115,11 @@ function reconcile.decide(verdicts, most)
   return #verdicts >= most and "give_up" or "look"
 end
 
---- What a list of imports says of a create in doubt, whose description holds `marker`.
+--- What a list of imports says of an import in doubt, whose description holds `marker`.
 ---@param list table[] of GET /Import/All
 ---@return "found"|"absent"|"hidden"|"several" verdict, any id
 --
--- hidden: the list shows no description at all, so that nothing can be said.
+-- hidden: the list shows no descriptions, so that nothing can be said.
 function reconcile.created(list, marker)
   local found, shows = {}, #list == 0
   for _, import in ipairs(list) do
@@ -136,7 +134,7 @@ function reconcile.created(list, marker)
   return shows and "absent" or "hidden"
 end
 
---- The same as decide, for a create.
+--- As `decide`, for an import in doubt.
 ---@return "look"|"found"|"again"|"hidden"|"several" action
 function reconcile.decide_created(verdicts)
   local newest, before = verdicts[#verdicts], verdicts[#verdicts - 1]
@@ -144,16 +142,16 @@ function reconcile.decide_created(verdicts)
   return before == "absent" and "again" or "look"
 end
 
---- The wait before the look of this number (from 1): `settle` seconds, doubling to 30.
+--- Seconds to wait before the look of this number (from 1): `settle`, doubling to 30.
 function reconcile.settle(settle, look)
   return math.max(settle, math.min(30, settle * 2 ^ (look - 1)))
 end
 
---- Whether an update appended: after two batches, what stands first in the import.
+--- Whether an update appended, told from the first row of the import after two batches.
 ---@param first table the first row of the first batch
 ---@param second table the first row of the second batch
 ---@param found table? the import's first row
----@return "appended"|"replaced"|"unclear" verdict unclear: the number of rows has to tell
+---@return "appended"|"replaced"|"unclear" verdict unclear: only the number of rows tells
 function reconcile.appended(first, second, found, comparison)
   if found == nil then return "unclear" end
   if comparison == "unverifiable" then return "unclear" end
@@ -163,10 +161,10 @@ function reconcile.appended(first, second, found, comparison)
   return "unclear"
 end
 
---- The search for the number of rows in an import, by reading single rows: doubling, then bisecting. `state`
--- is nil at first; gives the state and the next position to read, or the state and nil with the count.
----@param state { low: integer, high: integer? }? rows below low are there, that at high is not
----@param is_there boolean? of the position asked last
+--- The search for the number of rows in an import by reading single rows: positions double, then are bisected. Returns
+-- the state and the next position to read, or the state, nil and the count.
+---@param state table? nil at first; then rows below `low` are there, the row at `high` is not
+---@param is_there boolean? whether the position returned last holds a row
 ---@return table state, integer? position, integer? count
 function reconcile.probe(state, is_there)
   if state == nil then return { low = 0, at = 0 }, 0 end

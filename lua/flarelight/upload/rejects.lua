@@ -2,17 +2,25 @@
 --
 --   {"record": 12, "line": 13, "messages": [...], "data": {...}}
 --
--- `record` counts from 1, `line` is that of the uploaded file (null for records of Lua), `messages` is what
--- the service said, `data` the record as it was sent. The journal keeps the lines until the upload is done: a
--- resumed upload writes the file anew from them, so that none is lost or there twice.
+-- `record` counts from 1. `line` is that of the uploaded file (null for records of Lua). `messages` are the service's,
+-- `data` is the record as it was sent. The journal keeps the lines until the upload is done: a resumed upload writes
+-- the file anew from them, so that no line is lost or there twice.
 
-local errors = require "flarelight.error"
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 
 local rejects = {}
 
-local function fail(path, message)
-  return errors.fail("io", ("imports:upload: rejects: %s"):format(message or path))
+local function put(path, mode, text)
+  local file, message = io.open(path, mode)
+  local good = file ~= nil
+  if file then
+    good, message = file:write(text)
+    if good then good, message = file:close() else file:close() end
+  end
+  if not good then failure.fail("io", ("imports:upload: rejects: %s"):format(message or path)) end
 end
 
 --- The line of a record. `text`: its JSON.
@@ -22,25 +30,30 @@ function rejects.line(record, line, messages, text)
 end
 
 --- Begins the file with the lines that are known already.
-function rejects.begin(path, lines)
-  local file, message = io.open(path, "wb")
-  if not file then return fail(path, message) end
-  local good
-  good, message = file:write(table.concat(lines))
-  if good then good, message = file:close() else file:close() end
-  if not good then return fail(path, message) end
-  return true
-end
+function rejects.begin(path, lines) put(path, "wb", table.concat(lines)) end
 
 --- Appends a line.
-function rejects.append(path, line)
-  local file, message = io.open(path, "ab")
-  if not file then return fail(path, message) end
-  local good
-  good, message = file:write(line)
-  if good then good, message = file:close() else file:close() end
-  if not good then return fail(path, message) end
-  return true
+function rejects.append(path, line) put(path, "ab", line) end
+
+--- Syncs the file to the disk.
+function rejects.sync(api, path)
+  local good, message, _, closed = calls.done(calls.job(api, core.durable(path, calls.blocks(api))))
+  if not good then failure.fail(closed or "io", "imports:upload: rejects: " .. message) end
+end
+
+--- Fails where the file, which is written anew, would be the uploaded file or the state file.
+---@param uploaded string? path
+function rejects.check(api, path, uploaded)
+  local state = calls.config(api).state
+  local others = { { uploaded, "the file that is uploaded" } }
+  for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do
+    others[#others + 1] = { state and state .. suffix, "the state file" }
+  end
+  for _, other in ipairs(others) do
+    if other[1] and core.same_file(path, other[1]) then
+      failure.fail("config", ("imports:upload: rejects: %s is %s"):format(path, other[2]))
+    end
+  end
 end
 
 return rejects

@@ -1,25 +1,31 @@
---- What an upload sends: records from a file, an array or an iterator function, as batches in order.
+--- The records that an upload sends, from a file, an array or an iterator function, as batches in order.
 --
--- A batch is { text = (records of the binding), count =, record = (its first, from 1), line = (of the file),
--- sha256 = (of the text), size =, read = (bytes of the file up to here) }. Files are read by the worker, the
--- next batch while one is under way; records of Lua are written out in place, members by name, so that the
--- same records give the same text in every process.
+-- A batch is a table of these members. The first group is set here, the second by run.lua as the batch is sent.
+--   text, count, size, sha256   the records (a userdata of the binding), how many, bytes and hash of their JSON
+--   record, line                of its first record: the place in the source from 1, the line of the file
+--   read                        bytes of the file that are read up to its end
+--   number, rows_before, last   its number in the journal, the rows of the import before it, whether it is the last
+--   id, sendings, in_doubt      the import that it has made; how often it went; the journal says sent
+--
+-- Files are read by the worker, the next batch while one is on the wire. Records of Lua are written out in place,
+-- members sorted by name, so that equal records give equal text in every process.
+-- Functions raise failures (failure.lua). Relies on the binding's sources and on calls.lua to wait for the worker.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
-local errors = require "flarelight.error"
-local misuse = require "flarelight.misuse"
+local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
+local misuse = require "flarelight.misuse"
 local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
 
-local PIECE = 64       -- records that are written out before others may run
-local ENTRIES = 4096   -- of an array, that are counted before
+local PIECE = 64     -- records to write out before others may run
+local ENTRIES = 4096 -- of an array, to count before others may run
 
--- Records that cannot be sent: they are the caller's input, as a rejected request's are.
-local function fail_records(message, record)
-  return errors.fail("invalid_request", "imports:upload: " .. message, { record = record })
+-- A record that cannot be sent is the caller's input, as one that the service rejects is.
+local function fail_record(message, record)
+  failure.fail("invalid_request", "imports:upload: " .. message, { record = record })
 end
 
 -- --- files ---
@@ -30,13 +36,13 @@ File.__index = File
 local function open_file(api, given)
   local asked = { types = given.types or "auto", format = given.format }
   local handle, ticket, line, kind = core.open_source(given.file, asked, calls.blocks(api))
-  if not handle then
-    if kind == "misuse" then misuse("imports:upload: " .. ticket) end
-    return errors.fail(kind, "imports:upload: " .. ticket, { line = line })
+  local good, message = handle, ticket
+  if handle then
+    good, message, line, kind = calls.done(calls.job(api, ticket))
+  elseif kind == "misuse" then
+    misuse("imports:upload: " .. message)
   end
-  local good, message
-  good, message, line, kind = calls.done(calls.job(api, ticket))
-  if not good then return errors.fail(kind, "imports:upload: " .. message, { line = line }) end
+  if not good then failure.fail(kind, "imports:upload: " .. message, { line = line }) end
   local self = setmetatable({ api = api, handle = handle, kind = "file", path = given.file }, File)
   self.size, self.modified, self.inode = handle:identity()
   local columns = {}
@@ -49,14 +55,14 @@ function File:ahead(most_records, most_bytes)
   self.asked = calls.job(self.api, self.handle:fetch(most_records, most_bytes, false))
 end
 
--- What was asked for ahead comes with the limits of then.
-function File:take(most_records, most_bytes)
+-- The batch that begins with the record `first`. One that was asked for ahead comes with the limits of that moment.
+function File:take(first, most_records, most_bytes)
   local waiter = self.asked
     or calls.job(self.api, self.handle:fetch(most_records, most_bytes, calls.blocks(self.api)))
   self.asked = nil
   local text, count, line, sha256, read = calls.done(waiter)
   if text == nil and count == nil then return nil end
-  if text == nil then return errors.fail(sha256, "imports:upload: " .. count, { line = line }) end
+  if text == nil then failure.fail(sha256, "imports:upload: " .. count, { line = line, record = first }) end
   return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
 end
 
@@ -70,8 +76,9 @@ Records.__index = Records
 function Records.ahead() end
 function Records.close() end
 
-local function write_out(records, place, offset, most_records, most_bytes)
-  local text, total = nil, 0
+-- Writes records out from `place` on. `first` is the place of that record in the source.
+local function write_out(records, place, first, most_records, most_bytes)
+  local text, total, offset = nil, 0, first - place
   repeat
     local most = most_records - total
     if timeslice.slice_end then
@@ -79,7 +86,7 @@ local function write_out(records, place, offset, most_records, most_bytes)
       most = math.min(most, PIECE)
     end
     local written, count = core.batch(records, place + total, most, most_bytes, true, offset, text)
-    if written == nil and count ~= nil then return fail_records(count) end
+    if written == nil and count ~= nil then fail_record(count, first) end
     text, total = written, total + (count or 0)
   until count ~= most or total == most_records
   if text == nil then return nil end
@@ -94,108 +101,52 @@ local function open_array(given)
     if entries % ENTRIES == 0 and timeslice.slice_end then timeslice.check() end
   end
   if entries ~= length then misuse "imports:upload.records: should be an array without gaps" end
-  local self = setmetatable({ kind = "array", place = 1 }, Records)
-  function self.take(_, most_records, most_bytes)
-    local batch, message, err = write_out(records, self.place, 0, most_records, most_bytes)
-    if batch then self.place = self.place + batch.count end
-    return batch, message, err
+  local self = setmetatable({ kind = "array" }, Records)
+  function self.take(_, first, most_records, most_bytes)
+    return write_out(records, first, first, most_records, most_bytes)
   end
   return self
 end
 
 local function open_iterator(given)
-  local self = setmetatable({ kind = "iterator", gathered = {}, place = 1, taken = 0 }, Records)
-  local pull, ended = given.records, false
-  local function gather(most)
-    local gathered = self.gathered
-    if self.place > 1 then -- what is left of before
-      local left = {}
-      for i = self.place, #gathered do left[#left + 1] = gathered[i] end
-      gathered, self.gathered, self.place = left, left, 1
-    end
+  local self = setmetatable({ kind = "iterator" }, Records)
+  local pull, gathered, used, ended = given.records, {}, 0, false
+  -- Drops the records of the batch before, and pulls others until there are `most`; `first` is the place of the first.
+  local function gather(first, most)
+    local left = {}
+    for i = used + 1, #gathered do left[#left + 1] = gathered[i] end
+    gathered, used = left, 0
     while #gathered < most and not ended do
       if timeslice.slice_end then timeslice.check() end
-      local record = pull()
-      local number = self.taken + #gathered + 1
+      local record, number = pull(), first + #gathered
       if record == nil then
         ended = true
       elseif type(record) ~= "table" then
-        return fail_records(("record %d is a %s and no table"):format(number, type(record)), number)
+        fail_record(("record %d is a %s and no table"):format(number, type(record)), number)
       else
         gathered[#gathered + 1] = record
       end
     end
-    return true
   end
-  function self.take(_, most_records, most_bytes)
-    local good, message, err = gather(most_records)
-    if not good then return nil, message, err end
-    local batch
-    batch, message, err = write_out(self.gathered, 1, self.taken, most_records, most_bytes)
-    if batch then
-      self.place, self.taken = batch.count + 1, self.taken + batch.count
-    end
-    return batch, message, err
+  function self.take(_, first, most_records, most_bytes)
+    gather(first, most_records)
+    local batch = write_out(gathered, 1, first, most_records, most_bytes)
+    used = batch and batch.count or 0
+    return batch
   end
   return self
 end
 
---- Opens what is given: `file` with `types` and `format`, or `records`. Or nil, message, err.
+--- Opens `given.file` with `types` and `format`, or `given.records`.
 function source.open(api, given)
   if given.file then return open_file(api, given) end
   if type(given.records) == "function" then return open_iterator(given) end
   return open_array(given)
 end
 
--- --- the reader: batches in order, as many ahead as are looked at ---
+-- --- batches ---
 
-local Reader = {}
-Reader.__index = Reader
-
---- `limits`: { records =, bytes = }, which may become smaller on the way.
-function source.reader(opened, limits)
-  return setmetatable({ source = opened, limits = limits, queue = {}, record = 1, ended = false }, Reader)
-end
-
-local function number_batch(self, batch)
-  batch.record = self.record
-  self.record = self.record + batch.count
-  return batch
-end
-
---- The batch at `place` of the queue, read if need be; nil where there is none; nil, message, err.
-function Reader:peek(place)
-  while #self.queue < place and not self.ended do
-    local batch, message, err = self.source:take(self.limits.records, self.limits.bytes)
-    if err then
-      err.record = err.record or self.record
-      return nil, message, err
-    end
-    if batch then self.queue[#self.queue + 1] = number_batch(self, batch) else self.ended = true end
-  end
-  return self.queue[place]
-end
-
---- Exactly `count` records, as a journal says that they were sent; fewer where the source ends. Only before
--- the first peek.
-function Reader:exactly(count)
-  local batch, message, err = self.source:take(count, 2 ^ 52)
-  if err then
-    err.record = err.record or self.record
-    return nil, message, err
-  end
-  return batch and number_batch(self, batch)
-end
-
---- Asks for the batch after those that are read.
-function Reader:ahead()
-  if not self.ended and not self.source.asked then self.source:ahead(self.limits.records, self.limits.bytes) end
-end
-
-function Reader:pop() return table.remove(self.queue, 1) end
-function Reader:push(batch) table.insert(self.queue, 1, batch) end
-
---- A part of a batch, from its record `first` to `last` (places in it), with a text of its own.
+--- A part of a batch, from its record `first` to `last` (places in the batch), with a text of its own.
 function source.part(batch, first, last)
   local text = batch.text:slice(first, last)
   local _, line = text:record(1)
@@ -212,5 +163,67 @@ function source.empty(record)
     sha256 = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945", -- of []
   }
 end
+
+--- The records of a batch as rows, decoded from their JSON as rows of the service are.
+function source.rows(batch)
+  if batch.count == 0 then return {} end
+  return core.decode(core.encode(batch.text))
+end
+
+--- One of them.
+function source.row(batch, place) return core.decode((batch.text:record(place))) end
+
+-- --- the reader: a queue of batches, read as far ahead as is asked for ---
+
+local Reader = {}
+Reader.__index = Reader
+
+--- `limits`: { records =, bytes = } of a batch.
+function source.reader(opened, limits)
+  return setmetatable({ source = opened, limits = limits, queue = {}, record = 1, ended = false }, Reader)
+end
+
+local function take(self, most_records, most_bytes)
+  local batch = self.source:take(self.record, most_records, most_bytes)
+  if batch then
+    batch.record = self.record
+    self.record = self.record + batch.count
+  end
+  return batch
+end
+
+--- The batch at `place` of the queue, read if need be; nil where there is none.
+function Reader:peek(place)
+  while #self.queue < place and not self.ended do
+    local batch = take(self, self.limits.records, self.limits.bytes)
+    if batch then self.queue[#self.queue + 1] = batch else self.ended = true end
+  end
+  return self.queue[place]
+end
+
+--- The next `count` records as one batch, as the journal says that they were sent; fewer where the source ends.
+-- Only before the first peek.
+function Reader:exactly(count) return take(self, count, 2 ^ 52) end
+
+--- Has the batch after those that are read fetched meanwhile.
+function Reader:ahead()
+  if not self.ended and not self.source.asked then self.source:ahead(self.limits.records, self.limits.bytes) end
+end
+
+function Reader:pop() return table.remove(self.queue, 1) end
+function Reader:push(batch) table.insert(self.queue, 1, batch) end
+
+--- Divides the batch in front: its first `count` records become the batch in front, which is returned.
+function Reader:divide(count)
+  local batch = self:pop()
+  local front = source.part(batch, 1, count)
+  self:push(source.part(batch, count + 1, batch.count))
+  self:push(front)
+  batch.text:close()
+  return front
+end
+
+--- No batch that is read from now on holds more than `most` records.
+function Reader:limit(most) self.limits.records = math.min(self.limits.records, most) end
 
 return source

@@ -1,0 +1,50 @@
+--- Checks of an import on the way and at the end: that an update appends, and that all is there.
+-- Relies on readback.lua for the reads and on reconcile.lua for the verdicts.
+
+local checkpoints = require "flarelight.upload.checkpoints"
+local failure = require "flarelight.upload.failure"
+local readback = require "flarelight.upload.readback"
+local reconcile = require "flarelight.upload.reconcile"
+local source = require "flarelight.upload.source"
+
+local checks = {}
+
+--- After the second batch of an import that the upload has made: whether it was appended.
+---@param run flarelight.UploadRun
+function checks.append(run)
+  if not run.created or run.checked or run.second == nil then return end
+  local found = failure.check(readback.rows(run, run.id, 0, 1))
+  local verdict = reconcile.appended(source.row(run.first, 1), run.second, found[1], run.comparison)
+  for look = 1, readback.LOOKS do
+    if verdict ~= "unclear" then break end
+    -- The content does not tell: the number of rows does.
+    if look > 1 then readback.settle(run, look - 1) end
+    found = failure.check(readback.rows(run, run.id, run.rows - 1, 1))
+    if #found == 1 then verdict = "appended" elseif look == readback.LOOKS then verdict = "replaced" end
+  end
+  checkpoints.reached "check.append"
+  if verdict == "replaced" then
+    failure.fail("conflict",
+      "imports:upload: the import does not begin with the first record after the second batch: an update "
+      .. "seems to replace what was there; use update = \"import_per_batch\"", { fate = "foreign" })
+  end
+  run:learn(run.comparison, true)
+end
+
+--- At the end: the last row is there, and nothing behind it.
+---@param run flarelight.UploadRun
+function checks.last_row(run)
+  if run.per_batch or not run.rows or run.rows == 0 or run.records == 0 then return end
+  for look = 1, readback.LOOKS do
+    if look > 1 then readback.settle(run, look - 1) end
+    local found = failure.check(readback.rows(run, run.id, run.rows - 1, 2))
+    checkpoints.reached "check.end"
+    if #found == 1 then return end
+    if #found > 1 or look == readback.LOOKS then
+      failure.fail("conflict", ("imports:upload: %d records were sent and acknowledged, but %s found at the end")
+        :format(run.records, #found == 0 and "fewer are" or "more are"), { fate = "foreign" })
+    end
+  end
+end
+
+return checks

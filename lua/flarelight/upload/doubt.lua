@@ -1,0 +1,118 @@
+--- A batch in doubt: it was sent, and no answer says what became of it. Here it is looked for in the import, and an
+-- import in doubt in the list of imports. Rules are in reconcile.lua, docs/uploads.md tells the protocol.
+
+local checkpoints = require "flarelight.upload.checkpoints"
+local endpoint = require "flarelight.endpoint"
+local failure = require "flarelight.upload.failure"
+local readback = require "flarelight.upload.readback"
+local reconcile = require "flarelight.upload.reconcile"
+local source = require "flarelight.upload.source"
+
+local doubt = {}
+
+--- The mark in the description that a batch is sent with, or nil where it goes without. An import whose first batch
+-- is its last has none: no batch after it would take the mark off.
+---@param run flarelight.UploadRun
+function doubt.mark(run, batch)
+  if not run.marks then return nil end
+  if run.per_batch then return ("[upload %s/%d]"):format(run.token, batch.number) end
+  return run.created and not batch.last and ("[upload %s]"):format(run.token) or nil
+end
+
+-- Finds out from the first batch, which is known to be applied, how rows of this import are compared.
+local function learn(run)
+  local first = run.first
+  if run.comparison ~= "unknown" or not first or run.per_batch then return true end
+  local found, message, err = readback.rows(run, run.id, first.rows_before, first.count)
+  if not found then return nil, message, err end
+  -- An import that lags behind teaches nothing.
+  if #found == first.count then run:learn(reconcile.learn(source.rows(first), found), run.checked) end
+  return true
+end
+
+-- A create is in doubt: the id of its import; nil where it is to be sent again.
+local function find_created(run, batch, cause)
+  local mark = doubt.mark(run, batch)
+  if not mark then
+    failure.in_doubt(batch, "the import may have been made, and nothing in its description tells it from others", cause)
+  end
+  local verdicts = {}
+  while true do
+    readback.settle(run, #verdicts + 1)
+    local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
+      { deadline = run.deadline })
+    if list == nil then failure.in_doubt(batch, "whether the import was made could not be read: " .. message, err) end
+    checkpoints.reached "doubt.looked"
+    local verdict, id = reconcile.created(list, mark)
+    verdicts[#verdicts + 1] = verdict
+    local action = reconcile.decide_created(verdicts)
+    if action == "found" then return id end
+    if action == "again" then return nil end
+    if action == "hidden" then
+      failure.in_doubt(batch, "the import may have been made, and the list of imports shows no descriptions", cause)
+    elseif action == "several" then
+      failure.stop("conflict", batch, "foreign", "more than one import carries the mark of this upload")
+    end
+  end
+end
+
+-- A batch whose import is known is in doubt: "applied", "again", or "partial" with the number of its rows.
+local function look_up(run, batch, id, cause)
+  if not run.rows and not run.per_batch then
+    failure.in_doubt(batch, "how many rows the import had before is not known", cause)
+  end
+  local function unread(message, err)
+    failure.in_doubt(batch, "what has arrived could not be read: " .. message, err)
+  end
+  local learned, message, err = learn(run)
+  if not learned then unread(message, err) end
+  local sent, verdicts = source.rows(batch), {}
+  while true do
+    readback.settle(run, #verdicts + 1)
+    local found, anchored, wrong = readback.place(run, id, batch.rows_before, batch.count + 1)
+    if not found then unread(anchored, wrong) end
+    checkpoints.reached "doubt.looked"
+    verdicts[#verdicts + 1] = { reconcile.judge(sent, found, anchored, run.comparison) }
+    local action = reconcile.decide(verdicts, readback.LOOKS)
+    if action == "foreign" then
+      failure.stop("conflict", batch, "foreign",
+        "the rows at its place are neither its own nor none: somebody else writes into the import, an update "
+        .. "replaces, or rows do not keep their order", cause)
+    elseif action == "unverifiable" then
+      failure.in_doubt(batch, "the service changes rows so that they cannot be told from others", cause)
+    elseif action == "give_up" then
+      failure.in_doubt(batch, "what is read does not settle", cause)
+    elseif action ~= "look" then
+      return action, verdicts[#verdicts][2]
+    end
+  end
+end
+
+--- Finds out what became of the batch in front, which was sent just now or, as the journal says, before. Afterwards
+-- the batch is off the queue, whole or its first part; or it is in front still, to be sent again. Fails where the fate
+-- cannot be found out.
+---@param run flarelight.UploadRun
+---@param cause flarelight.Error? of the sending
+function doubt.resolve(run, batch, cause)
+  local id = batch.id
+  if id == nil and not run.per_batch then id = run.id end
+  if id == nil then
+    id = find_created(run, batch, cause)
+    if id == nil then return checkpoints.reached "doubt.resolved" end
+    run:adopt(batch, id)
+  end
+  local action, count = look_up(run, batch, id, cause)
+  checkpoints.reached "doubt.resolved"
+  if action == "again" then
+    -- To create an import again that is there and empty would leave that one behind.
+    if run.per_batch then failure.in_doubt(batch, "its import was made, but holds none of its records", cause) end
+    return
+  end
+  if action == "partial" and run.per_batch then
+    failure.in_doubt(batch, ("its import holds only the first %d records"):format(count), cause)
+  end
+  run.reader:pop()
+  if action == "partial" then run:divide(batch, count, id) else run:acknowledge(batch, id) end
+end
+
+return doubt

@@ -1,0 +1,68 @@
+--- Failures inside an upload. They are raised where they are found and returned as `nil, message, err` at the edge,
+-- the functions of upload/init.lua, so that no line between has to pass an error on.
+-- Relies on error.lua for the errors and on host/pollable.lua, which catches them where calls yield, on Lua 5.1 too.
+
+local errors = require "flarelight.error"
+local misuse = require "flarelight.misuse"
+local pollable = require "flarelight.host.pollable"
+
+local failure = {}
+
+-- The raised value is { err = }. Its class tells it from errors that functions of the caller raise, which may be
+-- errors of flarelight as well.
+local Failure = { __tostring = function(raised) return raised.err.message end }
+
+--- Raises an error (of error.lua).
+function failure.raise(err) error(setmetatable({ err = err }, Failure), 0) end
+
+--- Makes an error and raises it.
+---@param kind flarelight.ErrorKind
+---@param message string
+---@param members table? set on the error as they are
+function failure.fail(kind, message, members)
+  failure.raise(select(3, errors.fail(kind, message, members)))
+end
+
+--- Returns the first result of a call, or raises the error of `nil, message, err`.
+function failure.check(value, _, err)
+  if value == nil and err then failure.raise(err) end
+  return value
+end
+
+--- Raises an error about a batch: `words` say what is wrong, `cause` is the error that led there.
+---@param fate flarelight.Fate
+---@param cause flarelight.Error?
+function failure.stop(kind, batch, fate, words, cause)
+  local line = batch.line and (", from line %d"):format(batch.line) or ""
+  failure.fail(kind, ("imports:upload: batch %d (records %d to %d%s): %s%s"):format(batch.number or 0, batch.record,
+    batch.record + batch.count - 1, line, words, cause and " (" .. cause.message .. ")" or ""),
+    { fate = fate, status = cause and cause.status })
+end
+
+--- Raises an error about a batch whose fate cannot be found out.
+---@param cause flarelight.Error?
+function failure.in_doubt(batch, words, cause)
+  failure.stop(cause and cause.kind or "conflict", batch, "in_doubt", words, cause)
+end
+
+--- Whether a raised value is a failure of this file.
+function failure.is(raised) return getmetatable(raised) == Failure end
+
+--- What the edge returns for the results of `pollable.protect`: the result, or `nil, message, err` of a failure.
+-- Anything else that was raised is raised again.
+function failure.outcome(good, result)
+  if good then return result end
+  if failure.is(result) then return nil, result.err.message, result.err end
+  -- On Lua 5.1 the caller stands in another coroutine than the code that found the misuse; from here it is in sight.
+  local text = type(result) == "string" and result:match "^flarelight: (.*)$"
+  if text then misuse(text) end
+  error(result, 0)
+end
+
+--- Calls `body` at the edge: returns its result, or `nil, message, err` of a failure.
+function failure.caught(body)
+  local result, message, err = failure.outcome(pollable.protect(body))
+  return result, message, err
+end
+
+return failure

@@ -1,0 +1,49 @@
+--- Locks of uploads: one writer for an import and for an upload, in this process by a table, over all processes of
+-- the machine by record locks beside the state file. Relies on the journal for the latter.
+
+local core = require "flarelight.core"
+local failure = require "flarelight.upload.failure"
+
+local locks = {}
+
+local holders = {} -- name -> { run =, coroutine =, lock = of the journal }
+
+-- Whether nothing of a holder is left that could release the lock: its run belongs to the process that this one was
+-- forked off, or its coroutine was closed in the middle.
+local function is_gone(holder)
+  return not core.is_ours(holder.run.ticket) or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
+end
+
+local function let_go(name)
+  local lock = holders[name].lock
+  holders[name] = nil
+  if lock then lock:release() end
+end
+
+--- Takes a lock for a run, which keeps it until `locks.release`. Fails with kind conflict where another run has it.
+---@param run flarelight.UploadRun
+---@param what string "import ID" or "upload TOKEN"
+function locks.take(run, what)
+  local name = run.service .. " " .. what
+  local holder = holders[name]
+  if holder and holder.run == run then return end
+  if holder and is_gone(holder) then
+    let_go(name)
+    holder = nil
+  end
+  local lock = not holder and run.journal and run.journal:lock(name)
+  if holder or run.journal and not lock then
+    failure.fail("conflict", ("imports:upload: another upload writes into %s"):format(
+      what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
+  end
+  holders[name] = { run = run, coroutine = coroutine.running(), lock = lock or nil }
+end
+
+--- Releases all locks of a run.
+function locks.release(run)
+  for name, holder in pairs(holders) do
+    if holder.run == run then let_go(name) end
+  end
+end
+
+return locks

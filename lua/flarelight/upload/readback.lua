@@ -1,0 +1,86 @@
+--- Reads what an import holds, for everything of an upload that looks before it acts.
+-- Functions return `nil, message, err` where a read fails: their callers know what that means.
+-- Relies on rows.lua and endpoint.lua for the reads.
+
+local calls = require "flarelight.calls"
+local checkpoints = require "flarelight.upload.checkpoints"
+local core = require "flarelight.core"
+local endpoint = require "flarelight.endpoint"
+local failure = require "flarelight.upload.failure"
+local reconcile = require "flarelight.upload.reconcile"
+local request = require "flarelight.request"
+local rows = require "flarelight.rows"
+
+local readback = {}
+
+local PAGE = 5000 -- rows of a page
+
+--- How often an upload looks at what does not settle.
+readback.LOOKS = 6
+
+-- Past the end of an import some servers answer an error in place of an empty page.
+local function is_past_end(err, start) return start > 0 and (err.status == 400 or err.status == 404) end
+
+-- A row or two: no server divides a page of them.
+local function read_page(run, id, start, count)
+  local query = request.query { start = start, count = count }
+  local data, message, err = endpoint.call({ client = run.api }, "imports.data",
+    { id = id, query = query, bulk = true }, { deadline = run.deadline })
+  if data == nil then
+    if is_past_end(err, start) then return {} end
+    return nil, message, err
+  end
+  local page = rows.of_data(data)
+  return page ~= core.null and page or {}
+end
+
+--- At most `count` rows from `start` on; fewer at the end.
+---@param run flarelight.UploadRun
+function readback.rows(run, id, start, count)
+  if count <= 2 then return read_page(run, id, start, count) end
+  local stream = rows.open(run.api, "imports:upload", id,
+    { start = start, limit = count, page_size = math.min(count, PAGE), prefetch = 0, deadline = run.deadline })
+  local found = {}
+  while #found < count do
+    local row, message, err = stream:next()
+    if row == nil then
+      stream:close()
+      if err and not (#found == 0 and is_past_end(err, start)) then return nil, message, err end
+      return found
+    end
+    found[#found + 1] = row
+  end
+  stream:close()
+  return found
+end
+
+--- At most `count` rows from `rows_before` on, and whether the row before them is there. The read begins with that
+-- row: a start that exists is no error on any server.
+function readback.place(run, id, rows_before, count)
+  local back = rows_before > 0 and 1 or 0
+  local found, message, err = readback.rows(run, id, rows_before - back, count + back)
+  if not found then return nil, message, err end
+  if back == 0 then return found, true end
+  local anchored = #found > 0
+  table.remove(found, 1)
+  return found, anchored
+end
+
+--- The number of rows in an import: searched by reading single rows. Raises failures.
+function readback.count(run)
+  local state, position, count = reconcile.probe()
+  while position do
+    local found = failure.check(readback.rows(run, run.id, position, 1))
+    checkpoints.reached "probe.read"
+    state, position, count = reconcile.probe(state, #found > 0)
+  end
+  return count
+end
+
+--- Waits before the look of this number (from 1), longer each time: what was written may show late.
+function readback.settle(run, look)
+  checkpoints.reached "doubt.settling"
+  calls.sleep(reconcile.settle(run.settle, look), run.api)
+end
+
+return readback

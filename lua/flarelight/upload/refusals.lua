@@ -1,0 +1,64 @@
+--- What follows where the service refuses a batch: it is divided, its bad record is set aside, or the upload stops.
+
+local checkpoints = require "flarelight.upload.checkpoints"
+local failure = require "flarelight.upload.failure"
+local readback = require "flarelight.upload.readback"
+local rejects = require "flarelight.upload.rejects"
+
+local refusals = {}
+
+local function halve(run, batch)
+  run:withdraw(batch)
+  run.reader:divide(math.ceil(batch.count / 2))
+  checkpoints.reached "batch.divided"
+end
+
+local function reject(run, batch, err)
+  local messages = err.messages
+  if messages == nil or #messages == 0 then messages = { err.message } end
+  run:reject(batch, rejects.line(batch.record, batch.line, messages, (batch.text:record(1))))
+  run.reader:pop()
+end
+
+-- A batch may be divided, or its record set aside, only where nothing of it has gone in.
+local function check_absent(run, batch, err)
+  if run.id == nil or run.per_batch then return end
+  if not run.rows then
+    failure.stop("conflict", batch, "in_doubt",
+      "it was rejected, and how many rows there were before is not known", err)
+  end
+  local found, anchored, wrong = readback.place(run, run.id, batch.rows_before, batch.count + 1)
+  if not found then
+    failure.in_doubt(batch, "whether a part of it went in could not be read: " .. anchored, wrong)
+  elseif #found > 0 or not anchored then
+    failure.stop("conflict", batch, "partial",
+      ("it was rejected, but %s"):format(#found > 0 and "rows of it or of others are there"
+        or "the rows before it do not show"), err)
+  end
+end
+
+--- The batch in front was refused with `err`. Afterwards it is off the queue or divided; else this fails.
+---@param run flarelight.UploadRun
+---@param err flarelight.Error
+function refusals.handle(run, batch, err)
+  local isolates = run.options.on_reject == "isolate" and batch.count > 0
+  if err.status == 413 then
+    if batch.count > 1 then
+      run.reader:limit(math.ceil(batch.count / 2)) -- those that follow would be too large as well
+      return halve(run, batch)
+    elseif isolates then
+      return reject(run, batch, err)
+    end
+  elseif err.status == 400 and err.kind == "invalid_request" then
+    -- The batch stays sent in the journal: some services keep the good records of a batch that they reject, so that a
+    -- resumed upload has to look before it sends again.
+    if not isolates then failure.raise(err) end
+    check_absent(run, batch, err)
+    if batch.count == 1 then return reject(run, batch, err) end
+    return halve(run, batch)
+  end
+  run:withdraw(batch)
+  failure.raise(err)
+end
+
+return refusals

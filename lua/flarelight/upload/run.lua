@@ -1,0 +1,264 @@
+--- The state of an upload, in memory and in the journal: what it is to do, and how far it has come.
+--
+-- Other files read a run's fields; only the methods here change them. A method that tells of a step writes it into the
+-- journal, durably, before it counts it; an upload without a journal only counts.
+-- Relies on journal.lua, locks.lua and rejects.lua.
+
+local calls = require "flarelight.calls"
+local checkpoints = require "flarelight.upload.checkpoints"
+local core = require "flarelight.core"
+local failure = require "flarelight.upload.failure"
+local locks = require "flarelight.upload.locks"
+local rejects = require "flarelight.upload.rejects"
+local source = require "flarelight.upload.source"
+
+---@class flarelight.UploadRun
+---@field api flarelight.Client
+---@field config table the client's configuration
+---@field service string base URL and subscription
+---@field begun number core.now() when this run began
+---@field ticket integer by which a process knows its own runs
+---@field journal flarelight.Journal?
+---@field options table of the upload, as the journal keeps them
+---@field token string? names the upload in the journal and in the mark of its import
+---@field planned boolean the journal holds it, and not as done
+---@field per_batch boolean each batch makes an import of its own
+---@field created boolean the upload makes its import
+---@field replaces boolean an update is known to replace, so that the import is made of one batch
+---@field marks boolean descriptions carry a mark, by which an import in doubt is found
+---@field settle number seconds before the first look at a batch in doubt
+---@field on_progress fun(progress: flarelight.Progress)?
+---@field deadline number? seconds for each request
+---@field source table of source.lua
+---@field reader table of source.lua: the batches
+---@field batch table? that is being sent or looked for
+---@field id any the import, once it is known
+---@field ids any[] of `per_batch`
+---@field rows integer? rows of the import after the batches that are counted; nil while unknown
+---@field records integer acknowledged
+---@field batches integer acknowledged
+---@field bytes integer acknowledged: of a file, read from it; of records, their JSON
+---@field rejected integer records
+---@field first table? the first batch that held records; its text stays open
+---@field second any the first row of the second one
+---@field last_sent boolean the last acknowledged batch was sent as the last
+---@field comparison "unknown"|"exact"|"loose"|"unverifiable" how rows of the import are compared, see reconcile.lua
+---@field checked boolean it was seen that an update appends
+local Run = {}
+Run.__index = Run
+
+local run = {}
+
+--- A run that has nothing to do yet. `journal`: of the client, or nil.
+---@return flarelight.UploadRun
+function run.new(api, journal)
+  local config = calls.config(api)
+  return setmetatable({
+    api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
+    ticket = core.ticket(), journal = journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
+    rejected = 0, last_sent = false,
+  }, Run)
+end
+
+--- An id or a choice as a word; "none" of nil.
+function run.text_of(value)
+  if type(value) == "table" then value = value[1] end
+  if type(value) == "number" then return ("%.0f"):format(value) end
+  return value == nil and "none" or tostring(value)
+end
+
+-- --- what it is to do ---
+
+--- Sets what the upload is to do.
+---@param kept table its entry of the journal, or one of the same shape that is not written yet (without `state`)
+---@param given { settle: number?, on_progress: function?, deadline: number? } the options of this call
+function Run:set_up(kept, given)
+  local options, profile = kept.options, self.config.profile
+  self.options, self.token, self.planned = options, kept.token, kept.state ~= nil
+  self.per_batch = options.update == "import_per_batch"
+  self.created = options.id == nil and not self.per_batch
+  self.replaces = self.created and profile ~= nil and profile.found.update == "replace"
+  self.marks = options.run_token == true and not self.replaces -- of one batch, none would take the mark off
+  self.settle = given.settle or options.settle or 2
+  self.on_progress, self.deadline = given.on_progress, given.deadline
+  self.id, self.rows = kept.id, kept.rows_start or self.created and 0 or nil
+  self.comparison, self.checked = kept.comparison or "unknown", kept.checked or false
+end
+
+--- Takes the source over, which is closed with the run.
+function Run:take_source(opened) self.source = opened end
+
+--- Begins to read the source, in batches of `batch_records`.
+function Run:read(batch_records)
+  self.reader = source.reader(self.source, { records = batch_records, bytes = self.options.batch_bytes })
+end
+
+--- Writes the upload into the journal, under its lock.
+---@param entry table see Journal:plan
+function Run:plan(entry)
+  locks.take(self, "upload " .. self.token)
+  if not self.journal:plan(entry) then
+    failure.fail("conflict",
+      ("imports:upload: key %q: another upload of this key has just begun"):format(entry.key))
+  end
+  self.planned = true
+  checkpoints.reached "upload.planned"
+end
+
+--- Sets the batch that errors are about, or none.
+function Run:handle(batch) self.batch = batch end
+
+-- --- steps ---
+
+--- Fails in a child that was forked off in the middle of an upload: it has a copy of the run, and the upload goes on
+-- in its parent.
+function Run:check_ours()
+  if core.is_ours(self.ticket) then return end
+  failure.fail("closed", "imports:upload: the upload belongs to the process that this one was forked off",
+    { fate = "in_doubt" })
+end
+
+local function note(self, name, ...)
+  self:check_ours()
+  if self.journal then self.journal[name](self.journal, self.token, ...) end
+end
+
+--- Locks the import, where it is known and the upload has one.
+function Run:lock_import()
+  if self.id ~= nil and not self.per_batch then locks.take(self, "import " .. run.text_of(self.id)) end
+end
+
+--- The number of rows that an import of somebody else holds before the first batch is known.
+function Run:start(rows)
+  note(self, "started", rows)
+  self.rows = rows
+end
+
+--- A batch is about to be sent for the first time.
+function Run:send(batch, last)
+  batch.number, batch.last = self.batches + self.rejected + 1, last
+  batch.rows_before = not self.per_batch and self.rows or 0
+  note(self, "sent", batch)
+end
+
+--- Counts a batch that is applied. Replaying the journal calls this alone.
+function Run:count(batch, id)
+  if self.per_batch then self.ids[#self.ids + 1] = id
+  elseif self.rows then self.rows = batch.rows_before + batch.count end
+  if self.id == nil then self.id = id end
+  self.records, self.batches = self.records + batch.count, self.batches + 1
+  self.bytes = batch.read or self.bytes + batch.size
+  self.last_sent = batch.last
+  if batch.count == 0 then return end
+  if not self.first then
+    self.first = batch
+  else
+    if self.second == nil then self.second = source.row(batch, 1) end
+    batch.text:close()
+  end
+end
+
+--- A batch is applied, and off the queue. `id`: of its import, where this batch has made it known.
+function Run:acknowledge(batch, id)
+  note(self, "acknowledged", batch.number, id, self.per_batch)
+  checkpoints.reached "batch.acknowledged"
+  self:count(batch, id)
+  self:lock_import()
+end
+
+--- A batch was provably not taken.
+function Run:withdraw(batch)
+  note(self, "withdrawn", batch.number, self.reader.limits.records)
+  checkpoints.reached "batch.withdrawn"
+end
+
+--- The import that a batch in doubt has made is found.
+function Run:adopt(batch, id)
+  note(self, "adopted", batch.number, id, self.per_batch)
+  batch.id = id
+  if not self.per_batch then self.id = id end
+  self:lock_import()
+end
+
+--- Of a batch that is off the queue the first `count` records are applied. They become a batch of their own, and the
+-- others the next one.
+function Run:divide(batch, count, id)
+  local part = source.part(batch, 1, count)
+  part.number, part.rows_before, part.last = batch.number, batch.rows_before, false
+  note(self, "divided", batch.number, count, part.sha256, id)
+  checkpoints.reached "batch.divided"
+  self.reader:push(source.part(batch, count + 1, batch.count))
+  self:count(part, id)
+end
+
+--- Counts a record that was refused for good. Replaying the journal calls this alone.
+function Run:count_rejected() self.rejected = self.rejected + 1 end
+
+--- The one record of a batch was refused for good. `line`: of the rejects file.
+function Run:reject(batch, line)
+  note(self, "rejected", batch.number, line)
+  checkpoints.reached "reject.journaled"
+  rejects.append(self.options.rejects, line)
+  checkpoints.reached "reject.written"
+  self:count_rejected()
+end
+
+--- How rows of the import are compared is known, and whether it was seen that an update appends.
+function Run:learn(comparison, checked)
+  note(self, "learned", comparison, checked)
+  self.comparison, self.checked = comparison, checked
+end
+
+-- --- its end ---
+
+--- How far it has come. The `bytes` of a file say how much of it has arrived: bytes / total_bytes is the share done.
+---@return flarelight.Progress
+function Run:progress()
+  local elapsed, total = core.now() - self.begun, self.source and self.source.size
+  return {
+    token = self.token, id = self.id, records = self.records, batches = self.batches, bytes = self.bytes,
+    total_bytes = total, rejected = self.rejected,
+    elapsed = elapsed, eta = total and self.bytes > 0 and elapsed * (total - self.bytes) / self.bytes or nil,
+    waiting_for_rate = self.api:quota().waiting > 0,
+  }
+end
+
+--- All is sent. Returns the result, which the journal keeps.
+---@return flarelight.Upload
+function Run:finish()
+  -- The journal gives up the lines of rejected records here, so the file that has them is synced first.
+  if self.rejected > 0 then
+    rejects.sync(self.api, self.options.rejects)
+    checkpoints.reached "reject.durable"
+  end
+  local result = {
+    id = self.id, ids = self.per_batch and self.ids or nil, records = self.records,
+    batches = self.batches, rejected = self.rejected, elapsed = core.now() - self.begun, token = self.token,
+  }
+  note(self, "done", result, os.time())
+  checkpoints.reached "upload.done"
+  return result
+end
+
+--- The upload stops with an error, which gets what the caller is to know: the token, the progress, the batch.
+function Run:stop(err)
+  if not self.planned and not self.reader then return end
+  local batch = self.batch
+  if batch and not err.record then err.record, err.records, err.line = batch.record, batch.count, batch.line end
+  err.token, err.progress = self.token, self:progress()
+  if not self.planned or not core.is_ours(self.ticket) then return end
+  -- Where the import is not there, nothing was sent: the upload is forgotten, and its key is free.
+  if err.kind == "not_found" and self.journal:forget(self.token) then
+    self.planned, err.token, err.progress.token = false, nil, nil
+  else
+    self.journal:stopped(self.token, err.message)
+  end
+end
+
+--- Closes the source and releases the locks.
+function Run:close()
+  if self.source then self.source:close() end
+  locks.release(self)
+end
+
+return run
