@@ -41,7 +41,7 @@ static inline const char *sandbox_header(struct MHD_Connection *connection, cons
 
 /* Whether the reply goes out as it is, now or later. */
 static inline bool sandbox_exchange_is_whole(const sandbox_exchange *asked) {
-  return asked->send == SEND_WHOLE || asked->send == SEND_LATE;
+  return asked->send == SEND_WHOLE || asked->send == SEND_LATE || asked->send == SEND_HEADER;
 }
 
 /* exchange_work.c. Chooses the fault, if one meets this request. Once the headers are there. */

@@ -16,30 +16,37 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
   if (value[0]) MHD_add_response_header(response, name, value);
 }
 
-/* Compresses the body in place; false leaves it as it is. */
-static bool compress_body(fl_buffer *body) {
+/* Appends a member of gzip that holds the bytes. */
+static bool append_gzip(fl_buffer *packed, const char *bytes, size_t length) {
   z_stream zip = {0};
-  fl_buffer packed;
   bool done = false;
   /* 15 + 16: the largest window, in gzip's format. */
   if (deflateInit2(&zip, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return false;
-  fl_buffer_init(&packed, body->ceiling);
-  if (fl_buffer_reserve(&packed, deflateBound(&zip, body->length)) == FL_OK) {
-    zip.next_in = (Bytef *)body->data;
-    zip.avail_in = (uInt)body->length;
-    zip.next_out = (Bytef *)packed.data;
-    zip.avail_out = (uInt)packed.capacity;
+  if (fl_buffer_reserve(packed, deflateBound(&zip, length)) == FL_OK) {
+    zip.next_in = (Bytef *)bytes;
+    zip.avail_in = (uInt)length;
+    zip.next_out = (Bytef *)packed->data + packed->length;
+    zip.avail_out = (uInt)(packed->capacity - packed->length);
     done = deflate(&zip, Z_FINISH) == Z_STREAM_END;
-    packed.length = zip.total_out;
+    packed->length += zip.total_out;
   }
   deflateEnd(&zip);
-  if (done) {
-    fl_buffer_free(body);
-    *body = packed;
-  } else {
-    fl_buffer_free(&packed);
-  }
   return done;
+}
+
+/* Compresses the body in place, its first `cut` bytes as a member of their own; false leaves it as
+ * it is. */
+static bool compress_body(fl_buffer *body, size_t cut) {
+  fl_buffer packed;
+  fl_buffer_init(&packed, body->ceiling);
+  if ((cut > 0 && !append_gzip(&packed, body->data, cut)) ||
+      !append_gzip(&packed, body->data + cut, body->length - cut)) {
+    fl_buffer_free(&packed);
+    return false;
+  }
+  fl_buffer_free(body);
+  *body = packed;
+  return true;
 }
 
 static bool accepts_gzip(struct MHD_Connection *connection) {
@@ -69,6 +76,7 @@ static bool make_plan(const sandbox_exchange *asked, sandbox_faulty_body_plan *p
       plan->end = (uint64_t)fault->bytes;
       plan->length = fault->chunked ? MHD_SIZE_UNKNOWN : plan->end;
       break;
+    case SEND_TRAILER: plan->length = MHD_SIZE_UNKNOWN; break;
     default: return false;
   }
   return true;
@@ -122,29 +130,55 @@ static void reset_connection(struct MHD_Connection *connection) {
 #endif
 }
 
+/* Brings the body into the form in which it goes out. Returns its Content-Encoding. */
+static const char *encode_body(const sandbox_exchange *asked, struct MHD_Connection *connection,
+                               fl_buffer *body) {
+  switch (asked->send) {
+    case SEND_BAD_GZIP:
+      if (compress_body(body, 0)) memset(body->data + 10, 0xff, body->length - 10);
+      return "gzip";
+    case SEND_GZIP_MEMBERS:
+      compress_body(body, body->length / 2);
+      for (int64_t added = 0; added < asked->fault.bytes; added++) fl_buffer_append(body, "x", 1);
+      return "gzip";
+    default:
+      return sandbox_exchange_is_whole(asked) && asked->owner->options.gzip &&
+                     body->length > 1024 && accepts_gzip(connection) && compress_body(body, 0)
+                 ? "gzip"
+                 : "";
+  }
+}
+
+/* Adds the fault's line to the head, or behind the chunks. */
+static void add_line(const sandbox_exchange *asked, struct MHD_Response *response) {
+  char name[FIELD_TEXT_ROOM], *colon;
+  memcpy(name, asked->fault.line, sizeof name);
+  colon = strchr(name, ':');
+  if (colon == NULL) return;
+  *colon = '\0';
+  colon += 1 + strspn(colon + 1, " ");
+  if (asked->send == SEND_TRAILER) MHD_add_response_footer(response, name, colon);
+  else MHD_add_response_header(response, name, colon);
+}
+
 enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection) {
-  const sandbox_options *options = &asked->owner->options;
   fl_buffer *body = &asked->reply.body.buffer;
   struct MHD_Response *response;
-  enum MHD_Result queued;
-  const char *encoding = "";
   sandbox_faulty_body_plan plan;
+  enum MHD_Result queued;
+  const char *encoding;
   if (asked->drop) {
     if (asked->send == SEND_RESET) reset_connection(connection);
     return MHD_NO;
   }
-  if (asked->send == SEND_BAD_GZIP ||
-      (sandbox_exchange_is_whole(asked) && options->gzip && body->length > 1024 &&
-       accepts_gzip(connection) && compress_body(body)))
-    encoding = "gzip";
-  if (asked->send == SEND_BAD_GZIP && compress_body(body)) /* a good beginning, then nonsense */
-    memset(body->data + 10, 0xff, body->length - 10);
+  encoding = encode_body(asked, connection, body);
   response = make_plan(asked, &plan)
                  ? sandbox_faulty_body_response(connection, asked->owner->timer, body, &plan)
                  : response_from(body);
   if (response == NULL) return MHD_NO;
   add_headers(asked, response);
   add_header(response, "Content-Encoding", encoding);
+  if (asked->fault.line[0]) add_line(asked, response);
   queued = MHD_queue_response(connection, (unsigned)asked->reply.status, response);
   MHD_destroy_response(response);
   return queued;

@@ -71,6 +71,13 @@ static void spoil(sandbox_exchange *asked) {
       sandbox_json_put(&reply->body, "</title></head><body><h1>Gateway</h1></body></html>\r\n");
       reply->status = status;
       break;
+    case SEND_BOM:
+      if (fl_buffer_append(&reply->body.buffer, "\xef\xbb\xbf", 3) == FL_OK) {
+        char *bytes = reply->body.buffer.data;
+        memmove(bytes + 3, bytes, reply->body.buffer.length - 3);
+        memcpy(bytes, "\xef\xbb\xbf", 3);
+      }
+      break;
     case SEND_GARBAGE:
       sandbox_json_writer_free(&reply->body);
       sandbox_json_put(&reply->body, "\x01{\"data\": [1, 2,, \xff\xfe }}}\x02 garbage");
@@ -96,13 +103,10 @@ static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
 /* The operation as the request's fault has it. */
 static void carry_out(sandbox_exchange *asked, sandbox_call *call) {
   sandbox *owner = asked->owner;
-  unsigned order = owner->options.row_order;
   if (asked->work == WORK_PART)
     call->record_limit = asked->fault.records >= 0 ? asked->fault.records : RECORDS_HALF;
   if (asked->work == WORK_LAGGING) call->hidden_commits = asked->fault.commits;
-  if (call->operation == OPERATION_IMPORTS_DATA)
-    call->backward =
-        order == ROW_ORDER_REVERSED || (order == ROW_ORDER_ALTERNATING && owner->pages++ % 2);
+  if (call->operation == OPERATION_IMPORTS_DATA) call->page = owner->pages++;
   sandbox_handlers_answer(call, &asked->reply);
 }
 

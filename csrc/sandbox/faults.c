@@ -25,6 +25,7 @@
 #define LATE FLAG(late)
 #define RETRY_AFTER WORDS(RETRY_AFTER, retry_after)
 #define LOCATION WORDS(SHORT_TEXT, location)
+#define LINE OPTION(SHORT_TEXT, line, NAN, 0, 0, "X-RateLimit-Remaining: 0", NULL)
 #define MESSAGE WORDS(SHORT_TEXT, message)
 /* clang-format on */
 

@@ -34,13 +34,17 @@ typedef enum {
   SEND_STATUS,       /* the envelope of an error */
   SEND_HTML,         /* a proxy's page */
   SEND_REDIRECT,
-  SEND_GARBAGE,  /* bytes that are no JSON */
-  SEND_BAD_GZIP, /* a good beginning, then nonsense */
-  SEND_CUT,      /* half the body, then the end of the connection */
-  SEND_STALLED,  /* a pause before or within the body */
-  SEND_SLOWLY,   /* a pause between all pieces of the body */
-  SEND_OVERLONG, /* fewer bytes than Content-Length says */
-  SEND_HUGE,     /* an endless text in a valid envelope */
+  SEND_GARBAGE,      /* bytes that are no JSON */
+  SEND_BAD_GZIP,     /* a good beginning, then nonsense */
+  SEND_CUT,          /* half the body, then the end of the connection */
+  SEND_STALLED,      /* a pause before or within the body */
+  SEND_SLOWLY,       /* a pause between all pieces of the body */
+  SEND_OVERLONG,     /* fewer bytes than Content-Length says */
+  SEND_HUGE,         /* an endless text in a valid envelope */
+  SEND_GZIP_MEMBERS, /* two members of gzip, and `bytes` that are none */
+  SEND_BOM,          /* a byte order mark before the JSON */
+  SEND_HEADER,       /* the reply with `line` in its head */
+  SEND_TRAILER,      /* the reply in chunks, with `line` behind them */
 } sandbox_send_mode;
 
 /* A row: name, request, reply, status (0 = the reply's own) and the options that it reads. */
@@ -67,6 +71,10 @@ typedef enum {
   FAULT("wrong_length", WORK_WHOLE, SEND_OVERLONG, 0, BYTES(16, 1, 0x1p31)) \
   FAULT("bad_gzip", WORK_WHOLE, SEND_BAD_GZIP, 0, NO_OPTIONS) \
   FAULT("huge", WORK_WHOLE, SEND_HUGE, 0, BYTES(0x1p30, 64, 0x1p50), CHUNKED) \
+  FAULT("gzip_members", WORK_WHOLE, SEND_GZIP_MEMBERS, 0, BYTES(0, 0, 0x1p20)) \
+  FAULT("bom", WORK_WHOLE, SEND_BOM, 0, NO_OPTIONS) \
+  FAULT("header", WORK_WHOLE, SEND_HEADER, 0, LINE) \
+  FAULT("trailer", WORK_WHOLE, SEND_TRAILER, 0, LINE) \
   FAULT("redirect", WORK_NONE, SEND_REDIRECT, 302, STATUS(300, 399), LOCATION) \
   FAULT("foreign_use", WORK_AFTER_FOREIGN, SEND_WHOLE, 0, REQUESTS)
 /* clang-format on */
@@ -101,6 +109,7 @@ typedef struct sandbox_fault {
   bool drop, chunked, late;
   unsigned after; /* FAULT_AFTER_HALF | FAULT_AFTER_HEAD */
   char retry_after[FIELD_TEXT_ROOM], location[FIELD_TEXT_ROOM], message[FIELD_TEXT_ROOM];
+  char line[FIELD_TEXT_ROOM]; /* "Name: value" */
 } sandbox_fault;
 
 enum { FAULT_AFTER_HALF, FAULT_AFTER_HEAD };

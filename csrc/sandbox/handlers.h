@@ -33,7 +33,7 @@ typedef struct sandbox_call {
   fl_slice body;
   int64_t hidden_commits; /* the newest commits that a read does not see */
   int64_t record_limit;   /* a write keeps only so many records */
-  bool backward;          /* pages come in the reverse order */
+  int64_t page;           /* how many pages of rows were asked for before */
   bool late;              /* a run whose reply went out before */
 } sandbox_call;
 

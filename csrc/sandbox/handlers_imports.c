@@ -53,45 +53,76 @@ static bool past_end(const sandbox_options *options, sandbox_reply *reply) {
   }
 }
 
+/* The query's start and count, and the most that the service gives. False: refused. */
+static bool read_query(const sandbox_call *call, sandbox_reply *reply, int64_t *start,
+                       int64_t *count) {
+  const sandbox_options *options = call->options;
+  if (!read_number(call->query, "start", 0, start)) {
+    sandbox_reply_refuse(reply, 400, "start is not a whole number from 0 on");
+    return false;
+  }
+  if (!read_number(call->query, "count", 1, count)) {
+    sandbox_reply_refuse(reply, 400, "count is not a whole number from 1 on");
+    return false;
+  }
+  if (options->count_cap > 0 && *count > options->count_cap) {
+    if (options->over_cap == OVER_CAP_400) {
+      sandbox_reply_refuse(reply, 400, "count is more than %lld", (long long)options->count_cap);
+      return false;
+    }
+    *count = options->count_cap;
+  }
+  return true;
+}
+
+/* How many records of the import a read sees. */
+static int64_t visible_records(const sandbox_call *call, const sandbox_import *import) {
+  const sandbox_options *options = call->options;
+  int64_t records = sandbox_import_records_before(call->database, import, call->hidden_commits);
+  if (options->visible_after > 0) {
+    int64_t shown = sandbox_import_records_at(
+        call->database, import,
+        fl_clock_wall() - (fl_time)(options->visible_after * (double)FL_SECOND));
+    if (shown < records) records = shown;
+  }
+  return records;
+}
+
+/* Where a page begins on a service that does not take `start` at its word. */
+static int64_t served_start(const sandbox_call *call, int64_t start, int64_t count,
+                            int64_t records) {
+  int64_t last = records > count ? records - count : 0;
+  switch (call->options->start_mode) {
+    case START_IGNORED: return 0;
+    case START_CLAMPED: return start < last ? start : last;
+    case START_REPEATED: return records > 0 ? start % records : 0;
+    case START_SHUFFLED:
+      /* A step of a large prime: the same start gives other rows the next time. */
+      return start < records ? (start + (call->page + 1) * 7919) % records : start;
+    default: return start;
+  }
+}
+
 void sandbox_handlers_imports_data(sandbox_call *call, sandbox_reply *reply) {
   const sandbox_options *options = call->options;
   sandbox_import import = sandbox_import_find(call->database, call->id);
   int64_t start = 0, count = 100, records, end;
-  bool put;
+  bool backward, put;
   if (import.id == 0) {
     sandbox_reply_refuse(reply, 404, "There is no data import of this id");
     return;
   }
-  if (!read_number(call->query, "start", 0, &start)) {
-    sandbox_reply_refuse(reply, 400, "start is not a whole number from 0 on");
-    return;
-  }
-  if (!read_number(call->query, "count", 1, &count)) {
-    sandbox_reply_refuse(reply, 400, "count is not a whole number from 1 on");
-    return;
-  }
-  if (options->count_cap > 0 && count > options->count_cap) {
-    if (options->over_cap == OVER_CAP_400) {
-      sandbox_reply_refuse(reply, 400, "count is more than %lld", (long long)options->count_cap);
-      return;
-    }
-    count = options->count_cap;
-  }
-  records = sandbox_import_records_before(call->database, &import, call->hidden_commits);
-  if (options->visible_after > 0) {
-    int64_t shown = sandbox_import_records_at(
-        call->database, &import,
-        fl_clock_wall() - (fl_time)(options->visible_after * (double)FL_SECOND));
-    if (shown < records) records = shown;
-  }
+  if (!read_query(call, reply, &start, &count)) return;
+  records = visible_records(call, &import);
+  start = served_start(call, start, count, records);
   if (start >= records && start > 0 && past_end(options, reply)) return;
   end = start + count < records ? start + count : records;
+  backward = options->row_order == ROW_ORDER_REVERSED ||
+             (options->row_order == ROW_ORDER_ALTERNATING && call->page % 2);
   sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "{\"records\":[" : "[");
-  put = call->backward
-            ? sandbox_import_put_rows(call->database, &import, records - end, records - start, true,
-                                      options->added_member, &reply->body)
-            : sandbox_import_put_rows(call->database, &import, start, end, false,
-                                      options->added_member, &reply->body);
+  put = sandbox_import_put_rows(call->database, &import, backward ? records - end : start,
+                                backward ? records - start : end, backward, options->added_member,
+                                &reply->body);
   sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "]}" : "]");
   if (!put) sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
 }

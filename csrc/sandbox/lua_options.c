@@ -43,7 +43,10 @@ static void store_fallback(lua_State *L, const sandbox_field *field, void *place
       if (field->text && (*(char **)place = strdup(field->text)) == NULL)
         luaL_error(L, "no memory");
       break;
-    default: break; /* choices and short texts are zero: the first, and none */
+    case FIELD_SHORT_TEXT:
+      if (field->text) strncpy(place, field->text, FIELD_TEXT_ROOM - 1);
+      break;
+    default: break; /* zero: the first choice, no text */
   }
 }
 

@@ -33,7 +33,7 @@ typedef struct sandbox {
   sandbox_request_log *log;
   sandbox_tally tally;
   int64_t connections;
-  int64_t pages; /* asked for, for alternating row order */
+  int64_t pages; /* of rows that were asked for */
 
   struct sandbox *next; /* in the list of those that run */
 } sandbox;

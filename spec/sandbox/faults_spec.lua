@@ -1,6 +1,7 @@
 --- What the sandbox does wrong when it is told to.
 
 local curl = require "sandbox.curl"
+local system = require "support.system"
 
 local transfer, begin, finish, ask, ask_many, start, import, data_of =
   curl.transfer, curl.begin, curl.finish, curl.ask, curl.ask_many, curl.start, curl.import, curl.data_of
@@ -43,6 +44,9 @@ describe("the sandbox", function()
       { { kind = "read_lag" }, 0, 200, 4 },
       { { kind = "foreign_use" }, 0, 429, 0 },
       { { kind = "keepalive_kill" }, 0, 200, 4 },
+      { { kind = "bom" }, 0, 200, 4 },
+      { { kind = "header" }, 0, 200, 4 },
+      { { kind = "trailer" }, 0, 200, 4 },
     }
     it("once, as each kind says, and recovers", function()
       -- All at the same time, so that those whom curl gives up on can wait long enough for what does come.
@@ -98,6 +102,43 @@ describe("the sandbox", function()
         assert.equal(size, #body)
         assert.matches('^{"data":"x*","messages":%[%]}$', body)
         box:clear_faults()
+      end
+    end)
+
+    it("with bytes and lines that belong somewhere else", function()
+      local box = start()
+      local plain = ask(box, "/Import/All").body
+      box:fault { kind = "bom" }
+      assert.equal("\239\187\191" .. plain, ask(box, "/Import/All").body)
+      box:fault { kind = "header", line = "HTTP/1.1: 429 Too Many" }
+      local output = system.shell("curl " .. transfer(box.url .. "/Import/All"))
+      assert.matches("^HTTP/1.1 200 OK\r\n.*\nHTTP/1.1: 429 Too Many\r\n.*" .. plain:gsub("%p", "%%%0") .. "$", output)
+      box:fault { kind = "trailer", line = "X-RateLimit-Remaining: 0" }
+      local reply = ask(box, "/Import/All", { extra = "--raw" })
+      assert.matches("chunked", reply.headers["transfer-encoding"])
+      assert.matches("\r\n0\r\nX%-RateLimit%-Remaining: 0\r\n\r\n$", reply.body)
+    end)
+
+    it("but not with a line that is none", function()
+      local box = start()
+      for _, line in ipairs { "nothing", "a: b\r\nc: d", ": x", "a b: c" } do
+        assert.error_matches(function() box:fault { kind = "header", line = line } end, "line must be a header's line")
+      end
+    end)
+
+    it("with a body of several members of gzip", function()
+      local box = start()
+      local body = ask(box, "/Import/All").body
+      local path = system.path()
+      for bytes, note in pairs { [0] = "", [3] = "trailing garbage" } do
+        box:fault { kind = "gzip_members", bytes = bytes }
+        system.write(path, (ask(box, "/Import/All").body))
+        local said = system.shell("gzip -dc < " .. system.quote(path) .. " 2>&1")
+        assert.matches(body, said, 1, true)
+        assert.matches(note, said, 1, true)
+        -- RFC 1952: a member begins with these bytes.
+        local _, members = system.read(path):gsub("\31\139\8", "")
+        assert.equal(2, members)
       end
     end)
 

@@ -192,6 +192,14 @@ describe("the sandbox", function()
       { { past_end = "400" }, "?start=10", 400 }, { { past_end = "404" }, "?start=10", 404 },
       { { past_end = "null" }, "?start=10", "null" }, { { past_end = "empty" }, "?start=10", "[]" },
       { { row_order = "reversed" }, "?start=1&count=2", '[{"n":8},{"n":7}]' },
+      { { start_mode = "ignored" }, "?start=4&count=2", '[{"n":0},{"n":1}]' },
+      { { start_mode = "ignored", past_end = "404" }, "?start=99&count=1", '[{"n":0}]' },
+      { { start_mode = "clamped" }, "?start=4&count=2", '[{"n":4},{"n":5}]' },
+      { { start_mode = "clamped" }, "?start=99&count=2", '[{"n":8},{"n":9}]' },
+      { { start_mode = "clamped", count_cap = 1 }, "?start=99&count=5", '[{"n":9}]' },
+      { { start_mode = "repeated" }, "?start=13&count=2", '[{"n":3},{"n":4}]' },
+      { { start_mode = "repeated" }, "?start=19&count=2", '[{"n":9}]' },
+      { { start_mode = "shuffled" }, "?start=10&count=2", "[]" },
     }
     it("as every switch has it", function()
       for _, case in ipairs(switches) do
@@ -201,6 +209,27 @@ describe("the sandbox", function()
         if type(case[3]) == "number" then assert.equal(case[3], reply.status)
         else assert.equal(case[3], data_of(reply)) end
         box:stop()
+      end
+    end)
+
+    it("from places that change where asked to", function()
+      local box = start { start_mode = "shuffled" }
+      import(box, ten)
+      local seen, places = {}, 0
+      for _ = 1, 10 do
+        local row = data_of(ask(box, "/Import/1/Data?start=3&count=1"))
+        assert.matches('^%[{"n":%d}%]$', row)
+        if not seen[row] then places = places + 1 end
+        seen[row] = true
+      end
+      assert.is_true(places > 5)
+    end)
+
+    it("as ever from an import without rows, in every mode", function()
+      for _, mode in ipairs { "honoured", "ignored", "clamped", "repeated", "shuffled" } do
+        local box = start { start_mode = mode }
+        import(box, "[]")
+        assert.equal("[]", data_of(ask(box, "/Import/1/Data?start=5")), mode)
       end
     end)
 

@@ -27,6 +27,9 @@ function faults.read(given, level)
     options.check_operations("fault", { values.operation }, core.operations, level + 1)
   end
   if values.kind == "status" and not values.status then error("fault: status is missing", level + 1) end
+  if values.line and not values.line:find "^[^:%s]+:[^\r\n]*$" then
+    error("fault: line must be a header's line, NAME: VALUE", level + 1)
+  end
   if type(values.retry_after) == "number" then
     values.retry_after = ("%.14g"):format(values.retry_after)
   end
