@@ -36,7 +36,7 @@ build = {
             "csrc/core/codec/columns.c", "csrc/core/codec/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine/engine.c", "csrc/core/codec/export.c",
             "csrc/core/files/lock.c", "csrc/core/engine/loop.c", "csrc/core/base/process.c", "csrc/core/codec/json_scan.c", "csrc/core/codec/json_text.c", "csrc/core/policy/page.c",
             "csrc/core/engine/pager.c", "csrc/core/engine/mailbox.c", "csrc/core/policy/rate_limit.c", "csrc/core/base/same_file.c",
-            "csrc/core/policy/response_head.c", "csrc/core/policy/retry.c", "csrc/core/files/source.c",
+            "csrc/core/policy/response_head.c", "csrc/core/policy/retry.c", "csrc/core/files/source.c", "csrc/core/files/source_csv.c", "csrc/core/files/source_input.c", "csrc/core/files/source_json.c",
             "csrc/core/files/store.c", "csrc/core/engine/transfer.c", "csrc/core/policy/url.c", "csrc/core/files/worker.c",
             "csrc/lua/batch.c", "csrc/lua/binding.c", "csrc/lua/client.c", "csrc/lua/command.c", "csrc/lua/durable.c", "csrc/lua/export.c",
             "csrc/lua/job.c", "csrc/lua/module.c", "csrc/lua/page.c", "csrc/lua/page_columns.c", "csrc/lua/push.c", "csrc/lua/records.c",
