@@ -77,7 +77,7 @@ $(BUILD)/$(LUA)/flarelight/core.so: $(LUA_OBJECTS) $(ARCHIVE)
 
 $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcsv -lm
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lm
 
 -include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
 
@@ -136,7 +136,7 @@ PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-a
 PACKAGES_HOSTS = nginx-light wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
 PACKAGES_TEST = $(PACKAGES_HOSTS) procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
-PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl nginx-light lua-socket lua-curl python3-requests nodejs golang-go time curl
+PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl
 
 .PHONY: deps deps-test deps-sanitizers bench-deps
 deps:

@@ -1,8 +1,7 @@
 /*
- * vm_limit.c: how fast a Lua can make the tables of rows at all: the bar for everything that hands
- * rows to Lua. The pages have been scanned before; what is left is a walk over ready tokens that
- * pushes each value, with every table presized and every key at hand as an upvalue, so that no key
- * is looked up.
+ * vm_limit.c: how fast a Lua can make the tables of rows at all: the upper bound for any library.
+ * Pages are scanned beforehand; the measured part walks over ready tokens and pushes each value,
+ * with every table presized and every key an upvalue, so no key is looked up.
  *
  *   vm_limit.load{text, …} -> pages, rows, chunk, columns
  *     pages() -> an array of the rows of the next page
@@ -13,8 +12,8 @@
  *   vm_limit.now() -> seconds on the monotonic clock
  *
  * Relies on the core's scanner for the tokens, on rows of scalars, and on all rows having the
- * members of the first in its order. Only for the benchmark: what it is given is known to be well
- * formed.
+ * members of the first row in the same order. Only for the benchmark, whose input is known to be
+ * well formed.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -44,7 +43,7 @@ typedef struct token_page {
   int rows;
 } token_page;
 
-/* Lives as long as the process: nothing of it is in Lua's memory, so nothing of it is collected. */
+/* Lives as long as the process, outside Lua's memory, so the collector has no work with it. */
 typedef struct token_set {
   token_page *pages;
   int count, columns;
@@ -82,7 +81,8 @@ static inline void push_row(lua_State *L, token_set *set) {
   set->row++;
 }
 
-/* Rows left in the page that is on; turns to the next. 0: all have been given, begins anew. */
+/* Rows left in the current page, or in the next one at its end. 0: all have been given; begins
+ * anew. */
 static int rows_left(token_set *set) {
   if (set->row == set->pages[set->page].rows) {
     set->row = 0;

@@ -33,8 +33,8 @@ build = {
       ["flarelight.core"] = {
          sources = {
             "csrc/core/engine/wakeup.c", "csrc/core/engine/budget.c", "csrc/core/base/buffer.c", "csrc/core/engine/call.c", "csrc/core/base/clock.c",
-            "csrc/core/codec/columns.c", "csrc/core/codec/csv_text.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine/engine.c", "csrc/core/codec/export.c",
-            "csrc/core/files/lock.c", "csrc/core/engine/loop.c", "csrc/core/base/process.c", "csrc/core/codec/json_scan.c", "csrc/core/codec/json_text.c", "csrc/core/policy/page.c",
+            "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/base/digest.c", "csrc/core/base/durable.c", "csrc/core/engine/engine.c", "csrc/core/codec/export.c",
+            "csrc/core/files/lock.c", "csrc/core/engine/loop.c", "csrc/core/base/process.c", "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/policy/page.c",
             "csrc/core/engine/pager.c", "csrc/core/engine/mailbox.c", "csrc/core/policy/rate_limit.c", "csrc/core/base/same_file.c",
             "csrc/core/policy/response_head.c", "csrc/core/policy/retry.c", "csrc/core/files/source.c", "csrc/core/files/source_csv.c", "csrc/core/files/source_input.c", "csrc/core/files/source_json.c",
             "csrc/core/files/store.c", "csrc/core/engine/transfer.c", "csrc/core/policy/url.c", "csrc/core/files/worker.c",
@@ -51,7 +51,7 @@ build = {
       ["flarelight.sandbox_core"] = {
          sources = {
             "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/codec/json_scan.c",
-            "csrc/core/codec/json_text.c",
+            "csrc/core/codec/json_write.c",
             "csrc/sandbox/admission.c", "csrc/sandbox/body.c", "csrc/sandbox/database.c",
             "csrc/sandbox/exchange_log.c", "csrc/sandbox/exchange_reply.c",
             "csrc/sandbox/exchange_work.c", "csrc/sandbox/faults.c", "csrc/sandbox/faulty_body.c",

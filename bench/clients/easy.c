@@ -1,5 +1,5 @@
 /*
- * easy.c: libcurl's easy interface in a loop, the bytes thrown away: what the wire costs.
+ * easy.c: libcurl's easy interface in a loop, without parsing: the cost of the transfer alone.
  *
  *   easy rows BASE ROWS    the pages of an import, up to the empty one
  *   easy calls BASE COUNT  the small call, after 100 of them to warm up
@@ -52,7 +52,7 @@ int main(int count, char **arguments) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   curl = curl_easy_init();
   if (curl == NULL) return 1;
-  /* What the API asks of every call, so that both sides send the same. */
+  /* The headers that the API asks for, so that both sides send the same. */
   headers = curl_slist_append(headers, "X-Api-Key: key-of-the-benchmark");
   headers = curl_slist_append(headers, "X-Subscription-Id: 6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d");
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

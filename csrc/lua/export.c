@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "codec/csv_text.h"
+#include "codec/csv.h"
 #include "codec/export.h"
 #include "functions.h"
 #include "page.h"

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 #include "functions.h"
 #include "records.h"
 #include "state.h"

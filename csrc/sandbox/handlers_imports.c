@@ -4,7 +4,7 @@
 #include "handlers.h"
 
 #include "base/clock.h"
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 #include <stdlib.h>
 

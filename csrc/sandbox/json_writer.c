@@ -1,7 +1,7 @@
-/* json_writer.c: JSON text that is being written, over the core's buffer and json_text. */
+/* json_writer.c: JSON text that is being written, over the core's buffer and json_write. */
 #include "json_writer.h"
 
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 #include <math.h>
 

@@ -13,6 +13,9 @@ local COVERS = {
   ["spec/chart_spec.lua"] = { "lua/flarelight/chart" },
   ["spec/configuration_spec.lua"] = { "lua/flarelight", "lua/flarelight/misuse", "lua/flarelight/options" },
   ["spec/connection_spec.lua"] = { "csrc/core/engine/transfer" },
+  ["spec/core/files/source_spec.c"] = {
+    "csrc/core/files/source_csv", "csrc/core/files/source_input", "csrc/core/files/source_json",
+  },
   ["spec/delivery_spec.lua"] = {
     "lua/flarelight/calls", "lua/flarelight/error", "csrc/core/engine/transfer", "csrc/core/engine/loop",
   },

@@ -1,9 +1,9 @@
 /*
- * codec.h: what the files of the codec share: eight bytes at a time, UTF-8, powers of ten.
+ * codec.h: helpers of the codec: eight bytes at a time, UTF-8, powers of ten.
  *
- * For json_scan.c, json_text.c, csv_text.c and export.c alone. Relies on two's complement and IEEE
- * 754 doubles, and on gcc's or clang's builtins for bits. Nothing here allocates or has a locale in
- * it.
+ * For json_scan.c, json_write.c, csv.c and export.c alone. Relies on two's complement and IEEE
+ * 754 doubles, and on gcc's or clang's builtins for bits. Nothing here allocates or depends on the
+ * locale.
  */
 #ifndef FL_CODEC_H
 #define FL_CODEC_H
@@ -23,8 +23,8 @@ static inline uint64_t fl_load_word(const void *bytes) {
 }
 
 /*
- * Masks with a high bit in the byte that a test finds. A borrow can only run upward from a byte
- * that was found, so the lowest bit set is always right; those above it may not be.
+ * Masks: the high bit of each byte that passes the test is set. A borrow runs upward from such a
+ * byte, so only the lowest set bit is certain.
  */
 static inline uint64_t fl_mask_equal(uint64_t word, unsigned char byte) {
   return ((word ^ FL_EACH_BYTE(byte)) - FL_EACH_BYTE(1)) & FL_EACH_BYTE(0x80);
@@ -36,11 +36,11 @@ static inline uint64_t fl_mask_control(uint64_t word) {
 
 static inline uint64_t fl_mask_beyond_ascii(uint64_t word) { return word & FL_EACH_BYTE(0x80); }
 
-/* Which byte of a word a mask (not 0) finds first. */
+/* Index of the first byte that a mask (not 0) marks. */
 static inline unsigned fl_first_byte(uint64_t mask) { return (unsigned)__builtin_ctzll(mask) / 8; }
 
-/* Names are short: no call of memcmp for them. The last word, or half of one, overlaps what was
- * compared. */
+/* Compares names, which are short, without calling memcmp. The last word, or half word, overlaps
+ * bytes that were compared before. */
 static inline bool fl_same_bytes(const char *left, const char *right, size_t length) {
   size_t done = 0;
   if (length >= 8) {

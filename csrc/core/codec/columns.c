@@ -1,6 +1,6 @@
 /*
  * columns.c: types of CSV columns and records as JSON text. fl_columns_write is the inner loop of
- * an upload: one check for room a cell, no allocation of its own.
+ * an upload: it checks for room once a cell and allocates nothing itself.
  *
  * Relies on the CSV reader for UTF-8 and for cells without NUL.
  */
@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
-#define MOST_DIGITS 15 /* a decimal of so many digits survives any double */
+#define MOST_DIGITS 15 /* a decimal of so many digits goes through a double unchanged */
 #define SHOWN 60       /* bytes of a name or a cell in a message */
-/* An exponent, or more digits than this, can be beyond what a double holds. */
+/* A number with an exponent, or with more digits than this, may be too large for a double. */
 #define SAFE_DIGITS 300
 
 static const char *const type_names[] = {"auto", "text", "number", "boolean"};
@@ -86,7 +86,8 @@ static number_form number_form_of(fl_slice text) {
   return at == end ? form : none;
 }
 
-/* Whether a double holds the magnitude: JSON's grammar has no bound, its readers do. */
+/* Whether the number is within the range of doubles: the grammar of JSON has no bound, its readers
+ * have. */
 static bool in_range(fl_slice text) {
   char small[64];
   char *copy = text.length < sizeof small ? small : malloc(text.length + 1);
@@ -115,7 +116,7 @@ static bool is_boolean(fl_slice text) {
          (text.length == 5 && memcmp(text.data, "false", 5) == 0);
 }
 
-/* Whether a cell that is not null goes out unquoted in a number or boolean column. */
+/* Whether a cell has a form in a column of numbers or booleans. */
 static bool fits(const fl_column *column, fl_slice text) {
   return column->type == FL_COLUMN_NUMBER ? is_number(text, column->strict) : is_boolean(text);
 }
@@ -247,7 +248,7 @@ fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t
       continue;
     }
     if (text.length == 0) continue;
-    column->spoken = true;
+    column->filled = true;
     if ((column->possible & BIT(FL_COLUMN_NUMBER)) && !is_number(text, false))
       column->possible &= (unsigned char)~BIT(FL_COLUMN_NUMBER);
     if ((column->possible & BIT(FL_COLUMN_BOOLEAN)) && !is_boolean(text))
@@ -260,7 +261,7 @@ void fl_columns_decide(fl_columns *columns) {
   for (size_t i = 0; i < columns->count; i++) {
     fl_column *column = &columns->list[i];
     if (column->type != FL_COLUMN_UNDECIDED) continue;
-    if (!column->spoken) column->type = FL_COLUMN_TEXT;
+    if (!column->filled) column->type = FL_COLUMN_TEXT;
     else if (column->possible & BIT(FL_COLUMN_NUMBER)) column->type = FL_COLUMN_NUMBER;
     else if (column->possible & BIT(FL_COLUMN_BOOLEAN)) column->type = FL_COLUMN_BOOLEAN;
     else column->type = FL_COLUMN_TEXT;

@@ -2,8 +2,8 @@
  * columns.h: the columns of a CSV file: their names, what type each has, and a record as JSON text.
  *
  * Pure: cells in, types and text out; it opens no file. A record becomes an object with one member
- * a column, in the header's order. Names are escaped once, values are appended straight to the
- * output.
+ * for each column, in the header's order. Names are escaped once; values are appended directly to
+ * the output.
  *
  * What a cell becomes: an empty cell without quotes is null, whatever the column's type. In a
  * number or boolean column the cell goes out as it is written ("1.50" stays 1.50), in a text column
@@ -12,7 +12,7 @@
  * What type an undecided column gets, from all its cells that are not empty: number, if each is a
  * JSON number without exponent and with at most 15 significant digits (so that 00501 and long ids
  * stay text); boolean, if each is true or false; otherwise, and where there is none, text. An empty
- * cell with quotes says nothing about the type and goes out as "".
+ * cell with quotes is no evidence for a type and goes out as "".
  *
  * A type that the caller gave is strict: any JSON number, but an empty cell in quotes is neither a
  * number nor a boolean.
@@ -20,7 +20,7 @@
 #ifndef FL_COLUMNS_H
 #define FL_COLUMNS_H
 
-#include "codec/csv_text.h"
+#include "codec/csv.h"
 
 typedef enum fl_column_type {
   FL_COLUMN_UNDECIDED,
@@ -40,14 +40,14 @@ typedef struct fl_column {
   fl_slice key; /* the name as JSON, with what stands around it: {"name": or ,"name": */
   fl_column_type type;
   bool strict;            /* the caller gave the type */
-  unsigned char possible; /* while undecided: types that no cell has spoken against, as bits */
-  bool spoken;            /* while undecided: there was a cell that is not empty */
+  unsigned char possible; /* while undecided: types that no cell has ruled out, as bits */
+  bool filled;            /* while undecided: there was a cell that is not empty */
 } fl_column;
 
 typedef struct fl_columns {
   fl_column *list;
   size_t count;
-  fl_buffer text; /* what the names and keys are slices of */
+  fl_buffer text; /* the names and keys are slices of it */
 } fl_columns;
 
 /* Room for a message: words without the file's name or line. */
@@ -68,13 +68,14 @@ fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t 
                           size_t choice_count, char message[FL_COLUMNS_MESSAGE]);
 void fl_columns_free(fl_columns *columns);
 
-/* Whether a column is still undecided: all records have to be learned from before one is written.
+/* Whether the type of a column is undecided: then all records go through fl_columns_learn before
+ * the first is written.
  */
 bool fl_columns_are_undecided(const fl_columns *columns);
-/* Learns from a record. FL_INVALID with a message where it is none of these columns'. */
+/* Learns from a record. FL_INVALID with a message where the record does not fit the columns. */
 fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            char message[FL_COLUMNS_MESSAGE]);
-/* All has been learned: decides. */
+/* Decides the types, once the last record was learned from. */
 void fl_columns_decide(fl_columns *columns);
 
 /* Appends a record as a JSON object. FL_INVALID with a message where it has too many or too few

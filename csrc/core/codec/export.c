@@ -1,9 +1,9 @@
 /*
  * export.c: rows of a page -> CSV or JSON lines.
  *
- * One look at a row's members finds the node of each column, one over the columns writes the cells.
- * Room for a whole row is made at once, from the size of its JSON, so that cells are written
- * without asking for it. Rows repeat their keys: a key is first compared with the one at the same
+ * A pass over the members of a row finds the node of each column, a pass over the columns writes
+ * the cells. Room for a whole row is reserved at once, from the size of its JSON, so cells are
+ * written without a check. Rows repeat their keys: a key is first compared with the one at the same
  * place of the row before. Strings and numbers are moved a word at a time.
  */
 #include "codec/export.h"
@@ -12,14 +12,15 @@
 #include <stdlib.h>
 
 #include "codec/codec.h"
-#include "codec/csv_text.h"
-#include "codec/json_text.h"
+#include "codec/csv.h"
+#include "codec/json_write.h"
 
 #define NO_COLUMN UINT32_MAX
-/* Words are written whole: up to eight bytes past what counts, and the line's end. */
+/* Room beyond the cells of a row: words are written whole, up to eight bytes too far; and the line
+ * end. */
 #define SLACK 64
 
-/* A page as it is read. */
+/* The page being read. */
 typedef struct reader {
   const fl_json_node *nodes;
   const fl_json_tape *tape;
@@ -42,7 +43,7 @@ void fl_export_free(fl_export *self) {
 
 /* --- columns --- */
 
-/* Takes back what was appended since. */
+/* Takes back the bytes appended since the buffer had this length. */
 static void cut(fl_buffer *out, size_t length) {
   out->length = length;
   if (out->data != NULL) out->data[length] = '\0';
@@ -52,7 +53,7 @@ fl_slice fl_export_column_name(const fl_export *self, size_t index) {
   return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
 }
 
-/* Looks at all columns, from `guess` on. */
+/* Searches all columns, beginning with `guess`. */
 static uint32_t find_column(const fl_export *self, const char *name, size_t length, size_t guess) {
   if (guess >= self->count) guess = 0;
   for (size_t i = 0, at = guess; i < self->count; i++, at++) {
@@ -99,7 +100,7 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
   if (self->begun || (self->format == FL_EXPORT_CSV && self->count == 0)) return FL_OK;
   for (size_t i = 0; self->format == FL_EXPORT_CSV && i < self->count && result == FL_OK; i++) {
     fl_slice name = fl_export_column_name(self, i);
-    /* Without quotes the beginning of a file could be taken for a byte order mark. */
+    /* Without quotes a reader could take the first bytes for a byte order mark. */
     bool mark = i == 0 && name.length > 0 && name.data[0] == '\xEF';
     if (i > 0) result = fl_buffer_append_byte(out, ',');
     if (result == FL_OK) result = fl_csv_write_cell(out, name, ',', mark || name.length == 0);
@@ -110,7 +111,8 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
   return result;
 }
 
-/* Adds the members of these rows that are no column yet. What is no object is left to be found. */
+/* Adds a column for each member of these rows that has none yet. Rows that are no objects are
+ * refused later. */
 static fl_result learn(fl_export *self, const reader *page, uint32_t row, int64_t count) {
   for (; count > 0; count--, row = fl_json_next(page->tape, row)) {
     size_t place = 0;
@@ -132,7 +134,7 @@ static fl_result learn(fl_export *self, const reader *page, uint32_t row, int64_
 
 #define HARMLESS FL_EACH_BYTE('a')
 
-/* Not 0 where a word holds a byte for which a cell needs quotes, or another control character. */
+/* Not 0 if the word holds a byte that asks for quotes, or another control character. */
 static inline uint64_t needs_quotes(uint64_t word) {
   return (fl_mask_equal(word, '"') | fl_mask_equal(word, ',') | fl_mask_control(word)) & ~word;
 }
@@ -152,7 +154,8 @@ static char *put_quoted(char *out, const char *bytes, size_t length) {
   return out;
 }
 
-/* Copies while it looks for what needs quotes. NULL where the string holds a NUL. */
+/* Copies a string and looks for bytes that ask for quotes meanwhile; if there are any, writes it
+ * again in quotes. NULL where the string holds a NUL. */
 static inline char *put_string(char *out, const char *bytes, size_t length, const char *text_end) {
   uint64_t found = 0;
   size_t done = 0;
@@ -180,7 +183,7 @@ static inline char *put_string(char *out, const char *bytes, size_t length, cons
 static inline size_t number_length(const char *literal, const char *text_end) {
   if (text_end - literal >= 8) {
     uint64_t word = fl_load_word(literal);
-    /* 0x21 and below is white space here */
+    /* bytes below 0x21 are white space here */
     uint64_t mask = fl_mask_equal(word, ',') | fl_mask_equal(word, '}') | fl_mask_equal(word, ']') |
                     ((word - FL_EACH_BYTE(0x21)) & FL_EACH_BYTE(0x80));
     if (mask) return fl_first_byte(mask);
@@ -199,7 +202,7 @@ static inline char *put_number(char *out, const char *literal, const char *text_
 
 #define NO_NAME ((fl_slice){NULL, 0})
 
-/* The name, if there is one, comes last and in quotes. */
+/* The name, if there is one, follows the words in quotes. */
 static fl_export_code fail(fl_export *self, fl_export_code code, const char *words, fl_slice name) {
   if (name.data == NULL) snprintf(self->message, sizeof self->message, "%s", words);
   else
@@ -207,7 +210,7 @@ static fl_export_code fail(fl_export *self, fl_export_code code, const char *wor
   return code;
 }
 
-/* The row has members that are no columns: names each of them, once. */
+/* The row has members without a column: the message names each of them once. */
 static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row) {
   uint32_t end = page->nodes[row].value.size.end;
   size_t used = (size_t)snprintf(self->message, sizeof self->message, "has new columns: ");
@@ -231,7 +234,8 @@ static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row
   return FL_EXPORT_NEW_COLUMN;
 }
 
-/* Fills the cells with the nodes of a row's values. False: it has members that are no columns. */
+/* Fills self->cells with the nodes of the row's values. False: the row has members without a
+ * column. */
 static inline bool find_cells(fl_export *self, const reader *page, uint32_t row) {
   const fl_json_node *nodes = page->nodes;
   uint32_t end = nodes[row].value.size.end, place = 0;
@@ -257,8 +261,8 @@ static inline bool find_cells(fl_export *self, const reader *page, uint32_t row)
   return all;
 }
 
-/* Bytes that a row takes at most. A string in quotes is no longer than it was in JSON, where its
- * quotes were escaped; an array or an object may double. */
+/* The most bytes that a row takes. A string in quotes is no longer than it was in JSON, where its
+ * quotes were escaped; the text of an array or an object may double. */
 static size_t room_for(const fl_export *self, const reader *page, uint32_t row) {
   uint32_t next = fl_json_next(page->tape, row);
   const char *begin = page->text + page->nodes[row].offset;
@@ -319,9 +323,10 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
 /* --- JSON lines --- */
 
 /*
- * The bytes of a row whose text can go out as it stands: flat, without white space or escapes, so
- * that each node begins where the one before and its punctuation end (strings that had escapes are
- * shorter now). 0: it cannot, or it is the last of its page, where nothing follows to compare with.
+ * The length of a row whose text can be copied: flat, without white space or escapes. Then each
+ * node begins where the one before and its punctuation end (a string with escapes is shorter on the
+ * tape than in the text). 0: the row cannot be copied, or it is the last of its page, and no node
+ * follows to tell its end.
  */
 static size_t verbatim_length(const reader *page, uint32_t row) {
   const fl_json_node *nodes = page->nodes;
@@ -356,7 +361,7 @@ static size_t verbatim_length(const reader *page, uint32_t row) {
       default: return 0;
     }
   }
-  /* Its bracket, a comma, and the next row's bracket. */
+  /* The closing bracket, a comma, and the opening bracket of the next row. */
   if (nodes[next].type != FL_JSON_OBJECT || page->text + nodes[next].offset != expected + 2)
     return 0;
   return (size_t)(expected + 1 - begin);
@@ -433,8 +438,7 @@ void fl_export_count_feed(fl_export_count *count, const char *bytes, size_t leng
   const char *cursor = bytes, *end = bytes + length;
   while (cursor < end) {
     const char *line = memchr(cursor, '\n', (size_t)(end - cursor)), *stop = line ? line : end;
-    if (count->format == FL_EXPORT_CSV)
-      /* Each quote begins or ends what is quoted; a doubled one does both. */
+    if (count->format == FL_EXPORT_CSV) /* Each quote opens or closes; a doubled one does both. */
       for (const char *quote = cursor; (quote = memchr(quote, '"', (size_t)(stop - quote))) != NULL;
            quote++)
         count->quoted = !count->quoted;

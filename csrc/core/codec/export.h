@@ -1,10 +1,10 @@
 /*
  * export.h: rows of a page -> CSV or JSON lines.
  *
- * Pure apart from the buffer it appends to: it opens no file. Goes from the tape to text without
- * anything between them. What the formats are: docs/files.md, "Exporting".
+ * Pure apart from the buffer it appends to: it opens no file. Text is written directly from the
+ * tape. docs/files.md, "Exporting", describes the formats.
  *
- * CSV is that of RFC 4180 and of csv_text.h: records end with CR LF; null and a member that a row
+ * CSV as of RFC 4180 and csv.h: records end with CR LF; null and a member that a row
  * lacks are an empty cell, "" is two quotes. The columns are those that were added, or else all
  * members of the rows of the first page, by their first appearance. A row is one object; of
  * repeated keys the last counts.
@@ -25,14 +25,13 @@ typedef enum fl_export_code {
   FL_EXPORT_NO_OBJECT,  /* a row is no object and has no columns */
   FL_EXPORT_NEW_COLUMN, /* CSV: a row has members that are none of the columns; the message names
                            them */
-  FL_EXPORT_BLANK, /* CSV: a record that would be a line with nothing on it, which readers step over
-                    */
-  FL_EXPORT_NUL,   /* CSV: a string that holds a NUL character */
+  FL_EXPORT_BLANK, /* CSV: a record that would be a blank line */
+  FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_MEMORY
 } fl_export_code;
 
 #define FL_EXPORT_MESSAGE 400
-#define FL_EXPORT_PLACES 256 /* members of a row whose columns are remembered by their place */
+#define FL_EXPORT_PLACES 256 /* so many members of a row have their columns remembered by place */
 
 typedef struct fl_export_column {
   fl_buffer text; /* the name, then the name as a member's key in JSON: "name": */
@@ -44,9 +43,9 @@ typedef struct fl_export {
   fl_export_column *columns;
   size_t count;
   bool chosen;      /* CSV: members that are no column are left out instead of being an error */
-  bool begun;       /* the columns stand, and the header is written */
+  bool begun;       /* the columns are fixed, and the header is written */
   uint32_t *cells;  /* one a column: the node of the row's value, 0: it has none */
-  fl_buffer nested; /* JSON of an array or an object on its way into a cell */
+  fl_buffer nested; /* JSON text of an array or an object, before it is quoted into a cell */
   /* The key and the column at each place of the row before; nodes of the page at hand. */
   struct {
     uint32_t key, column;
@@ -62,24 +61,24 @@ void fl_export_free(fl_export *self);
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 
-/* Appends the header, if there is one to write and it has not been. */
+/* Appends the header, unless there is none to write or it was appended before. */
 fl_result fl_export_begin(fl_export *self, fl_buffer *out);
 
 /*
  * Appends `count` rows, the first at node `row`; before the first of all, the header. `length` is
- * that of `text`. *done: how many are in `out` whole, also after a failure, which is that of the
- * next one; `out` holds nothing of it.
+ * that of `text`. *done: the number of rows appended. A failure is that of the row after them;
+ * `out` holds nothing of it.
  */
 fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text,
                               size_t length, uint32_t row, int64_t count, fl_buffer *out,
                               int64_t *done);
 
-/* Finds the whole records of a text that was written here and may have been cut anywhere. */
+/* Counts the complete records of a text written by export.c, which may be cut off anywhere. */
 typedef struct fl_export_count {
   fl_export_format format;
-  int64_t records;   /* whole ones, a header among them */
+  int64_t records;   /* complete ones, a header among them */
   int64_t first_end; /* offset of the byte after the first record */
-  int64_t end;       /* after the last whole one */
+  int64_t end;       /* after the last complete one */
   int64_t length;    /* fed so far */
   bool quoted;
 } fl_export_count;

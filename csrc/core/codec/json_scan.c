@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where a key is expected to be the one of the row before: at the same place, as deep (see
- * `slot_of`). */
+/* Keys of the row before are remembered by depth and place (see `slot_of`). */
 #define KNOWN_DEPTHS 4
 #define KNOWN_PLACES 64
 
@@ -26,7 +25,7 @@ typedef struct scanner {
   uint32_t known[KNOWN_DEPTHS * KNOWN_PLACES]; /* index of a key without escapes; 0: none */
 } scanner;
 
-/* Every failure comes through here; the end of the text is always told as such. */
+/* Sets the error of every failure. At the end of the text it is always FL_JSON_ENDED. */
 static char *fail(const scanner *scan, fl_json_code code, const char *where) {
   scan->error->code = where == scan->end && code != FL_JSON_EMPTY ? FL_JSON_ENDED : code;
   scan->error->position = (size_t)(where - scan->text);
@@ -42,7 +41,7 @@ static inline bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
 /* --- strings --- */
 
-/* Whether the text ends inside a UTF-8 sequence that is good so far. */
+/* Whether the text ends inside a UTF-8 sequence that is valid so far. */
 static bool is_cut_sequence(const char *cursor, const char *end) {
   static const unsigned char continuations[] = {0x80, 0x90, 0xA0};
   size_t room = (size_t)(end - cursor), index;
@@ -89,8 +88,8 @@ static char *put_utf8(char *out, unsigned code) {
   return out;
 }
 
-/* The escape at `cursor`, a backslash. Moves *out past what it stands for, which is never longer
- * than the escape. */
+/* Scans the escape at `cursor`, a backslash, and writes its character at *out, which moves on. The
+ * character is never longer than the escape. */
 static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
   char *backslash = cursor++;
@@ -105,7 +104,7 @@ static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   cursor = scan_hex(scan, cursor + 1, &unit);
   if (cursor == NULL) return NULL;
   if ((unit & 0xF800) == 0xD800) {
-    /* The end of the text where the other half is missing is an end, not half a pair. */
+    /* Where the text ends before the second half, the failure is the end of the text. */
     if (unit >= 0xDC00) return fail(scan, FL_JSON_SURROGATE, backslash);
     if (*cursor != '\\')
       return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
@@ -121,8 +120,8 @@ static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   return cursor;
 }
 
-/* The string whose first byte inside the quotes is at `start`. Answers the byte after its closing
- * quote. Nothing is moved before the first escape. */
+/* Scans a string from its first byte inside the quotes. Returns the byte after the closing quote.
+ * Bytes move only after the first escape. */
 static inline char *scan_string(const scanner *scan, char *start, uint32_t *length) {
   char *cursor = start, *out = start;
   for (;;) {
@@ -152,8 +151,8 @@ static inline char *scan_string(const scanner *scan, char *start, uint32_t *leng
 #define EXACT_WHOLE (UINT64_C(1) << 53)
 
 #if FL_WIDE
-/* significand x 2^exponent, rounded to even; `more` says that something below the significand was
- * left off, which then has at least 55 bits. The result is never subnormal here. */
+/* significand x 2^exponent, rounded to even. `more`: digits below the significand were cut off; the
+ * significand then has at least 55 bits. The result is never subnormal here. */
 static double round_wide(fl_wide significand, bool more, int exponent) {
   uint64_t high = (uint64_t)(significand >> 64), kept;
   int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)significand);
@@ -183,12 +182,12 @@ static double scale_exactly(uint64_t digits, int exponent) {
 }
 #endif
 
-/* No double needs more digits than these to be rounded right; one more stands for all that follow.
+/* Enough digits to round any double correctly; one more stands for all that follow.
  */
 #define DECISIVE_DIGITS 768
 
-/* Any number, by strtod: as whole digits and an exponent, which every locale reads alike. `literal`
- * is without its sign, `exponent` what follows its e. */
+/* Any number, by strtod: written as whole digits and an exponent, which every locale reads alike.
+ * `literal` begins after the sign; `exponent` is the number after its e. */
 static double read_slowly(const char *literal, int64_t exponent) {
   char whole[DECISIVE_DIGITS + 32];
   size_t count = 0;
@@ -221,7 +220,7 @@ static double read_slowly(const char *literal, int64_t exponent) {
 static double read_double(const char *literal, uint64_t digits, size_t count,
                           int64_t written_exponent, size_t fraction) {
   int64_t exponent = written_exponent - (int64_t)fraction;
-  /* Nineteen digits always fit 64 bits; zeros in front of them count for nothing. */
+  /* Nineteen digits always fit into 64 bits; leading zeros do not count. */
   if (count > 19) {
     const char *first = literal;
     for (; *first == '0' || *first == '.'; first++) count -= *first == '0';
@@ -240,7 +239,7 @@ static double read_double(const char *literal, uint64_t digits, size_t count,
   return read_slowly(literal, written_exponent);
 }
 
-/* The number at `start`. Answers the byte after it. */
+/* Scans the number at `start`. Returns the byte after it. */
 static inline char *scan_number(const scanner *scan, char *start, fl_json_node *node) {
   bool negative = *start == '-', negative_exponent = false;
   char *first = start + negative, *cursor = first;
@@ -274,7 +273,7 @@ static inline char *scan_number(const scanner *scan, char *start, fl_json_node *
     negative_exponent = *cursor == '-';
     if (*cursor == '+' || *cursor == '-') cursor++;
     if (!is_digit(*cursor)) return fail(scan, FL_JSON_BAD_NUMBER, cursor);
-    /* What is past this ceiling no digits of a text of 32 bits can bring back. */
+    /* No text of 32 bits has enough digits to bring a larger exponent back into range. */
     for (; is_digit(*cursor); cursor++)
       if (exponent < INT64_C(1000000000000)) exponent = exponent * 10 + (*cursor - '0');
   }
@@ -290,27 +289,27 @@ size_t fl_json_number_length(const char *literal) { return strspn(literal, "+-.0
 
 /* --- values --- */
 
-/* Where the key at `place` of an object so deep is remembered; NULL: nowhere. */
+/* The slot that remembers the key at `place` of an object at `depth`; NULL: none does. */
 static inline uint32_t *slot_of(scanner *scan, uint32_t depth, uint32_t place) {
   return place < KNOWN_PLACES ? &scan->known[depth % KNOWN_DEPTHS * KNOWN_PLACES + place] : NULL;
 }
 
-/* Whether the string at `start`, its first byte inside the quotes, is the key `known`. That one had
- * no escapes and was found good, so that there is nothing left to look at. */
+/* Whether the string at `start`, its first byte inside the quotes, is the key `known`. The known
+ * key is valid and had no escapes, so comparing the bytes is enough. */
 static inline bool is_known(const scanner *scan, const char *start, const fl_json_node *known) {
   size_t length = known->value.size.length;
   return (size_t)(scan->end - start) > length && start[length] == '"' &&
          fl_same_bytes(start, scan->text + known->offset, length);
 }
 
-/* The rest of null, false or true. */
+/* Scans null, false or true. */
 static char *scan_word(const scanner *scan, char *cursor, const char *word) {
   for (; *word; word++, cursor++)
     if (*cursor != *word) return fail(scan, FL_JSON_UNEXPECTED, cursor);
   return cursor;
 }
 
-/* What cannot begin a value; what was meant as a number is told as one. */
+/* The byte cannot begin a value. If it looks like a number, the failure says so. */
 static char *fail_value(const scanner *scan, const char *where) {
   return fail(scan, *where && strchr("+.NI", *where) ? FL_JSON_BAD_NUMBER : FL_JSON_UNEXPECTED,
               where);
@@ -323,8 +322,8 @@ void fl_json_tape_free(fl_json_tape *tape) {
   fl_json_tape_init(tape);
 }
 
-/* Room for more nodes. No text has more nodes than half its bytes beside its open brackets, so 32
- * bits count them all. Rows of short cells take a node for some eleven bytes. */
+/* Makes room for more nodes. A text has at most one node for two bytes, and one more for each open
+ * bracket, so 32 bits count them. Rows of short cells have about a node for eleven bytes. */
 static bool grow(fl_json_tape *tape, size_t length) {
   size_t most = length / 2 + FL_JSON_DEPTH + 2;
   size_t capacity = tape->capacity ? tape->capacity * (size_t)2 : length / 10 + 16;

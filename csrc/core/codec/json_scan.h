@@ -9,11 +9,10 @@
  * content: an array is followed by its values, an object by key, value, key, value, … . `size.end`
  * is the index of the node after the container's last one, so that any value can be stepped over in
  * one move. Strings are unescaped in place in the text that was scanned; numbers are left as
- * written, so that they can go out again digit for digit. A tape is therefore only of use beside
- * its text.
+ * written, so that they can go out again digit for digit. So a tape is read together with its text.
  *
- * Rows repeat their keys, so a key's node also names an earlier key that has the same bytes, where
- * the scanner knows one: readers then compare two numbers instead of two strings.
+ * Rows repeat their keys. Where the scanner knows an earlier key with the same bytes, the node of a
+ * key names it: readers then compare two numbers instead of two strings.
  */
 #ifndef FL_JSON_SCAN_H
 #define FL_JSON_SCAN_H

@@ -1,5 +1,5 @@
 /*
- * transfer.h: call <-> curl easy handle. With engine.c the only includer of curl.
+ * transfer.h: call <-> curl easy handle. Only this file, loop.c and engine.c use curl.
  *
  * A transfer is one easy handle with its buffers, used again and again. It carries one attempt of
  * one call at a time, and tells afterwards how the attempt ended.

@@ -31,7 +31,8 @@ static bool prepared;
 static void before_fork(void) { pthread_mutex_lock(&guard); }
 static void after_fork(void) { pthread_mutex_unlock(&guard); }
 
-/* What belongs to the open file would be held by the child, too, when its parent is gone. */
+/* The child inherits the descriptors, and with them locks that belong to the open file: it would
+ * keep them when its parent has ended. */
 static void in_child(void) {
   for (fl_lock *lock = held; lock != NULL; lock = lock->next) {
     bool shared = false;
@@ -43,7 +44,7 @@ static void in_child(void) {
   pthread_mutex_unlock(&guard);
 }
 
-/* FNV-1a: names are few, so that two of them never meet. */
+/* FNV-1a; names are so few that no two collide. */
 static off_t offset_of(fl_slice name) {
   uint64_t value = 0xcbf29ce484222325u;
   for (size_t i = 0; i < name.length; i++)
@@ -60,7 +61,7 @@ static int set_lock(int descriptor, off_t offset, short type) {
 #endif
 }
 
-/* Under the guard: a lock of this file whose descriptor is to be used, too. */
+/* Under the guard: a lock of the same file, whose descriptor must be shared. */
 static fl_lock *partner(const char *path) {
 #ifdef F_OFD_SETLK
   (void)path;

@@ -98,8 +98,6 @@ const fl_columns *fl_source_columns(const fl_source *self) {
   return self->reader->columns != NULL ? self->reader->columns(self->state) : &none;
 }
 
-const char *fl_source_path(const fl_source *self) { return self->input.path; }
-
 void fl_source_progress(const fl_source *self, int64_t *read, int64_t *total) {
   *read = self->input.bytes_read;
   *total = self->input.identity.st_size;

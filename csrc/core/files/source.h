@@ -32,16 +32,15 @@ fl_source *fl_source_open(const char *path, const fl_source_options *options,
 
 /*
  * Replaces the batch's content by the next records: at most `max_records`, and text of at most
- * `max_bytes`, but always one record. FL_SOURCE_END and an empty array where none are left. The
- * records before an error are given first; from then on the answer is that error.
+ * `max_bytes`, but always one record. FL_SOURCE_END and an empty array where none are left. Records
+ * before a failure are given first; from then on the answer is that failure.
  */
 fl_source_code fl_source_read(fl_source *source, size_t max_records, size_t max_bytes,
                               fl_source_batch *batch, fl_source_error *error);
 
 /* The columns of a CSV or TSV file; none for the others. */
 const fl_columns *fl_source_columns(const fl_source *source);
-const char *fl_source_path(const fl_source *source);
-/* Bytes read so far (by the pass that gives records), and the file's size. */
+/* Bytes read so far by the pass that gives records, and the size of the file. */
 void fl_source_progress(const fl_source *source, int64_t *read, int64_t *total);
 
 /* Tells the file, as it was when it was opened, from other files. `modified` is in nanoseconds

@@ -1,9 +1,9 @@
 /*
- * source_csv.c: CSV and TSV files as sources: rows through the reader of csv_text.h, typed by
+ * source_csv.c: CSV and TSV files as sources: rows through the reader of csv.h, typed by
  * columns.h.
  *
- * The CSV reader is fed a chunk at a time and hands over all rows of it, so that rows come which
- * the batch has no room for any more: these wait.
+ * The CSV reader is fed a chunk at a time and hands over all rows of it. Rows that the batch has no
+ * room for wait.
  */
 #include "files/source_csv.h"
 
@@ -11,7 +11,7 @@
 
 typedef struct table {
   fl_source_input *input;
-  const fl_source_options *options; /* of the caller who opens: gone afterwards */
+  const fl_source_options *options; /* valid only while the source is opened */
   char delimiter;
   fl_csv_reader *reader;
   fl_columns columns;

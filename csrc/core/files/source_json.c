@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -36,7 +36,7 @@ static bool is_space(int byte) {
   return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
-/* The byte `offset` bytes on, as far as the file goes; -1 past its end or after a failure. */
+/* The byte `offset` bytes ahead; -1 past the end of the file or after a failure. */
 static int look(document *self, size_t offset) {
   while (self->input->at + offset >= self->input->window.length)
     if (!fl_source_input_read(self->input)) return -1;
@@ -61,8 +61,8 @@ static int64_t count_lines(const char *text, size_t length) {
 
 /*
  * Scans the next `length` bytes of the window into the tape and steps over them; NULL after a
- * failure, else the text that the tape is of. It stays until the next chunk is read. Strings are
- * unescaped in place: what has to go out as it was is copied before.
+ * failure, else the text of the tape, which is valid until the next chunk is read. Strings are
+ * unescaped in place: text that is sent as it was written is copied before.
  */
 static const char *take_value(document *self, size_t length) {
   char *text = self->input->window.data + self->input->at;
@@ -111,7 +111,7 @@ static size_t measure_line(document *self) {
   return self->input->window.length - self->input->at;
 }
 
-/* The text goes out as it is written, but for white space around it. */
+/* Gives the line as it is written, without white space around it. */
 static bool give_line(document *self, size_t length) {
   const char *text = self->input->window.data + self->input->at;
   while (length > 0 && is_space((unsigned char)text[length - 1])) length--;
@@ -153,7 +153,7 @@ static int next_byte(document *self) {
   return byte;
 }
 
-/* Bytes of the value that comes next; whether it is valid only the scanner tells. 0: none comes. */
+/* Bytes of the next value, which may be invalid: the scanner tells. 0: there is none. */
 static size_t measure_value(document *self) {
   size_t length = 0, depth = 0;
   bool in_string = false;
@@ -178,7 +178,7 @@ static size_t measure_value(document *self) {
   return self->input->window.length - self->input->at;
 }
 
-/* `byte` (-1: the end) cannot stand here. */
+/* `byte` (-1: the end of the file) is not allowed here. */
 static void fail_byte(document *self, int byte) {
   fl_source_input_fail_content(self->input, self->input->line,
                                fl_json_describe(byte < 0 ? FL_JSON_ENDED : FL_JSON_UNEXPECTED));
@@ -207,7 +207,7 @@ static void pull_record(document *self) {
   else if (fl_source_input_end_record(self->input, line)) self->stage = AFTER_RECORD;
 }
 
-/* A member of the object around the records: the records themselves, or one that is passed over. */
+/* Takes a member of the object around the records: the records themselves, or a member to skip. */
 static void pull_member(document *self) {
   static const char name[] = "records";
   const char *text = next_value(self);

@@ -40,7 +40,7 @@ typedef struct fl_source_error {
   char message[FL_COLUMNS_MESSAGE]; /* words without the file's name or line */
 } fl_source_error;
 
-/* Where a record stands in a batch's text, and in the file. */
+/* The place of a record in the text of a batch, and in the file. */
 typedef struct fl_source_span {
   size_t start, length;
   int64_t line; /* on which it begins, from 1 */

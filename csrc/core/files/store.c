@@ -29,18 +29,18 @@ struct fl_store {
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
   sqlite3 *database;    /* NULL: not open */
-  fl_time until;        /* a locked file is waited for */
+  fl_time until;        /* the script waits for a locked file */
   fl_store *next;
 };
 
-/* Held for reading while a connection is used, for writing around a fork. */
+/* Held for reading while a connection is used, for writing during a fork. */
 static pthread_rwlock_t fork_lock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_store *stores;
-static atomic_bool forking; /* who waits for a locked file should let the fork pass first */
+static atomic_bool forking; /* a fork waits: scripts that wait for a locked file give way */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* One a version: what makes that version of the one before. */
+/* Each makes its version out of the one before. */
 static const char *const migrations[FL_STORE_VERSION] = {
     "CREATE TABLE uploads ("
     " token TEXT PRIMARY KEY,"
@@ -75,7 +75,7 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " PRIMARY KEY (token, number)) WITHOUT ROWID;",
 };
 
-/* --- bytes: a tag, then the value --- */
+/* --- scripts and rows as bytes: a tag, then the value --- */
 
 static fl_result put(fl_buffer *out, char tag, const void *bytes, size_t length) {
   fl_result result = fl_buffer_reserve(out, length + 1);
@@ -189,7 +189,7 @@ static void close_database(fl_store *self) {
   self->database = NULL;
 }
 
-/* A file that is not there is made, so that nobody else may ever read it. */
+/* Creates the file if it is missing, so that only its owner can ever read it. */
 static fl_store_code create_file(fl_store *self, fl_store_error *error) {
   struct stat status;
   int descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
@@ -222,7 +222,8 @@ static int execute(fl_store *self, const char *sql) {
   return sqlite3_exec(self->database, sql, NULL, NULL, NULL);
 }
 
-/* In one transaction, so that of several who find an empty file one makes the schema. */
+/* In one transaction, so that of several processes that find an empty file only one makes the
+ * schema. */
 static fl_store_code migrate(fl_store *self, fl_store_error *error) {
   int64_t version = 0, application = 0, tables = 0;
   char sql[120];
@@ -272,8 +273,8 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   if (result == SQLITE_OK)
     result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
   code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
-  /* Only a file that is known to be ours is changed. Where WAL cannot be had, the old way is as
-   * safe. */
+  /* Only a file known to be a state file is changed. Where WAL cannot be had, the rollback journal
+   * is as safe. */
   if (code == FL_STORE_OK && !current) code = migrate(self, error);
   if (code == FL_STORE_OK) {
     result = execute(self, "PRAGMA journal_mode = WAL");
@@ -286,9 +287,9 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   return code;
 }
 
-/* Where several open a new file at once, SQLite says busy without asking the handler: whoever turns
- * the file to WAL, or reads while that is done, would wait for the other for good. Letting go and
- * coming again does it. */
+/* Where several processes open a new file at once, SQLite may answer busy without asking the busy
+ * handler, because waiting would be a deadlock: one turns the file to WAL while another reads.
+ * Closing the connection and opening it again resolves it. */
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
@@ -371,7 +372,7 @@ static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer
   if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "the state file says otherwise");
   else fail_sqlite(self, error, result);
   if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
-  /* What failed half-way may have left the connection unusable: the next script opens it anew. */
+  /* A failure may leave the connection unusable: the next script opens it anew. */
   if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) close_database(self);
   return error->code;
 }
@@ -391,7 +392,7 @@ fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *r
     again = code == FL_STORE_IO && atomic_load(&forking);
     pthread_rwlock_unlock(&fork_lock);
     pthread_mutex_unlock(&self->lock);
-  } while (again); /* it gave way to a fork */
+  } while (again); /* the script gave way to a fork */
   return code;
 }
 
@@ -410,7 +411,8 @@ static void after_fork(void) {
   pthread_mutex_unlock(&list_lock);
 }
 
-/* The locks are the parent's threads': the child has new ones. Its stores are not in use. */
+/* Threads of the parent may hold the locks, so the child makes new ones. No script runs in the
+ * child. */
 static void in_child(void) {
   pthread_rwlock_init(&fork_lock, NULL);
   for (fl_store *store = stores; store != NULL; store = store->next)

@@ -2,13 +2,12 @@
  * store.h: the state file: an SQLite database that all processes of a machine may use at once.
  *
  * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
- * describes); what else is kept there later comes by migration. It is opened by the first script
- * that is run, in WAL mode with synchronous = FULL: what was committed survives a crash of the
- * machine. A file that is made is its owner's alone (0600). Who finds it locked waits for 10 s.
+ * describes). Later tables come by migration. The first script opens it, in WAL mode with
+ * synchronous = FULL: what was committed survives a crash of the machine. A new file is readable by
+ * its owner alone (0600). A script that finds the file locked waits for up to 10 s.
  *
- * A script is statements with their values; all run in one transaction, which holds wholly or not
- * at all. It is written into a buffer by the functions below, and so are the rows that the last
- * statement gives.
+ * A script is a list of statements with their values, which run in one transaction. The functions
+ * below write it into a buffer. The rows of its last statement come as a buffer, too.
  *
  * Any thread; one script a store at a time. Around a fork no script runs and every database is
  * closed; parent and child open it anew.
@@ -22,17 +21,17 @@
 
 typedef struct fl_store fl_store;
 
-/* Opens nothing yet. NULL without memory. Counted. */
+/* Opens nothing yet. NULL without memory. One reference is the caller's. */
 fl_store *fl_store_new(const char *path);
 fl_store *fl_store_retain(fl_store *store);
-/* The last one closes the database, which may wait for the disk. */
+/* Gives a reference back. The last one closes the database, which may wait for the disk. */
 void fl_store_release(fl_store *store);
 
 typedef enum fl_store_code {
   FL_STORE_OK = 0,
   FL_STORE_IO,     /* the file cannot be used: the message tells */
-  FL_STORE_CONFIG, /* it is of a newer version, or another program's */
-  FL_STORE_GUARD,  /* a statement changed another number of rows than it has to: nothing was done */
+  FL_STORE_CONFIG, /* the file is of a newer version, or of another program */
+  FL_STORE_GUARD,  /* a statement changed another number of rows than it must: all was undone */
   FL_STORE_NO_MEMORY
 } fl_store_code;
 

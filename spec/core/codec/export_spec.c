@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#include "codec/csv_text.h"
+#include "codec/csv.h"
 #include "codec/export.h"
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 /* Scans an array of rows, which is written over, in memory of exactly its size. */
 typedef struct page {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "codec/csv_text.h"
+#include "codec/csv.h"
 
 /* Records in one line each: 1:[a][b]"c"; an empty cell is [] or "". */
 typedef struct listener {

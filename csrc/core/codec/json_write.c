@@ -1,10 +1,10 @@
 /*
- * json_text.c: the shortest digits of a double, exactly, and the way back from a tape to text.
+ * json_write.c: the shortest exact digits of a double; strings; tapes back to text.
  *
- * Doubles of everyday size take arithmetic of 53 or 128 bits; those far from 1 take snprintf and
- * strtod, of which only digits and exponents are used, as these are the same in every locale.
+ * Doubles near 1 are converted with arithmetic of 53 or 128 bits. Others go through snprintf and
+ * strtod, as digits and an exponent, which are the same in every locale.
  */
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 #include "codec/codec.h"
 
@@ -26,7 +26,7 @@ static decimal without_zeros(decimal number) {
   return number;
 }
 
-/* At most 15 digits: if they read back as the same double, no others of that length do. */
+/* Tries at most 15 digits: if they read back as the same double, no others of that length do. */
 static bool short_digits(double value, int magnitude, decimal *number) {
   int places = 14 - magnitude;
   double scaled;
@@ -35,7 +35,7 @@ static bool short_digits(double value, int magnitude, decimal *number) {
   if (scaled >= 1e15) scaled = value * FL_TENS[--places];
   number->digits = (uint64_t)(scaled + 0.5);
   number->exponent = -places;
-  /* Both operands are exact, so that the division is what a reader of the text would get. */
+  /* Both operands are exact, so the division gives what a reader of the text would get. */
   return number->digits < UINT64_C(1000000000000000) &&
          (double)number->digits / FL_TENS[places] == value;
 }
@@ -69,10 +69,11 @@ static bool wide_digits(double value, int magnitude, decimal *number) {
 }
 #endif
 
-/* Any double. Of as many digits the nearest reads back, or, next to a power of two, the one above.
+/* Any double, by trial with more and more digits. Next to a power of two the decimal above the
+ * nearest may read back, too.
  */
 static decimal far_digits(double value) {
-  /* A subnormal number may take less than fifteen digits; a normal one may show zeros at their end.
+  /* A subnormal number may need less than fifteen digits.
    */
   int precision = value < DBL_MIN ? 0 : 14;
   for (;; precision++) {
@@ -128,7 +129,7 @@ static char *fill(char *out, size_t length) {
   return out + length;
 }
 
-/* Lays digits out with a point among them, or with an exponent where they would be far from it. */
+/* Writes digits with a decimal point, or with an exponent where the point would be far away. */
 static char *put_decimal(char *out, decimal number, fl_json_float_style style) {
   char room[DIGITS_ROOM], *end = room + sizeof room, *digits = put_digits(end, number.digits);
   int count = (int)(end - digits), point = count + number.exponent, exponent = point - 1;
@@ -187,7 +188,7 @@ fl_result fl_json_write_integer(fl_buffer *out, int64_t value) {
   return fl_buffer_append(out, digits, (size_t)(end - digits));
 }
 
-/* Room in `out` is made for a string without escapes first; each escape asks for its own. */
+/* Room is reserved for a string without escapes first, then for each escape. */
 fl_result fl_json_write_string(fl_buffer *out, const char *bytes, size_t length, size_t *bad) {
   static const char hexadecimal[] = "0123456789abcdef";
   static const char names[0x60] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',

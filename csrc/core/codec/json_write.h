@@ -1,10 +1,10 @@
 /*
- * json_text.h: numbers, strings and tapes -> JSON text, exact.
+ * json_write.h: numbers, strings and tapes -> JSON text, exact.
  *
  * Pure apart from the buffer it appends to; any thread; the same whatever the locale.
  */
-#ifndef FL_JSON_TEXT_H
-#define FL_JSON_TEXT_H
+#ifndef FL_JSON_WRITE_H
+#define FL_JSON_WRITE_H
 
 #include "base/buffer.h"
 #include "codec/json_scan.h"
@@ -21,7 +21,7 @@ typedef enum fl_json_float_style {
 } fl_json_float_style;
 
 /* The shortest text that reads back as the same double; 0 for NaN and infinity, else its length.
- * Has no locale in it. */
+ * Independent of the locale. */
 size_t fl_json_format_double(char out[FL_JSON_DOUBLE_ROOM], double value,
                              fl_json_float_style style);
 

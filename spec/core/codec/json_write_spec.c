@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 static uint64_t seed = 88172645463325252u;
 static uint64_t random_bits(void) {
@@ -548,5 +548,5 @@ int main(void) {
       cmocka_unit_test(test_the_deepest_tape),
       cmocka_unit_test(test_random_documents),
   };
-  return cmocka_run_group_tests_name("json_text", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);
 }

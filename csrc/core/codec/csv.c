@@ -1,15 +1,15 @@
 /*
- * csv_text.c: finds the records, checks them, and has libcsv take those apart that have quotes.
+ * csv.c: finds and checks the records; libcsv divides those with quotes into cells.
  *
- * libcsv counts no lines and does not tell which cells were quoted, so the bytes are looked through
- * first for quotes and line ends, eight at a time. A record that lies whole in a piece is parsed
- * where it is; only one that is cut by the end of a piece is copied. Since a record is in one
- * place, a cell without a doubled quote is a slice of it.
+ * libcsv counts no lines and does not tell which cells were quoted, so the bytes are searched for
+ * quotes and line ends first, eight at a time. A record within one piece is parsed in place; only a
+ * record cut by the end of a piece is copied. So every record is contiguous, and a cell without
+ * doubled quotes is a slice of it.
  */
-#include "codec/csv_text.h"
+#include "codec/csv.h"
 
 #include "codec/codec.h"
-#include "codec/json_text.h"
+#include "codec/json_write.h"
 
 #include <csv.h>
 #include <stdlib.h>
@@ -21,11 +21,11 @@ struct fl_csv_reader {
   fl_csv_record function;
   void *context;
   char delimiter;
-  fl_csv_code code;  /* of the first failure */
-  unsigned mark;     /* bytes of the byte order mark seen; 3 also once there can be none */
+  fl_csv_code code; /* of the first failure */
+  unsigned mark; /* bytes of the byte order mark that came; 3 also once it is known to be absent */
   fl_buffer pending; /* a record's beginning, from pieces before this one */
   size_t record_ceiling;
-  /* Where the search for the record's end is. */
+  /* The search for the end of the record. */
   char previous;        /* the byte before, 0 where a record begins */
   bool quoted;          /* inside quotes */
   bool has_quotes;      /* the record has had one */
@@ -33,7 +33,7 @@ struct fl_csv_reader {
   int64_t line;         /* of the byte fed next; of the error after one */
   int64_t record_line;
   int64_t quote_line; /* where the quote opened */
-  /* The record that libcsv takes apart. */
+  /* The record being divided into cells. */
   const char *cursor; /* where its next cell begins */
   fl_csv_cell *cells;
   size_t count, capacity;
@@ -104,7 +104,8 @@ static bool grow_cells(fl_csv_reader *reader) {
   return true;
 }
 
-/* libcsv hands over a cell. Its raw bytes begin at `cursor`, as a reader of strict CSV knows. */
+/* Called by libcsv for each cell. Since the CSV is strict, the raw bytes of the cell begin at
+ * `cursor`. */
 static void take_cell(void *bytes, size_t length, void *context) {
   fl_csv_reader *reader = context;
   const char *text = bytes, *quote = text, *end = text + length;
@@ -122,7 +123,7 @@ static void take_cell(void *bytes, size_t length, void *context) {
     for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL; quote++)
       doubled++;
   if (doubled > 0) {
-    /* Room for the whole record was made before, so that this moves nothing. */
+    /* Room for the whole record was reserved before, so the buffer does not move. */
     cell->text.data = reader->unquoted.data + reader->unquoted.length;
     if (fl_buffer_append(&reader->unquoted, text, length) != FL_OK) reader->out_of_memory = true;
   }
@@ -141,8 +142,8 @@ static const char *next_delimiter(const char *cursor, const char *end, char deli
   return cursor;
 }
 
-/* A record without a quote, whose line end is taken off: what stands between delimiters. False
- * without memory. Most records of large files are such, and libcsv goes through them byte by byte.
+/* Divides a record without quotes, and without its line end, at the delimiters. Most records are
+ * such, and libcsv would read them byte by byte. False without memory.
  */
 static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   const char *end = record + length;
@@ -155,8 +156,8 @@ static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   }
 }
 
-/* Fills the cells from a whole record with the first byte of its line end, or from what there is of
- * the last one. */
+/* Fills the cells from a record. It includes the first byte of its line end; only the last record
+ * of a text may have none. */
 static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t length) {
   size_t bad = fl_utf8_check(record, length), parsed;
   if (bad < length) return fail(reader, FL_CSV_BAD_UTF8, line_at(reader, record, bad));
@@ -186,7 +187,8 @@ static fl_csv_code hand_over(fl_csv_reader *reader, const char *record, size_t l
   return fail(reader, FL_CSV_STOPPED, reader->record_line);
 }
 
-/* The record that ends with the byte before `end`; its bytes from `begin` on are in this piece. */
+/* Ends the record whose last byte is before `end`. Its bytes from `begin` on are in this piece,
+ * earlier ones are pending. */
 static fl_csv_code end_record(fl_csv_reader *reader, const char *begin, const char *end) {
   fl_csv_code code;
   size_t length = (size_t)(end - begin);
@@ -237,7 +239,7 @@ static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length)
       case '\0': return fail(reader, FL_CSV_NUL, reader->line);
       case '"':
         reader->has_quotes = true;
-        /* Outside quotes one may begin a cell, or follow the quote that it is the double of. */
+        /* Outside quotes, a quote may begin a cell, or double the one before it. */
         if (!reader->quoted && reader->previous != 0 && reader->previous != '"' &&
             reader->previous != reader->delimiter)
           return fail(reader, FL_CSV_BAD_QUOTE, reader->line);
@@ -284,7 +286,7 @@ fl_csv_code fl_csv_finish(fl_csv_reader *reader) {
       feed(reader, BYTE_ORDER_MARK, reader->mark) != FL_CSV_OK)
     return reader->code;
   if (reader->quoted) {
-    /* libcsv knows whether a quote before it was at fault. */
+    /* An earlier quote may be the mistake: libcsv finds it. */
     int64_t line = reader->quote_line;
     fl_csv_code code = take_apart(reader, reader->pending.data, reader->pending.length);
     return code == FL_CSV_OK ? fail(reader, FL_CSV_OPEN_QUOTE, line) : code;

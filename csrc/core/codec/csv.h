@@ -1,12 +1,12 @@
 /*
- * csv_text.h: CSV text <-> cells (over libcsv), and lines of JSON.
+ * csv.h: CSV text <-> cells, over libcsv.
  *
  * Pure: bytes in, records out; it opens no file. RFC 4180 quoting; the delimiter is the caller's.
  * A reader is fed pieces of any size and hands each whole record to a function; it keeps one record
  * in memory and no more.
  */
-#ifndef FL_CSV_TEXT_H
-#define FL_CSV_TEXT_H
+#ifndef FL_CSV_H
+#define FL_CSV_H
 
 #include "base/buffer.h"
 
@@ -32,11 +32,11 @@ typedef bool (*fl_csv_record)(void *context, const fl_csv_cell *cells, size_t co
 typedef struct fl_csv_reader fl_csv_reader;
 
 /* NULL without memory. `delimiter`: no quote, line end or NUL. `record_ceiling`: bytes of the
- * largest record to accept. A UTF-8 byte order mark at the beginning is skipped; lines with nothing
- * on them are stepped over. */
+ * largest record to accept. A UTF-8 byte order mark at the beginning is skipped; blank lines are
+ * skipped. */
 fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
                            void *context);
-/* Feeds bytes. After anything but FL_CSV_OK the reader takes no more. */
+/* Feeds bytes. After a code other than FL_CSV_OK, every call answers that code. */
 fl_csv_code fl_csv_feed(fl_csv_reader *reader, const char *bytes, size_t length);
 /* The end of the text: hands over a last record without a line end. */
 fl_csv_code fl_csv_finish(fl_csv_reader *reader);
