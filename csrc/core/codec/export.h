@@ -25,7 +25,7 @@ typedef enum fl_export_code {
   FL_EXPORT_NO_OBJECT,  /* a row is no object and has no columns */
   FL_EXPORT_NEW_COLUMN, /* CSV: a row has members that are none of the columns; the message names
                            them */
-  FL_EXPORT_BLANK, /* CSV: a record that would be a blank line */
+  FL_EXPORT_BLANK,      /* CSV: a record that would be a blank line */
   FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_MEMORY
 } fl_export_code;
