@@ -238,8 +238,17 @@ install: $(MODULES)
 	  install -d "$(DESTDIR)$(SHARE_DIR)/$$(dirname "$$file")" && \
 	  install -m 644 "$$file" "$(DESTDIR)$(SHARE_DIR)/$$file" || exit 1; done' sh {} +
 	install -d "$(DESTDIR)$(BIN_DIR)"
-	sed 's,:-lua5\.4},:-$(LUA)},' bin/flarelight >"$(DESTDIR)$(BIN_DIR)/flarelight"
+	LUA=$(LUA) API=$(LUA_API) SHARE="$(SHARE_DIR)" MODULES="$(MODULE_DIR)" awk '\
+	  /^-- PATHS:/ { \
+	    print "local version = \"/lua/\" .. _VERSION:match \"[%d.]+\" .. \"/\""; \
+	    print "local function own(path) return (path:gsub(\"/lua/" ENVIRON["API"] "/\", version)) end"; \
+	    print "package.path = own [[" ENVIRON["SHARE"] "/?.lua;" ENVIRON["SHARE"] "/?/init.lua;]] .. package.path"; \
+	    print "package.cpath = own [[" ENVIRON["MODULES"] "/?.so;]] .. package.cpath"; next } \
+	  { sub(":-lua5[.]4}", ":-" ENVIRON["LUA"] "}"); print }' bin/flarelight >"$(DESTDIR)$(BIN_DIR)/flarelight"
 	chmod 755 "$(DESTDIR)$(BIN_DIR)/flarelight"
+	@[ -n "$(DESTDIR)" ] || (cd / && $(LUA) -e 'require "flarelight"') >/dev/null 2>&1 || printf '%s\n' \
+	  "The command finds its modules. For scripts of your own:" \
+	  "  export LUA_PATH='$(SHARE_DIR)/?.lua;$(SHARE_DIR)/?/init.lua;;' LUA_CPATH='$(MODULE_DIR)/?.so;;'"
 
 .PHONY: clean
 clean:

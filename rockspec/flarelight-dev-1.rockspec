@@ -112,6 +112,7 @@ build = {
       ["flarelight"] = "lua/flarelight/init.lua",
       ["flarelight.upload.journal"] = "lua/flarelight/upload/journal.lua",
       ["flarelight.json"] = "lua/flarelight/json.lua",
+      ["flarelight.loading"] = "lua/flarelight/loading.lua",
       ["flarelight.misuse"] = "lua/flarelight/misuse.lua",
       ["flarelight.options"] = "lua/flarelight/options.lua",
       ["flarelight.host.timeslice"] = "lua/flarelight/host/timeslice.lua",

@@ -12,6 +12,9 @@
 #include "push.h"
 #include "state.h"
 
+/* Read by lua/flarelight/loading.lua where another Lua cannot load this build. */
+__attribute__((used)) static const char built_for[] = "flarelight was built for " LUA_VERSION;
+
 int luaopen_flarelight_core(lua_State *L);
 
 static void pin(void) {

@@ -6,7 +6,7 @@
 --
 -- `require "flarelight"` starts nothing: no thread, no descriptor, no request.
 
-local core = require "flarelight.core"
+local core = require("flarelight.loading").core()
 local misuse = require "flarelight.misuse"
 local json = require "flarelight.json"
 

@@ -6,8 +6,8 @@
 local held = {}
 for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
 
+local flarelight = require "flarelight" -- first: it says so where the C module is another Lua's
 local ending = require "flarelight.cli.ending"
-local flarelight = require "flarelight"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 

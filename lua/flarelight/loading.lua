@@ -1,0 +1,33 @@
+--- Loads the C module. A build for another Lua is refused by the system's loader with the name of a symbol; this file
+-- says instead which Lua it was built for. Relies on nothing.
+
+local loading = {}
+
+local function file_of(name)
+  for template in package.cpath:gmatch "[^;]+" do
+    local path = template:gsub("%?", (name:gsub("%.", "/")))
+    local file = io.open(path, "rb")
+    if file then return file, path end
+  end
+end
+
+-- The mark that csrc/lua/module.c leaves in each build, as "Lua 5.4". LuaJIT's is that of Lua 5.1.
+local function built_for(name)
+  local file, path = file_of(name)
+  if not file then return nil end
+  local version = (file:read "*a" or ""):match "flarelight was built for (Lua %d%.%d)"
+  file:close()
+  return version, path
+end
+
+--- As `require`; what it raises names the Lua that the module was built for, where that is another one.
+function loading.core()
+  local loaded, core = pcall(require, "flarelight.core")
+  if loaded then return core end
+  local version, path = built_for "flarelight.core"
+  if not version or version == _VERSION then error(core, 0) end
+  error(("flarelight: %s was built for %s, and this is %s; `make LUA=…` and `make install LUA=…` build for another Lua")
+    :format(path, version, rawget(_G, "jit") and jit.version or _VERSION), 0)
+end
+
+return loading
