@@ -27,7 +27,7 @@ function loading.core()
   local version, path = built_for "flarelight.core"
   if not version or version == _VERSION then error(core, 0) end
   error(("flarelight: %s was built for %s, and this is %s; `make LUA=…` and `make install LUA=…` build for another Lua")
-    :format(path, version, rawget(_G, "jit") and jit.version or _VERSION), 0)
+    :format(path, version, (rawget(_G, "jit") or {}).version or _VERSION), 0)
 end
 
 return loading
