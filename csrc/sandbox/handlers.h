@@ -8,7 +8,7 @@
 #ifndef SANDBOX_HANDLERS_H
 #define SANDBOX_HANDLERS_H
 
-#include "database.h"
+#include "import.h"
 #include "reply.h"
 #include "routes.h"
 

@@ -7,6 +7,7 @@
 #include "body.h"
 #include "handlers.h"
 #include "query.h"
+#include "result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
