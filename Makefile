@@ -20,22 +20,35 @@ WARNINGS += -Werror
 endif
 OPTIMIZE ?= -O2 -g
 CPPFLAGS_ALL = -D_GNU_SOURCE -iquote csrc/core $(CPPFLAGS)
-CFLAGS_ALL = -std=c11 -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(WARNINGS) $(SANITIZER) $(CFLAGS)
+# pkg-config does not know libcsv: its header is looked for.
+CFLAGS_ALL = $(call header,csv.h)-std=c11 -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(WARNINGS) $(SANITIZER) $(CFLAGS)
+
+# $(call ask,NAME,QUESTION) is what pkg-config answers. The first recipe that needs it asks, and NAME_ANSWER
+# keeps it. So a target that compiles nothing needs no pkg-config.
+ask = $(if $(filter undefined,$(origin $(1)_ANSWER)),$(eval $(1)_ANSWER := \
+        $$(shell $(PKG_CONFIG) $(2) 2>/dev/null || echo missing)))$(if $(filter missing,$($(1)_ANSWER)),$(call \
+        missing,`$(PKG_CONFIG) $(2)` fails))$($(1)_ANSWER)
+# $(call header,FILE) is empty. It stops the build where the compiler does not find the header FILE.
+header = $(if $(filter undefined,$(origin $(1)_FOUND)),$(eval $(1)_FOUND := \
+           $$(shell $(CC) $(CPPFLAGS) $(CFLAGS) -include $(1) -E -x c /dev/null >/dev/null 2>&1 && echo yes)))$(if \
+           $($(1)_FOUND),,$(call missing,`$(CC)` does not find $(1)))
+missing = $(error $(1): the build needs packages that are missing. `make deps$(if \
+            $(filter-out lua5.4,$(LUA)), LUA=$(LUA))` installs them)
 
 # A Lua's headers go by several names from one system to the next.
 LUA_VERSION = $(patsubst lua%,%,$(LUA))
-LUA_PACKAGE := $(firstword $(foreach name,$(LUA) lua-$(LUA_VERSION) lua$(subst .,,$(LUA_VERSION)),\
-                 $(shell $(PKG_CONFIG) --exists $(name) 2>/dev/null && echo $(name))) $(LUA))
-LUA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags $(LUA_PACKAGE))
+LUA_PACKAGE = $(eval LUA_PACKAGE := $$(firstword $$(foreach name,$(LUA) lua-$(LUA_VERSION) lua$(subst .,,$(LUA_VERSION)),\
+                $$(shell $(PKG_CONFIG) --exists $$(name) 2>/dev/null && echo $$(name))) $(LUA)))$(LUA_PACKAGE)
+LUA_CFLAGS ?= $(call ask,LUA_CFLAGS,--cflags $(LUA_PACKAGE))
 # Where Lua modules go: luajit reads those of 5.1.
 LUA_API = $(if $(filter luajit,$(LUA)),5.1,$(LUA_VERSION))
 
-CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
-CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
-CORE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 nettle)
-CORE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 nettle) -lcsv -lm
-SANDBOX_CFLAGS := $(shell $(PKG_CONFIG) --cflags libmicrohttpd sqlite3 zlib)
-SANDBOX_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd sqlite3 zlib)
+CURL_CFLAGS = $(call ask,CURL_CFLAGS,--cflags libcurl)
+CURL_LIBS = $(call ask,CURL_LIBS,--libs libcurl)
+CORE_CFLAGS = $(call ask,CORE_CFLAGS,--cflags sqlite3 nettle)
+CORE_LIBS = $(call ask,CORE_LIBS,--libs sqlite3 nettle) -lcsv -lm
+SANDBOX_CFLAGS = $(call ask,SANDBOX_CFLAGS,--cflags libmicrohttpd sqlite3 zlib)
+SANDBOX_LIBS = $(call ask,SANDBOX_LIBS,--libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
@@ -107,7 +120,7 @@ core-specs: $(CORE_SPECS)
 	@for spec in $(CORE_SPECS); do $$spec || exit 1; done
 
 # --- helpers of the process specs, for each Lua: a module, and programs that embed Lua ---
-LUA_LIBS ?= $(shell $(PKG_CONFIG) --libs $(LUA_PACKAGE))
+LUA_LIBS ?= $(call ask,LUA_LIBS,--libs $(LUA_PACKAGE))
 PROCESS_HELPERS = $(BUILD)/$(LUA)/spec_process.so $(BUILD)/$(LUA)/spec/embed $(BUILD)/$(LUA)/spec/embed_static
 EMBED = $(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(CFLAGS_ALL) -o $@
 
