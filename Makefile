@@ -2,6 +2,7 @@
 #
 #   make [LUA=lua5.4]   lua5.1, lua5.2, lua5.3, luajit too; CC=gcc or clang
 #   make demo | test | bench | install | clean | deps
+#   make fresh          demo and test in a bare Debian that it makes and removes
 #   eval "$(make -s env LUA=lua5.4)"   lets any script run against the build
 #
 # Needs gcc or clang, make and the packages that `make deps` names.
@@ -174,6 +175,12 @@ test: deps-test
 # The same for one Lua and without looking for packages.
 check:
 	@sh spec/tools/run $(LUA)
+
+# Both in a bare Debian that is made for them: FRESH_COMMANDS='"make demo"' runs others.
+.PHONY: fresh
+FRESH_COMMANDS = "make demo" "make test"
+fresh:
+	@exec sh spec/tools/fresh $(FRESH_COMMANDS)
 
 # Formats all C by .clang-format; spec/project/format checks it.
 .PHONY: format
