@@ -382,6 +382,131 @@ describe("the command", function()
     assert.matches("nowhere", err)
   end)
 
+  it("tells errors as one line of JSON with --json", function()
+    local function told(status, line)
+      local out, err = run(status, line)
+      assert.are.equal("", out)
+      assert.matches("^[^\n]+\n$", err)
+      return assert(flarelight.json.decode(err))
+    end
+    local err = told(1, "imports data 99 --json")
+    assert.are.same({ "not_found", 404, "imports.data" }, { err.kind, err.status, err.operation })
+    assert.matches("^imports.data: 404 Not Found", err.message)
+    assert.are.equal("usage", told(2, "imports list --json --nonsense").kind)
+    assert.are.equal("config", told(2, "imports list --json --subscription nonsense").kind)
+    assert.are.equal("io", told(1, "imports upload no-such-file.csv -q --json").kind)
+    sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
+    assert.are.equal("in_doubt", told(3, "automations execute 1 -q --json").fate)
+    sandbox:clear_faults()
+    sandbox:fault { kind = "throttle", retry_after = 100 }
+    err = told(1, "imports list --json -q --deadline 1")
+    assert.are.equal("rate_limited", err.kind)
+    assert.is_true(err.retry_at > os.time())
+  end)
+
+  it("says which commands there are, and which names", function()
+    local _, err = run(2, "imports ls")
+    assert.matches("unknown command 'ls'\nThe commands are: list, data, rows, upload, pending, resume", err)
+    _, err = run(2, "torture examples/nightly.lua --kinds nonsense")
+    assert.matches("there is no kind \"nonsense\" %(known: step, net, fault, twice, mix, clean%)", err)
+  end)
+
+  it("writes no format under the name of another", function()
+    support.import(api, 1)
+    for _, name in ipairs { "x.xlsx", "x.html", "x.pdf", "x.csv.gz", "a.b/x.GZ" } do
+      local _, err = run(2, ("imports rows 1 -o %s/%s"):format(folder, name))
+      assert.matches("the ending %.%a+ names no format that can be written %(known: %.csv, .*%-%-format FORMAT", err)
+      assert.is_false(system.exists(folder .. "/" .. name))
+    end
+    run(0, ("imports rows 1 -q -o %s/x.xlsx --format csv"):format(folder))
+    run(0, ("imports rows 1 -q -o %s/no-ending"):format(folder))
+    assert.are.equal("n\r\n0\r\n", read(folder .. "/no-ending"))
+    local _, err = run(2, ("reports chart --report 1 -o %s/x.pdf"):format(folder))
+    assert.matches("the ending .pdf names no format", err)
+    assert.are.equal(0, #support.requests(sandbox, "reports.chart_data"))
+  end)
+
+  it("divides lists of columns as CSV does", function()
+    assert(api.imports:import { records = { { ["a, b"] = 1, ['say "c"'] = 2, d = 3 } } })
+    assert.are.equal('"a, b","say ""c"""\r\n1,2\r\n',
+      (run(0, [[imports rows 1 --columns '"a, b","say ""c"""']])))
+    local _, err = run(2, [[imports rows 1 --columns '"a, b']])
+    assert.matches("a quote is not closed", err)
+    local path = system.file('"Zip, code","x=y"\n00501,1\n', ".csv")
+    for _, types in ipairs { '"Zip, code"=text,x=y=number', '"Zip, code=text","x=y=number"' } do
+      local plan = json(("plan %s --types '%s'"):format(path, types))
+      assert.are.same({ ["Zip, code"] = "00501", ["x=y"] = 1 }, plan.first_records[1])
+    end
+  end)
+
+  it("takes files whose names are not UTF-8", function()
+    local path = folder .. "/Z\252rich.csv"
+    system.write(path, "a\n1\n")
+    local result = json(("imports upload %s"):format(quote(path)))
+    assert.are.equal("Z\239\191\189rich", json "imports list"[1].name)
+    assert.are.equal(1, result.records)
+    assert.matches("Z\239\191\189rich.csv", json("plan " .. quote(path)).file)
+    sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 2 }
+    system.write(path, "a\n1\n2\n3\n")
+    run(1, ("imports upload %s --batch-records 1"):format(quote(path)))
+    assert.matches("Z\239\191\189rich.csv", json "imports pending"[1].file)
+    run(0, "imports resume -q")
+  end)
+
+  it("blames the key where the key is wrong", function()
+    local out, _, status = shell "FLARELIGHT_API_KEY=wrong flarelight doctor"
+    assert.are.equal(1, status)
+    assert.matches("failed +service +.*401.*%(the key is from FLARELIGHT_API_KEY%)\n", out)
+    assert.matches("skipped +rate limit", out)
+  end)
+
+  it("counts one as one", function()
+    support.import(api, 1)
+    local _, err = run(0, "imports rows 1 -o " .. folder .. "/one.csv")
+    assert.matches("one.csv: 1 row, ", err)
+    sandbox:fault { operation = "imports.import", kind = "status", status = 404 }
+    _, err = run(1, "imports upload examples/data/seattle-weather.csv --batch-records 1")
+    assert.matches("its batch: 1 record from record 1 on", err)
+  end)
+
+  it("runs a command on a sandbox of its own, and ends with its status", function()
+    environment = "unset FLARELIGHT_API_KEY FLARELIGHT_BASE_URL FLARELIGHT_SUBSCRIPTION_ID; FLARELIGHT_COMMAND="
+      .. quote(interpreter) .. " export FLARELIGHT_COMMAND"
+    local out, err, status = shell [[flarelight sandbox --definitions examples/definitions.lua -- sh -c '
+      $FLARELIGHT_COMMAND bin/flarelight preparations list --json -q; exit 7']]
+    assert.are.equal(7, status, err)
+    assert.matches("Strikes by month", out)
+    assert.are.equal("", err)
+    assert.are.equal(128 + 15, (select(3, shell "flarelight sandbox -- sh -c 'kill -TERM $$'")))
+  end)
+
+  -- What a terminal is given.
+  local function on_terminal(term, line)
+    local text = shell(([[TERM=%s script -qec '%s bin/flarelight %s' /dev/null </dev/null]]):format(term, interpreter, line))
+    return text
+  end
+
+  it("draws a bar on a terminal, and lines on one that is dumb", function()
+    if select(2, system.shell "command -v script") ~= 0 then return pending "there is no script(1)" end
+    local upload = "imports upload " .. STRIKES .. " --batch-records 1000"
+    assert.matches("\r[^\n]*100 %%[^\n]*\27%[K\r?\nimport +1\r?\n", on_terminal("xterm", upload))
+    local dumb = on_terminal("dumb", upload)
+    assert.matches("records +10000", dumb)
+    assert.is_nil(dumb:gsub("\r\n", "\n"):find "[\r\27]")
+    -- Rows on the terminal are progress enough: no bar stands where the prompt comes.
+    assert.is_nil(on_terminal("xterm", "imports rows 1 --limit 3"):find "\27")
+    -- An error begins on a line of its own.
+    sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 3 }
+    assert.matches("\27%[K\r?\nflarelight: imports.import: 404", on_terminal("xterm", upload))
+  end)
+
+  it("counts a wait down on a terminal #slow", function()
+    if select(2, system.shell "command -v script") ~= 0 then return pending "there is no script(1)" end
+    sandbox:fault { operation = "imports.all", kind = "throttle", retry_after = 3 }
+    local text = on_terminal("xterm", "imports list --state none")
+    assert.matches("waiting 3 s: .*waiting 2 s: .*waiting 1 s: .*\r\27%[Kthere are no imports", text)
+  end)
+
   it("ends with 3 in doubt", function()
     sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
     local out, err = run(3, "automations execute 1")
@@ -439,6 +564,23 @@ describe("the command", function()
     assert.matches("The sandbox runs at http://127.0.0.1:%d+ until Ctrl%-C", err)
     assert.matches("  200  GET /Preparation/All", err)
     assert.matches("The sandbox has stopped", err)
+  end)
+
+  it("goes on with rows after Ctrl-C, by what it prints", function()
+    if quick then return end
+    support.import(api, 300)
+    sandbox:fault { operation = "imports.data", kind = "latency", nth = 3, seconds = 60 }
+    local out, err = shell(([[
+      %s bin/flarelight imports rows 1 --page-size 100 --columns n -o %s/rows.csv & running=$!
+      for i in $(seq 1000); do grep -q '^199' %s/rows.csv.part 2>/dev/null && break; sleep 0.05; done
+      kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), folder, folder))
+    assert.are.equal("", out)
+    assert.matches("ended with 130\n", err)
+    local command = assert(err:match "^flarelight: interrupted\nThe rows so far are in [^\n]*/rows.csv.part. To go on:\n  ([^\n]+)\n")
+    sandbox:clear_faults()
+    local _, said, status = shell(command)
+    assert.are.equal(0, status, command .. said)
+    assert.are.equal(301, select(2, read(folder .. "/rows.csv"):gsub("\n", "")))
   end)
 
   it("leaves when it is interrupted", function()

@@ -181,8 +181,8 @@ local function read_key(path)
 end
 
 local LONG_WAIT = 2 -- seconds; a shorter wait is not worth a word
-local REASONS = { rate_limit = "for the rate limit", throttled = "since the service is throttling",
-                  network = "after a failure of the network", server = "after a failure of the service" }
+local REASONS = { rate_limit = "rate limit", throttled = "the service is throttling", network = "network failure",
+                  server = "service failure" }
 
 local function tell_waits(event)
   if (event.name == "wait" or event.name == "retry") and event.delay >= LONG_WAIT then

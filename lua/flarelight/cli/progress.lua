@@ -56,16 +56,15 @@ end
 
 local function time_left(self, name) return self[name] and self[name] - core.now() end
 
--- What stands behind the bar, most important first: the wait that is on, what the caller told, the time to go.
+-- What stands behind the bar, most important first: the wait that is on, the time to go, what the caller told.
 local function parts_of(self)
   local parts = {}
   local wait, eta = time_left(self, "wait_end"), time_left(self, "eta_end")
   if wait and wait > 0 then
-    parts[1] = ("waiting %s %s"):format(output.whole_duration(wait), self.wait_reason)
+    parts[1] = ("waiting %s: %s"):format(output.whole_duration(wait), self.wait_reason)
   end
-  if self.parts[1] then parts[#parts + 1] = self.parts[1] end
-  if eta and eta >= 0.5 then parts[#parts + 1] = output.duration(eta) .. " to go" end
-  for place = 2, #self.parts do parts[#parts + 1] = self.parts[place] end
+  if eta and eta >= 0.5 then parts[#parts + 1] = output.whole_duration(eta) .. " to go" end
+  for _, part in ipairs(self.parts) do parts[#parts + 1] = part end
   return parts
 end
 
@@ -80,11 +79,14 @@ local function line_of(self, bar_width, count)
   return table.concat(pieces, "  ")
 end
 
--- The line in `room` columns: the least important parts are left out first, then the bar is made shorter.
+-- The line in `room` columns: what does not fit is left out, parts and bar in turn.
+local FORMS = { { BAR, 4 }, { BAR, 3 }, { BAR, 2 }, { SHORT_BAR, 3 }, { SHORT_BAR, 2 }, { 0, 2 }, { SHORT_BAR, 1 } }
+
 local function fitted(self, room)
-  for _, bar_width in ipairs { BAR, SHORT_BAR, 0 } do
-    for count = #parts_of(self), bar_width == BAR and 2 or 1, -1 do
-      local line = line_of(self, bar_width, count)
+  local parts = #parts_of(self)
+  for _, form in ipairs(FORMS) do
+    if form[2] <= math.max(parts, 1) then
+      local line = line_of(self, form[1], form[2])
       if display.width(line) <= room then return line end
     end
   end
@@ -158,7 +160,7 @@ function progress.wait(seconds, reason, usual)
   end
   if usual and told and now - told < BETWEEN then return end
   told = now
-  io.stderr:write(("waiting %s %s\n"):format(output.duration(seconds), reason))
+  io.stderr:write(("waiting %s: %s\n"):format(output.duration(seconds), reason))
 end
 
 -- Redraws what counts down, and answers how long to sleep until the next time.
