@@ -37,7 +37,9 @@ local COVERS = {
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
-  ["spec/torture_spec.lua"] = { "lua/flarelight/torture/harness" },
+  ["spec/torture_spec.lua"] = {
+    "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
+  },
   ["spec/upload/journal_spec.lua"] = {
     "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/delivery", "csrc/core/files/worker",
   },

@@ -2,9 +2,9 @@
 -- checkpoint. torture/init.lua starts it as `lua …/flarelight/torture/harness.lua script.lua`, and tells it by the
 -- environment:
 --
---   FLARELIGHT_TORTURE         the folder
---   FLARELIGHT_TORTURE_STEP    "batch.sending:3": the third time that this step is reached
---   FLARELIGHT_TORTURE_SETTLE  seconds before a look, where the script names none
+--   FLARELIGHT_TORTURE             the folder
+--   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
+--   FLARELIGHT_TORTURE_SETTLE      seconds before a look, where the script names none
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
 if not folder then error("flarelight.torture.harness is started by `flarelight torture` alone", 0) end
@@ -13,7 +13,7 @@ local client = require "flarelight.client"
 local imports = require "flarelight.imports"
 local checkpoints = require "flarelight.upload.checkpoints"
 
-local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_STEP" or ""):match "^(.*):(%d+)$"
+local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_CHECKPOINT" or ""):match "^(.*):(%d+)$"
 local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
 nth = tonumber(nth)
 
@@ -28,7 +28,7 @@ local reached = {}
 
 function checkpoints.on(name)
   reached[name] = (reached[name] or 0) + 1
-  put("steps", name .. ":" .. reached[name])
+  put("checkpoints", name .. ":" .. reached[name])
   -- The shell's parent is this process. Nothing of ours runs while it is at work.
   if name == doomed and reached[name] == nth then
     put("killed", name)

@@ -1,0 +1,246 @@
+--- Points: what can go wrong in a run of a script. docs/torture.md describes them.
+--
+-- A point is { name =, server =, kind =, … }, named SERVER/KIND:WHAT:N. Of the kinds `step` ends the script with
+-- SIGKILL at a checkpoint of its uploads (`what`, for the `nth` time), `net` at a moment of the `nth` request to the
+-- sandbox, `fault` lets the sandbox go wrong, `twice` ends the script while it finds out the fate of a batch, `mix`
+-- draws a fault and a checkpoint from a seed, and `clean` lets the script run. Relies on nothing.
+
+local points = {}
+
+local LONG = 30 -- seconds that a request hangs while the script is ended
+
+--- Servers: the plain one, and those that are not what one would wish.
+points.SERVERS = {
+  { name = "plain", options = {} },
+  { name = "replaces", options = { update = "replace" } },
+  { name = "reversed", options = { row_order = "reversed" } },
+  { name = "alternating", options = { row_order = "alternating" } },
+  { name = "adds", options = { added_member = "_position" } },
+  { name = "normalizes", options = { values = "normalized" } },
+  { name = "texts", options = { values = "text" } },
+  { name = "hides", options = { list_descriptions = false } },
+  { name = "other", options = {
+    ids = "uuid", rows = "records", count_cap = 300, past_end = "404", messages = "object",
+    rejected_batch = "keeps_good", reset_format = "absent",
+  } },
+}
+
+-- Moments of a request at which the script is ended: the fault that holds the request there.
+local MOMENTS = {
+  -- It has arrived, and nothing comes of it.
+  { name = "received", fault = { kind = "hang", seconds = LONG } },
+  -- It has arrived, and is carried out after the script's end, within the settle time.
+  { name = "late", fault = { kind = "hang", late = true }, late = true },
+  -- It is carried out, and no byte of the reply has left.
+  { name = "committed", fault = { kind = "latency", seconds = LONG } },
+  -- Half of the reply has left.
+  { name = "replying", fault = { kind = "stall", seconds = LONG, after = "half" } },
+  -- All of it has.
+  { name = "replied" },
+}
+
+-- Faults that need no end of the script. `late` is set to a part of the settle time.
+local FAULTS = {
+  { name = "commit_then_drop", fault = { kind = "commit_then_drop" } },
+  { name = "commit_then_500", fault = { kind = "commit_then_500" } },
+  { name = "commit_then_503", fault = { kind = "commit_then_500", status = 503 } },
+  { name = "commit_late", fault = { kind = "commit_late" }, late = true },
+  { name = "partial_commit", fault = { kind = "partial_commit" } },
+  { name = "partial_commit_drop", fault = { kind = "partial_commit", drop = true } },
+  { name = "partial_commit_first", fault = { kind = "partial_commit", records = 1 } },
+  { name = "partial_commit_none", fault = { kind = "partial_commit", records = 0 } },
+  { name = "keepalive_kill", fault = { kind = "keepalive_kill" } },
+  { name = "read_lag", fault = { kind = "commit_then_drop" },
+    besides = { operation = "imports.data", kind = "read_lag" } },
+  { name = "list_lag", fault = { kind = "commit_then_drop" },
+    besides = { operation = "imports.all", kind = "read_lag" } },
+  { name = "refuse", fault = { kind = "refuse" } },
+  { name = "reset", fault = { kind = "reset" } },
+  { name = "empty", fault = { kind = "empty" } },
+  { name = "garbage", fault = { kind = "garbage" } },
+  { name = "truncate", fault = { kind = "truncate" } },
+  { name = "stall", fault = { kind = "stall", seconds = 0.2 } },
+  { name = "stall_head", fault = { kind = "stall", seconds = 0.2, after = "head" } },
+  { name = "latency", fault = { kind = "latency", seconds = 0.2 } },
+  { name = "hang", fault = { kind = "hang", seconds = 0.2 } },
+  { name = "slow_body", fault = { kind = "slow_body", seconds = 0.01 } },
+  { name = "throttle", fault = { kind = "throttle" } },
+  { name = "throttle_after", fault = { kind = "throttle", retry_after = 0 } },
+  { name = "status_400", fault = { kind = "status", status = 400 } },
+  { name = "status_401", fault = { kind = "status", status = 401 } },
+  { name = "status_403", fault = { kind = "status", status = 403 } },
+  { name = "status_404", fault = { kind = "status", status = 404 } },
+  { name = "status_408", fault = { kind = "status", status = 408 } },
+  { name = "status_413", fault = { kind = "status", status = 413 } },
+  { name = "status_500", fault = { kind = "status", status = 500 } },
+  { name = "status_503", fault = { kind = "status", status = 503 } },
+  { name = "html", fault = { kind = "html" } },
+  { name = "wrong_length", fault = { kind = "wrong_length" } },
+  { name = "bad_gzip", fault = { kind = "bad_gzip" } },
+  { name = "huge", fault = { kind = "huge", bytes = 260 * 2 ^ 20 } },
+  { name = "redirect", fault = { kind = "redirect" } },
+  { name = "redirect_303", fault = { kind = "redirect", status = 303 } },
+  { name = "foreign_use", fault = { kind = "foreign_use", requests = 10 } },
+}
+
+-- What makes a doubt, and the checkpoints at which the script is ended while it clears it up.
+local DOUBTS = {
+  { name = "commit_then_drop", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "partial_commit", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved", "batch.divided" } },
+  { name = "reset", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "status_413", checkpoints = { "batch.divided" } },
+  -- Here the first run is ended, and the second one while it looks.
+  { name = "received", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+  { name = "committed", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
+}
+
+local function named(list, name)
+  for _, each in ipairs(list) do
+    if each.name == name then return each end
+  end
+end
+
+-- The only ones that are tried on servers other than the plain one: there a write's fate depends on what is read back.
+local DOUBTFUL = {
+  commit_then_drop = true, commit_late = true, partial_commit = true, reset = true, read_lag = true,
+  received = true, late = true, committed = true,
+}
+
+-- Linear congruential, with the numbers of "Numerical Recipes": the same on every Lua.
+local function generator(seed)
+  local state = seed % 4294967296
+  return function(most)
+    state = (state * 1664525 + 1013904223) % 4294967296
+    return math.floor(state / 4294967296 * most) + 1
+  end
+end
+
+--- Nothing goes wrong.
+function points.clean(server)
+  return { name = server.name .. "/clean", server = server, kind = "clean" }
+end
+
+--- A fault and a checkpoint, drawn from a seed.
+---@param server table
+---@param seed integer
+---@param seen table what the clean run has shown: `checkpoints` and `imports`
+function points.mix(server, seed, seen)
+  local draw = generator(seed)
+  for _ = 1, 3 do draw(2) end -- the first numbers of near seeds are near
+  local given, nth = FAULTS[draw(#FAULTS)], draw(seen.imports)
+  local checkpoint = seen.checkpoints[draw(#seen.checkpoints)]
+  return {
+    name = ("%s/mix:%d"):format(server.name, seed), server = server, kind = "mix",
+    given = given, nth = nth, checkpoint = checkpoint,
+  }
+end
+
+--- All points of a server, after what its clean run has shown.
+---@param server table
+---@param seen table `checkpoints` that were reached, as "batch.sending:3", and the number of `imports` (requests)
+---@param given table of torture.run: `mixes` and `seed`
+function points.all(server, seen, given)
+  local list, whole = {}, server.name == "plain"
+  if whole then
+    for _, checkpoint in ipairs(seen.checkpoints) do
+      local what, nth = checkpoint:match "^(.*):(%d+)$"
+      list[#list + 1] = {
+        name = ("%s/step:%s"):format(server.name, checkpoint), server = server, kind = "step", what = what, nth = nth,
+      }
+    end
+  end
+  local function add(kind, troubles)
+    for _, each in ipairs(troubles) do
+      if whole or DOUBTFUL[each.name] then
+        for nth = 1, seen.imports do
+          list[#list + 1] = {
+            name = ("%s/%s:%s:%d"):format(server.name, kind, each.name, nth), server = server, kind = kind,
+            given = each, nth = nth,
+          }
+        end
+      end
+    end
+  end
+  add("net", MOMENTS)
+  add("fault", FAULTS)
+  for _, doubt in ipairs(whole and DOUBTS or {}) do
+    for _, checkpoint in ipairs(doubt.checkpoints) do
+      for nth = 1, seen.imports do
+        list[#list + 1] = {
+          name = ("%s/twice:%s+%s:%d"):format(server.name, doubt.name, checkpoint, nth), server = server,
+          kind = "twice", given = named(MOMENTS, doubt.name) or named(FAULTS, doubt.name), checkpoint = checkpoint,
+          nth = nth,
+        }
+      end
+    end
+  end
+  if whole and #seen.checkpoints > 0 and seen.imports > 0 then
+    for number = 1, given.mixes do
+      list[#list + 1] = points.mix(server, given.seed + number - 1, seen)
+    end
+  end
+  return list
+end
+
+--- The points of these kinds; all where none are named.
+function points.of_kinds(list, kinds)
+  if not kinds then return list end
+  local wanted, chosen = {}, {}
+  for _, kind in ipairs(kinds) do wanted[kind] = true end
+  for _, point in ipairs(list) do
+    if wanted[point.kind] then chosen[#chosen + 1] = point end
+  end
+  return chosen
+end
+
+--- Every nth of the points, from a place that the seed says, where there is a limit.
+function points.sample(list, limit, seed)
+  if not limit or #list <= limit then return list end
+  local chosen, draw = {}, generator(seed)
+  local offset = draw(#list) - 1
+  for place = 1, limit do
+    chosen[place] = list[(offset + math.floor((place - 1) * #list / limit)) % #list + 1]
+  end
+  return chosen
+end
+
+-- The fault as the sandbox takes it, at the nth POST /Import/Data. A late one lands within half of the settle time.
+local function fault_of(given, nth, settle)
+  local fault = {}
+  for name, value in pairs(given.fault) do fault[name] = value end
+  fault.operation, fault.nth = "imports.import", nth
+  if given.late then fault.seconds = settle / 2 end
+  return fault
+end
+
+--- Sets what goes wrong at a point.
+---@param point table
+---@param box flarelight.Sandbox
+---@param settle number seconds before the script looks at a doubt
+---@return string[] checkpoints to end the script at, by the number of its run
+---@return (fun(): boolean)? doomed whether the first run is to be ended from here, now
+function points.arrange(point, box, settle)
+  if point.kind == "clean" then return {} end
+  if point.kind == "step" then return { point.what .. ":" .. point.nth } end
+  local given = point.given
+  if given.fault then box:fault(fault_of(given, point.nth, settle)) end
+  if given.besides then box:fault(given.besides) end
+  if point.kind == "mix" then return { point.checkpoint } end
+  if point.kind == "fault" then return {} end
+  local checkpoints = {}
+  if point.kind == "twice" then
+    local from_here = named(MOMENTS, given.name) ~= nil
+    checkpoints[from_here and 2 or 1] = point.checkpoint .. ":1"
+    if not from_here then return checkpoints end
+  end
+  return checkpoints, function()
+    if given.fault then return box:hits().total > 0 end
+    local answered = 0
+    for _, request in ipairs(box:requests()) do
+      if request.operation == "imports.import" then answered = answered + 1 end
+    end
+    return answered >= point.nth
+  end
+end
+
+return points
