@@ -1,4 +1,4 @@
-/* admission.c: who may come in, and how often. */
+/* admission.c: whether a request is admitted. */
 #include "admission.h"
 
 #include <ctype.h>

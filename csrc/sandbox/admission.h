@@ -1,8 +1,8 @@
 /*
- * admission.h: who may come in, and how often: both headers, the keys' permissions, the features
- * that are on, and the rate limit with its three headers.
+ * admission.h: whether a request is admitted: both headers, the permissions of the key, the
+ * features that are switched on, and the rate limit with its three headers.
  *
- * Pure: time comes in, and headers as text. The caller holds the sandbox's lock.
+ * Pure: the time and the headers are arguments. The caller holds the sandbox's lock.
  */
 #ifndef SANDBOX_ADMISSION_H
 #define SANDBOX_ADMISSION_H

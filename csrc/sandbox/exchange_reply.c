@@ -1,7 +1,4 @@
-/*
- * exchange_reply.c: what is sent for a request: the reply as it is, or spoilt on its way as a fault
- * has it.
- */
+/* exchange_reply.c: sends the reply to a request, changed as the request's fault says. */
 #include "exchange.h"
 
 #include "base/clock.h"
@@ -54,7 +51,7 @@ static bool accepts_gzip(struct MHD_Connection *connection) {
   return accepted && strstr(accepted, "gzip");
 }
 
-/* Whether the body does not simply go out, and how it goes out instead. */
+/* Whether the fault changes how the body is sent, and the plan to send it by. */
 static bool make_plan(const sandbox_exchange *asked, sandbox_faulty_body_plan *plan) {
   const sandbox_fault *fault = &asked->fault;
   uint64_t length = asked->reply.body.buffer.length;
@@ -117,8 +114,8 @@ static void add_headers(const sandbox_exchange *asked, struct MHD_Response *resp
   }
 }
 
-/* A reset that the other side sees at once: Linux sends it when a connection is dissolved;
- * elsewhere it comes with the close. */
+/* Sends a reset. Linux sends it at once when a connected socket is connected to no address; other
+ * systems send it when the socket is closed. */
 static void reset_connection(struct MHD_Connection *connection) {
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);

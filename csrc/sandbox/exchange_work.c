@@ -1,6 +1,6 @@
 /*
- * exchange_work.c: what is done for a request: the fault that it meets, the checks, the operation,
- * now or later, and the log.
+ * exchange_work.c: does what a request asks for: chooses its fault, checks it, carries out the
+ * operation now or later, and writes the log.
  */
 #include "exchange.h"
 
@@ -86,7 +86,8 @@ static void spoil(sandbox_exchange *asked) {
   }
 }
 
-/* A reply's fingerprint (FNV-1a) as its ETag; who has it already gets a 304. */
+/* Sets the ETag: a hash (FNV-1a) of the body. A caller that names it in If-None-Match gets a 304.
+ */
 static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
   const fl_buffer *body = &asked->reply.body.buffer;
   const char *known = sandbox_header(connection, "If-None-Match");
@@ -100,7 +101,7 @@ static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
   }
 }
 
-/* The operation as the request's fault has it. */
+/* Carries out the operation, changed as the request's fault says. */
 static void carry_out(sandbox_exchange *asked, sandbox_call *call) {
   sandbox *owner = asked->owner;
   if (asked->work == WORK_PART)

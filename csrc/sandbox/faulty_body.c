@@ -1,4 +1,4 @@
-/* faulty_body.c: bodies that do not simply go out. Runs on libmicrohttpd's thread. */
+/* faulty_body.c: replies whose body is sent with a fault. Runs on libmicrohttpd's thread. */
 #include "faulty_body.h"
 
 #include "pause.h"

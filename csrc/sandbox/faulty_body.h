@@ -1,5 +1,6 @@
 /*
- * faulty_body.h: bodies that do not simply go out: cut, stalled, in drops, or endless.
+ * faulty_body.h: replies whose body is sent with a fault: cut, stalled, in small pieces, or
+ * endless.
  */
 #ifndef SANDBOX_FAULTY_BODY_H
 #define SANDBOX_FAULTY_BODY_H

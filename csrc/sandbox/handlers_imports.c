@@ -1,5 +1,4 @@
-/* handlers_imports.c: the handlers of the imports: the list, a page of rows, and taking records in.
- */
+/* handlers_imports.c: the handlers of the imports: the list, a page of rows, new records. */
 #include "body.h"
 #include "handlers.h"
 
@@ -136,7 +135,7 @@ typedef struct seen_columns {
 } seen_columns;
 
 static bool is_seen(const seen_columns *seen, size_t guess, fl_slice name) {
-  /* Rows repeat their members in one order, so that the guess nearly always is right. */
+  /* Rows have the same members in the same order, so that the guess is nearly always right. */
   for (size_t step = 0; step < seen->count; step++) {
     const fl_slice *known = &seen->names[(guess + step) % seen->count];
     if (known->length == name.length && memcmp(known->data, name.data, name.length) == 0)
@@ -205,8 +204,8 @@ static void put_digits(const sandbox_body *body, const fl_json_node *node,
   sandbox_json_put(out, "\"");
 }
 
-/* The row as a service might keep it that changes values: reads numbers into doubles and drops
- * nulls, or makes texts of numbers. */
+/* Writes a row as a service might that changes values: numbers go through doubles and nulls are
+ * dropped, or numbers become texts. */
 static void put_changed(const sandbox_body *body, uint32_t index, sandbox_values values,
                         sandbox_json_writer *out) {
   const fl_json_node *node = &body->tape.nodes[index];

@@ -133,7 +133,7 @@ static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable 
   char reason[SANDBOX_REASON];
   sandbox_body body;
   if (!sandbox_body_read(call->body, &body, reply)) {
-    /* the refusal is there */
+    /* the reply is the refusal already */
   } else if (definition == NULL) {
     sandbox_reply_refuse(reply, 404, "%s", runnable->missing);
   } else if (runnable->kind == DEFINED_AUTOMATIONS && !definition->api_trigger) {
@@ -172,7 +172,7 @@ void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *imp
     sandbox_json_writer out;
     if (automation->on_import == NULL || strcmp(automation->on_import, name) != 0) continue;
     sandbox_json_writer_init(&out);
-    /* As in the service, who sends the data does not learn how its automations end. */
+    /* As in the service, the sender of the data does not learn how the automations end. */
     run_automation(call, automation, &no_parameters, &out, reason);
     sandbox_json_writer_free(&out);
   }

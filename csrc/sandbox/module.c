@@ -1,9 +1,9 @@
 /*
- * module.c: flarelight.sandbox_core, the C side of lua/flarelight/sandbox.lua.
+ * module.c: flarelight.sandbox_core, the C side of lua/flarelight/sandbox.
  *
- * The object is a userdata that holds the sandbox; one function stands behind `stop` and `__gc`.
- * What is asked of a running sandbox is copied under its lock into memory that a userdata owns, and
- * made into Lua values after the lock is given back: a Lua error never leaves with the lock held.
+ * A sandbox is a userdata. A function that reads from a running sandbox copies under the lock into
+ * memory that another userdata owns, and makes Lua values of the copy after it has released the
+ * lock. So no Lua error leaves with the lock held.
  */
 #include "lua_options.h"
 #include "push_json.h"
@@ -43,7 +43,7 @@ static copy *new_copy(lua_State *L) {
   return held;
 }
 
-/* Takes over a block; NULL is the answer of an allocator that had none. */
+/* Gives a block to its owner. Raises if it is NULL: there was no memory. */
 static void hold(lua_State *L, copy *held, void *block) {
   if (block == NULL) luaL_error(L, "no memory");
   held->block = block;
@@ -55,7 +55,7 @@ static sandbox *check_running(lua_State *L) {
   return holder->running;
 }
 
-/* For those that ask what has happened: what is due has. */
+/* For queries: fires everything that is already due first. */
 static sandbox *check_current(lua_State *L) {
   sandbox *running = check_running(L);
   sandbox_timer_catch_up(running->timer);
@@ -379,7 +379,7 @@ static int hits(lua_State *L) {
   return 1;
 }
 
-/* JSON text -> value, or nil, message: for definitions that come from a file. */
+/* JSON text -> value, or nil and a message. For definitions and profiles in a file. */
 static int decode(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

@@ -1,4 +1,4 @@
-/* pause.c: a connection that waits without holding up the others. */
+/* pause.c: suspends a connection; the others go on. */
 #include "pause.h"
 
 static void resume(void *context, bool ended) {

@@ -1,5 +1,5 @@
 /*
- * pause.h: a connection that waits: libmicrohttpd suspends it, and the timer resumes it.
+ * pause.h: pauses a connection: libmicrohttpd suspends it, and the timer resumes it.
  */
 #ifndef SANDBOX_PAUSE_H
 #define SANDBOX_PAUSE_H

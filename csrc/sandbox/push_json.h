@@ -1,5 +1,5 @@
 /*
- * push_json.h: JSON text -> Lua values, for the rows that specs look at and for definitions.
+ * push_json.h: JSON text to Lua values: for rows, definitions and profiles.
  */
 #ifndef SANDBOX_PUSH_JSON_H
 #define SANDBOX_PUSH_JSON_H

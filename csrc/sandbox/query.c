@@ -3,9 +3,9 @@
  *
  * 1. Each import whose name occurs in the query becomes a temporary view.
  * 2. The authorizer and the limits go on; the query is prepared, its parameters bound, and stepped.
- * 3. Authorizer and limits come off, the views are dropped.
- * Temporary views come before the database's own tables when a name is resolved, so that an import
- * may be called `rows`; the authorizer lets the tables be read only from inside a view.
+ * 3. The authorizer and the limits are taken off, and the views are dropped.
+ * SQLite looks for a name among temporary views first, so that an import may be called `rows`. The
+ * authorizer lets the database's own tables be read only from inside a view.
  */
 #include "query.h"
 
@@ -43,7 +43,7 @@ typedef struct run_state {
   size_t view_count;
 } run_state;
 
-/* To the authorizer a common table expression is a view as well; only those made here count. */
+/* The authorizer names a common table expression like a view: only the views made here count. */
 static bool is_view(const run_state *state, const char *name) {
   for (size_t index = 0; index < state->view_count; index++)
     if (strcasecmp(state->views[index], name) == 0) return true;

@@ -1,4 +1,4 @@
-/* request_log.c: what was asked, what was answered, and which commits happened twice. */
+/* request_log.c: the log of requests, and the commits that happened twice. */
 #include "request_log.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ void sandbox_request_log_close(sandbox_request_log *log) {
   free(log);
 }
 
-/* Room for one entry more, of `size` bytes; the oldest give way. */
+/* Makes room for one more entry of `size` bytes: removes the oldest ones. */
 static bool make_room(sandbox_request_log *log, size_t size) {
   size_t room;
   sandbox_entry **entries;
@@ -113,8 +113,8 @@ void sandbox_request_log_mark_committed(sandbox_request_log *log, int64_t number
   }
 }
 
-/* Multiply and fold, eight bytes a step, run twice from different beginnings: 128 bits, so that a
- * chance meeting can be ruled out. No defence against somebody who looks for one. */
+/* Multiplies and folds eight bytes a step. Two runs from different seeds give 128 bits, so that two
+ * different commits never have the same hash by chance. Not safe against texts made to collide. */
 static uint64_t hash(uint64_t value, fl_slice text) {
   uint64_t piece;
   size_t index = 0;

@@ -1,11 +1,12 @@
 /*
- * request_log.h: what was asked, what was answered, and which commits happened twice.
+ * request_log.h: the log of requests and their replies, and the list of commits that happened
+ * twice.
  *
- * The caller holds the sandbox's lock. An entry is one block of memory with its texts behind it, so
- * that a reader copies the blocks under the lock and builds its tables without it. The oldest
- * entries go when there are more than `log_requests` or they pass `log_bytes`; bodies are cut at
- * `log_body_bytes`. No entry holds a key: the value of a header that carries a secret is replaced
- * before it is stored.
+ * The caller holds the sandbox's lock. An entry is one block of memory that ends in its texts. A
+ * reader copies the blocks under the lock, and makes Lua tables of the copies without it. The
+ * oldest entries are removed when there are more than `log_requests`, or when all take more than
+ * `log_bytes`; a body is cut at `log_body_bytes`. No entry holds a key: a secret header's value is
+ * replaced before the entry is made.
  */
 #ifndef SANDBOX_REQUEST_LOG_H
 #define SANDBOX_REQUEST_LOG_H
@@ -51,16 +52,16 @@ sandbox_request_log *sandbox_request_log_open(int64_t max_entries, int64_t max_b
 void sandbox_request_log_close(sandbox_request_log *log);
 void sandbox_request_log_clear(sandbox_request_log *log);
 
-/* `entry` is copied up to its texts, which are taken from the slices. Its number; without memory
- * the number is used up and the entry is missing. */
+/* Adds a copy of `entry` with the texts of the slices. Returns its number. Without memory the entry
+ * is missing, and the number is used all the same. */
 int64_t sandbox_request_log_add(sandbox_request_log *log, const sandbox_entry *entry,
                                 const fl_slice texts[ENTRY_TEXTS]);
 /* The request committed after its entry was written. */
 void sandbox_request_log_mark_committed(sandbox_request_log *log, int64_t number);
 
 /*
- * A write was committed. Two are the same if their X-Request-Id is, or, where one has none, their
- * path and body. `request_id` is empty if there was none.
+ * Notes that a write was committed. Two commits are the same if they have the same X-Request-Id, or
+ * without one the same path and body. `request_id` is empty if there was none.
  */
 bool sandbox_request_log_add_commit(sandbox_request_log *log, int64_t number,
                                     sandbox_operation operation, fl_slice path, fl_slice request_id,

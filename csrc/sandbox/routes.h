@@ -1,5 +1,5 @@
 /*
- * routes.h: the operations of the service, and which of them a request asks for.
+ * routes.h: the operations of the service, and the one that a request asks for.
  *
  * SANDBOX_OPERATIONS is the one list of them. The handlers (handlers.h), the permissions of keys,
  * the faults, the log and the Lua side all read it. Pure; relies on base.h.

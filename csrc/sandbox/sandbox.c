@@ -1,10 +1,10 @@
 /*
  * sandbox.c: the start and the stop of a sandbox.
  *
- * Stop: 1. the timer fires what waits, so that no connection stays suspended (libmicrohttpd asks
- * for that) and none can be suspended any more; 2. the daemon closes all connections and joins its
- * thread; 3. nothing can call the timer, and it is freed. At exit() the sandboxes that still run
- * are stopped, before the libraries below them take themselves down.
+ * The stop: 1. the timer fires all alarms, so that no connection stays suspended, as libmicrohttpd
+ * requires, and none can be suspended any more; 2. the daemon closes all connections and joins its
+ * thread; 3. nothing can call the timer any more, and it is freed. At exit() the sandboxes that
+ * still run are stopped, before the libraries that they use are torn down.
  */
 #include "sandbox.h"
 
@@ -31,7 +31,7 @@ static void stop_all(void) {
   }
 }
 
-/* Once a process: keeps the library in memory, as the handler at exit points into it. */
+/* Once a process. Keeps this library in memory, because the exit handler is a function of it. */
 static void prepare(void) {
   Dl_info info;
   if (dladdr((const void *)&list, &info) && info.dli_fname)
@@ -56,7 +56,7 @@ static void delist(const sandbox *stopped) {
   pthread_mutex_unlock(&list_lock);
 }
 
-/* Signals are the program's: the threads started here never take one. */
+/* Signals belong to the program: the threads started here block all of them. */
 static bool start_threads(sandbox *starting, char **error) {
   sigset_t all, before;
   sigfillset(&all);

@@ -1,11 +1,11 @@
 /*
  * server.c: HTTP, on libmicrohttpd's one thread.
  *
- * A request's way: 1. `open_exchange` with its URI; 2. the headers are there: the route and the
- * fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock and
- * writes the log; 5. if the fault wants a pause, the connection is suspended and the timer wakes
- * it; 6. exchange_reply.c turns the reply into bytes, or drops the connection. Nothing ever waits
- * on this thread.
+ * A request goes this way: 1. `open_exchange` gets its URI; 2. the headers are there, and the route
+ * and the fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock
+ * and writes the log; 5. where the fault asks for a pause, the connection is suspended until the
+ * timer resumes it; 6. exchange_reply.c queues the reply, or closes the connection. Nothing blocks
+ * this thread.
  */
 #include "server.h"
 
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How often another port is asked for where one has been given before. */
+/* How often the system is asked for another port, if this process has had the one it gave. */
 #define FRESH_PORT_TRIES 100
 
 /* --- beginning and end of connections and requests --- */
@@ -65,7 +65,7 @@ static void close_exchange(void *context, struct MHD_Connection *connection, voi
   *slot = NULL;
 }
 
-/* Paths and queries are taken apart by routes.c, which must see an escaped slash as such. */
+/* Leaves escapes to routes.c, which has to tell an escaped slash from a slash. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text) {
   (void)context, (void)connection;
   return strlen(text);
@@ -159,9 +159,9 @@ static bool is_fresh(unsigned port) {
 }
 
 /*
- * Listens. Where the system chooses the port, it gives after some hundred servers one that it gave
- * before: what a client remembers of a service by its URL, as what is left of its rate limit, would
- * then be remembered of another. So none is given twice in a process, as long as others come.
+ * Listens. After some hundred servers the system gives a port again that it gave before. A client
+ * that remembers a service by its URL (its rate limit, for example) would take the new server for
+ * the old one. So no port is used twice in a process, as long as the system gives others.
  */
 static struct MHD_Daemon *listen_at(sandbox *owner, unsigned flags,
                                     const struct sockaddr_storage *address,

@@ -1,6 +1,5 @@
 /*
- * server.h: HTTP. From libmicrohttpd's callbacks to a call of routes.h, and from its reply, or what
- * a fault makes of it, back to bytes.
+ * server.h: the HTTP server, over libmicrohttpd.
  */
 #ifndef SANDBOX_SERVER_H
 #define SANDBOX_SERVER_H

@@ -1,10 +1,9 @@
 /*
- * timer.h: things to do later, on a thread of their own: wake a request that waits, commit what was
- * to be committed late.
+ * timer.h: alarms on a thread of their own: resume a suspended connection, commit late.
  *
- * Thread safe. An alarm fires once, on the timer's thread or on one that catches up; `ended` tells
- * it that the time did not come, because the timer is stopped: then it only lets go of what it
- * holds.
+ * Thread safe. An alarm fires once, on the timer's thread or on a thread that catches up. `ended`
+ * is true where the timer was stopped before the alarm was due: then the alarm only frees its
+ * context.
  */
 #ifndef SANDBOX_TIMER_H
 #define SANDBOX_TIMER_H
@@ -20,8 +19,8 @@ sandbox_timer *sandbox_timer_start(void);
  * fire. */
 bool sandbox_timer_add(sandbox_timer *timer, fl_time delay, sandbox_alarm alarm, void *context);
 /*
- * Fires what is due, here, and waits for what is firing: after it, nothing is late, however long
- * the timer's own thread was kept from running. Not under a lock that an alarm takes.
+ * Fires every alarm that is due on the calling thread, and waits for one that is firing. After it
+ * nothing is late, however busy the machine is. The caller holds no lock that an alarm takes.
  */
 void sandbox_timer_catch_up(sandbox_timer *timer);
 /* Fires all alarms as ended and joins the thread. Every later add is refused. */

@@ -77,7 +77,8 @@ local function kill(run)
   if pid then os.execute(("kill -KILL %d 2>/dev/null"):format(pid)) end
 end
 
---- Waits for the script's end. Kills it when `doomed()` says so, or after `run.timeout` seconds; `run.hung` is set then.
+--- Waits for the script's end. Kills it when `doomed()` says so, or after `run.timeout` seconds: then `run.hung` is
+--- set.
 ---@param run table
 ---@param doomed (fun(): boolean)?
 ---@return integer status, boolean killed whether it was killed because it was doomed
