@@ -19,8 +19,8 @@ local function copy(values)
   return made
 end
 
--- Starts the script until it is through, or stops alike twice. Returns its last exit status, whether it was ended on the
--- way, and its last outcome.
+-- Starts the script until it is through, or stops alike twice. Returns its last exit status, whether it was ended on
+-- the way, and its last outcome.
 local function run_to_end(run, checkpoints, doomed)
   local status, killed, last
   for number = 1, MOST_RUNS do
