@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/command.h"
 #include "engine/engine.h"
 #include "files/worker.h"
 #include "functions.h"
@@ -204,7 +205,7 @@ static int client_submit(lua_State *L) {
   /* No Lua call from here to the hand-over: nothing can leak. */
   request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
-  call = fl_call_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
+  call = fl_call_new(box->client, state->mailbox, fl_item_next_ticket(), &request, &code);
   if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, &call->item, waits ? state->mailbox : NULL);
 }
@@ -234,7 +235,7 @@ static int client_pages(lua_State *L) {
   deadline = fl_lua_field_number(L, 2, "deadline", -1);
   request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   lua_checkstack(L, 5);
-  pager = fl_pager_new(box->client, state->mailbox, fl_ticket_next(), &request, &code);
+  pager = fl_pager_new(box->client, state->mailbox, fl_item_next_ticket(), &request, &code);
   if (pager == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, fl_pager_item(pager), NULL);
 }

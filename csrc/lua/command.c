@@ -2,7 +2,7 @@
  * command.c: what Lua asks of calls and pagers that are under way: cancelling, advancing, giving a
  * pager up; and of the engine: to hold its wake-up back.
  */
-#include "engine/call.h"
+#include "engine/command.h"
 #include "engine/engine.h"
 #include "functions.h"
 #include "state.h"

@@ -47,7 +47,7 @@ fl_mailbox *fl_lua_job_mailbox(lua_State *L) {
 
 int fl_lua_job_submit(lua_State *L, fl_job *job, const fl_lua_job_class *class, fl_mailbox *mailbox,
                       bool in_place) {
-  const uint64_t ticket = fl_ticket_next();
+  const uint64_t ticket = fl_item_next_ticket();
   fl_job_init(job, &class->base, ticket, mailbox);
   fl_worker_submit(job, in_place);
   lua_pushnumber(L, (lua_Number)ticket);

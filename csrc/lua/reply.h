@@ -5,7 +5,7 @@
 #define FL_REPLY_H
 
 #include "binding.h"
-#include "engine/call.h"
+#include "engine/event.h"
 
 /* Pushes `data, meta` or `nil, message, err` and gives their number. */
 int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/call.h"
+#include "engine/command.h"
 #include "engine/engine.h"
 #include "engine/wakeup.h"
 #include "files/worker.h"
@@ -41,7 +41,7 @@ fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state) {
   if (state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox)) return state->mailbox;
   if (state->mailbox != NULL) fl_mailbox_abandon(state->mailbox);
   state->mailbox = fl_mailbox_new();
-  state->first_ticket = fl_ticket_next();
+  state->first_ticket = fl_item_next_ticket();
   return state->mailbox;
 }
 

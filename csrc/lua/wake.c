@@ -25,7 +25,7 @@ static int mailbox_signal(lua_State *L) {
 /* core.ticket() -> a ticket that no call has, for core.watch and core.wakeup_notify */
 static int new_ticket(lua_State *L) {
   fl_lua_state_check_mailbox(L);
-  lua_pushnumber(L, (lua_Number)fl_ticket_next());
+  lua_pushnumber(L, (lua_Number)fl_item_next_ticket());
   return 1;
 }
 

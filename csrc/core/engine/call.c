@@ -1,6 +1,6 @@
 /*
- * call.c: calls, clients, orders and their memory. A call's strings and the call are one block, so
- * that handing it over and giving it back is one step each. Relies on url.h for what a path may be.
+ * call.c: making and freeing calls. A call and its strings are one allocation, so that handing it
+ * over and freeing it are one step each. Relies on policy/url.h to check paths and ids.
  */
 #include "engine/call.h"
 
@@ -9,115 +9,7 @@
 
 #include "policy/url.h"
 
-static atomic_ullong last_ticket;
-static atomic_ullong last_client;
-
-uint64_t fl_ticket_next(void) { return atomic_fetch_add(&last_ticket, 1) + 1; }
-
-/* The members of the settings that are strings; kept in one place so that none is forgotten. */
-static const size_t setting_strings[] = {
-    offsetof(fl_client_settings, base_url),    offsetof(fl_client_settings, subscription_id),
-    offsetof(fl_client_settings, user_agent),  offsetof(fl_client_settings, ca_file),
-    offsetof(fl_client_settings, client_cert), offsetof(fl_client_settings, client_key),
-    offsetof(fl_client_settings, proxy)};
-#define SETTING_STRINGS (sizeof setting_strings / sizeof setting_strings[0])
-
-static const char **setting_at(fl_client_settings *settings, size_t which) {
-  return (const char **)(void *)((char *)settings + setting_strings[which]);
-}
-
-fl_client *fl_client_new(const fl_client_settings *settings) {
-  fl_client *client = calloc(1, sizeof *client);
-  if (client == NULL) return NULL;
-  atomic_init(&client->references, 1);
-  pthread_mutex_init(&client->pool.lock, NULL);
-  client->settings = *settings;
-  for (size_t i = 0; i < SETTING_STRINGS; i++) *setting_at(&client->settings, i) = NULL;
-  for (size_t i = 0; i < SETTING_STRINGS; i++) {
-    const char **source = setting_at((fl_client_settings *)(void *)settings, i);
-    if (*source == NULL) continue;
-    *setting_at(&client->settings, i) = strdup(*source);
-    if (*setting_at(&client->settings, i) == NULL) {
-      fl_client_release(client);
-      return NULL;
-    }
-  }
-  client->number = atomic_fetch_add(&last_client, 1) + 1;
-  client->loopback = fl_url_is_loopback(fl_slice_of(client->settings.base_url));
-  return client;
-}
-
-fl_client *fl_client_retain(fl_client *client) {
-  atomic_fetch_add(&client->references, 1);
-  return client;
-}
-
-static size_t size_of_pooled(const fl_pooled_buffer *pooled) {
-  return pooled->text.capacity + pooled->tape.capacity * sizeof *pooled->tape.nodes;
-}
-
-/* Under the lock. */
-static bool may_keep(const fl_buffer_pool *pool, size_t size) {
-  return size <= (pool->pagers > 0 ? FL_POOL_LARGEST : FL_POOL_SMALL);
-}
-
-static void free_pooled(fl_pooled_buffer *pooled) {
-  fl_buffer_free(&pooled->text);
-  fl_json_tape_free(&pooled->tape);
-}
-
-void fl_client_release(fl_client *client) {
-  if (atomic_fetch_sub(&client->references, 1) != 1) return;
-  for (size_t i = 0; i < SETTING_STRINGS; i++) free((void *)*setting_at(&client->settings, i));
-  while (client->pool.count > 0) free_pooled(&client->pool.kept[--client->pool.count]);
-  pthread_mutex_destroy(&client->pool.lock);
-  free(client);
-}
-
-/* --- the buffer pool --- */
-
-void fl_client_reads(fl_client *client, int change) {
-  fl_buffer_pool *pool = &client->pool;
-  int kept = 0;
-  pthread_mutex_lock(&pool->lock);
-  pool->pagers += change;
-  for (int i = 0; i < pool->count; i++) {
-    if (may_keep(pool, size_of_pooled(&pool->kept[i]))) pool->kept[kept++] = pool->kept[i];
-    else free_pooled(&pool->kept[i]);
-  }
-  pool->count = kept;
-  pthread_mutex_unlock(&pool->lock);
-}
-
-void fl_call_take_pooled(fl_call *call) {
-  fl_buffer_pool *pool = &call->client->pool;
-  if (call->text.data != NULL) return;
-  pthread_mutex_lock(&pool->lock);
-  if (pool->count > 0) {
-    const fl_pooled_buffer *pooled = &pool->kept[--pool->count];
-    const size_t ceiling = call->text.ceiling;
-    call->text = pooled->text;
-    call->text.length = 0;
-    call->text.ceiling = ceiling;
-    call->tape = pooled->tape;
-    call->tape.count = 0;
-  }
-  pthread_mutex_unlock(&pool->lock);
-}
-
-/* What is not kept is freed. */
-static void give_to_pool(fl_client *client, fl_pooled_buffer pooled) {
-  fl_buffer_pool *pool = &client->pool;
-  bool kept;
-  pthread_mutex_lock(&pool->lock);
-  kept = pooled.text.data != NULL && pool->count < FL_POOL_BUFFERS &&
-         may_keep(pool, size_of_pooled(&pooled));
-  if (kept) pool->kept[pool->count++] = pooled;
-  pthread_mutex_unlock(&pool->lock);
-  if (!kept) free_pooled(&pooled);
-}
-
-/* Copies a slice with a NUL to `*cursor` and moves it on. */
+/* Copies a slice to `*cursor`, adds a NUL, and moves the cursor behind it. */
 static char *place(char **cursor, fl_slice text) {
   char *start = *cursor;
   if (text.length > 0) memcpy(start, text.data, text.length);
@@ -188,36 +80,21 @@ done:
 void fl_call_free(fl_call *call) {
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
-  give_to_pool(call->client, (fl_pooled_buffer){call->text, call->tape});
+  fl_buffer_pool_give(&call->client->pool, (fl_pooled_buffer){call->text, call->tape});
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);
   free(call);
 }
 
-void fl_call_say_no_rows(fl_call *call) {
+void fl_call_set_message(fl_call *call, const char *words) {
+  snprintf(call->message, sizeof call->message, "%s: %s", call->operation, words);
+}
+
+void fl_call_set_no_rows_message(fl_call *call) {
   char came[160];
   fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
   snprintf(
       call->message, sizeof call->message,
       "%s: data should be an array of rows, or an object whose one array is records, but is %s",
       call->operation, came);
-}
-
-static void free_command(fl_item *item) {
-  fl_command *command = (fl_command *)(void *)item;
-  if (command->client) fl_client_release(command->client);
-  if (command->mailbox) fl_mailbox_release(command->mailbox);
-  free(command);
-}
-
-fl_command *fl_command_new(fl_item_type type, uint64_t ticket, fl_client *client,
-                           fl_mailbox *mailbox) {
-  fl_command *command = calloc(1, sizeof *command);
-  if (command == NULL) return NULL;
-  command->item.type = type;
-  command->item.free = free_command;
-  command->item.ticket = ticket;
-  command->client = client ? fl_client_retain(client) : NULL;
-  command->mailbox = mailbox ? fl_mailbox_retain(mailbox) : NULL;
-  return command;
 }

@@ -17,6 +17,10 @@
 
 #include "base/process.h"
 
+static atomic_ullong last_ticket;
+
+uint64_t fl_item_next_ticket(void) { return atomic_fetch_add(&last_ticket, 1) + 1; }
+
 void fl_item_free(fl_item *item) {
   if (item != NULL) item->free(item);
 }

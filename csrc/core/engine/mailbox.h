@@ -36,6 +36,9 @@ typedef struct fl_item {
 void fl_item_free(fl_item *item);
 void fl_item_free_chain(fl_item *first);
 
+/* A ticket that no item of this process or its parents has. Any thread. */
+uint64_t fl_item_next_ticket(void);
+
 /* A list in order; not locked. */
 typedef struct fl_list {
   fl_item *first, *last;

@@ -58,7 +58,7 @@ static fl_call *make_call(fl_pager *pager, int64_t start, int64_t count, fl_time
   request.query = (fl_slice){query, (size_t)length};
   request.api_key = fl_slice_of(pager->api_key);
   request.deadline = pager->deadline == FL_NEVER ? FL_NEVER : now + pager->deadline;
-  call = fl_call_new(pager->client, pager->mailbox, fl_ticket_next(), &request, code);
+  call = fl_call_new(pager->client, pager->mailbox, fl_item_next_ticket(), &request, code);
   if (call == NULL) return NULL;
   call->pager = pager;
   call->page_start = start;
@@ -86,7 +86,7 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->item.free = free_item;
   pager->item.ticket = ticket;
   pager->client = fl_client_retain(client);
-  fl_client_reads(client, 1);
+  fl_buffer_pool_count_pagers(&client->pool, 1);
   pager->mailbox = fl_mailbox_retain(mailbox);
   pager->deadline = request->deadline;
   pager->stop_at =
@@ -114,7 +114,7 @@ void fl_pager_free(fl_pager *pager) {
   for (int i = 0; i < pager->used; i++)
     if (pager->slots[i].answered) fl_call_free(pager->slots[i].call);
   fl_wipe(pager->api_key, strlen(pager->api_key));
-  fl_client_reads(pager->client, -1);
+  fl_buffer_pool_count_pagers(&pager->client->pool, -1);
   fl_client_release(pager->client);
   fl_mailbox_release(pager->mailbox);
   free(pager);
@@ -185,7 +185,7 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
 
 static void protocol_error(fl_call *call) {
   call->kind = FL_KIND_PROTOCOL;
-  fl_call_say_no_rows(call);
+  fl_call_set_no_rows_message(call);
 }
 
 /* How many rows a good reply has: -1 for null; sets the error where it has none at all. */

@@ -10,19 +10,17 @@
  */
 #include "engine/transfer.h"
 
-#include <ctype.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "engine/outcome.h"
+#include "policy/redact.h"
 
 #define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
 #define HEADER_COUNT 8
-#define EXCERPT 1024
 #define TRUSTED_LENGTH (4u << 20)
 
 struct fl_transfer {
@@ -270,7 +268,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   /* What an attempt before it has left behind is of no use, and its text is written over. */
   call->text.length = 0;
   call->tape.count = 0;
-  fl_call_take_pooled(call);
+  fl_buffer_pool_take(&call->client->pool, &call->text, &call->tape);
   call->envelope = (fl_envelope){false, 0, 0};
   call->excerpt[0] = '\0';
   fl_response_head_init(&call->head);
@@ -327,193 +325,16 @@ static fl_kind kind_of_code(CURLcode code, bool *permanent) {
   return FL_KIND_NETWORK;
 }
 
-/* --- the key: a server may say it back to us; it goes no further --- */
-
-#define SHORTEST_SECRET 4 /* what is shorter would hit ordinary words */
-
-/* How many bytes here are the key, in any case and perhaps with JSON's backslashes; 0 if they are
- * not. With `cut` the bytes may end inside it. */
-static size_t match_key(const char *key, const char *bytes, size_t length, bool cut) {
-  size_t used = 0, matched = 0;
-  for (; key[matched] != '\0'; matched++, used++) {
-    if (used < length && bytes[used] == '\\' && key[matched] != '\\') used++;
-    if (used >= length) return cut && matched >= SHORTEST_SECRET ? length : 0;
-    if (tolower((unsigned char)bytes[used]) != tolower((unsigned char)key[matched])) return 0;
-  }
-  return used;
-}
-
-static void redact(const char *key, char *bytes, size_t length, bool cut) {
-  if (strlen(key) < SHORTEST_SECRET) return;
-  for (size_t i = 0; i < length; i++) {
-    size_t size = match_key(key, bytes + i, length - i, cut);
-    if (size == 0) continue;
-    memset(bytes + i, '*', size);
-    i += size - 1;
-  }
-}
-
-/* Also where all is well: messages are what gets printed. */
-static void redact_messages(fl_call *call) {
-  uint32_t at = call->envelope.messages, end = at ? fl_json_next(&call->tape, at) : 0;
-  for (; at < end; at++)
-    if (call->tape.nodes[at].type == FL_JSON_STRING)
-      redact(call->api_key, call->text.data + call->tape.nodes[at].offset,
-             call->tape.nodes[at].value.size.length, false);
-}
-
-/* What curl says of a proxy repeats its URL, with the password: what stands before an @ is covered,
- * as far as the "//" or the space before it. */
-static void cover_user(char *text) {
-  for (char *at = strchr(text, '@'); at != NULL; at = strchr(at + 1, '@'))
-    for (char *byte = at; byte > text && byte[-1] != ' '; byte--) {
-      if (byte - text >= 2 && byte[-1] == '/' && byte[-2] == '/') break;
-      byte[-1] = '*';
-    }
-}
-
-/* Text with a limit: one that is full may have been cut inside the key. */
-static void redact_text(const char *key, char *text, size_t room) {
-  size_t length = strlen(text);
-  redact(key, text, length, length + 1 == room);
-}
-
-/* How many bytes of the reply are kept. */
-static size_t keep_excerpt(fl_call *call) {
-  size_t length = call->text.length < EXCERPT ? call->text.length : EXCERPT;
-  if (length > 0) memcpy(call->excerpt, call->text.data, length);
-  call->excerpt[length] = '\0';
-  return length;
-}
-
-/* `broken`: the reply ended before its end. */
-static void redact_excerpt(fl_call *call, size_t length, bool broken) {
-  redact(call->api_key, call->excerpt, length, broken || length < call->text.length);
-}
-
-/* What stands behind "operation: " when a status is the error. */
-static const struct {
-  int status;
-  const char *words;
-} statuses[] = {
-    {400, "Bad Request"},         {401, "Unauthorized"},          {403, "Forbidden"},
-    {404, "Not Found"},           {408, "Request Timeout"},       {413, "Content Too Large"},
-    {429, "Too Many Requests"},   {500, "Internal Server Error"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-};
-
-static const char *words_of_status(int status) {
-  for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-    if (statuses[i].status == status) return statuses[i].words;
-  return status >= 300 && status < 400 ? "redirects are not followed" : "";
-}
-
-static void status_message(fl_call *call) {
-  char said[400] = "";
-  const char *words = words_of_status(call->head.status);
-  if (call->envelope.messages != 0)
-    fl_envelope_text(&call->tape, call->text.data, call->envelope.messages, said, sizeof said);
-  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s", call->operation,
-           call->head.status, *words ? " " : "", words, *said ? ": " : "", said);
-}
-
-/* Scans the reply. True if it is JSON; otherwise the text is as it came and the message tells why.
- */
-static bool scan_reply(fl_call *call) {
-  fl_json_error error = {FL_JSON_EMPTY, 0};
-  fl_json_code code = FL_JSON_EMPTY;
-  /* Kept first: scanning unescapes in place. */
-  size_t kept = keep_excerpt(call);
-  if (call->text.length > 0)
-    code = fl_json_scan(call->text.data, call->text.length, &call->tape, &error);
-  if (code == FL_JSON_OK) call->envelope = fl_envelope_of(&call->tape, call->text.data);
-  if (call->envelope.found) call->excerpt[0] = '\0';
-  else redact_excerpt(call, kept, false);
-  if (code != FL_JSON_OK) {
-    call->tape.count = 0;
-    snprintf(call->message, sizeof call->message,
-             "%s: the reply (%s%s%zu bytes) is not JSON: %s at byte %zu", call->operation,
-             call->head.content_type, *call->head.content_type ? ", " : "", call->text.length,
-             fl_json_describe(code), error.position + 1);
-    return false;
-  }
-  redact_messages(call);
-  return true;
-}
-
-static fl_outcome outcome_of_reply(fl_call *call) {
-  fl_outcome outcome = {0};
-  bool good = call->head.status >= 200 && call->head.status < 300;
-  uint32_t rows;
-  outcome.ending = FL_ENDING_REPLY;
-  outcome.status = call->head.status;
-  outcome.kind = fl_kind_of_status(call->head.status);
-  if (!good) {
-    scan_reply(call);
-    status_message(call);
-    return outcome;
-  }
-  outcome.kind = FL_KIND_PROTOCOL;
-  if (!scan_reply(call)) {
-    outcome.ending = FL_ENDING_LOST;
-  } else if (!call->envelope.found) {
-    outcome.ending = FL_ENDING_UNFIT;
-    snprintf(call->message, sizeof call->message,
-             "%s: the reply is JSON but not the envelope {\"data\": ..., \"messages\": [...]}",
-             call->operation);
-  } else if (call->expects_id &&
-             !fl_envelope_has_id(&call->tape, call->text.data, &call->envelope)) {
-    outcome.ending = FL_ENDING_LOST;
-    snprintf(call->message, sizeof call->message, "%s: the reply has no data.id", call->operation);
-  } else if (call->expects_rows && fl_page_rows(&call->tape, call->text.data, call->envelope.data,
-                                                &rows) == FL_ROWS_STRANGE) {
-    outcome.ending = FL_ENDING_UNFIT;
-    fl_call_say_no_rows(call);
-  } else {
-    outcome.kind = FL_KIND_NONE;
-    call->message[0] = '\0';
-  }
-  return outcome;
-}
-
 static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
-  fl_call *call = transfer->call;
-  fl_outcome outcome = {0};
-  bool permanent;
-  const char *detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
-  cover_user(transfer->error);
-  outcome.kind = kind_of_code(code, &permanent);
-  outcome.status = call->head.status;
-  if (transfer->too_large) {
-    outcome.ending = FL_ENDING_UNFIT;
-    outcome.kind = FL_KIND_PROTOCOL;
-    snprintf(call->message, sizeof call->message,
-             "%s: the reply is larger than max_response_bytes (%zu)", call->operation,
-             call->client->settings.max_response_bytes);
-    return outcome;
-  }
-  if (transfer->no_memory) {
-    outcome.ending = FL_ENDING_UNFIT;
-    snprintf(call->message, sizeof call->message, "%s: no memory for the reply", call->operation);
-    return outcome;
-  }
-  if (transfer->requests == 0) {
-    outcome.ending = permanent ? FL_ENDING_UNSENT_FOREVER : FL_ENDING_UNSENT;
-    snprintf(call->message, sizeof call->message, "%s: nothing was sent: %s", call->operation,
-             detail);
-    return outcome;
-  }
-  outcome.ending = FL_ENDING_LOST;
-  /* What curl calls an unsupported protocol now is a reply that is not HTTP. */
-  if (outcome.kind == FL_KIND_CONFIG) outcome.kind = FL_KIND_PROTOCOL;
-  if (transfer->repeated) {
-    outcome.kind = FL_KIND_NETWORK;
-    detail = "the connection closed before a reply came; the request was not sent again";
-  }
-  snprintf(call->message, sizeof call->message, "%s: no whole reply after the request was sent: %s",
-           call->operation, detail);
-  redact_excerpt(call, keep_excerpt(call), true);
-  return outcome;
+  fl_failure failure = {.sent = transfer->requests > 0,
+                        .repeated = transfer->repeated,
+                        .too_large = transfer->too_large,
+                        .no_memory = transfer->no_memory};
+  failure.kind = kind_of_code(code, &failure.permanent);
+  /* An error about a proxy repeats the proxy's URL, with the password. */
+  fl_redact_user_info(transfer->error);
+  failure.detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+  return fl_outcome_of_failure(transfer->call, &failure);
 }
 
 static void count_bytes(fl_transfer *transfer) {
@@ -540,10 +361,10 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
    * reply stands if it is whole, which its JSON tells. */
   if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated) ||
       (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
-    outcome = outcome_of_reply(call);
+    outcome = fl_outcome_of_reply(call);
   else outcome = outcome_of_failure(transfer, code);
-  redact_text(call->api_key, call->message, sizeof call->message);
-  redact_text(call->api_key, call->head.location, sizeof call->head.location);
+  fl_redact_text(call->api_key, call->message, sizeof call->message);
+  fl_redact_text(call->api_key, call->head.location, sizeof call->head.location);
   outcome.sent = transfer->requests > 0;
   if (code != CURLE_OK) transfer->configured = 0; /* begins afresh after what broke */
   outcome.retry_after_known = call->head.retry_after_known;

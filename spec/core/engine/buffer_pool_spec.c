@@ -1,5 +1,5 @@
 /*
- * call_spec.c: memory of replies that is kept for the next: how much, and for how long.
+ * buffer_pool_spec.c: how much memory of replies is kept for the next ones, and for how long.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,15 +24,19 @@ static fl_call *make_call(void) {
   request.path = FL_LITERAL("/Import/All");
   request.api_key = FL_LITERAL("key");
   request.deadline = FL_NEVER;
-  call = fl_call_new(client, mailbox, fl_ticket_next(), &request, &code);
+  call = fl_call_new(client, mailbox, fl_item_next_ticket(), &request, &code);
   assert_non_null(call);
   return call;
+}
+
+static void take_buffer(fl_call *call) {
+  fl_buffer_pool_take(&call->client->pool, &call->text, &call->tape);
 }
 
 /* A call with a reply of so many bytes: in memory that was kept, if there is any. */
 static fl_call *call_with(size_t bytes) {
   fl_call *call = make_call();
-  fl_call_take_pooled(call);
+  take_buffer(call);
   assert_int_equal(fl_buffer_reserve(&call->text, bytes), FL_OK);
   memset(call->text.data, 'x', bytes);
   call->text.length = bytes;
@@ -67,13 +71,13 @@ static void test_memory_is_used_again(void **state) {
   fl_call_free(call);
   call = make_call();
   assert_null(call->text.data);
-  fl_call_take_pooled(call);
+  take_buffer(call);
   assert_ptr_equal(call->text.data, data);
   assert_int_equal(call->text.length, 0);
   assert_int_equal(call->tape.count, 0);
   assert_int_equal(call->text.ceiling, 64u << 20);
   assert_int_equal(client->pool.count, 0);
-  fl_call_take_pooled(call); /* has some already */
+  take_buffer(call); /* has some already */
   assert_ptr_equal(call->text.data, data);
   fl_call_free(call);
 }
@@ -89,14 +93,15 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
       {1u << 20, 1, 1, 0},
       {1u << 20, 2, 1, 0},
       {20u << 20, 1, 0, 0},
-      {FL_POOL_SMALL, 0, 1, 1},
-      {FL_POOL_SMALL + 1, 0, 0, 0},
+      {FL_BUFFER_POOL_SMALL, 0, 1, 1},
+      {FL_BUFFER_POOL_SMALL + 1, 0, 0, 0},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     fl_call *call;
     open_client(NULL);
-    for (int pager = 0; pager < cases[i].pagers; pager++) fl_client_reads(client, 1);
+    for (int pager = 0; pager < cases[i].pagers; pager++)
+      fl_buffer_pool_count_pagers(&client->pool, 1);
     call = make_call();
     call->text.data = malloc(cases[i].bytes);
     call->text.capacity = cases[i].bytes;
@@ -104,7 +109,7 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
     assert_int_equal(client->pool.count, cases[i].kept);
     for (int pager = 0; pager < cases[i].pagers; pager++) {
       assert_int_equal(client->pool.count, cases[i].kept);
-      fl_client_reads(client, -1);
+      fl_buffer_pool_count_pagers(&client->pool, -1);
     }
     assert_int_equal(client->pool.count, cases[i].kept_after);
     close_client(NULL);
@@ -112,13 +117,13 @@ static void test_large_memory_goes_with_the_last_pager(void **state) {
 }
 
 static void test_no_more_than_a_few_are_kept(void **state) {
-  fl_call *calls[FL_POOL_BUFFERS + 3];
+  fl_call *calls[FL_BUFFER_POOL_COUNT + 3];
   (void)state;
-  for (int i = 0; i < FL_POOL_BUFFERS + 3; i++) calls[i] = call_with(100);
-  for (int i = 0; i < FL_POOL_BUFFERS + 3; i++) fl_call_free(calls[i]);
-  assert_int_equal(client->pool.count, FL_POOL_BUFFERS);
+  for (int i = 0; i < FL_BUFFER_POOL_COUNT + 3; i++) calls[i] = call_with(100);
+  for (int i = 0; i < FL_BUFFER_POOL_COUNT + 3; i++) fl_call_free(calls[i]);
+  assert_int_equal(client->pool.count, FL_BUFFER_POOL_COUNT);
   fl_call_free(make_call()); /* had no reply, and so nothing to give */
-  assert_int_equal(client->pool.count, FL_POOL_BUFFERS);
+  assert_int_equal(client->pool.count, FL_BUFFER_POOL_COUNT);
 }
 
 int main(void) {

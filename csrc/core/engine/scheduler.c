@@ -1,0 +1,354 @@
+/*
+ * scheduler.c: calls from their arrival to their outcome.
+ *
+ * A call is READY in a lane of its client until it has a place (max_concurrency) and a request of
+ * the rate budget; then RUNNING, with a transfer; then it has ended, or is DELAYED by a timer and
+ * READY again. A client whose calls wait for the rate budget is in the list `blocked`.
+ */
+#include "engine/scheduler.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "engine/event.h"
+#include "engine/lane.h"
+#include "engine/pager.h"
+
+/* --- the index of calls --- */
+
+static fl_call **bucket_of(fl_scheduler *scheduler, uint64_t ticket) {
+  return &scheduler->index[ticket % FL_SCHEDULER_BUCKETS];
+}
+
+static void index_call(fl_scheduler *scheduler, fl_call *call) {
+  fl_call **bucket = bucket_of(scheduler, call->item.ticket);
+  call->next_indexed = *bucket;
+  *bucket = call;
+  scheduler->count++;
+}
+
+static void unindex_call(fl_scheduler *scheduler, fl_call *call) {
+  fl_call **link = bucket_of(scheduler, call->item.ticket);
+  while (*link != NULL && *link != call) link = &(*link)->next_indexed;
+  if (*link == NULL) return;
+  *link = call->next_indexed;
+  scheduler->count--;
+}
+
+fl_call *fl_scheduler_find(const fl_scheduler *scheduler, uint64_t ticket) {
+  fl_call *call = scheduler->index[ticket % FL_SCHEDULER_BUCKETS];
+  while (call != NULL && call->item.ticket != ticket) call = call->next_indexed;
+  return call;
+}
+
+/* --- the end of a call --- */
+
+/* Transfers ownership of the call, which is in no lane, heap or transfer any more. */
+static void deliver(fl_scheduler *scheduler, fl_call *call) {
+  unindex_call(scheduler, call);
+  call->state = FL_CALL_DONE;
+  call->elapsed = scheduler->now - call->submitted;
+  if (call->kind != FL_KIND_NONE) atomic_fetch_add(&call->client->counters.errors[call->kind], 1);
+  fl_buffer_free(&call->body);
+  if (!call->silent) fl_event_emit(call, FL_EVENT_DONE, scheduler->now, 0, "");
+  if (call->pager != NULL) {
+    scheduler->pages_ended = true;
+    fl_pager_answer(call->pager, call);
+  } else if (call->silent) {
+    fl_call_free(call);
+  } else {
+    fl_mailbox_post(call->mailbox, &call->item);
+  }
+}
+
+static void fail(fl_scheduler *scheduler, fl_call *call, fl_kind kind, fl_fate fate) {
+  call->kind = kind;
+  call->fate = fate;
+  deliver(scheduler, call);
+}
+
+/* The fate of a call that ends while none of its attempts is under way. */
+static fl_fate fate_unsent(const fl_call *call) {
+  if (!call->write) return FL_FATE_NONE;
+  return call->retry.doubted ? FL_FATE_IN_DOUBT : FL_FATE_NOT_SENT;
+}
+
+static fl_time to_wall(const fl_scheduler *scheduler, fl_time at) {
+  return fl_clock_wall() + (at - scheduler->now);
+}
+
+/* --- attempts --- */
+
+/* Adds to the message why there is no further attempt, where the error alone does not tell. */
+static void explain(fl_call *call, const fl_retry_decision *decision) {
+  static const struct {
+    const char *reason, *words;
+  } words[] = {{"deadline", "the deadline leaves no time to try again"},
+               {"quota", "not tried again: too many retries of late"},
+               {"retry_after", "the wait that the server asks for is too long"}};
+  size_t length = strlen(call->message);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strcmp(decision->reason, words[i].reason) == 0)
+      snprintf(call->message + length, sizeof call->message - length, " (%s)", words[i].words);
+}
+
+/* A reply may have raised the budget: every client of this budget asks it again, at once. */
+static void ask_at_once(fl_scheduler *scheduler, fl_client *client) {
+  fl_lane_ask_at_once(client);
+  for (fl_client *other = scheduler->blocked; other != NULL; other = other->next_blocked)
+    if (other->budget == client->budget) fl_lane_ask_at_once(other);
+}
+
+static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outcome *outcome) {
+  fl_budget *budget = call->client->budget;
+  fl_time now = scheduler->now;
+  fl_retry_decision decision;
+
+  call->client->running--;
+  if (!outcome->sent && outcome->status == 0) fl_budget_give_back(budget);
+  else fl_budget_learn(budget, now, &call->head);
+  ask_at_once(scheduler, call->client);
+  decision =
+      fl_retry_decide(&call->client->settings.retry, &call->retry, fl_budget_retry_quota(budget),
+                      outcome, now, fl_random_fraction(&scheduler->random));
+  if (decision.throttled && decision.at != FL_UNKNOWN)
+    fl_budget_throttled(budget, now, decision.at);
+  call->fate = decision.fate;
+  switch (decision.action) {
+    case FL_RETRY_DONE:
+      call->kind = FL_KIND_NONE;
+      deliver(scheduler, call);
+      return;
+    case FL_RETRY_AGAIN:
+      atomic_fetch_add(&call->client->counters.retries, 1);
+      call->kind = outcome->kind;
+      fl_event_emit(call, FL_EVENT_RETRY, now, decision.at - now, decision.reason);
+      call->kind = FL_KIND_NONE;
+      call->state = FL_CALL_DELAYED;
+      fl_timer_heap_set(&scheduler->timers, &call->timer, decision.at);
+      return;
+    case FL_RETRY_FAIL:
+      explain(call, &decision);
+      if (decision.at != FL_UNKNOWN) call->retry_at_wall = to_wall(scheduler, decision.at);
+      fail(scheduler, call, decision.kind, decision.fate);
+      return;
+  }
+}
+
+static void start_attempt(fl_scheduler *scheduler, fl_call *call) {
+  fl_outcome refused = {.ending = FL_ENDING_UNSENT_FOREVER, .reset = FL_UNKNOWN};
+  const char *words;
+  fl_timer_heap_clear(&scheduler->timers, &call->timer);
+  call->state = FL_CALL_RUNNING;
+  call->retry.attempts++;
+  call->client->running++;
+  atomic_fetch_add(&call->client->counters.attempts, 1);
+  fl_event_emit(call, FL_EVENT_START, scheduler->now, 0, "");
+  if (fl_network_start(scheduler->network, call, scheduler->now, &refused.kind, &words)) return;
+  fl_call_set_message(call, words);
+  after_attempt(scheduler, call, &refused);
+}
+
+/* --- starting calls --- */
+
+static void block_client(fl_scheduler *scheduler, fl_client *client) {
+  if (client->blocked) return;
+  client->blocked = true;
+  client->next_blocked = scheduler->blocked;
+  scheduler->blocked = fl_client_retain(client);
+}
+
+/* A call whose deadline comes before the rate budget lets it start fails now, and says when it
+ * could have started. */
+static bool fail_if_hopeless(fl_scheduler *scheduler, fl_call *call, fl_time at) {
+  if (at < call->deadline) return false;
+  fl_lane_leave(call);
+  fl_timer_heap_clear(&scheduler->timers, &call->timer);
+  call->retry_at_wall = to_wall(scheduler, at);
+  fl_call_set_message(call, "the rate budget leaves no place before the deadline");
+  fail(scheduler, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
+  return true;
+}
+
+static void fail_hopeless(fl_scheduler *scheduler, fl_lane *lane) {
+  fl_item *item = lane->with_deadline > 0 ? lane->calls.first : NULL;
+  while (item != NULL) {
+    fl_call *call = (fl_call *)(void *)item;
+    item = item->next;
+    fail_if_hopeless(scheduler, call, lane->ask_again);
+  }
+}
+
+static void start_ready(fl_scheduler *scheduler, fl_client *client) {
+  fl_call *call;
+  while (!client->closed && !scheduler->closing &&
+         client->running < client->settings.max_concurrency &&
+         (call = fl_lane_first(client, scheduler->now)) != NULL) {
+    fl_lane *lane = fl_lane_of(call);
+    fl_time at = fl_budget_take(client->budget, scheduler->now, call->interactive);
+    if (at <= scheduler->now) {
+      fl_lane_leave(call);
+      start_attempt(scheduler, call);
+      continue;
+    }
+    lane->ask_again = at;
+    if (!call->waited) {
+      call->waited = true;
+      fl_event_emit(call, FL_EVENT_WAIT, scheduler->now, at - scheduler->now, "rate_limit");
+    }
+    fail_hopeless(scheduler, lane);
+    if (lane->calls.first != NULL) block_client(scheduler, client);
+  }
+}
+
+static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
+  fl_lane_put(call, first);
+  fl_timer_heap_set(&scheduler->timers, &call->timer, call->deadline);
+}
+
+/* A call that waits for its start from now on. */
+static void make_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
+  fl_lane *lane = fl_lane_of(call);
+  put_ready(scheduler, call, first);
+  if (lane->ask_again <= scheduler->now) start_ready(scheduler, call->client);
+  else fail_if_hopeless(scheduler, call, lane->ask_again);
+}
+
+static void start_blocked(fl_scheduler *scheduler) {
+  fl_client *client = scheduler->blocked;
+  scheduler->blocked = NULL;
+  while (client != NULL) {
+    fl_client *next = client->next_blocked;
+    fl_time at = fl_lane_ask_again(client);
+    client->blocked = false;
+    if (at <= scheduler->now) start_ready(scheduler, client);
+    /* One of its lanes may still wait. */
+    if ((at = fl_lane_ask_again(client)) > scheduler->now && at != FL_NEVER)
+      block_client(scheduler, client);
+    fl_client_release(client);
+    client = next;
+  }
+}
+
+/* --- stopping calls --- */
+
+void fl_scheduler_stop(fl_scheduler *scheduler, fl_call *call, fl_kind kind, const char *words) {
+  if (call->stop != FL_KIND_NONE) return;
+  call->stop = kind;
+  fl_timer_heap_clear(&scheduler->timers, &call->timer);
+  fl_lane_leave(call);
+  fl_call_set_message(call, words);
+  if (call->state == FL_CALL_RUNNING) {
+    fl_outcome outcome = {.ending = FL_ENDING_STOPPED, .kind = kind, .reset = FL_UNKNOWN};
+    fl_client *client = fl_client_retain(call->client);
+    outcome.sent = fl_network_stop(scheduler->network, call);
+    after_attempt(scheduler, call, &outcome);
+    start_ready(scheduler, client);
+    fl_client_release(client);
+  } else {
+    fail(scheduler, call, kind, fate_unsent(call));
+  }
+}
+
+/* Calls that wait are stopped first, so that none of them starts in the place of one that runs. */
+void fl_scheduler_stop_all(fl_scheduler *scheduler, const fl_client *client,
+                           const fl_mailbox *mailbox, bool silent) {
+  for (int running = 0; running < 2; running++)
+    for (size_t i = 0; i < FL_SCHEDULER_BUCKETS; i++) {
+      fl_call *call = scheduler->index[i];
+      while (call != NULL) {
+        if (call->stop == FL_KIND_NONE && (client == NULL || call->client == client) &&
+            (mailbox == NULL || call->mailbox == mailbox) &&
+            (call->state == FL_CALL_RUNNING) == (running == 1)) {
+          call->silent = silent;
+          fl_scheduler_stop(scheduler, call, FL_KIND_CLOSED, "the client was closed");
+          call = scheduler->index[i];
+        } else {
+          call = call->next_indexed;
+        }
+      }
+    }
+}
+
+/* --- the interface --- */
+
+static bool adopt_client(fl_scheduler *scheduler, fl_client *client) {
+  if (client->engine == scheduler->serial) return true;
+  /* What stands in these members may be of an earlier engine, or of a parent process. */
+  memset(client->lanes, 0, sizeof client->lanes);
+  client->running = 0;
+  client->blocked = false;
+  client->budget = fl_budget_of(scheduler->budgets, client->settings.base_url,
+                                client->settings.subscription_id, client->settings.rate_limit);
+  if (client->budget == NULL) return false;
+  client->engine = scheduler->serial;
+  return true;
+}
+
+void fl_scheduler_take(fl_scheduler *scheduler, fl_call *call) {
+  call->submitted = scheduler->now;
+  index_call(scheduler, call);
+  fl_random_id(&scheduler->random, call->request_id);
+  if (call->client->closed || scheduler->closing) {
+    fl_call_set_message(call, "the client is closed");
+    fail(scheduler, call, FL_KIND_CLOSED, fate_unsent(call));
+    return;
+  }
+  /* Each call may have a timer, and setting it later must not fail. */
+  if (!adopt_client(scheduler, call->client) ||
+      !fl_timer_heap_reserve(&scheduler->timers, scheduler->count)) {
+    fl_call_set_message(call, "no memory");
+    fail(scheduler, call, FL_KIND_NETWORK, fate_unsent(call));
+    return;
+  }
+  atomic_fetch_add(&call->client->counters.calls, 1);
+  if (call->deadline <= scheduler->now) put_ready(scheduler, call, false); /* its timer is due */
+  else make_ready(scheduler, call, false);
+}
+
+void fl_scheduler_start_due(fl_scheduler *scheduler) {
+  fl_timer *timer;
+  while ((timer = fl_timer_heap_first(&scheduler->timers)) != NULL &&
+         timer->due <= scheduler->now) {
+    fl_call *call = (fl_call *)(void *)((char *)timer - offsetof(fl_call, timer));
+    fl_timer_heap_clear(&scheduler->timers, timer);
+    if (call->state == FL_CALL_DELAYED) make_ready(scheduler, call, true);
+    else
+      fl_scheduler_stop(scheduler, call, FL_KIND_TIMEOUT,
+                        "the deadline passed before the call could begin");
+  }
+  if (scheduler->blocked != NULL) start_blocked(scheduler);
+}
+
+void fl_scheduler_take_ended(fl_scheduler *scheduler) {
+  fl_outcome outcome;
+  fl_call *call;
+  fl_network_perform(scheduler->network);
+  while ((call = fl_network_take_ended(scheduler->network, &outcome)) != NULL) {
+    fl_client *client = fl_client_retain(call->client);
+    after_attempt(scheduler, call, &outcome);
+    start_ready(scheduler, client);
+    fl_client_release(client);
+  }
+}
+
+fl_time fl_scheduler_next_due(const fl_scheduler *scheduler) {
+  const fl_timer *timer = fl_timer_heap_first(&scheduler->timers);
+  fl_time next = timer != NULL ? timer->due : FL_NEVER;
+  for (const fl_client *client = scheduler->blocked; client != NULL;
+       client = client->next_blocked) {
+    fl_time at = fl_lane_ask_again(client);
+    if (at < next) next = at;
+  }
+  return next;
+}
+
+void fl_scheduler_free(fl_scheduler *scheduler) {
+  while (scheduler->blocked != NULL) {
+    fl_client *client = scheduler->blocked;
+    scheduler->blocked = client->next_blocked;
+    client->blocked = false;
+    fl_client_release(client);
+  }
+  fl_timer_heap_free(&scheduler->timers);
+}

@@ -1,0 +1,25 @@
+/*
+ * redact.h: covers secrets in texts that leave the core: the API key, which a server may repeat in
+ * its reply, and the user and password of a proxy's URL, which libcurl repeats in its errors.
+ *
+ * Pure. A covered byte becomes "*", so that texts keep their length.
+ */
+#ifndef FL_REDACT_H
+#define FL_REDACT_H
+
+#include "base/base.h"
+
+/* A shorter secret is not covered: it would hit ordinary words. */
+#define FL_REDACT_SHORTEST 4
+
+/* Covers every occurrence of `secret`, in any case and with or without the backslashes of JSON.
+ * `cut`: the bytes may end inside an occurrence; one that has begun at their end is covered too. */
+void fl_redact(const char *secret, char *bytes, size_t length, bool cut);
+
+/* The same for a text in an array of `room` bytes. A text that fills the array may be cut. */
+void fl_redact_text(const char *secret, char *text, size_t room);
+
+/* Covers what stands before each "@", back to the "//" or the space before it. */
+void fl_redact_user_info(char *text);
+
+#endif
