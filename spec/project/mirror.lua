@@ -41,9 +41,11 @@ local COVERS = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
   },
   ["spec/upload/journal_spec.lua"] = {
-    "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/delivery", "csrc/core/files/worker",
+    "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/checks", "lua/flarelight/upload/delivery",
+    "lua/flarelight/upload/doubt", "lua/flarelight/upload/failure", "lua/flarelight/upload/locks",
+    "lua/flarelight/upload/readback", "lua/flarelight/upload/run", "csrc/core/files/worker",
   },
-  ["spec/upload/rejects_spec.lua"] = { "csrc/core/base/same_file" },
+  ["spec/upload/rejects_spec.lua"] = { "lua/flarelight/upload/refusals", "csrc/core/base/same_file" },
   ["spec/upload_spec.lua"] = { "lua/flarelight/upload/source" },
   ["spec/wakeup_spec.lua"] = { "csrc/core/engine/wakeup" },
 }
