@@ -255,10 +255,10 @@ describe("imports:upload", function()
     end)
   end
 
-  it("a file that is not there is an error of kind io", function()
+  it("a file that is not there is an error of kind io, and nothing was sent", function()
     open()
     local _, _, err = api.imports:upload { file = "/no/such/file.csv" }
-    assert.are.equal("io", err.kind)
+    assert.are.same({ "io", "not_sent" }, { err.kind, err.fate })
   end)
 
   it("a record without a form in JSON is named, and nothing after it is sent", function()
@@ -272,7 +272,66 @@ describe("imports:upload", function()
     assert.is_truthy(#posts() <= 1)
   end)
 
+  describe("of a function that gives nil and a reason", function()
+    local function from(...)
+      local ends, n = { ... }, 0
+      return function()
+        n = n + 1
+        if n <= 15 then return { n = n } end
+        return (table.unpack or unpack)(ends, 1, 3)
+      end
+    end
+
+    it("stops with the reason, and is not done", function()
+      open()
+      local result, message, err = api.imports:upload { records = from(nil, "the disk is gone"), batch_records = 10 }
+      assert.is_nil(result)
+      assert.are.equal("imports:upload: records: the disk is gone", message)
+      assert.are.same({ "io", "not_sent", 16 }, { err.kind, err.fate, err.record })
+      assert.are.equal(0, err.progress.records)
+      assert.is_nil(api.imports:upload { records = from(nil, nil, "why"), batch_records = 10 })
+      assert.is_nil(api.imports:upload { records = from(nil, false), batch_records = 10 })
+    end)
+
+    it("stops with an error of flarelight as it is", function()
+      open()
+      local _, text, own = api.imports:data(404)
+      for _, records in ipairs { from(nil, text, own), from(nil, own) } do
+        local result, message, err = api.imports:upload { records = records, batch_records = 10 }
+        assert.is_nil(result)
+        assert.are.equal(own, err)
+        assert.are.same({ text, "not_found" }, { message, err.kind })
+      end
+    end)
+
+    it("stops with the failure of a stream of rows", function()
+      open()
+      local id = support.import(api, 500)
+      sandbox:fault { operation = "imports.data", nth = 3, kind = "status", status = 400 }
+      local rows = api.imports:rows(id, { page_size = 100, prefetch = 0 })
+      local result, message, err = api.imports:upload { records = function() return rows:next() end }
+      assert.is_nil(result)
+      assert.are.equal("invalid_request", err.kind, message)
+      assert.are.equal(201, err.record)
+    end)
+
+    it("stops with the failure of a file that is read", function()
+      open()
+      local rows = flarelight.csv.rows(file(".csv", "a,b\n1,2\n3,4,5\n"), { types = "text" })
+      local result, message, err = api.imports:upload { records = function() return rows:next() end }
+      assert.is_nil(result)
+      assert.are.equal("io", err.kind, message)
+    end)
+  end)
+
+  local function nothing() end
   local misuses = {
+    { "a table that is to be called", { records = setmetatable({}, { __call = nothing }) }, "should be an array" },
+    { "a table whose elements come by its metatable", { records = setmetatable({}, { __index = { {}, {} } }) },
+      "should be an array" },
+    { "an array that goes on by its metatable", { records = setmetatable({ {} }, { __index = { {}, {} } }) },
+      "should be an array" },
+    { "an object", { records = { n = 1 } }, "should be an array" },
     { "neither file nor records", {} , "either file or records" },
     { "both", { file = "x.csv", records = {} }, "either file or records" },
     { "an unknown option", { records = {}, batch = 3 }, "unknown option" },

@@ -16,6 +16,7 @@ local preparations = require "flarelight.preparations"
 local reports = require "flarelight.reports"
 local request = require "flarelight.request"
 local tasks = require "flarelight.host.tasks"
+local upload = require "flarelight.upload"
 
 ---@class flarelight.Quota
 ---@field limit integer? requests a minute
@@ -91,6 +92,16 @@ end
 function Client:quota()
   options.self(self, Client, "api.quota")
   return calls.handle(self):quota()
+end
+
+--- Drops an upload that did not end from the client's state file, so that its key is free again. What has arrived
+-- stays in the import. Fails with kind not_found where there is none, conflict where it is done or under way elsewhere.
+---@param name string token or key
+---@return true? forgotten, string? message, flarelight.Error? err
+function Client:forget(name)
+  options.self(self, Client, "api.forget")
+  local forgotten, message, err = upload.forget(self, name)
+  return forgotten, message, err
 end
 
 --- Counters since the client was made.

@@ -60,6 +60,7 @@ function Imports:import(given)
   if (given.records == nil) == (given.data == nil) then
     misuse "imports:import: give either records or data"
   end
+  if given.records then options.plain_array("imports:import.records", given.records) end
   if given.records and given.records[1] == nil and next(given.records) ~= nil then
     misuse "imports:import.records: should be an array of records"
   end

@@ -72,6 +72,19 @@ function options.table(what, given, known, secrets)
   return given
 end
 
+--- Raises where the elements of a table are not its own: where it is to be called, as an iterator, or gives elements by
+-- its metatable. Such a table would look empty.
+function options.plain_array(name, value)
+  local metatable = getmetatable(value)
+  if type(metatable) == "table" and metatable.__call then
+    misuse(name .. ": should be an array, but is a table that can be called; a function may call it")
+  end
+  local beyond = #value + 1
+  if value[beyond] ~= nil and rawget(value, beyond) == nil then
+    misuse(name .. ": should be an array, but is a table whose elements come by its metatable")
+  end
+end
+
 --- Raises where a method was called with a dot instead of a colon. `name` is the method, as "imports.all".
 function options.self(value, metatable, name)
   if type(value) ~= "table" or getmetatable(value) ~= metatable then

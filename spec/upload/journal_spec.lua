@@ -36,6 +36,10 @@ describe("an upload with a state file", function()
       if row.n ~= i - 1 then error(("row %d is %s"):format(i, tostring(row.n))) end
     end
   end
+  -- What an upload that was done before gives, from its first result.
+  local function already(result)
+    return support.with(result, { already = true, loaded_at = journal.of(api):get(result.token).ended })
+  end
   local function imports() return assert(api.imports:all()) end
   local function interrupt(step, nth, given)
     local seen = 0
@@ -232,7 +236,7 @@ describe("an upload with a state file", function()
           assert.are.equal(35, result.records)
           assert.are.equal(1, #imports())
           assert.are.equal(1, sandbox:counts().events)
-          assert.are.same(result, api.imports:resume(pending[1].token))
+          assert.are.same(already(result), api.imports:resume(pending[1].token))
           assert.are.same({}, api.imports:pending())
           api:close()
           sandbox:stop()
@@ -356,7 +360,7 @@ describe("an upload with a state file", function()
     local second = api.imports:resume(token)
     locks.take = take
     other:close()
-    assert.are.same(first, second)
+    assert.are.same(already(first), second)
     holds(35, first.id)
     assert.are.equal(1, #imports())
   end)
@@ -437,10 +441,10 @@ describe("an upload with a state file", function()
       local first = assert(api.imports:upload { file = path, key = "nightly", batch_records = 10 })
       local posts = #support.requests(sandbox, "imports.import")
       for _ = 1, 2 do
-        assert.are.same(first, api.imports:upload { file = path, key = "nightly", batch_records = 10 })
+        assert.are.same(already(first), api.imports:upload { file = path, key = "nightly", batch_records = 10 })
       end
       local same = file(numbers(25))
-      assert.are.same(first, api.imports:upload { file = same, key = "nightly" })
+      assert.are.same(already(first), api.imports:upload { file = same, key = "nightly" })
       assert.are.equal(posts, #support.requests(sandbox, "imports.import"))
       for _, other in ipairs { numbers(26), (numbers(25):gsub("7", "8", 1)), numbers(24) } do
         local _, _, err = api.imports:upload { file = file(other), key = "nightly" }
@@ -500,6 +504,138 @@ describe("an upload with a state file", function()
       assert.are.equal("config", err.kind)
       _, _, err = api.imports:upload { records = {}, journal = true }
       assert.are.equal("config", err.kind)
+    end)
+  end)
+
+  describe("that failed", function()
+    -- Each sends nothing, or nothing that the service took.
+    local unsent = {
+      { "a file that is not there", function() return { file = "/no/such/file.csv" } end, "io" },
+      { "a record without a form in JSON", function() return { records = { { n = print } } } end, "invalid_request" },
+      { "a source that fails at once", function() return { records = function() return nil, "gone" end } end, "io" },
+      { "a service that is not there", function()
+        sandbox:stop()
+        return { records = support.records(3) }
+      end, "network" },
+      { "a key that the service refuses", function()
+        sandbox:fault { operation = "imports.import", kind = "status", status = 401 }
+        return { records = support.records(3) }
+      end, "unauthorized" },
+      { "an end that cannot be read", function()
+        local id = support.import(api, 3)
+        sandbox:fault { operation = "imports.data", kind = "status", status = 403 }
+        return { records = support.records(3), id = id, update = "append" }
+      end, "forbidden" },
+    }
+    for _, case in ipairs(unsent) do
+      it("leaves nothing behind where nothing was sent: " .. case[1], function()
+        open(nil, { max_attempts = 1 })
+        local given = case[2]()
+        given.key = "k"
+        local result, message, err = api.imports:upload(given)
+        assert.is_nil(result)
+        assert.are.equal(case[3], err.kind, message)
+        assert.is_nil(err.token)
+        assert.is_truthy(err.fate == "not_sent" or err.fate == "rejected", tostring(err.fate))
+        assert.are.same({}, api.imports:pending())
+      end)
+    end
+
+    it("tells the fate of the batch at hand where the journal or the source fails", function()
+      -- step, then the fate of a batch whose entry is gone from the journal
+      for step, fate in pairs { ["batch.answered"] = "applied", ["batch.acknowledged"] = "not_sent" } do
+        open()
+        local own = journal.of(api)
+        checkpoints.on = function(name)
+          if name ~= step then return end
+          checkpoints.on = nil
+          local token = api.imports:pending()[1].token
+          if step == "batch.answered" then own:withdrawn(token, 1, 10) else own:forget(token) end
+        end
+        local result, _, err = api.imports:upload { records = support.records(30), batch_records = 10 }
+        assert.is_nil(result)
+        assert.are.equal(fate, err.fate)
+        api:close()
+        sandbox:stop()
+      end
+      open()
+      local n = 0
+      local result, _, err = api.imports:upload { batch_records = 10, records = function()
+        n = n + 1
+        if n > 25 then return nil, "gone" end
+        return { n = n - 1 }
+      end }
+      assert.is_nil(result)
+      assert.are.same({ "io", "not_sent", 26, 10 }, { err.kind, err.fate, err.record, err.progress.records })
+      assert.are.equal(1, #api.imports:pending())
+    end)
+
+    it("can be forgotten by its token or its key", function()
+      open()
+      local path = file(numbers(35))
+      for _, by in ipairs { "token", "key" } do
+        interrupt("batch.acknowledged", 2, { file = path, key = "k", batch_records = 10 })
+        local pending = api.imports:pending()[1]
+        assert.is_true(api:forget(pending[by]))
+        assert.are.same({}, api.imports:pending())
+        local result, _, err = api.imports:resume(pending.token)
+        assert.is_nil(result)
+        assert.are.equal("config", err.kind)
+        assert.are.equal(0, #journal.of(api):batches(pending.token))
+      end
+      local result = assert(api.imports:upload { file = path, key = "k", batch_records = 10 })
+      holds(35, result.id)
+    end)
+
+    it("cannot be forgotten while it runs, where it is done, or where there is none", function()
+      open()
+      local other, path, refusals = another(), file(numbers(35)), {}
+      local function refused(...)
+        local _, message, err = other:forget(...)
+        assert.are.equal(message, tostring(err))
+        refusals[#refusals + 1] = err.kind
+      end
+      local result = assert(api.imports:upload {
+        file = path, key = "k", batch_records = 20, on_progress = function(p)
+          refused(p.token)
+          refused "k"
+        end,
+      })
+      refused "k"
+      refused(result.token)
+      refused "none"
+      other:close()
+      assert.are.same({ "conflict", "conflict", "conflict", "conflict", "conflict", "conflict", "not_found" }, refusals)
+      holds(35, result.id)
+      assert.is_true(api.imports:upload({ file = path, key = "k" }).already)
+      assert.has_error(function() api:forget() end)
+      assert.has_error(function() api.forget "k" end)
+    end)
+
+    it("needs a state file to be forgotten", function()
+      sandbox = support.sandbox()
+      api = support.client(sandbox)
+      local forgotten, _, err = api:forget "k"
+      assert.is_nil(forgotten)
+      assert.are.equal("config", err.kind)
+    end)
+
+    it("says what to do where its key meets another source", function()
+      open()
+      local one, other = file(numbers(35)), file(numbers(36))
+      interrupt("batch.acknowledged", 2, { file = one, key = "k", batch_records = 10 })
+      local _, message = api.imports:upload { file = other, key = "k" }
+      assert.is_truthy(message:find("forget this upload", 1, true), message)
+      _, message = api.imports:upload { file = one, key = "k", id = 7, update = "append" }
+      assert.is_truthy(message:find("another key, or forget that one", 1, true), message)
+      local result = assert(api.imports:upload { file = one, key = "k", settle = 0.01 })
+      assert.is_nil(result.already)
+      local again = assert(api.imports:upload { file = one, key = "k" })
+      assert.is_true(again.already)
+      assert.is_true(math.abs(os.time() - again.loaded_at) < 3600)
+      _, message = api.imports:upload { file = other, key = "k" }
+      assert.is_truthy(message:find(os.date("loaded on %Y-%m-%d", again.loaded_at) .. " (35 records): give this one another key",
+        1, true), message)
     end)
   end)
 

@@ -31,20 +31,33 @@ function checks.append(run)
   run:learn(run.comparison, true)
 end
 
---- At the end: the last row is there, and nothing behind it.
+--- After the batches that are counted: the last row of them is there, and nothing behind it.
 ---@param run flarelight.UploadRun
-function checks.last_row(run)
+---@param looks integer at most, a settle apart: rows may show late
+---@param fate flarelight.Fate? of an error that says that this could not be read
+function checks.last_row(run, looks, fate)
   if run.per_batch or not run.rows or run.rows == 0 or run.records == 0 then return end
-  for look = 1, readback.LOOKS do
-    if look > 1 then readback.settle(run, look - 1) end
-    local found = failure.check(readback.rows(run, run.id, run.rows - 1, 2))
-    checkpoints.reached "check.end"
-    if #found == 1 then return end
-    if #found > 1 or look == readback.LOOKS then
-      failure.fail("conflict", ("imports:upload: %d records were sent and acknowledged, but %s found at the end")
-        :format(run.records, #found == 0 and "fewer are" or "more are"), { fate = "foreign" })
+  local function read(start, count)
+    local found, _, err = readback.rows(run, run.id, start, count)
+    if not found then
+      err.fate = fate
+      failure.raise(err)
     end
+    checkpoints.reached "check.end"
+    return found
   end
+  local found
+  for look = 1, looks do
+    if look > 1 then readback.settle(run, look - 1) end
+    found = read(run.rows - 1, 2)
+    if #found == 1 then return end
+    if #found > 1 then break end
+  end
+  if #found > 1 and #read(reconcile.far, 1) > 0 then
+    readback.fail_start("the rows that were sent cannot be checked", fate)
+  end
+  failure.fail("conflict", ("imports:upload: %d records were sent and acknowledged, but %s found at the end")
+    :format(run.records, #found == 0 and "fewer are" or "more are"), { fate = "foreign" })
 end
 
 return checks

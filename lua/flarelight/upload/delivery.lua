@@ -16,7 +16,8 @@ local tasks = require "flarelight.host.tasks"
 
 local delivery = {}
 
-local SENDINGS = 4 -- of one batch at most, each of which ended in doubt
+local SENDINGS = 4      -- of one batch at most, each of which ended in doubt
+local RESUMED_LOOKS = 2 -- at the end of the import before the first batch of a resumed upload
 
 local function body_of(run, batch)
   local options = run.options
@@ -51,6 +52,7 @@ local function deliver(run, batch, last)
   local body = body_of(run, batch)
   checkpoints.reached "batch.sending"
   local data, err = submit(run, body)
+  batch.fate = data ~= nil and "applied" or err.fate
   checkpoints.reached "batch.answered"
   if data ~= nil then
     run.reader:pop()
@@ -109,16 +111,24 @@ local function send_front(run)
   end
   local before = run.batches
   run:handle(batch)
-  if batch.in_doubt then
-    batch.in_doubt = nil
+  if batch.fate == "in_doubt" then
     doubt.resolve(run, batch, nil)
   else
     deliver(run, batch, last)
   end
-  run:handle(nil)
   checks.append(run)
+  run:handle(nil)
   if run.on_progress and run.batches > before then run.on_progress(run:progress()) end
   return true
+end
+
+-- What the journal says of a resumed upload is checked with two reads at most: that the first record stands first, if
+-- that was not seen before, and that the last acknowledged one stands last. A batch in doubt is looked for instead.
+local function check_resumed(run)
+  checks.append(run)
+  local doubtful = run.reader.queue[1] -- nothing else was read yet
+  if not doubtful then checks.last_row(run, RESUMED_LOOKS, "not_sent") end
+  if run.on_progress then run.on_progress(run:progress()) end
 end
 
 --- Runs an upload to its end. Returns its result; fails otherwise.
@@ -126,12 +136,12 @@ end
 function delivery.run(run)
   run:lock_import()
   if run.journal and not run.rows and not run.per_batch then run:start(readback.count(run)) end
-  checks.append(run)
+  if run.batches > 0 then check_resumed(run) end
   repeat until not send_front(run)
   if run.batches == 0 then
     failure.fail("invalid_request", ("imports:upload: every one of the %d records was rejected"):format(run.rejected))
   end
-  checks.last_row(run)
+  checks.last_row(run, readback.LOOKS, "applied")
   run:check_ours()
   return run:finish()
 end

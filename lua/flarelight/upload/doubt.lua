@@ -98,10 +98,14 @@ function doubt.resolve(run, batch, cause)
   if id == nil and not run.per_batch then id = run.id end
   if id == nil then
     id = find_created(run, batch, cause)
-    if id == nil then return checkpoints.reached "doubt.resolved" end
+    if id == nil then
+      batch.fate = "not_sent"
+      return checkpoints.reached "doubt.resolved"
+    end
     run:adopt(batch, id)
   end
   local action, count = look_up(run, batch, id, cause)
+  batch.fate = action == "again" and "not_sent" or action
   checkpoints.reached "doubt.resolved"
   if action == "again" then
     -- To create an import again that is there and empty would leave that one behind.

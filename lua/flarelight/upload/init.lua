@@ -20,7 +20,7 @@ local source = require "flarelight.upload.source"
 ---@field file string? path of a CSV, TSV, JSON lines or JSON file
 ---@field format "csv"|"tsv"|"jsonl"|"json"|nil by the file's name
 ---@field types "auto"|"text"|table<string, "number"|"text"|"boolean">|nil of a CSV file's columns, "auto"
----@field records table[]|(fun(): table?)|nil instead of a file
+---@field records table[]|(fun(): table?, string?, flarelight.Error?)|nil instead of a file; `nil` ends a function's records, `nil, message` or `nil, message, err` stops the upload
 ---@field name string?
 ---@field description string?
 ---@field key string? names the upload for good; needs the client's state
@@ -64,6 +64,8 @@ local source = require "flarelight.upload.source"
 ---@field rejected integer
 ---@field elapsed number seconds
 ---@field token string?
+---@field already boolean? true: the upload was done before, and nothing was sent now
+---@field loaded_at number? of one that was done before: when, epoch seconds
 
 ---@class flarelight.PendingUpload
 ---@field token string
@@ -112,6 +114,10 @@ end
 
 local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
 
+local function other_source(words)
+  conflict(words .. ": give the source as it was, or forget this upload and begin another one")
+end
+
 -- What tells an opened source from that of an entry of the journal, or nil.
 local function difference(kept, opened, moved)
   if opened.kind ~= kept.kind then
@@ -139,7 +145,7 @@ local function replay(run, batches)
   for _, row in ipairs(batches) do
     local batch = read_again(run.reader, row)
     if not batch then
-      conflict(("the source is another than the upload began with: batch %d, records %d to %d, differs")
+      other_source(("the source is another than the upload began with: batch %d, records %d to %d, differs")
         :format(row.number, row.first, row.first + row.count - 1))
     end
     batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
@@ -149,7 +155,7 @@ local function replay(run, batches)
       run:count_rejected()
       lines[#lines + 1] = row.reject
     else
-      batch.in_doubt = true
+      batch.fate = "in_doubt"
       run.reader:push(batch)
     end
   end
@@ -159,11 +165,17 @@ local function replay(run, batches)
   end
 end
 
+-- The result of an upload that was done before.
+local function earlier_result(kept)
+  kept.result.already, kept.result.loaded_at = true, kept.ended
+  return kept.result
+end
+
 -- The result of an upload that is done, where its key is used again: the source has to be the same, by its time of
 -- change or by its records.
 local function result_of(run, kept)
   local opened = run.source
-  if kept.kind == "file" and not difference(kept, opened) then return kept.result end
+  if kept.kind == "file" and not difference(kept, opened) then return earlier_result(kept) end
   local same = opened.kind == kept.kind and opened.columns == kept.columns
   if same then
     local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
@@ -174,8 +186,11 @@ local function result_of(run, kept)
     end
     same = same and reader:peek(1) == nil
   end
-  if not same then conflict(("key %q: it names the upload of another source"):format(kept.key)) end
-  return kept.result
+  if not same then
+    conflict(("key %q: it names the upload of another source, which was loaded on %s (%d records): give this one "
+      .. "another key"):format(kept.key, os.date("%Y-%m-%d", math.floor(kept.ended)), kept.result.records))
+  end
+  return earlier_result(kept)
 end
 
 -- Goes on with an upload of the journal, whose source may be open already. Returns its result.
@@ -184,7 +199,7 @@ local function continue(run, kept, given)
   -- It may have ended before it was locked.
   kept = run.journal:get(kept.token)
   if not kept then conflict "the upload is gone from the journal" end
-  if kept.state == "done" then return run.source and result_of(run, kept) or kept.result end
+  if kept.state == "done" then return run.source and result_of(run, kept) or earlier_result(kept) end
   run:set_up(kept, given)
   if not run.source then
     run:take_source(source.open(run.api, {
@@ -193,7 +208,7 @@ local function continue(run, kept, given)
     }))
   end
   local words = difference(kept, run.source, given.moved)
-  if words then conflict(words) end
+  if words then other_source(words) end
   run:read(kept.batch_records)
   replay(run, run.journal:batches(kept.token))
   return delivery.run(run)
@@ -231,7 +246,8 @@ local function of_key(run, kept, given)
   for _, name in ipairs { "id", "update" } do
     local was, is = runs.text_of(kept.options[name]), runs.text_of(given[name])
     if was ~= is then
-      conflict(("key %q: it names an upload with %s %s, and not %s"):format(kept.key, name, was, is))
+      conflict(("key %q: it names an upload with %s %s, and not %s: give this one another key%s"):format(kept.key, name,
+        was, is, kept.state == "done" and "" or ", or forget that one"))
     end
   end
   if kept.state == "done" then return result_of(run, kept) end
@@ -294,7 +310,7 @@ function upload.run(api, given)
   return result, message, err
 end
 
--- --- pending and resume ---
+-- --- pending, resume, forget ---
 
 --- The uploads of this service in the state file that did not end, oldest first.
 ---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
@@ -308,7 +324,7 @@ local function resume(run, token, given)
   if not kept then
     failure.fail("config", ("imports:resume: the state file knows no upload %q of this service"):format(token))
   end
-  if kept.state == "done" then return kept.result end
+  if kept.state == "done" then return earlier_result(kept) end
   local of_file = kept.kind == "file"
   if of_file and given.records or not of_file and not given.records then
     failure.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
@@ -335,6 +351,30 @@ function upload.resume(api, token, given)
     return resume(run, token, given)
   end)
   return result, message, err
+end
+
+--- Drops an upload that did not end from the journal: its key is free again. What has arrived stays in the import.
+-- Fails with kind not_found where the state file knows none, conflict where it is done or another process is at it.
+---@param api flarelight.Client
+---@param name string token or key
+---@return true? forgotten, string? message, flarelight.Error? err
+function upload.forget(api, name)
+  options.check("api:forget: token or key", name, "string")
+  local own = journal.of(api)
+  local run = runs.new(api, own)
+  local forgotten, message, err = within(run, function()
+    need_journal(api, "api:forget")
+    local kept = own:get(name) or own:find(name)
+    if not kept then
+      failure.fail("not_found", ("api:forget: the state file knows no upload %q of this service"):format(name))
+    end
+    if kept.state ~= "done" then locks.take(run, "upload " .. kept.token) end
+    if not own:forget(kept.token) then
+      failure.fail("conflict", ("api:forget: the upload %q is done, and not pending"):format(name))
+    end
+    return true
+  end)
+  return forgotten, message, err
 end
 
 return upload

@@ -114,9 +114,15 @@ function Journal:plan(upload)
       upload.batch_records, upload.started)) ~= false
 end
 
---- Takes back an upload of which nothing was sent yet. Whether there was one.
+--- Deletes an upload of which nothing was sent, or provably nothing was taken. Whether it was such a one.
+function Journal:forget_unsent(token)
+  return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done' "
+    .. "AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.token = uploads.token)", token)) ~= false
+end
+
+--- Deletes an upload that did not end, and its batches. Whether there was one.
 function Journal:forget(token)
-  return try(self, one("DELETE FROM uploads WHERE token = ? AND state = 'planned'", token)) ~= false
+  return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done'", token)) ~= false
 end
 
 --- The number of rows in the import before the first batch.

@@ -66,6 +66,12 @@ function readback.place(run, id, rows_before, count)
   return found, anchored
 end
 
+--- Raises the failure of a service whose rows do not depend on `start`. `words`: what cannot be done there.
+function readback.fail_start(words, fate)
+  failure.fail("protocol", "imports:upload: the service gives rows far beyond the end of the import: it does not do "
+    .. "what `start` says, so that " .. words, { fate = fate })
+end
+
 --- The number of rows in an import: searched by reading single rows. Raises failures.
 function readback.count(run)
   local state, position, count = reconcile.probe()
@@ -74,6 +80,7 @@ function readback.count(run)
     checkpoints.reached "probe.read"
     state, position, count = reconcile.probe(state, #found > 0)
   end
+  if not count then readback.fail_start("the end of the import cannot be found. Nothing was sent", "not_sent") end
   return count
 end
 

@@ -161,8 +161,13 @@ function reconcile.appended(first, second, found, comparison)
   return "unclear"
 end
 
---- The search for the number of rows in an import by reading single rows: positions double, then are bisected. Returns
--- the state and the next position to read, or the state, nil and the count.
+--- A position far beyond the end of any import: a row there proves that the service does not do what `start` says.
+-- It is a number for services that count in 32 bits.
+reconcile.far = 2 ^ 30
+
+--- The search for the number of rows in an import by reading single rows: at 0, far beyond the end, then at positions
+-- that grow eightfold and are bisected at last. Returns the state and the next position to read; or the state, nil and
+-- the count; or the state alone where there is a row far beyond the end.
 ---@param state table? nil at first; then rows below `low` are there, the row at `high` is not
 ---@param is_there boolean? whether the position returned last holds a row
 ---@return table state, integer? position, integer? count
@@ -170,11 +175,12 @@ function reconcile.probe(state, is_there)
   if state == nil then return { low = 0, at = 0 }, 0 end
   if is_there then state.low = state.at + 1 else state.high = state.at end
   if state.high == nil then
-    state.at = state.at == 0 and 1 or state.at * 2
+    if state.at == reconcile.far then return state end
+    state.at = reconcile.far
   elseif state.low >= state.high then
     return state, nil, state.high
   else
-    state.at = math.floor((state.low + state.high) / 2)
+    state.at = math.min(state.low * 8, math.floor((state.low + state.high) / 2))
   end
   return state, state.at
 end

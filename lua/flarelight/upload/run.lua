@@ -31,7 +31,7 @@ local source = require "flarelight.upload.source"
 ---@field deadline number? seconds for each request
 ---@field source table of source.lua
 ---@field reader table of source.lua: the batches
----@field batch table? that is being sent or looked for
+---@field batch table? that is being sent or looked for; errors are about it
 ---@field id any the import, once it is known
 ---@field ids any[] of `per_batch`
 ---@field rows integer? rows of the import after the batches that are counted; nil while unknown
@@ -99,14 +99,18 @@ function Run:plan(entry)
   locks.take(self, "upload " .. self.token)
   if not self.journal:plan(entry) then
     failure.fail("conflict",
-      ("imports:upload: key %q: another upload of this key has just begun"):format(entry.key))
+      ("imports:upload: key %q: another upload of this key has just begun: wait for its end, or give this one another "
+        .. "key"):format(entry.key))
   end
   self.planned = true
   checkpoints.reached "upload.planned"
 end
 
 --- Sets the batch that errors are about, or none.
-function Run:handle(batch) self.batch = batch end
+function Run:handle(batch)
+  self.batch = batch
+  if batch and not batch.fate then batch.fate = "not_sent" end
+end
 
 -- --- steps ---
 
@@ -240,15 +244,16 @@ function Run:finish()
   return result
 end
 
---- The upload stops with an error, which gets what the caller is to know: the token, the progress, the batch.
+--- The upload stops with an error, which gets what the caller is to know: the fate of the batch at hand, the token, the
+-- progress, the batch. An upload that has sent nothing leaves nothing behind: its key is free.
 function Run:stop(err)
-  if not self.planned and not self.reader then return end
   local batch = self.batch
+  if not err.fate then err.fate = batch and batch.fate or "not_sent" end
+  if not self.planned and not self.reader then return end
   if batch and not err.record then err.record, err.records, err.line = batch.record, batch.count, batch.line end
   err.token, err.progress = self.token, self:progress()
   if not self.planned or not core.is_ours(self.ticket) then return end
-  -- Where the import is not there, nothing was sent: the upload is forgotten, and its key is free.
-  if err.kind == "not_found" and self.journal:forget(self.token) then
+  if self.journal:forget_unsent(self.token) then
     self.planned, err.token, err.progress.token = false, nil, nil
   else
     self.journal:stopped(self.token, err.message)

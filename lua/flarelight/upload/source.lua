@@ -5,7 +5,8 @@
 --   record, line                of its first record: the place in the source from 1, the line of the file
 --   read                        bytes of the file that are read up to its end
 --   number, rows_before, last   its number in the journal, the rows of the import before it, whether it is the last
---   id, sendings, in_doubt      the import that it has made; how often it went; the journal says sent
+--   id, sendings                the import that it has made, how often it went
+--   fate                        what is known of it now: not_sent, in_doubt (the journal says so, or an answer), …
 --
 -- Files are read by the worker, the next batch while one is on the wire. Records of Lua are written out in place,
 -- members sorted by name, so that equal records give equal text in every process.
@@ -13,9 +14,11 @@
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
+local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
+local options = require "flarelight.options"
 local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
@@ -95,8 +98,9 @@ end
 
 local function open_array(given)
   local records = given.records
+  options.plain_array("imports:upload.records", records)
   local length, entries = #records, 0
-  for _ in pairs(records) do
+  for _ in next, records do
     entries = entries + 1
     if entries % ENTRIES == 0 and timeslice.slice_end then timeslice.check() end
   end
@@ -106,6 +110,16 @@ local function open_array(given)
     return write_out(records, first, first, most_records, most_bytes)
   end
   return self
+end
+
+-- The caller's function has given `nil, message` or `nil, message, err`: its own source has failed.
+local function fail_source(message, err, number)
+  if not errors.is(err) then
+    local text = "imports:upload: records: " .. tostring(message)
+    err = errors.is(message) and message or select(3, errors.fail("io", text))
+  end
+  err.record = err.record or number
+  failure.raise(err)
 end
 
 local function open_iterator(given)
@@ -118,9 +132,12 @@ local function open_iterator(given)
     gathered, used = left, 0
     while #gathered < most and not ended do
       if timeslice.slice_end then timeslice.check() end
-      local record, number = pull(), first + #gathered
-      if record == nil then
+      local record, message, err = pull()
+      local number = first + #gathered
+      if record == nil and message == nil and err == nil then
         ended = true
+      elseif record == nil then
+        fail_source(message, err, number)
       elseif type(record) ~= "table" then
         fail_record(("record %d is a %s and no table"):format(number, type(record)), number)
       else

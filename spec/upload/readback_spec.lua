@@ -1,0 +1,132 @@
+-- Uploads to services that do not do what `start` says: each ends after few reads, with an error or the right rows,
+-- and repeats nothing.
+
+local support = require "support"
+
+describe("an upload reads an import", function()
+  local sandbox, api, state
+
+  local function open(options)
+    sandbox = support.sandbox(options)
+    api = support.client(sandbox, { state = state })
+  end
+  local function close()
+    api:close()
+    sandbox:stop()
+    collectgarbage()
+    for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
+  end
+  before_each(function()
+    state = os.tmpname()
+    os.remove(state)
+  end)
+  after_each(function() close() end)
+
+  local function reads() return #support.requests(sandbox, "imports.data") end
+
+  -- The rows of before, then the records in order, `most` of them at least.
+  local function holds(id, before, most)
+    local rows = assert(sandbox:rows(id))
+    for i = 1, #rows - before do assert.are.equal(i - 1, rows[before + i].n) end
+    assert.is_true(#rows - before <= most, "rows are there twice")
+    return #rows - before
+  end
+
+  local scenarios = {
+    { "new import", 0 }, { "new import, a batch in doubt", 0, "commit_then_drop" },
+    { "new import, a batch that did not arrive", 0, "empty" }, { "new import, a batch that went in by a part", 0, "partial_commit" },
+    { "import of 50 rows", 50 }, { "import of 50 rows, a batch in doubt", 50, "commit_then_drop" },
+    { "import of 1 row", 1 }, { "import of 1 row, a batch in doubt", 1, "commit_then_drop" },
+  }
+  for _, mode in ipairs { "ignored", "clamped", "repeated", "shuffled" } do
+    for _, scenario in ipairs(scenarios) do
+      it(("in at most 30 requests where start is %s: %s"):format(mode, scenario[1]), function()
+        open { start_mode = mode }
+        local before, id = scenario[2], nil
+        if before > 0 then id = support.import(api, before) end
+        if scenario[3] then
+          sandbox:fault { operation = "imports.import", nth = before > 0 and 3 or 2, kind = scenario[3] }
+        end
+        local records = support.records(25)
+        local result, message, err = api.imports:upload {
+          records = records, batch_records = 10, id = id, update = id and "append", settle = 0.01, key = "k",
+        }
+        assert.is_true(reads() <= 30, reads() .. " reads")
+        assert.are.same({}, sandbox:duplicates())
+        local arrived = holds(result and result.id or id or 1, before, 25)
+        if result then
+          assert.are.equal(25, arrived)
+        else
+          assert.is_truthy(err.fate, message)
+          if id and mode ~= "shuffled" then
+            assert.are.same({ "protocol", "not_sent", 0 }, { err.kind, err.fate, arrived })
+            assert.is_nil(err.token)
+            assert.is_truthy(message:find("Nothing was sent", 1, true), message)
+          end
+          -- Nor does trying again repeat anything.
+          sandbox:clear_log()
+          api.imports:upload {
+            records = records, batch_records = 10, id = id, update = id and "append", settle = 0.01, key = "k",
+          }
+          assert.is_true(reads() <= 30, reads() .. " reads")
+          holds(id or 1, before, 25)
+        end
+      end)
+    end
+  end
+
+  it("finds the end of an import of 3,000 rows in few reads", function()
+    open()
+    local id = support.import(api, 3000)
+    assert(api.imports:upload { records = support.records(25), id = id, update = "append" })
+    assert.is_true(reads() <= 25, reads() .. " reads")
+    assert.are.equal(25, holds(id, 3000, 25))
+  end)
+
+  it("twice at most before a resumed upload sends: the journal knows where it stopped", function()
+    local checkpoints = require "flarelight.upload.checkpoints"
+    for _, before in ipairs { 0, 30 } do
+      for _, nth in ipairs { 1, 2, 3, 9 } do
+        open()
+        local id = before > 0 and support.import(api, before) or nil
+        local seen, records = 0, support.records(200)
+        checkpoints.on = function(name)
+          if name == "batch.acknowledged" then seen = seen + 1 end
+          if name == "batch.acknowledged" and seen == nth then error("interrupted", 0) end
+        end
+        pcall(function()
+          return api.imports:upload { records = records, batch_records = 10, id = id, update = id and "append" }
+        end)
+        checkpoints.on = nil
+        sandbox:clear_log()
+        local first
+        local result = assert(api.imports:resume(api.imports:pending()[1].token, { records = records, on_progress = function(p)
+          first = first or p
+        end }))
+        assert.are.equal(200, holds(result.id, before, 200))
+        local log, count = sandbox:requests(), 0
+        while log[count + 1].operation == "imports.data" do count = count + 1 end
+        assert.is_true(count <= 2, count .. " reads")
+        assert.are.same({ 10 * nth, false }, { first.records, first.waiting_for_rate })
+        close()
+      end
+    end
+    open()
+  end)
+
+  it("again where it does not end as the journal says, and stops", function()
+    local checkpoints = require "flarelight.upload.checkpoints"
+    open()
+    local records = support.records(50)
+    checkpoints.on = function(name) if name == "batch.acknowledged" then error("interrupted", 0) end end
+    pcall(function() return api.imports:upload { records = records, batch_records = 10, settle = 0.01 } end)
+    checkpoints.on = nil
+    local pending = api.imports:pending()[1]
+    assert(api.imports:import { id = pending.id, records = { { n = "foreign" } } })
+    sandbox:clear_log()
+    local result, _, err = api.imports:resume(pending.token, { records = records })
+    assert.is_nil(result)
+    assert.are.same({ "conflict", "foreign" }, { err.kind, err.fate })
+    assert.are.equal(0, #support.requests(sandbox, "imports.import"))
+  end)
+end)
