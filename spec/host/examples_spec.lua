@@ -20,7 +20,7 @@ describe("the example for #slow", function()
     assert(api.automations:execute(1))
     local before = #box:requests()
     local server = nginx.start { environment = environment, file = function(port)
-      return (system.read "examples/openresty/nginx.conf":gsub("listen 8080", "listen 127.0.0.1:" .. port))
+      return (system.read "examples/openresty/nginx.conf":gsub("listen 8088", "listen 127.0.0.1:" .. port))
     end }
     finally(function()
       server.stop()
@@ -45,6 +45,45 @@ describe("the example for #slow", function()
     assert.are.equal("weather", api.imports:all()[3].name)
     assert.are.equal(404, select(2, server.get "/upload/unknown"))
     assert.are.equal("", nginx.shell(("find %s/body -type f"):format(server.prefix)))
+  end)
+
+  -- In a folder that stands for the tree, with nginx and its modules from where the specs have them.
+  it("OpenResty starts as its head says", function()
+    local tools = system.shell "sh spec/tools/openresty"
+    local conf, root, folder = system.read "examples/openresty/nginx.conf", nginx.shell "pwd", system.folder()
+    local lines = {}
+    for line in conf:match("^(.-)\n# and in another shell"):gmatch "\n# +([^\n]+)" do lines[#lines + 1] = line end
+    table.remove(lines, 1) -- the end of a sentence
+    assert.are.equal("mkdir -p run && cp examples/openresty/nginx.conf run/", lines[1])
+    nginx.shell(("ln -s %s/* %s/ && mkdir %s/programs"):format(root, folder, folder))
+    system.write(folder .. "/programs/nginx", ("#!/bin/sh\nexec %s \"$@\"\n"):format(tools:match "NGINX='([^\n]*)'"))
+    nginx.shell(("chmod +x %s/programs/nginx"):format(folder))
+    local modules = tools:match "load_module (%S+)/ndk_http_module.so"
+    local script = table.concat(lines, "\n"):gsub("/usr/lib/nginx/modules", (modules:gsub("%%", "%%%%")))
+    local port = nginx.shell
+      [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']]
+    -- What differs from the head: the port, the user where that is root, and where Debian's packages are.
+    script = script:gsub("\nmake ", ([[
+
+      sed -i "s,listen 8088,listen 127.0.0.1:%s," run/nginx.conf
+      [ "$(id -u)" != 0 ] || echo "user root;" >>run/modules.conf
+      export PATH="$PWD/programs:$PATH" TMPDIR="$PWD/run"
+      make ]]):format(port), 1)
+      :gsub("\nflarelight", ('\nLUA_PATH="$LUA_PATH;%s"\nexec flarelight'):format(tools:match "NGINX_LUA_PATH='([^\n]*)'"), 1)
+    system.write(folder .. "/script", "set -e\n" .. script)
+    local pipe = assert(io.popen(("cd %s && sh script >out 2>&1 & echo $!"):format(folder)))
+    local process = pipe:read "*l"
+    pipe:close()
+    finally(function() nginx.shell(("kill $(cat %s/run/nginx.pid) 2>/dev/null; wait %s"):format(folder, process)) end)
+    local body, status
+    for _ = 1, 400 do
+      local text = nginx.shell(("curl -s -w '\n%%{http_code}' 127.0.0.1:%s/report"):format(port))
+      body, status = text:match "^(.*)\n(%d+)$"
+      if status ~= "000" then break end
+      nginx.shell "sleep 0.05"
+    end
+    assert.are.equal("200", status, system.read(folder .. "/out") .. tostring(system.read(folder .. "/run/error.log")))
+    assert.truthy(body:find('"labels"', 1, true), body)
   end)
 
   it("Neovim fills a buffer while another is typed into", function()
