@@ -1,6 +1,7 @@
 -- What a client is made of: options, the environment, the key file; what is misuse and what is an
 -- error; where the key goes, and where it never shows.
 
+local configuration = require "flarelight.configuration"
 local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
@@ -39,6 +40,9 @@ describe("flarelight.new", function()
       max_response_bytes = -1, null_as_nil = 1, update_key = 1, trust_short_page = "true", rate_limit = 0,
       ca_file = true, client_cert = 1, client_key = 1, proxy = 1, user_agent = 1, on_event = "print",
     }
+    for _, name in ipairs { "ca_file", "client_cert", "client_key", "profile", "state" } do
+      cases[#cases + 1] = { { [name] = "a\0b" }, "%." .. name .. ": should be a path without NUL bytes" }
+    end
     for name, value in pairs(wrong) do
       cases[#cases + 1] = { { [name] = value }, "%." .. name .. ": should be " }
     end
@@ -57,6 +61,15 @@ describe("flarelight.new", function()
         assert.is_nil(message:find "hidden" or message:find "12345")
       end
     end)
+  end)
+
+  it("resolves the path of the state file, whatever SQLite makes of it", function()
+    local folder = system.shell("pwd -P"):gsub("%s+$", "")
+    for _, path in ipairs { "nightly.db", ":memory:", "file:x?mode=memory", "./a", "../a" } do
+      local found = assert(configuration.read(given { state = path }, function() end))
+      assert.are.equal(folder .. "/" .. path, found.state)
+    end
+    assert.are.equal("/a/b", configuration.read(given { state = "/a/b" }, function() end).state)
   end)
 
   -- options, environment -> the base URL, or "!" and the message of an error of kind config

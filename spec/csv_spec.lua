@@ -45,6 +45,16 @@ describe("csv.rows", function()
     assert.are.same({ { ["a\tb"] = "01\t2" } }, (read(csv.rows(path, { format = "csv" }))))
   end)
 
+  it("finds the type \"auto\" of a column out as that of all", function()
+    local path = file(".csv", 'a,b\n1,x\n"",y\n,z\n')
+    local expected = { { a = 1, b = "x" }, { a = "", b = "y" }, { a = null, b = "z" } }
+    for _, types in ipairs { "auto", { a = "auto" }, { a = "auto", b = "text" } } do
+      local rows = csv.rows(path, { types = types })
+      assert.are.equal("number", rows:columns()[1].type)
+      assert.are.same(expected, (read(rows)))
+    end
+  end)
+
   it("reads the other formats of uploads", function()
     local lines = file(".jsonl", '{"a":[]}\n{"a":9007199254740993}\n')
     local list, where = read(csv.rows(lines))

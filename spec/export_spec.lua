@@ -72,6 +72,60 @@ describe("imports:export", function()
     end)
   end
 
+  describe("of an import without rows", function()
+    local id
+    before_each(function()
+      open()
+      id = support.import(api, 0)
+    end)
+
+    it("writes the header where columns are given, and the reader takes the file", function()
+      local path = path_of ".csv"
+      local result = assert(api.imports:export(id, { to = path, columns = { "a", "b" } }))
+      assert.are.equal("a,b\r\n", read_file(path))
+      assert.are.equal(0, result.rows)
+      assert.are.equal(0, assert(api.imports:upload { file = path, name = "again" }).records)
+    end)
+
+    it("writes an empty file of JSON lines, and the reader takes the file", function()
+      local path = path_of ".jsonl"
+      assert.are.equal(0, assert(api.imports:export(id, { to = path })).rows)
+      assert.are.equal("", read_file(path))
+      assert.are.equal(0, assert(api.imports:upload { file = path, name = "again" }).records)
+    end)
+
+    it("refuses CSV without columns, and leaves what was there", function()
+      local path = write(".csv", "kept")
+      local result, message, err = api.imports:export(id, { to = path })
+      assert.is_nil(result)
+      assert.are.equal("imports:export: there are no rows to take the columns of CSV from: give columns", message)
+      assert.are.equal("conflict", err.kind)
+      assert.are.equal("kept", read_file(path))
+      assert.is_nil(read_file(path .. ".part"))
+    end)
+
+    it("gives a function nothing, or the header where columns are given", function()
+      local text, result = to_string(id)
+      assert.are.same({ "", 0, {} }, { text, result.rows, result.columns })
+      assert.are.equal("", (to_string(id, { format = "jsonl", columns = { "a" } })))
+      assert.are.equal("a,b\r\n", (to_string(id, { columns = { "a", "b" } })))
+      assert.are.equal("n\r\n", (to_string(support.import(api, 3), { columns = { "n" }, limit = 0 })))
+    end)
+  end)
+
+  it("keeps the part of another process that has no rows yet", function()
+    open()
+    local path = path_of ".csv"
+    local other = core.exporter "csv"
+    assert(other:open(path))
+    assert.are.equal(path .. ".part: another process writes it", run [[
+      print((select(2, api.imports:export(1, { to = path })):gsub("^imports:export: ", "")))
+    ]]:gsub("%s+$", ""))
+    assert.are.equal("", read_file(path .. ".part"))
+    other:close()
+    assert.is_nil(read_file(path .. ".part"))
+  end)
+
   it("takes the format from the file's name", function()
     open()
     local id = import '{"a":1}\n'
@@ -121,17 +175,6 @@ describe("imports:export", function()
     assert.are.equal(2, #strings)
     assert.are.equal(numbers(5, 14), strings[1])
     assert.are.same({ ("10 %d 15"):format(#strings[1]), ("20 %d 25"):format(#strings[1] + #strings[2]) }, seen)
-  end)
-
-  it("an import without rows gives an empty file, or the header that was chosen", function()
-    open()
-    local id = support.import(api, 0)
-    assert.are.equal("", (to_string(id)))
-    assert.are.equal("", (to_string(id, { format = "jsonl", columns = { "a" } })))
-    assert.are.equal("a,b\r\n", (to_string(id, { columns = { "a", "b" } })))
-    assert.are.equal("n\r\n", (to_string(support.import(api, 3), { columns = { "n" }, limit = 0 })))
-    assert(api.imports:export(id, { to = base .. ".csv" }))
-    assert.are.equal("", read_file(base .. ".csv"))
   end)
 
   it("writes to standard output, after what Lua has printed", function()

@@ -87,6 +87,15 @@ describe("json", function()
     end
   end)
 
+  it("skips one byte order mark, and counts it in positions", function()
+    local mark = "\239\187\191"
+    assert.are.same({ a = 1 }, json.decode(mark .. '{"a":1}'))
+    assert.matches("at byte 5$", select(2, json.decode(mark .. "[")))
+    for _, text in ipairs { mark .. mark .. "1", mark, " " .. mark .. "1", "1" .. mark, mark:sub(1, 2) .. "1" } do
+      assert.is_nil((json.decode(text)))
+    end
+  end)
+
   -- Over the wire: each value a record's member, so that the text of a row is known to the byte.
   describe("over the wire", function()
     local box, api
@@ -211,7 +220,7 @@ describe("json", function()
     local cases = {
       { "", "no value", 1 }, { "  ", "no value", 3 }, { "[1,]", "unexpected character", 4 }, { '{"a" 1}', "unexpected character", 6 },
       { "{a:1}", "unexpected character", 2 }, { "[1", "ends inside", 3 }, { '{"a":', "ends inside", 6 }, { '"ab', "ends inside", 4 },
-      { "tru", "ends inside", 4 }, { "1 2", "text after", 3 }, { "{}x", "text after", 3 }, { "\239\187\191{}", "unexpected character", 1 },
+      { "tru", "ends inside", 4 }, { "1 2", "text after", 3 }, { "{}x", "text after", 3 }, { "\239\187{}", "unexpected character", 1 },
       { "01", "malformed number", 2 }, { "1.", "ends inside", 3 }, { "[1.]", "malformed number", 4 }, { "+1", nil, 1 }, { ".5", nil, 1 },
       { "NaN", nil, 1 }, { "[Infinity]", nil, 2 }, { "-Infinity", "malformed number", 2 }, { "0x10", nil, 2 }, { "nan", nil, 2 },
       { "1e400", "beyond the range", nil }, { "[-1e400]", "beyond the range", nil },

@@ -1,11 +1,14 @@
 /*
  * durable.c: syncing a file to the disk, as a job of the worker because the disk may take long; and
- * whether two paths name one file.
+ * what a path names.
  */
 #include "base/durable.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/same_file.h"
 #include "functions.h"
@@ -56,5 +59,23 @@ static int same_file(lua_State *L) {
   return 1;
 }
 
+/* core.absolute_path(path) -> the path from the root, which names the same file when the working
+ * directory changes | nil, message */
+static int absolute_path(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
+  char folder[PATH_MAX];
+  if (path[0] == '/') {
+    lua_pushvalue(L, 1);
+    return 1;
+  }
+  if (getcwd(folder, sizeof folder) == NULL) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "the working directory cannot be told: %s", strerror(errno));
+    return 2;
+  }
+  lua_pushfstring(L, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
+  return 1;
+}
+
 const luaL_Reg fl_lua_durable_functions[] = {
-    {"durable", durable}, {"same_file", same_file}, {NULL, NULL}};
+    {"durable", durable}, {"same_file", same_file}, {"absolute_path", absolute_path}, {NULL, NULL}};

@@ -36,12 +36,19 @@ typedef struct exporter {
   bool owned;     /* the descriptor is closed with the exporter; false for standard output */
   char *path;     /* the file's name when it is complete; NULL: no regular file, never renamed */
   char *part;
+  bool locked;    /* the part is this exporter's */
   int64_t length; /* bytes in the part, all whole records */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
+/* A part without rows is removed: there is nothing to go on with. */
 static void close_file(exporter *self) {
+  struct stat found;
+  if (self->locked && self->part != NULL && fstat(self->descriptor, &found) == 0 &&
+      found.st_size == 0)
+    unlink(self->part);
+  self->locked = false;
   if (self->owned && self->descriptor >= 0) close(self->descriptor);
   self->descriptor = -1;
   free(self->path);
@@ -185,6 +192,7 @@ static int open_file(lua_State *L, exporter *self, const char *path, bool resume
     return fail_system(L, self->part, "open");
   }
   if (!S_ISREG(found.st_mode)) return fail_words(L, self->part, "is no regular file", "io");
+  self->locked = true;
   if (resume) return go_on(L, self);
   return ftruncate(self->descriptor, 0) == 0 ? 0 : fail_system(L, self->part, "empty");
 }
@@ -300,6 +308,7 @@ static int exporter_finish(lua_State *L) {
     if (fsync(self->descriptor) != 0) return fail_system(L, self->part, "write");
     if (rename(self->part, self->path) != 0)
       return fail_system(L, self->path, "rename the whole file");
+    self->locked = false;
   }
   close_file(self);
   lua_pushboolean(L, true);
@@ -339,7 +348,9 @@ static bool choose_columns(lua_State *L, fl_export *export) {
       result = fl_export_add_column(export, name);
     }
     if (result == FL_INVALID) {
-      lua_pushfstring(L, "columns[%d]: should be a name in UTF-8 that is there once", i);
+      lua_pushfstring(
+          L, "columns[%d]: should be a name in UTF-8 that is there once%s", i,
+          export->format == FL_EXPORT_CSV ? ", neither empty nor with a NUL character" : "");
       return false;
     }
     if (result != FL_OK) luaL_error(L, "not enough memory");

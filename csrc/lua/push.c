@@ -142,10 +142,11 @@ static int collect_document(lua_State *L) {
   return 0;
 }
 
-/* core.decode(text, null_as_nil) -> value | nil, message */
+/* core.decode(text, null_as_nil) -> value | nil, message. A byte order mark is skipped. */
 static int decode(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
+  const size_t mark = fl_json_mark_length(text, length);
   bool null_as_nil = lua_toboolean(L, 2);
   document *held = lua_newuserdata(L, sizeof *held);
   fl_json_error error;
@@ -154,11 +155,12 @@ static int decode(lua_State *L) {
   fl_json_tape_init(&held->tape);
   fl_lua_new_class(L, DOCUMENT, NULL, collect_document);
   lua_setmetatable(L, -2);
-  if (fl_buffer_append(&held->text, text, length) != FL_OK)
+  if (fl_buffer_append(&held->text, text + mark, length - mark) != FL_OK)
     return luaL_error(L, "not enough memory");
-  if (fl_json_scan(held->text.data, length, &held->tape, &error) != FL_JSON_OK) {
+  if (fl_json_scan(held->text.data, length - mark, &held->tape, &error) != FL_JSON_OK) {
     lua_pushnil(L);
-    lua_pushfstring(L, "%s at byte %d", fl_json_describe(error.code), (int)error.position + 1);
+    lua_pushfstring(L, "%s at byte %d", fl_json_describe(error.code),
+                    (int)(mark + error.position + 1));
     return 2;
   }
   push.tape = &held->tape;

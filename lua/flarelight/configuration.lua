@@ -42,9 +42,9 @@ local known = {
   connect_timeout = "seconds", read_timeout = "seconds", write_timeout = "seconds", deadline = "seconds",
   max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive",
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
-  rate_limit = "positive", profile = "text_or_table",
-  ca_file = "string", client_cert = "string", client_key = "string", proxy = "string",
-  user_agent = "string", on_event = "function", state = "string", host = "text_or_table",
+  rate_limit = "positive", profile = "path_or_table",
+  ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",
+  user_agent = "string", on_event = "function", state = "path", host = "text_or_table",
 }
 
 local function fail(name, what)
@@ -155,8 +155,11 @@ function configuration.read(given, environment)
       file:close()
     end
   end
-  if found.state == "" or found.state and found.state:find "%z" then
-    return fail("state", "should be the path of a file")
+  if found.state == "" then return fail("state", "should be the path of a file") end
+  if found.state then
+    -- Now, so that a change of the working directory does not lead to another file.
+    found.state, message = core.absolute_path(found.state)
+    if not found.state then return fail("state:", message) end
   end
   found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
   return found

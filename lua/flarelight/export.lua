@@ -160,6 +160,9 @@ function export.run(api, id, given)
     if timeslice.slice_end then timeslice.check() end
   end
   exporter:header() -- where no row came
+  if is_path and format == "csv" and not exporter:columns()[1] then -- readers of CSV, ours too, refuse an empty file
+    return fail_with(run, "there are no rows to take the columns of CSV from: give columns", "conflict")
+  end
   good, message, kind = hand_on(run, 0)
   if good and is_path then good, message, kind = exporter:finish() end
   if not good then return fail_with(run, message, kind) end

@@ -205,7 +205,7 @@ static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t coun
       return refuse_name(choices[i].name, "is given a type, but the file does not have it",
                          message);
     column->type = choices[i].type;
-    column->strict = true;
+    column->strict = column->type != FL_COLUMN_UNDECIDED;
   }
   return FL_OK;
 }

@@ -29,7 +29,7 @@ typedef enum fl_column_type {
   FL_COLUMN_BOOLEAN
 } fl_column_type;
 
-/* A type that the caller gives to the column of this name. */
+/* A type that the caller gives to the column of this name; FL_COLUMN_UNDECIDED: to be found out. */
 typedef struct fl_column_choice {
   fl_slice name;
   fl_column_type type;

@@ -70,7 +70,8 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   fl_result result;
   size_t unused;
   if (find_column(self, name.data, name.length, 0) != NO_COLUMN) return FL_INVALID;
-  if (self->format == FL_EXPORT_CSV && memchr(name.data, '\0', name.length) != NULL)
+  if (self->format == FL_EXPORT_CSV &&
+      (name.length == 0 || memchr(name.data, '\0', name.length) != NULL))
     return FL_INVALID;
   if ((self->count & (self->count - 1)) == 0) { /* a power of two: full */
     size_t capacity = self->count ? self->count * 2 : 1;
@@ -101,33 +102,14 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
   for (size_t i = 0; self->format == FL_EXPORT_CSV && i < self->count && result == FL_OK; i++) {
     fl_slice name = fl_export_column_name(self, i);
     /* Without quotes a reader could take the first bytes for a byte order mark. */
-    bool mark = i == 0 && name.length > 0 && name.data[0] == '\xEF';
+    bool mark = i == 0 && name.data[0] == '\xEF';
     if (i > 0) result = fl_buffer_append_byte(out, ',');
-    if (result == FL_OK) result = fl_csv_write_cell(out, name, ',', mark || name.length == 0);
+    if (result == FL_OK) result = fl_csv_write_cell(out, name, ',', mark);
   }
   if (result == FL_OK && self->format == FL_EXPORT_CSV) result = fl_buffer_append(out, "\r\n", 2);
   if (result == FL_OK) self->begun = true;
   else cut(out, before);
   return result;
-}
-
-/* Adds a column for each member of these rows that has none yet. Rows that are no objects are
- * refused later. */
-static fl_result learn(fl_export *self, const reader *page, uint32_t row, int64_t count) {
-  for (; count > 0; count--, row = fl_json_next(page->tape, row)) {
-    size_t place = 0;
-    uint32_t end;
-    if (page->nodes[row].type != FL_JSON_OBJECT) continue;
-    end = page->nodes[row].value.size.end;
-    for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1), place++) {
-      fl_slice name = {page->text + page->nodes[at].offset, page->nodes[at].value.size.length};
-      if (find_column(self, name.data, name.length, place) == NO_COLUMN) {
-        fl_result result = fl_export_add_column(self, name);
-        if (result != FL_OK) return result;
-      }
-    }
-  }
-  return FL_OK;
 }
 
 /* --- cells --- */
@@ -208,6 +190,36 @@ static fl_export_code fail(fl_export *self, fl_export_code code, const char *wor
   else
     snprintf(self->message, sizeof self->message, "%s\"%.*s\"", words, (int)name.length, name.data);
   return code;
+}
+
+/* Adds a column for each member of these rows that has none yet. Rows that are no objects are
+ * refused later. */
+static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, int64_t count) {
+  for (; count > 0; count--, row = fl_json_next(page->tape, row)) {
+    size_t place = 0;
+    uint32_t end;
+    if (page->nodes[row].type != FL_JSON_OBJECT) continue;
+    end = page->nodes[row].value.size.end;
+    for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1), place++) {
+      fl_slice name = {page->text + page->nodes[at].offset, page->nodes[at].value.size.length};
+      fl_result result = FL_OK;
+      if (name.length == 0)
+        return fail(
+            self, FL_EXPORT_NO_NAME,
+            "or one after it has a member without a name, which readers of CSV refuse (JSON "
+            "lines have a place for it)",
+            NO_NAME);
+      if (find_column(self, name.data, name.length, place) == NO_COLUMN)
+        result = fl_export_add_column(self, name);
+      if (result == FL_INVALID)
+        return fail(self, FL_EXPORT_NUL,
+                    "or one after it has a NUL character in the name of a member, which has no "
+                    "place in CSV",
+                    NO_NAME);
+      if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
+    }
+  }
+  return FL_EXPORT_OK;
 }
 
 /* The row has members without a column: the message names each of them once. */
@@ -407,13 +419,8 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
   *done = 0;
   memset(self->places, 0, sizeof self->places);
   if (csv && self->count == 0) {
-    fl_result result = learn(self, &page, row, count);
-    if (result == FL_INVALID)
-      return fail(self, FL_EXPORT_NUL,
-                  "or one after it has a NUL character in the name of a member, which has no "
-                  "place in CSV",
-                  NO_NAME);
-    if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
+    fl_export_code code = learn(self, &page, row, count);
+    if (code != FL_EXPORT_OK) return code;
   }
   if (fl_export_begin(self, out) != FL_OK) return FL_EXPORT_NO_MEMORY;
   for (; *done < count; ++*done, row = fl_json_next(tape, row)) {

@@ -27,6 +27,7 @@ typedef enum fl_export_code {
                            them */
   FL_EXPORT_BLANK,      /* CSV: a record that would be a blank line */
   FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
+  FL_EXPORT_NO_NAME,    /* CSV: a member with an empty name */
   FL_EXPORT_NO_MEMORY
 } fl_export_code;
 
@@ -56,8 +57,8 @@ typedef struct fl_export {
 void fl_export_init(fl_export *self, fl_export_format format);
 void fl_export_free(fl_export *self);
 
-/* Adds a column, before the first row. FL_INVALID: its name is there already, is not UTF-8, or is
- * to go into CSV and holds a NUL character. */
+/* Adds a column, before the first row. FL_INVALID: its name is there already or is not UTF-8; in
+ * CSV also an empty name, and one with a NUL character. */
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 

@@ -96,6 +96,12 @@ void fl_json_tape_free(fl_json_tape *tape);
  */
 fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error);
 
+/* Bytes of the UTF-8 byte order mark at the beginning of a text: 3 or 0. The scanner refuses it;
+ * callers that accept one skip it. */
+static inline size_t fl_json_mark_length(const char *text, size_t length) {
+  return length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 /* Index of the node that follows the value at `index`. */
 static inline uint32_t fl_json_next(const fl_json_tape *tape, uint32_t index) {
   const fl_json_node *node = &tape->nodes[index];

@@ -49,6 +49,8 @@ fl_source_format fl_source_format_of(const char *path) {
 
 static bool open_source(fl_source *self, const char *path, const fl_source_options *options) {
   if (!fl_source_input_open(&self->input, path)) return false;
+  if (self->input.identity.st_size == 0 && options->format != FL_SOURCE_JSONL)
+    return fl_source_input_fail_content(&self->input, 0, "the file is empty");
   self->reader = readers[options->format];
   self->state = self->reader->open(&self->input, options);
   return self->state != NULL;

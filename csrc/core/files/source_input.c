@@ -173,7 +173,6 @@ bool fl_source_input_open(fl_source_input *self, const char *path) {
   }
   if (!S_ISREG(status->st_mode))
     return fail(self, FL_SOURCE_SYSTEM, 0, "not a regular file: it has to be read twice");
-  if (status->st_size == 0) return fl_source_input_fail_content(self, 0, "the file is empty");
   return true;
 }
 

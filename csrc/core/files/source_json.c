@@ -9,8 +9,6 @@
 
 #include "codec/json_write.h"
 
-#define BYTE_ORDER_MARK "\xef\xbb\xbf"
-
 /* How far a JSON file is read. */
 typedef enum document_stage {
   AT_BEGIN,        /* before the array or the object */
@@ -44,9 +42,8 @@ static int look(document *self, size_t offset) {
 }
 
 static void skip_mark(document *self) {
-  size_t length = sizeof BYTE_ORDER_MARK - 1;
-  if (look(self, length - 1) >= 0 && memcmp(self->input->window.data, BYTE_ORDER_MARK, length) == 0)
-    self->input->at += length;
+  look(self, 2);
+  self->input->at = fl_json_mark_length(self->input->window.data, self->input->window.length);
 }
 
 static int64_t count_lines(const char *text, size_t length) {

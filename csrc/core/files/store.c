@@ -22,10 +22,11 @@
 #include "base/clock.h"
 
 #define PATIENCE (10 * FL_SECOND) /* how long a script waits for a locked file, in all */
+#define FOLDER "./"
 #define APPLICATION_ID 0x666c7265 /* "flre" */
 
 struct fl_store {
-  char *path;
+  char *path; /* as it was given; two bytes before it begins the same path with "./" in front */
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
   sqlite3 *database;    /* NULL: not open */
@@ -203,6 +204,10 @@ static fl_store_code create_file(fl_store *self, fl_store_error *error) {
         self, error, FL_STORE_IO,
         S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
   }
+  /* A link to nothing is refused: its target may be on a disk that is not mounted, and a new state
+   * file there would forget what was uploaded. */
+  if (errno == ENOENT && lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode))
+    return fail(self, error, FL_STORE_IO, "is a symbolic link to a file that is not there");
   return fail(self, error, FL_STORE_IO, strerror(errno));
 }
 
@@ -259,6 +264,12 @@ static fl_store_code is_current(fl_store *self, bool *current, fl_store_error *e
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
 
+/* SQLite reads ":memory:", "file:…" and "" as something else than paths, but not behind a folder.
+ */
+static const char *name_for_sqlite(const fl_store *self) {
+  return self->path[0] == '/' ? self->path : self->path - strlen(FOLDER);
+}
+
 static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error) {
   bool current = false;
   fl_store_code code;
@@ -267,7 +278,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   code = create_file(self, error);
   if (code != FL_STORE_OK) return code;
   result =
-      sqlite3_open_v2(self->path, &self->database,
+      sqlite3_open_v2(name_for_sqlite(self), &self->database,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
   if (result == SQLITE_OK) result = sqlite3_busy_handler(self->database, wait_for_lock, self);
   if (result == SQLITE_OK)
@@ -424,13 +435,15 @@ static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
 
 fl_store *fl_store_new(const char *path) {
   fl_store *self = calloc(1, sizeof *self);
+  char *name;
   pthread_once(&once, prepare);
   if (self == NULL) return NULL;
-  self->path = strdup(path);
-  if (self->path == NULL) {
+  name = malloc(strlen(FOLDER) + strlen(path) + 1);
+  if (name == NULL) {
     free(self);
     return NULL;
   }
+  self->path = strcpy(strcpy(name, FOLDER) + strlen(FOLDER), path);
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->lock, NULL);
   pthread_mutex_lock(&list_lock);
@@ -456,7 +469,7 @@ void fl_store_release(fl_store *self) {
   pthread_rwlock_unlock(&fork_lock);
   pthread_mutex_unlock(&list_lock);
   pthread_mutex_destroy(&self->lock);
-  free(self->path);
+  free(self->path - strlen(FOLDER));
   free(self);
 }
 

@@ -14,6 +14,7 @@ local PHRASES = {
   { "flarelight%.new {{? ?state = path }", "--state FILE" },
   { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
   { 'update = "([%w_]+)"', "--update %1" },
+  { "of CSV from: give columns$", "of CSV from: give --columns" },
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
   { "^imports:([%w_]+)", "imports %1" },
 }

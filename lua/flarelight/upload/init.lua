@@ -81,14 +81,14 @@ local source = require "flarelight.upload.source"
 local upload = {}
 
 local known = {
-  file = "string", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
+  file = "path", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
   update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table", format = "string",
-  send_events = "boolean", on_reject = "string", rejects = "string", journal = "boolean", run_token = "boolean",
+  send_events = "boolean", on_reject = "string", rejects = "path", journal = "boolean", run_token = "boolean",
   settle = "seconds", on_progress = "function", deadline = "seconds",
 }
 
 local resumable = {
-  file = "string", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
+  file = "path", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
 }
 
 -- --- the edge ---

@@ -124,8 +124,10 @@ static void csv_is_written(void **state) {
        "a,b" END "3,2" END ",5" END, FL_EXPORT_OK, NULL},
       {"chosen columns, in their order", "c,a,x,", "[{\"a\":1,\"b\":2,\"c\":3}]",
        "[{\"d\":0,\"c\":6,\"a\":5}]", "c,a,x" END "3,1," END "6,5," END, FL_EXPORT_OK, NULL},
-      {"names that need quotes", NULL, "[{\"a,b\":1,\"\\\"\":2,\"\":3}]", NULL,
-       "\"a,b\",\"\"\"\",\"\"" END "1,2,3" END, FL_EXPORT_OK, NULL},
+      {"names that need quotes", NULL, "[{\"a,b\":1,\"\\\"\":2}]", NULL,
+       "\"a,b\",\"\"\"\"" END "1,2" END, FL_EXPORT_OK, NULL},
+      {"a member without a name on a later page", NULL, "[{\"a\":1}]", "[{\"\":3}]",
+       "a" END "1" END, FL_EXPORT_NEW_COLUMN, "has new columns: \"\""},
       {"a name that begins like a byte order mark", NULL,
        "[{\"\xEF\xBB\xBF"
        "a\":1}]",
@@ -165,6 +167,12 @@ static void rows_without_members_are_no_csv(void **state) {
   assert_int_equal(out.length, 0);
   assert_int_equal(add("a NUL in a name", &self, "[{\"a\\u0000\":1}]", &out, &done), FL_EXPORT_NUL);
   assert_int_equal(out.length, 0);
+  assert_int_equal(
+      add("no name, which the reader refuses", &self, "[{\"b\":1},{\"\":3}]", &out, &done),
+      FL_EXPORT_NO_NAME);
+  assert_non_null(strstr(self.message, "a member without a name"));
+  assert_int_equal(out.length, 0);
+  assert_int_equal(fl_export_add_column(&self, FL_LITERAL("")), FL_INVALID);
   fl_export_free(&self);
 }
 

@@ -103,6 +103,55 @@ static void test_files(void **state) {
   }
 }
 
+/* SQLite gives these a meaning of its own; here they are paths of files. */
+static void test_odd_names_are_paths(void **state) {
+  static const char *const names[] = {":memory:", "file:x?mode=memory", "file:y", "x?mode=ro",
+                                      "%41"};
+  fl_store_error error;
+  int64_t number;
+  char before[1024], kept[sizeof path];
+  size_t index;
+  (void)state;
+  remove_state();
+  assert_non_null(getcwd(before, sizeof before));
+  assert_int_equal(chdir(folder), 0);
+  memcpy(kept, path, sizeof path);
+  for (index = 0; index < sizeof names / sizeof *names; index++) {
+    snprintf(path, sizeof path, "%s", names[index]);
+    assert_int_equal(run("CREATE TABLE kept AS SELECT 5 AS a", NULL, -1, &number, &error),
+                     FL_STORE_OK);
+    assert_int_equal(access(path, R_OK), 0);
+    assert_int_equal(run("SELECT a FROM kept", NULL, -1, &number, &error), FL_STORE_OK);
+    assert_int_equal(number, 5);
+    remove_state();
+  }
+  snprintf(path, sizeof path, "%s", "");
+  assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_IO);
+  memcpy(path, kept, sizeof path);
+  assert_int_equal(chdir(before), 0);
+}
+
+static void test_a_link_to_nothing_is_refused(void **state) {
+  fl_store_error error;
+  int64_t number;
+  char target[80];
+  (void)state;
+  remove_state();
+  snprintf(target, sizeof target, "%s/target", folder);
+  assert_int_equal(symlink(target, path), 0);
+  assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_IO);
+  assert_non_null(strstr(error.message, "is a symbolic link to a file that is not there"));
+  assert_int_equal(access(target, F_OK), -1);
+  unlink(path);
+  /* One to a state file is followed. */
+  assert_int_equal(run("CREATE TABLE kept (a)", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(rename(path, target), 0);
+  assert_int_equal(symlink(target, path), 0);
+  assert_int_equal(run("SELECT count(*) FROM kept", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(number, 0);
+  unlink(target);
+}
+
 static void test_a_full_disk_and_a_guard_leave_nothing(void **state) {
   fl_store_error error;
   int64_t number;
@@ -155,6 +204,8 @@ static int remove_folder(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_files),
+      cmocka_unit_test(test_odd_names_are_paths),
+      cmocka_unit_test(test_a_link_to_nothing_is_refused),
       cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
       cmocka_unit_test(test_a_locked_file_is_given_up),
   };
