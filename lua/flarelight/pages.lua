@@ -85,7 +85,10 @@ local function take(self)
     local ready, cannot, why = calls.wait(waiter)
     if not ready then
       if why then return nil, cannot, why end
-      if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
+      if task and task.cancelled then
+        release(self) -- the pager was cancelled; code outside of the task may go on with another
+        return errors.fail("cancelled", "the task was cancelled")
+      end
       local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
       return self:fail(message, err)
     end

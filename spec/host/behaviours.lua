@@ -197,6 +197,23 @@ it("a task's call, and what follows, can be cancelled", function(api)
   equal("cancelled", second[3].kind)
 end)
 
+it("a task that waits for rows can be cancelled", function(api)
+  local reading = api:spawn(function()
+    while true do -- so it waits for a page, whenever the other one cancels it
+      local rows = api.imports:rows(1, { page_size = 1, prefetch = 0 })
+      repeat
+        local row, _, err = rows:next()
+        if err then return err.kind end
+      until not row
+    end
+  end)
+  api:spawn(function()
+    assert(api.reports:all())
+    reading:cancel()
+  end):result()
+  equal("cancelled", reading:result())
+end)
+
 it("a task that sleeps can be cancelled", function(api)
   local slept = api:spawn(function()
     return (select(3, api:wait_until(function() return false end, { interval = 60, timeout = 600 })))

@@ -34,6 +34,19 @@ describe("tasks", function()
     assert.are.equal("not_found", results[3].err.kind)
   end)
 
+  it("a task that waits for rows can be cancelled, and others go on where it was", function()
+    local id = support.import(api, 20)
+    local rows, err = api.imports:rows(id, { start = 10, page_size = 10 }), nil
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 60, times = math.huge }
+    local task = api:spawn(function() err = select(3, rows:next()) end)
+    support.update_until(api, function() return sandbox:hits().total > 0 end)
+    task:cancel()
+    support.update_until(api, function() return task:done() end)
+    assert.are.equal("cancelled", err.kind)
+    sandbox:clear_faults()
+    assert.are.same({ { n = 10 }, 10 }, { rows:next() })
+  end)
+
   it("api:map keeps to its concurrency and to the order", function()
     local under_way, most = 0, 0
     local results, failed = api:map({ "a", "b", "c", "d", "e", "f", "g" }, function(item, index)

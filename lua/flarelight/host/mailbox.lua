@@ -24,7 +24,7 @@ function mailbox.waiter(members) return setmetatable(members, Waiter) end
 function Waiter:is_over()
   return self.ready or (self.due ~= nil and core.now() >= self.due)
     or (self.ticket ~= nil and not core.is_ours(self.ticket))
-    or (self.ticket == nil and self.task ~= nil and self.task.cancelled) or false
+    or ((self.ticket == nil or self.pages ~= nil) and self.task ~= nil and self.task.cancelled) or false
 end
 
 --- Seconds until its time is up, or nil.

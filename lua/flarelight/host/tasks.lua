@@ -116,8 +116,9 @@ function Task:cancel()
   if self.finished or self.cancelled then return end
   self.cancelled = true
   local handle = self.handle
-  if handle and handle.ticket then core.cancel(handle.ticket)
-  elseif handle and handle.wake then handle:wake() end
+  if handle and handle.ticket then core.cancel(handle.ticket) end
+  -- The outcome of a cancelled call wakes the task; a cancelled pager has none.
+  if handle and handle.wake and (handle.pages or not handle.ticket) then handle:wake() end
 end
 
 return tasks
