@@ -541,6 +541,24 @@ describe("an upload with a state file", function()
       end)
     end
 
+    it("leaves nothing behind where its id is misuse", function()
+      open()
+      for _, id in ipairs { "", 1.5, {}, 2 ^ 60 } do
+        local good, message = pcall(function()
+          return api.imports:upload { records = support.records(3), id = id, update = "append", key = "k" }
+        end)
+        assert.is_false(good)
+        assert.is_truthy(message:find("journal_spec%.lua:%d+: flarelight: id: "), message)
+        assert.are.same({}, api.imports:pending())
+      end
+      local other = support.client(sandbox, { state = state, update_key = "name" })
+      assert.has_error(function()
+        other.imports:upload { records = support.records(3), id = 1, name = "n", update = "append", key = "k" }
+      end)
+      other:close()
+      assert.are.same({}, api.imports:pending())
+    end)
+
     it("tells the fate of the batch at hand where the journal or the source fails", function()
       -- step, then the fate of a batch whose entry is gone from the journal
       for step, fate in pairs { ["batch.answered"] = "applied", ["batch.acknowledged"] = "not_sent" } do

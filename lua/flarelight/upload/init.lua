@@ -13,6 +13,7 @@ local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local rejects = require "flarelight.upload.rejects"
+local request = require "flarelight.request"
 local runs = require "flarelight.upload.run"
 local source = require "flarelight.upload.source"
 
@@ -276,8 +277,11 @@ local function start(run, given)
   return delivery.run(run)
 end
 
--- Fails where the options need what the client does not have.
+-- Fails where the options need what the client does not have. Misuse of a body's members raises here, before the
+-- journal knows of the upload.
 local function check_client(run, given)
+  request.import_body({ records = {}, name = given.name, description = given.description, id = given.id },
+    run.config.update_key)
   local profile = run.config.profile
   local updates = profile and profile.found.update
   if given.id ~= nil and updates == "replace" then
