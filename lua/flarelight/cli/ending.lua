@@ -40,11 +40,12 @@ end
 
 -- The message of an error as the command says it: messages of the service stay as they are.
 local function message_of(err)
-  return (err.kind == "config" or err.message:find "^imports:") and wording.of(err.message) or err.message
+  local own = err.kind == "config" or err.message:find "^imports:" or err.message:find "^api:"
+  return own and wording.of(err.message) or err.message
 end
 
 --- Passes on what a call returned; where it failed, ends the command as its error says.
----@param resume { heading: string, command: string }? how to go on
+---@param resume { heading: string, command: string, forget: string? }? how to go on, or to give it up
 function ending.expect(value, message, err, resume)
   if value ~= nil or err == nil then return value, message end
   if err.kind == "raised" and ending.is_interrupt(err) then error(err.value, 0) end
@@ -52,8 +53,6 @@ function ending.expect(value, message, err, resume)
 end
 
 -- --- saying it ---
-
-local function clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.ceil(seconds)) end
 
 -- What an error holds besides its message, as lines below it.
 local function remarks(err)
@@ -68,7 +67,7 @@ local function remarks(err)
   if err.fate == "in_doubt" then
     lines[#lines + 1] = "  fate: in_doubt: it may have happened; look before trying again"
   end
-  if err.retry_at then lines[#lines + 1] = "  it can go again at " .. clock(err.retry_at) end
+  if err.retry_at then lines[#lines + 1] = "  it can go again at " .. output.clock(math.ceil(err.retry_at)) end
   return lines
 end
 
@@ -78,6 +77,7 @@ local function tell_text(ended)
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading
     lines[#lines + 1] = "  " .. ended.resume.command
+    if ended.resume.forget then lines[#lines + 1] = "To give it up:\n  " .. ended.resume.forget end
   end
   output.complain(table.concat(lines, "\n"))
 end

@@ -1,4 +1,4 @@
---- flarelight imports: list, data, rows, upload, pending, resume.
+--- flarelight imports: list, data, rows, upload, pending, resume, forget.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
@@ -156,6 +156,10 @@ local function show_progress(api, bar)
 end
 
 local function print_result(out, result)
+  if result.already then
+    out:note(("already loaded on %s, %s; nothing was sent"):format(output.clock(result.loaded_at),
+      output.counted(result.records, "record")))
+  end
   out:facts({
     { "import", result.id }, { "imports", result.ids and #result.ids > 1 and table.concat(result.ids, " ") or nil },
     { "records", result.records }, { "batches", result.batches },
@@ -164,12 +168,17 @@ local function print_result(out, result)
   }, result)
 end
 
--- How to go on with an upload. `records`: how many have arrived; nil where that is in doubt.
-local function upload_resumption(args, token, records)
+-- After these the same upload is likely to fail in the same way.
+local STUCK = { conflict = true, invalid_request = true }
+
+-- How to go on with an upload. `records`: how many have arrived; nil where that is in doubt. `kind`: of the error.
+local function upload_resumption(args, token, records, kind)
   if not token then return nil end
+  local words = token .. context.same_options(args)
   return {
     heading = records and records > 0 and "What has arrived stays. To go on:" or "To go on:",
-    command = ("flarelight imports resume %s%s"):format(token, context.same_options(args)),
+    command = "flarelight imports resume " .. words,
+    forget = STUCK[kind] and "flarelight imports forget " .. words or nil,
   }
 end
 
@@ -209,7 +218,7 @@ local function transfer(args, out, label, start)
   if result then return print_result(out, result) end
   -- No token: there is nothing to go on with.
   local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
-  ending.expect(nil, message, err, upload_resumption(args, err.token, arrived))
+  ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err.kind))
 end
 
 -- --types zip=text,cost=number
@@ -265,7 +274,7 @@ local function pending(args, out)
   local found = ending.expect(api.imports:pending())
   if not out.json then
     for _, each in ipairs(found) do
-      if type(each.started) == "number" then each.started = os.date("%Y-%m-%d %H:%M:%S", math.floor(each.started)) end
+      if type(each.started) == "number" then each.started = output.clock(each.started) end
     end
   end
   out:list(found, { "token", "key", "id", "name", "file", "records", "started" }, "no upload is pending")
@@ -286,6 +295,14 @@ local function resume(args, out)
   return transfer(args, out, "upload " .. args.token, function(api, on_progress)
     return api.imports:resume(args.token, { file = args.file, settle = args.settle, on_progress = on_progress })
   end)
+end
+
+local function forget(args, out)
+  if (args.token == nil) == (args.key == nil) then ending.fail(status.USAGE, "give either TOKEN or --key KEY") end
+  local api = context.client(args, { state = context.state(args) })
+  ending.expect(api:forget(args.token or args.key))
+  if out.json then return output.write(output.encode { forgotten = args.token or args.key }) end
+  out:note "forgotten; what has arrived stays in the import"
 end
 
 function imports.define(parser, define)
@@ -340,6 +357,11 @@ function imports.define(parser, define)
   command:option("--file"):argname "FILE":description "Where the file is now."
   command:option("--settle"):argname "SECONDS":convert(context.number)
     :description "Before a batch in doubt is read back. Default: 2."
+  context.connecting(command)
+
+  command = define(group, "forget", "Drops an upload that did not end. What has arrived stays in the import.", forget)
+  command:argument("token"):argname "TOKEN":args "?":description "Of the upload, as `imports pending` lists it."
+  command:option("--key"):argname "KEY":description "Instead of TOKEN: the key that the upload was given."
   context.connecting(command)
 end
 

@@ -251,6 +251,9 @@ function output.counted(number, one, many)
   return output.count(number) .. " " .. (number == 1 and one or many or one .. "s")
 end
 
+--- A point in time, in this machine's zone.
+function output.clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.floor(seconds)) end
+
 --- Bytes as 12 B, 3.4 kB, 1.2 MB.
 function output.bytes(number)
   for _, unit in ipairs { "B", "kB", "MB", "GB" } do

@@ -11,12 +11,14 @@ local PHRASES = {
   { "^region ", "--region " }, { "^state ", "--state " }, { "^profile: ", "--profile: " },
   { "^api_key ", "--key-file: the key " },
   { "subscription_id", "--subscription" }, { "base_url", "--base-url" }, { "update_key", "--update-key" },
-  { "flarelight%.new {{? ?state = path }", "--state FILE" },
+  { "flarelight%.new { state = path }", "--state FILE" },
   { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
   { 'update = "([%w_]+)"', "--update %1" },
   { "of CSV from: give columns$", "of CSV from: give --columns" },
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
-  { "^imports:([%w_]+)", "imports %1" },
+  { "forget this upload and", "forget this upload (flarelight imports forget) and" },
+  { "or forget that one", "or forget that one (flarelight imports forget --key KEY)" },
+  { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
 --- A message of the module in the command's words.
