@@ -245,22 +245,24 @@ bool sandbox_import_each(sandbox_database *database,
 /* The path of a member for json_extract: a name with a quote in it cannot be written as one. */
 static bool has_path(const char *name) { return strpbrk(name, "\"\\") == NULL; }
 
-char *sandbox_import_select(sandbox_database *database, int64_t id) {
+char *sandbox_import_select(sandbox_database *database, int64_t id, uint64_t used) {
   sqlite3_stmt *columns = sandbox_statements_get(database, LIST_COLUMNS);
   sqlite3_str *text = sqlite3_str_new(database->handle);
-  bool any = false;
+  int count = 0;
   sqlite3_str_appendall(text, "SELECT ");
   sqlite3_bind_int64(columns, 1, id);
   while (sqlite3_step(columns) == SQLITE_ROW) {
     const char *name = sandbox_statements_text(columns, 0);
+    bool read = used >> (count < 63 ? count : 63) & 1;
     if (!has_path(name)) continue;
-    sqlite3_str_appendf(text, "%sjson_extract(json, '$.\"%q\"') AS \"%w\"", any ? ", " : "", name,
-                        name);
-    any = true;
+    if (count++ > 0) sqlite3_str_appendall(text, ", ");
+    if (read) sqlite3_str_appendf(text, "json_extract(json, '$.\"%q\"')", name);
+    else sqlite3_str_appendall(text, "NULL");
+    sqlite3_str_appendf(text, " AS \"%w\"", name);
   }
   sqlite3_reset(columns);
   sqlite3_str_appendf(text, "%s FROM main.rows WHERE key >= %lld AND key < %lld",
-                      any ? "" : "NULL AS \"(no columns)\"", (long long)(id * ROWS_AN_IMPORT),
+                      count ? "" : "NULL AS \"(no columns)\"", (long long)(id * ROWS_AN_IMPORT),
                       (long long)((id + 1) * ROWS_AN_IMPORT));
   return sqlite3_str_finish(text);
 }

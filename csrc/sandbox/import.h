@@ -69,7 +69,8 @@ bool sandbox_import_each(sandbox_database *database,
                          bool (*function)(void *context, const char *name, int64_t id),
                          void *context);
 /* The SELECT that shows an import's rows as a table with a column for each member, to
- * sqlite3_free. */
-char *sandbox_import_select(sandbox_database *database, int64_t id);
+ * sqlite3_free. Columns whose bit is not set in `used` are NULL; the last bit stands for all from
+ * the 64th on. */
+char *sandbox_import_select(sandbox_database *database, int64_t id, uint64_t used);
 
 #endif

@@ -80,6 +80,7 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   WHOLE(max_body_bytes, 0x1p28, 1, 0x1p30) \
   WHOLE(max_query_rows, 1000000, 1, 0x1p31) \
   WHOLE(max_query_steps, 1000000000, 10000, 0x1p40) \
+  NUMBER(max_query_seconds, 10, 0.001, 86400) \
   WHOLE(log_requests, 100000, 0, 0x1p31) \
   WHOLE(log_bytes, 0x1p26, 0, 0x1p40) \
   WHOLE(log_body_bytes, 65536, 0, 0x1p30)

@@ -1,15 +1,15 @@
 /*
  * query.c: SQL over imports, read-only.
  *
- * 1. Each import whose name occurs in the query becomes a temporary view.
- * 2. The authorizer and the limits go on; the query is prepared, its parameters bound, and stepped.
- * 3. The authorizer and the limits are taken off, and the views are dropped.
- * SQLite looks for a name among temporary views first, so that an import may be called `rows`. The
- * authorizer lets the database's own tables be read only from inside a view.
+ * The query runs on a connection of its own, in which each import whose name occurs in the query is
+ * a table (import_table.h), and nothing else is there. An authorizer admits reading, and functions
+ * of a list. SQLite's limits bound memory; a progress handler bounds steps and time.
  */
 #include "query.h"
 
+#include "base/clock.h"
 #include "import.h"
+#include "import_table.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -33,44 +33,55 @@ static const struct {
     {SQLITE_LIMIT_VARIABLE_NUMBER, 200},
     {SQLITE_LIMIT_LENGTH, 16 << 20},
 };
-#define LIMIT_COUNT (sizeof limits / sizeof *limits)
+/* Functions that compute something of their arguments, and nothing else. Between spaces. */
+static const char functions[] =
+    " abs char coalesce concat concat_ws format glob hex iif ifnull instr length like likelihood"
+    " likely lower ltrim max min nullif octet_length printf quote random replace round rtrim sign"
+    " substr substring trim typeof unhex unicode unlikely upper zeroblob"
+    " avg count group_concat string_agg sum total"
+    " date datetime julianday strftime time timediff unixepoch"
+    " -> ->> json json_array json_array_length json_each json_error_position json_extract"
+    " json_group_array json_group_object json_insert json_object json_patch json_quote json_remove"
+    " json_replace json_set json_tree json_type json_valid"
+    " cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank"
+    " row_number"
+    " acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10"
+    " log2 mod pi pow power radians sin sinh sqrt tan tanh trunc ";
 
-typedef struct run_state {
-  sandbox_database *database;
-  const char *sql;
-  int64_t steps_left;
-  char **views;
-  size_t view_count;
-} run_state;
-
-/* The authorizer names a common table expression like a view: only the views made here count. */
-static bool is_view(const run_state *state, const char *name) {
-  for (size_t index = 0; index < state->view_count; index++)
-    if (strcasecmp(state->views[index], name) == 0) return true;
+static bool is_listed(const char *function) {
+  size_t length = strlen(function);
+  for (const char *word = functions + 1; *word; word += strcspn(word, " ") + 1)
+    if (strcspn(word, " ") == length && strncasecmp(word, function, length) == 0) return true;
   return false;
+}
+
+/* Tables that SQLite has of its own accord. */
+static bool is_internal(const char *table) {
+  return strncasecmp(table, "sqlite_", 7) == 0 || strncasecmp(table, "pragma_", 7) == 0 ||
+         strcasecmp(table, "dbstat") == 0;
 }
 
 static int authorize(void *context, int action, const char *first, const char *second,
                      const char *schema, const char *view) {
+  (void)context, (void)schema, (void)view;
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return SQLITE_OK;
-    case SQLITE_FUNCTION:
-      return second && strcasecmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
-    case SQLITE_READ:
-      if (view != NULL && is_view(context, view)) return SQLITE_OK;
-      if (first && strncasecmp(first, "sqlite_", 7) == 0) return SQLITE_DENY;
-      if (first && (strcasecmp(first, "json_each") == 0 || strcasecmp(first, "json_tree") == 0))
-        return SQLITE_OK;
-      return schema && strcmp(schema, "main") == 0 ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_FUNCTION: return second && is_listed(second) ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_READ: return first && is_internal(first) ? SQLITE_DENY : SQLITE_OK;
     default: return SQLITE_DENY;
   }
 }
 
-static int count_steps(void *context) {
-  run_state *state = context;
-  state->steps_left -= STEPS_A_CALL;
-  return state->steps_left <= 0;
+typedef struct bounds {
+  int64_t steps_left;
+  fl_time end;
+} bounds;
+
+static int is_exhausted(void *context) {
+  bounds *left = context;
+  left->steps_left -= STEPS_A_CALL;
+  return left->steps_left <= 0 || fl_clock_now() > left->end;
 }
 
 /* Whether the query could mean this import: its name, as it is written between quotes, occurs in
@@ -84,35 +95,39 @@ static bool mentions(const char *sql, const char *name) {
   return found;
 }
 
-static bool make_view(void *context, const char *name, int64_t id) {
-  run_state *state = context;
-  char *select, *create, **views;
-  bool made = false;
-  if (is_view(state, name) || !mentions(state->sql, name)) return true;
-  views = realloc(state->views, (state->view_count + 1) * sizeof *views);
-  if (views == NULL) return false;
-  state->views = views;
-  if ((views[state->view_count] = strdup(name)) == NULL) return false;
-  state->view_count++;
-  select = sandbox_import_select(state->database, id);
-  create =
-      select ? sqlite3_mprintf("CREATE TEMP VIEW IF NOT EXISTS \"%w\" AS %s", name, select) : NULL;
-  if (create)
-    made = sqlite3_exec(sandbox_database_handle(state->database), create, NULL, NULL, NULL) ==
-           SQLITE_OK;
-  sqlite3_free(create);
-  sqlite3_free(select);
-  return made;
+typedef struct tables {
+  sqlite3 *connection;
+  const char *sql;
+} tables;
+
+/* A name that SQLite keeps to itself is no table: the query then says that there is none. */
+static bool make_table(void *context, const char *name, int64_t id) {
+  const tables *made = context;
+  return !mentions(made->sql, name) || is_internal(name) ||
+         sandbox_import_table_create(made->connection, name, id);
 }
 
-static void drop_views(run_state *state) {
-  for (size_t index = 0; index < state->view_count; index++) {
-    char *drop = sqlite3_mprintf("DROP VIEW IF EXISTS temp.\"%w\"", state->views[index]);
-    if (drop) sqlite3_exec(sandbox_database_handle(state->database), drop, NULL, NULL, NULL);
-    sqlite3_free(drop);
-    free(state->views[index]);
+/* A connection with the imports that the query names as its tables; NULL without memory. */
+static sqlite3 *open_connection(sandbox_database *database, const char *sql, bounds *left) {
+  tables made = {NULL, sql};
+  if (sqlite3_open(":memory:", &made.connection) == SQLITE_OK &&
+      sandbox_import_table_register(made.connection, database) &&
+      sandbox_import_each(database, make_table, &made)) {
+    /* SQLite makes these tables when they are first named, which the authorizer would refuse. */
+    sqlite3_exec(made.connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL,
+                 NULL);
+    /* A name between double quotes is a name, and never a text. */
+    sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    for (size_t index = 0; index < sizeof limits / sizeof *limits; index++)
+      sqlite3_limit(made.connection, limits[index].limit, limits[index].value);
+    sqlite3_set_authorizer(made.connection, authorize, NULL);
+    sqlite3_progress_handler(made.connection, STEPS_A_CALL, is_exhausted, left);
+    return made.connection;
   }
-  free(state->views);
+  sqlite3_close(made.connection);
+  return NULL;
 }
 
 /* A parameter without a member of its name stays null, as SQLite has it. */
@@ -178,32 +193,37 @@ static bool take_row(sqlite3_stmt *query, sandbox_table *table) {
 
 static bool is_blank(const char *text) { return text[strspn(text, " \t\r\n;")] == '\0'; }
 
-static bool select_rows(run_state *state, const sandbox_options *options,
+/* Steps through the query. False: `reason` says why. */
+static bool take_rows(sqlite3_stmt *query, const sandbox_options *options, sandbox_table *table,
+                      char *reason) {
+  int code;
+  while ((code = sqlite3_step(query)) == SQLITE_ROW) {
+    if ((int64_t)table->row_count == options->max_query_rows) {
+      snprintf(reason, SANDBOX_REASON, "the query gives more than %lld rows",
+               (long long)options->max_query_rows);
+      return false;
+    }
+    if (!take_row(query, table)) return false;
+  }
+  if (code == SQLITE_INTERRUPT) snprintf(reason, SANDBOX_REASON, "the query takes too long");
+  else if (code != SQLITE_DONE)
+    snprintf(reason, SANDBOX_REASON, "%s", sqlite3_errmsg(sqlite3_db_handle(query)));
+  return code == SQLITE_DONE;
+}
+
+static bool select_rows(sqlite3 *connection, const char *sql, const sandbox_options *options,
                         const sandbox_parameters *parameters, sandbox_table *table, char *reason) {
-  sqlite3 *handle = sandbox_database_handle(state->database);
   sqlite3_stmt *query = NULL;
   const char *rest = "";
   bool done = false;
-  int code = sqlite3_prepare_v2(handle, state->sql, -1, &query, &rest);
-  if (code != SQLITE_OK) {
-    snprintf(reason, SANDBOX_REASON, "%s", sqlite3_errmsg(handle));
+  if (sqlite3_prepare_v2(connection, sql, -1, &query, &rest) != SQLITE_OK) {
+    snprintf(reason, SANDBOX_REASON, "%s", sqlite3_errmsg(connection));
   } else if (query == NULL || !is_blank(rest) || !sqlite3_stmt_readonly(query) ||
-             sqlite3_column_count(query) == 0) {
+             sqlite3_stmt_isexplain(query) || sqlite3_column_count(query) == 0) {
     snprintf(reason, SANDBOX_REASON, "a query is one SELECT");
   } else if (take_columns(query, table, reason)) {
     bind(query, parameters);
-    while ((code = sqlite3_step(query)) == SQLITE_ROW) {
-      if ((int64_t)table->row_count == options->max_query_rows) {
-        snprintf(reason, SANDBOX_REASON, "the query gives more than %lld rows",
-                 (long long)options->max_query_rows);
-        break;
-      }
-      if (!take_row(query, table)) break;
-    }
-    done = code == SQLITE_DONE;
-    if (code == SQLITE_INTERRUPT) snprintf(reason, SANDBOX_REASON, "the query takes too long");
-    else if (!done && code != SQLITE_ROW)
-      snprintf(reason, SANDBOX_REASON, "%s", sqlite3_errmsg(handle));
+    done = take_rows(query, options, table, reason);
   }
   sqlite3_finalize(query);
   return done;
@@ -212,26 +232,15 @@ static bool select_rows(run_state *state, const sandbox_options *options,
 bool sandbox_query(sandbox_database *database, const sandbox_options *options, const char *sql,
                    const sandbox_parameters *parameters, sandbox_table *table,
                    char reason[SANDBOX_REASON]) {
-  sqlite3 *handle = sandbox_database_handle(database);
-  run_state state = {database, sql, options->max_query_steps, NULL, 0};
-  int before[LIMIT_COUNT];
+  bounds left = {options->max_query_steps,
+                 fl_clock_now() + (fl_time)(options->max_query_seconds * (double)FL_SECOND)};
+  sqlite3 *connection = open_connection(database, sql, &left);
   bool done = false;
   sandbox_table_init(table);
   snprintf(reason, SANDBOX_REASON, "the query's result cannot be held or is no text");
-  if (sandbox_import_each(database, make_view, &state)) {
-    for (size_t index = 0; index < LIMIT_COUNT; index++)
-      before[index] = sqlite3_limit(handle, limits[index].limit, limits[index].value);
-    sqlite3_set_authorizer(handle, authorize, &state);
-    sqlite3_progress_handler(handle, STEPS_A_CALL, count_steps, &state);
-    done = select_rows(&state, options, parameters, table, reason);
-    sqlite3_progress_handler(handle, 0, NULL, NULL);
-    sqlite3_set_authorizer(handle, NULL, NULL);
-    for (size_t index = 0; index < LIMIT_COUNT; index++)
-      sqlite3_limit(handle, limits[index].limit, before[index]);
-  } else {
-    snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(database));
-  }
-  drop_views(&state);
+  if (connection) done = select_rows(connection, sql, options, parameters, table, reason);
+  else snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(database));
+  sqlite3_close(connection);
   if (!done) sandbox_table_free(table);
   return done;
 }

@@ -1,9 +1,9 @@
 /*
  * query.h: SQL over imports, read-only.
  *
- * A query sees every import as a table under the import's name, with a column for each member its
- * rows have; nothing else of the database, no file, no pragma. SQLite's authorizer and limits hold
- * it there. Runs on the database's connection, under the sandbox's lock.
+ * A query sees every import as a table under the import's name, with a column for each member that
+ * its rows have. It sees nothing else of the database, no file, no pragma, and calls only functions
+ * of a list. Under the sandbox's lock.
  */
 #ifndef SANDBOX_QUERY_H
 #define SANDBOX_QUERY_H

@@ -95,6 +95,12 @@ describe("the sandbox", function()
       "SELECT load_extension('x')", "SELECT 1; SELECT 2", "SELECT 1; DELETE FROM rows", "", "DROP TABLE rows",
       "CREATE TEMP TABLE t(x)", "SELECT 1 AS a, 2 AS a", "WITH x AS (SELECT * FROM main.rows) SELECT * FROM x",
       "BEGIN", "VACUUM INTO 'file'",
+      -- The authorizer tells a common table expression by its name alone: this one is called like an import.
+      'WITH \\"the strikes\\" AS (SELECT json FROM main.rows) SELECT * FROM \\"the strikes\\"',
+      "SELECT count(*) FROM main.rows", "SELECT 1 FROM imports", "SELECT count(*) FROM sqlite_schema",
+      "EXPLAIN SELECT 1", "EXPLAIN QUERY PLAN SELECT 1", "SELECT fts3_tokenizer('simple')", "SELECT last_insert_rowid()",
+      "SELECT sqlite_version()", "SELECT * FROM dbstat", "SELECT * FROM pragma_database_list",
+      'SELECT \\"no such name\\" FROM \\"the strikes\\"', 'SELECT city FROM \\"the strikes\\" WHERE city = \\"Oslo\\"',
       "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c",
       "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT n FROM c",
     }
@@ -106,6 +112,59 @@ describe("the sandbox", function()
       end
       assert.equal(400, ask(box, "/Report/ChartData", { body = "{}" }).status)
       assert.equal(4, box:counts().rows)
+    end)
+
+    local answers = {
+      { "SELECT count(*) AS n FROM %s", "4" }, { "SELECT 1 AS one FROM %s", "1,1,1,1" },
+      { "SELECT count(*) AS n FROM %s WHERE 1", "4" }, { "SELECT count(*) AS n FROM %s AS a, %s AS b", "16" },
+      { "SELECT max(amount) AS m FROM %s", "4" }, { "SELECT total(amount) AS t FROM %s GROUP BY city", "2.5,8.0" },
+      { "SELECT n FROM (SELECT count(*) AS n FROM %s)", "4" }, { "SELECT x FROM %s ORDER BY amount DESC LIMIT 1", "1" },
+      { "SELECT amount FROM %s WHERE rowid = 2", "2.5" }, { "SELECT count(DISTINCT city) AS n FROM %s", "2" },
+      { "SELECT group_concat(city, '') AS c FROM (SELECT DISTINCT city FROM %s)", '"OsloBergen"' },
+      { "SELECT row_number() OVER (ORDER BY amount) AS n FROM %s", "1,2,3,4" },
+      { "SELECT value AS v FROM json_each('[7,8]')", "7,8" },
+    }
+    it("aggregates, and queries that read no column", function()
+      local box = fill()
+      for _, case in ipairs(answers) do
+        local sql = case[1]:gsub("%%s", '\\"the strikes\\"')
+        local reply = ask(box, "/Report/ChartData", { body = '{"sql":"' .. sql .. '"}' })
+        assert.equal(case[2], reply.body:match '"labels":%[(.-)%]', sql .. reply.body)
+      end
+    end)
+
+    local refusals = {
+      { "SELECT amuont FROM %s", "no such column: amuont" }, { "SELECT amount FROM strike", "no such table: strike" },
+      { 'SELECT \\"amuont\\" FROM %s', 'no such column: amuont' },
+      { "SELECT nosuch(amount) FROM %s", "no such function: nosuch" },
+      { "SELECT fts3_tokenizer(city) FROM %s", "not authorized to use function: fts3_tokenizer" },
+    }
+    it("no query with a mistake, and says which", function()
+      local box = fill()
+      for _, case in ipairs(refusals) do
+        local reply = ask(box, "/Report/ChartData", { body = '{"sql":"' .. case[1]:gsub("%%s", '\\"the strikes\\"') .. '"}' })
+        assert.equal(400, reply.status, case[1])
+        assert.matches(case[2], reply.body, 1, true)
+      end
+    end)
+
+    it("no query for longer than it may take", function()
+      local box = fill { max_query_seconds = 0.05, max_query_steps = 2 ^ 40 }
+      local endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c"
+      local reply = ask(box, "/Report/ChartData", { body = '{"sql":"' .. endless .. '"}' })
+      assert.equal(400, reply.status)
+      assert.matches("the query takes too long", reply.body)
+    end)
+
+    it("columns whose names differ in case alone", function()
+      local box = start()
+      import(box, '[{"a":1,"A":2},{"b\\"":3}]', '"name":"t"')
+      assert.matches('"labels":%[1,null%],"series":%[{"name":"A:1","values":%[2,null%]}%]',
+        ask(box, "/Report/ChartData", { body = '{"import":"t"}' }).body)
+      import(box, "[{}]", '"name":"empty"')
+      assert.matches('"labels":%[null%]', ask(box, "/Report/ChartData", { body = '{"import":"empty"}' }).body)
+      import(box, '[{"a":1}]', '"name":"sqlite_x"')
+      assert.equal(400, ask(box, "/Report/ChartData", { body = '{"import":"sqlite_x"}' }).status)
     end)
 
     it("finds an import called like a table of its own", function()

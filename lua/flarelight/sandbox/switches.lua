@@ -48,6 +48,7 @@ local switches = {}
 ---@field max_body_bytes integer?
 ---@field max_query_rows integer?
 ---@field max_query_steps integer?
+---@field max_query_seconds number? 10
 ---@field log_requests integer?
 ---@field log_bytes integer?
 ---@field log_body_bytes integer?
