@@ -114,6 +114,48 @@ describe("the sandbox", function()
     end)
   end)
 
+  it("survives what its Lua side would never hand to it", function()
+    local core = require "flarelight.sandbox_core"
+    local refused = {
+      { port = "x" }, { port = 1e9 }, { rate_window = 0 / 0 }, { ids = "none" }, { ids = 3 }, { keys = { {} } },
+      { keys = { 1 } }, { features = { "no" } }, { preparations = { {} } }, { preparations = { { id = "1", name = "n" } } },
+      { preparations = { false } }, { reports = { { id = "1", name = "n" } } }, { automations = { { id = "1" } } },
+      { automations = { { id = "1", name = "n", steps = { {} } } } }, { required_columns = { {} } },
+    }
+    for i, options in ipairs(refused) do assert.is_false(pcall(core.start, options), i) end
+    assert.is_nil((core.start { address = "nowhere" }))
+    assert.is_nil((core.start { certificate = "x" }))
+    for _, value in ipairs { false, 1, "x", print } do assert.is_false(pcall(core.start, value)) end
+    local handle = assert(core.start {
+      automations = { { id = "1", name = "n", api_trigger = true, steps = { { id = "9", report = true } } } },
+      keys = { { key = "k" } },
+    })
+    local reply = ask({ url = "http://127.0.0.1:" .. handle:port() }, "/Automation/1/Execute", { body = "{}", key = "k" })
+    assert.equal(400, reply.status)
+    assert.matches("there is no report 9", reply.body)
+    for _, fault in ipairs { {}, { kind = "no" }, { kind = "empty" }, { kind = "stall", operation = "*", seconds = 0 / 0 },
+      { kind = "huge", operation = "*", bytes = 1 }, { kind = "empty", operation = "*", nth = "x" } } do
+      assert.is_false(pcall(handle.fault, handle, fault))
+    end
+    local userdata = io.stdout
+    for name, method in pairs(getmetatable(handle).__index) do
+      assert.is_false(pcall(method, userdata), name)
+      assert.is_false(pcall(method), name)
+    end
+    local collect = getmetatable(handle).__gc
+    assert.is_false(pcall(collect, userdata))
+    -- The owners of copies and tapes are in the registry alone.
+    local registry = debug.getregistry()
+    for _, name in ipairs { "flarelight.sandbox_core.copy", "flarelight.sandbox_core.tape" } do
+      pcall(core.decode, "[]")
+      assert.is_false(pcall(registry[name].__gc, userdata), name)
+      assert.is_false(pcall(registry[name].__gc, handle), name)
+    end
+    collect(handle)
+    collect(handle)
+    assert.is_false(pcall(handle.counts, handle))
+  end)
+
   it("does not disturb an exit with requests in flight", function()
     local script = system.file [[
       local sandbox = require "flarelight.sandbox"

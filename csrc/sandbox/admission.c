@@ -1,10 +1,43 @@
 /* admission.c: whether a request is admitted. */
 #include "admission.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
+
+/* Whether the host of a Host header is one of this machine's: its length is that of the name or the
+ * address, without brackets and port. */
+static bool is_own(const sandbox_options *options, const char *host) {
+  bool bracketed = *host == '[';
+  size_t length = bracketed ? strcspn(++host, "]") : strcspn(host, ":");
+  const char *const names[] = {"localhost", "127.0.0.1", "::1", options->address};
+  char text[INET6_ADDRSTRLEN];
+  struct in6_addr address;
+  for (size_t index = 0; index < sizeof names / sizeof *names; index++)
+    if (strlen(names[index]) == length && strncasecmp(names[index], host, length) == 0) return true;
+  /* Where it listens on all addresses, each may be its own; a name is still none. */
+  if (strcmp(options->address, "0.0.0.0") != 0 && strcmp(options->address, "::") != 0) return false;
+  if (length >= sizeof text) return false;
+  memcpy(text, host, length);
+  text[length] = '\0';
+  return inet_pton(bracketed ? AF_INET6 : AF_INET, text, &address) == 1;
+}
+
+int sandbox_admission_check_form(const sandbox_options *options, const char *host,
+                                 const char *content_length, const char *transfer_encoding,
+                                 const char **message) {
+  if (content_length && transfer_encoding) {
+    *message = "Content-Length and Transfer-Encoding exclude each other";
+    return 400;
+  }
+  if (host && !is_own(options, host)) {
+    *message = "The Host header does not name this machine";
+    return 403;
+  }
+  return 0;
+}
 
 static bool is_uuid(const char *text) {
   static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

@@ -16,6 +16,14 @@ typedef struct sandbox_admission {
   int64_t used;
 } sandbox_admission;
 
+/*
+ * 0 if the request may be read as it is, else the status of the refusal. `host` has to name this
+ * machine or the address that the sandbox listens on, so that no page in a browser reaches it under
+ * a name of its own. NULL = the request has no such header.
+ */
+int sandbox_admission_check_form(const sandbox_options *options, const char *host,
+                                 const char *content_length, const char *transfer_encoding,
+                                 const char **message);
 /* 0 if the headers let the caller in, else the status of the refusal; *message says why. */
 int sandbox_admission_check(const sandbox_options *options, const char *api_key,
                             const char *subscription_id, const char **message);

@@ -23,8 +23,12 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
   sandbox *owner = asked->owner;
   const sandbox_options *options = &owner->options;
   const char *key = sandbox_header(connection, "X-Api-Key");
-  int status = sandbox_admission_check(options, key,
-                                       sandbox_header(connection, "X-Subscription-Id"), message);
+  int status = sandbox_admission_check_form(
+      options, sandbox_header(connection, "Host"), sandbox_header(connection, "Content-Length"),
+      sandbox_header(connection, "Transfer-Encoding"), message);
+  if (status != 0) return status;
+  status = sandbox_admission_check(options, key, sandbox_header(connection, "X-Subscription-Id"),
+                                   message);
   if (status != 0) return status;
   asked->authorized = true;
   if (!sandbox_admission_take(&owner->admission, options, fl_clock_now())) {

@@ -104,6 +104,11 @@ static bool run_automation(sandbox_call *call, const sandbox_definition *automat
     const sandbox_definition *definition = sandbox_options_definition(
         call->options, step->report ? DEFINED_REPORTS : DEFINED_PREPARATIONS,
         fl_slice_of(step->id));
+    if (definition == NULL) {
+      snprintf(reason, SANDBOX_REASON, "there is no %s %.100s",
+               step->report ? "report" : "preparation", step->id);
+      return false;
+    }
     sandbox_json_put(out, index > 0 ? "," : "");
     sandbox_json_put(out, step->report ? "{\"kind\":\"report\",\"result\":"
                                        : "{\"kind\":\"preparation\",\"result\":");

@@ -76,6 +76,11 @@ static void read_fields(lua_State *L, int index, const sandbox_field *fields, vo
   }
 }
 
+/* Raises unless a text that the structure needs is there. */
+static void check_present(lua_State *L, const char *text, const char *name) {
+  if (text == NULL) luaL_error(L, "%s is missing", name);
+}
+
 /* The text member `name` of the table at the top, or NULL. */
 static char *member_text(lua_State *L, const char *name) {
   char *text = NULL;
@@ -137,6 +142,7 @@ static void read_keys(lua_State *L, int index, sandbox_options *options) {
     lua_rawgeti(L, -1, (int)place + 1);
     options->key_count++;
     options->keys[place].key = member_text(L, "key");
+    check_present(L, options->keys[place].key, "key");
     lua_getfield(L, -1, "allow");
     options->keys[place].allowed = read_operations(L);
     lua_pop(L, 2);
@@ -153,13 +159,15 @@ static void read_steps(lua_State *L, sandbox_definition *definition) {
     definition->step_count++;
     step->report = member_true(L, "report");
     step->id = member_text(L, "id");
+    check_present(L, step->id, "id");
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }
 
-static void read_definitions(lua_State *L, int index, const char *name,
-                             sandbox_definitions *definitions) {
+static void read_definitions(lua_State *L, int index, const char *name, sandbox_defined kind,
+                             sandbox_options *options) {
+  sandbox_definitions *definitions = &options->defined[kind];
   lua_getfield(L, index, name);
   definitions->list = room_for(L, sizeof *definitions->list);
   for (size_t place = 0; definitions->list && place < lua_rawlen(L, -1); place++) {
@@ -178,6 +186,14 @@ static void read_definitions(lua_State *L, int index, const char *name,
     definition->api_trigger = member_true(L, "api_trigger");
     read_texts(L, "series", &definition->series, &definition->series_count);
     read_steps(L, definition);
+    check_present(L, definition->id, "id");
+    check_present(L, definition->name, "name");
+    if (kind == DEFINED_PREPARATIONS) {
+      check_present(L, definition->sql, "sql");
+      check_present(L, definition->target, "target");
+    } else if (kind == DEFINED_REPORTS && definition->preparation == NULL) {
+      check_present(L, definition->sql, "sql");
+    }
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -192,9 +208,9 @@ void sandbox_lua_options_read(lua_State *L, int index, sandbox_options *options)
   lua_pushvalue(L, index);
   read_texts(L, "required_columns", &options->required_columns, &options->required_column_count);
   lua_pop(L, 1);
-  read_definitions(L, index, "preparations", &options->defined[DEFINED_PREPARATIONS]);
-  read_definitions(L, index, "reports", &options->defined[DEFINED_REPORTS]);
-  read_definitions(L, index, "automations", &options->defined[DEFINED_AUTOMATIONS]);
+  read_definitions(L, index, "preparations", DEFINED_PREPARATIONS, options);
+  read_definitions(L, index, "reports", DEFINED_REPORTS, options);
+  read_definitions(L, index, "automations", DEFINED_AUTOMATIONS, options);
 }
 
 void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *fault) {

@@ -27,7 +27,7 @@ typedef struct copy {
 } copy;
 
 static int free_copy(lua_State *L) {
-  copy *held = lua_touserdata(L, 1);
+  copy *held = luaL_checkudata(L, 1, COPY);
   for (size_t index = 0; index < held->count; index++) free(held->entries[index]);
   free(held->entries);
   free(held->block);

@@ -77,6 +77,7 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   FLAG(gzip, false) \
   FLAG(etag, false) \
   \
+  WHOLE(max_connections, 1000, 1, 1000000) \
   WHOLE(max_body_bytes, 0x1p28, 1, 0x1p30) \
   WHOLE(max_query_rows, 1000000, 1, 0x1p31) \
   WHOLE(max_query_steps, 1000000000, 10000, 0x1p40) \

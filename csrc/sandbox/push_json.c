@@ -8,7 +8,7 @@
 #define TAPE "flarelight.sandbox_core.tape"
 
 static int free_tape(lua_State *L) {
-  fl_json_tape_free(lua_touserdata(L, 1));
+  fl_json_tape_free(luaL_checkudata(L, 1, TAPE));
   return 0;
 }
 

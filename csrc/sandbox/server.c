@@ -143,7 +143,8 @@ static struct MHD_Daemon *start_daemon(sandbox *owner, unsigned flags,
       address, MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
       close_exchange, owner, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, owner,
       MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, owner, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)128 * 1024, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+      (size_t)128 * 1024, MHD_OPTION_CONNECTION_LIMIT, (unsigned)owner->options.max_connections,
+      MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static unsigned port_of(struct MHD_Daemon *daemon, const sandbox_options *options) {

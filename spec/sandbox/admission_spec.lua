@@ -46,6 +46,45 @@ describe("the sandbox", function()
       end
     end)
 
+    local hosts = {
+      ["127.0.0.1"] = { localhost = 200, ["LOCALHOST:80"] = 200, ["127.0.0.1:1"] = 200, ["[::1]:80"] = 200,
+        ["example.com"] = 403, ["localhost.example.com"] = 403, ["127.0.0.1.example.com:80"] = 403, ["10.0.0.1"] = 403 },
+      ["127.0.0.2"] = { ["127.0.0.2"] = 200, ["127.0.0.3"] = 403 },
+      ["0.0.0.0"] = { ["10.0.0.1:99"] = 200, ["[fe80::1]:99"] = 200, ["example.com"] = 403, [("9"):rep(99)] = 403 },
+    }
+    it("answers to the names of this machine alone", function()
+      for address, names in pairs(hosts) do
+        local box = start { address = address }
+        for name, status in pairs(names) do
+          local reply = ask(box, "/Import/All", { headers = { Host = name } })
+          assert.equal(status, reply.status, address .. " " .. name)
+          if status == 403 then assert.matches("does not name this machine", reply.body) end
+        end
+      end
+    end)
+
+    it("refuses a body whose length is told in two ways", function()
+      local box = start()
+      local body = '{"data":{"records":[{"n":1}]}}'
+      local reply = ask(box, "/Import/Data", { body = body,
+        headers = { ["Transfer-Encoding"] = "chunked", ["Content-Length"] = tostring(#body) } })
+      assert.equal(400, reply.status)
+      assert.equal(0, box:counts().imports)
+      assert.equal(200, ask(box, "/Import/Data", { body = body, headers = { ["Transfer-Encoding"] = "chunked" } }).status)
+    end)
+
+    it("has no more connections than it may", function()
+      local box = start { max_connections = 1 }
+      box:fault { kind = "hang", seconds = 60 }
+      local pipe = curl.begin(box, "/Import/All", { extra = "--max-time 5" })
+      while box:hits().total == 0 do os.execute "sleep 0.01" end
+      local reply, code = ask(box, "/Import/All", { extra = "--max-time 1" })
+      assert.same({ nil, 28 }, { reply, code })
+      assert.equal(1, #box:requests())
+      box:stop()
+      curl.finish(pipe)
+    end)
+
     it("keeps keys to what they may do, and features to what is on", function()
       local box = start { keys = { reader = { allow = { "imports.all", "imports.data" } } },
                           features = { "imports.all", "imports.import" } }

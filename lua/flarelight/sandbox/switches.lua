@@ -45,6 +45,7 @@ local switches = {}
 ---@field run_seconds number? 0
 ---@field gzip boolean?
 ---@field etag boolean?
+---@field max_connections integer? 1000
 ---@field max_body_bytes integer?
 ---@field max_query_rows integer?
 ---@field max_query_steps integer?
