@@ -28,7 +28,7 @@ static int records_size(lua_State *L) {
 /* records:sha256() -> the digest of the JSON text, in hexadecimal */
 static int records_sha256(lua_State *L) {
   const fl_lua_records *records = fl_lua_records_check(L, 1);
-  char digest[FL_DIGEST_ROOM];
+  char digest[FL_DIGEST_SIZE];
   fl_digest(records->text.data, records->text.length, digest);
   lua_pushstring(L, digest);
   return 1;

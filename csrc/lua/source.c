@@ -147,7 +147,7 @@ typedef struct read_job {
   fl_source_code code;
   fl_source_error error;
   int64_t read;
-  char digest[FL_DIGEST_ROOM];
+  char digest[FL_DIGEST_SIZE];
 } read_job;
 
 static void run_read(fl_job *job) {

@@ -1,7 +1,7 @@
 /*
- * base.h: what every room of the core shares: result codes, the byte slice, 64-bit time.
+ * base.h: types that every layer of the core shares: result codes, the byte slice, 64-bit time.
  *
- * Relies on nothing but the C library. Nothing here allocates.
+ * Relies on the C library only. Nothing here allocates.
  */
 #ifndef FL_BASE_H
 #define FL_BASE_H
@@ -13,16 +13,16 @@
 
 #define FL_VERSION "0.1.0"
 
-/* What a function of the core answers when it can fail. Zero is success. */
+/* The result of a function that can fail. Zero is success. */
 typedef enum fl_result {
   FL_OK = 0,
-  FL_NO_MEMORY, /* the allocator said no */
+  FL_NO_MEMORY,
   FL_TOO_LARGE, /* a ceiling that the caller set was reached */
-  FL_INVALID,   /* the input is not what the function's comment asks for */
-  FL_SYSTEM     /* a system call failed; errno tells */
+  FL_INVALID,   /* the input breaks a rule in the function's comment */
+  FL_SYSTEM     /* a system call failed; errno says why */
 } fl_result;
 
-/* Bytes that somebody else owns. Not terminated by a NUL. */
+/* Bytes with another owner. Not terminated by a NUL. */
 typedef struct fl_slice {
   const char *data;
   size_t length;
@@ -43,5 +43,8 @@ typedef int64_t fl_time;
 #define FL_MILLISECOND ((fl_time)1000)
 #define FL_SECOND ((fl_time)1000000)
 #define FL_NEVER INT64_MAX
+
+/* Stands for a time or a count that is not known. */
+#define FL_UNKNOWN INT64_MIN
 
 #endif

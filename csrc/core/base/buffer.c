@@ -1,7 +1,4 @@
-/*
- * buffer.c: growable bytes with a ceiling. Capacity doubles, so that appending is linear in the
- * end.
- */
+/* buffer.c: growable bytes with a ceiling. The capacity doubles, so that appending is linear. */
 #include "base/buffer.h"
 
 #include <stdlib.h>
@@ -52,7 +49,7 @@ fl_result fl_buffer_append_byte(fl_buffer *buffer, char byte) {
   return fl_buffer_append(buffer, &byte, 1);
 }
 
-/* The compiler cannot know what it calls, and so must not leave it out. */
+/* Called through a volatile pointer, so that the compiler cannot leave the call out. */
 static void *(*const volatile set_memory)(void *bytes, int byte, size_t length) = memset;
 
 void fl_wipe(void *bytes, size_t length) { set_memory(bytes, 0, length); }

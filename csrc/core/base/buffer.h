@@ -22,25 +22,25 @@ typedef struct fl_buffer {
 /* An empty buffer that will hold at most `ceiling` bytes. Allocates nothing. */
 void fl_buffer_init(fl_buffer *buffer, size_t ceiling);
 
-/* Gives the memory back and leaves an empty buffer with the same ceiling. */
+/* Frees the memory; leaves an empty buffer with the same ceiling. */
 void fl_buffer_free(fl_buffer *buffer);
 
-/* Room for `extra` more bytes. FL_TOO_LARGE past the ceiling, FL_NO_MEMORY; on either the buffer is
- * as it was. */
+/* Makes room for `extra` more bytes. FL_TOO_LARGE past the ceiling, or FL_NO_MEMORY: the buffer is
+ * unchanged then. */
 fl_result fl_buffer_reserve(fl_buffer *buffer, size_t extra);
 
-/* Appends bytes; the answers of fl_buffer_reserve. */
+/* Append bytes, with the results of fl_buffer_reserve. */
 fl_result fl_buffer_append(fl_buffer *buffer, const void *bytes, size_t length);
 fl_result fl_buffer_append_text(fl_buffer *buffer, const char *text);
 fl_result fl_buffer_append_byte(fl_buffer *buffer, char byte);
 
-/* Writes zeros over the bytes in a way that the compiler keeps, then frees: for secrets. */
+/* Overwrites the bytes, then frees them: for secrets. */
 void fl_buffer_wipe(fl_buffer *buffer);
 
-/* Overwrites memory that held a secret, in a way that the compiler keeps. */
+/* Overwrites memory that held a secret, in a way that the compiler does not optimise away. */
 void fl_wipe(void *bytes, size_t length);
 
-/* The byte after the last; NULL where nothing was ever put in. */
+/* Points behind the last byte; NULL where the buffer never held one. */
 static inline const char *fl_buffer_end(const fl_buffer *buffer) {
   return buffer->data == NULL ? NULL : buffer->data + buffer->length;
 }

@@ -1,4 +1,4 @@
-/* clock.c: the only file that reads a clock. */
+/* clock.c: the clocks of POSIX. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,16 +1,16 @@
 /*
- * clock.h: the only file that reads a clock. Policy never includes it: time comes to policy as an
- * argument, so that specs move it by hand.
+ * clock.h: the clocks. Policy never includes this file: time is an argument there, so that specs
+ * can set it.
  */
 #ifndef FL_CLOCK_H
 #define FL_CLOCK_H
 
 #include "base/base.h"
 
-/* Monotonic microseconds; comparable only within one run of one machine. */
+/* Monotonic microseconds, from a beginning of the system's own. */
 fl_time fl_clock_now(void);
 
-/* Microseconds since the Unix epoch, by the machine's own wall clock. */
+/* Microseconds since the Unix epoch, by the machine's wall clock. */
 fl_time fl_clock_wall(void);
 
 #endif

@@ -4,7 +4,7 @@
 #include <nettle/sha2.h>
 #include <nettle/version.h>
 
-void fl_digest(const char *bytes, size_t length, char hexadecimal[FL_DIGEST_ROOM]) {
+void fl_digest(const char *bytes, size_t length, char hexadecimal[FL_DIGEST_SIZE]) {
   static const char digits[] = "0123456789abcdef";
   struct sha256_ctx context;
   uint8_t digest[SHA256_DIGEST_SIZE];

@@ -17,11 +17,11 @@ static int sync_file(const char *path) {
   if (descriptor < 0) return errno;
   if (fsync(descriptor) != 0) reason = errno;
   close(descriptor);
-  /* Of a file system that has no such thing. */
+  /* These errors come from file systems that cannot sync. */
   return reason == EINVAL || reason == ENOTSUP ? 0 : reason;
 }
 
-/* Without it a new file may be lost by its name. Some folders may be written to but not opened. */
+/* Makes the name of a new file durable. Some folders can be written to but not opened. */
 static int sync_folder(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = slash == NULL   ? strdup(".")

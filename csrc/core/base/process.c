@@ -1,6 +1,6 @@
 /*
- * process.c: counts forks by a handler that every fork runs in the child. (A child made in another
- * way, by clone or vfork, may do nothing but exec, by POSIX.)
+ * process.c: counts forks by a handler that runs in every child. (A child of vfork may only exec,
+ * by POSIX, so it needs no handler.)
  */
 #include "base/process.h"
 

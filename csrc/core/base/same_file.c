@@ -1,4 +1,4 @@
-/* same_file.c: paths compared by device and inode, so that links and detours are seen through. */
+/* same_file.c: compares paths by device and inode, so that links make no difference. */
 #include "base/same_file.h"
 
 #include <string.h>

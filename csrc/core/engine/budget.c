@@ -1,4 +1,4 @@
-/* budget.c: rate budgets in memory. The list is short (one entry a service), so it is searched. */
+/* budget.c: a list of budgets behind one lock; it is short, since it has one entry a service. */
 #include "engine/budget.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ struct fl_budget {
   fl_rate_limit belief;
   fl_retry_quota quota;
   int64_t waiting;
-  char *subscription; /* stands behind the base URL in the same allocation */
+  char *subscription; /* in the same allocation, behind base_url */
   char base_url[];
 };
 
@@ -58,7 +58,7 @@ fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
     }
   }
   if (budget != NULL && assumed_limit > 0 && budget->belief.limit == FL_UNKNOWN) {
-    /* A client before this one did not say, and neither has the server. */
+    /* Neither an earlier client nor the server has given a limit. */
     budget->belief.limit = assumed_limit;
     budget->belief.left = assumed_limit - budget->belief.in_flight;
     budget->belief.assumed = true;
@@ -93,7 +93,7 @@ void fl_budget_throttled(fl_budget *budget, fl_time now, fl_time until) {
   pthread_mutex_unlock(&budget->registry->lock);
 }
 
-void fl_budget_waits(fl_budget *budget, int change) {
+void fl_budget_count_waiting(fl_budget *budget, int change) {
   pthread_mutex_lock(&budget->registry->lock);
   budget->waiting += change;
   pthread_mutex_unlock(&budget->registry->lock);

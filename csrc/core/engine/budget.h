@@ -1,10 +1,9 @@
 /*
- * budget.h: where the rate budget lives: in memory, one a service (base URL and subscription).
+ * budget.h: the rate budgets of the process, one for each service (base URL and subscription).
  *
- * A machine around rate_limit.h: it holds the belief behind a lock, so that any thread may look
- * while the engine works with it. All clients of a process that speak to the same service share
- * one, and the retry quota with it. The registry belongs to the engine: after a fork both start
- * afresh.
+ * A budget is the belief of policy/rate_limit.h behind a lock, so that any thread may read it while
+ * the engine changes it. All clients of the same service share one budget, and the retry quota with
+ * it. The registry belongs to the engine: after a fork the child starts with an empty one.
  */
 #ifndef FL_BUDGET_H
 #define FL_BUDGET_H
@@ -24,30 +23,30 @@ typedef struct fl_budget_registry {
 void fl_budget_registry_init(fl_budget_registry *registry);
 void fl_budget_registry_free(fl_budget_registry *registry);
 
-/* The budget of a service, made at first sight with the limit to assume (0: none). NULL without
- * memory. Lives as long as the registry. */
+/* The budget of a service. The first call for it makes it, with the limit to assume (0: none). NULL
+ * without memory. The registry frees it. */
 fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
                         const char *subscription, int64_t assumed_limit);
 
-/* See the functions of the same names in rate_limit.h. `waiting` is kept by the two calls after. */
+/* The functions of these names in rate_limit.h, under the lock. */
 fl_time fl_budget_take(fl_budget *budget, fl_time now, bool interactive);
 void fl_budget_give_back(fl_budget *budget);
 void fl_budget_learn(fl_budget *budget, fl_time now, const fl_response_head *head);
 void fl_budget_throttled(fl_budget *budget, fl_time now, fl_time until);
 
-/* A call has come that waits for this budget, or waits no more. */
-void fl_budget_waits(fl_budget *budget, int change);
+/* One call more (1) or less (-1) waits for this budget. */
+void fl_budget_count_waiting(fl_budget *budget, int change);
 
-/* The retry quota that goes with the budget; the engine's thread only. */
+/* The retry quota of the service; the engine's thread only. */
 fl_retry_quota *fl_budget_retry_quota(fl_budget *budget);
 
 typedef struct fl_budget_view {
   fl_rate_limit belief;
   int64_t waiting;
-  double pace; /* requests a second; negative: at once */
+  double pace; /* requests a second; negative: calls start at once */
 } fl_budget_view;
 
-/* What is believed about a service now; false if nothing was ever asked of it. Any thread. */
+/* The belief about a service now; false if it has no budget yet. Any thread. */
 bool fl_budget_look(fl_budget_registry *registry, const char *base_url, const char *subscription,
                     fl_time now, fl_budget_view *view);
 

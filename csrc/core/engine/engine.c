@@ -1,15 +1,15 @@
 /*
- * engine.c: who runs the turns of the loop: the engine's thread, or a caller that would only wait.
+ * engine.c: runs the turns of the loop, on the engine's thread or on that of a caller that would
+ * only wait.
  *
- * Handing a call to a thread and being woken by it costs two switches of threads, more than a small
- * call takes by itself. So a caller that blocks runs the turns itself where nobody else does, and
- * the thread goes on with what is left when the caller has what it waited for. `driven` says that
- * somebody runs the turns, `kicked` that there is work for the thread to take up; both belong to
- * state_lock.
+ * Handing a call to a thread and being woken by it costs two thread switches, more than a small
+ * call takes by itself. So a caller that blocks runs the turns itself where no other thread does;
+ * once it has its outcome, the engine's thread continues with the rest. `driven` says that a thread
+ * runs the turns, `kicked` that there is work for the engine's thread; both are under state_lock.
  *
- * Locks, in the order in which they are taken: global_lock, turn_lock, that of the bell;
- * global_lock, state_lock. Relies on: curl_multi_wakeup from any thread; an atexit handler
- * registered after curl_global_init running before the TLS library's own.
+ * Locks, in the order in which they are taken: global_lock, turn_lock, the lock of wakeup.c; and
+ * global_lock, state_lock. Relies on two facts: curl_multi_wakeup may be called from any thread,
+ * and an atexit handler registered after curl_global_init runs before that of the TLS library.
  */
 #include "engine/engine.h"
 
@@ -38,8 +38,8 @@ typedef struct fl_engine {
   pthread_mutex_t state_lock;
   pthread_cond_t changed;
   bool driven, kicked;
-  bool unseen;  /* items were handed over that nobody was told of yet */
-  bool stopped; /* the thread is past its last use of anything here */
+  bool unseen;  /* items were submitted since the last kick */
+  bool stopped; /* the thread does not use this struct any more */
 } fl_engine;
 
 /* --- the one engine of the process --- */
@@ -51,15 +51,15 @@ static int clients;
 static bool prepared; /* curl_global_init, atexit and atfork are done */
 static bool ending;   /* exit has begun: no engine is started any more */
 
-/* Held during a turn, and around a fork: the child must not find the locks of libcurl, the TLS
- * library and the C library's resolver in the hands of a thread that it lacks. */
+/* Held during a turn, and around a fork: otherwise the child could inherit a lock of libcurl, the
+ * TLS library or the resolver that was held by a thread which the child does not have. */
 static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- running the turns --- */
 
 /*
- * Runs turns: for the thread (mailbox NULL) until there is nothing left to do, for a caller until
- * there is something in its mailbox or a signal came that its host may want to see.
+ * Runs turns: for the engine's thread (mailbox NULL) until nothing is left to do, for a caller
+ * until its mailbox holds an item, or a signal came that its host may want to handle.
  */
 static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   for (;;) {
@@ -85,7 +85,7 @@ static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   }
 }
 
-/* Under state_lock: somebody has to look at the inbox. */
+/* Under state_lock: makes a thread look at the inbox. */
 static void kick(fl_engine *engine) {
   engine->unseen = false;
   if (engine->driven) {
@@ -133,8 +133,8 @@ static void *run(void *context) {
 }
 
 /*
- * The caller, which has the place, runs the turns. The TLS library writes to sockets in ways that
- * raise SIGPIPE, which the engine's thread has blocked and the caller's may not.
+ * Runs turns on the thread of a caller, which may_drive has allowed. The TLS library writes to
+ * sockets in ways that raise SIGPIPE; the engine's thread blocks that signal, a caller's may not.
  */
 static void drive_for(fl_engine *engine, fl_mailbox *mailbox) {
   sigset_t pipe_alone, before, pending;
@@ -170,8 +170,8 @@ static void free_engine(fl_engine *engine) {
   free(engine);
 }
 
-/* Joins the thread, but waits for it no longer than the bound; one that is late is left behind with
- * its memory. */
+/* Joins the thread, but waits no longer than STOP_BOUND; a thread that is late keeps running, and
+ * its memory is not freed. */
 static void stop_engine(fl_engine *engine) {
   struct timespec until;
   bool stopped;
@@ -193,13 +193,13 @@ static void stop_engine(fl_engine *engine) {
   }
 }
 
-/* Under global_lock. A parent's engine is left as it lies: its thread is not in this process. */
+/* Under global_lock. A parent's engine is not touched: its thread is not in this process. */
 static fl_engine *own_engine(void) {
   if (current != NULL && current->process != fl_process_generation()) current = NULL;
   return current;
 }
 
-/* Under global_lock. What is returned is nobody else's any more. */
+/* Under global_lock. Transfers ownership to the caller. */
 static fl_engine *take_current(void) {
   fl_engine *engine = own_engine();
   current = NULL;
@@ -259,7 +259,7 @@ static const char *start_engine(void) {
     free_engine(engine);
     return "no memory for the engine";
   }
-  /* Signals are the host's business: none may be delivered to this thread. */
+  /* Signals are for the host: this thread takes none. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   failed = pthread_create(&engine->thread, NULL, run, engine);
@@ -300,8 +300,8 @@ bool fl_engine_leave(void) {
   return last;
 }
 
-/* Under state_lock: takes the place of whoever runs the turns, if the thread neither does nor is
- * about to. (To take its work over would cost the switch of threads that this is to save.) */
+/* Under state_lock: lets the caller run the turns, unless the engine's thread does or is about to.
+ * (Taking over from it would cost the thread switch that this is to save.) */
 static bool may_drive(fl_engine *engine) {
   if (engine->driven || engine->kicked || atomic_load(&engine->stop)) return false;
   engine->driven = true;

@@ -7,7 +7,7 @@
 static void free_event(fl_item *item) { free(item); }
 
 /* Copies as much of a text as fits. */
-static void copy_text(char *out, size_t room, const char *text) { snprintf(out, room, "%s", text); }
+static void copy_text(char *out, size_t size, const char *text) { snprintf(out, size, "%s", text); }
 
 void fl_event_emit(const fl_call *call, fl_event_name name, fl_time now, fl_time delay,
                    const char *reason) {

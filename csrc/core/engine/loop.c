@@ -69,7 +69,7 @@ static void take_pager(fl_loop *loop, fl_pager *pager) {
   loop->pagers_changed = true;
 }
 
-/* --- closing --- */
+/* --- commands --- */
 
 /* A pager that has nothing under way would not notice. It may ask for one page more, which ends
  * with kind closed, so that its reader is told. */

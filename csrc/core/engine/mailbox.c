@@ -1,6 +1,6 @@
 /*
- * mailbox.c: hand-over of whole lists between threads. A mailbox wakes its reader through an
- * eventfd (a pipe where there is none), once for each time that the outbox turns non-empty.
+ * mailbox.c: hands items from one thread to another. A mailbox wakes its reader through an eventfd,
+ * or a pipe on systems without one, each time that an item is posted to an empty mailbox.
  */
 #include "engine/mailbox.h"
 
@@ -101,16 +101,16 @@ bool fl_queue_is_empty(fl_queue *queue) {
   return empty;
 }
 
-typedef void (*fl_mailbox_ring_function)(uint64_t ticket);
+typedef void (*fl_mailbox_notify_function)(uint64_t ticket);
 
 struct fl_mailbox {
-  fl_queue outbox;
+  fl_queue queue;
   atomic_int references;
-  atomic_bool signalled; /* the descriptor was written to and not read since */
-  atomic_bool quiet;     /* set by the reader; jobs of the worker post meanwhile */
-  _Atomic(fl_mailbox_ring_function) notify; /* NULL: nobody wants to be told of tickets */
-  int reader, writer;                       /* the same descriptor where it is an eventfd */
-  uint64_t process;                         /* fl_process_generation */
+  atomic_bool signalled;                      /* the descriptor was written to and not read since */
+  atomic_bool quiet;                          /* atomic, since jobs of the worker post meanwhile */
+  _Atomic(fl_mailbox_notify_function) notify; /* NULL: none */
+  int reader, writer;                         /* the same descriptor where it is an eventfd */
+  uint64_t process;                           /* fl_process_generation */
 };
 
 static bool open_descriptors(fl_mailbox *mailbox) {
@@ -142,7 +142,7 @@ fl_mailbox *fl_mailbox_new(void) {
     free(mailbox);
     return NULL;
   }
-  fl_queue_init(&mailbox->outbox);
+  fl_queue_init(&mailbox->queue);
   atomic_init(&mailbox->references, 1);
   atomic_init(&mailbox->notify, NULL);
   atomic_init(&mailbox->quiet, false);
@@ -158,13 +158,13 @@ fl_mailbox *fl_mailbox_retain(fl_mailbox *mailbox) {
 void fl_mailbox_release(fl_mailbox *mailbox) {
   if (atomic_fetch_sub(&mailbox->references, 1) != 1) return;
   close_descriptors(mailbox);
-  fl_queue_destroy(&mailbox->outbox);
+  fl_queue_destroy(&mailbox->queue);
   free(mailbox);
 }
 
 static void signal_reader(fl_mailbox *mailbox) {
   const uint64_t one = 1;
-  /* A full pipe or counter means that the reader has its wake-up already. */
+  /* Where the pipe or the counter is full, the descriptor is readable already. */
   ssize_t written = write(mailbox->writer, &one, sizeof one);
   (void)written;
   atomic_store(&mailbox->signalled, true);
@@ -178,12 +178,12 @@ void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket))
 
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   const uint64_t ticket = item->ticket;
-  fl_mailbox_ring_function notify;
+  fl_mailbox_notify_function notify;
   bool was_empty;
-  /* The reader may take the item, and give the last reference back with it, before it is woken. */
+  /* The reader may take and free the item, with the last reference, before this function ends. */
   fl_mailbox_retain(mailbox);
-  was_empty = fl_queue_post(&mailbox->outbox, item);
-  /* What was posted quietly may still be there. */
+  was_empty = fl_queue_post(&mailbox->queue, item);
+  /* Items that were posted quietly may still be there, without a signal. */
   if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled)))
     signal_reader(mailbox);
   notify = atomic_load(&mailbox->notify);
@@ -193,15 +193,15 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
 
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   uint64_t drained;
-  /* The flag is set after the write: where it is not seen yet, the descriptor stays readable and
-   * the next take, which it wakes for nothing, sees it. */
+  /* The flag is set after the write. Where the flag is not seen yet, the descriptor stays readable,
+   * and the next take resets both. */
   if (atomic_exchange(&mailbox->signalled, false))
     while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
            mailbox->reader != mailbox->writer) {}
-  return fl_queue_take(&mailbox->outbox);
+  return fl_queue_take(&mailbox->queue);
 }
 
-bool fl_mailbox_is_empty(fl_mailbox *mailbox) { return fl_queue_is_empty(&mailbox->outbox); }
+bool fl_mailbox_is_empty(fl_mailbox *mailbox) { return fl_queue_is_empty(&mailbox->queue); }
 
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet) { atomic_store(&mailbox->quiet, quiet); }
 
@@ -210,9 +210,9 @@ int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
 bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
   struct pollfd ready = {.fd = mailbox->reader, .events = POLLIN, .revents = 0};
   int milliseconds = -1;
-  if (!fl_mailbox_is_empty(mailbox)) return true; /* posted quietly, and not taken since */
+  if (!fl_mailbox_is_empty(mailbox)) return true; /* it may have been posted quietly */
   if (timeout != FL_NEVER) {
-    /* Rounded up: waking a moment too early would make the caller spin. */
+    /* Rounded up: a wait that ends too early would make the caller spin. */
     fl_time rounded = timeout <= 0 ? 0 : (timeout + FL_MILLISECOND - 1) / FL_MILLISECOND;
     milliseconds = rounded > INT_MAX ? INT_MAX : (int)rounded;
   }

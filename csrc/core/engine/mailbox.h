@@ -1,9 +1,9 @@
 /*
- * mailbox.h: the locked hand-over of whole lists between threads, and the mailbox that wakes its
- * reader.
+ * mailbox.h: hands items from one thread to another: items, lists of them, a list behind a lock
+ * (fl_queue), and the mailbox of a Lua state, which wakes its reader.
  *
- * Everything that crosses between a Lua state's thread and the engine's is an fl_item at the head
- * of a larger struct. An item has one owner at a time: who posts it gives it away.
+ * Everything that passes between the thread of a Lua state and the engine or a worker is an fl_item
+ * at the head of a larger struct. An item has one owner at a time: posting it gives it away.
  */
 #ifndef FL_MAILBOX_H
 #define FL_MAILBOX_H
@@ -17,12 +17,11 @@ typedef enum fl_item_type {
   FL_ITEM_PAGE,         /* fl_call: one page of a pager, in order */
   FL_ITEM_PAGER,        /* fl_pager: to the engine */
   FL_ITEM_EVENT,        /* fl_event: from the engine */
-  FL_ITEM_JOB,          /* fl_job: to the worker, from it with the outcome */
+  FL_ITEM_JOB,          /* fl_job: to the worker a job, from it the outcome */
   FL_ITEM_ADVANCE,      /* fl_command: the reader took a page of the pager `ticket` */
-  FL_ITEM_CANCEL,       /* fl_command: the call or pager `ticket` is not wanted any more */
+  FL_ITEM_CANCEL,       /* fl_command: ends the call or the pager `ticket` */
   FL_ITEM_CLOSE_CLIENT, /* fl_command: every call of `client` ends with kind closed */
-  FL_ITEM_CLOSE_MAILBOX /* fl_command: every call of `mailbox` is dropped, nothing is posted to it
-                         */
+  FL_ITEM_CLOSE_MAILBOX /* fl_command: every call of `mailbox` ends, and nothing is posted to it */
 } fl_item_type;
 
 typedef struct fl_item {
@@ -39,7 +38,7 @@ void fl_item_free_chain(fl_item *first);
 /* A ticket that no item of this process or its parents has. Any thread. */
 uint64_t fl_item_next_ticket(void);
 
-/* A list in order; not locked. */
+/* A list, without a lock. */
 typedef struct fl_list {
   fl_item *first, *last;
 } fl_list;
@@ -47,7 +46,7 @@ typedef struct fl_list {
 void fl_list_append(fl_list *list, fl_item *item);
 void fl_list_prepend(fl_list *list, fl_item *item);
 fl_item *fl_list_pop(fl_list *list);
-/* Takes one item out, wherever it stands; false if it is not there. */
+/* Removes an item from anywhere in the list; false if it is not there. */
 bool fl_list_remove(fl_list *list, fl_item *item);
 
 /* A list behind a lock. */
@@ -58,46 +57,44 @@ typedef struct fl_queue {
 
 void fl_queue_init(fl_queue *queue);
 void fl_queue_destroy(fl_queue *queue);
-/* True if the queue was empty: its reader must be woken. */
+/* True if the queue was empty: the reader has to be woken. */
 bool fl_queue_post(fl_queue *queue, fl_item *item);
-/* Takes everything, in order; NULL if there is nothing. */
+/* Takes all items, in order; NULL if there are none. */
 fl_item *fl_queue_take(fl_queue *queue);
 bool fl_queue_is_empty(fl_queue *queue);
 
 /*
- * The mailbox of one Lua state: the outbox of the engine towards it, and a descriptor that is
- * readable while something is in it. Counted: calls in flight hold it, so that the state may close
- * first.
+ * The mailbox of one Lua state: a queue of items for it, and a descriptor that is readable while
+ * the queue holds items. Reference-counted: a call under way keeps its mailbox after the Lua state
+ * has closed.
  */
 typedef struct fl_mailbox fl_mailbox;
 
-/* NULL with errno set if no descriptor can be had. */
+/* NULL, with errno set, if the descriptor cannot be opened. */
 fl_mailbox *fl_mailbox_new(void);
 fl_mailbox *fl_mailbox_retain(fl_mailbox *mailbox);
 void fl_mailbox_release(fl_mailbox *mailbox);
 
-/* Any thread. Wakes the reader if the outbox was empty. */
+/* Any thread. Wakes the reader if the mailbox was empty. */
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item);
-/* The reader's thread. Takes everything and makes the descriptor unreadable again. */
+/* The reader's thread. Takes all items, and makes the descriptor unreadable again. */
 fl_item *fl_mailbox_take(fl_mailbox *mailbox);
 bool fl_mailbox_is_empty(fl_mailbox *mailbox);
-/* While the reader itself runs the engine's turns it need not be woken. Only whoever runs them sets
- * it. */
+/* While the reader itself runs the engine's turns, posting does not wake it. Set by the reader. */
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
-/* Any thread. Makes the descriptor readable though nothing was posted: the reader is to look up. */
+/* Any thread. Makes the descriptor readable although nothing was posted. */
 void fl_mailbox_signal(fl_mailbox *mailbox);
-/* `notify` is called, by whoever posts, with the ticket of each item that has been posted from now
- * on. */
+/* From now on every post calls `notify` with the ticket of the item, in the thread that posts. */
 void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket));
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
-/* Blocks until there is something to take or the time-out (FL_NEVER for none) has passed. True if
- * there is something. Returns early on a signal, so that the host can act on it. */
+/* Blocks until the mailbox holds an item or the time-out (a duration; FL_NEVER for none) has
+ * passed. True if it holds an item. Returns early on a signal, so that the host can act on it. */
 bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout);
-/* The process in which the mailbox was made; after a fork it is another's and not to be used. */
+/* False after a fork, in the child: the mailbox is the parent's and must not be used. */
 bool fl_mailbox_is_ours(const fl_mailbox *mailbox);
-/* After a fork: closes the inherited descriptors. The locks may be held by a thread that is not
- * here, so the rest is left as it is. */
+/* In the child of a fork: closes the inherited descriptors. The locks may be held by a thread that
+ * the child does not have, so the rest is left as it is. */
 void fl_mailbox_abandon(fl_mailbox *mailbox);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * pager.c: pages ahead of the reader. Slots hold the calls in the order of their starts; the first
- * one is the page that comes next, those after it are guesses that it has to confirm.
+ * pager.c: reads pages ahead of the reader. The slots hold the calls in the order of their starts.
+ * The first slot is the page that comes next; the slots after it are guesses, which that page
+ * confirms or refutes.
  */
 #include "engine/pager.h"
 
@@ -21,21 +22,21 @@ struct fl_pager {
   fl_mailbox *mailbox;
   char *operation, *path, *id, *api_key; /* one block behind the struct */
   bool has_id;
-  int64_t stop_at; /* no row from here on is wanted */
+  int64_t stop_at; /* the first row that is not wanted */
   fl_time deadline;
 
-  fl_page_state state; /* of the page in the first slot, or of the one to ask for next */
+  fl_page_state state; /* of the page in the first slot; without slots, of the next to ask for */
   int64_t last_got;    /* rows of the page before; 0 at first */
-  int64_t stride;      /* rows a page seems to have; 0: not known, so there is no guessing */
+  int64_t stride;      /* rows that each page seems to have; 0: not known, so no guesses */
   int credit, prefetch;
   slot slots[FL_PAGER_AHEAD + 1];
   int used;
 
-  fl_call *dropped[FL_PAGER_AHEAD + 1]; /* under way, of no use, not named yet */
+  fl_call *dropped[FL_PAGER_AHEAD + 1]; /* obsolete, and not returned by fl_pager_obsolete yet */
   int dropped_count;
-  int under_way; /* calls with the engine, the dropped ones too */
+  int under_way; /* calls that have not come back, obsolete ones included */
   fl_list deliverable;
-  bool over; /* the end or an error is delivered, or the reader is gone */
+  bool over; /* the last page is delivered, or the reader is gone */
 };
 
 static char *place(char **cursor, fl_slice text) {
@@ -97,8 +98,8 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->state.count = request->page_size;
   pager->state.first = true;
   pager->state.trust_short_page = request->trust_short_page;
-  /* A call made and thrown away: what is wrong with the path or the id shows now, in the caller's
-   * face, and not on the engine's thread. */
+  /* Makes a call and frees it, so that a wrong path or id is refused here and not by the engine's
+   * thread, where the caller would not see it. */
   trial = make_call(pager, 0, 1, 0, code);
   if (trial == NULL) {
     fl_pager_free(pager);
@@ -130,7 +131,7 @@ bool fl_pager_is_over(const fl_pager *pager) {
 }
 void fl_pager_advance(fl_pager *pager) { pager->credit++; }
 
-/* Takes the slots from `from` on out of use. Those under way are named to the engine once. */
+/* Drops the slots from `from` on. Their calls under way become obsolete. */
 static void drop_slots(fl_pager *pager, int from) {
   for (int i = from; i < pager->used; i++) {
     slot *guess = &pager->slots[i];
@@ -158,7 +159,7 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
   slot *place_of;
   int code;
   *failed = false;
-  /* Dropped calls still count: a server that is slow to be given up is not asked without bound. */
+  /* Obsolete calls count until they have come back, so that requests under way have a bound. */
   if (pager->over || pager->credit <= 0 || pager->under_way > FL_PAGER_AHEAD) return NULL;
   if (pager->used > 0) {
     slot *last = &pager->slots[pager->used - 1];
@@ -188,7 +189,7 @@ static void protocol_error(fl_call *call) {
   fl_call_set_no_rows_message(call);
 }
 
-/* How many rows a good reply has: -1 for null; sets the error where it has none at all. */
+/* The rows of a successful reply; -1 for null. Sets a protocol error where the data is neither. */
 static int64_t count_rows(fl_call *call) {
   switch (fl_page_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
     case FL_ROWS_OK: return call->tape.nodes[call->rows].value.size.length;
@@ -210,7 +211,8 @@ static void hand_over(fl_pager *pager, fl_call *call, bool last) {
   }
 }
 
-/* What the page in the first slot, which has been answered, means for the reader and the rest. */
+/* Takes the answered page out of the first slot: delivers it or asks for it again, and keeps or
+ * drops the guesses. */
 static void settle_first(fl_pager *pager) {
   fl_call *call = pager->slots[0].call;
   int64_t got = 0, asked = pager->slots[0].count, before = pager->state.start;
@@ -230,7 +232,7 @@ static void settle_first(fl_pager *pager) {
     case FL_PAGE_ROWS:
     case FL_PAGE_LAST:
       call->page_rows = got;
-      /* A guess is worth making once a page was full, or as long as the one before it. */
+      /* Guesses begin with a page that is full or as long as the one before it. */
       pager->stride = got == asked || got == pager->last_got ? got : 0;
       pager->last_got = got;
       if (pager->used > 0 && pager->slots[0].start != before + got) drop_slots(pager, 0);
@@ -257,7 +259,7 @@ void fl_pager_answer(fl_pager *pager, fl_call *call) {
   int i;
   pager->under_way--;
   for (i = 0; i < pager->used && pager->slots[i].call != call; i++) {}
-  if (i == pager->used) { /* it was dropped while under way */
+  if (i == pager->used) { /* its slot was dropped */
     for (int j = 0; j < pager->dropped_count; j++)
       if (pager->dropped[j] == call) pager->dropped[j] = pager->dropped[--pager->dropped_count];
     fl_call_free(call);

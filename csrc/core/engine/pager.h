@@ -1,21 +1,21 @@
 /*
- * pager.h: pages ahead of the reader.
+ * pager.h: reads the pages of an import ahead of the reader.
  *
- * A pager asks for the pages of an import, several at once where it may guess their starts, and
- * gives them to its reader in order, as many ahead as there is credit. What follows a page is
- * page.h's to say: a guess that turns out wrong (the server gave fewer rows than it was asked for)
- * is dropped, so that no row is lost or repeated.
+ * A pager asks for pages, several at once where it can guess their starts, and delivers them in
+ * order, as many ahead as the reader has given credit for. policy/page.h says what follows a page.
+ * A guess turns out wrong where the server gave fewer rows than it was asked for; the pager drops
+ * it, so that no row is lost or repeated.
  *
- * It does no I/O: the engine asks it which calls to make, brings them back when they have ended,
- * and posts what it delivers. Once submitted, only the engine's thread touches it; the reader
- * speaks to it by orders that carry its ticket (FL_ITEM_ADVANCE, FL_ITEM_CANCEL).
+ * A pager does no I/O: the loop asks it which calls to make, gives them back when they have ended,
+ * and posts the pages that it delivers. Once a pager is submitted, only the engine's thread uses
+ * it; the reader sends commands that carry its ticket (FL_ITEM_ADVANCE, FL_ITEM_CANCEL).
  */
 #ifndef FL_PAGER_H
 #define FL_PAGER_H
 
 #include "engine/call.h"
 
-#define FL_PAGER_AHEAD 16 /* the most pages that are asked for at once */
+#define FL_PAGER_AHEAD 16 /* the most pages that are read ahead */
 
 typedef struct fl_pager fl_pager;
 
@@ -28,8 +28,8 @@ typedef struct fl_pager_request {
   fl_time deadline; /* duration for each page, FL_NEVER */
 } fl_pager_request;
 
-/* NULL: *code (an fl_url_code) tells what is wrong with the id or the path, or there is no memory.
- */
+/* NULL: the path or the id is refused (*code is an fl_url_code that says why), or, where *code is
+ * FL_URL_OK, there is no memory. */
 fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code);
 void fl_pager_free(fl_pager *pager);
@@ -39,31 +39,32 @@ fl_client *fl_pager_client(fl_pager *pager);
 fl_mailbox *fl_pager_mailbox(fl_pager *pager);
 uint64_t fl_pager_ticket(const fl_pager *pager);
 
-/* The next call to make, or NULL: no credit, nothing to guess, or the end. *failed is set where
- * memory ran out. `now` fixes the page's deadline. */
+/* The next call to make, or NULL: no credit, nothing to guess, or the end. *failed: there was no
+ * memory for the call. The deadline of the page counts from `now`. */
 fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed);
 
-/* A call of this pager has ended; the pager owns it again. */
+/* Gives a call of this pager back after it has ended. */
 void fl_pager_answer(fl_pager *pager, fl_call *call);
 
-/* The next page for the reader, with its outcome set, or NULL. After one with page_end or an error
- * nothing comes any more. */
+/* The next page for the reader, or NULL. A page with page_end, which an error has too, is the last.
+ */
 fl_call *fl_pager_deliver(fl_pager *pager);
 
-/* A call under way that is of no use any more, or NULL; each is named once. It still comes back
- * through fl_pager_answer. */
+/* A call under way whose page is not needed, to be stopped, or NULL. Each is returned once, and is
+ * still given back by fl_pager_answer. */
 fl_call *fl_pager_obsolete(fl_pager *pager);
 
-/* The reader took a page. */
+/* The reader took a page: one page of credit more. */
 void fl_pager_advance(fl_pager *pager);
 
-/* Nobody wants the rest: whatever is under way becomes obsolete and nothing is delivered. */
+/* The reader is gone: calls under way become obsolete, and nothing is delivered any more. */
 void fl_pager_stop(fl_pager *pager);
 
-/* True once nothing is under way or to be delivered, and nothing will be: it can be freed. */
+/* True once no call is under way, no page waits to be delivered, and none will come: the pager can
+ * be freed. */
 bool fl_pager_is_over(const fl_pager *pager);
 
-/* Links of the engine's list of pagers. */
+/* The link of the loop's list of pagers. */
 fl_pager **fl_pager_link(fl_pager *pager);
 
 #endif

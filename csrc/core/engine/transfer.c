@@ -1,12 +1,12 @@
 /*
- * transfer.c: call <-> curl easy handle.
+ * transfer.c: one attempt of a call on an easy handle of libcurl.
  *
  * Relies on two facts about libcurl that were measured: it sends a POST again by itself when a
- * reused connection closes after the request was read, and CURLOPT_PREREQFUNCTION is called once
- * each time that a request is about to go out on a connection that stands. Hence the count: 0
- * proves that nothing was sent, and the second call is refused: for a write because it may have
- * been processed, for a read so that each request is an attempt, counted and paid for from the rate
- * budget.
+ * reused connection closes after the request was read, and it calls CURLOPT_PREREQFUNCTION each
+ * time before it sends a request on an open connection. So the calls are counted. A count of 0
+ * proves that nothing was sent. The second call is refused: for a write because the first request
+ * may have been processed, for a read so that each request is an attempt that the rate budget pays
+ * for.
  */
 #include "engine/transfer.h"
 
@@ -26,11 +26,11 @@
 struct fl_transfer {
   CURL *easy;
   fl_call *call;
-  uint64_t configured; /* number of the client whose options the handle has; 0: none's */
-  long buffer_size;    /* asked for, 0: curl's own */
+  uint64_t configured; /* number of the client whose options are set; 0: none */
+  long buffer_size;    /* that was set; 0: libcurl's default */
   int requests;        /* calls of the PREREQ function in this attempt */
-  bool repeated;       /* libcurl wanted to send again, and was stopped */
-  bool too_large;      /* the reply passed the ceiling */
+  bool repeated;       /* libcurl wanted to send a second time, and was stopped */
+  bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
   struct curl_slist headers[HEADER_COUNT];
   fl_buffer header_text; /* holds the key: wiped */
@@ -73,20 +73,20 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   return 0;
 }
 
-/* Room for the whole reply at once, where the server says how long it is: no growing, no copying.
+/* Allocates the whole reply at once where the server announces its length: no growing, no copying.
  */
 static void reserve_for(fl_transfer *transfer, const char *line, size_t length) {
   static const char name[] = "content-length:";
   fl_call *call = transfer->call;
   unsigned long long announced;
   char digits[24];
-  size_t room = sizeof name - 1;
-  if (length <= room || strncasecmp(line, name, room) != 0) return;
-  length = length - room < sizeof digits - 1 ? length - room : sizeof digits - 1;
-  memcpy(digits, line + room, length);
+  size_t used = sizeof name - 1;
+  if (length <= used || strncasecmp(line, name, used) != 0) return;
+  length = length - used < sizeof digits - 1 ? length - used : sizeof digits - 1;
+  memcpy(digits, line + used, length);
   digits[length] = '\0';
   announced = strtoull(digits, NULL, 10);
-  /* It is only the server's word: so much is taken at it, the rest is grown into. */
+  /* The announced length may be a lie: it is believed up to a bound. */
   if (announced > TRUSTED_LENGTH) announced = TRUSTED_LENGTH;
   if (announced > 0 && announced <= call->text.ceiling)
     fl_buffer_reserve(&call->text, (size_t)announced);
@@ -126,7 +126,7 @@ static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_
   return descriptor < 0 ? CURL_SOCKET_BAD : descriptor;
 }
 
-/* Builds the header lines in one buffer, and the list that curl reads around them. */
+/* Writes the header lines into one buffer, and the list that libcurl reads over them. */
 static bool build_headers(fl_transfer *transfer) {
   const fl_call *call = transfer->call;
   const char *parts[HEADER_COUNT][2];
@@ -141,7 +141,7 @@ static bool build_headers(fl_transfer *transfer) {
   parts[count][0] = "Accept: ", parts[count++][1] = "application/json";
   if (call->has_body || strcmp(call->method, "POST") == 0) {
     parts[count][0] = "Content-Type: ", parts[count++][1] = "application/json";
-    /* No 100-continue: it costs a second on servers that do not know it. */
+    /* Without it, libcurl may wait a second for a 100-continue. */
     parts[count][0] = "Expect:", parts[count++][1] = "";
   }
 
@@ -165,8 +165,7 @@ static bool build_headers(fl_transfer *transfer) {
     if (set_code != CURLE_OK) return set_code;                 \
   } while (0)
 
-/* What a call before it has left is taken back: setting fields makes a POST of it, HTTPGET a GET
- * again. */
+/* Resets what the call before has set: POSTFIELDS makes a POST of the request, HTTPGET a GET. */
 static CURLcode set_method(CURL *easy, const fl_call *call) {
   SET(CURLOPT_CUSTOMREQUEST, NULL);
   SET(CURLOPT_POSTFIELDS, NULL);
@@ -215,8 +214,8 @@ static CURLcode set_peer(CURL *easy, const fl_client *client) {
   return CURLE_OK;
 }
 
-/* The options that all calls of a client share. A handle keeps them from call to call: setting them
- * anew costs some 7,500 instructions of the 190,000 that a small call takes. */
+/* Sets the options that all calls of a client share. A handle keeps them from call to call: setting
+ * them costs 7,500 of the 190,000 instructions of a small call. */
 static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   CURL *easy = transfer->easy;
   CURLcode code;
@@ -239,7 +238,7 @@ static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   SET(CURLOPT_PREREQDATA, transfer);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
 #if LIBCURL_VERSION_NUM >= 0x075700
-  /* Does not wait for a name to be resolved when the process ends; not known to older libraries. */
+  /* At exit, do not wait for a name to be resolved. Older libraries refuse the option. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
   if ((code = set_protocols(easy)) != CURLE_OK) return code;
@@ -248,8 +247,8 @@ static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   return CURLE_OK;
 }
 
-/* Pages come in larger pieces. Refused while the handle still has a buffer, as it does after a name
- * that was not found (7.88): that one serves as well. */
+/* A larger receive buffer for pages. libcurl refuses it while the handle still has a buffer, as
+ * after a failed name look-up in 7.88; that buffer will do. */
 static void set_buffer_size(fl_transfer *transfer, long size) {
   if (transfer->buffer_size == size) return;
   if (curl_easy_setopt(transfer->easy, CURLOPT_BUFFERSIZE,
@@ -265,7 +264,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   transfer->requests = 0;
   transfer->repeated = transfer->too_large = transfer->no_memory = false;
   transfer->error[0] = '\0';
-  /* What an attempt before it has left behind is of no use, and its text is written over. */
+  /* The reply of an earlier attempt is overwritten. */
   call->text.length = 0;
   call->tape.count = 0;
   fl_buffer_pool_take(&call->client->pool, &call->text, &call->tape);
@@ -284,7 +283,9 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
 /* --- how an attempt ended --- */
 
-/* Errors of curl that say more than "network"; permanent ones do not get better by another try. */
+/* Errors of libcurl that have another kind than "network". Another try does not help a permanent
+ * one.
+ */
 static const struct {
   CURLcode code;
   fl_kind kind;
@@ -356,9 +357,9 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
-  /* A refusal whose body broke off is a refusal all the same: the status decides. And a server of
-   * HTTP/2 that answers before it has read the whole body resets the stream after its reply: the
-   * reply stands if it is whole, which its JSON tells. */
+  /* A refusal counts even where its body broke off: the status decides. And a server of HTTP/2 that
+   * replies before it has read the whole request resets the stream after the reply: the reply
+   * counts where it is whole, which its JSON shows. */
   if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated) ||
       (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
     outcome = fl_outcome_of_reply(call);
@@ -366,7 +367,7 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_redact_text(call->api_key, call->message, sizeof call->message);
   fl_redact_text(call->api_key, call->head.location, sizeof call->head.location);
   outcome.sent = transfer->requests > 0;
-  if (code != CURLE_OK) transfer->configured = 0; /* begins afresh after what broke */
+  if (code != CURLE_OK) transfer->configured = 0; /* start from default options after an error */
   outcome.retry_after_known = call->head.retry_after_known;
   outcome.retry_after = call->head.retry_after;
   outcome.budget_spent = call->head.remaining == 0;

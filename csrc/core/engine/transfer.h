@@ -1,8 +1,7 @@
 /*
- * transfer.h: call <-> curl easy handle. Only this file, loop.c and engine.c use curl.
+ * transfer.h: one attempt of a call on an easy handle of libcurl.
  *
- * A transfer is one easy handle with its buffers, used again and again. It carries one attempt of
- * one call at a time, and tells afterwards how the attempt ended.
+ * A transfer is an easy handle with its buffers, which is used for one attempt after another.
  */
 #ifndef FL_TRANSFER_H
 #define FL_TRANSFER_H
@@ -13,28 +12,30 @@
 
 typedef struct fl_transfer fl_transfer;
 
-/* NULL without memory. Given back by fl_transfer_free, outside of any multi handle. */
+/* NULL without memory. */
 fl_transfer *fl_transfer_new(void);
+/* The handle must be in no multi handle. */
 void fl_transfer_free(fl_transfer *transfer);
+
 CURL *fl_transfer_handle(fl_transfer *transfer);
+/* The call of the attempt under way. */
 fl_call *fl_transfer_call(fl_transfer *transfer);
 
-/* Sets the handle up for an attempt of `call`, to be added to a multi handle. Not CURLE_OK: an
- * option was refused (a setting that this libcurl cannot do); the attempt was not begun. */
+/* Prepares the handle for an attempt of `call`; the caller adds it to a multi handle. Any code but
+ * CURLE_OK: libcurl refused an option, and the attempt has not begun. */
 CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now);
 
 /*
- * The attempt has ended with `code`, and the handle is off the multi handle. Moves the reply into
- * the call (text, tape, envelope, head), sets its message and excerpt where it is an error, and
- * tells the outcome for retry.h. Afterwards the transfer is free for the next attempt.
+ * The attempt has ended with `code`, and the handle is out of the multi handle. Sets the outcome of
+ * the call (outcome.h) and returns what retry.h needs. The transfer is free for the next attempt.
  */
 fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code);
 
-/* The attempt is given up before its end, and the handle is off the multi handle: whether the
- * request had left. */
+/* Gives the attempt up; the handle is out of the multi handle. Whether the request may have left.
+ */
 bool fl_transfer_abort(fl_transfer *transfer);
 
-/* Where the libraries' version falls short, what is missing, else NULL. After curl_global_init. */
+/* A text that says which version of libcurl is needed, or NULL where it is new enough. */
 const char *fl_transfer_check_library(void);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * bell.c: a thread that listens on a unix socket for tickets, and keeps alarms.
+ * wakeup.c: a thread that listens on a unix socket for tickets, and keeps alarms.
  *
- * The thread alone opens and closes connections; who rings writes to one under the lock. A ticket
- * that is not watched is answered at once: either it has rung between the waiter's look into its
- * mailbox and the arrival of its line, or it never will. So no wake-up is lost, whichever comes
+ * Only the thread opens and closes connections; notifying writes to one under the lock. A ticket
+ * that is not watched is answered at once: its wake-up was due between the waiter's look into its
+ * mailbox and the arrival of its line, or will never come. So no wake-up is lost, whichever comes
  * first.
  *
- * Relies on flock, which a process that was killed gives back, and on the peer's credentials being
- * those of the connect.
+ * Relies on flock, which the system releases for a process that is killed, and on the peer's
+ * credentials, which are those of the connect.
  */
 #include "engine/wakeup.h"
 
@@ -33,13 +33,13 @@
 #define LOCK_NAME "lock"
 #define BUCKETS 256
 #define LINE 24                         /* a ticket's digits, a line feed, a NUL */
-#define UNLOCKED_AGE (3600 * FL_SECOND) /* a directory without a lock is not just being made */
-/* Before the next try to accept a connection, after one that failed. */
+#define UNLOCKED_AGE (3600 * FL_SECOND) /* of a directory without a lock file that is removed */
+/* After a failed accept, until the next one. */
 #define REFUSED_PAUSE (100 * FL_MILLISECOND)
 
 typedef struct connection {
   int descriptor;
-  uint64_t ticket; /* that it waits for; 0: none. Under the lock */
+  uint64_t ticket; /* that its peer waits for; 0: none. Under the lock */
   char line[LINE];
   size_t length;
 } connection;
@@ -47,8 +47,8 @@ typedef struct connection {
 typedef struct watch {
   struct watch *next;
   uint64_t ticket;
-  const fl_mailbox *mailbox; /* to tell whose it is; not used */
-  connection *waiter;        /* NULL: its line has not come */
+  const fl_mailbox *mailbox; /* identifies the watches of a mailbox */
+  connection *waiter;        /* NULL: the ticket has not been sent yet */
 } watch;
 
 typedef struct alarm_entry {
@@ -57,28 +57,28 @@ typedef struct alarm_entry {
   fl_time due;
 } alarm_entry;
 
-typedef struct bell {
+typedef struct server {
   uint64_t process;
   pthread_t thread;
   bool stop;
   int listener, lock_file;
-  int wake[2]; /* a pipe: the thread is to look at the alarms, or to stop */
+  int wake[2]; /* a pipe that makes the thread look at the alarms and at `stop` */
   char directory[80], path[96];
   watch *watches[BUCKETS];
-  connection **connections; /* the thread's */
+  connection **connections; /* used by the thread only */
   size_t count, capacity;
   alarm_entry *alarms;
   size_t alarm_count, alarm_capacity;
-} bell;
+} server;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bell *current;
+static server *current;
 
 /* --- the directory --- */
 
 static const char *base_directory(void) {
   const char *given = getenv("TMPDIR");
-  /* A socket's path has few bytes. */
+  /* The path of a unix socket has a bound of about 100 bytes. */
   if (given == NULL || *given != '/' || strlen(given) > 40) return "/tmp";
   return given;
 }
@@ -117,7 +117,7 @@ static void sweep(const char *base) {
   closedir(entries);
 }
 
-static void remove_directory(const bell *self) {
+static void remove_directory(const server *self) {
   char name[96];
   unlink(self->path);
   snprintf(name, sizeof name, "%s/" LOCK_NAME, self->directory);
@@ -125,8 +125,8 @@ static void remove_directory(const bell *self) {
   rmdir(self->directory);
 }
 
-/* The lock is taken under another name first: whoever finds it by its own finds it locked. */
-static bool lock_directory(bell *self) {
+/* The file is locked under another name first, so that under its own name it is always locked. */
+static bool lock_directory(server *self) {
   char making[96], made[96];
   snprintf(making, sizeof making, "%s/" LOCK_NAME ".new", self->directory);
   snprintf(made, sizeof made, "%s/" LOCK_NAME, self->directory);
@@ -135,7 +135,7 @@ static bool lock_directory(bell *self) {
   return flock(self->lock_file, LOCK_EX | LOCK_NB) == 0 && rename(making, made) == 0;
 }
 
-static bool listen_there(bell *self) {
+static bool listen_there(server *self) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   memcpy(address.sun_path, self->path, strlen(self->path) + 1);
   self->listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -146,9 +146,9 @@ static bool listen_there(bell *self) {
          listen(self->listener, SOMAXCONN) == 0;
 }
 
-/* --- who waits for what; all under the lock --- */
+/* --- watches; all under the lock --- */
 
-static watch **find_watch(bell *self, uint64_t ticket) {
+static watch **find_watch(server *self, uint64_t ticket) {
   watch **link = &self->watches[ticket % BUCKETS];
   while (*link != NULL && (*link)->ticket != ticket) link = &(*link)->next;
   return link;
@@ -161,22 +161,22 @@ static void drop_watch(watch **link) {
   free(found);
 }
 
-/* A line always fits into a socket whose peer has read the one before. */
+/* Does not block: a line fits into the socket of a peer that has read the line before. */
 static void answer(const connection *waiter, uint64_t ticket) {
   char line[LINE];
   int length = snprintf(line, sizeof line, "%llu\n", (unsigned long long)ticket);
   ssize_t sent = send(waiter->descriptor, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
-  (void)sent; /* where the peer is gone, nobody waits */
+  (void)sent; /* an error means that the peer is gone */
 }
 
-static void ring(bell *self, uint64_t ticket) {
+static void notify(server *self, uint64_t ticket) {
   watch **link = find_watch(self, ticket);
   if (*link == NULL) return;
   if ((*link)->waiter != NULL) answer((*link)->waiter, ticket);
   drop_watch(link);
 }
 
-static void take_ticket(bell *self, connection *waiter, uint64_t ticket) {
+static void take_ticket(server *self, connection *waiter, uint64_t ticket) {
   watch *found = *find_watch(self, ticket);
   if (found == NULL || found->waiter != NULL) {
     answer(waiter, ticket);
@@ -201,7 +201,7 @@ static bool is_our_own(int descriptor) {
 #endif
 }
 
-static bool add_connection(bell *self, int descriptor) {
+static bool add_connection(server *self, int descriptor) {
   connection *added;
   if (self->count == self->capacity) {
     size_t capacity = self->capacity > 0 ? self->capacity * 2 : 32;
@@ -217,8 +217,8 @@ static bool add_connection(bell *self, int descriptor) {
   return true;
 }
 
-/* False where no descriptor can be had. */
-static bool accept_all(bell *self) {
+/* False: no descriptor is left. */
+static bool accept_all(server *self) {
   for (;;) {
     int descriptor = accept(self->listener, NULL, NULL);
     if (descriptor < 0)
@@ -229,7 +229,7 @@ static bool accept_all(bell *self) {
   }
 }
 
-static void close_connection(bell *self, size_t place) {
+static void close_connection(server *self, size_t place) {
   connection *gone = self->connections[place];
   pthread_mutex_lock(&lock);
   if (gone->ticket != 0) drop_watch(find_watch(self, gone->ticket));
@@ -239,8 +239,8 @@ static void close_connection(bell *self, size_t place) {
   self->connections[place] = self->connections[--self->count];
 }
 
-/* Takes the lines that have come. False: it is to be closed. */
-static bool read_lines(bell *self, connection *from) {
+/* Reads the lines that have come. False: the connection is to be closed. */
+static bool read_lines(server *self, connection *from) {
   for (;;) {
     char byte;
     ssize_t got = recv(from->descriptor, &byte, 1, MSG_DONTWAIT);
@@ -265,14 +265,14 @@ static bool read_lines(bell *self, connection *from) {
 
 /* --- alarms --- */
 
-/* Rings those that are due; the time until the next, FL_NEVER. */
-static fl_time sound_alarms(bell *self) {
+/* Fires the alarms that are due. The time until the next one; FL_NEVER. */
+static fl_time fire_alarms(server *self) {
   fl_time now = fl_clock_now(), next = FL_NEVER;
   pthread_mutex_lock(&lock);
   for (size_t i = 0; i < self->alarm_count;) {
     alarm_entry *entry = &self->alarms[i];
     if (entry->due <= now) {
-      if (entry->ticket != 0) ring(self, entry->ticket);
+      if (entry->ticket != 0) notify(self, entry->ticket);
       else fl_mailbox_signal(entry->mailbox);
       fl_mailbox_release(entry->mailbox);
       *entry = self->alarms[--self->alarm_count];
@@ -287,7 +287,7 @@ static fl_time sound_alarms(bell *self) {
 
 /* --- the thread --- */
 
-static bool is_stopped(bell *self) {
+static bool is_stopped(server *self) {
   bool stop;
   pthread_mutex_lock(&lock);
   stop = self->stop;
@@ -302,23 +302,23 @@ static int to_milliseconds(fl_time time) {
 }
 
 static void *run(void *context) {
-  bell *self = context;
+  server *self = context;
   struct pollfd *polled = NULL;
-  size_t room = 0;
+  size_t capacity = 0;
   bool accepting = true;
   while (!is_stopped(self)) {
-    fl_time wait = sound_alarms(self);
-    size_t count = self->count; /* those accepted in this turn are not among the polled */
-    if (room < count + 2) {
+    fl_time wait = fire_alarms(self);
+    size_t count = self->count; /* connections accepted in this round are not polled yet */
+    if (capacity < count + 2) {
       size_t wanted = (count + 2) * 2;
       struct pollfd *grown = realloc(polled, wanted * sizeof *grown);
       if (grown != NULL) {
         polled = grown;
-        room = wanted;
-      } else if (room < 2) {
+        capacity = wanted;
+      } else if (capacity < 2) {
         break;
       } else {
-        count = room - 2; /* the last ones wait for memory */
+        count = capacity - 2; /* the last ones wait for the next round */
       }
     }
     if (!accepting && wait > REFUSED_PAUSE) wait = REFUSED_PAUSE;
@@ -331,7 +331,7 @@ static void *run(void *context) {
       char drained[64];
       while (read(self->wake[0], drained, sizeof drained) > 0) {}
     }
-    /* From the end, since closing one moves the last into its place. */
+    /* From the end, since closing a connection moves the last one into its place. */
     for (size_t i = count; i-- > 0;)
       if (polled[i + 2].revents != 0 && !read_lines(self, self->connections[i]))
         close_connection(self, i);
@@ -341,8 +341,8 @@ static void *run(void *context) {
   return NULL;
 }
 
-static void wake_thread(const bell *self) {
-  ssize_t written = write(self->wake[1], "", 1); /* a full pipe wakes as well */
+static void wake_thread(const server *self) {
+  ssize_t written = write(self->wake[1], "", 1); /* where the pipe is full, the thread is awake */
   (void)written;
 }
 
@@ -352,9 +352,9 @@ static void close_if_open(int descriptor) {
   if (descriptor >= 0) close(descriptor);
 }
 
-/* Everything of it that this process holds. After a fork the memory of the thread may be half
- * changed, and is left. */
-static void free_bell(bell *self, bool whole) {
+/* `whole`: false after a fork, in the child: closes descriptors only, since the thread of the
+ * parent may have been changing the memory. */
+static void free_server(server *self, bool whole) {
   close_if_open(self->listener);
   close_if_open(self->lock_file);
   close_if_open(self->wake[0]);
@@ -376,7 +376,7 @@ static void free_bell(bell *self, bool whole) {
   free(self);
 }
 
-static bool start_thread(bell *self) {
+static bool start_thread(server *self) {
   sigset_t all, before;
   int failed;
   sigfillset(&all);
@@ -386,7 +386,7 @@ static bool start_thread(bell *self) {
   return failed == 0;
 }
 
-static bool open_pipe(bell *self) {
+static bool open_pipe(server *self) {
   if (pipe(self->wake) != 0) {
     self->wake[0] = self->wake[1] = -1;
     return false;
@@ -398,9 +398,9 @@ static bool open_pipe(bell *self) {
   return true;
 }
 
-static bell *make_bell(const char **message) {
+static server *make_server(const char **message) {
   const char *base = base_directory();
-  bell *self = calloc(1, sizeof *self);
+  server *self = calloc(1, sizeof *self);
   *message = "no memory for the wake-up socket";
   if (self == NULL) return NULL;
   self->process = fl_process_generation();
@@ -419,22 +419,22 @@ static bell *make_bell(const char **message) {
     return self;
   }
   remove_directory(self);
-  free_bell(self, true);
+  free_server(self, true);
   return NULL;
 }
 
-/* Under the lock: the bell of this process, or NULL. A parent's is left to it. */
-static bell *own_bell(void) {
+/* Under the lock: the server of this process, or NULL. A parent's is not touched. */
+static server *own_server(void) {
   if (current != NULL && current->process != fl_process_generation()) {
-    free_bell(current, false);
+    free_server(current, false);
     current = NULL;
   }
   return current;
 }
 
-static bell *start(const char **message) {
+static server *start(const char **message) {
   *message = NULL;
-  if (own_bell() == NULL) current = make_bell(message);
+  if (own_server() == NULL) current = make_server(message);
   return current;
 }
 
@@ -455,7 +455,7 @@ bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket) {
   added->ticket = ticket;
   added->mailbox = mailbox;
   pthread_mutex_lock(&lock);
-  if (own_bell() != NULL) {
+  if (own_server() != NULL) {
     running = true;
     link = find_watch(current, ticket);
     if (*link == NULL) {
@@ -472,7 +472,7 @@ bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket) {
 void fl_wakeup_unwatch(uint64_t ticket) {
   watch **link;
   pthread_mutex_lock(&lock);
-  if (own_bell() != NULL) {
+  if (own_server() != NULL) {
     link = find_watch(current, ticket);
     if (*link != NULL) drop_watch(link);
   }
@@ -481,7 +481,7 @@ void fl_wakeup_unwatch(uint64_t ticket) {
 
 void fl_wakeup_notify(uint64_t ticket) {
   pthread_mutex_lock(&lock);
-  if (own_bell() != NULL) ring(current, ticket);
+  if (own_server() != NULL) notify(current, ticket);
   pthread_mutex_unlock(&lock);
 }
 
@@ -511,7 +511,7 @@ bool fl_wakeup_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due) {
 
 void fl_wakeup_leave(const fl_mailbox *mailbox) {
   pthread_mutex_lock(&lock);
-  if (own_bell() != NULL) {
+  if (own_server() != NULL) {
     for (size_t i = 0; i < BUCKETS; i++)
       for (watch **link = &current->watches[i]; *link != NULL;)
         if ((*link)->mailbox == mailbox) drop_watch(link);
@@ -528,9 +528,9 @@ void fl_wakeup_leave(const fl_mailbox *mailbox) {
 }
 
 void fl_wakeup_stop(void) {
-  bell *self;
+  server *self;
   pthread_mutex_lock(&lock);
-  self = own_bell();
+  self = own_server();
   current = NULL;
   if (self != NULL) {
     self->stop = true;
@@ -540,7 +540,7 @@ void fl_wakeup_stop(void) {
   if (self == NULL) return;
   pthread_join(self->thread, NULL);
   remove_directory(self);
-  free_bell(self, true);
+  free_server(self, true);
 }
 
 void fl_wakeup_before_fork(void) { pthread_mutex_lock(&lock); }

@@ -1,23 +1,21 @@
-/*
- * page.c: the envelope, the rows of a page, and the next page. Relies on json_scan.h's tape alone.
- */
+/* page.c: the envelope, the rows of a page, and the next page. */
 #include "policy/page.h"
 
 #include <stdio.h>
 
 #define SMALLEST_COUNT 100
 
-/* --- text with a limit: cut at a character's edge, always with its NUL --- */
+/* --- text of limited size: cut between characters, with a NUL --- */
 
 typedef struct sink {
   char *out;
-  size_t room, length;
+  size_t size, length;
   bool full;
 } sink;
 
-static sink sink_of(char *out, size_t room) {
-  if (room > 0) out[0] = '\0';
-  return (sink){out, room, 0, room == 0};
+static sink sink_of(char *out, size_t size) {
+  if (size > 0) out[0] = '\0';
+  return (sink){out, size, 0, size == 0};
 }
 
 static bool continues(char byte) { return ((unsigned char)byte & 0xc0) == 0x80; }
@@ -26,7 +24,7 @@ static bool continues(char byte) { return ((unsigned char)byte & 0xc0) == 0x80; 
 static void put(sink *to, const char *bytes, size_t length) {
   size_t space;
   if (to->full) return;
-  space = to->room - 1 - to->length;
+  space = to->size - 1 - to->length;
   if (length > space) {
     to->full = true;
     length = space;
@@ -82,8 +80,8 @@ static void put_message(sink *to, const fl_json_tape *tape, const char *text, ui
 }
 
 size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t messages, char *out,
-                        size_t room) {
-  sink to = sink_of(out, room);
+                        size_t size) {
+  sink to = sink_of(out, size);
   if (messages == 0) return 0;
   if (tape->nodes[messages].type != FL_JSON_ARRAY) {
     put_message(&to, tape, text, messages);
@@ -122,14 +120,14 @@ fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t d
 }
 
 size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t data, char *out,
-                        size_t room) {
+                        size_t size) {
   static const char *const words[] = {
       [FL_JSON_NULL] = "null",        [FL_JSON_FALSE] = "false",    [FL_JSON_TRUE] = "true",
       [FL_JSON_INTEGER] = "a number", [FL_JSON_BIG] = "a number",   [FL_JSON_FLOAT] = "a number",
       [FL_JSON_STRING] = "a string",  [FL_JSON_ARRAY] = "an array", [FL_JSON_OBJECT] = "an object",
   };
   enum { NAMED = 8 };
-  sink to = sink_of(out, room);
+  sink to = sink_of(out, size);
   const fl_json_node *node = &tape->nodes[data];
   uint32_t members, index = data + 1;
   if (data == 0) {

@@ -1,8 +1,7 @@
 /*
- * page.h: what a reply's JSON holds: the envelope, and the rows of a page.
+ * page.h: reads the JSON of a reply: the envelope, the rows of a page, and what follows a page.
  *
- * Pure. (tape, asked, got) -> rows, next start | end. Rules and their sources: docs/contract.md,
- * rows 2 and 3.
+ * Pure. docs/contract.md has the rules and their sources, in rows 2 and 3.
  */
 #ifndef FL_PAGE_H
 #define FL_PAGE_H
@@ -23,11 +22,11 @@ bool fl_envelope_has_id(const fl_json_tape *tape, const char *text, const fl_env
 /*
  * The messages as one readable text: strings as they are, of objects the member `message` or
  * `text`, joined by "; ", the rest left out; a single string or object stands for an array of one.
- * Control characters become spaces. Writes at most `room` bytes with the NUL, cut at a character's
+ * Control characters become spaces. Writes at most `size` bytes with the NUL, cut at a character's
  * edge; the length.
  */
 size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t messages, char *out,
-                        size_t room);
+                        size_t size);
 
 typedef enum fl_rows_code {
   FL_ROWS_OK = 0,
@@ -39,12 +38,12 @@ typedef enum fl_rows_code {
 fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data,
                           uint32_t *rows);
 
-/* What came instead of rows, for the error: "an object with the members id, names (an array)", "a
- * string". Eight members are named. Cut as fl_envelope_text does; the length. */
+/* Describes data that is no rows, for an error: "an object with the members id, names (an array)",
+ * "a string". Names eight members at most. Cut as fl_envelope_text does; the length. */
 size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t data, char *out,
-                        size_t room);
+                        size_t size);
 
-/* How far a reader of pages is. */
+/* The position of a reader of pages. */
 typedef struct fl_page_state {
   int64_t start;       /* of the page asked for */
   int64_t count;       /* asked for */
@@ -54,19 +53,19 @@ typedef struct fl_page_state {
 } fl_page_state;
 
 typedef enum fl_page_action {
-  FL_PAGE_ROWS,    /* give the rows to the reader; state is at the next page */
+  FL_PAGE_ROWS,    /* deliver the rows; the state is at the next page */
   FL_PAGE_END,     /* no rows: the end */
-  FL_PAGE_LAST,    /* give the rows; then the end (a short page that is trusted) */
-  FL_PAGE_SMALLER, /* ask again from the same start: the state has a smaller count */
-  FL_PAGE_FAIL     /* the reply is an error for the reader */
+  FL_PAGE_LAST,    /* deliver the rows, then the end: a short page that is trusted */
+  FL_PAGE_SMALLER, /* ask again from the same start, with the smaller count of the state */
+  FL_PAGE_FAIL     /* deliver an error */
 } fl_page_action;
 
 /*
  * Takes the reply to the page `state` describes: its status and, for 200, the rows that came
  * (`null` data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first
  * page halves `count`, down to 100. A 400, a 404 or null data past a short page is the end; past a
- * full page, or in place of the first, it is an error. Any 2xx counts as 200. Once the end or an
- * error has come the state is of no more use.
+ * full page, or in place of the first, it is an error. Any 2xx counts as 200. After the end or an
+ * error the state is not used again.
  */
 fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got);
 

@@ -19,7 +19,7 @@ double fl_random_fraction(fl_random *random) {
   return (double)(fl_random_next(random) >> 11) / 9007199254740992.0;
 }
 
-void fl_random_id(fl_random *random, char out[FL_RANDOM_ID_ROOM]) {
+void fl_random_id(fl_random *random, char out[FL_RANDOM_ID_SIZE]) {
   static const char digits[] = "0123456789abcdef";
   uint64_t halves[2];
   halves[0] = (fl_random_next(random) & ~UINT64_C(0xf000)) | 0x4000;               /* the version */

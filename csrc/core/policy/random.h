@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-#define FL_RANDOM_ID_ROOM 37 /* of a UUID as text, its NUL included */
+#define FL_RANDOM_ID_SIZE 37 /* of a UUID as text, its NUL included */
 
 typedef struct fl_random {
   uint64_t words[2];
@@ -23,6 +23,6 @@ uint64_t fl_random_next(fl_random *random);
 double fl_random_fraction(fl_random *random);
 
 /* Writes a UUID of version 4, in lower case. */
-void fl_random_id(fl_random *random, char out[FL_RANDOM_ID_ROOM]);
+void fl_random_id(fl_random *random, char out[FL_RANDOM_ID_SIZE]);
 
 #endif

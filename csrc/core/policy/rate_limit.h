@@ -1,31 +1,30 @@
 /*
- * rate_limit.h: budget arithmetic: take, wait, learn from headers.
+ * rate_limit.h: the arithmetic of the rate limit: take, wait, learn from headers.
  *
- * Pure: time comes in. One value of this type is the belief about one budget (base URL and
- * subscription); where it lives and who locks it is the business of budget.h. The rules:
- *   - nothing known and no limit assumed: every call goes at once;
- *   - calls go at once while those waiting fit into what is left, less a tenth kept for interactive
- *     calls; only when less than a fifth of the limit is left, or they do not fit, are they spread
- *     evenly over the rest of the window;
- *   - interactive calls go ahead of that pace, up to a tenth of the limit in a window; what they
- * have had of it is no longer kept. Beyond it they are calls like any other, so that neither kind
- *     starves the other. A limit below ten keeps nothing;
- *   - the server's Remaining only ever lowers what is believed to be left until the reset; calls in
- *     flight are counted before their reply is seen; an unexplained drop is another consumer, and
- *     its pace is allowed for in the rest of the window, with at most half of what is left;
- *   - after the reset the whole limit is believed to be there, less what is in flight and may be
- *     counted in the new window; a reply that shows it was not gives it back;
- *   - a reply of a window past, or of one that has begun without us, is known by its Reset (a Reset
- *     that has passed or is not to be believed tells nothing; an answer to a call from before the
- *     roll is then taken for one of the window past). Among the ends that the replies of one window
- *     name the earliest stands, a second added where it is in whole seconds, so that the window
- *     never ends before the server's;
- *   - Limit 0 is no limit: the server that says so has just answered. A Remaining above the limit
- *     is the limit. Remaining 0 without any Limit stops calls until the reset;
- *   - a throttled reply (429) stops everyone of the budget until its Retry-After has passed, at
- * most FL_RATE_BLOCK_CEILING. An assumed limit counts in windows of our own, from the first call
- * on: where the server's begin is not known until it tells, so that one of them may see calls of
- * two of ours.
+ * Pure: time is an argument. A fl_rate_limit is the belief about the budget of one service (base
+ * URL and subscription); engine/budget.h stores and locks it. The rules:
+ *   - While no limit is known or assumed, every call starts at once.
+ *   - Calls start at once while all waiting calls fit into what is left, less a tenth that is kept
+ *     for interactive calls. Where they do not fit, or less than a fifth of the limit is left, they
+ *     are spread evenly over the rest of the window.
+ *   - Interactive calls are not spread, up to a tenth of the limit in each window; what they have
+ *     used of the tenth is no longer kept. Beyond it they are calls like any other, so that neither
+ *     kind starves the other. A limit below ten keeps nothing.
+ *   - Remaining only lowers what is believed to be left. Calls in flight are counted already; an
+ *     unexplained drop is another consumer, whose rate is allowed for in the rest of the window,
+ *     with at most half of what is left.
+ *   - After the reset the whole limit is there, less the calls in flight, which the server may
+ * count in the new window. A reply that names the old window gives its call back.
+ *   - The Reset of a reply tells its window. Without a usable Reset, the reply to a call from
+ * before the reset counts for the old window. Of the ends that replies of one window name, the
+ * earliest counts, one second later where it is in whole seconds, so that no window ends before the
+ *     server's.
+ *   - Limit 0 means no limit, since the server that sends it has just answered. A Remaining above
+ *     the limit counts as the limit. Remaining 0 without a Limit stops calls until the reset.
+ *   - A throttled reply (429) stops every call of the budget until its Retry-After has passed, at
+ *     most FL_RATE_BLOCK_CEILING.
+ *   - An assumed limit counts in windows from our first call on. Until the server names the end of
+ *     its window, one window of the server may hold calls of two of ours.
  */
 #ifndef FL_RATE_LIMIT_H
 #define FL_RATE_LIMIT_H
@@ -33,48 +32,48 @@
 #include "base/base.h"
 #include "policy/response_head.h"
 
-/* No one throttled reply stops the others for longer. */
+/* The longest time for which one throttled reply stops other calls. */
 #define FL_RATE_BLOCK_CEILING (120 * FL_SECOND)
 
 typedef struct fl_rate_limit {
   int64_t limit;       /* requests a window; FL_UNKNOWN */
-  int64_t left;        /* believed to be left until the reset; FL_UNKNOWN with limit. Below 0 where
-                           more is in flight than a new window has: show that as 0 */
-  int64_t in_flight;   /* taken, their replies not seen yet */
-  int64_t spent;       /* taken by us in this window */
-  int64_t foreign;     /* seen taken by others in this window */
+  int64_t left;        /* believed to be left until the reset; FL_UNKNOWN where the limit is. Below
+                           0 where more is in flight than a new window has: shown as 0 */
+  int64_t in_flight;   /* taken, and without a reply yet */
+  int64_t spent;       /* taken by this process in this window */
+  int64_t foreign;     /* taken by others in this window, as far as replies show it */
   int64_t spent_total; /* since the beginning */
   int64_t foreign_total;
   fl_time reset_at;      /* end of the window; FL_UNKNOWN until known */
-  fl_time blocked_until; /* a throttled reply's word; 0 */
-  fl_time next_at;       /* the pace while calls are spread: no call before it */
-  int64_t older;         /* of in_flight, those from before the window began (an upper bound) */
-  int64_t favoured;      /* interactive calls that went ahead of the pace in this window */
-  bool assumed;          /* the limit is the caller's option, not the server's word */
-  bool guessed;          /* no reply has told the end of this window yet */
+  fl_time blocked_until; /* by a throttled reply; 0 */
+  fl_time next_at;       /* while calls are spread: no call starts before it */
+  int64_t older;         /* of in_flight, those taken before the window began (at most) */
+  int64_t favoured;      /* interactive calls that were not spread in this window */
+  bool assumed;          /* the limit is an option of the caller; the server has named none */
+  bool guessed;          /* no reply has named the end of this window yet */
 } fl_rate_limit;
 
-/* `assumed_limit`: requests a minute to believe before the server has said, or 0 for none. */
-void fl_rate_limit_init(fl_rate_limit *budget, int64_t assumed_limit);
+/* `assumed_limit`: requests a minute until the server names a limit; 0: none. */
+void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit);
 
 /*
- * Asks for one request. Answers 0 and takes it (in_flight grows), or the point in time at which to
- * ask again, which is after `now`. `waiting` is how many calls wait, this one included;
- * `interactive` calls may use the last tenth.
+ * Asks for one request. Returns 0 and takes it (in_flight grows), or returns the point in time,
+ * after `now`, at which to ask again. `waiting` is the number of calls that wait, this one
+ * included; `interactive` calls may use the last tenth.
  */
-fl_time fl_rate_limit_take(fl_rate_limit *budget, fl_time now, int64_t waiting, bool interactive);
+fl_time fl_rate_limit_take(fl_rate_limit *limit, fl_time now, int64_t waiting, bool interactive);
 
-/* A request that was taken was never sent (count 0): it is given back. */
-void fl_rate_limit_give_back(fl_rate_limit *budget);
+/* Gives a request back that was taken and provably not sent. */
+void fl_rate_limit_give_back(fl_rate_limit *limit);
 
-/* A request that was taken has ended with this head (which may know nothing: head->status 0). */
-void fl_rate_limit_learn(fl_rate_limit *budget, fl_time now, const fl_response_head *head);
+/* A request that was taken has ended with this head; status 0: without a reply. */
+void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_head *head);
 
-/* A throttled reply: nobody goes before `until`. */
-void fl_rate_limit_throttled(fl_rate_limit *budget, fl_time now, fl_time until);
+/* A throttled reply: no request is taken before `until`. */
+void fl_rate_limit_throttled(fl_rate_limit *limit, fl_time now, fl_time until);
 
-/* Requests a second at which calls that are not interactive go now: 0 while stopped, negative for
- * "at once". */
-double fl_rate_limit_pace(const fl_rate_limit *budget, fl_time now);
+/* The rate at which calls that are not interactive start now, in requests a second: 0 while
+ * stopped, negative where they start at once. */
+double fl_rate_limit_pace(const fl_rate_limit *limit, fl_time now);
 
 #endif

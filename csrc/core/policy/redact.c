@@ -24,9 +24,9 @@ void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
   }
 }
 
-void fl_redact_text(const char *secret, char *text, size_t room) {
+void fl_redact_text(const char *secret, char *text, size_t size) {
   size_t length = strlen(text);
-  fl_redact(secret, text, length, length + 1 == room);
+  fl_redact(secret, text, length, length + 1 == size);
 }
 
 void fl_redact_user_info(char *text) {

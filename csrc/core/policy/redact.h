@@ -16,8 +16,8 @@
  * `cut`: the bytes may end inside an occurrence; one that has begun at their end is covered too. */
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut);
 
-/* The same for a text in an array of `room` bytes. A text that fills the array may be cut. */
-void fl_redact_text(const char *secret, char *text, size_t room);
+/* The same for a text in an array of `size` bytes. A text that fills the array may be cut. */
+void fl_redact_text(const char *secret, char *text, size_t size);
 
 /* Covers what stands before each "@", back to the "//" or the space before it. */
 void fl_redact_user_info(char *text);

@@ -1,21 +1,21 @@
 /*
- * response_head.h: header lines in -> status, Retry-After, rate limit, location, content type.
+ * response_head.h: reads the header lines of a reply: status, Retry-After, rate limit, location,
+ * content type.
  *
- * Pure: the lines and the wall clock's reading come in as arguments. Every value a server sends is
- * hostile until checked: nonsense is ignored and counted, never trusted into a long sleep.
+ * Pure: the lines and the wall time are arguments. Every value of a server is checked: nonsense is
+ * ignored and counted, so that no nonsense becomes a long wait.
  */
 #ifndef FL_RESPONSE_HEAD_H
 #define FL_RESPONSE_HEAD_H
 
 #include "base/base.h"
 
-#define FL_UNKNOWN INT64_MIN
-
-/* Reset is believed within the window of a minute and some slack; past that a minute is assumed. */
+/* A Reset within the window and some slack is believed; for a later one, a full window is assumed.
+ */
 #define FL_RATE_WINDOW (60 * FL_SECOND)
 #define FL_RATE_SLACK (15 * FL_SECOND)
 
-/* The forms of X-RateLimit-Reset that are told apart. */
+/* The forms of X-RateLimit-Reset. */
 typedef enum fl_reset_format {
   FL_RESET_ABSENT,
   FL_RESET_DELTA,
@@ -29,21 +29,21 @@ typedef enum fl_reset_format {
 typedef struct fl_response_head {
   int status; /* 0 until a status line came; the last one (1xx is stepped over: 0) */
   bool retry_after_known;
-  fl_time retry_after; /* duration from the reply's own Date, >= 0; valid after finish */
-  int64_t limit;       /* X-RateLimit-Limit, FL_UNKNOWN if absent or nonsense (negative, a fraction,
-                             beyond 10^9). 0 is kept */
-  int64_t remaining;   /* X-RateLimit-Remaining, the same; cut to a limit above 0 */
-  fl_time reset;       /* duration until the reset, FL_UNKNOWN if absent; valid after finish */
-  fl_time reset_wall;  /* the same as a point in wall time by the server's clock, FL_UNKNOWN */
-  fl_reset_format reset_format; /* as it came; valid after finish */
-  bool reset_assumed;    /* the header was there but not to be believed: a full window is assumed */
-  fl_time date_wall;     /* the reply's Date, FL_UNKNOWN if absent */
-  int nonsense;          /* headers of ours that could not be read */
-  char content_type[64]; /* lower case, without parameters; "" if absent; cut to fit */
-  char encoding[16];     /* Content-Encoding, lower case; "" if absent; cut to fit */
+  fl_time retry_after; /* duration from the Date of the reply, >= 0; valid after finish */
+  int64_t limit;       /* X-RateLimit-Limit; FL_UNKNOWN if absent or nonsense (negative, a fraction,
+                             above 10^9) */
+  int64_t remaining;   /* X-RateLimit-Remaining, the same; at most a limit above 0 */
+  fl_time reset;       /* duration until the reset; FL_UNKNOWN if absent; valid after finish */
+  fl_time reset_wall;  /* the same in wall time, by the server's clock; FL_UNKNOWN */
+  fl_reset_format reset_format; /* valid after finish */
+  bool reset_assumed;           /* the header is nonsense or too late: a full window is assumed */
+  fl_time date_wall;            /* the Date of the reply; FL_UNKNOWN if absent */
+  int nonsense;                 /* headers of these that could not be read */
+  char content_type[64];        /* lower case, without parameters; "" if absent; cut to fit */
+  char encoding[16];            /* Content-Encoding, lower case; "" if absent; cut to fit */
   bool has_etag;
   char location[512];        /* cut to fit */
-  char retry_after_text[64]; /* as they came, until finish reads them */
+  char retry_after_text[64]; /* unread, until finish */
   char reset_text[64];
 } fl_response_head;
 
@@ -69,9 +69,5 @@ void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
 
 /* "delta", "epoch", …; "absent" where there was none. */
 const char *fl_reset_format_name(fl_reset_format format);
-
-/* An HTTP-date (IMF-fixdate, RFC 850, asctime) or ISO 8601 with Z or an offset, as wall time, or
- * FL_UNKNOWN. No locale, no time zone of the machine. */
-fl_time fl_parse_date(fl_slice text);
 
 #endif

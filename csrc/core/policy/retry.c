@@ -1,9 +1,8 @@
 /*
- * retry.c: (policy, outcome, attempt, now, random) -> give up | again at t; and the fate of a
- * write.
+ * retry.c: what follows an attempt, and the fate of a write.
  *
- * Two tables carry the rules of docs/delivery.md: one from statuses to rows, one from rows to what
- * a read and a write do. The rest is when, and what forbids it.
+ * Two tables hold the rules of docs/delivery.md: one from statuses to rows, one from rows to what a
+ * read and a write do. The functions decide when, and what forbids a retry.
  */
 #include "policy/retry.h"
 
@@ -47,15 +46,15 @@ const char *fl_kind_name(fl_kind kind) {
 
 typedef enum row {
   ROW_GOOD,
-  ROW_UNSENT,    /* provably no byte left */
-  ROW_STUCK,     /* unsent, and no try will help */
+  ROW_UNSENT,    /* provably not sent */
+  ROW_STUCK,     /* not sent, and another try will not help */
   ROW_LOST,      /* sent, and nothing usable came back */
-  ROW_UNFIT,     /* processed, and the reply is of no use */
-  ROW_STOPPED,   /* by our own doing; whether it was sent decides the fate */
+  ROW_UNFIT,     /* processed, and the reply is unusable */
+  ROW_STOPPED,   /* by this process; whether the request was sent decides the fate */
   ROW_THROTTLED, /* 429 */
-  ROW_SPENT,     /* 403 that says that the budget is spent */
-  ROW_TROUBLE,   /* a server in trouble, which may be over soon */
-  ROW_BROKEN,    /* a server that will answer the same again, and may have processed it */
+  ROW_SPENT,     /* 403 with Remaining 0 */
+  ROW_TROUBLE,   /* an error of the server that another try may not meet */
+  ROW_BROKEN,    /* an error that would come again; the request may have been processed */
   ROW_REFUSED    /* refused before processing */
 } row;
 
@@ -65,7 +64,7 @@ static const struct {
   fl_kind kind;
 } statuses[] = {
     {200, 299, ROW_GOOD, FL_KIND_NONE},
-    /* See Other is how a server sends a client away after it has processed a POST. */
+    /* Servers send See Other after they have processed a POST. */
     {303, 303, ROW_BROKEN, FL_KIND_HTTP},
     {300, 399, ROW_REFUSED, FL_KIND_HTTP},
     {400, 400, ROW_REFUSED, FL_KIND_INVALID_REQUEST},
@@ -78,7 +77,7 @@ static const struct {
     {501, 501, ROW_BROKEN, FL_KIND_SERVER},
     {505, 511, ROW_BROKEN, FL_KIND_SERVER},
     {500, 599, ROW_TROUBLE, FL_KIND_SERVER},
-    /* A status outside of HTTP's proves nothing. */
+    /* A status that HTTP does not define proves nothing. */
     {INT32_MIN, INT32_MAX, ROW_BROKEN, FL_KIND_HTTP},
 };
 
@@ -90,9 +89,8 @@ static size_t find_status(int status) {
 
 fl_kind fl_kind_of_status(int status) { return statuses[find_status(status)].kind; }
 
-/* What a row means. `again_write` is for writes that the caller did not call repeatable; those that
- * are repeatable use the column of reads. `fate` is a write's, if the call ends with this attempt.
- */
+/* `again_write` is for writes that are not repeatable; repeatable ones use the column of reads.
+ * `fate` is that of a write which ends with this attempt. */
 static const struct {
   bool again_read, again_write;
   fl_fate fate;
@@ -134,8 +132,8 @@ static fl_time later(fl_time now, fl_time wait) {
   return wait > FL_NEVER - now ? FL_NEVER : now + wait;
 }
 
-/* The wait that the server asked for, or FL_UNKNOWN. None at all (0) asks for nothing: a
- * Retry-After of 0, or a date that has passed, must not turn the attempts into a volley. */
+/* The wait that the server asked for, or FL_UNKNOWN. A Retry-After of 0, or a date that has passed,
+ * asks for nothing: the backoff keeps the attempts apart. */
 static fl_time server_wait(row what, const fl_outcome *outcome) {
   if (what != ROW_THROTTLED && what != ROW_SPENT && outcome->status != 503) return FL_UNKNOWN;
   if (outcome->retry_after_known && outcome->retry_after > 0) return outcome->retry_after;

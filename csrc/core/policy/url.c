@@ -1,8 +1,8 @@
 /*
  * url.c: base URL, path template and query -> URL.
  *
- * Relies on inet_pton for IPv6 literals, which reads text and nothing else. What a byte may be is a
- * table of classes, so that every check and the encoder agree on it.
+ * Relies on inet_pton for IPv6 literals. The checks and the encoder share one table of character
+ * classes, so that they agree.
  */
 #include "policy/url.h"
 
@@ -10,10 +10,12 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/ascii.h"
+
 enum {
-  UNRESERVED = 1, /* goes as it is everywhere: RFC 3986, 2.3 */
-  IN_PATH = 2,    /* goes as it is in a path that the caller wrote: pchar and "/" */
-  IN_HOST = 4     /* a label of a host name; "_" is found in practice */
+  UNRESERVED = 1, /* never encoded: RFC 3986, 2.3 */
+  IN_PATH = 2,    /* not encoded in a path of the caller: pchar and "/" */
+  IN_HOST = 4     /* in a label of a host name; "_" occurs in practice */
 };
 
 static unsigned byte_class(unsigned char byte) {
@@ -30,12 +32,10 @@ static bool is_hexadecimal(unsigned char byte) {
   return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
 }
 
-static char lower(char byte) { return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte; }
-
 static bool begins_with(fl_slice text, fl_slice prefix) {
   if (text.length < prefix.length) return false;
   for (size_t i = 0; i < prefix.length; i++)
-    if (lower(text.data[i]) != prefix.data[i]) return false;
+    if (fl_ascii_lower(text.data[i]) != prefix.data[i]) return false;
   return true;
 }
 
@@ -70,8 +70,7 @@ const char *fl_url_describe(fl_url_code code) {
 /* --- hosts --- */
 
 static bool is_ipv4_loopback(fl_slice host) {
-  /* Four plain decimal octets: other spellings (0177.0.0.1, 127.1) are read differently by
-   * different resolvers, so they prove nothing. */
+  /* Only four decimal octets: resolvers disagree on other spellings (0177.0.0.1, 127.1). */
   int octets = 0;
   size_t i = 0;
   while (i < host.length) {
@@ -263,7 +262,7 @@ static fl_result append_encoded(fl_buffer *out, fl_slice text, unsigned plain) {
   return result;
 }
 
-/* Back to `length` bytes, after an append that did not get through. */
+/* Cuts the buffer back to `length` bytes after an append that failed. */
 static fl_result undo(fl_buffer *out, size_t length, fl_result result) {
   if (result != FL_OK && out->data != NULL) {
     out->length = length;

@@ -1,9 +1,9 @@
 /*
  * url.h: base URL, path template and query -> URL.
  *
- * Pure apart from the buffer it appends to. An id is opaque to us (a number, a word, a UUID: the
- * service does not say), so it always becomes exactly one path segment: everything but the
- * unreserved characters of RFC 3986 is percent-encoded.
+ * Pure apart from the buffer that it appends to. An id is opaque (the service does not say whether
+ * it is a number, a word or a UUID), so it always becomes exactly one path segment: everything but
+ * the unreserved characters of RFC 3986 is percent-encoded.
  */
 #ifndef FL_URL_H
 #define FL_URL_H
@@ -12,8 +12,8 @@
 
 typedef enum fl_url_code {
   FL_URL_OK = 0,
-  FL_URL_EMPTY,   /* nothing there */
-  FL_URL_DOTS,    /* "." or "..": a client or a proxy would fold it away */
+  FL_URL_EMPTY,
+  FL_URL_DOTS,    /* "." or "..", which a client or a proxy would remove */
   FL_URL_CONTROL, /* a control character; in a base or a path a space; in a base a byte beyond ASCII
                    */
   FL_URL_SCHEME,  /* neither https:// nor http:// */
@@ -57,16 +57,16 @@ fl_url_code fl_url_check_path(fl_slice path);
 
 /*
  * Appends base (checked and cut before) + template, "{id}" in the template replaced by the encoded
- * id (id.data NULL: none). The template is checked as fl_url_check_path does; what RFC 3986 does
- * not let stand in a path (bytes beyond ASCII among it) is percent-encoded, %XX is left as it is.
- * Sets *code; the result is that of the buffer, FL_INVALID where *code says why. On failure the
- * buffer is as it was.
+ * id (id.data NULL: none). The template is checked by fl_url_check_path. Characters that RFC 3986
+ * forbids in a path, bytes beyond ASCII included, are percent-encoded; %XX is kept. Sets *code.
+ * FL_INVALID where *code says why, else the result of the buffer. On failure the buffer is
+ * unchanged.
  */
 fl_result fl_url_append_path(fl_buffer *out, fl_slice base, fl_slice path_template, fl_slice id,
                              fl_url_code *code);
 
-/* Appends "?name=value" or "&name=value", both encoded. `first` says which. On failure the buffer
- * is as it was. */
+/* Appends "?name=value" where `first`, else "&name=value", both encoded. On failure the buffer is
+ * unchanged. */
 fl_result fl_url_append_query(fl_buffer *out, fl_slice name, fl_slice value, bool first);
 
 #endif

@@ -24,14 +24,14 @@ static void test_known_vectors(void **state) {
   size_t index;
   (void)state;
   for (index = 0; index < sizeof cases / sizeof *cases; index++) {
-    char digest[FL_DIGEST_ROOM];
+    char digest[FL_DIGEST_SIZE];
     fl_digest(cases[index].text, strlen(cases[index].text), digest);
     assert_string_equal(digest, cases[index].digest);
   }
 }
 
 static void test_a_million_letters(void **state) {
-  char digest[FL_DIGEST_ROOM], *text = malloc(1000000);
+  char digest[FL_DIGEST_SIZE], *text = malloc(1000000);
   (void)state;
   assert_non_null(text);
   memset(text, 'a', 1000000);
@@ -41,7 +41,7 @@ static void test_a_million_letters(void **state) {
 }
 
 static void test_bytes_past_a_nul_count(void **state) {
-  char one[FL_DIGEST_ROOM], other[FL_DIGEST_ROOM];
+  char one[FL_DIGEST_SIZE], other[FL_DIGEST_SIZE];
   (void)state;
   fl_digest("a\0b", 3, one);
   fl_digest("a\0c", 3, other);

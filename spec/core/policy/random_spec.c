@@ -44,7 +44,7 @@ static void test_fractions(void **state) {
 
 static void test_ids(void **state) {
   static const char form[] = "xxxxxxxx-xxxx-4xxx-vxxx-xxxxxxxxxxxx";
-  char before[FL_RANDOM_ID_ROOM] = "", id[FL_RANDOM_ID_ROOM];
+  char before[FL_RANDOM_ID_SIZE] = "", id[FL_RANDOM_ID_SIZE];
   fl_random random;
   (void)state;
   fl_random_seed(&random, 1, 1);
