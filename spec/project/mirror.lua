@@ -8,6 +8,7 @@
 
 -- A spec, and the parts that it covers beside the one of its name. A folder stands for all that is in it.
 local COVERS = {
+  ["spec/binding_spec.lua"] = { "csrc/lua" },
   ["spec/cli_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/calibration_spec.lua"] = { "lua/flarelight/profile" },
   ["spec/chart_spec.lua"] = { "lua/flarelight/chart" },

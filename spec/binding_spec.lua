@@ -1,0 +1,102 @@
+-- The binding, called as no script should call it: errors are fine, a crash of the process is not. Each group of calls
+-- runs in a process of its own.
+
+local support = require "support"
+local system = require "support.system"
+
+local CALLS = system.checked and 1000 or 4000
+
+describe("the binding", function()
+  local opened = support.opened(after_each)
+  local folder
+
+  before_each(function()
+    folder = system.path()
+    system.shell("mkdir " .. system.quote(folder))
+  end)
+
+  after_each(function() system.shell("rm -rf " .. system.quote(folder)) end)
+
+  -- The modules' paths may be relative, and the process runs in `folder`.
+  local function run(arguments)
+    local output, status = system.shell(([[here=$PWD; absolute() { printf %%s "$1" | sed "s|\(^\|;\)\([^/;]\)|\1$here/\2|g"; }
+      LUA_PATH=$(absolute "$LUA_PATH") LUA_CPATH=$(absolute "$LUA_CPATH"); export LUA_PATH LUA_CPATH
+      cd %s && %s %s 2>&1 >/dev/null]]):format(system.quote(folder), system.interpreter, arguments))
+    return output, status
+  end
+
+  -- Each is to raise. `client`, `reply`, `job`, `page` and `p` (a path) are at hand.
+  local wrong = {
+    "core.guard(5).release(io.stdout)", "core.guard(5).release(core.exporter 'csv')", "core.guard(-1)", "core.guard(0/0)",
+    "core.guard(1e300)", "core.guard(2^63)", "core.guard(1.5)", "getmetatable(reply).__gc(io.stdout)",
+    "getmetatable(reply).__gc(core.null)", "getmetatable(reply).__gc()", "reply.outcome(job)", "job.outcome(reply)",
+    "getmetatable(job).__gc(io.stdout)", "getmetatable(page).__gc(client)", "page.next(io.stdout)", "page.next(reply)",
+    "page.batch({}, 0, 1)", "core.store(p):run({ 1 }, true)", "core.store(p):run({ { 'SELECT 1' } }, true)",
+    "core.store(p):run({ { 'SELECT 1', n = 2^31 } }, true)", "core.store(p):run({ { 'SELECT 1', n = -1 } }, true)",
+    "page:columns({ a = 5 }, 0, 3)", "page:columns({}, -1, 3)", "page:columns({}, 2^31 - 1, 3)", "page:columns({}, 0, 0/0)",
+    "page:batch({}, -5, 3)", "page:batch({}, 2^53, 3)", "page:begin(0/0)", "core.cancel(-1)", "core.cancel(0/0)",
+    "core.cancel(1e300)", "core.advance(0)", "core.advance(1/0)", "core.watch(0/0)", "core.unwatch(-2^63)",
+    "core.wakeup_notify(0/0)", "core.alarm(0/0)", "core.alarm(1, -1)", "core.alarm(1, 0/0)", "core.wait(0/0)",
+    "core.terminal(-1)", "core.terminal(2^40)", "core.terminal(0/0)", "core.is_ours(0/0)", "core.batch({}, 0, 1, 1)",
+    "core.batch({}, 1, 1, 0/0)", "core.batch({ {} }, 1, 1, 1, true, 0, io.stdout)", "core.batch({}, 2^31, 1, 1)",
+    "core.durable 'a\0b'", "core.store 'a\0b'", "core.same_file('a\0b', 'a')", "core.absolute_path 'a\0b'",
+    "core.exporter('csv'):open 'a\0b'", "core.exporter('csv'):add(core.exporter 'csv', 1)", "core.row_values { {} }",
+    "core.row_values { 'a' } (io.stdout)", "core.row_values { 'a' } (reply)", "core.source(p .. '.csv', {}):read(0/0, 1)",
+    "page:close(); page:next()", "local b = core.batch({ {} }, 1, 1, 1); b:close(); b:record(1)",
+    "local e = core.exporter 'csv'; e:standard_output(); e:open(p)",
+  }
+
+  it("raises where a value is of another class or a number has no meaning", function()
+    local sandbox = opened.sandbox()
+    local lines = { ([[
+      local core = require "flarelight.core"
+      local client = core.client { base_url = %q, subscription_id = %q, user_agent = "spec" }
+      local file = io.open("x.csv", "w")
+      file:write "a\n1\n"
+      file:close()
+      local p = "x"
+      local function take()
+        while not core.wait(10) do end
+        local _, _, value = core.take()
+        return value
+      end
+      client:submit { operation = "o", method = "GET", path = "/Import/All", api_key = %q }
+      local reply = take()
+      core.durable("x.csv", true)
+      local job = take()
+      local function new_page()
+        client:pages { operation = "o", path = "/Import/{id}/Data", id = 1, api_key = %q }
+        return take()
+      end
+      local page = new_page()
+      page:begin(10)
+    ]]):format(sandbox.url, sandbox.subscription_id, sandbox.api_key, sandbox.api_key) }
+    local client = support.client(sandbox)
+    assert(client.imports:import { records = support.records(7), name = "spec" })
+    client:close()
+    for _, code in ipairs(wrong) do
+      lines[#lines + 1] = ("io.stderr:write(%q) assert(not pcall(function() %s end), %q) io.stderr:write '\\n'"):format(
+        code:gsub("%c", "?"), code:gsub("%z", "\\0"), "did not raise: " .. code:gsub("%c", "?"))
+    end
+    lines[#lines + 1] = "io.stderr:write 'done'"
+    local script = system.write(folder .. "/wrong.lua", table.concat(lines, "\n"))
+    local output, status = run(script)
+    assert.matches("done$", output)
+    assert.are.equal(0, status, output)
+  end)
+
+  for _, seed in ipairs(system.checked and { 1 } or { 1, 2 }) do
+    it("lives through random calls, of seed " .. seed, function()
+      local sandbox = opened.sandbox { rate_limit = 1000000 }
+      local client = support.client(sandbox)
+      assert(client.imports:import { records = support.records(7), name = "spec" })
+      client:close()
+      local here = debug.getinfo(1, "S").source:match "^@(.*)binding_spec%.lua$"
+      local script = system.write(folder .. "/random_calls.lua", system.read(here .. "binding/random_calls.lua"))
+      local output, status = run(("%s %d %d %s %s %s"):format(
+        script, seed, CALLS, sandbox.url, sandbox.api_key, sandbox.subscription_id))
+      assert.are.equal(0, status, output)
+      assert.matches(CALLS .. " calls, %d+ raised", output)
+    end)
+  end
+end)
