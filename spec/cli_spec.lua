@@ -461,13 +461,17 @@ describe("the command", function()
     assert(api.imports:import { records = { { ["a, b"] = 1, ['say "c"'] = 2, d = 3 } } })
     assert.are.equal('"a, b","say ""c"""\r\n1,2\r\n',
       (run(0, [[imports rows 1 --columns '"a, b","say ""c"""']])))
-    local _, err = run(2, [[imports rows 1 --columns '"a, b']])
+    local _, err = run(1, "imports rows 1 --columns d,e")
+    assert.matches('imports rows: no row has the column "e": there are .*"a, b"', err)
+    _, err = run(2, [[imports rows 1 --columns '"a, b']])
     assert.matches("a quote is not closed", err)
     local path = system.file('"Zip, code","x=y"\n00501,1\n', ".csv")
     for _, types in ipairs { '"Zip, code"=text,x=y=number', '"Zip, code=text","x=y=number"' } do
       local plan = json(("plan %s --types '%s'"):format(path, types))
       assert.are.same({ ["Zip, code"] = "00501", ["x=y"] = 1 }, plan.first_records[1])
     end
+    _, err = run(1, ("plan %s --types zip=text"):format(path))
+    assert.matches('column "zip" is given a type, but the file does not have it: there are "Zip, code", "x=y"', err)
   end)
 
   it("takes files whose names are not UTF-8", function()
@@ -569,7 +573,7 @@ describe("the command", function()
     -- Where the caller ignores the signal, writing fails instead; that is no news either.
     local _
     _, err = shell "trap '' PIPE; { flarelight imports rows 1 --json; echo $? >&2; } | :"
-    assert.matches("^1\n$", (err:gsub("flarelight: imports:export: standard output: cannot write: Broken pipe\n", "")))
+    assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
     -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
     out = shell "flarelight imports list --json 2>&- 0<&-"
     assert.matches('"records": 2000', out)

@@ -227,6 +227,20 @@ describe("imports:export", function()
     end)
   end
 
+  it("columns that no row has are an error that names those there are", function()
+    open()
+    local id, path = import '{"name":"Gull","cost":1}\n{"name":"Owl","late":2}\n', path_of ".csv"
+    for _, format in ipairs { "csv", "jsonl" } do
+      local _, message, err = api.imports:export(id, { to = path, format = format, columns = { "nmae", "cost", "x" } })
+      assert.are.equal("conflict", err.kind)
+      assert.are.equal('imports:export: no row has the column "nmae", "x": there are "name", "cost"', message)
+      assert.is_false(system.exists(path))
+    end
+    -- A column of some rows alone is none of them, wherever they are.
+    assert.are.equal("late\r\n2\r\n", (to_string(id, { columns = { "late" }, start = 1 })))
+    assert.are.equal("late,name\r\n,Gull\r\n2,Owl\r\n", (to_string(id, { columns = { "late", "name" }, page_size = 1 })))
+  end)
+
   it("a row that is no object has no columns, but a line of JSON", function()
     local body = '{"data":[{"a":1},2]}'
     local ended = support.reply("200 OK", '{"data":[]}')

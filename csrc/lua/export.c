@@ -329,12 +329,34 @@ static int exporter_columns(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"open", exporter_open},     {"standard_output", exporter_standard_output},
-    {"header", exporter_header}, {"add", exporter_add},
-    {"write", exporter_write},   {"text", exporter_text},
-    {"finish", exporter_finish}, {"columns", exporter_columns},
-    {"close", exporter_close},   {NULL, NULL}};
+/* exporter:unmet() -> array of the columns that no row had; the members of a row, as words |
+ * nothing where all were met */
+static int exporter_unmet(lua_State *L) {
+  const fl_export *export = &check_exporter(L)->export;
+  int place = 0;
+  if (export->unmet == 0) return 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < export->count; i++) {
+    fl_slice name = fl_export_column_name(export, i);
+    if (export->columns[i].met) continue;
+    lua_pushlstring(L, name.data, name.length);
+    lua_rawseti(L, -2, ++place);
+  }
+  lua_pushstring(L, export->members);
+  return 2;
+}
+
+static const luaL_Reg methods[] = {{"open", exporter_open},
+                                   {"standard_output", exporter_standard_output},
+                                   {"header", exporter_header},
+                                   {"add", exporter_add},
+                                   {"write", exporter_write},
+                                   {"text", exporter_text},
+                                   {"finish", exporter_finish},
+                                   {"columns", exporter_columns},
+                                   {"unmet", exporter_unmet},
+                                   {"close", exporter_close},
+                                   {NULL, NULL}};
 
 /* Adds the columns of the array at index 2. False: a message is pushed. */
 static bool choose_columns(lua_State *L, fl_export *export) {

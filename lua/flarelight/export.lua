@@ -129,6 +129,15 @@ local function open(run, given, is_path)
   return true
 end
 
+-- What is wrong with the columns that were asked for: a message, where no row has had one of them. The rows of a part
+-- that an export has gone on with are not known.
+local function missing_columns(run, resumed)
+  local missing, members = run.exporter:unmet()
+  if not missing or resumed or run.rows == 0 then return nil end
+  for i, name in ipairs(missing) do missing[i] = '"' .. name .. '"' end
+  return ("no row has the column %s: there are %s"):format(table.concat(missing, ", "), members)
+end
+
 --- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with
 -- `err.progress`. What a function in `to` or `on_progress` raises goes through.
 ---@param api flarelight.Client
@@ -148,6 +157,7 @@ function export.run(api, id, given)
   local stream = pages.open(api, id, given) -- misuse is found before a file is touched
   local good, message, kind = open(run, given, is_path)
   if not good then return fail_with(run, message, kind) end
+  local resumed = run.rows > 0
   stream:skip(run.rows)
   run.pages = stream
   while true do
@@ -163,6 +173,8 @@ function export.run(api, id, given)
   if is_path and format == "csv" and not exporter:columns()[1] then -- readers of CSV, ours too, refuse an empty file
     return fail_with(run, "there are no rows to take the columns of CSV from: give columns", "conflict")
   end
+  message = given.columns and missing_columns(run, resumed)
+  if message then return fail_with(run, message, "conflict") end
   good, message, kind = hand_on(run, 0)
   if good and is_path then good, message, kind = exporter:finish() end
   if not good then return fail_with(run, message, kind) end

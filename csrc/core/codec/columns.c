@@ -150,6 +150,24 @@ static fl_result refuse_name(fl_slice name, const char *words, char *message) {
   return FL_INVALID;
 }
 
+/* A choice names none of the columns: the message names them, as far as they fit. */
+static fl_result refuse_choice(const fl_columns *columns, fl_slice name, char *message) {
+  const size_t size = FL_COLUMNS_MESSAGE;
+  size_t used;
+  refuse_name(name, "is given a type, but the file does not have it: there are", message);
+  used = strlen(message);
+  for (size_t i = 0; i < columns->count; i++) {
+    shown each = show(columns->list[i].name);
+    if (used + strlen(each.text) + 10 > size) {
+      snprintf(message + used, size - used, ", …");
+      break;
+    }
+    used +=
+        (size_t)snprintf(message + used, size - used, "%s\"%s\"", i > 0 ? ", " : " ", each.text);
+  }
+  return FL_INVALID;
+}
+
 /* Appends the texts of all columns; their slices are set afterwards, when the buffer moves no more.
  */
 static fl_result write_names(fl_columns *columns, const fl_csv_cell *cells, size_t count) {
@@ -201,9 +219,7 @@ static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t coun
   }
   for (size_t i = 0; i < choice_count; i++) {
     fl_column *column = find(columns, choices[i].name);
-    if (column == NULL)
-      return refuse_name(choices[i].name, "is given a type, but the file does not have it",
-                         message);
+    if (column == NULL) return refuse_choice(columns, choices[i].name, message);
     column->type = choices[i].type;
     column->strict = column->type != FL_COLUMN_UNDECIDED;
   }

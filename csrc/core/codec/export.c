@@ -85,12 +85,13 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   }
   column = &self->columns[self->count];
   column->name_length = name.length;
+  column->met = false;
   fl_buffer_init(&column->text, FL_BUFFER_UNLIMITED);
   result = fl_buffer_append(&column->text, name.data, name.length);
   if (result == FL_OK)
     result = fl_json_write_string(&column->text, name.data, name.length, &unused);
   if (result == FL_OK) result = fl_buffer_append_byte(&column->text, ':');
-  if (result == FL_OK) self->count++;
+  if (result == FL_OK) self->count++, self->unmet++;
   else fl_buffer_free(&column->text);
   return result;
 }
@@ -222,28 +223,47 @@ static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, i
   return FL_EXPORT_OK;
 }
 
-/* The row has members without a column: the message names each of them once. */
-static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row) {
+/* Writes the names of a row's members, each once and in quotes, as far as they fit: all of them or
+ * those without a column. */
+static void name_members(const fl_export *self, const reader *page, uint32_t row, bool all,
+                         char *out, size_t size) {
   uint32_t end = page->nodes[row].value.size.end;
-  size_t used = (size_t)snprintf(self->message, sizeof self->message, "has new columns: ");
+  size_t used = 0;
+  *out = '\0';
   for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1)) {
     const char *name = page->text + page->nodes[at].offset;
     uint32_t length = page->nodes[at].value.size.length, before = row + 1;
-    if (find_column(self, name, length, 0) != NO_COLUMN) continue;
+    if (!all && find_column(self, name, length, 0) != NO_COLUMN) continue;
     for (; before < at; before = fl_json_next(page->tape, before + 1))
       if (page->nodes[before].value.size.length == length &&
           fl_same_bytes(page->text + page->nodes[before].offset, name, length))
         break;
     if (before < at) continue;
-    if (used + length + 8 > sizeof self->message) {
-      snprintf(self->message + used, sizeof self->message - used, "…");
+    if (used + length + 10 > size) {
+      snprintf(out + used, size - used, ", …");
       break;
     }
-    used += (size_t)snprintf(self->message + used, sizeof self->message - used, "\"%.*s\", ",
-                             (int)length, name);
+    used += (size_t)snprintf(out + used, size - used, "%s\"%.*s\"", used ? ", " : "", (int)length,
+                             name);
   }
-  if (self->message[used] == '\0') self->message[used - 2] = '\0'; /* the last comma */
+}
+
+/* The row has members without a column: the message names them. */
+static fl_export_code fail_new(fl_export *self, const reader *page, uint32_t row) {
+  size_t used = (size_t)snprintf(self->message, sizeof self->message, "has new columns: ");
+  name_members(self, page, row, false, self->message + used, sizeof self->message - used);
   return FL_EXPORT_NEW_COLUMN;
+}
+
+/* Marks the columns that the row has, which is in self->cells. */
+static void meet_columns(fl_export *self, const reader *page, uint32_t row) {
+  for (size_t i = 0; i < self->count; i++) {
+    if (self->cells[i] == 0 || self->columns[i].met) continue;
+    self->columns[i].met = true;
+    self->unmet--;
+  }
+  if (self->unmet > 0 && self->members[0] == '\0')
+    name_members(self, page, row, true, self->members, sizeof self->members);
 }
 
 /* Fills self->cells with the nodes of the row's values. False: the row has members without a
@@ -270,6 +290,7 @@ static inline bool find_cells(fl_export *self, const reader *page, uint32_t row)
     if (column != NO_COLUMN) self->cells[column] = at + 1;
     else all = false;
   }
+  if (self->unmet > 0) meet_columns(self, page, row);
   return all;
 }
 

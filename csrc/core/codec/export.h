@@ -37,6 +37,7 @@ typedef enum fl_export_code {
 typedef struct fl_export_column {
   fl_buffer text; /* the name, then the name as a member's key in JSON: "name": */
   size_t name_length;
+  bool met; /* a row had a member of this name */
 } fl_export_column;
 
 typedef struct fl_export {
@@ -44,6 +45,7 @@ typedef struct fl_export {
   fl_export_column *columns;
   size_t count;
   bool chosen;      /* CSV: members that are no column are left out instead of being an error */
+  size_t unmet;     /* columns that no row has had yet */
   bool begun;       /* the columns are fixed, and the header is written */
   uint32_t *cells;  /* one a column: the node of the row's value, 0: it has none */
   fl_buffer nested; /* JSON text of an array or an object, before it is quoted into a cell */
@@ -52,6 +54,7 @@ typedef struct fl_export {
     uint32_t key, column;
   } places[FL_EXPORT_PLACES];
   char message[FL_EXPORT_MESSAGE]; /* after a failure: words that follow "row 17 " */
+  char members[FL_EXPORT_MESSAGE]; /* of the first row that lacked a column: its names, in quotes */
 } fl_export;
 
 void fl_export_init(fl_export *self, fl_export_format format);

@@ -18,7 +18,7 @@ local PHRASES = {
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
   { "forget this upload and", "forget this upload (flarelight imports forget) and" },
   { "or forget that one", "or forget that one (flarelight imports forget --key KEY)" },
-  { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
+  { "^imports:export", "imports rows" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
 --- A message of the module in the command's words.

@@ -257,7 +257,8 @@ static void test_a_choice_names_a_column(void **state) {
   (void)state;
   assert_int_equal(fl_columns_init(&columns, cells, count, FL_COLUMN_TEXT, &choice, 1, message),
                    FL_INVALID);
-  assert_string_equal(message, "column \"b\" is given a type, but the file does not have it");
+  assert_string_equal(
+      message, "column \"b\" is given a type, but the file does not have it: there are \"a\"");
 }
 
 static void test_types_have_names(void **state) {

@@ -271,8 +271,10 @@ static void test_given_types(void **state) {
   assert_int_equal(error.line, 4);
   choices[1].name = FL_LITERAL("nowhere");
   assert_null(fl_source_open(path, &options, &error));
-  assert_string_equal(error.message,
-                      "column \"nowhere\" is given a type, but the file does not have it");
+  assert_string_equal(
+      error.message,
+      "column \"nowhere\" is given a type, but the file does not have it: there are "
+      "\"n\", \"z\", \"other\"");
   assert_int_equal(error.line, 1);
   fl_buffer_free(&all);
   unlink(path);
