@@ -77,6 +77,26 @@ describe("the sandbox", function()
       assert.matches("unable to open", message)
     end)
 
+    it("and writes the environment of shells when it answers", function()
+      local path = system.file("export FLARELIGHT_BASE_URL=old", ".env")
+      local box = start { environment_file = path, api_key = "it's" }
+      local output = system.shell((". %s && curl -s -o /dev/null -w '%%{http_code}' -H \"X-Api-Key: $FLARELIGHT_API_KEY\""
+        .. ' -H "X-Subscription-Id: $FLARELIGHT_SUBSCRIPTION_ID" "$FLARELIGHT_BASE_URL/Import/All"'):format(path))
+      assert.equal("200", output)
+      local other = start { environment_file = path }
+      box:stop()
+      assert.matches(other.url, system.read(path), 1, true)
+      other:stop()
+      assert.is_nil(system.read(path))
+      -- A sandbox that does not start leaves no file that leads to nowhere.
+      system.write(path, "old")
+      assert.is_nil((sandbox.start { environment_file = path, address = "nowhere" }))
+      assert.is_nil(system.read(path))
+      local none, message = sandbox.start { environment_file = system.path() .. "/no/such.env" }
+      assert.is_nil(none)
+      assert.matches("No such file", message)
+    end)
+
     it("on one that no other of this process has had, whatever has stopped", function()
       local had = {}
       for _ = 1, 600 do

@@ -42,7 +42,7 @@ describe("the lists of the sandbox", function()
       end
       fields[name] = nil
     end
-    assert.same({ "api_key", "automations", "definitions", "features", "keys", "preparations", "profile", "reports",
+    assert.same({ "api_key", "automations", "definitions", "environment_file", "features", "keys", "preparations", "profile", "reports",
       "required_columns" }, names_of(fields))
   end)
 

@@ -56,6 +56,28 @@ local function url_of(values, port)
   return ("%s://%s:%d"):format(values.certificate and "https" or "http", host, port)
 end
 
+-- The lines that point a shell, and the scripts that it starts, at a sandbox.
+local function environment_of(box)
+  local function line(name, value) return ("export %s='%s'\n"):format(name, (value:gsub("'", "'\\''"))) end
+  return line("FLARELIGHT_BASE_URL", box.url) .. line("FLARELIGHT_API_KEY", box.api_key)
+    .. line("FLARELIGHT_SUBSCRIPTION_ID", box.subscription_id)
+end
+
+-- Writes a file that is there with all of its text, or not at all. Returns true, or nil and a message.
+local function write_whole(path, text)
+  local file, message = io.open(path .. ".new", "w")
+  if not file then return nil, message end
+  local written, closed
+  written, message = file:write(text)
+  if not written then
+    file:close()
+    return nil, message
+  end
+  closed, message = file:close()
+  if not closed then return nil, message end
+  return os.rename(path .. ".new", path)
+end
+
 --- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md tells all of them.
 ---@param given flarelight.SandboxOptions?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
@@ -69,21 +91,33 @@ function sandbox.start(given)
   lists, message = definitions.read(values, 2)
   if not lists then return nil, message end
   for kind, list in pairs(lists) do values[kind] = list end
+  -- A file of an earlier sandbox would lead to nowhere until the new one is written.
+  if values.environment_file then os.remove(values.environment_file) end
   handle, message = core.start(values)
   if not handle then return nil, message end
   local port = handle:port()
-  return setmetatable({
+  local box = setmetatable({
     url = url_of(values, port),
     port = port,
     api_key = values.api_key,
     subscription_id = values.subscription_id,
     _core = handle,
+    _environment_file = values.environment_file,
   }, Sandbox)
+  if not values.environment_file then return box end
+  local written
+  written, message = write_whole(values.environment_file, environment_of(box))
+  if written then return box end
+  handle:stop()
+  return nil, message
 end
 
 --- Ends all connections and the server. What was logged and stored can still be asked. Idempotent.
 function Sandbox:stop()
   core_of(self, "stop"):stop()
+  local path = self._environment_file
+  -- Another sandbox may have written the file since.
+  if path and options.read_file(path) == environment_of(self) then os.remove(path) end
 end
 Sandbox.__close = Sandbox.stop
 

@@ -53,6 +53,7 @@ local switches = {}
 ---@field log_requests integer?
 ---@field log_bytes integer?
 ---@field log_body_bytes integer?
+---@field environment_file string? where to write the environment that leads scripts to the sandbox
 ---@field profile string|flarelight.Profile|nil what calibration has found out: the switches that are not given
 ---@field definitions table|string|nil what can be run, or the path of a file that tells
 ---@field preparations table[]?
@@ -64,6 +65,7 @@ local RULES = {
   keys = { type = "table" },
   features = { type = "table" },
   required_columns = { type = "table" },
+  environment_file = { type = "string" },
   profile = { type = "definitions" },
   definitions = { type = "definitions" },
   preparations = { type = "table" },
