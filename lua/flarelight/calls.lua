@@ -86,16 +86,10 @@ function calls.handle(api) return private[api].handle end
 -- any more; `false, message, err` where this code cannot wait.
 function calls.wait(waiter)
   if waiter.ready then return true end
-  local here, message = waiter.here, nil
-  if not here then here, message = host.current(waiter.chosen) end
-  if not here then
-    local _, whole, err = errors.fail("phase", message)
-    return false, whole, err
-  end
-  mailbox.hold(waiter, true)
-  tasks.wait(here, waiter)
-  mailbox.hold(waiter, false)
-  return waiter.ready or false
+  local waited, message = tasks.wait(waiter)
+  if waited then return waiter.ready or false end
+  local _, whole, err = errors.fail("phase", message)
+  return false, whole, err
 end
 
 --- Waits for `seconds` in the way of the host. True; `false, message, err` where nothing can wait.
@@ -155,8 +149,10 @@ end
 
 -- What submit and pages begin with: the host, and the key in `prepared`; or `nil, message, err`.
 local function admit(inner, prepared, method)
-  local here, cannot = host.current(inner.config.host)
+  local here, cannot = host.for_waiting(inner.config.host)
   if not here then return refused("phase", ("%s: %s"):format(prepared.operation, cannot), method, prepared.path) end
+  local task = tasks.current()
+  if task and task.cancelled then return calls.cancelled() end
   local key, message, err = key_of(inner)
   if not key then return nil, message, err end
   prepared.api_key = key
@@ -188,8 +184,7 @@ end
 
 --- One call from beginning to end. `prepared` is a request of request.lua.
 function calls.call(api, prepared)
-  local task, begun = tasks.current(), core.now()
-  if task and task.cancelled then return calls.cancelled() end
+  local begun = core.now()
   if prepared.interactive then calls.surface(api) end
   local waiter, message, err = calls.submit(api, prepared)
   if not waiter then return nil, message, err end

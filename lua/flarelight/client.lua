@@ -179,10 +179,11 @@ function Client:map(items, fn, given)
     left = left - 1
     if left == 0 then mailbox.set_ready(all_done) end
   end
-  local here, message = host.current(chosen)
+  local here, message = host.for_waiting(chosen)
   if here then
     for i = 1, width do workers[i] = tasks.spawn(here.blocks and frame or here, work, chosen) end
-    if not all_done.ready then tasks.wait(here, all_done) end
+    all_done.here = here
+    if not all_done.ready then tasks.wait(all_done) end
   end
   local function refuse() return errors.fail("phase", "api:map: " .. message) end
   if not all_done.ready then -- this code cannot wait, or its task was cancelled

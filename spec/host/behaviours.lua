@@ -305,6 +305,77 @@ it("a host of another kind says that nothing runs in it", function(_, env)
   other:close()
 end)
 
+-- Places from which a call is made, and how the call ends there, where it does not block.
+local function object(name, run) return setmetatable({}, { [name] = function() run() return "text" end }) end
+local places = {
+  { "string.gsub", function(run) return (("x"):gsub("x", run)) end },
+  { "table.sort", function(run) table.sort({ 1, 2 }, function() run() return false end) end },
+  { "tostring", function(run) tostring(object("__tostring", run)) end, luajit = "works" },
+  { "require", function(run)
+    package.preload["a place to call from"], package.loaded["a place to call from"] = run, nil
+    require "a place to call from"
+  end },
+  { "load", function(run)
+    local called
+    return load(function() -- which Lua 5.1 calls again at the end
+      if not called then called = true run() end
+    end)
+  end },
+  { "pcall", function(run)
+    local good, raised = pcall(run)
+    if not good then error(raised, 0) end
+  end, lua = "works", luajit = "works" },
+  { "a metamethod", function(run) return object("__index", run).member end,
+    lua = "works", luajit = "works", lua51 = "raises" },
+  { "an iterator", function(run) for _ in run do end end, -- luacheck: ignore
+    lua = "works", luajit = "works", lua51 = "raises" },
+}
+
+local lua = rawget(_G, "jit") and "luajit" or is_51 and "lua51" or "lua"
+
+it("a call where Lua cannot yield fails before anything is sent, and harms no other", function(api, env)
+  for _, place in ipairs(places) do
+    local expected, outcome = env.blocks and "works" or place[lua] or "phase", nil
+    local before = api:stats().calls
+    local function write()
+      place[2](function()
+        local import, message, err = api.imports:import { records = { { a = 1 } }, name = "placed" }
+        outcome = import and "works" or err.kind
+        assert(import or err.kind ~= "phase" or message:find("cannot yield", 1, true), message)
+      end)
+    end
+    if env.blocks then
+      write()
+    else
+      local other = api:spawn(function() return #assert(api.reports:all()) end)
+      local task = api:spawn(write)
+      local good, raised = pollable.protect(function() task:result() end)
+      if not good then
+        outcome = "raises"
+        assert(tostring(raised):find("attempt to yield", 1, true), tostring(raised))
+      end
+      equal(0, other:result())
+      before = before + 1
+    end
+    if outcome ~= expected then error(("%s: expected %s, found %s"):format(place[1], expected, tostring(outcome))) end
+    equal(expected == "works" and 1 or 0, api:stats().calls - before)
+    equal(500, api:spawn(function() return #assert(api.imports:data(1, { count = 500 })) end):result())
+  end
+end)
+
+it("rows that have come are given where Lua cannot yield", function(api, env)
+  if env.blocks then return end
+  local rows, n = api.imports:rows(1, { page_size = 500 }), 0
+  assert(rows:next())
+  local text = ("x"):rep(400):gsub("x", function()
+    local until_when = pollable.now() + 0.0001
+    while pollable.now() < until_when do end -- luacheck: ignore
+    n = n + 1
+    return assert(rows:next()).n == n and "y" or "n"
+  end)
+  equal(("y"):rep(400), text)
+end)
+
 it("tells of errors that nobody asks for", function(api)
   api:spawn(function() error "lost and found" end)
   assert(api.imports:all())

@@ -1,9 +1,9 @@
---- The host of copas. Of all that wait, one thread watches the descriptor, in copas.receive on an object
--- that has nothing else; the others are parked until it resumes them. It ends when nobody waits.
+--- The host of copas. One thread watches the descriptor for all waiting threads: it calls copas.receive on an object
+-- that looks like a socket. The waiting threads are parked until it resumes them. It ends when no thread waits.
 --
--- The copas of Debian (1.2) has no timers and no way to park a thread: the descriptor is made readable when
--- a handle's time is up, and a thread is parked by yielding to a queue of ours, as copas's own functions do
--- to theirs. Newer ones park and wake by themselves (pauseforever, wakeup).
+-- The copas of Debian (1.2) can neither time nor park a thread. The core makes the descriptor readable when a handle's
+-- time is up, and a thread is parked by yielding to a queue of this module, as copas's own functions yield to theirs.
+-- Newer versions can park and wake threads (pauseforever, wakeup).
 
 local copas = require "copas"
 local timeslice = require "flarelight.host.timeslice"
@@ -13,17 +13,17 @@ local SLICE = 0.01 -- seconds of work that never waits before others run
 
 local host = { name = "copas" }
 
-local waiting, watched = {}, false -- set of handles; whether the watching thread runs
+local waiting, watched = {}, false -- set of the handles of parked threads; whether the watching thread runs
 local woken = {}                   -- coroutines to resume
 
--- What copas and socket.select ask of a socket.
+-- The methods of a socket that copas and socket.select call.
 local Socket = {}
 Socket.__index = Socket
 function Socket.getfd() return pollable.fd() end
 function Socket.dirty() return false end
 function Socket.settimeout() return 1 end
-function Socket.close() return 1 end -- copas closes what a thread waited for when it ends
--- The first time it has nothing, and copas waits for it; then it is readable.
+function Socket.close() return 1 end -- copas closes the socket that a thread waited for when the thread ends
+-- At first there is nothing to read, so copas waits for the descriptor.
 function Socket:receive()
   if self.waited then return "readable" end
   self.waited = true
@@ -41,13 +41,13 @@ local function wake(handle)
   pollable.ring()
 end
 
--- Looks for itself; the watcher is told of those that this has woken.
+-- Steps, and has the watching thread resume the threads that the step has woken.
 local function look()
   pollable.step()
   if #woken > 0 then pollable.ring() end
 end
 
--- Those whose time is up are found here: copas has no timers.
+-- Also finds the handles whose time is up, since copas 1.2 has no timers.
 local function watch()
   while next(waiting) or #woken > 0 do
     copas.receive(setmetatable({}, Socket), 1)
@@ -71,7 +71,7 @@ local function be_watched()
   copas.addthread(watch)
 end
 
--- In the main coroutine nothing can yield; a copas that knows whether it runs says so.
+-- Only threads can yield. Newer versions tell whether their loop runs.
 function host.is_running() return pollable.coroutine() ~= nil and copas.running ~= false end
 
 function host.spawn(run)
@@ -80,13 +80,22 @@ function host.spawn(run)
   pollable.ring()
 end
 
-function host.give_way()
-  local co = pollable.coroutine()
-  if not host.is_running() then return end
+-- The queue of threads to be resumed at once. Copas calls `push` when the thread has yielded.
+local passing = { insert = function() end }
+function passing.push(_, _, co)
   woken[#woken + 1] = co
   be_watched()
   pollable.ring()
-  park()
+end
+
+-- Yields, to be resumed in the next turn of the loop.
+function host.pass()
+  if copas.pause then copas.pause(0) else coroutine.yield(passing, passing) end
+end
+
+function host.give_way()
+  if not host.is_running() then return end
+  host.pass()
   timeslice.set(SLICE, host.give_way)
 end
 

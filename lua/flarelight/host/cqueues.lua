@@ -1,7 +1,7 @@
---- The host of cqueues: waiting is cqueues.poll, in a thread of a controller.
+--- The host of cqueues: a wait is cqueues.poll, in a thread of a controller.
 --
--- Of the threads of a controller that wait, one watches the descriptor; each has a condition by which it is
--- woken, to go on or to watch in its turn.
+-- Of the waiting threads of a controller, one watches the descriptor. Each has a condition that wakes it, to go on or to
+-- watch in its turn.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
@@ -25,6 +25,8 @@ function host.give_way()
   cqueues.sleep(0)
   timeslice.set(SLICE, host.give_way)
 end
+
+function host.pass() cqueues.sleep(0) end
 
 function host.wait(handle)
   pollable.step()

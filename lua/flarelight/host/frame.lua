@@ -1,6 +1,6 @@
---- The host of frame loops: tasks that `api:update` resumes once a frame, for as long as its slice lasts.
+--- The host of frame loops: `api:update` resumes tasks once a frame, for as long as its slice lasts.
 --
--- It is also what runs tasks in a plain script, while that waits for one of them. One scheduler a Lua state.
+-- It also runs the tasks of a plain script, while the script waits for one of them. Each Lua state has one scheduler.
 
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
@@ -10,11 +10,12 @@ local pollable = require "flarelight.host.pollable"
 
 local frame = { name = "frame" }
 
-local mine = setmetatable({}, { __mode = "k" }) -- coroutines that this scheduler resumes
-local ready = { first = 1, last = 0 }           -- of them, those to resume, in order
-local queued = {}                               -- set of the same
+local mine = setmetatable({}, { __mode = "k" }) -- set of the coroutines that this scheduler resumes
+local ready = { first = 1, last = 0 }           -- queue of the coroutines to resume
+local queued = {}                               -- set of the coroutines in `ready`
 local waiting = {}                              -- coroutine -> the handle it waits for
 local sleepers = {}                             -- handles with a time, in no order
+local PASS = {}                                 -- yielded by frame.pass
 
 local function make_ready(co)
   if queued[co] then return end
@@ -30,12 +31,14 @@ local function resume_one()
   ready[ready.first] = nil
   ready.first = ready.first + 1
   queued[co] = nil
-  local ok, raised = coroutine.resume(co)
+  if coroutine.status(co) ~= "suspended" then return end -- closed by other code
+  local ok, raised
+  repeat ok, raised = coroutine.resume(co) until raised ~= PASS
   if coroutine.status(co) == "dead" then
     mine[co] = nil
-    if not ok then error(raised, 0) end -- of the scheduler's own: what tasks raise is theirs
+    if not ok then error(raised, 0) end -- an error of the scheduler: the errors of tasks are their results
   elseif not waiting[co] then
-    make_ready(co) -- it gave way by itself
+    make_ready(co) -- it gave way
   end
 end
 
@@ -89,7 +92,9 @@ function frame.give_way()
   if frame.is_running() then coroutine.yield() end
 end
 
---- Resumes what is ready, for at most `budget` seconds; never blocks.
+function frame.pass() coroutine.yield(PASS) end
+
+--- Resumes the coroutines that are ready, for at most `budget` seconds. Never blocks.
 function frame.update(budget)
   local before, give_way = timeslice.slice_end, timeslice.give_way
   timeslice.set(budget, frame.give_way)
@@ -106,13 +111,13 @@ function frame.update(budget)
   if not ok then error(raised, 0) end
 end
 
---- Runs tasks until the handle is over. Blocks while there is nothing to resume.
+--- Runs tasks until the handle is over. Blocks while no task can be resumed.
 function frame.run_until(handle)
   while true do
     pollable.step()
     wake_sleepers()
-    -- Calls that begin meanwhile wake the engine once, together. Those that are made ready by this have
-    -- their turn in the next round, after what has come.
+    -- The calls that begin in this round wake the engine once, together. Coroutines that it makes ready have their turn
+    -- in the next round, after the replies that have come.
     core.cork(true)
     for _ = ready.first, ready.last do
       if handle.ready then break end

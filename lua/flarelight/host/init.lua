@@ -1,8 +1,11 @@
 --- Hosts: how a call waits depends on the code that makes it. Chosen anew at each call.
 -- Relies on the files beside this one, one for each host; docs/hosts.md is their contract.
 
+local core = require "flarelight.core"
 local frame = require "flarelight.host.frame"
+local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
+local pollable = require "flarelight.host.pollable"
 local script = require "flarelight.host.script"
 
 ---@class flarelight.Host
@@ -16,6 +19,7 @@ local script = require "flarelight.host.script"
 ---@field raises_badly boolean? the host shows only strings whole: an error that a loop raises is also reported
 ---@field blocks boolean? waiting holds up the whole Lua state
 ---@field give_way nil|fun() lets others run, for work that takes long without ever waiting
+---@field pass nil|fun() yields, and goes on as soon as it may: tells whether Lua can yield; without it a wait of no time
 
 ---@class flarelight.Handle
 ---@field wake fun(self: flarelight.Handle)|nil
@@ -102,6 +106,23 @@ function host.current(chosen)
   local message = found.refuses and found.refuses()
   if message then return nil, message end
   return found
+end
+
+--- As `host.current`, for code that is about to wait: fails where Lua cannot yield, which must be known before
+-- anything is sent. Lua 5.1 and 5.2 tell it only by trying, so the host yields once; in a metamethod or an iterator of
+-- `for` on Lua 5.1 this raises Lua's own error.
+---@param chosen flarelight.Host?
+---@return flarelight.Host? host, string? message
+function host.for_waiting(chosen)
+  local here, message = host.current(chosen)
+  if not here or here.blocks or not pollable.coroutine() then return here, message end
+  local can_yield = pollable.can_yield()
+  if can_yield == nil then
+    can_yield = pollable.try_yield(here.pass or function() here.wait(mailbox.waiter { due = core.now() }) end)
+  end
+  if can_yield then return here end
+  return nil, "nothing can wait here: Lua cannot yield out of a function that C calls (as in string.gsub, table.sort, "
+    .. "require" .. (pollable.pcall_yields and ")" or ", pcall)")
 end
 
 --- The host for a task that is begun in `here`: a host that blocks runs none by itself.

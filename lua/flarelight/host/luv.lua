@@ -1,7 +1,7 @@
---- The host of luv, and so of Neovim: coroutines, which the loop's own callbacks resume.
+--- The host of luv, and so of Neovim: callbacks of the loop resume coroutines.
 --
--- One poll of the descriptor runs while anybody waits, so that a loop with nothing else ends. In Neovim
--- coroutines go on where its whole interface may be called (vim.schedule).
+-- The descriptor is polled only while a coroutine waits, so that a loop with nothing else to do ends. In Neovim
+-- coroutines are resumed where all of its functions may be called (vim.schedule).
 
 local luv = require "luv"
 local timeslice = require "flarelight.host.timeslice"
@@ -14,13 +14,14 @@ local host = { name = "luv" }
 local poll, polled_fd, waiting = nil, nil, 0
 local woken = {} -- coroutines to resume
 
--- What a coroutine raises that nobody waits for goes where luv's callbacks' errors go.
+-- Resumes the coroutines in `woken`. An error that one raises goes where the errors of luv's callbacks go.
 local function drain()
   local batch, raised = woken, nil
   woken = {}
   for _, co in ipairs(batch) do
-    local ok, message = coroutine.resume(co)
-    if not ok then raised = raised or debug.traceback(co, tostring(message)) end
+    local ok, message
+    if coroutine.status(co) == "suspended" then ok, message = coroutine.resume(co) end
+    if ok == false then raised = raised or debug.traceback(co, tostring(message)) end
   end
   if #woken > 0 then pollable.ring() end
   if raised then error(raised, 0) end
@@ -28,16 +29,29 @@ end
 
 local schedule = type(vim) == "table" and vim.schedule -- luacheck: ignore
 
--- Neovim's loop always runs: what is begun outside of a coroutine goes on, too.
+local function resume_woken()
+  if schedule then schedule(drain) else drain() end
+end
+
+-- Calls `run` in the loop, after `milliseconds`.
+local function start_timer(milliseconds, run)
+  local timer = luv.new_timer()
+  timer:start(milliseconds, 0, function()
+    timer:close()
+    run()
+    resume_woken()
+  end)
+end
+
+-- Neovim's loop always runs, so a task may begin outside of a coroutine.
 host.begins_anywhere = schedule and true or false
 
 local function on_readable()
   pollable.step()
-  if #woken == 0 then return end
-  if schedule then schedule(drain) else drain() end
+  if #woken > 0 then resume_woken() end
 end
 
--- Never resumes by itself: who wakes may be a coroutine that waits next.
+-- Never resumes the coroutine itself: the code that calls this may be a coroutine that is about to wait.
 local function wake(handle)
   if handle.queued then return end
   handle.queued = true
@@ -73,17 +87,12 @@ function host.is_running() return pollable.coroutine() ~= nil end
 function host.spawn(run)
   woken[#woken + 1] = coroutine.create(run)
   watch()
-  local starter = luv.new_timer()
-  starter:start(0, 0, function()
-    starter:close()
-    unwatch()
-    if schedule then schedule(drain) else drain() end
-  end)
+  start_timer(0, unwatch)
 end
 
 function host.wait(handle)
   pollable.step()
-  if #woken > 0 then pollable.ring() end -- the loop is to resume those that this has woken
+  if #woken > 0 then pollable.ring() end -- the loop resumes the coroutines that this step has woken
   if handle:is_over() then
     timeslice.at_once(handle, SLICE, host.give_way)
   else
@@ -106,17 +115,23 @@ function host.wait(handle)
   end
 end
 
-function host.give_way()
-  local co = pollable.coroutine()
-  if not co then return end
-  local timer = luv.new_timer()
-  timer:start(1, 0, function()
-    timer:close()
-    woken[#woken + 1] = co
-    if schedule then schedule(drain) else drain() end
+-- Yields, to be resumed by the loop after `milliseconds`. Raises where Lua cannot yield.
+local function pause(milliseconds)
+  local co, waits, ok, raised = pollable.coroutine(), true, true, nil
+  start_timer(milliseconds, function()
+    if waits then woken[#woken + 1] = co end
   end)
-  coroutine.yield()
+  if pollable.pcall_yields then ok, raised = pcall(coroutine.yield) else coroutine.yield() end
+  waits = false
+  if not ok then error(raised, 0) end
+end
+
+function host.give_way()
+  if not pollable.coroutine() then return end
+  pause(1)
   timeslice.set(SLICE, host.give_way)
 end
+
+function host.pass() pause(0) end
 
 return host

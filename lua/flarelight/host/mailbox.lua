@@ -1,26 +1,26 @@
---- The Lua state's side of the engine's mailbox: who waits for which ticket.
--- A waiter is a table: `ready` turns true when there is something for it, `reply` is the outcome of a
--- call, `pages` the pages of a pager that have come and are not read yet. To a host it is the handle that
--- pollable.lua describes. Relies on the binding alone.
+--- The Lua side of the engine's mailbox: which waiter waits for which ticket.
+-- A waiter is a table. `ready` turns true when something has come for it; `reply` is the outcome of a call or job;
+-- `pages` has the pages of a pager that have come and are not read yet. Hosts know it as the handle that pollable.lua
+-- describes. Relies on the binding alone.
 
 local core = require "flarelight.core"
 
 local mailbox = {}
 
-local waiters = {}                                     -- ticket -> waiter, of calls
-local streams = setmetatable({}, { __mode = "v" })     -- the same of pagers, which their readers hold
-local held = {}                                        -- set: waiters of pagers that are waited for
-local newest = 0                                       -- the last ticket, to see a fork by
+local waiters = {}                                     -- ticket -> waiter, of calls and jobs
+local streams = setmetatable({}, { __mode = "v" })     -- ticket -> waiter, of pagers; their readers keep them
+local held = {}                                        -- set of the waiters of pagers during a wait
+local newest = 0                                       -- the last ticket: shows whether the process was forked
 local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its listener
 
 local Waiter = {}
 Waiter.__index = Waiter
 
---- A waiter that no ticket stands behind: `due` passes, or somebody makes it ready.
+--- A waiter without a ticket: it ends when `due` passes, or when mailbox.set_ready makes it ready.
 function mailbox.waiter(members) return setmetatable(members, Waiter) end
 
---- Whether there is nothing to wait for any more: it is ready, its time is up, its task was cancelled
--- (what a ticket stands behind ends by itself then), or (after a fork) nothing can come for it.
+--- Whether the wait has ended: the waiter is ready, its time is up, its task was cancelled (a call that is cancelled
+-- ends by itself), or nothing can come for it after a fork.
 function Waiter:is_over()
   return self.ready or (self.due ~= nil and core.now() >= self.due)
     or (self.ticket ~= nil and not core.is_ours(self.ticket))
@@ -32,7 +32,7 @@ function Waiter:timeout()
   return self.due and math.max(0, self.due - core.now())
 end
 
---- Makes a waiter ready and wakes whoever waits for it.
+--- Makes a waiter ready and wakes the code that waits for it.
 function mailbox.set_ready(waiter)
   waiter.ready = true
   if waiter.wake then waiter:wake() end
@@ -47,29 +47,29 @@ function mailbox.expect(ticket, waiter)
   return waiter
 end
 
---- Nothing is expected for a ticket any more.
+--- Forgets the waiter of a ticket: nothing is expected for the ticket any more.
 function mailbox.forget(ticket)
   waiters[ticket], streams[ticket] = nil, nil
 end
 
---- Somebody waits for a waiter, or (`false`) nobody any more. A pager's lives only as long as that, or as
--- its reader.
+--- Says that code waits for a waiter, or with `false` that it no longer does. The waiter of a pager lives only during
+-- a wait, or as long as its reader.
 function mailbox.hold(waiter, is_held)
   if waiter.pages then held[waiter] = is_held or nil end
 end
 
---- Whether anybody waits for something that can come.
+--- Whether anything is expected.
 function mailbox.is_expecting()
   return next(waiters) ~= nil or next(held) ~= nil
 end
 
---- Where a client's events go: `listener.on_event`. What that raises is kept in `listener.raised`, as
--- {value}: whoever takes deliveries now may wait for something else.
+--- Sends the events of a client to `listener.on_event`. An error that it raises is kept in `listener.raised`, as
+-- {value}: the code that steps now may wait for something else.
 function mailbox.listen(number, listener)
   listeners[number] = listener
 end
 
--- After a fork nothing comes for what the parent asked: whoever waits for it is woken to see that.
+-- After a fork nothing comes for the calls of the parent: their waiters are woken, to find that out.
 local function leave_to_parent()
   local left = {}
   for ticket, waiter in pairs(waiters) do
@@ -83,7 +83,7 @@ local function leave_to_parent()
   end
 end
 
---- Takes everything that has come and gives it to those who wait. Never blocks, never raises.
+--- Takes everything that has come and hands it to the waiters. Never blocks, never raises.
 function mailbox.step()
   local woken
   for ticket, what, value in core.take do
@@ -111,7 +111,7 @@ function mailbox.step()
       end
     end
   end
-  -- Now that all is taken, which silences the descriptor: to wake may be to ring it.
+  -- Only now that everything is taken, which silences the descriptor: `wake` may make it readable again.
   for i = 1, woken and #woken or 0 do
     local waiter = woken[i]
     if waiter.wake then waiter:wake() end

@@ -1,10 +1,10 @@
---- The host of OpenResty, and of nginx with its Lua module: waiting is a cosocket.
+--- The host of OpenResty, and of nginx with its Lua module: a wait is a read from a cosocket.
 --
--- nginx waits on no descriptor but its own. So the core listens on a unix socket in a private directory
--- (bell.h), and each waiter has a connection to it, out of nginx's own pool: it sends its ticket and is
--- sent it back when there is something for it. A connection belongs to the handler that took it; between
--- waits it lies in the pool. Each call that waits takes one of the worker's `worker_connections`, and one
--- more at the bell's end, which nginx does not count.
+-- nginx can poll no descriptor of another library. So the core listens on a unix socket in a private directory
+-- (engine/wakeup.h). Each waiter has a connection to it from nginx's own pool: it sends its ticket, and receives the
+-- ticket when its call has ended. A connection belongs to the handler that took it; between waits it is in the pool.
+-- Each waiting call takes one of the worker's `worker_connections`, and a descriptor at the other end, which nginx does
+-- not count.
 
 local core = require "flarelight.core"
 local timeslice = require "flarelight.host.timeslice"
@@ -19,7 +19,7 @@ local FOREVER = 2 ^ 31 - 1 -- ms, the longest time-out
 
 local host = { name = "openresty", raises_badly = true }
 
--- Phases in which a handler can wait. What is missing runs where nginx itself cannot be held up.
+-- Phases in which a handler can wait. In the others nginx cannot suspend it.
 local waits = {
   server_rewrite = true, rewrite = true, access = true, content = true, timer = true, preread = true,
   ssl_cert = true, ssl_client_hello = true, ssl_session_fetch = true,
@@ -47,11 +47,11 @@ function host.give_way()
   timeslice.set(SLICE, host.give_way)
 end
 
--- Waits once for the handle. False, and why, where no connection can be had.
+-- Waits once for the handle. False and a message where there is no connection.
 local function listen(path, handle)
   local ticket = handle.wakeup_ticket
   local socket = ngx.socket.tcp()
-  socket:settimeouts(5000, 5000, FOREVER) -- the end of a handle's time rings too: nginx logs its own
+  socket:settimeouts(5000, 5000, FOREVER) -- an alarm ends the wait in time: nginx would log a time-out of its own
   local ok, message = socket:connect("unix:" .. path, { pool_size = POOL })
   if not ok then return false, message end
   if not core.watch(ticket) or handle:is_over() then
@@ -76,7 +76,7 @@ local function wake(handle) core.wakeup_notify(handle.wakeup_ticket) end
 function host.wait(handle)
   pollable.step()
   if not handle.ticket and not handle.task and handle.due and not handle.of_tasks then
-    -- Only time can end it.
+    -- Only time can end this wait.
     ngx.sleep(math.max(0.001, handle:timeout()))
     return
   end
@@ -90,7 +90,7 @@ function host.wait(handle)
       local ok = path and true
       if ok then ok, message = listen(path, handle) end
       if not ok then
-        -- Out of connections, or of descriptors: slower, but nothing is lost.
+        -- Out of connections or descriptors: the wait is slower, but nothing is lost.
         ngx.log(ngx.WARN, "flarelight waits by looking: ", message)
         ngx.sleep(0.01)
       end

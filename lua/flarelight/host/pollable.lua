@@ -1,13 +1,13 @@
---- The side of flarelight that hosts rely on, and nothing else of it: docs/hosts.md is its manual.
+--- The part of flarelight that hosts may use. docs/hosts.md is its manual.
 --
--- One descriptor a Lua state turns readable when something has come; `pollable.step` gives it to those who
--- wait. A host waits for a *handle*:
+-- One descriptor for each Lua state turns readable when something has come; `pollable.step` then hands it to the
+-- waiters. A host waits for a *handle*:
 --
---   handle:is_over()    whether to go on: what it waits for is here, or cannot come, or its time is up
+--   handle:is_over()    whether the wait has ended: the outcome is here, or cannot come, or the time is up
 --   handle:timeout()    seconds until its time is up; nil where it has none
---   handle.wake         set by the host while it waits: called, as handle:wake(), when somebody else's
---                       step has made it ready
---   handle.ticket       what it waits for by number; nil where it waits for time or for a task alone
+--   handle.wake         set by the host while it waits: called, as handle:wake(), when the step of other code has made
+--                       the handle ready
+--   handle.ticket       the number of the call or job; nil where the handle waits for time or for a task alone
 
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
@@ -18,36 +18,70 @@ local pollable = {}
 ---@return integer
 function pollable.fd() return core.fd() end
 
---- Takes what has come and gives it to those who wait. Never blocks, never raises.
+--- Takes everything that has come and hands it to the waiters. Never blocks, never raises.
 function pollable.step() mailbox.step() end
 
---- Makes the descriptor readable, so that everyone who watches it looks at its handle.
+--- Makes the descriptor readable, so that all code that watches it looks at its handles.
 function pollable.ring() core.mailbox_signal() end
 
---- Does so in `seconds`: for event loops without timers.
+--- Makes the descriptor readable in `seconds`: for event loops without timers.
 function pollable.alarm(seconds) return core.alarm(seconds) end
 
---- Seconds on the clock that handles are timed by.
+--- The clock of handles, in seconds.
 function pollable.now() return core.now() end
 
 local outer_of = setmetatable({}, { __mode = "k" })
 
---- The coroutine that a host should resume to go on with what runs now. Nil on the main one. (On Lua 5.1,
--- where nothing can yield out of a pcall, the function of a task runs in an inner one.)
+--- The coroutine that a host resumes to go on with the code that runs now; nil on the main one. On Lua 5.1, where
+-- nothing can yield out of a pcall, the function of a task runs in an inner coroutine; this is the outer one.
+---@return thread?
 function pollable.coroutine()
   local running, is_main = coroutine.running()
   if not running or is_main then return nil end
   return outer_of[running] or running
 end
 
--- Whether pcall lets yields through. On Lua 5.1 it does not; there, nothing yields on the main coroutine either.
-local pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+--- Whether code inside of pcall can yield. (On the main coroutine of Lua 5.1 nothing yields in any case.)
+pollable.pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
---- Calls `run` so that what it raises is returned, as pcall does: whether it went well, and then what it
--- returned, or what it raised and where that was.
+local isyieldable = rawget(coroutine, "isyieldable") -- not on Lua 5.1 and 5.2
+
+--- Whether the code that runs now can yield; nil where only trying tells.
+---@return boolean?
+function pollable.can_yield()
+  if isyieldable then return isyieldable() end
+  if pollable.pcall_yields then return nil end
+  -- On Lua 5.1 nothing yields out of a function that was called by C. Metamethods and the iterators of `for` cannot
+  -- yield either, but nothing on the stack shows that.
+  local level, info = 2, debug.getinfo(2, "S")
+  while info do
+    if info.what == "C" then return false end
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  return nil
+end
+
+--- Calls a function that yields. True; false if it cannot yield here, which raises on Lua 5.1 outside of C functions.
+---@param run fun()
+---@return boolean
+function pollable.try_yield(run)
+  local can = pollable.can_yield()
+  if can == false then return false end
+  if can or not pollable.pcall_yields then
+    run()
+    return true
+  end
+  return (pcall(run))
+end
+
+--- Calls `run` and returns the error that it raises, as pcall does: true and the results, or false, the error and its
+-- traceback.
+---@param run fun(): ...
+---@return boolean ok, ...
 function pollable.protect(run)
   local trace
-  if pcall_yields or not coroutine.running() then
+  if pollable.pcall_yields or not coroutine.running() then
     local function keep(raised)
       trace = debug.traceback("", 2)
       return raised

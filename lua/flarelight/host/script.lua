@@ -1,5 +1,5 @@
---- The host of plain scripts: waiting blocks. Tasks run while the script waits for one of them, by the
--- scheduler of host/frame.lua.
+--- The host of plain scripts: waiting blocks. Tasks run while the script waits for one of them, in the scheduler of
+-- host/frame.lua.
 
 local core = require "flarelight.core"
 local frame = require "flarelight.host.frame"

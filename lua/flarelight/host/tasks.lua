@@ -1,5 +1,5 @@
---- Tasks: functions that run beside each other, each in a coroutine of its host, so that their calls give
--- way instead of blocking. Relies on the hosts for resuming them, and on pollable.lua for what they raise.
+--- Tasks: functions that run at the same time, each in a coroutine of its host, so that their calls yield instead of
+-- blocking. Relies on the hosts to resume them, and on pollable.lua to catch their errors.
 
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
@@ -26,7 +26,7 @@ function tasks.current()
   return co and of_coroutine[co]
 end
 
--- Calls `fn` when what it returns is collected, or the Lua state is closed.
+-- Calls `fn` when the value that this returns is collected, or when the Lua state is closed.
 local function when_collected(fn)
   if newproxy then -- luacheck: ignore
     local proxy = newproxy(true) -- luacheck: ignore
@@ -38,8 +38,8 @@ end
 
 local function to_standard_error(message) io.stderr:write(message, "\n") end
 
--- What a task raised is its result. Where nobody asks for it before the task is forgotten, it is told; of a
--- task that was cancelled nobody expects a good end.
+-- An error that a task raised is its result. If no code asks for the result before the task is collected, the error is
+-- reported, unless the task was cancelled.
 local function report_unless_asked(task, raised, trace)
   local report = task.host.report or to_standard_error
   local record = { asked = #task.joiners > 0 or task.cancelled }
@@ -56,7 +56,7 @@ local function finish(task, ok, ...)
   for _, waiter in ipairs(task.joiners) do mailbox.set_ready(waiter) end
 end
 
---- Starts a task in a host. `chosen`: the client's host, if it was given one.
+--- Starts a task in a host. `chosen`: the client's host, if the client was given one.
 function tasks.spawn(its_host, run, chosen)
   local task = setmetatable({ joiners = {}, host = its_host, chosen = chosen }, Task)
   its_host.spawn(function()
@@ -68,14 +68,22 @@ function tasks.spawn(its_host, run, chosen)
   return task
 end
 
---- Waits for a handle in a host; a task that waits can be cancelled.
-function tasks.wait(its_host, handle)
+--- Waits for a handle, in the host `handle.here`, or in the one that runs (`handle.chosen`: the client's host, if it was
+-- given one). A task that waits can be cancelled. True; or `nil, message` where this code cannot wait.
+function tasks.wait(handle)
   local task = tasks.current()
   handle.task = task
   if task then task.handle = handle end
-  its_host.wait(handle)
+  local here, message = handle.here, nil
+  if not here then here, message = host.for_waiting(handle.chosen) end
+  if here then
+    mailbox.hold(handle, true)
+    here.wait(handle)
+    mailbox.hold(handle, false)
+  end
   handle.task = nil
   if task then task.handle = nil end
+  return here and true, message
 end
 
 --- Whether the task has ended, well or not.
@@ -83,7 +91,7 @@ end
 function Task:done() return self.finished == true end
 
 local function wait_for_end(self)
-  local here, message = host.current(self.chosen)
+  local here, message = host.for_waiting(self.chosen)
   if not here then
     local _, _, err = errors.fail("phase", "task:result: " .. message)
     error(err, 0)
@@ -92,17 +100,18 @@ local function wait_for_end(self)
     misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
       :format(self.host.name))
   end
-  local waiter = mailbox.waiter { of_tasks = true }
+  if self.finished then return end -- while this code tried whether it can yield
+  local waiter = mailbox.waiter { of_tasks = true, here = here }
   self.joiners[#self.joiners + 1] = waiter
-  tasks.wait(here, waiter)
+  tasks.wait(waiter)
 end
 
---- What the task's function returned; raises what it raised. Waits for its end.
+--- Waits for the end of the task. Returns what its function returned, or raises the error that it raised.
 ---@return any ...
 function Task:result()
   if self == tasks.current() then misuse "task:result: a task cannot wait for itself" end
   if not self.finished then wait_for_end(self) end
-  if not self.finished then -- we were cancelled while waiting
+  if not self.finished then -- this code's own task was cancelled during the wait
     local _, _, err = errors.fail("cancelled", "cancelled while waiting for a task")
     error(err, 0)
   end
@@ -111,7 +120,7 @@ function Task:result()
   error(self.values[1], 0)
 end
 
---- Ends the task's call with kind `cancelled`, and every later one. What it returns is its result.
+--- Ends the task's call with kind `cancelled`, and every later call. The task goes on, and its result stays its own.
 function Task:cancel()
   if self.finished or self.cancelled then return end
   self.cancelled = true

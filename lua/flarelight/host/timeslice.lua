@@ -1,15 +1,16 @@
---- Giving way: work that is ready (rows that have come) lets others run when its slice is spent.
+--- Time slices: work that never waits (over rows that have come already) lets other code run when its slice is spent.
 --
--- Hosts set the slice; loops over what is ready look at it. In a script nothing is set, and nothing gives
--- way. Relies on the clock alone.
+-- Hosts set the slice; loops over such work call `timeslice.check`. A plain script has no slice and never gives way.
+-- Relies on the clock, and on pollable.lua to know where Lua cannot yield.
 
 local core = require "flarelight.core"
+local pollable = require "flarelight.host.pollable"
 
 local timeslice = {}
 
--- When the slice ends (core.now); nil: there is none. Read before `timeslice.check`, which costs a call.
+-- When the slice ends, by core.now; nil for none. Callers of `timeslice.check` test it first, to save the call.
 timeslice.slice_end = nil
--- What to call then; it gives way if the code that runs now may.
+-- Called at the end of the slice: lets other code run, if the code that runs now belongs to the host.
 timeslice.give_way = nil
 
 --- Sets a slice of `seconds`, or none.
@@ -17,14 +18,14 @@ function timeslice.set(seconds, give_way)
   timeslice.slice_end, timeslice.give_way = seconds and core.now() + seconds, give_way
 end
 
---- Where there is a slice: gives way if it is spent.
+--- Gives way if the slice, which must be set, is spent and Lua can yield here.
 function timeslice.check()
-  if core.now() >= timeslice.slice_end then timeslice.give_way() end
+  if core.now() >= timeslice.slice_end then pollable.try_yield(timeslice.give_way) end
 end
 
---- For a host whose wait finds the handle over at once: a sleep gives way in any case, or a loop around
--- one would hold up what it waits for; anything else when the slice is spent, or calls that are answered
--- before they are waited for would never let others run.
+--- For a host whose handle is over before the wait begins. A sleep gives way in any case: a loop around short sleeps
+-- must not hold up other code. Any other wait gives way when the slice is spent: a loop of calls that are answered
+-- early must not hold it up either.
 function timeslice.at_once(handle, seconds, give_way)
   if handle.due or (timeslice.slice_end and core.now() >= timeslice.slice_end) then
     give_way()
