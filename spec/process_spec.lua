@@ -138,6 +138,7 @@ describe("a process with flarelight", function()
       each_way(function(sandbox)
         sandbox:fault { operation = "reports.all", kind = "latency", seconds = 1 }
         case("forks_in_flight", id)
+        case "forks_and_calls_first"
       end)
     end)
     for name, what in pairs {

@@ -293,6 +293,20 @@ function cases.forks_in_flight(id)
   joined()
 end
 
+-- A call of the child itself hides none of those that the parent had under way.
+function cases.forks_and_calls_first()
+  local api = client()
+  local slow = api:spawn(function() return api.reports:all() end) -- takes a second
+  api:update(0)
+  local joined = in_child(function()
+    assert(api.imports:all())
+    equal("closed", kind_of(slow:result()), "the call's end")
+    api:close()
+  end)
+  assert(slow:result())
+  joined()
+end
+
 local function records_of(name)
   local records = {}
   for i = 1, 40 do records[i] = { from = name, n = i } end

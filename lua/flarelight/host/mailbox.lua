@@ -10,7 +10,7 @@ local mailbox = {}
 local waiters = {}                                     -- ticket -> waiter, of calls and jobs
 local streams = setmetatable({}, { __mode = "v" })     -- ticket -> waiter, of pagers; their readers keep them
 local held = {}                                        -- set of the waiters of pagers during a wait
-local newest = 0                                       -- the last ticket: shows whether the process was forked
+local mark = 0                                         -- a ticket of this process, the first: shows a fork
 local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its listener
 
 local Waiter = {}
@@ -42,7 +42,7 @@ end
 function mailbox.expect(ticket, waiter)
   setmetatable(waiter, Waiter)
   waiter.ticket = ticket
-  newest = ticket
+  if mark == 0 then mark = ticket end
   if waiter.pages then streams[ticket] = waiter else waiters[ticket] = waiter end
   return waiter
 end
@@ -72,12 +72,16 @@ end
 -- After a fork nothing comes for the calls of the parent: their waiters are woken, to find that out.
 local function leave_to_parent()
   local left = {}
+  mark = 0
   for ticket, waiter in pairs(waiters) do
-    left[#left + 1] = waiter
-    waiters[ticket] = nil
+    if core.is_ours(ticket) then
+      mark = ticket
+    else
+      left[#left + 1] = waiter
+      waiters[ticket] = nil
+    end
   end
   for waiter in pairs(held) do left[#left + 1] = waiter end
-  newest = 0
   for _, waiter in ipairs(left) do
     if waiter.wake then waiter:wake() end
   end
@@ -116,7 +120,7 @@ function mailbox.step()
     local waiter = woken[i]
     if waiter.wake then waiter:wake() end
   end
-  if newest > 0 and not core.is_ours(newest) then leave_to_parent() end
+  if mark > 0 and not core.is_ours(mark) then leave_to_parent() end
 end
 
 return mailbox
