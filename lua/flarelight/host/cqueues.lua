@@ -1,7 +1,7 @@
 --- The host of cqueues: a wait is cqueues.poll, in a thread of a controller.
 --
--- Of the waiting threads of a controller, one watches the descriptor. Each has a condition that wakes it, to go on or to
--- watch in its turn.
+-- Of the waiting threads of a controller, one watches the descriptor. Each has a condition that wakes it, to go on or
+-- to watch in its turn.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"

@@ -68,8 +68,8 @@ function tasks.spawn(its_host, run, chosen)
   return task
 end
 
---- Waits for a handle, in the host `handle.here`, or in the one that runs (`handle.chosen`: the client's host, if it was
--- given one). A task that waits can be cancelled. True; or `nil, message` where this code cannot wait.
+--- Waits for a handle, in the host `handle.here`, or in the one that runs (`handle.chosen`: the client's host, if it
+-- was given one). A task that waits can be cancelled. True; or `nil, message` where this code cannot wait.
 function tasks.wait(handle)
   local task = tasks.current()
   handle.task = task
