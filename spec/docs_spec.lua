@@ -107,6 +107,29 @@ describe("the example in", function()
   end
 end)
 
+-- The lines of README.md, "From a shell", one after the other, in a shell whose service is a sandbox.
+describe("the shell of README.md #slow", function()
+  it("runs line by line on a sandbox", function()
+    if system.checked or not system.thorough then return end
+    local text = read "README.md"
+    local lines = assert(text:match "\n## From a shell\n.-```sh.-```.-```sh\n(.-)```")
+    local start = assert(text:match '\n(flarelight sandbox [^\n]* %-%- )"$SHELL"\n')
+    local folder, root = system.folder(), system.shell "pwd":match "[^\n]+"
+    system.shell(("ln -s %s/* %s/ && mkdir %s/programs"):format(root, folder, folder))
+    system.write(folder .. "/programs/flarelight", ("#!/bin/sh\nexec %s %s/bin/flarelight \"$@\"\n"):format(
+      system.quote(system.interpreter), root))
+    system.write(folder .. "/lines", "set -e\n" .. lines)
+    local out, status = system.shell(("cd %s && chmod +x programs/flarelight && PATH=$PWD/programs:$PATH "
+      .. "XDG_STATE_HOME=$PWD/state FLARELIGHT_API_KEY= FLARELIGHT_BASE_URL= && export XDG_STATE_HOME && %s sh lines 2>&1")
+      :format(folder, start))
+    assert.are.equal(0, status, out)
+    for _, part in ipairs { "requests +%d+: %d+ writes", "records +10000\n", "Completed", "│", "update +append", "lost 0, repeated 0" } do
+      assert.matches(part, out)
+    end
+    assert.are.equal(10001, select(2, read(folder .. "/rows.csv"):gsub("\n", "")))
+  end)
+end)
+
 -- An option that does not exist is answered with those that do.
 describe("every option stands in docs/api.md and among the annotations:", function()
   local api = assert(flarelight.new {
