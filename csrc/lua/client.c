@@ -146,7 +146,7 @@ static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digi
 
 static int refuse_url(lua_State *L, int code, bool has_id) {
   if (code == FL_URL_OK) return luaL_error(L, "not enough memory");
-  /* Of an id only these are wrong, and in words of its own: everything else is encoded. */
+  /* Only these can be wrong with an id, since everything else in it is encoded. */
   if (has_id && code == FL_URL_DOTS)
     lua_pushliteral(L, "id: is \".\" or \"..\", which no path segment can be");
   else if (has_id && code == FL_URL_CONTROL) lua_pushliteral(L, "id: holds a control character");

@@ -81,9 +81,9 @@ static int fail_words(lua_State *L, const char *path, const char *words, const c
 
 /* --- opening --- */
 
-/* The columns that a part begins with. */
+/* The header of a part that is resumed. */
 typedef struct header {
-  fl_export *export; /* has the columns that were chosen, or none: they are taken from the part */
+  fl_export *export; /* has the chosen columns, or none: then those of the part are added */
   bool differs;
 } header;
 
@@ -119,7 +119,7 @@ static bool read_header(exporter *self, size_t length) {
   return code == FL_CSV_STOPPED && !first.differs;
 }
 
-/* Goes to the end of the part's whole records and cuts off what follows. -> rows, bytes */
+/* Moves to the end of the complete records of the part, and cuts off the rest. -> rows, bytes */
 static int go_on(lua_State *L, exporter *self) {
   fl_export_count count = {.format = self->export.format};
   bool csv = count.format == FL_EXPORT_CSV;
@@ -142,7 +142,7 @@ static int go_on(lua_State *L, exporter *self) {
   return 2;
 }
 
-/* Opens the part and locks it. False with errno; EAGAIN: another process has it. */
+/* Opens the part and locks it. False with errno; EAGAIN: another process holds the lock. */
 static bool open_part(exporter *self, struct stat *found) {
   for (;;) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -155,7 +155,7 @@ static bool open_part(exporter *self, struct stat *found) {
       errno = EAGAIN;
       return false;
     }
-    /* The one who had it may have renamed it in between: then this is no part any more. */
+    /* Its former holder may have renamed it in between: then this file is no part any more. */
     if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev &&
         named.st_ino == found->st_ino)
       return true;

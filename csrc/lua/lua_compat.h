@@ -1,6 +1,5 @@
 /*
- * lua_compat.h: the binding is written to Lua 5.4's API; this fills in what older ones lack. Only
- * what is used is here.
+ * lua_compat.h: the functions of Lua 5.4's API that the binding uses and older Luas lack.
  */
 #ifndef FL_LUA_COMPAT_H
 #define FL_LUA_COMPAT_H

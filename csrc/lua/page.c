@@ -15,7 +15,7 @@ static int refuse_closed(lua_State *L) {
   return luaL_error(L, "a page is expected, and one that is open");
 }
 
-/* Completes what pushing needs, the first time that a value is pushed. */
+/* Fills in self->push, before the first value is pushed. */
 static void begin_push(fl_lua_page *self, fl_string_cache *cache) {
   self->push.tape = &self->call->tape;
   self->push.text = self->call->text.data;

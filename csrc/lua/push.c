@@ -15,7 +15,7 @@
 
 /* --- keys --- */
 
-/* Where the key at `place` of an object so deep is kept; NULL: nowhere. */
+/* The slot that keeps the key at `place` of an object at `depth`; NULL: none does. */
 static inline fl_cached_key *slot_of(const fl_push *push, unsigned depth, unsigned place) {
   if (place >= FL_CACHED_PLACES) return NULL;
   return &push->cache->keys[depth % FL_CACHED_DEPTHS * FL_CACHED_PLACES + place];
@@ -77,7 +77,7 @@ static void push_object(lua_State *L, const fl_push *push, const fl_json_node *o
   for (const fl_json_node *key = object + 1; key < end;
        key = fl_json_after(nodes, key + 1), place++) {
     push_key(L, push, key, depth, place);
-    /* A null that is dropped still takes the place of an earlier member of the same name. */
+    /* A dropped null still replaces an earlier member of the same name. */
     if (key[1].type == FL_JSON_NULL && push->null_as_nil) lua_pushnil(L);
     else fl_push_node(L, push, key + 1, depth + 1);
     lua_rawset(L, -3);

@@ -11,7 +11,7 @@ static fl_slice check_text(lua_State *L, int index) {
   return text;
 }
 
-/* core.check_key(text) -> nil | what is wrong with it as an API key, in words without the key */
+/* core.check_key(text) -> nil | why it cannot be an API key, without showing it */
 static int check_key(lua_State *L) {
   fl_slice key = check_text(L, 1);
   if (key.length == 0) {

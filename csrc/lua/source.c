@@ -31,7 +31,7 @@ typedef struct holder {
 
 typedef struct source_box {
   holder *holder;       /* NULL once it is closed */
-  fl_source_batch rows; /* what rows has read */
+  fl_source_batch rows; /* the batch that the method `rows` read last */
   fl_json_tape tape;
 } source_box;
 

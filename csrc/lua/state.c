@@ -55,7 +55,7 @@ static void close_mailbox(fl_mailbox *mailbox) {
   fl_command *command = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
   const char *message;
   if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
-  fl_worker_forget(mailbox);
+  fl_worker_close_mailbox(mailbox);
   fl_wakeup_leave(mailbox);
   fl_item_free_chain(fl_mailbox_take(mailbox));
   fl_mailbox_release(mailbox);

@@ -26,7 +26,7 @@ fl_lua_state *fl_lua_state_of(lua_State *L);
 /* The mailbox, made anew after a fork. NULL with errno set where no descriptor can be had. */
 fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state);
 
-/* The same for callers that need no answer of their own: raises. */
+/* The same, but raises an error instead of answering NULL. */
 fl_mailbox *fl_lua_state_check_mailbox(lua_State *L);
 
 /* Each pushes a metatable: of arrays, of flarelight.integer, of errors. */

@@ -73,7 +73,7 @@ static int unwatch(lua_State *L) {
   return 0;
 }
 
-/* core.wakeup_notify(ticket): sends a wake-up to whoever waits for the ticket */
+/* core.wakeup_notify(ticket): sends a wake-up to the connection that waits for the ticket */
 static int wakeup_notify(lua_State *L) {
   fl_wakeup_notify(fl_lua_check_ticket(L, 1));
   return 0;

@@ -56,7 +56,7 @@ static inline bool fl_same_bytes(const char *left, const char *right, size_t len
 }
 
 /* Bytes (2 to 4) of the sequence that begins at a byte beyond ASCII; 0 if it is not UTF-8 or does
- * not fit into `room`. Overlong forms, surrogates and what lies beyond U+10FFFF are not UTF-8. */
+ * not fit into `room`. Overlong forms, surrogates and codes beyond U+10FFFF are not UTF-8. */
 static inline size_t fl_utf8_sequence(const char *text, size_t room) {
   const unsigned char *bytes = (const unsigned char *)text;
   unsigned char lead = bytes[0], lowest = 0x80, highest = 0xBF;

@@ -1,5 +1,5 @@
 /*
- * columns.h: the columns of a CSV file: their names, what type each has, and a record as JSON text.
+ * columns.h: the columns of a CSV file: their names and types, and records as JSON text.
  *
  * Pure: cells in, types and text out; it opens no file. A record becomes an object with one member
  * for each column, in the header's order. Names are escaped once; values are appended directly to
@@ -37,7 +37,7 @@ typedef struct fl_column_choice {
 
 typedef struct fl_column {
   fl_slice name;
-  fl_slice key; /* the name as JSON, with what stands around it: {"name": or ,"name": */
+  fl_slice key; /* the name as JSON with its punctuation: {"name": or ,"name": */
   fl_column_type type;
   bool strict;            /* the caller gave the type */
   unsigned char possible; /* while undecided: types that no cell has ruled out, as bits */

@@ -343,7 +343,7 @@ static char *scan_value(scanner *scan, fl_json_tape *tape) {
   fl_json_node *node;
   uint32_t count = 0, open = 0, depth = 0, *slot;
   uint32_t filled = 0;    /* values or members of the open container so far */
-  bool in_object = false; /* what the open container is */
+  bool in_object = false; /* whether the open container is an object */
 
 /* A new node, which may move the tape. */
 #define PUSH(where)                                     \

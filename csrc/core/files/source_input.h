@@ -1,6 +1,6 @@
 /*
- * source_input.h: what the readers of all formats need: the file in chunks, the first failure, and
- * the batch that records are written into.
+ * source_input.h: the input and output of the readers of all formats: the file in chunks, the first
+ * failure, and the batch that records are written into.
  *
  * A reader (fl_source_reader) is asked for one step through the file at a time. Whenever it has
  * found a record, it opens one here, appends the record's text to `target`, and ends it. If the

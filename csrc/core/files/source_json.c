@@ -35,15 +35,15 @@ static bool is_space(int byte) {
 }
 
 /* The byte `offset` bytes ahead; -1 past the end of the file or after a failure. */
-static int look(document *self, size_t offset) {
-  while (self->input->at + offset >= self->input->window.length)
-    if (!fl_source_input_read(self->input)) return -1;
-  return (unsigned char)self->input->window.data[self->input->at + offset];
+static int look(fl_source_input *input, size_t offset) {
+  while (input->at + offset >= input->window.length)
+    if (!fl_source_input_read(input)) return -1;
+  return (unsigned char)input->window.data[input->at + offset];
 }
 
-static void skip_mark(document *self) {
-  look(self, 2);
-  self->input->at = fl_json_mark_length(self->input->window.data, self->input->window.length);
+static void skip_mark(fl_source_input *input) {
+  look(input, 2);
+  input->at = fl_json_mark_length(input->window.data, input->window.length);
 }
 
 static int64_t count_lines(const char *text, size_t length) {
@@ -96,16 +96,16 @@ static bool check_object(document *self, int64_t line) {
 /* --- JSON lines --- */
 
 /* Bytes of the next line, without its line break. */
-static size_t measure_line(document *self) {
+static size_t measure_line(fl_source_input *input) {
   size_t searched = 0;
   do {
-    const char *begin = self->input->window.data + self->input->at;
-    size_t held = self->input->window.length - self->input->at;
+    const char *begin = input->window.data + input->at;
+    size_t held = input->window.length - input->at;
     const char *found = held > searched ? memchr(begin + searched, '\n', held - searched) : NULL;
     if (found != NULL) return (size_t)(found - begin);
     searched = held;
-  } while (fl_source_input_read(self->input));
-  return self->input->window.length - self->input->at;
+  } while (fl_source_input_read(input));
+  return input->window.length - input->at;
 }
 
 /* Gives the line as it is written, without white space around it. */
@@ -125,7 +125,7 @@ static bool give_line(document *self, size_t length) {
 
 static void pull_line(void *state) {
   document *self = state;
-  size_t length = measure_line(self), after;
+  size_t length = measure_line(self->input), after;
   if (self->input->failure.code != FL_SOURCE_OK) return;
   after = self->input->at + length;
   while (self->input->at < after &&
@@ -141,38 +141,41 @@ static void pull_line(void *state) {
 /* --- JSON --- */
 
 /* The next byte that is no white space, or -1. */
-static int next_byte(document *self) {
+static int next_byte(fl_source_input *input) {
   int byte;
-  while (is_space(byte = look(self, 0))) {
-    if (byte == '\n') self->input->line++;
-    self->input->at++;
+  while (is_space(byte = look(input, 0))) {
+    if (byte == '\n') input->line++;
+    input->at++;
   }
   return byte;
 }
 
 /* Bytes of the next value, which may be invalid: the scanner tells. 0: there is none. */
-static size_t measure_value(document *self) {
+static size_t measure_value(fl_source_input *input) {
   size_t length = 0, depth = 0;
   bool in_string = false;
-  int byte;
-  while ((byte = look(self, length)) >= 0) {
-    if (in_string) {
-      if (byte == '\\') length++;
-      else if (byte == '"') in_string = false;
-      if (!in_string && depth == 0) return length + 1;
-    } else if (byte == '"') {
-      in_string = true;
-    } else if (byte == '{' || byte == '[') {
-      depth++;
-    } else if (byte == '}' || byte == ']') {
-      if (depth == 0) return length;
-      if (--depth == 0) return length + 1;
-    } else if (depth == 0 && (is_space(byte) || byte == ',' || byte == ':')) {
-      return length;
+  do {
+    const char *bytes = input->window.data + input->at;
+    const size_t held = input->window.length - input->at;
+    for (; length < held; length++) {
+      const char byte = bytes[length];
+      if (in_string) {
+        if (byte == '\\') length++; /* may lead past the bytes at hand */
+        else if (byte == '"') in_string = false;
+        if (!in_string && depth == 0) return length + 1;
+      } else if (byte == '"') {
+        in_string = true;
+      } else if (byte == '{' || byte == '[') {
+        depth++;
+      } else if (byte == '}' || byte == ']') {
+        if (depth == 0) return length;
+        if (--depth == 0) return length + 1;
+      } else if (depth == 0 && (is_space(byte) || byte == ',' || byte == ':')) {
+        return length;
+      }
     }
-    length++;
-  }
-  return self->input->window.length - self->input->at;
+  } while (fl_source_input_read(input));
+  return input->window.length - input->at;
 }
 
 /* `byte` (-1: the end of the file) is not allowed here. */
@@ -183,8 +186,8 @@ static void fail_byte(document *self, int byte) {
 
 /* Takes the next value, whatever it is. */
 static const char *next_value(document *self) {
-  int byte = next_byte(self);
-  size_t length = measure_value(self);
+  int byte = next_byte(self->input);
+  size_t length = measure_value(self->input);
   if (self->input->failure.code != FL_SOURCE_OK) return NULL;
   if (length > 0) return take_value(self, length);
   fail_byte(self, byte);
@@ -194,7 +197,7 @@ static const char *next_value(document *self) {
 static void pull_record(document *self) {
   int64_t line;
   const char *text;
-  next_byte(self);
+  next_byte(self->input);
   line = self->input->line;
   text = next_value(self);
   if (text == NULL || !check_object(self, line) || !fl_source_input_begin_record(self->input))
@@ -214,7 +217,7 @@ static void pull_member(document *self) {
   if (text == NULL) return;
   is_records = key->value.size.length == sizeof name - 1 &&
                memcmp(text + key->offset, name, sizeof name - 1) == 0;
-  byte = next_byte(self);
+  byte = next_byte(self->input);
   if (byte != ':') {
     fail_byte(self, byte);
     return;
@@ -226,7 +229,7 @@ static void pull_member(document *self) {
   } else if (self->records_seen) {
     fl_source_input_fail_content(self->input, self->input->line,
                                  "the member \"records\" is there twice");
-  } else if (next_byte(self) != '[') {
+  } else if (next_byte(self->input) != '[') {
     fl_source_input_fail_content(self->input, self->input->line,
                                  "the member \"records\" is not an array");
   } else {
@@ -239,7 +242,7 @@ static void pull_member(document *self) {
 /* One step through the file: to the next record at most. */
 static void pull_json(void *state) {
   document *self = state;
-  int byte = next_byte(self);
+  int byte = next_byte(self->input);
   document_stage stage = self->stage;
   if (self->input->failure.code != FL_SOURCE_OK) return;
   if (stage == AT_END) {
@@ -294,7 +297,7 @@ static void *open_document(fl_source_input *input, const fl_source_options *opti
   }
   self->input = input;
   fl_json_tape_init(&self->tape);
-  skip_mark(self);
+  skip_mark(self->input);
   if (input->failure.code == FL_SOURCE_OK) return self;
   close_document(self);
   return NULL;

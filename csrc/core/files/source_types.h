@@ -1,6 +1,6 @@
 /*
- * source_types.h: what the parts of a source share: formats and options, failures, and batches of
- * records as JSON text.
+ * source_types.h: types that the parts of a source share: formats and options, failures, and
+ * batches of records as JSON text.
  */
 #ifndef FL_SOURCE_TYPES_H
 #define FL_SOURCE_TYPES_H
@@ -29,7 +29,7 @@ typedef enum fl_source_code {
   FL_SOURCE_OK = 0,
   FL_SOURCE_END,     /* no records are left */
   FL_SOURCE_SYSTEM,  /* the file cannot be read; the message holds the system's words */
-  FL_SOURCE_CONTENT, /* the file is not what its format asks for */
+  FL_SOURCE_CONTENT, /* the file breaks its format */
   FL_SOURCE_CHANGED, /* the file changed while it was read */
   FL_SOURCE_NO_MEMORY
 } fl_source_code;

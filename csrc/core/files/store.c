@@ -1,11 +1,11 @@
 /*
  * store.c: the state file over SQLite.
  *
- * Two things about SQLite and processes shape this file. A connection must not be carried across a
- * fork, and what SQLite keeps of an open file would mislead a child that opens the same one: so
- * every connection is closed before a fork (fork_lock is held for reading while a script runs). And
- * its locks are those of the process, lost with any descriptor of the file that is closed: so the
- * file is never opened here but to create it.
+ * Two properties of SQLite shape this file. A connection must not be carried across a fork, and the
+ * state that SQLite keeps of an open file would mislead a child that opens the same file: so every
+ * connection is closed before a fork (fork_lock is held for reading while a script runs). And its
+ * locks belong to the process, which loses them when any descriptor of the file is closed: so the
+ * file is opened here only to create it.
  */
 #include "files/store.h"
 

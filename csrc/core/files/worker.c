@@ -1,8 +1,8 @@
 /*
  * worker.c: a pool of threads that take jobs from one list.
  *
- * One lock covers all of it; it is held around a fork, never while a job runs. Everything that
- * belongs to the running pool is in one allocation, which a child leaves where it lies.
+ * One lock covers everything; it is held around a fork, never while a job runs. The pool is one
+ * allocation, which a forked child abandons.
  */
 #include "files/worker.h"
 
@@ -47,7 +47,7 @@ void fl_job_free(fl_job *job) {
 }
 
 /* Under the lock. */
-static void tell(fl_job *job) {
+static void post_outcome(fl_job *job) {
   fl_mailbox *mailbox = job->mailbox;
   if (mailbox == NULL) {
     fl_job_free(job);
@@ -82,7 +82,7 @@ static void *work(void *context) {
     job->class->run(job);
     pthread_mutex_lock(&lock);
     own->running[here.number] = NULL;
-    tell(job);
+    post_outcome(job);
   }
   own->ended[here.number] = true;
   pthread_cond_broadcast(&own->changed);
@@ -93,7 +93,7 @@ static void *work(void *context) {
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
 
-/* Under the lock: the pool of this process, or NULL. A parent's is left as it lies. */
+/* Under the lock: the pool of this process, or NULL. That of a parent is abandoned. */
 static pool *own_pool(void) {
   if (current != NULL && current->process != fl_process_generation()) current = NULL;
   return current;
@@ -106,7 +106,7 @@ static void stop_at_exit(void) {
   fl_worker_stop();
 }
 
-/* Under the lock. NULL: there is none to be had. */
+/* Under the lock. NULL: no memory, or the process ends. */
 static pool *make_pool(void) {
   pool *made = own_pool();
   if (made != NULL || ending) return made;
@@ -123,7 +123,7 @@ static pool *make_pool(void) {
   return made;
 }
 
-/* Under the lock: one thread more, if it helps. False: nobody would do the work. */
+/* Under the lock: starts another thread if none is idle. False: there is no thread. */
 static bool start_thread(pool *own) {
   sigset_t all, before;
   place *here;
@@ -132,7 +132,7 @@ static bool start_thread(pool *own) {
   here = malloc(sizeof *here);
   if (here == NULL) return own->count > 0;
   *here = (place){own, own->count};
-  /* Signals are the host's business. */
+  /* Signals are left to the threads of the host. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   failed = pthread_create(&own->threads[own->count], NULL, work, here);
@@ -150,7 +150,7 @@ void fl_worker_submit(fl_job *job, bool in_place) {
     pthread_mutex_unlock(&lock);
     job->class->run(job);
     pthread_mutex_lock(&lock);
-    tell(job);
+    post_outcome(job);
   } else {
     fl_list_append(&own->waiting, &job->item);
     pthread_cond_signal(&own->changed);
@@ -158,20 +158,20 @@ void fl_worker_submit(fl_job *job, bool in_place) {
   pthread_mutex_unlock(&lock);
 }
 
-static void forget(fl_job *job, const fl_mailbox *mailbox) {
+static void drop_outcome(fl_job *job, const fl_mailbox *mailbox) {
   if (job == NULL || job->mailbox != mailbox) return;
   fl_mailbox_release(job->mailbox);
   job->mailbox = NULL;
 }
 
-void fl_worker_forget(const fl_mailbox *mailbox) {
+void fl_worker_close_mailbox(const fl_mailbox *mailbox) {
   pool *own;
   pthread_mutex_lock(&lock);
   own = own_pool();
   if (own != NULL) {
     for (fl_item *item = own->waiting.first; item != NULL; item = item->next)
-      forget((fl_job *)(void *)item, mailbox);
-    for (int i = 0; i < own->count; i++) forget(own->running[i], mailbox);
+      drop_outcome((fl_job *)(void *)item, mailbox);
+    for (int i = 0; i < own->count; i++) drop_outcome(own->running[i], mailbox);
   }
   pthread_mutex_unlock(&lock);
 }
@@ -197,8 +197,7 @@ void fl_worker_stop(void) {
     return;
   }
   own->stop = true;
-  /* Nobody waits for these: their clients are closed. A job that only gives something back is
-   * freed. */
+  /* Their clients are closed, so no caller waits for these jobs. */
   while ((item = fl_list_pop(&own->waiting)) != NULL) fl_job_free((fl_job *)(void *)item);
   pthread_cond_broadcast(&own->changed);
   while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {}
@@ -208,7 +207,7 @@ void fl_worker_stop(void) {
     if (ended) pthread_join(own->threads[i], NULL);
     else pthread_detach(own->threads[i]);
   }
-  if (!ended) return; /* one that is late is left behind with the pool */
+  if (!ended) return; /* a late thread is abandoned together with the pool */
   pthread_cond_destroy(&own->changed);
   free(own);
 }

@@ -9,7 +9,7 @@ local options = require "flarelight.options"
 ---@class flarelight.chart
 local chart = {}
 
-local known = { format = "string", file = "string", title = "string", width = "positive", stacked = "boolean" }
+local known = { format = "string", file = "path", title = "string", width = "positive", stacked = "boolean" }
 
 local draw = {
   text = function(data, given) return require("flarelight.chart.text").draw(data, given) end,
