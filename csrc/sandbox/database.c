@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* "flsb": a file that says something else is somebody else's. */
+/* "flsb". A file with another id is no sandbox's database. */
 #define APPLICATION_ID 0x666c7362
 
 static const char schema[] =
@@ -50,13 +50,13 @@ sandbox_database *sandbox_database_open(const char *path, char **error) {
   if (database == NULL) return NULL;
   if (sqlite3_open_v2(path, &database->handle, flags, NULL) == SQLITE_OK) {
     sqlite3_busy_timeout(database->handle, 5000);
-    /* The sandbox's rows are worth no fsync. */
+    /* No fsync: the rows of a sandbox need not survive a power cut. */
     if (execute(database->handle,
                 "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
                 "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")) {
       int64_t application = pragma(database->handle, "PRAGMA application_id");
       int64_t tables = pragma(database->handle, "SELECT count(*) FROM sqlite_schema");
-      /* Files of old have no time of batches. */
+      /* Older files have no column for the time of a batch. */
       if (application == APPLICATION_ID &&
           (pragma(database->handle,
                   "SELECT count(*) FROM pragma_table_info('batches') WHERE name = 'at'") == 1 ||

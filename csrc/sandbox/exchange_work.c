@@ -115,7 +115,7 @@ static void carry_out(sandbox_exchange *asked, sandbox_call *call) {
   sandbox_handlers_answer(call, &asked->reply);
 }
 
-/* Fills in the reply. Returns whether the work, or the rest of it, is to be done later. */
+/* Fills in the reply. Returns whether there is work left to do later. */
 static bool work_now(sandbox_exchange *asked, struct MHD_Connection *connection,
                      sandbox_call *call) {
   sandbox *owner = asked->owner;
@@ -165,7 +165,7 @@ void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *conne
       .record_limit = RECORDS_ALL,
   };
   bool later;
-  /* A late commit is there for all who ask after its time, on the slowest machine. */
+  /* Late commits that are due come first, so that every later request sees them. */
   sandbox_timer_catch_up(owner->timer);
   pthread_mutex_lock(&owner->lock);
   later = work_now(asked, connection, &call);

@@ -32,8 +32,11 @@
 static const char *const after_choices[] = {"half", "head", NULL};
 
 #define KIND(name, work, send, status, ...) {name, work, send, status, {__VA_ARGS__}},
-const sandbox_fault_kind sandbox_faults_kinds[] = {
-    SANDBOX_FAULTS(KIND) /**/ {NULL, WORK_WHOLE, SEND_WHOLE, 0, {NO_OPTIONS}}};
+#define NO_KIND                                     \
+  {                                                 \
+    NULL, WORK_WHOLE, SEND_WHOLE, 0, { NO_OPTIONS } \
+  }
+const sandbox_fault_kind sandbox_faults_kinds[] = {SANDBOX_FAULTS(KIND) NO_KIND};
 
 const sandbox_field sandbox_faults_fields[] = {
     WHOLE(nth, 1, 1, INFINITY),

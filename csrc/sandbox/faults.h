@@ -1,5 +1,5 @@
 /*
- * faults.h: the kinds of faults, and which call meets one.
+ * faults.h: the kinds of faults, and the choice of the fault that a call meets.
  *
  * SANDBOX_FAULTS is the one list of kinds. The exchange (exchange_work.c, exchange_reply.c) does
  * what a row says, and the Lua side takes the names and the options from it. Pure: the caller holds

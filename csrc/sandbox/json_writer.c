@@ -1,11 +1,11 @@
-/* json_writer.c: JSON text that is being written, over the core's buffer and json_write. */
+/* json_writer.c: writes JSON text, over the core's buffer and json_write. */
 #include "json_writer.h"
 
 #include "codec/json_write.h"
 
 #include <math.h>
 
-/* A gibibyte: no reply or query result of a sandbox should come near it. */
+/* A gibibyte: far more than any reply or query result of a sandbox. */
 #define CEILING ((size_t)1 << 30)
 
 void sandbox_json_writer_init(sandbox_json_writer *out) {

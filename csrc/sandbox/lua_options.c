@@ -31,7 +31,7 @@ static int64_t whole(double number) {
   return number >= 0x1p62 ? (int64_t)1 << 62 : (int64_t)number;
 }
 
-/* Stores the fallback of a field that was not given. One without any stays as it is. */
+/* Stores the fallback of a field that was not given, if it has one. */
 static void store_fallback(lua_State *L, const sandbox_field *field, void *place) {
   switch (field->type) {
     case FIELD_INTEGER:

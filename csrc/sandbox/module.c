@@ -175,7 +175,7 @@ static int requests(lua_State *L) {
   return 1;
 }
 
-/* The duplicates as they lie in the log, their bodies copied behind them. */
+/* Copies the duplicates, and their bodies behind them, into one block. */
 static int duplicates(lua_State *L) {
   sandbox *running = check_current(L);
   copy *held = new_copy(L);

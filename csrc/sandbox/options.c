@@ -16,8 +16,10 @@
 
 SANDBOX_OPTIONS(NOTHING, NOTHING, NOTHING, NOTHING, CHOICES)
 
-const sandbox_field sandbox_options_fields[] = {SANDBOX_OPTIONS(
-    TEXT, WHOLE, NUMBER, FLAG, CHOICE) /**/ {NULL, FIELD_TEXT, 0, 0, 0, 0, NULL, NULL}};
+#define NO_FIELD \
+  { NULL, FIELD_TEXT, 0, 0, 0, 0, NULL, NULL }
+const sandbox_field sandbox_options_fields[] = {SANDBOX_OPTIONS(TEXT, WHOLE, NUMBER, FLAG, CHOICE)
+                                                    NO_FIELD};
 
 static void free_list(char **list, size_t count) {
   for (size_t index = 0; index < count; index++) free(list[index]);

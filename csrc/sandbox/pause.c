@@ -7,7 +7,7 @@ static void resume(void *context, bool ended) {
 }
 
 bool sandbox_pause(struct MHD_Connection *connection, sandbox_timer *timer, fl_time delay) {
-  /* Suspended first: an alarm that fired before would find nothing to resume. */
+  /* Suspends first: an alarm that fires before the suspension would resume nothing. */
   MHD_suspend_connection(connection);
   if (sandbox_timer_add(timer, delay, resume, connection)) return true;
   MHD_resume_connection(connection);

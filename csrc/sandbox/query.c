@@ -33,7 +33,8 @@ static const struct {
     {SQLITE_LIMIT_VARIABLE_NUMBER, 200},
     {SQLITE_LIMIT_LENGTH, 16 << 20},
 };
-/* Functions that compute something of their arguments, and nothing else. Between spaces. */
+/* The functions that a query may call: they compute a value of their arguments, and do nothing
+ * else. A space before and after each. */
 static const char functions[] =
     " abs char coalesce concat concat_ws format glob hex iif ifnull instr length like likelihood"
     " likely lower ltrim max min nullif octet_length printf quote random replace round rtrim sign"
@@ -55,7 +56,7 @@ static bool is_listed(const char *function) {
   return false;
 }
 
-/* Tables that SQLite has of its own accord. */
+/* Tables that SQLite itself provides. */
 static bool is_internal(const char *table) {
   return strncasecmp(table, "sqlite_", 7) == 0 || strncasecmp(table, "pragma_", 7) == 0 ||
          strcasecmp(table, "dbstat") == 0;
@@ -100,7 +101,7 @@ typedef struct tables {
   const char *sql;
 } tables;
 
-/* A name that SQLite keeps to itself is no table: the query then says that there is none. */
+/* SQLite reserves some names. An import with such a name is no table. */
 static bool make_table(void *context, const char *name, int64_t id) {
   const tables *made = context;
   return !mentions(made->sql, name) || is_internal(name) ||
@@ -113,7 +114,7 @@ static sqlite3 *open_connection(sandbox_database *database, const char *sql, bou
   if (sqlite3_open(":memory:", &made.connection) == SQLITE_OK &&
       sandbox_import_table_register(made.connection, database) &&
       sandbox_import_each(database, make_table, &made)) {
-    /* SQLite makes these tables when they are first named, which the authorizer would refuse. */
+    /* SQLite makes these tables at their first use, which the authorizer would refuse. */
     sqlite3_exec(made.connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL,
                  NULL);
     /* A name between double quotes is a name, and never a text. */

@@ -6,7 +6,7 @@
 /* Bytes of a repeated commit's body that are kept. */
 #define EXCERPT ((size_t)1024)
 
-/* A commit in the table of those seen: two 64-bit hashes stand for its text. */
+/* A commit in the table of all commits: two 64-bit hashes stand for its text. */
 typedef struct commit {
   uint64_t high, low;
   int64_t number; /* 0 = a free place */

@@ -95,7 +95,7 @@ local function read_list(kind, list, level)
   return read, known
 end
 
--- A table as it is; a file by its ending: .json, or Lua that returns a table.
+-- Returns a table as it is. Reads a file: JSON if its name ends in .json, else Lua that returns a table.
 local function load(source)
   if type(source) == "table" then return source end
   local loaded, message
@@ -129,7 +129,7 @@ local function check_references(values, known, level)
   end
 end
 
---- Reads `given.definitions` and the lists beside it. Raises on what is wrong with them.
+--- Reads `given.definitions` and the lists beside it. Raises if they are wrong.
 ---@param given table the options of sandbox.start
 ---@param level integer of the caller to blame
 ---@return table? lists preparations, reports and automations; nil if the file cannot be read

@@ -1,7 +1,7 @@
 --- The sandbox: the Integration API on your own machine.
 --
 -- An HTTP server in this process, over SQLite, for scripts, specs, demos and benchmarks. The server is
--- flarelight.sandbox_core; this file starts it and asks it. Relies on nothing of the client. The whole
+-- flarelight.sandbox_core; this file starts it and reads from it. Relies on nothing of the client. The whole
 -- description is docs/sandbox.md.
 
 local core = require "flarelight.sandbox_core"
@@ -56,14 +56,14 @@ local function url_of(values, port)
   return ("%s://%s:%d"):format(values.certificate and "https" or "http", host, port)
 end
 
--- The lines that point a shell, and the scripts that it starts, at a sandbox.
+-- The lines of shell that make the scripts of that shell use this sandbox.
 local function environment_of(box)
   local function line(name, value) return ("export %s='%s'\n"):format(name, (value:gsub("'", "'\\''"))) end
   return line("FLARELIGHT_BASE_URL", box.url) .. line("FLARELIGHT_API_KEY", box.api_key)
     .. line("FLARELIGHT_SUBSCRIPTION_ID", box.subscription_id)
 end
 
--- Writes a file that is there with all of its text, or not at all. Returns true, or nil and a message.
+-- Writes a file under another name first, so that no reader sees a part of it. Returns true, or nil and a message.
 local function write_whole(path, text)
   local file, message = io.open(path .. ".new", "w")
   if not file then return nil, message end
@@ -78,7 +78,7 @@ local function write_whole(path, text)
   return os.rename(path .. ".new", path)
 end
 
---- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md tells all of them.
+--- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md describes all of them.
 ---@param given flarelight.SandboxOptions?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
 ---@return string? message
@@ -91,7 +91,7 @@ function sandbox.start(given)
   lists, message = definitions.read(values, 2)
   if not lists then return nil, message end
   for kind, list in pairs(lists) do values[kind] = list end
-  -- A file of an earlier sandbox would lead to nowhere until the new one is written.
+  -- Removed first: until the new file is written, a shell must not read the one of an earlier sandbox.
   if values.environment_file then os.remove(values.environment_file) end
   handle, message = core.start(values)
   if not handle then return nil, message end
@@ -112,7 +112,7 @@ function sandbox.start(given)
   return nil, message
 end
 
---- Ends all connections and the server. What was logged and stored can still be asked. Idempotent.
+--- Closes all connections and stops the server. The log and the rows can still be read. May be called twice.
 function Sandbox:stop()
   core_of(self, "stop"):stop()
   local path = self._environment_file
@@ -152,7 +152,7 @@ function Sandbox:rows_text(id)
   return core_of(self, "rows_text"):rows_text(check_id(id, 2))
 end
 
---- Sets a fault: see docs/sandbox.md for kinds and options. Raises on what it does not know.
+--- Sets a fault: see docs/sandbox.md for kinds and options. Raises on unknown kinds and options.
 --- fault(nil) removes all.
 ---@param fault flarelight.SandboxFault?
 function Sandbox:fault(fault)

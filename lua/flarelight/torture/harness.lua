@@ -1,10 +1,10 @@
 --- Harness inside the script under test: records checkpoints and outcomes, and kills the process at the given
--- checkpoint. torture/init.lua starts it as `lua …/flarelight/torture/harness.lua script.lua`, and tells it by the
+-- checkpoint. torture/process.lua starts it as `lua …/flarelight/torture/harness.lua script.lua`, with this
 -- environment:
 --
 --   FLARELIGHT_TORTURE             the folder
 --   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
---   FLARELIGHT_TORTURE_SETTLE      seconds before a look, where the script names none
+--   FLARELIGHT_TORTURE_SETTLE      the option `settle` of uploads that do not give it
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
 if not folder then error("flarelight.torture.harness is started by `flarelight torture` alone", 0) end
@@ -17,7 +17,7 @@ local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_CHECKPOINT" or ""):match "^(.
 local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
 nth = tonumber(nth)
 
--- Opened and closed each time: what stands there survives the end.
+-- Opens and closes the file each time, so that every line survives SIGKILL.
 local function put(name, text)
   local file = assert(io.open(folder .. "/" .. name, "a"))
   file:write(text, "\n")
@@ -29,7 +29,7 @@ local reached = {}
 function checkpoints.on(name)
   reached[name] = (reached[name] or 0) + 1
   put("checkpoints", name .. ":" .. reached[name])
-  -- The shell's parent is this process. Nothing of ours runs while it is at work.
+  -- os.execute returns after the signal: no line of this script runs in between. $PPID is this process.
   if name == doomed and reached[name] == nth then
     put("killed", name)
     os.execute "kill -KILL $PPID"
@@ -52,7 +52,7 @@ local function with_settle(given)
   return copy
 end
 
--- Whatever the script names, no client of it may reach anything but the sandbox.
+-- Every client reaches the sandbox only, whatever options the script gives.
 local new = client.new
 function client.new(given)
   local forced = {}
@@ -63,7 +63,7 @@ function client.new(given)
   return new(forced)
 end
 
--- The class is the module's own: reached through what it makes.
+-- The class is local to its module. The first object that the module makes leads to it.
 local make = imports.new
 local wrapped = false
 function imports.new(...)
@@ -82,7 +82,7 @@ function imports.new(...)
   return object
 end
 
--- The script finds its own arguments, and what it raises ends the process as ever.
+-- The script gets its own `arg`. An error that it raises ends the process as it would without the harness.
 local words = rawget(_G, "arg")
 for place = 0, #words do words[place] = words[place + 1] end
 local script = assert(loadfile(words[0]))

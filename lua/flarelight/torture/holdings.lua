@@ -5,7 +5,7 @@ local flarelight = require "flarelight"
 
 local holdings = {}
 
--- Where the string that begins at `begin` ends in a JSON text.
+-- The position of the quote that ends the string at `begin`, in a JSON text.
 local function string_end(text, begin)
   local close = text:find('["\\]', begin + 1)
   while text:sub(close, close) == "\\" do close = text:find('["\\]', close + 2) end
@@ -20,7 +20,7 @@ function holdings.rows_of(text)
     if not begin then return nil end
     local depth, at = 0, begin
     while true do
-      -- The next byte that matters; strings are stepped over.
+      -- The next brace or quote. Strings are skipped.
       local found = text:find('[{}"]', at)
       local byte = text:sub(found, found)
       if byte == '"' then
@@ -37,7 +37,7 @@ function holdings.rows_of(text)
   end
 end
 
--- The texts of an object's members, in the order in which they stand there.
+-- The texts of the members of an object, in their order in the text.
 local function members_of(text)
   local members, depth, at, begin = {}, 0, 2, 2
   while at < #text do
@@ -59,15 +59,15 @@ local function members_of(text)
   return members
 end
 
---- The text of an object with its members in order: Lua's tables have none, so that the same record may be
---- written in one order in one process and in another in the next.
+--- The text of an object with its members sorted. Lua's tables have no order, so that two processes may write the
+--- same record with its members in different orders.
 function holdings.in_order(text)
   local members = members_of(text)
   table.sort(members)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
---- The texts of the records in rejects files, and how often each is there: those that the service refused one by one.
+--- The texts of the records in rejects files, and how often each is there. The service refused these records.
 ---@param lines string[] of the files
 ---@return table<string, integer>
 function holdings.rejected(lines)
@@ -95,7 +95,7 @@ function holdings.of(box)
     held[name] = held[name] or { count = 0, rows = {}, imports = 0 }
     local here = held[name]
     here.imports = here.imports + 1
-    -- A row's text is what was sent, so that rows are compared digit for digit; an array of objects in one line.
+    -- The sandbox keeps the text of a row as it was sent, so that rows are compared digit for digit.
     for text in holdings.rows_of(box:rows_text(import.id)) do
       here.rows[text] = (here.rows[text] or 0) + 1
       here.count = here.count + 1
@@ -105,7 +105,7 @@ function holdings.of(box)
   return held
 end
 
--- The same holdings with the rows in order.
+-- The same holdings, with the members of every row sorted.
 local function ordered(held)
   local made = {}
   for name, here in pairs(held) do

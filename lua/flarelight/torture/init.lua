@@ -1,6 +1,6 @@
---- Torture: runs a script against a sandbox in this process again and again, each time with one thing that goes
--- wrong (points.lua), then until it is through (process.lua), and compares what the sandbox holds with what a run
--- without trouble leaves there (holdings.lua). docs/torture.md describes it.
+--- Torture: runs a script against a sandbox in this process, once for each thing that can go wrong (points.lua),
+-- starts it again until it succeeds (process.lua), and compares the rows in the sandbox with those of a run without
+-- trouble (holdings.lua). docs/torture.md describes it.
 
 local holdings = require "flarelight.torture.holdings"
 local points = require "flarelight.torture.points"
@@ -19,8 +19,8 @@ local function copy(values)
   return made
 end
 
--- Starts the script until it is through, or stops alike twice. Returns its last exit status, whether it was ended on
--- the way, and its last outcome.
+-- Starts the script until it succeeds, or stops twice with the same error. Returns its last exit status, whether it
+-- was killed on the way, and its last outcome.
 local function run_to_end(run, checkpoints, doomed)
   local status, killed, last
   for number = 1, MOST_RUNS do
@@ -29,7 +29,7 @@ local function run_to_end(run, checkpoints, doomed)
     process.start(run, checkpoints[number])
     local shot
     status, shot = process.wait(run, number == 1 and doomed or nil)
-    -- The fault was for the first run: what it has not met then is no point of this script.
+    -- Only the first run counts: a fault that did not meet it is not reached by this script.
     if number == 1 then run.hits = run.box:hits().total end
     run.at_checkpoint = run.at_checkpoint or process.read(run.folder .. "/killed") ~= nil
     killed = killed or shot or run.at_checkpoint
@@ -37,7 +37,7 @@ local function run_to_end(run, checkpoints, doomed)
     local outcome = process.last_outcome(run)
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
     if status == 0 and outcome.fate == "done" then return status, killed, outcome end
-    -- What stops alike twice will stop so for ever. A run that was ended says nothing.
+    -- The same error twice would come for ever. A run that was killed does not count.
     if not shot and status ~= 137 and last and stopped and last.fate == outcome.fate and last.kind == outcome.kind then
       return status, killed, outcome
     end
@@ -46,7 +46,7 @@ local function run_to_end(run, checkpoints, doomed)
   return status, killed, process.last_outcome(run)
 end
 
--- What became of it, in a word, and the rows that are too few or too many.
+-- The result of a point: its outcome, and the numbers of rows that are missing or too many.
 local function judge(run, point, status, killed, outcome)
   local rejected = holdings.rejected(process.rejects(run))
   local lost, repeated = holdings.compare_in_any_order(run.expected, holdings.of(run.box), rejected)
@@ -66,8 +66,8 @@ local function judge(run, point, status, killed, outcome)
   return result
 end
 
--- Runs one point in a folder and a sandbox of its own. Returns the result, and what was seen on the way: the number of
--- `imports` (requests), the `checkpoints`, and without `expected` what the sandbox `held`.
+-- Runs one point in a folder and a sandbox of its own. Returns the result, and observations: the number of `imports`
+-- (requests), the `checkpoints`, and without `expected` the holdings of the sandbox, `held`.
 local function run_point(given, point, expected)
   local options = copy(point.server.options)
   for name, value in pairs(given.sandbox or {}) do options[name] = options[name] == nil and value or options[name] end
@@ -96,8 +96,8 @@ local function run_point(given, point, expected)
   return result, seen
 end
 
--- Each server once without trouble: what it should hold, and which checkpoints and requests there are. Returns a plan
--- for each, or nil and what is wrong with the script.
+-- Runs the script once without trouble on each server. Returns a plan for each: the rows that it should hold, and the
+-- checkpoints and requests that there are. Or nil and a message, if the script does not succeed.
 local function plan_servers(given, is_chosen)
   local plans, expected_plain = {}, nil
   for _, server in ipairs(points.SERVERS) do
@@ -110,8 +110,8 @@ local function plan_servers(given, is_chosen)
           tostring(result.status), result.message or "it made no upload with flarelight", result.output or "")
       end
       expected_plain = expected_plain or seen.held
-      -- Where values are changed on the way, its own clean run says what should be there: as many rows as on
-      -- the plain one. Where that run stops, or rows are missing, the plain one's are what should be there.
+      -- A server that changes values is compared with its own clean run, if that has as many rows as the plain
+      -- server. If it has not, or the run stopped, the server is compared with the plain one.
       local held = done and holdings.same_counts(seen.held, expected_plain) and seen.held or expected_plain
       plans[#plans + 1] = { server = server, seen = seen, expected = held }
     end
@@ -119,7 +119,7 @@ local function plan_servers(given, is_chosen)
   return plans
 end
 
--- The points of all chosen servers, each with what should be there.
+-- The points of all chosen servers, each with the rows that should be there.
 local function points_of(plans, given, is_chosen)
   local work = {}
   for _, plan in ipairs(plans) do
@@ -134,7 +134,7 @@ local function points_of(plans, given, is_chosen)
   return work
 end
 
--- The one point of this name, among those or drawn from the seed that it names.
+-- The point of this name: one of the list, or a mix, drawn from the seed in its name.
 local function point_named(name, work, plans, is_chosen)
   for _, each in ipairs(work) do
     if each.point.name == name then return each end
@@ -155,7 +155,7 @@ end
 --- on_result(result, done, of).
 ---
 --- Returns the results in order, each { point =, kind =, outcome =, lost =, repeated =, runs =, message =, output = },
---- or `nil, message` where the script does not run even when nothing goes wrong.
+--- or `nil, message` if the script fails although nothing goes wrong.
 ---@return table[]? results, string? message
 function torture.run(given)
   local only_server = given.only and given.only:match "^([^/]+)/"

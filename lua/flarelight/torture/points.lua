@@ -9,7 +9,7 @@ local points = {}
 
 local LONG = 30 -- seconds that a request hangs while the script is ended
 
---- Servers: the plain one, and those that are not what one would wish.
+--- The servers: a plain one, and others whose switches make an upload harder.
 points.SERVERS = {
   { name = "plain", options = {} },
   { name = "replaces", options = { update = "replace" } },
@@ -25,21 +25,21 @@ points.SERVERS = {
   } },
 }
 
--- Moments of a request at which the script is ended: the fault that holds the request there.
+-- Moments of a request at which the script is killed. The fault holds the request at that moment.
 local MOMENTS = {
-  -- It has arrived, and nothing comes of it.
+  -- The request has arrived, and is never carried out.
   { name = "received", fault = { kind = "hang", seconds = LONG } },
   -- It has arrived, and is carried out after the script's end, within the settle time.
   { name = "late", fault = { kind = "hang", late = true }, late = true },
-  -- It is carried out, and no byte of the reply has left.
+  -- It is carried out, and no byte of the reply was sent.
   { name = "committed", fault = { kind = "latency", seconds = LONG } },
-  -- Half of the reply has left.
+  -- Half of the reply was sent.
   { name = "replying", fault = { kind = "stall", seconds = LONG, after = "half" } },
-  -- All of it has.
+  -- All of the reply was sent.
   { name = "replied" },
 }
 
--- Faults that need no end of the script. `late` is set to a part of the settle time.
+-- Faults, with which the script is not killed. `late`: takes effect within the settle time.
 local FAULTS = {
   { name = "commit_then_drop", fault = { kind = "commit_then_drop" } },
   { name = "commit_then_500", fault = { kind = "commit_then_500" } },
@@ -88,13 +88,13 @@ local FAULTS = {
   { name = "foreign_use", fault = { kind = "foreign_use", requests = 10 } },
 }
 
--- What makes a doubt, and the checkpoints at which the script is ended while it clears it up.
+-- Troubles after which a batch is in doubt, and the checkpoints at which the script is killed while it finds out.
 local DOUBTS = {
   { name = "commit_then_drop", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
   { name = "partial_commit", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved", "batch.divided" } },
   { name = "reset", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
   { name = "status_413", checkpoints = { "batch.divided" } },
-  -- Here the first run is ended, and the second one while it looks.
+  -- Here the first run is killed, and the second run while it looks.
   { name = "received", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
   { name = "committed", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
 }
@@ -128,7 +128,7 @@ end
 --- A fault and a checkpoint, drawn from a seed.
 ---@param server table
 ---@param seed integer
----@param seen table what the clean run has shown: `checkpoints` and `imports`
+---@param seen table the observations of the clean run: `checkpoints` and `imports`
 function points.mix(server, seed, seen)
   local draw = generator(seed)
   for _ = 1, 3 do draw(2) end -- the first numbers of near seeds are near
@@ -140,7 +140,7 @@ function points.mix(server, seed, seen)
   }
 end
 
---- All points of a server, after what its clean run has shown.
+--- All points of a server, by the observations of its clean run.
 ---@param server table
 ---@param seen table `checkpoints` that were reached, as "batch.sending:3", and the number of `imports` (requests)
 ---@param given table of torture.run: `mixes` and `seed`
@@ -198,7 +198,7 @@ function points.of_kinds(list, kinds)
   return chosen
 end
 
---- Every nth of the points, from a place that the seed says, where there is a limit.
+--- At most `limit` points, evenly spread; the seed chooses the first.
 function points.sample(list, limit, seed)
   if not limit or #list <= limit then return list end
   local chosen, draw = {}, generator(seed)

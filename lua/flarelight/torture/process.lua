@@ -1,4 +1,4 @@
---- The script under test as a process, and the folder where it leaves what it did.
+--- The script under test as a process, and the folder through which it reports.
 --
 -- A run is { folder =, box =, settle =, timeout =, interpreter =, command = }. In the folder are `state.db`; written by
 -- the shell: `pid`, `output` and, when the process has ended, `status`; written by harness.lua inside the process:
@@ -53,7 +53,7 @@ function process.start(run, checkpoint)
     FLARELIGHT_TORTURE_CHECKPOINT = checkpoint or "",
     FLARELIGHT_TORTURE_SETTLE = tostring(run.settle),
   }
-  -- The script finds the modules that run here, by whatever path they were found.
+  -- The script finds the modules of this process, whatever path led to them.
   local words = { "exec env" }
   for _, version in ipairs { "5_2", "5_3", "5_4" } do
     words[#words + 1] = ("-u LUA_PATH_%s -u LUA_CPATH_%s"):format(version, version)
