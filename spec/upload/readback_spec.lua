@@ -75,6 +75,32 @@ describe("an upload reads an import", function()
     end
   end
 
+  for _, mode in ipairs { "ignored", "clamped", "repeated" } do
+    it("and stops in doubt after few reads where start is " .. mode .. " and a row of many has arrived", function()
+      open { start_mode = mode }
+      sandbox:fault { operation = "imports.import", kind = "partial_commit", records = 1 }
+      local result, message, err = api.imports:upload { records = support.records(600), batch_records = 200, settle = 0.01 }
+      assert.is_nil(result)
+      assert.are.same({ "protocol", "in_doubt", 1 }, { err.kind, err.fate, err.record }, message)
+      assert.is_truthy(err.token)
+      assert.is_true(reads() <= 30, reads() .. " reads")
+      assert.are.equal(1, #support.requests(sandbox, "imports.import"))
+    end)
+
+    it("and stops after few reads where start is " .. mode .. " and many records are refused", function()
+      open { start_mode = mode, required_columns = { "a" } }
+      -- The first is a batch of its own, and the only row of the import that the others are looked for in.
+      local records, rejects = { { n = 0, a = ("x"):rep(2 ^ 13) } }, os.tmpname()
+      for i = 2, 600 do records[i] = { n = i } end
+      local result, message, err = api.imports:upload { records = records, batch_bytes = 2 ^ 13, settle = 0.01,
+        on_reject = "isolate", rejects = rejects }
+      os.remove(rejects)
+      assert.is_nil(result)
+      assert.is_truthy(err.fate, message)
+      assert.is_true(reads() <= 30, reads() .. " reads")
+    end)
+  end
+
   it("finds the end of an import of 3,000 rows in few reads", function()
     open()
     local id = support.import(api, 3000)

@@ -64,8 +64,9 @@ local function look_up(run, batch, id, cause)
   local function unread(message, err)
     failure.in_doubt(batch, "what has arrived could not be read: " .. message, err)
   end
-  local learned, message, err = learn(run)
-  if not learned then unread(message, err) end
+  local good, message, err = readback.check_start(run, id)
+  if good then good, message, err = learn(run) end
+  if not good then unread(message, err) end
   local sent, verdicts = source.rows(batch), {}
   while true do
     readback.settle(run, #verdicts + 1)

@@ -6,6 +6,7 @@ local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
 local core = require "flarelight.core"
 local endpoint = require "flarelight.endpoint"
+local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local reconcile = require "flarelight.upload.reconcile"
 local request = require "flarelight.request"
@@ -70,6 +71,19 @@ end
 function readback.fail_start(words, fate)
   failure.fail("protocol", "imports:upload: the service gives rows far beyond the end of the import: it does not do "
     .. "what `start` says, so that " .. words, { fate = fate })
+end
+
+--- Whether rows depend on `start`, so that reading many of them ends: true, or `nil, message, err`. Asks once a run.
+function readback.check_start(run, id)
+  if run.start_checked then return true end
+  local beyond, message, err = readback.rows(run, id, reconcile.far, 1)
+  if not beyond then return nil, message, err end
+  if #beyond == 0 then
+    run:trust_start()
+    return true
+  end
+  return errors.fail("protocol", "the service gives rows far beyond the end of the import: it does not do what `start` "
+    .. "says")
 end
 
 --- The number of rows in an import: searched by reading single rows. Raises failures.

@@ -27,9 +27,14 @@ local function check_absent(run, batch, err)
     failure.stop("conflict", batch, "in_doubt",
       "it was rejected, and how many rows there were before is not known", err)
   end
-  local found, anchored, wrong = readback.place(run, run.id, batch.rows_before, batch.count + 1)
+  local function unread(message, wrong)
+    failure.in_doubt(batch, "whether a part of it went in could not be read: " .. message, wrong)
+  end
+  local good, message, wrong = readback.check_start(run, run.id)
+  if not good then unread(message, wrong) end
+  local found, anchored, failed = readback.place(run, run.id, batch.rows_before, batch.count + 1)
   if not found then
-    failure.in_doubt(batch, "whether a part of it went in could not be read: " .. anchored, wrong)
+    unread(anchored, failed)
   elseif #found > 0 or not anchored then
     failure.stop("conflict", batch, "partial",
       ("it was rejected, but %s"):format(#found > 0 and "rows of it or of others are there"

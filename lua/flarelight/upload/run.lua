@@ -43,6 +43,7 @@ local source = require "flarelight.upload.source"
 ---@field second any the first row of the second one
 ---@field last_sent boolean the last acknowledged batch was sent as the last
 ---@field comparison "unknown"|"exact"|"loose"|"unverifiable" how rows of the import are compared, see reconcile.lua
+---@field start_checked boolean it was seen that rows depend on `start`
 ---@field checked boolean it was seen that an update appends
 local Run = {}
 Run.__index = Run
@@ -56,7 +57,7 @@ function run.new(api, journal)
   return setmetatable({
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
     ticket = core.ticket(), journal = journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
-    rejected = 0, last_sent = false,
+    rejected = 0, last_sent = false, start_checked = false,
   }, Run)
 end
 
@@ -212,6 +213,9 @@ function Run:learn(comparison, checked)
   note(self, "learned", comparison, checked)
   self.comparison, self.checked = comparison, checked
 end
+
+--- It was seen that the service does what `start` says.
+function Run:trust_start() self.start_checked = true end
 
 -- --- its end ---
 
