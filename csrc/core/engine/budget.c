@@ -57,12 +57,7 @@ fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
       registry->first = budget;
     }
   }
-  if (budget != NULL && assumed_limit > 0 && budget->belief.limit == FL_UNKNOWN) {
-    /* Neither an earlier client nor the server has given a limit. */
-    budget->belief.limit = assumed_limit;
-    budget->belief.left = assumed_limit - budget->belief.in_flight;
-    budget->belief.assumed = true;
-  }
+  if (budget != NULL) fl_rate_limit_assume(&budget->belief, assumed_limit);
   pthread_mutex_unlock(&registry->lock);
   return budget;
 }

@@ -20,12 +20,14 @@
 #include "engine/scheduler.h"
 
 #define LONGEST_SLEEP 60000 /* ms */
+#define MEMORY_PAUSE 20     /* ms */
 #define PAGER_ROUNDS 100    /* of one feeding of the pagers, so that it ends */
 
 struct fl_loop {
   fl_scheduler calls;
   fl_pager *pagers;
-  bool pagers_changed; /* a pager has something to deliver, to give up or to ask for */
+  bool pagers_changed;  /* a pager has something to deliver, to give up or to ask for */
+  bool short_of_memory; /* a pager could not ask: the pagers are fed again after MEMORY_PAUSE */
 };
 
 /* --- pagers --- */
@@ -34,17 +36,17 @@ static bool have_pagers_changed(const fl_loop *loop) {
   return loop->pagers_changed || loop->calls.pages_ended;
 }
 
-/* Posts the pages that a pager can deliver, stops the calls that it has no use for, and takes the
- * calls that it asks for. False if the pager is over: it is freed. */
+/* Stops the calls that a pager has no use for, takes the calls that it asks for, and posts the
+ * pages that it delivers. False if the pager is over: it is freed. */
 static bool feed_pager(fl_loop *loop, fl_pager *pager) {
   fl_call *call;
   bool failed = false;
-  while ((call = fl_pager_deliver(pager)) != NULL) fl_mailbox_post(call->mailbox, &call->item);
   while ((call = fl_pager_obsolete(pager)) != NULL)
     fl_scheduler_stop(&loop->calls, call, FL_KIND_CANCELLED, "not needed any more");
   while ((call = fl_pager_ask(pager, loop->calls.now, &failed)) != NULL)
     fl_scheduler_take(&loop->calls, call);
-  if (failed) loop->pagers_changed = true; /* no memory now: the next turn asks again */
+  loop->short_of_memory |= failed;
+  while ((call = fl_pager_deliver(pager)) != NULL) fl_mailbox_post(call->mailbox, &call->item);
   if (!fl_pager_is_over(pager)) return true;
   fl_pager_free(pager);
   return false;
@@ -166,24 +168,29 @@ fl_loop *fl_loop_new(uint64_t serial, fl_budget_registry *budgets) {
 
 void fl_loop_turn(fl_loop *loop, fl_item *items) {
   loop->calls.now = fl_clock_now();
+  loop->pagers_changed |= loop->short_of_memory;
+  loop->short_of_memory = false;
   take_items(loop, items);
   fl_scheduler_start_due(&loop->calls);
   feed_pagers(loop);
   fl_scheduler_take_ended(&loop->calls);
   feed_pagers(loop);
+#ifdef FL_CHECK
+  fl_scheduler_check(&loop->calls);
+#endif
 }
 
 bool fl_loop_is_busy(const fl_loop *loop) {
-  return loop->calls.count > 0 || have_pagers_changed(loop);
+  return loop->calls.count > 0 || have_pagers_changed(loop) || loop->short_of_memory;
 }
 
 int fl_loop_sleep_time(const fl_loop *loop) {
   fl_time next = fl_scheduler_next_due(&loop->calls), wait;
+  int longest = loop->short_of_memory ? MEMORY_PAUSE : LONGEST_SLEEP;
   if (have_pagers_changed(loop)) return 0;
-  if (next == FL_NEVER) return LONGEST_SLEEP;
+  if (next == FL_NEVER) return longest;
   wait = (next - fl_clock_now() + FL_MILLISECOND - 1) / FL_MILLISECOND;
-  if (wait < 0) wait = 0;
-  return wait > LONGEST_SLEEP ? LONGEST_SLEEP : (int)wait;
+  return wait < 0 ? 0 : wait > longest ? longest : (int)wait;
 }
 
 bool fl_loop_sleep(fl_loop *loop, int milliseconds) {
@@ -199,8 +206,9 @@ void fl_loop_close(fl_loop *loop, fl_item *items) {
   fl_scheduler_stop_all(&loop->calls, NULL, NULL, false);
   close_pagers(loop, NULL);
   feed_pagers(loop);
+  /* Those that had no memory to ask are told without it. */
   for (fl_pager *pager = loop->pagers; pager != NULL; pager = *fl_pager_link(pager))
-    fl_pager_stop(pager);
+    fl_pager_fail(pager, FL_KIND_CLOSED, "the client is closed");
   loop->pagers_changed = true;
   feed_pagers(loop);
 }

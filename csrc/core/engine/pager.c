@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MEMORY_PATIENCE (2 * FL_SECOND) /* for which a page is asked for again without memory */
+
 typedef struct slot {
   fl_call *call;
   int64_t start, count;
@@ -34,7 +36,9 @@ struct fl_pager {
 
   fl_call *dropped[FL_PAGER_AHEAD + 1]; /* obsolete, and not returned by fl_pager_obsolete yet */
   int dropped_count;
-  int under_way; /* calls that have not come back, obsolete ones included */
+  fl_call *spare;      /* made at the beginning, for fl_pager_fail; NULL once it is used */
+  fl_time short_since; /* there has been no memory for the next page since then; 0: there was */
+  int under_way;       /* calls that have not come back, obsolete ones included */
   fl_list deliverable;
   bool over; /* the last page is delivered, or the reader is gone */
 };
@@ -73,7 +77,6 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code) {
   fl_pager *pager = calloc(1, sizeof *pager + request->operation.length + request->path.length +
                                   request->id.length + request->api_key.length + 4);
-  fl_call *trial;
   char *cursor;
   *code = 0;
   if (pager == NULL) return NULL;
@@ -98,20 +101,18 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->state.count = request->page_size;
   pager->state.first = true;
   pager->state.trust_short_page = request->trust_short_page;
-  /* Makes a call and frees it, so that a wrong path or id is refused here and not by the engine's
-   * thread, where the caller would not see it. */
-  trial = make_call(pager, 0, 1, 0, code);
-  if (trial == NULL) {
-    fl_pager_free(pager);
-    return NULL;
-  }
-  fl_call_free(trial);
-  return pager;
+  /* Made here, so that a wrong path or id is refused here and not by the engine's thread, where the
+   * caller would not see it. */
+  pager->spare = make_call(pager, request->start, request->page_size, 0, code);
+  if (pager->spare != NULL) return pager;
+  fl_pager_free(pager);
+  return NULL;
 }
 
 void fl_pager_free(fl_pager *pager) {
   fl_item *item;
   while ((item = fl_list_pop(&pager->deliverable)) != NULL) fl_item_free(item);
+  if (pager->spare != NULL) fl_call_free(pager->spare);
   for (int i = 0; i < pager->used; i++)
     if (pager->slots[i].answered) fl_call_free(pager->slots[i].call);
   fl_wipe(pager->api_key, strlen(pager->api_key));
@@ -154,6 +155,36 @@ fl_call *fl_pager_obsolete(fl_pager *pager) {
   return pager->dropped[--pager->dropped_count];
 }
 
+static void hand_over(fl_pager *pager, fl_call *call, bool last) {
+  call->item.type = FL_ITEM_PAGE;
+  call->item.ticket = pager->item.ticket;
+  call->page_end = last;
+  fl_list_append(&pager->deliverable, &call->item);
+  if (last) {
+    pager->over = true;
+    drop_slots(pager, 0);
+  }
+}
+
+void fl_pager_fail(fl_pager *pager, fl_kind kind, const char *words) {
+  fl_call *call = pager->spare;
+  if (pager->over) return;
+  pager->spare = NULL;
+  call->kind = kind;
+  fl_call_set_message(call, words);
+  hand_over(pager, call, true);
+}
+
+/* No memory for the next page. Where others are under way, the reader waits for those; else the
+ * page is asked for again, and after a while the reader is told. */
+static void wait_for_memory(fl_pager *pager, fl_time now, bool *failed) {
+  if (pager->used > 0) return;
+  if (pager->short_since == 0) pager->short_since = now;
+  *failed = now - pager->short_since < MEMORY_PATIENCE;
+  if (*failed) return;
+  fl_pager_fail(pager, FL_KIND_NETWORK, "no memory for the request");
+}
+
 fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
   int64_t start = pager->state.start, count;
   slot *place_of;
@@ -172,9 +203,10 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
   place_of = &pager->slots[pager->used];
   place_of->call = make_call(pager, start, count, now, &code);
   if (place_of->call == NULL) {
-    *failed = true;
+    wait_for_memory(pager, now, failed);
     return NULL;
   }
+  pager->short_since = 0;
   place_of->start = start;
   place_of->count = count;
   place_of->answered = false;
@@ -198,17 +230,6 @@ static int64_t count_rows(fl_call *call) {
   }
   protocol_error(call);
   return 0;
-}
-
-static void hand_over(fl_pager *pager, fl_call *call, bool last) {
-  call->item.type = FL_ITEM_PAGE;
-  call->item.ticket = pager->item.ticket;
-  call->page_end = last;
-  fl_list_append(&pager->deliverable, &call->item);
-  if (last) {
-    pager->over = true;
-    drop_slots(pager, 0);
-  }
 }
 
 /* Takes the answered page out of the first slot: delivers it or asks for it again, and keeps or

@@ -40,7 +40,8 @@ fl_mailbox *fl_pager_mailbox(fl_pager *pager);
 uint64_t fl_pager_ticket(const fl_pager *pager);
 
 /* The next call to make, or NULL: no credit, nothing to guess, or the end. *failed: there was no
- * memory for the call. The deadline of the page counts from `now`. */
+ * memory for the call, so ask again after a pause; after 2 s of that the pager delivers an error.
+ * The deadline of the page counts from `now`. */
 fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed);
 
 /* Gives a call of this pager back after it has ended. */
@@ -56,6 +57,10 @@ fl_call *fl_pager_obsolete(fl_pager *pager);
 
 /* The reader took a page: one page of credit more. */
 void fl_pager_advance(fl_pager *pager);
+
+/* Delivers an error, unless the end or an error is delivered already; needs no memory. Calls under
+ * way become obsolete. */
+void fl_pager_fail(fl_pager *pager, fl_kind kind, const char *words);
 
 /* The reader is gone: calls under way become obsolete, and nothing is delivered any more. */
 void fl_pager_stop(fl_pager *pager);

@@ -61,7 +61,7 @@ static void deliver(fl_scheduler *scheduler, fl_call *call) {
   }
 }
 
-static void fail(fl_scheduler *scheduler, fl_call *call, fl_kind kind, fl_fate fate) {
+static void fail_call(fl_scheduler *scheduler, fl_call *call, fl_kind kind, fl_fate fate) {
   call->kind = kind;
   call->fate = fate;
   deliver(scheduler, call);
@@ -130,7 +130,7 @@ static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outco
     case FL_RETRY_FAIL:
       explain(call, &decision);
       if (decision.at != FL_UNKNOWN) call->retry_at_wall = to_wall(scheduler, decision.at);
-      fail(scheduler, call, decision.kind, decision.fate);
+      fail_call(scheduler, call, decision.kind, decision.fate);
       return;
   }
 }
@@ -166,7 +166,7 @@ static bool fail_if_hopeless(fl_scheduler *scheduler, fl_call *call, fl_time at)
   fl_timer_heap_clear(&scheduler->timers, &call->timer);
   call->retry_at_wall = to_wall(scheduler, at);
   fl_call_set_message(call, "the rate budget leaves no place before the deadline");
-  fail(scheduler, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
+  fail_call(scheduler, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
   return true;
 }
 
@@ -179,13 +179,24 @@ static void fail_hopeless(fl_scheduler *scheduler, fl_lane *lane) {
   }
 }
 
+/*
+ * Starts the calls of a client for which there is a place and budget. A client with a place whose
+ * calls wait for the budget is listed as blocked; one without a place is looked at again when one
+ * of its attempts ends. So no call is left behind.
+ */
 static void start_ready(fl_scheduler *scheduler, fl_client *client) {
   fl_call *call;
   while (!client->closed && !scheduler->closing &&
-         client->running < client->settings.max_concurrency &&
-         (call = fl_lane_first(client, scheduler->now)) != NULL) {
-    fl_lane *lane = fl_lane_of(call);
-    fl_time at = fl_budget_take(client->budget, scheduler->now, call->interactive);
+         client->running < client->settings.max_concurrency) {
+    fl_lane *lane;
+    fl_time at;
+    call = fl_lane_first(client, scheduler->now);
+    if (call == NULL) {
+      if (fl_lane_ask_again(client) != FL_NEVER) block_client(scheduler, client);
+      return;
+    }
+    lane = fl_lane_of(call);
+    at = fl_budget_take(client->budget, scheduler->now, call->interactive);
     if (at <= scheduler->now) {
       fl_lane_leave(call);
       start_attempt(scheduler, call);
@@ -197,7 +208,6 @@ static void start_ready(fl_scheduler *scheduler, fl_client *client) {
       fl_event_emit(call, FL_EVENT_WAIT, scheduler->now, at - scheduler->now, "rate_limit");
     }
     fail_hopeless(scheduler, lane);
-    if (lane->calls.first != NULL) block_client(scheduler, client);
   }
 }
 
@@ -208,10 +218,10 @@ static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
 
 /* A call that waits for its start from now on. */
 static void make_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
-  fl_lane *lane = fl_lane_of(call);
+  fl_time ask_again = fl_lane_of(call)->ask_again;
   put_ready(scheduler, call, first);
-  if (lane->ask_again <= scheduler->now) start_ready(scheduler, call->client);
-  else fail_if_hopeless(scheduler, call, lane->ask_again);
+  if (ask_again <= scheduler->now || !fail_if_hopeless(scheduler, call, ask_again))
+    start_ready(scheduler, call->client);
 }
 
 static void start_blocked(fl_scheduler *scheduler) {
@@ -219,12 +229,8 @@ static void start_blocked(fl_scheduler *scheduler) {
   scheduler->blocked = NULL;
   while (client != NULL) {
     fl_client *next = client->next_blocked;
-    fl_time at = fl_lane_ask_again(client);
     client->blocked = false;
-    if (at <= scheduler->now) start_ready(scheduler, client);
-    /* One of its lanes may still wait. */
-    if ((at = fl_lane_ask_again(client)) > scheduler->now && at != FL_NEVER)
-      block_client(scheduler, client);
+    start_ready(scheduler, client);
     fl_client_release(client);
     client = next;
   }
@@ -246,7 +252,7 @@ void fl_scheduler_stop(fl_scheduler *scheduler, fl_call *call, fl_kind kind, con
     start_ready(scheduler, client);
     fl_client_release(client);
   } else {
-    fail(scheduler, call, kind, fate_unsent(call));
+    fail_call(scheduler, call, kind, fate_unsent(call));
   }
 }
 
@@ -291,14 +297,14 @@ void fl_scheduler_take(fl_scheduler *scheduler, fl_call *call) {
   fl_random_id(&scheduler->random, call->request_id);
   if (call->client->closed || scheduler->closing) {
     fl_call_set_message(call, "the client is closed");
-    fail(scheduler, call, FL_KIND_CLOSED, fate_unsent(call));
+    fail_call(scheduler, call, FL_KIND_CLOSED, fate_unsent(call));
     return;
   }
   /* Each call may have a timer, and setting it later must not fail. */
   if (!adopt_client(scheduler, call->client) ||
       !fl_timer_heap_reserve(&scheduler->timers, scheduler->count)) {
     fl_call_set_message(call, "no memory");
-    fail(scheduler, call, FL_KIND_NETWORK, fate_unsent(call));
+    fail_call(scheduler, call, FL_KIND_NETWORK, fate_unsent(call));
     return;
   }
   atomic_fetch_add(&call->client->counters.calls, 1);
@@ -352,3 +358,81 @@ void fl_scheduler_free(fl_scheduler *scheduler) {
   }
   fl_timer_heap_free(&scheduler->timers);
 }
+
+/* --- what holds between turns --- */
+
+#ifdef FL_CHECK
+#include <stdlib.h>
+
+#define HOLDS(condition)                                                             \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+      abort();                                                                       \
+    }                                                                                \
+  } while (0)
+
+static bool is_in_lane(const fl_call *call) {
+  const fl_item *item = fl_lane_of(call)->calls.first;
+  while (item != NULL && item != &call->item) item = item->next;
+  return item != NULL;
+}
+
+/* What is counted, counted anew over all calls of a client or of its budget. */
+static void check_counts(const fl_scheduler *scheduler, const fl_client *client) {
+  int running = 0, with_deadline = 0;
+  int64_t waiting = 0, in_flight = 0;
+  fl_budget_view view;
+  for (size_t i = 0; i < FL_SCHEDULER_BUCKETS; i++)
+    for (const fl_call *call = scheduler->index[i]; call != NULL; call = call->next_indexed) {
+      if (call->client->budget == client->budget) {
+        waiting += call->state == FL_CALL_READY;
+        in_flight += call->state == FL_CALL_RUNNING;
+      }
+      if (call->client != client) continue;
+      running += call->state == FL_CALL_RUNNING;
+      with_deadline += call->state == FL_CALL_READY && call->deadline != FL_NEVER;
+    }
+  HOLDS(running == client->running);
+  HOLDS(running <= client->settings.max_concurrency);
+  HOLDS(with_deadline == client->lanes[0].with_deadline + client->lanes[1].with_deadline);
+  HOLDS(fl_budget_look(scheduler->budgets, client->settings.base_url,
+                       client->settings.subscription_id, scheduler->now, &view));
+  HOLDS(waiting == view.waiting);
+  HOLDS(in_flight == view.belief.in_flight);
+}
+
+static void check_call(const fl_scheduler *scheduler, const fl_call *call) {
+  const fl_client *client = call->client;
+  HOLDS(fl_scheduler_find(scheduler, call->item.ticket) == call);
+  HOLDS(call->timer.place == 0 || scheduler->timers.timers[call->timer.place] == &call->timer);
+  HOLDS(call->stop == FL_KIND_NONE && client->engine == scheduler->serial);
+  switch (call->state) {
+    case FL_CALL_READY:
+      /* Something will start it: the time of its client, or the end of a call of its client. */
+      HOLDS(client->blocked || client->running == client->settings.max_concurrency);
+      HOLDS(is_in_lane(call));
+      HOLDS((call->deadline == FL_NEVER) == (call->timer.place == 0));
+      break;
+    case FL_CALL_DELAYED: HOLDS(call->timer.place != 0); break;
+    case FL_CALL_RUNNING: HOLDS(call->transfer != NULL && call->timer.place == 0); break;
+    case FL_CALL_NEW:
+    case FL_CALL_DONE: HOLDS(!"a call that is not under way is not the scheduler's"); break;
+  }
+  check_counts(scheduler, client);
+}
+
+void fl_scheduler_check(const fl_scheduler *scheduler) {
+  size_t calls = 0, timers = 0;
+  for (size_t i = 0; i < FL_SCHEDULER_BUCKETS; i++)
+    for (const fl_call *call = scheduler->index[i]; call != NULL; call = call->next_indexed) {
+      check_call(scheduler, call);
+      calls++;
+      timers += call->timer.place != 0;
+    }
+  HOLDS(calls == scheduler->count);
+  HOLDS(timers == scheduler->timers.count);
+  for (const fl_client *client = scheduler->blocked; client != NULL; client = client->next_blocked)
+    HOLDS(client->blocked);
+}
+#endif

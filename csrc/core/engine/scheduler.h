@@ -58,4 +58,10 @@ fl_time fl_scheduler_next_due(const fl_scheduler *scheduler);
 /* After the last fl_scheduler_stop_all: frees what is left. */
 void fl_scheduler_free(fl_scheduler *scheduler);
 
+#ifdef FL_CHECK
+/* Ends the process where something does not hold that every turn has to leave behind: above all,
+ * that each call which waits is sure to be looked at again. */
+void fl_scheduler_check(const fl_scheduler *scheduler);
+#endif
+
 #endif

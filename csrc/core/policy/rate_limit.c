@@ -32,6 +32,13 @@ void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit) {
   limit->reset_at = FL_UNKNOWN;
 }
 
+void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests) {
+  if (limit->limit != FL_UNKNOWN || requests <= 0) return;
+  limit->limit = requests;
+  limit->left = requests - limit->in_flight;
+  limit->assumed = true;
+}
+
 /* Begins a window of `left` requests that ends at `end`; those in flight are taken from it. */
 static void begin_window(fl_rate_limit *limit, fl_time end, int64_t left) {
   limit->reset_at = end;
@@ -41,9 +48,14 @@ static void begin_window(fl_rate_limit *limit, fl_time end, int64_t left) {
   limit->next_at = 0;
 }
 
-/* Begins the next window where the present one has ended. */
+/* Begins the first window with the first call, and the next one where the present one has ended. */
 static void roll(fl_rate_limit *limit, fl_time now) {
-  if (limit->limit == FL_UNKNOWN || limit->reset_at == FL_UNKNOWN || now < limit->reset_at) return;
+  if (limit->limit == FL_UNKNOWN) return;
+  if (limit->reset_at == FL_UNKNOWN) {
+    limit->reset_at = now + FL_RATE_WINDOW;
+    limit->guessed = true;
+  }
+  if (now < limit->reset_at) return;
   /* Until a reply names the end, it is a guess, which is rather too late than too early. */
   begin_window(limit, now + FL_RATE_WINDOW, limit->limit);
   limit->guessed = true;
@@ -69,10 +81,6 @@ fl_time fl_rate_limit_take(fl_rate_limit *limit, fl_time now, int64_t waiting, b
   if (limit->blocked_until > now) return limit->blocked_until;
   if (limit->limit != FL_UNKNOWN) {
     int64_t common, share;
-    if (limit->reset_at == FL_UNKNOWN) {
-      limit->reset_at = now + FL_RATE_WINDOW;
-      limit->guessed = true;
-    }
     common = usable(limit, now, false);
     share = interactive ? usable(limit, now, true) : common;
     if (share <= 0) return limit->reset_at;

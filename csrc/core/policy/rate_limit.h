@@ -56,6 +56,9 @@ typedef struct fl_rate_limit {
 /* `assumed_limit`: requests a minute until the server names a limit; 0: none. */
 void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit);
 
+/* Another client names a limit to assume; nothing where one is known or assumed already. */
+void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests);
+
 /*
  * Asks for one request. Returns 0 and takes it (in_flight grows), or returns the point in time,
  * after `now`, at which to ask again. `waiting` is the number of calls that wait, this one

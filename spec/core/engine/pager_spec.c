@@ -3,9 +3,18 @@
  * in which order it delivers. The spec is the engine: it takes the calls, answers them in any
  * order, and brings stopped ones back.
  */
-#include "engine/pager.h"
+#include "engine/call.h"
 
-#include <stdlib.h>
+static bool no_memory;
+
+static fl_call *new_call(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
+                         const fl_request *request, int *code) {
+  *code = 0;
+  return no_memory ? NULL : fl_call_new(client, mailbox, ticket, request, code);
+}
+
+#define fl_call_new new_call
+#include "engine/pager.c"
 
 #include "check.h"
 
@@ -391,6 +400,49 @@ static void test_a_wrong_id_is_refused_at_once(void **state) {
   assert_int_not_equal(code, 0);
 }
 
+/* Without memory for the next page the pager is asked again; in the end the reader is told. */
+static void test_memory_stays_short(void **state) {
+  bool failed;
+  (void)state;
+  open_pager(0, 4, INT64_MAX, 2, false);
+  no_memory = true;
+  assert_null(fl_pager_ask(pager, 5 * FL_SECOND, &failed));
+  assert_true(failed);
+  assert_null(fl_pager_ask(pager, 6 * FL_SECOND, &failed));
+  assert_true(failed);
+  no_memory = false;
+  ASKS(0); /* there is memory again: the wait begins anew */
+  answer(0, 4);
+  PAGE(0, 4, false);
+  no_memory = true;
+  assert_null(fl_pager_ask(pager, 8 * FL_SECOND, &failed));
+  assert_true(failed);
+  NO_PAGE();
+  assert_null(fl_pager_ask(pager, 10 * FL_SECOND, &failed));
+  assert_false(failed);
+  no_memory = false;
+  ERROR(FL_KIND_NETWORK);
+  ASKS_NOTHING();
+  OVER();
+}
+
+/* A guess is only a guess. */
+static void test_no_memory_for_a_guess(void **state) {
+  bool failed;
+  (void)state;
+  open_pager(0, 4, INT64_MAX, 3, false);
+  ASKS(0);
+  answer(0, 4);
+  PAGE(0, 4, false);
+  assert_non_null(asked[asked_count++] = fl_pager_ask(pager, 0, &failed));
+  no_memory = true;
+  assert_null(fl_pager_ask(pager, 0, &failed));
+  assert_false(failed);
+  no_memory = false;
+  answer(4, 4);
+  PAGE(4, 4, false);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_client, close_client)
 
 int main(void) {
@@ -408,6 +460,8 @@ int main(void) {
       CASE(test_data_that_is_no_rows),
       CASE(test_stopping),
       CASE(test_calls_under_way_are_bounded),
+      CASE(test_memory_stays_short),
+      CASE(test_no_memory_for_a_guess),
       CASE(test_a_wrong_id_is_refused_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

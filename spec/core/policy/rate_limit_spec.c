@@ -306,6 +306,23 @@ static void follows_the_server_about_the_limit(void **state) {
   assert_true(fl_rate_limit_take(&budget, T0, 1, true) == T0 + 30 * FL_SECOND);
 }
 
+/* A second client names a limit while calls of the first, which named none, are in flight. */
+static void a_limit_may_be_assumed_later(void **state) {
+  fl_rate_limit limit;
+  (void)state;
+  fl_rate_limit_init(&limit, 0);
+  assert_int_equal(take_many(&limit, T0, 2, 2), 2);
+  fl_rate_limit_assume(&limit, 10);
+  assert_int_equal(limit.left, 8);
+  learn(&limit, T0 + FL_SECOND, U, U, 30 * FL_SECOND);
+  assert_int_equal(limit.reset_at, T0 + 32 * FL_SECOND); /* in whole seconds: one more */
+  fl_rate_limit_assume(&limit, 20);                      /* the first to say so counts */
+  assert_int_equal(limit.limit, 10);
+  learn(&limit, T0 + FL_SECOND, 50, 40, 30 * FL_SECOND);
+  fl_rate_limit_assume(&limit, 20);
+  assert_int_equal(limit.limit, 50);
+}
+
 static void a_limit_of_one_still_moves(void **state) {
   fl_rate_limit budget;
   fl_time at;
@@ -626,6 +643,7 @@ int main(void) {
       cmocka_unit_test(a_slow_reply_raises_nothing),
       cmocka_unit_test(among_the_ends_of_a_window_the_earliest_stands),
       cmocka_unit_test(follows_the_server_about_the_limit),
+      cmocka_unit_test(a_limit_may_be_assumed_later),
       cmocka_unit_test(a_limit_of_one_still_moves),
       cmocka_unit_test(a_throttled_reply_stops_everyone),
       cmocka_unit_test(never_passes_the_limit_and_loses_little_time),
