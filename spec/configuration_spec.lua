@@ -63,13 +63,16 @@ describe("flarelight.new", function()
     end)
   end)
 
-  it("resolves the path of the state file, whatever SQLite makes of it", function()
+  it("resolves the paths of files that are opened later, whatever SQLite makes of them", function()
     local folder = system.shell("pwd -P"):gsub("%s+$", "")
     for _, path in ipairs { "nightly.db", ":memory:", "file:x?mode=memory", "./a", "../a" } do
       local found = assert(configuration.read(given { state = path }, function() end))
       assert.are.equal(folder .. "/" .. path, found.state)
     end
     assert.are.equal("/a/b", configuration.read(given { state = "/a/b" }, function() end).state)
+    local files = { ca_file = "README.md", client_cert = "./README.md", client_key = "docs/../README.md" }
+    local found = assert(configuration.read(given(files), function() end))
+    for name, path in pairs(files) do assert.are.equal(folder .. "/" .. path, found[name]) end
   end)
 
   -- options, environment -> the base URL, or "!" and the message of an error of kind config

@@ -43,12 +43,21 @@ static int64_t pragma(sqlite3 *handle, const char *sql) {
   return value;
 }
 
+/* Opens a path as a path: SQLite would read "file:…" as a URI. Only ":memory:" has another meaning.
+ */
+static int open_path(const char *path, sqlite3 **handle) {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  char *name = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+  int result = name != NULL ? sqlite3_open_v2(name, handle, flags, NULL) : SQLITE_NOMEM;
+  sqlite3_free(name);
+  return result;
+}
+
 sandbox_database *sandbox_database_open(const char *path, char **error) {
   sandbox_database *database = calloc(1, sizeof *database);
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   *error = NULL;
   if (database == NULL) return NULL;
-  if (sqlite3_open_v2(path, &database->handle, flags, NULL) == SQLITE_OK) {
+  if (open_path(path, &database->handle) == SQLITE_OK) {
     sqlite3_busy_timeout(database->handle, 5000);
     /* No fsync: the rows of a sandbox need not survive a power cut. */
     if (execute(database->handle,

@@ -156,10 +156,12 @@ function configuration.read(given, environment)
     end
   end
   if found.state == "" then return fail("state", "should be the path of a file") end
-  if found.state then
-    -- Now, so that a change of the working directory does not lead to another file.
-    found.state, message = core.absolute_path(found.state)
-    if not found.state then return fail("state:", message) end
+  -- These are opened later: a change of the working directory must not lead to other files.
+  for _, path in ipairs { "ca_file", "client_cert", "client_key", "state" } do
+    if found[path] then
+      found[path], message = core.absolute_path(found[path])
+      if not found[path] then return fail(path .. ":", message) end
+    end
   end
   found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
   return found

@@ -133,6 +133,9 @@ describe("the sandbox", function()
       import(box, "[]")
       box:restore(snapshot)
       assert.equal(1, box:counts().imports)
+      local path_of_uri = system.path() -- "file:" begins a path like any other
+      assert.is_nil((sandbox.start { database = "file:" .. path_of_uri }))
+      assert.is_false(system.exists(path_of_uri))
       local none, message = sandbox.start { database = system.file(("not a database"):rep(100)) }
       assert.is_nil(none)
       assert.matches("not a database", message)
