@@ -34,7 +34,7 @@ build = {
          sources = {
             "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/digest.c",
             "csrc/core/base/durable.c", "csrc/core/base/process.c", "csrc/core/base/same_file.c",
-            "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c",
+            "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c", "csrc/core/codec/row_key.c",
             "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/engine/budget.c",
             "csrc/core/engine/buffer_pool.c", "csrc/core/engine/call.c", "csrc/core/engine/client.c",
             "csrc/core/engine/command.c", "csrc/core/engine/engine.c", "csrc/core/engine/event.c",

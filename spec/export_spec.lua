@@ -53,6 +53,31 @@ describe("imports:export", function()
     { "chosen columns as CSV", "csv", '{"a":1,"b":2}\n{"c":3,"b":4}\n', "b,a\r\n2,1\r\n4,\r\n", { "b", "a" } },
     { "chosen columns as JSON lines", "jsonl", '{"a":1,"b":2}\n{"c":3,"b":4}\n', '{"b":2,"a":1}\n{"b":4}\n', { "b", "a" } },
   }
+  for _, mode in ipairs { "ignored", "clamped", "repeated", "shuffled" } do
+    for _, count in ipairs { 1, 3, 20 } do
+      for _, options in ipairs { {}, { page_size = 4 } } do
+        it(("ends in at most 30 requests, in an error or with the right rows, where start is %s: %d rows, %s a page, %s ahead")
+          :format(mode, count, options.page_size or 5000, options.prefetch or 2), function()
+          open { start_mode = mode }
+          local id = support.import(api, count)
+          options.format = "jsonl"
+          local text, result, _, err = to_string(id, options)
+          if err then
+            assert.are.equal("protocol", err.kind)
+          elseif mode == "shuffled" then
+            assert.is_true(result.rows >= count)
+          else
+            local lines = {}
+            for n = 0, count - 1 do lines[n + 1] = ('{"n":%d}\n'):format(n) end
+            assert.are.same({ table.concat(lines), count }, { text, result.rows })
+          end
+          local asked = #support.requests(sandbox, "imports.data")
+          assert.is_true(asked <= 30, asked .. " requests")
+        end)
+      end
+    end
+  end
+
   for _, case in ipairs(texts) do
     it("writes " .. case[1] .. " to a file and to a function", function()
       open()

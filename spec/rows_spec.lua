@@ -246,6 +246,62 @@ describe("rows", function()
     assert.are.equal(999, #read(stream, 1))
   end)
 
+  for _, mode in ipairs { "ignored", "clamped", "repeated", "shuffled" } do
+    for _, count in ipairs { 1, 3, 20 } do
+      for _, options in ipairs { {}, { page_size = 4 }, { page_size = 4, prefetch = 0 }, { page_size = 4, prefetch = 16 } } do
+        it(("ends in at most 30 requests, in an error or with the right rows, where start is %s: %d rows, %s a page, %s ahead")
+          :format(mode, count, options.page_size or 5000, options.prefetch or 2), function()
+          open { start_mode = mode }
+          local id = support.import(api, count)
+          local found, stream = {}, api.imports:rows(id, options)
+          local row, message, err
+          repeat
+            row, message, err = stream:next()
+            if row then found[#found + 1] = row.n end
+          until not row
+          if err then
+            assert.are.same({ "protocol", message }, { err.kind, tostring(err) })
+            assert.is_truthy(message:find("does not do what `start` says", 1, true), message)
+            assert.are.equal(message, select(2, stream:next()))
+          elseif mode == "shuffled" then
+            assert.is_true(#found >= count) -- a service that keeps no order is not found out
+          else
+            assert.are.same(sequence(0, count - 1), found)
+          end
+          local asked = #support.requests(sandbox, "imports.data")
+          assert.is_true(asked <= 30, asked .. " requests")
+        end)
+      end
+    end
+  end
+
+  it("gives rows that are all equal, for one request more", function()
+    for _, count in ipairs { 3, 20, 21 } do
+      open()
+      local records = {}
+      for i = 1, count do records[i] = { n = "equal" } end
+      local id = assert(api.imports:import { records = records, name = "equal" }).id
+      local found = assert(api.imports:rows(id, { page_size = 5, prefetch = 0 }):batch(100))
+      assert.are.equal(count, #found)
+      local far = 0
+      for _, request in ipairs(support.requests(sandbox, "imports.data")) do
+        if request.query:find "start=1073741824" then far = far + 1 end
+      end
+      assert.are.equal(count > 5 and 1 or 0, far)
+      assert.are.equal(math.floor(count / 5) + (count % 5 > 0 and 2 or 1) + far, #support.requests(sandbox, "imports.data"))
+    end
+  end)
+
+  it("takes any answer without rows to a start far beyond the end for a service that does what it says", function()
+    for _, past_end in ipairs { "empty", "400", "404", "null" } do
+      open { past_end = past_end }
+      local records = {}
+      for i = 1, 13 do records[i] = { n = "equal" } end
+      local id = assert(api.imports:import { records = records, name = "equal" }).id
+      assert.are.equal(13, #assert(api.imports:rows(id, { page_size = 5 }):batch(100)))
+    end
+  end)
+
   it("drops nulls with null_as_nil", function()
     open(nil, { null_as_nil = true })
     local id = assert(api.imports:import { name = "n", records = {

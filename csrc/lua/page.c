@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "codec/row_key.h"
 #include "reply.h"
 #include "state.h"
 
@@ -154,6 +155,29 @@ static int page_position(lua_State *L) {
   return 2;
 }
 
+/* page:key() -> the key of the first row (codec/row_key.h), or nil where there is none */
+static int page_key(lua_State *L) {
+  const fl_call *call = fl_lua_page_check(L, 1)->call;
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  if (call->page_rows == 0) return 0;
+  scratch->length = 0;
+  if (fl_row_key_write(&call->tape, call->text.data, call->rows + 1, scratch) != FL_OK)
+    return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, scratch->data, scratch->length);
+  return 1;
+}
+
+/* page:has(one, other) -> whether one of the rows has one of the keys */
+static int page_has(lua_State *L) {
+  const fl_call *call = fl_lua_page_check(L, 1)->call;
+  fl_slice one, other;
+  one.data = luaL_checklstring(L, 2, &one.length);
+  other.data = luaL_checklstring(L, 3, &other.length);
+  lua_pushboolean(L, fl_row_key_find(&call->tape, call->text.data, call->rows + 1, call->page_rows,
+                                     one, other));
+  return 1;
+}
+
 /* page:failure() -> nil, message, err if the page is an error; nothing otherwise */
 static int page_failure(lua_State *L) {
   fl_lua_page *self = fl_lua_page_check(L, 1);
@@ -164,7 +188,8 @@ static int page_failure(lua_State *L) {
 static const luaL_Reg methods[] = {{"begin", page_begin},       {"count", page_count},
                                    {"position", page_position}, {"failure", page_failure},
                                    {"close", page_close},       {"names", page_names},
-                                   {"settle", page_settle},     {NULL, NULL}};
+                                   {"settle", page_settle},     {"key", page_key},
+                                   {"has", page_has},           {NULL, NULL}};
 static const luaL_Reg row_methods[] = {{"next", page_next}, {"batch", page_batch}, {NULL, NULL}};
 
 static void push_class(lua_State *L) { fl_lua_new_class(L, CLASS, methods, page_close); }

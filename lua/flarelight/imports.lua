@@ -5,6 +5,7 @@ local endpoint = require "flarelight.endpoint"
 local misuse = require "flarelight.misuse"
 local export = require "flarelight.export"
 local options = require "flarelight.options"
+local pages = require "flarelight.pages"
 local request = require "flarelight.request"
 local rows = require "flarelight.rows"
 local upload = require "flarelight.upload"
@@ -43,7 +44,7 @@ function Imports:data(id, given)
   local query = request.query { start = given.start or 0, count = given.count or 100 }
   local data, meta, err = endpoint.call(self, "imports.data", { id = id, query = query }, given)
   if data == nil then return nil, meta, err end
-  return rows.of_data(data), meta
+  return pages.rows_of(data), meta
 end
 
 local import_options = options.with_call {

@@ -28,6 +28,14 @@ pages.options = options.with_call {
   start = "count", page_size = "positive", prefetch = "count", limit = "count", trust_short_page = "boolean",
 }
 
+--- The rows in the `data` of a page. The core has checked that it is an array, an object with the array `records`, or
+-- null.
+---@return any[]|lightuserdata rows, or null
+function pages.rows_of(data)
+  if data == core.null or getmetatable(data) == core.array_metatable then return data end
+  return data.records
+end
+
 --- Opens the pages of an import. The caller has checked `given`. The first request goes out with the first `next`.
 function pages.open(api, id, given)
   if id == nil then misuse "id: is missing" end
@@ -40,6 +48,7 @@ function pages.open(api, id, given)
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
     -- All members are there from the beginning, so that setting them takes no memory.
     waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
+    first_row = false, last_row = false, moves = false, -- see check_start
   }, Pages)
 end
 
@@ -96,6 +105,29 @@ local function take(self)
   return table.remove(waiter.pages, 1)
 end
 
+-- Some services do not do what `start` says, and their pages would never end. A row that comes again is a reason to
+-- look for that, once: the first row of all pages, or that of the page before. A row far beyond the end proves it;
+-- otherwise equal rows are data. True, or `nil, message, err`.
+local function check_start(self, page)
+  if self.moves then return true end
+  local again = self.first_row and page:has(self.first_row, self.last_row)
+  self.last_row = page:key()
+  self.first_row = self.first_row or self.last_row
+  if not again then return true end
+  local far = math.min(math.max(request.FAR, self.where * 2), 2 ^ 52)
+  local asked = { id = self.id, query = request.query { start = far, count = 1 }, bulk = true }
+  local data, meta, err = calls.call(self.api,
+    request.endpoint("imports.data", asked, { deadline = self.deadline }, calls.config(self.api)))
+  local rows = data and pages.rows_of(data)
+  if data == nil and not err.status then return nil, meta, err end
+  if rows and rows ~= core.null and #rows > 0 then
+    return errors.fail("protocol", "imports.data: the service gives rows far beyond the end of the import: it does not "
+      .. "do what `start` says, so that its rows cannot be read page by page")
+  end
+  self.moves = true
+  return true
+end
+
 local function turn(self)
   while true do
     if self.failure then return nil, self.failure.message, self.failure end
@@ -122,6 +154,12 @@ local function turn(self)
       end
       self.ended = last
       if count > 0 then
+        local good
+        good, message, err = check_start(self, page)
+        if not good then
+          page:close()
+          return self:fail(message, err)
+        end
         count = math.min(count, self.left)
         self.where, self.left = start + count, self.left - count
         return page, count

@@ -23,6 +23,10 @@ request.endpoints = {
   ["reports.chart_data"] = { method = "POST", path = "/Report/ChartData" },
 }
 
+--- A position far beyond the end of any import: a row there proves that the service does not do what `start` says.
+-- It is a number for services that count in 32 bits.
+request.FAR = 2 ^ 30
+
 local function escape(text)
   return (text:gsub("[^%w%-%._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end

@@ -27,13 +27,6 @@ setmetatable(Rows, {
 
 local rows = {}
 
---- The rows in the `data` of a page. The core has checked that it is an array, an object with the array `records`, or
--- null.
-function rows.of_data(data)
-  if data == core.null or getmetatable(data) == core.array_metatable then return data end
-  return data.records
-end
-
 -- On Lua 5.1 the iterator of a `for` loop cannot yield.
 local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 

@@ -10,6 +10,7 @@ local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local reconcile = require "flarelight.upload.reconcile"
 local request = require "flarelight.request"
+local pages = require "flarelight.pages"
 local rows = require "flarelight.rows"
 
 local readback = {}
@@ -31,7 +32,7 @@ local function read_page(run, id, start, count)
     if is_past_end(err, start) then return {} end
     return nil, message, err
   end
-  local page = rows.of_data(data)
+  local page = pages.rows_of(data)
   return page ~= core.null and page or {}
 end
 

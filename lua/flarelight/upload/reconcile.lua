@@ -9,6 +9,7 @@
 -- Before that ("unknown") two rows are the same if they are the same exactly or loosely.
 
 local core = require "flarelight.core"
+local request = require "flarelight.request"
 
 local reconcile = {}
 
@@ -161,9 +162,8 @@ function reconcile.appended(first, second, found, comparison)
   return "unclear"
 end
 
---- A position far beyond the end of any import: a row there proves that the service does not do what `start` says.
--- It is a number for services that count in 32 bits.
-reconcile.far = 2 ^ 30
+--- See request.FAR.
+reconcile.far = request.FAR
 
 --- The search for the number of rows in an import by reading single rows: at 0, far beyond the end, then at positions
 -- that grow eightfold and are bisected at last. Returns the state and the next position to read; or the state, nil and

@@ -1,0 +1,102 @@
+/* See row_key.h. A key is, for each node, its type, then 8 bytes of the number or the length, then
+ * the bytes of a string. Before them stand the number of nodes, and the value of the first member
+ * of an object or its length: rows that differ there need not be compared. */
+#include "codec/row_key.h"
+
+#include <string.h>
+
+typedef struct row_digest {
+  uint64_t nodes, first;
+} row_digest;
+
+static inline row_digest digest_of(const fl_json_node *nodes, uint32_t row) {
+  row_digest digest = {1, 0};
+  if (nodes[row].type < FL_JSON_ARRAY) return digest;
+  digest.nodes = nodes[row].value.size.end - row;
+  if (digest.nodes > 2 && nodes[row].type == FL_JSON_OBJECT) {
+    const fl_json_node *first = &nodes[row + 2];
+    bool is_number = first->type == FL_JSON_INTEGER || first->type == FL_JSON_FLOAT;
+    digest.first = is_number ? (uint64_t)first->value.integer : first->value.size.length;
+  }
+  return digest;
+}
+
+typedef struct node_key {
+  char head[1 + sizeof(uint64_t)];
+  fl_slice bytes;
+} node_key;
+
+static node_key key_of(const fl_json_node *node, const char *text) {
+  node_key key = {{(char)node->type}, {NULL, 0}};
+  uint64_t bits = 0;
+  switch (node->type) {
+    case FL_JSON_INTEGER:
+    case FL_JSON_FLOAT: memcpy(&bits, &node->value, sizeof bits); break;
+    case FL_JSON_BIG:
+    case FL_JSON_STRING:
+      bits = node->value.size.length;
+      key.bytes = (fl_slice){text + node->offset, node->value.size.length};
+      break;
+    case FL_JSON_ARRAY:
+    case FL_JSON_OBJECT: bits = node->value.size.length; break;
+    default: break;
+  }
+  memcpy(key.head + 1, &bits, sizeof bits);
+  return key;
+}
+
+fl_result fl_row_key_write(const fl_json_tape *tape, const char *text, uint32_t row,
+                           fl_buffer *key) {
+  uint32_t end = fl_json_next(tape, row);
+  row_digest digest = digest_of(tape->nodes, row);
+  fl_result begun = fl_buffer_append(key, &digest, sizeof digest);
+  if (begun != FL_OK) return begun;
+  for (uint32_t index = row; index < end; index++) {
+    node_key part = key_of(&tape->nodes[index], text);
+    fl_result result = fl_buffer_append(key, part.head, sizeof part.head);
+    if (result == FL_OK && part.bytes.length > 0)
+      result = fl_buffer_append(key, part.bytes.data, part.bytes.length);
+    if (result != FL_OK) return result;
+  }
+  return FL_OK;
+}
+
+static bool skip(fl_slice *key, const char *bytes, size_t length) {
+  if (key->length < length || memcmp(key->data, bytes, length) != 0) return false;
+  key->data += length;
+  key->length -= length;
+  return true;
+}
+
+static bool matches(const fl_json_tape *tape, const char *text, uint32_t row, fl_slice key) {
+  uint32_t end = fl_json_next(tape, row);
+  for (uint32_t index = row; index < end; index++) {
+    node_key part = key_of(&tape->nodes[index], text);
+    if (!skip(&key, part.head, sizeof part.head)) return false;
+    if (part.bytes.length > 0 && !skip(&key, part.bytes.data, part.bytes.length)) return false;
+  }
+  return key.length == 0;
+}
+
+static row_digest take_digest(fl_slice *key) {
+  row_digest digest = {0, 0};
+  if (key->length < sizeof digest) return digest;
+  memcpy(&digest, key->data, sizeof digest);
+  key->data += sizeof digest;
+  key->length -= sizeof digest;
+  return digest;
+}
+
+bool fl_row_key_find(const fl_json_tape *tape, const char *text, uint32_t row, int64_t count,
+                     fl_slice one, fl_slice other) {
+  row_digest of_one = take_digest(&one), of_other = take_digest(&other);
+  for (; count > 0; count--, row = fl_json_next(tape, row)) {
+    row_digest found = digest_of(tape->nodes, row);
+    if (found.nodes == of_one.nodes && found.first == of_one.first && matches(tape, text, row, one))
+      return true;
+    if (found.nodes == of_other.nodes && found.first == of_other.first &&
+        matches(tape, text, row, other))
+      return true;
+  }
+  return false;
+}

@@ -1,0 +1,22 @@
+/*
+ * row_key.h: a row of a page as a string of bytes, to recognise an equal row in a later page.
+ *
+ * Pure. Two rows are equal if they have the same members in the same order with the same values;
+ * numbers compare by value, except those beyond 64 bits, which compare by their digits.
+ */
+#ifndef FL_ROW_KEY_H
+#define FL_ROW_KEY_H
+
+#include "base/buffer.h"
+#include "codec/json_scan.h"
+
+/* Appends the key of the value at node `row`. FL_OK or what fl_buffer_append answers. */
+fl_result fl_row_key_write(const fl_json_tape *tape, const char *text, uint32_t row,
+                           fl_buffer *key);
+
+/* Whether one of the `count` values from node `row` on has one of two keys. Takes a few nanoseconds
+ * for a row whose first member differs. */
+bool fl_row_key_find(const fl_json_tape *tape, const char *text, uint32_t row, int64_t count,
+                     fl_slice one, fl_slice other);
+
+#endif
