@@ -187,6 +187,12 @@ fresh:
 format:
 	@find csrc spec bench \( -name '*.c' -o -name '*.h' \) -exec clang-format -i {} +
 
+# Random calls under random faults for MINUTES: the suite makes half a minute of it. SEED repeats the choices of another.
+.PHONY: soak
+MINUTES ?= 10
+soak: deps
+	@sh spec/tools/soak $(LUA) $$(($(MINUTES) * 60)) $(SEED)
+
 # A thousand reloads of nginx under load: the suite makes ten.
 .PHONY: reloads
 RELOADS ?= 1000

@@ -21,7 +21,7 @@ end
 function support.with(one, other)
   local both = {}
   for name, value in pairs(one or {}) do both[name] = value end
-  for name, value in pairs(other) do both[name] = value end
+  for name, value in pairs(other or {}) do both[name] = value end
   return both
 end
 
