@@ -3,6 +3,7 @@
 
 local support = require "support"
 
+local unpack = table.unpack or unpack -- luacheck: ignore
 local HUGE = math.huge
 
 local definitions = {
@@ -301,6 +302,44 @@ describe("delivery", function()
     sandbox:fault { operation = "imports.import", kind = "reset", times = HUGE }
     _, _, err = api.imports:import { records = {}, repeatable = true }
     assert.are.same({ "network", "in_doubt", 3 }, { err.kind, err.fate, err.attempts })
+  end)
+
+  it("of a write that is refused before it is handed over is not_sent; a read has none", function()
+    start()
+    local function import(client) return client.imports:import { records = {} } end
+    local function all(client) return client.imports:all() end
+    local function cancelled(call)
+      return function(client)
+        local results
+        local task = client:spawn(function() results = { call(client) } end)
+        task:cancel()
+        task:result()
+        return unpack(results, 1, 3)
+      end
+    end
+    local function closed(call)
+      return function()
+        local client = support.client(sandbox)
+        client:close()
+        return call(client)
+      end
+    end
+    local function with(call, options)
+      return function() return call(opened.client(sandbox, options)) end
+    end
+    local refusals = {
+      cancelled = cancelled, closed = closed,
+      phase = function(call) return with(call, { host = "frame" }) end,
+      config = function(call) return with(call, { api_key = function() return nil, "no key today" end }) end,
+    }
+    for kind, refusal in pairs(refusals) do
+      for fate, call in pairs { not_sent = import, none = all } do
+        local data, _, err = refusal(call)(api)
+        assert.is_nil(data)
+        assert.are.same({ kind, fate }, { err.kind, err.fate or "none" })
+      end
+    end
+    assert.equal(0, #sandbox:requests())
   end)
 
   it("gives up after max_attempts", function()

@@ -190,7 +190,7 @@ describe("time:", function()
 
   -- Each puts a task into a state; then it is stopped.
   local states = {
-    { "has not begun", fate = nil, attempts = nil, begin = function() return function() return true end end },
+    { "has not begun", fate = "not_sent", attempts = nil, begin = function() return function() return true end end },
     { "waits for the rate budget", fate = "not_sent", attempts = 0,
       options = { rate_limit = 2, rate_window = 60 },
       begin = function()

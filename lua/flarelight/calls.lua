@@ -159,8 +159,7 @@ local function admit(inner, prepared, method)
   return here
 end
 
---- Hands a request over. Returns its waiter, or `nil, message, err`. Misuse raises.
-function calls.submit(api, prepared)
+local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(inner, prepared, prepared.method)
   if not here then return nil, message, err end
@@ -168,16 +167,27 @@ function calls.submit(api, prepared)
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
-  return mailbox.expect(ticket, { key_number = inner.key_number, here = here })
+  return mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
+end
+
+--- Hands a request over. Returns its waiter, or `nil, message, err`: then nothing was sent. Misuse raises.
+function calls.submit(api, prepared)
+  local waiter, message, err = hand_over(api, prepared)
+  if not waiter and prepared.write then err.fate = "not_sent" end
+  return waiter, message, err
 end
 
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
 function calls.outcome(api, waiter)
   local ready, cannot, why = calls.wait(waiter)
   if not ready then
+    local _
     mailbox.forget(waiter.ticket)
-    if why then return nil, cannot, why end
-    return errors.fail("closed", "the call belongs to the process that this one was forked off")
+    if not why then
+      _, cannot, why = errors.fail("closed", "the call belongs to the process that this one was forked off")
+    end
+    if waiter.write then why.fate = "in_doubt" end
+    return nil, cannot, why
   end
   return waiter.reply:outcome(private[api].config.null_as_nil)
 end
