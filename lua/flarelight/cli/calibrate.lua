@@ -86,14 +86,14 @@ function calibrate.define(parser, define)
   local command = define(parser, "calibrate",
     "Finds out what the service does where its documentation is silent. Writes to a scratch import; asks first.", run)
   command:argument("id"):argname "ID":args "?":convert(context.id)
-    :description "A scratch import of yours, with at most 100 rows. Default: makes one."
-  command:option("--name"):default "flarelight calibration":description "Of the import that it makes."
-  command:option("--update-key"):argname "NAME":description "The member that names the import to update. Default: id."
+    :description "Scratch import to write to, with at most 100 rows. Default: a new one."
+  command:option("--name"):argname "NAME":default "flarelight calibration":description "Name of the new import."
+  command:option("--update-key"):argname "NAME":description "Member that names the import to update. Default: id."
   command:option("--patience"):argname "SECONDS":convert(context.number):default "60"
-    :description "How long to wait for records to show."
+    :description "Longest wait for records to appear."
   command:option("-o --output"):argname "FILE"
-    :description "Where to keep the profile. Default: flarelight/profile.json beside the state file."
-  command:flag("-y --yes"):description "Do not ask."
+    :description "File for the profile. Default: flarelight/profile.json beside the state file."
+  command:flag("-y --yes"):description "Writes without asking."
   context.connecting(command)
 end
 

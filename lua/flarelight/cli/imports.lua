@@ -242,11 +242,11 @@ function imports.reading(command)
   command:option("--types"):argname "TYPES":convert(types)
     :description "Types of CSV columns: auto, text, or COLUMN=number|text|boolean,…. Default: auto."
   command:option("--input-format"):choices { "csv", "tsv", "jsonl", "json" }
-    :description "Format of the file, where its name does not tell."
+    :description "Format of the file. Default: by its ending."
   command:option("--batch-records"):argname "N":convert(context.positive)
-    :description "Most records of one request. Default: 5000."
+    :description "Largest number of records in one request. Default: 5000."
   command:option("--batch-bytes"):argname "N":convert(context.positive)
-    :description "Most bytes of one request. Default: 8 MiB."
+    :description "Largest number of bytes in one request. Default: 8 MiB."
 end
 
 -- The name of an import whose --name is not given: that of the file, as UTF-8, which names of files need not be.
@@ -308,60 +308,61 @@ end
 function imports.define(parser, define)
   local group = define(parser, "imports", "Data imports. Lists them, reads their rows, uploads files.")
 
-  local command = define(group, "list", "The imports that the key may see.", list)
+  local command = define(group, "list", "Lists the imports that the key may see.", list)
   context.connecting(command)
 
-  command = define(group, "data", "One page of an import's rows.", data)
+  command = define(group, "data", "Prints one page of an import's rows.", data)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
-  command:option("--count"):argname "N":convert(context.positive):description "Most rows. Default: 100."
+  command:option("--count"):argname "N":convert(context.positive):description "Largest number of rows. Default: 100."
   context.connecting(command)
 
-  command = define(group, "rows", "Every row of an import, as CSV, JSON lines or a JSON array.", rows)
+  command = define(group, "rows", "Prints or writes every row of an import, as CSV, JSON lines or a JSON array.", rows)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--format"):choices { "csv", "jsonl", "json" }
-    :description "Default: by the name of FILE, else csv."
-  command:option("-o --output"):argname "FILE":description "Where to write them; it takes its name once it is whole."
+    :description "Format. Default: by the ending of FILE, else csv."
+  command:option("-o --output"):argname "FILE":description "File to write. It gets its name once it is complete."
   command:option("--columns"):argname "A,B":convert(columns)
     :description "Only these columns, in this order. As in CSV, a name with a comma stands in quotes."
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
-  command:option("--limit"):argname "N":convert(context.count):description "Most rows."
+  command:option("--limit"):argname "N":convert(context.count):description "Largest number of rows."
   command:option("--page-size"):argname "N":convert(context.positive)
-    :description "Rows to ask for at a time. Default: 5000."
-  command:flag("--resume"):description "Go on with what an export of FILE that did not end has left."
+    :description "Rows of one request. Default: 5000."
+  command:flag("--resume"):description "Continues an export of FILE that did not end."
   context.connecting(command)
 
-  command = define(group, "upload", "A file's records into a new import, or one that exists.", upload)
-  command:argument("file"):argname "FILE":description "CSV, TSV, JSON lines or JSON."
-  command:option("--name"):description "Of the import. Default: the file's name."
-  command:option("--description"):description "Of the import."
-  command:option("--id"):argname "ID":convert(context.id):description "An import that exists."
+  command = define(group, "upload", "Uploads the records of a file to a new import, or to one that exists.", upload)
+  command:argument("file"):argname "FILE":description "File in CSV, TSV, JSON lines or JSON."
+  command:option("--name"):argname "NAME":description "Name of the import. Default: the file's name."
+  command:option("--description"):argname "TEXT":description "Description of the import."
+  command:option("--id"):argname "ID":convert(context.id):description "Updates this import."
   command:option("--update"):choices { "append", "import_per_batch" }
-    :description "append: an update of an import is known to append. import_per_batch: each batch becomes an import."
+    :description "append: the service is known to append on an update. import_per_batch: each batch becomes an import."
   command:option("--key"):argname "KEY"
     :description "Names this upload for good: the same key and file never load twice."
   command:option("--on-reject"):choices { "stop", "isolate" }
-    :description "A batch that is refused stops the upload (default), or its bad records are set aside."
-  command:option("--rejects"):argname "FILE":description "Where refused records go."
+    :description "stop (default): a refused batch stops the upload. isolate: its bad records are set aside."
+  command:option("--rejects"):argname "FILE":description "File for the records that the service refused."
   command:option("--settle"):argname "SECONDS":convert(context.number)
-    :description "Before a batch in doubt is read back. Default: 2."
-  command:flag("--no-events"):description "Send no events: no automation starts."
+    :description "Wait before a batch in doubt is read back. Default: 2."
+  command:flag("--no-events"):description "Sends no events, so that no automation starts."
   imports.reading(command)
   context.connecting(command)
 
-  command = define(group, "pending", "Uploads that did not end.", pending)
+  command = define(group, "pending", "Lists the uploads that did not end.", pending)
   context.connecting(command)
 
-  command = define(group, "resume", "Goes on with an upload that did not end.", resume)
-  command:argument("token"):argname "TOKEN":args "?":description "Default: the one that is pending."
-  command:option("--file"):argname "FILE":description "Where the file is now."
+  command = define(group, "resume", "Continues an upload that did not end.", resume)
+  command:argument("token"):argname "TOKEN":args "?"
+    :description "Token of the upload. Default: the only one that is pending."
+  command:option("--file"):argname "FILE":description "Path of the file, if it was moved."
   command:option("--settle"):argname "SECONDS":convert(context.number)
-    :description "Before a batch in doubt is read back. Default: 2."
+    :description "Wait before a batch in doubt is read back. Default: 2."
   context.connecting(command)
 
   command = define(group, "forget", "Drops an upload that did not end. What has arrived stays in the import.", forget)
-  command:argument("token"):argname "TOKEN":args "?":description "Of the upload, as `imports pending` lists it."
-  command:option("--key"):argname "KEY":description "Instead of TOKEN: the key that the upload was given."
+  command:argument("token"):argname "TOKEN":args "?":description "Token of the upload, from `imports pending`."
+  command:option("--key"):argname "KEY":description "Key of the upload, instead of its token."
   context.connecting(command)
 end
 

@@ -138,16 +138,17 @@ local function run(args, out)
 end
 
 function plan.define(parser, define)
-  local command = define(parser, "plan", "What an upload of a file would send. Sends nothing, and needs no key.", run)
-  command:argument("file"):argname "FILE":description "CSV, TSV, JSON lines or JSON."
+  local command = define(parser, "plan", "Tells what an upload of a file would send. Sends nothing, and needs no key.", run)
+  command:argument("file"):argname "FILE":description "File in CSV, TSV, JSON lines or JSON."
   imports.reading(command)
-  command:option("--id"):argname "ID":description "As for imports upload: an import that exists."
-  command:option("--rate-limit"):argname "N":convert(context.positive):description "Requests a minute."
-  command:option("--latency"):argname "SECONDS":convert(context.number):default(0.3):description "Of one request."
+  command:option("--id"):argname "ID":description "Plans an update of this import."
+  command:option("--rate-limit"):argname "N":convert(context.positive)
+    :description "Requests a minute that the service allows."
+  command:option("--latency"):argname "SECONDS":convert(context.number):default(0.3):description "Time of one request."
   command:option("--bandwidth"):argname "MB/S":convert(context.number):default(5)
-    :description "Of the way to the service."
+    :description "Bandwidth of the way to the service."
   command:option("--show"):argname "N":convert(context.count):default(3)
-    :description "How many of the first records to show."
+    :description "Number of first records to show."
   context.connecting(command)
 end
 

@@ -62,17 +62,17 @@ function reports.define(parser, define)
   group.run(define, commands, "generate", "Generates a report.",
     function(api, id, parameters) return api.reports:generate(id, parameters) end)
 
-  local command = define(commands, "chart", "Chart data, drawn in the terminal or into a file.", chart)
+  local command = define(commands, "chart", "Draws chart data, in the terminal or to a file.", chart)
   command:option("--query"):argname "JSON":convert(context.json)
-    :description "The query: an object, or @FILE, or @- for standard input."
+    :description "Query: an object, or @FILE, or @- for standard input."
   command:option("--report"):argname "ID":convert(context.id):description "Adds reportId to the query."
   command:option("--format"):choices { "text", "svg", "png", "json" }
-    :description "Default: by the name of FILE, else text."
-  command:option("-o --output"):argname "FILE":description "Where to write it."
-  command:option("--title"):description "Above the chart."
+    :description "Format. Default: by the ending of FILE, else text."
+  command:option("-o --output"):argname "FILE":description "File to write."
+  command:option("--title"):argname "TEXT":description "Title above the chart."
   command:option("--width"):argname "N":convert(context.positive)
-    :description "Columns of the text. Default: the terminal's, else 80."
-  command:flag("--stacked"):description "One bar a label instead of one for each series."
+    :description "Columns of a text chart. Default: those of the terminal, else 80."
+  command:flag("--stacked"):description "Stacks the series of a label in one bar."
   context.connecting(command)
 end
 

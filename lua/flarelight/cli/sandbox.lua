@@ -108,17 +108,20 @@ function command_sandbox.define(parser, define)
   local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C or while COMMAND runs.",
     run)
   command:argument("command_line"):argname "COMMAND":args "*"
-    :description("Runs COMMAND with the sandbox as its service, and ends with its status. Its own options stand behind "
-      .. "--, as in: sandbox -- sh -c 'flarelight imports list'.")
-  command:option("--port"):argname "N":convert(context.count):description "Default: one that is free."
-  command:option("--address"):argname "ADDRESS":description "Default: 127.0.0.1."
-  command:option("--database"):argname "FILE":description "Keeps imports and reports; default: in memory."
-  command:option("--definitions"):argname "FILE":description "Preparations, reports and automations: Lua or JSON."
-  command:option("--profile"):argname "FILE":description "What calibrate has found out: becomes a twin of that service."
+
+    :description("Command to run with the sandbox as its service. The sandbox ends with it, and with its status. Put -- "
+      .. "before it: flarelight sandbox -- sh -c 'flarelight imports list'.")
+  command:option("--port"):argname "N":convert(context.count):description "Port. Default: a free one."
+  command:option("--address"):argname "ADDRESS":description "Address to listen on. Default: 127.0.0.1."
+  command:option("--database"):argname "FILE":description "SQLite file for imports and reports. Default: in memory."
+  command:option("--definitions"):argname "FILE":description "Preparations, reports and automations, in Lua or JSON."
+  command:option("--profile"):argname "FILE"
+    :description "Profile that calibrate wrote. The sandbox behaves like that service."
   command:option("--rate-limit"):argname "N":convert(context.count)
-    :description "Requests a minute; 0: none. Default: 6000."
-  command:option("--certificate"):argname "FILE":description "With --private-key: talks TLS."
-  command:option("--private-key"):argname "FILE"
+    :description "Requests a minute; 0: no limit. Default: 6000."
+  command:option("--certificate"):argname "FILE"
+    :description "Certificate in PEM. Needs --private-key; the sandbox then uses TLS."
+  command:option("--private-key"):argname "FILE":description "Private key in PEM."
   command:option("--set"):argname "NAME=VALUE":convert(command_sandbox.setting):count "*":init {}
     :description "Any option of docs/sandbox.md, as ids=uuid or rows=records."
   context.printing(command)

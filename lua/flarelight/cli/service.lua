@@ -168,12 +168,12 @@ end
 
 function service.define(parser, define)
   local command = define(parser, "quota",
-    "The rate limit, and what is left of it. Asks once where nothing is known yet.", quota)
+    "Prints the rate limit and what is left of it. Sends one request if nothing is known yet.", quota)
   context.connecting(command)
   command = define(parser, "doctor",
-    "Looks at key, configuration, libraries, network and clock. Sends one request.", doctor)
+    "Checks key, configuration, libraries, network and clock. Sends one request.", doctor)
   context.connecting(command)
-  command = define(parser, "version", "The versions of flarelight, Lua and the libraries.", version)
+  command = define(parser, "version", "Prints the versions of flarelight, Lua and the libraries.", version)
   context.printing(command)
 end
 

@@ -186,31 +186,31 @@ function command_torture.define(parser, define)
   local command = define(parser, "torture",
     "Ends a script at every step of its uploads, and lets a sandbox go wrong; tells what was lost or repeated.", run)
   command:argument("script"):argname "SCRIPT":args "+"
-    :description "A script that uploads with a key, and its arguments. Its clients reach the sandbox alone."
+    :description "Script that uploads with a key, and its arguments. Its clients reach only the sandbox."
   command:option("--servers"):argname "A,B":convert(context.list)
-    :description("Which servers: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
+    :description("Servers to run on: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
       .. "Default: all.")
   command:option("--kinds"):argname "A,B":convert(context.list)
-    :description "Which kinds of points: step, net, fault, twice, mix. Default: all."
+    :description "Kinds of points: step, net, fault, twice, mix. Default: all."
   command:option("--definitions"):argname "FILE"
-    :description "What the sandbox can run: preparations, reports and automations, in Lua or JSON."
+    :description "Preparations, reports and automations of the sandbox, in Lua or JSON."
   command:option("--set"):argname "NAME=VALUE":convert(sandbox.setting):count "*":init {}
-    :description "Any option of docs/sandbox.md, on every server that does not say another."
+    :description "Any option of docs/sandbox.md, for each server that does not set it itself."
   command:option("--limit"):argname "N":convert(context.positive)
-    :description "Most points of each server, spread over all of them."
+    :description "Largest number of points of each server, spread evenly."
   command:option("--only"):argname "POINT"
-    :description "One point, as SERVER/KIND:WHAT:N, with all that is printed there."
+    :description "Runs one point, as SERVER/KIND:WHAT:N, and prints the script's output."
   command:option("--seed"):argname "N":convert(context.count):default "1"
-    :description "For what is drawn: the mixes, and where --limit begins."
+    :description "Seed of the random choices: the mixes, and where --limit begins."
   command:option("--mixes"):argname "N":convert(context.count):default "40"
-    :description "How many points draw a fault and an end."
+    :description "Number of points with a random fault and a random end."
   command:option("--settle"):argname "SECONDS":convert(context.number):default "0.2"
-    :description "Before a batch in doubt is read back, where the script does not say."
+    :description "Wait before a batch in doubt is read back, unless the script sets it."
   command:option("--timeout"):argname "SECONDS":convert(context.number):default "120"
-    :description "For one run of the script."
-  command:option("--lua"):argname "LUA":description "Runs the script. Default: what runs this command."
-  command:flag("-v --verbose"):description "Every point, not only those that went wrong."
-  command:flag("--keep"):description "Leaves the folder of the last run."
+    :description "Longest time of one run of the script."
+  command:option("--lua"):argname "LUA":description "Interpreter of the script. Default: that of this command."
+  command:flag("-v --verbose"):description "Prints every point, not only those that went wrong."
+  command:flag("--keep"):description "Keeps the folder of the last run."
   context.printing(command)
 end
 
