@@ -138,7 +138,8 @@ local function run(args, out)
 end
 
 function plan.define(parser, define)
-  local command = define(parser, "plan", "Tells what an upload of a file would send. Sends nothing, and needs no key.", run)
+  local command = define(parser, "plan",
+    "Tells what an upload of a file would send. Sends nothing, and needs no key.", run)
   command:argument("file"):argname "FILE":description "File in CSV, TSV, JSON lines or JSON."
   imports.reading(command)
   command:option("--id"):argname "ID":description "Plans an update of this import."

@@ -108,9 +108,8 @@ function command_sandbox.define(parser, define)
   local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C or while COMMAND runs.",
     run)
   command:argument("command_line"):argname "COMMAND":args "*"
-
-    :description("Command to run with the sandbox as its service. The sandbox ends with it, and with its status. Put -- "
-      .. "before it: flarelight sandbox -- sh -c 'flarelight imports list'.")
+    :description("Command to run with the sandbox as its service. The sandbox ends with it, and with its status. "
+      .. "Put -- before it: flarelight sandbox -- sh -c 'flarelight imports list'.")
   command:option("--port"):argname "N":convert(context.count):description "Port. Default: a free one."
   command:option("--address"):argname "ADDRESS":description "Address to listen on. Default: 127.0.0.1."
   command:option("--database"):argname "FILE":description "SQLite file for imports and reports. Default: in memory."
