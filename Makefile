@@ -48,6 +48,8 @@ CURL_CFLAGS = $(call ask,CURL_CFLAGS,--cflags libcurl)
 CURL_LIBS = $(call ask,CURL_LIBS,--libs libcurl)
 CORE_CFLAGS = $(call ask,CORE_CFLAGS,--cflags sqlite3 nettle)
 CORE_LIBS = $(call ask,CORE_LIBS,--libs sqlite3 nettle) -lcsv -lm
+ARCHIVE_CFLAGS = $(call ask,ARCHIVE_CFLAGS,--cflags libarchive zlib)
+ARCHIVE_LIBS = $(call ask,ARCHIVE_LIBS,--libs libarchive zlib)
 SANDBOX_CFLAGS = $(call ask,SANDBOX_CFLAGS,--cflags libmicrohttpd sqlite3 zlib)
 SANDBOX_LIBS = $(call ask,SANDBOX_LIBS,--libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
@@ -57,14 +59,18 @@ endif
 
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/core/*/*.c))
 LUA_SOURCES := $(sort $(wildcard csrc/lua/*.c))
+ARCHIVE_SOURCES := $(sort $(wildcard csrc/archive/*.c))
 SANDBOX_SOURCES := $(sort $(wildcard csrc/sandbox/*.c))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
 
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
+ARCHIVE_OBJECTS = $(ARCHIVE_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 SANDBOX_OBJECTS = $(SANDBOX_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 ARCHIVE = $(BUILD)/libflarelight.a
-MODULES = $(BUILD)/$(LUA)/flarelight/core.so $(BUILD)/$(LUA)/flarelight/sandbox_core.so
+# Compressed files need libarchive. Without it the module that reads them is not built, and the others are whole.
+ARCHIVE_MODULE := $(if $(shell $(PKG_CONFIG) --exists libarchive zlib 2>/dev/null && echo yes),archive_core)
+MODULES = $(patsubst %,$(BUILD)/$(LUA)/flarelight/%.so,core sandbox_core $(ARCHIVE_MODULE))
 
 .PHONY: all
 all: $(MODULES)
@@ -93,7 +99,15 @@ $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lm
 
--include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
+$(BUILD)/$(LUA)/archive/%.o: csrc/archive/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(ARCHIVE_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/$(LUA)/flarelight/archive_core.so: $(ARCHIVE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(ARCHIVE_LIBS) -ldl
+
+-include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
 
 .PHONY: env
 env:
@@ -144,7 +158,7 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket

@@ -42,7 +42,7 @@ describe("csv.rows", function()
     assert.are.same({ { a = "01", b = 2 } }, (read(csv.rows(path, { format = "tsv" }))))
     assert.are.same({ { a = "01", b = "2" } }, (read(csv.rows(path, { format = "tsv", types = "text" }))))
     assert.are.same({ { a = "01", b = "2" } }, (read(csv.rows(path, { format = "tsv", types = { b = "text" } }))))
-    assert.are.same({ { ["a\tb"] = "01\t2" } }, (read(csv.rows(path, { format = "csv" }))))
+    assert.are.same({ { ["a\tb"] = "01\t2" } }, (read(csv.rows(path, { format = "csv", delimiter = "," }))))
   end)
 
   it("finds the type \"auto\" of a column out as that of all", function()
@@ -154,7 +154,7 @@ describe("csv.rows", function()
     { "types in a list", { "a.csv", { types = { "number" } } }, "csv.rows: types: its keys should be names of columns" },
     { "types of JSON", { "a.json", { types = { a = "text" } } },
       "csv.rows: types: only the columns of CSV and TSV files are given types" },
-    { "an unknown option", { "a.csv", { delimiter = ";" } }, "unknown option \"delimiter\"" },
+    { "an unknown option", { "a.csv", { separator = ";" } }, "unknown option \"separator\"" },
   }
   for _, case in ipairs(misuse) do
     it("raises for " .. case[1], function()

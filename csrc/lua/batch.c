@@ -29,7 +29,7 @@ static bool add_record(lua_State *L, fl_lua_records *records, const char *name, 
                        size_t most_bytes, bool *wrong) {
   fl_buffer *text = &records->text;
   const size_t before = text->length;
-  fl_source_span span = {0, 0, 0};
+  fl_source_span span = {0};
   if (records->spans.length > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
     luaL_error(L, "not enough memory");
   span.start = text->length;

@@ -109,7 +109,7 @@ static bool take_header(void *context, const fl_csv_cell *cells, size_t count, i
 /* Reads `length` bytes of the part's beginning as its header. */
 static bool read_header(exporter *self, size_t length) {
   header first = {&self->export, false};
-  fl_csv_reader *reader = fl_csv_open(',', HEADER_CEILING, take_header, &first);
+  fl_csv_reader *reader = fl_csv_open(&(fl_csv_dialect){0}, HEADER_CEILING, take_header, &first);
   fl_csv_code code = FL_CSV_MEMORY;
   ssize_t got = -1;
   if (reader != NULL && fl_buffer_reserve(&self->text, length) == FL_OK)

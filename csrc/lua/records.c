@@ -42,13 +42,15 @@ static const fl_source_span *check_place(lua_State *L, const fl_lua_records *rec
   return (const fl_source_span *)(const void *)records->spans.data + (place - 1);
 }
 
-/* records:record(place) -> its JSON text, the line of the file on which it begins (0: none) */
+/* records:record(place) -> its JSON text, the line of the file on which it begins (0: none), the
+ * file of the list, from 1 */
 static int records_record(lua_State *L) {
   const fl_lua_records *records = fl_lua_records_check(L, 1);
   const fl_source_span *span = check_place(L, records, 2);
   lua_pushlstring(L, records->text.data + span->start, span->length);
   fl_lua_push_count(L, span->line);
-  return 2;
+  fl_lua_push_count(L, (int64_t)span->part + 1);
+  return 3;
 }
 
 /* records:slice(first, last) -> a copy of these records */
@@ -62,7 +64,7 @@ static int records_slice(lua_State *L) {
                               last->start + last->length - first->start);
   if (result == FL_OK) result = fl_buffer_append_byte(&slice->text, ']');
   for (const fl_source_span *span = first; span <= last && result == FL_OK; span++) {
-    fl_source_span moved = {span->start - first->start + 1, span->length, span->line};
+    fl_source_span moved = {span->start - first->start + 1, span->length, span->line, span->part};
     result = fl_buffer_append(&slice->spans, &moved, sizeof moved);
   }
   if (result != FL_OK) return luaL_error(L, "not enough memory");

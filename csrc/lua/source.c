@@ -17,6 +17,7 @@
 #include "job.h"
 #include "push.h"
 #include "records.h"
+#include "source_options.h"
 
 #define CLASS "flarelight.source"
 #define ROWS_BYTES (INT64_C(8) << 20) /* of JSON text that one call of rows reads at most */
@@ -26,7 +27,7 @@ typedef struct holder {
   atomic_int references;
   pthread_mutex_t lock; /* held while the source is used: by jobs, and by calls beside them */
   fl_source *source;    /* NULL: not open yet, or it could not be opened */
-  char *path;
+  fl_lua_source_options options;
 } holder;
 
 typedef struct source_box {
@@ -35,14 +36,9 @@ typedef struct source_box {
   fl_json_tape tape;
 } source_box;
 
-static holder *new_holder(const char *path) {
+static holder *new_holder(void) {
   holder *made = calloc(1, sizeof *made);
   if (made == NULL) return NULL;
-  made->path = strdup(path);
-  if (made->path == NULL) {
-    free(made);
-    return NULL;
-  }
   atomic_init(&made->references, 1);
   pthread_mutex_init(&made->lock, NULL);
   return made;
@@ -57,7 +53,7 @@ static void release(holder *held) {
   if (held == NULL || atomic_fetch_sub(&held->references, 1) != 1) return;
   fl_source_close(held->source);
   pthread_mutex_destroy(&held->lock);
-  free(held->path);
+  fl_lua_source_options_free(&held->options);
   free(held);
 }
 
@@ -116,12 +112,12 @@ static int misuse(lua_State *L) {
   return 4;
 }
 
-static int push_failure(lua_State *L, const char *path, const fl_source_error *error) {
+static int push_failure(lua_State *L, const holder *held, const fl_source_error *error) {
   char place[40] = "";
   if (error->code == FL_SOURCE_NO_MEMORY) return luaL_error(L, "not enough memory");
   if (error->line > 0) snprintf(place, sizeof place, ", line %lld", (long long)error->line);
   lua_pushnil(L);
-  lua_pushfstring(L, "%s%s: %s", path, place, error->message);
+  lua_pushfstring(L, "%s%s: %s", held->options.paths[error->part], place, error->message);
   if (error->line > 0) lua_pushinteger(L, (lua_Integer)error->line);
   else lua_pushnil(L);
   lua_pushstring(L, error->code == FL_SOURCE_CHANGED ? "conflict" : "io");
@@ -172,7 +168,7 @@ static int push_read(lua_State *L, fl_job *job) {
   const fl_source_span *spans = fl_source_batch_spans(&self->batch);
   fl_lua_records *records;
   if (self->code == FL_SOURCE_END) return 0;
-  if (self->code != FL_SOURCE_OK) return push_failure(L, self->holder->path, &self->error);
+  if (self->code != FL_SOURCE_OK) return push_failure(L, self->holder, &self->error);
   records = fl_lua_records_push(L);
   fl_lua_push_count(L, (int64_t)fl_source_batch_count(&self->batch));
   fl_lua_push_count(L, spans[0].line);
@@ -214,7 +210,7 @@ static int source_read(lua_State *L) {
   size_t count;
   fl_source_code code = read_batch(box->holder, most, bytes, &box->rows, &error, &place);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, box->holder->path, &error);
+  if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);
   fl_lua_push_count(L, (int64_t)count);
@@ -239,7 +235,7 @@ static int source_rows(lua_State *L) {
   size_t count;
   fl_source_code code = read_batch(box->holder, most, ROWS_BYTES, &box->rows, &error, &place);
   if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, box->holder->path, &error);
+  if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
   if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
     return luaL_error(L, "rows: %s", fl_json_describe(where.code));
   push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
@@ -255,18 +251,78 @@ static int source_rows(lua_State *L) {
   return 2;
 }
 
-/* source:columns() -> array of {name =, type =}; empty where the format is not CSV or TSV */
+/* source:columns() -> array of {name =, type =} of the columns that are sent; empty where the
+ * format is not CSV or TSV */
 static int source_columns(lua_State *L) {
   const fl_columns *columns = fl_source_columns(check_open(L)->holder->source);
-  lua_createtable(L, (int)columns->count, 0);
-  for (size_t i = 0; i < columns->count; i++) {
-    const fl_column *column = &columns->list[i];
+  int count = 0;
+  lua_createtable(L, (int)columns->member_count, 0);
+  for (size_t i = 0; i < columns->member_count; i++) {
+    const fl_column *column = columns->members[i].column;
+    if (column == NULL) continue;
     lua_createtable(L, 0, 2);
-    lua_pushlstring(L, column->name.data, column->name.length);
+    lua_pushlstring(L, column->sent.data, column->sent.length);
     lua_setfield(L, -2, "name");
     lua_pushstring(L, fl_column_type_name(column->type));
     lua_setfield(L, -2, "type");
-    lua_rawseti(L, -2, (int)i + 1);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+static void set_text(lua_State *L, const char *name, fl_slice text) {
+  lua_pushlstring(L, text.data, text.length);
+  lua_setfield(L, -2, name);
+}
+
+/* Sets the members of a dialect that only CSV and TSV have. */
+static void set_table_dialect(lua_State *L, const holder *held, const fl_source_dialect *found) {
+  const fl_source_options *options = &held->options.core;
+  set_text(L, "delimiter", (fl_slice){&found->delimiter, 1});
+  if (found->quote != '\0') set_text(L, "quote", (fl_slice){&found->quote, 1});
+  else {
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "quote");
+  }
+  lua_pushboolean(L, options->header == FL_HEADER_FIRST_ROW);
+  lua_setfield(L, -2, "header");
+  fl_lua_push_count(L, (int64_t)options->dialect.skip);
+  lua_setfield(L, -2, "skip");
+  if (options->dialect.comment.length > 0) set_text(L, "comment", options->dialect.comment);
+  lua_pushboolean(L, options->dialect.trim);
+  lua_setfield(L, -2, "trim");
+  set_text(L, "decimal", fl_slice_of(options->columns.decimal == ',' ? "," : "."));
+  lua_pushboolean(L, found->separator_line);
+  lua_setfield(L, -2, "separator_line");
+}
+
+/*
+ * source:dialect() -> { format =, encoding =, compression = ".gz" | nil }, and for CSV and TSV
+ * delimiter, quote (false: none), header, skip, comment, trim, decimal, and separator_line: whether
+ * a first line `sep=;` named the delimiter
+ */
+static int source_dialect(lua_State *L) {
+  static const char *const formats[] = {"csv", "tsv", "jsonl", "json"};
+  const holder *held = check_open(L)->holder;
+  fl_source_dialect found = fl_source_get_dialect(held->source);
+  const char *encoding = held->options.core.encoding;
+  lua_newtable(L);
+  set_text(L, "format", fl_slice_of(formats[found.format]));
+  set_text(L, "encoding", fl_slice_of(encoding != NULL ? encoding : "utf-8"));
+  if (found.compression != FL_COMPRESSION_NONE)
+    set_text(L, "compression", fl_slice_of(fl_archive_ending(found.compression)));
+  if (found.format == FL_SOURCE_CSV || found.format == FL_SOURCE_TSV)
+    set_table_dialect(L, held, &found);
+  return 1;
+}
+
+/* source:remarks() -> array of texts: what the person who sends the file should look at */
+static int source_remarks(lua_State *L) {
+  const char *remark = fl_source_remark(check_open(L)->holder->source);
+  lua_newtable(L);
+  if (*remark != '\0') {
+    lua_pushstring(L, remark);
+    lua_rawseti(L, -2, 1);
   }
   return 1;
 }
@@ -283,9 +339,9 @@ static int source_progress(lua_State *L) {
   return 2;
 }
 
-/* source:identity() -> size, time of change and inode, as text: all their digits */
-static int source_identity(lua_State *L) {
-  fl_source_identity identity = fl_source_identify(check_open(L)->holder->source);
+/* Pushes size, time of change and inode of a part. */
+static void push_identity(lua_State *L, const fl_source *source, size_t part) {
+  fl_source_identity identity = fl_source_identify(source, part);
   char digits[48];
   fl_lua_push_count(L, identity.size);
   snprintf(digits, sizeof digits, "%lld", (long long)identity.modified);
@@ -293,90 +349,61 @@ static int source_identity(lua_State *L) {
   snprintf(digits, sizeof digits, "%llu:%llu", (unsigned long long)identity.device,
            (unsigned long long)identity.inode);
   lua_pushstring(L, digits);
+}
+
+/* source:identity() -> size, time of change and inode, as text: all their digits. Those of a list
+ * are of its first file. */
+static int source_identity(lua_State *L) {
+  push_identity(L, check_open(L)->holder->source, 0);
   return 3;
 }
 
-static const luaL_Reg methods[] = {{"read", source_read},         {"fetch", source_fetch},
-                                   {"progress", source_progress}, {"rows", source_rows},
-                                   {"columns", source_columns},   {"identity", source_identity},
-                                   {"close", source_close},       {NULL, NULL}};
-
-/* --- opening --- */
-
-static bool read_type(lua_State *L, int index, fl_column_type *type) {
-  return lua_type(L, index) == LUA_TSTRING && fl_column_type_named(lua_tostring(L, index), type);
-}
-
-/* The types by column, in a userdata that stays on the stack; a message instead where one is wrong.
- */
-static bool read_choices(lua_State *L, int types, fl_source_options *options) {
-  fl_column_choice *choices;
-  size_t count = 0, at = 0;
-  lua_pushnil(L);
-  for (; lua_next(L, types); lua_pop(L, 1)) count++;
-  choices = lua_newuserdata(L, count > 0 ? count * sizeof *choices : 1);
-  lua_pushnil(L);
-  for (; lua_next(L, types); lua_pop(L, 1), at++) {
-    if (lua_type(L, -2) != LUA_TSTRING) {
-      lua_pushliteral(L, "types: its keys should be names of columns");
-      return false;
-    }
-    choices[at].name.data = lua_tolstring(L, -2, &choices[at].name.length);
-    if (!read_type(L, -1, &choices[at].type)) {
-      lua_pushfstring(
-          L, "types: the type of \"%s\" should be \"number\", \"text\", \"boolean\" or \"auto\"",
-          choices[at].name.data);
-      return false;
-    }
+/* source:parts() -> array of { path =, size =, modified =, inode = } */
+static int source_parts(lua_State *L) {
+  const fl_source *source = check_open(L)->holder->source;
+  size_t count = fl_source_part_count(source);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_createtable(L, 0, 4);
+    push_identity(L, source, i);
+    lua_setfield(L, -4, "inode");
+    lua_setfield(L, -3, "modified");
+    lua_setfield(L, -2, "size");
+    set_text(L, "path", fl_slice_of(fl_source_part_path(source, i)));
+    lua_rawseti(L, -2, (int)i + 1);
   }
-  options->choices = choices;
-  options->choice_count = count;
-  return true;
+  return 1;
 }
 
-static bool read_types(lua_State *L, fl_source_options *options) {
-  int kind = fl_lua_field(L, 2, "types");
-  if (kind == LUA_TNIL) return true;
-  if (kind == LUA_TTABLE) {
-    if (options->format == FL_SOURCE_CSV || options->format == FL_SOURCE_TSV)
-      return read_choices(L, lua_gettop(L), options);
-    lua_pushliteral(L, "types: only the columns of CSV and TSV files are given types");
-    return false;
-  }
-  if (read_type(L, -1, &options->otherwise) &&
-      (options->otherwise == FL_COLUMN_UNDECIDED || options->otherwise == FL_COLUMN_TEXT))
-    return true;
-  lua_pushliteral(L, "types: should be \"auto\", \"text\" or a table of types by column");
-  return false;
-}
-
-static bool read_format(lua_State *L, const char *path, fl_source_options *options) {
-  int kind = fl_lua_field(L, 2, "format");
-  if (kind == LUA_TNIL) options->format = fl_source_format_of(path);
-  else if (kind == LUA_TSTRING) options->format = fl_source_format_named(lua_tostring(L, -1));
-  lua_pop(L, 1);
-  if (options->format != FL_SOURCE_NO_FORMAT) return true;
-  if (kind == LUA_TNIL)
-    lua_pushliteral(L,
-                    "format: is needed where the file's name does not end in .csv, .tsv, .jsonl, "
-                    ".ndjson or .json");
-  else lua_pushliteral(L, "format: should be \"csv\", \"tsv\", \"jsonl\" or \"json\"");
-  return false;
-}
+static const luaL_Reg methods[] = {{"read", source_read},
+                                   {"fetch", source_fetch},
+                                   {"progress", source_progress},
+                                   {"rows", source_rows},
+                                   {"columns", source_columns},
+                                   {"identity", source_identity},
+                                   {"parts", source_parts},
+                                   {"dialect", source_dialect},
+                                   {"remarks", source_remarks},
+                                   {"close", source_close},
+                                   {NULL, NULL}};
 
 /* --- opening as a job: to find out types the whole file is read --- */
 
 typedef struct open_job {
   fl_job job;
   holder *holder;
-  fl_source_options options; /* the choices and their names follow in the same allocation */
   fl_source_error error;
 } open_job;
+
+static void open_file(holder *held, fl_source_error *error) {
+  const fl_lua_source_options *options = &held->options;
+  held->source = fl_source_open_parts(options->paths, options->path_count, &options->core, error);
+}
 
 static void run_open(fl_job *job) {
   open_job *self = (open_job *)(void *)job;
   pthread_mutex_lock(&self->holder->lock);
-  self->holder->source = fl_source_open(self->holder->path, &self->options, &self->error);
+  open_file(self->holder, &self->error);
   pthread_mutex_unlock(&self->holder->lock);
 }
 
@@ -389,40 +416,16 @@ static void free_open(fl_job *job) {
 /* true | nil, message, line, kind */
 static int push_open(lua_State *L, fl_job *job) {
   open_job *self = (open_job *)(void *)job;
-  if (self->holder->source == NULL) return push_failure(L, self->holder->path, &self->error);
+  if (self->holder->source == NULL) return push_failure(L, self->holder, &self->error);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static const fl_lua_job_class open_class = {{run_open, free_open}, push_open};
 
-static open_job *new_open_job(holder *held, const fl_source_options *options) {
-  size_t room = sizeof(open_job) + options->choice_count * sizeof(fl_column_choice);
-  fl_column_choice *choices;
-  open_job *job;
-  char *names;
-  for (size_t i = 0; i < options->choice_count; i++) room += options->choices[i].name.length;
-  job = calloc(1, room);
-  if (job == NULL) return NULL;
-  job->holder = retain(held);
-  job->options = *options;
-  choices = (fl_column_choice *)(void *)(job + 1);
-  names = (char *)(choices + options->choice_count);
-  for (size_t i = 0; i < options->choice_count; i++) {
-    fl_slice name = options->choices[i].name;
-    choices[i] = (fl_column_choice){{names, name.length}, options->choices[i].type};
-    if (name.length > 0) memcpy(names, name.data, name.length);
-    names += name.length;
-  }
-  job->options.choices = choices;
-  return job;
-}
-
 /* Checks the arguments and pushes a box that is not open yet. 0, or the number of results, where
  * the caller is to return them. */
-static int begin(lua_State *L, source_box **out, fl_source_options *options) {
-  size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
+static int begin(lua_State *L, source_box **out) {
   source_box *box;
   lua_settop(L, 3);
   if (lua_isnil(L, 2)) {
@@ -430,50 +433,67 @@ static int begin(lua_State *L, source_box **out, fl_source_options *options) {
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (strlen(path) != length) {
-    lua_pushliteral(L, "path: holds a NUL byte");
-    return misuse(L);
-  }
-  if (!read_format(L, path, options) || !read_types(L, options)) return misuse(L);
+  luaL_checkstack(L, 20, "source");
   box = lua_newuserdata(L, sizeof *box);
   box->holder = NULL;
   fl_source_batch_init(&box->rows);
   fl_json_tape_init(&box->tape);
   fl_lua_new_class(L, CLASS, methods, source_close);
   lua_setmetatable(L, -2);
-  box->holder = new_holder(path);
+  box->holder = new_holder();
   if (box->holder == NULL) return luaL_error(L, "not enough memory");
   *out = box;
-  return 0;
+  return fl_lua_source_options_read(L, &box->holder->options) ? 0 : misuse(L);
 }
 
-/* core.source(path, options) -> source | nil, message, line, kind */
+/*
+ * core.source(path, options) -> source | nil, message, line, kind. `path`: one, or a list of them
+ * for a source over several files; lua/flarelight/csv.lua has the options.
+ */
 static int new_source(lua_State *L) {
-  fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
   fl_source_error error;
   source_box *box;
-  int count = begin(L, &box, &options);
+  int count = begin(L, &box);
   if (count != 0) return count;
-  box->holder->source = fl_source_open(box->holder->path, &options, &error);
-  if (box->holder->source == NULL) return push_failure(L, box->holder->path, &error);
+  open_file(box->holder, &error);
+  if (box->holder->source == NULL) return push_failure(L, box->holder, &error);
   return 1;
 }
 
 /* core.open_source(path, options, in_place) -> source, ticket | nil, message, line, kind */
 static int open_source(lua_State *L) {
-  fl_source_options options = {FL_SOURCE_NO_FORMAT, FL_COLUMN_UNDECIDED, NULL, 0};
   fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   bool in_place = lua_toboolean(L, 3);
   source_box *box;
   open_job *job;
-  int count = begin(L, &box, &options);
+  int count = begin(L, &box);
   if (count != 0) return count;
   luaL_checkstack(L, 5, "source");
-  job = new_open_job(box->holder, &options);
+  job = calloc(1, sizeof *job);
   if (job == NULL) return luaL_error(L, "not enough memory");
+  job->holder = retain(box->holder);
   fl_lua_job_submit(L, &job->job, &open_class, mailbox, in_place);
   return 2;
 }
 
-const luaL_Reg fl_lua_source_functions[] = {
-    {"source", new_source}, {"open_source", open_source}, {NULL, NULL}};
+/* core.compression(path) -> ".gz" | ".zst" | ".xz" | ".bz2" | ".zip" | nil, by the name's ending */
+static int compression(lua_State *L) {
+  fl_compression found = fl_archive_compression_of(fl_lua_check_path(L, 1));
+  if (found == FL_COMPRESSION_NONE) return 0;
+  lua_pushstring(L, fl_archive_ending(found));
+  return 1;
+}
+
+/* core.use_archive(functions) -> whether the functions of flarelight.archive_core are of this build
+ */
+static int use_archive(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
+  lua_pushboolean(L, fl_archive_install(lua_touserdata(L, 1)));
+  return 1;
+}
+
+const luaL_Reg fl_lua_source_functions[] = {{"source", new_source},
+                                            {"open_source", open_source},
+                                            {"compression", compression},
+                                            {"use_archive", use_archive},
+                                            {NULL, NULL}};

@@ -11,6 +11,7 @@ local C = {
   ["csrc/core/policy"] = { "csrc/core/base", "csrc/core/codec" },
   ["csrc/core/engine"] = { "csrc/core/base", "csrc/core/codec", "csrc/core/policy" },
   ["csrc/core/files"] = { "csrc/core/base", "csrc/core/codec", "csrc/core/policy", "csrc/core/engine/mailbox" },
+  ["csrc/archive"] = { "csrc/core/base", "csrc/core/files/archive", "csrc/core/files/bytes" },
   ["csrc/lua"] = { "csrc/core" },
   ["csrc/sandbox"] = { "csrc/core/base", "csrc/core/codec", "csrc/core/policy" },
 }

@@ -18,7 +18,11 @@ local COVERS = {
     "csrc/core/engine/command", "csrc/core/engine/lane", "csrc/core/engine/loop",
   },
   ["spec/core/files/source_spec.c"] = {
-    "csrc/core/files/source_csv", "csrc/core/files/source_input", "csrc/core/files/source_json",
+    "csrc/core/files/bytes", "csrc/core/files/source_csv", "csrc/core/files/source_input", "csrc/core/files/source_json",
+    "csrc/core/files/survey",
+  },
+  ["spec/dialect_spec.lua"] = {
+    "csrc/archive", "csrc/core/files/archive", "csrc/lua/source_options", "lua/flarelight/compressed",
   },
   ["spec/delivery_spec.lua"] = {
     "lua/flarelight/calls", "lua/flarelight/error", "csrc/core/engine/transfer", "csrc/core/engine/loop",

@@ -12,7 +12,6 @@
 #include "codec/json_write.h"
 
 #define MOST_DIGITS 15 /* a decimal of so many digits goes through a double unchanged */
-#define SHOWN 60       /* bytes of a name or a cell in a message */
 /* A number with an exponent, or with more digits than this, may be too large for a double. */
 #define SAFE_DIGITS 300
 
@@ -32,26 +31,6 @@ bool fl_column_type_named(const char *name, fl_column_type *type) {
   return false;
 }
 
-/* --- messages --- */
-
-typedef struct shown {
-  char text[SHOWN + 4];
-} shown;
-
-/* The beginning of a text for a message: on one line, cut at a character's edge. */
-static shown show(fl_slice text) {
-  shown out;
-  size_t length = text.length;
-  if (length > SHOWN) {
-    length = SHOWN;
-    while (length > 0 && ((unsigned char)text.data[length] & 0xc0) == 0x80) length--;
-  }
-  for (size_t i = 0; i < length; i++)
-    out.text[i] = (unsigned char)text.data[i] < 0x20 ? ' ' : text.data[i];
-  memcpy(out.text + length, length < text.length ? "..." : "", length < text.length ? 4 : 1);
-  return out;
-}
-
 /* --- what a cell is --- */
 
 typedef struct number_form {
@@ -60,7 +39,7 @@ typedef struct number_form {
   size_t digits; /* without leading zeros */
 } number_form;
 
-static number_form number_form_of(fl_slice text) {
+static number_form number_form_of(fl_slice text, char decimal) {
   static const number_form none = {false, false, 0};
   number_form form = {true, false, 0};
   const char *at = text.data, *end = text.data + text.length, *begin;
@@ -69,7 +48,7 @@ static number_form number_form_of(fl_slice text) {
   for (; at < end && *at >= '0' && *at <= '9'; at++)
     if (form.digits > 0 || *at != '0') form.digits++;
   if (at == begin || (*begin == '0' && at - begin > 1)) return none;
-  if (at < end && *at == '.') {
+  if (at < end && *at == decimal) {
     begin = ++at;
     for (; at < end && *at >= '0' && *at <= '9'; at++)
       if (form.digits > 0 || *at != '0') form.digits++;
@@ -86,9 +65,15 @@ static number_form number_form_of(fl_slice text) {
   return at == end ? form : none;
 }
 
+/* Writes the decimal point as JSON has it. */
+static void put_point(char *number, size_t length, char decimal) {
+  char *found = decimal == '.' ? NULL : memchr(number, decimal, length);
+  if (found != NULL) *found = '.';
+}
+
 /* Whether the number is within the range of doubles: the grammar of JSON has no bound, its readers
  * have. */
-static bool in_range(fl_slice text) {
+static bool in_range(fl_slice text, char decimal) {
   char small[64];
   char *copy = text.length < sizeof small ? small : malloc(text.length + 1);
   fl_json_tape tape;
@@ -97,6 +82,7 @@ static bool in_range(fl_slice text) {
   if (copy == NULL) return false;
   memcpy(copy, text.data, text.length);
   copy[text.length] = '\0';
+  put_point(copy, text.length, decimal);
   fl_json_tape_init(&tape);
   good = fl_json_scan(copy, text.length, &tape, &error) == FL_JSON_OK;
   fl_json_tape_free(&tape);
@@ -104,11 +90,11 @@ static bool in_range(fl_slice text) {
   return good;
 }
 
-static bool is_number(fl_slice text, bool strict) {
-  number_form form = number_form_of(text);
+static bool is_number(fl_slice text, bool strict, char decimal) {
+  number_form form = number_form_of(text, decimal);
   if (!form.valid) return false;
   if (!strict) return !form.exponent && form.digits <= MOST_DIGITS;
-  return (!form.exponent && form.digits <= SAFE_DIGITS) || in_range(text);
+  return (!form.exponent && form.digits <= SAFE_DIGITS) || in_range(text, decimal);
 }
 
 static bool is_boolean(fl_slice text) {
@@ -117,11 +103,46 @@ static bool is_boolean(fl_slice text) {
 }
 
 /* Whether a cell has a form in a column of numbers or booleans. */
-static bool fits(const fl_column *column, fl_slice text) {
-  return column->type == FL_COLUMN_NUMBER ? is_number(text, column->strict) : is_boolean(text);
+static bool fits(const fl_columns *columns, const fl_column *column, fl_slice text) {
+  return column->type == FL_COLUMN_NUMBER ? is_number(text, column->strict, columns->decimal)
+                                          : is_boolean(text);
 }
 
-static bool is_null(const fl_csv_cell *cell) { return cell->text.length == 0 && !cell->quoted; }
+static inline bool is_null(const fl_columns *columns, const fl_csv_cell *cell) {
+  if (cell->quoted) return false;
+  return cell->text.length == 0 ||
+         (columns->nulls.count > 0 &&
+          fl_names_find(columns->nulls, cell->text) < columns->nulls.count);
+}
+
+bool fl_columns_is_null(const fl_columns *columns, const fl_csv_cell *cell) {
+  return is_null(columns, cell);
+}
+
+/* Steps over digits: `least` to `most` of them. NULL: there are fewer. */
+static const char *skip_digits(const char *at, const char *end, int least, int most) {
+  int count = 0;
+  for (; at < end && count < most && *at >= '0' && *at <= '9'; at++) count++;
+  return count < least ? NULL : at;
+}
+
+/* Whether a text begins as a date does: 2024-01-31, 31.1.2024 or 1/31/2024. */
+static bool is_date(fl_slice text) {
+  static const int digits[2][3][2] = {{{4, 4}, {1, 2}, {1, 2}}, {{1, 2}, {1, 2}, {4, 4}}};
+  for (int form = 0; form < 2; form++) {
+    const char *at = text.data, *end = text.data + text.length;
+    char separator = '\0';
+    for (int part = 0; part < 3 && at != NULL; part++) {
+      if (part > 0) {
+        if (at == end || memchr("-/.", *at, 3) == NULL || (part == 2 && *at != separator)) break;
+        separator = *at++;
+      }
+      at = skip_digits(at, end, digits[form][part][0], digits[form][part][1]);
+      if (part == 2 && at != NULL) return at == end || *at == 'T' || *at == ' ';
+    }
+  }
+  return false;
+}
 
 static fl_result refuse_count(const fl_columns *columns, size_t count, char *message) {
   snprintf(message, FL_COLUMNS_MESSAGE, "the row has %zu %s, the header %zu", count,
@@ -130,118 +151,189 @@ static fl_result refuse_count(const fl_columns *columns, size_t count, char *mes
 }
 
 static fl_result refuse_cell(const fl_column *column, fl_slice text, char *message) {
-  snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\": \"%s\" is not %s", show(column->name).text,
-           show(text).text, column->type == FL_COLUMN_NUMBER ? "a number" : "true or false");
+  snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\": \"%s\" is not %s",
+           fl_show(column->name).text, fl_show(text).text,
+           column->type == FL_COLUMN_NUMBER ? "a number" : "true or false");
   return FL_INVALID;
 }
 
 /* --- the header --- */
 
-static fl_column *find(const fl_columns *columns, fl_slice name) {
+/* The column that the header, or where `sent` is set the records, call so. */
+static fl_column *find(const fl_columns *columns, fl_slice name, bool sent) {
   for (size_t i = 0; i < columns->count; i++)
-    if (columns->list[i].name.length == name.length &&
-        memcmp(columns->list[i].name.data, name.data, name.length) == 0)
+    if (fl_slice_equal(sent ? columns->list[i].sent : columns->list[i].name, name))
       return &columns->list[i];
   return NULL;
 }
 
 static fl_result refuse_name(fl_slice name, const char *words, char *message) {
-  snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\" %s", show(name).text, words);
+  snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\" %s", fl_show(name).text, words);
   return FL_INVALID;
 }
 
-/* A choice names none of the columns: the message names them, as far as they fit. */
-static fl_result refuse_choice(const fl_columns *columns, fl_slice name, char *message) {
-  const size_t size = FL_COLUMNS_MESSAGE;
-  size_t used;
-  refuse_name(name, "is given a type, but the file does not have it: there are", message);
-  used = strlen(message);
-  for (size_t i = 0; i < columns->count; i++) {
-    shown each = show(columns->list[i].name);
-    if (used + strlen(each.text) + 10 > size) {
-      snprintf(message + used, size - used, ", …");
-      break;
-    }
-    used +=
-        (size_t)snprintf(message + used, size - used, "%s\"%s\"", i > 0 ? ", " : " ", each.text);
-  }
+/* An option names what the file does not have. The message lists what it has. */
+static fl_result refuse_unknown(const fl_columns *columns, const char *words, fl_slice name,
+                                bool sent, char *message) {
+  fl_names names = {NULL, columns->count};
+  fl_slice *list = malloc(columns->count * sizeof *list);
+  if (list == NULL) return FL_NO_MEMORY;
+  for (size_t i = 0; i < columns->count; i++)
+    list[i] = sent ? columns->list[i].sent : columns->list[i].name;
+  names.list = list;
+  snprintf(message, FL_COLUMNS_MESSAGE,
+           "column \"%s\" %s, but the file does not have it: there are ", fl_show(name).text,
+           words);
+  fl_names_show(names, message, FL_COLUMNS_MESSAGE);
+  free(list);
   return FL_INVALID;
 }
 
-/* Appends the texts of all columns; their slices are set afterwards, when the buffer moves no more.
- */
-static fl_result write_names(fl_columns *columns, const fl_csv_cell *cells, size_t count) {
-  fl_buffer *text = &columns->text;
-  fl_result result = FL_OK;
-  size_t bad;
-  for (size_t i = 0; i < count && result == FL_OK; i++) {
-    fl_column *column = &columns->list[i];
-    column->name.length = cells[i].text.length;
-    result = fl_buffer_append(text, cells[i].text.data, cells[i].text.length);
-    column->key.length = text->length;
-    if (result == FL_OK) result = fl_buffer_append_byte(text, i == 0 ? '{' : ',');
-    if (result == FL_OK)
-      result = fl_json_write_string(text, cells[i].text.data, cells[i].text.length, &bad);
-    if (result == FL_OK) result = fl_buffer_append_byte(text, ':');
-    column->key.length = text->length - column->key.length;
-  }
-  if (result != FL_OK) return result;
-  for (size_t i = 0, at = 0; i < count; i++) {
-    fl_column *column = &columns->list[i];
-    column->name.data = text->data + at;
-    at += column->name.length;
-    column->key.data = text->data + at;
-    at += column->key.length;
+/* Copies the names of the header. */
+static fl_result copy_names(fl_columns *columns, const fl_csv_cell *cells, size_t count) {
+  size_t total = 0, at = 0;
+  for (size_t i = 0; i < count; i++) total += cells[i].text.length;
+  if (fl_buffer_reserve(&columns->names, total) != FL_OK) return FL_NO_MEMORY;
+  for (size_t i = 0; i < count; i++) {
+    fl_slice text = cells[i].text;
+    if (fl_buffer_append(&columns->names, text.data, text.length) != FL_OK) return FL_NO_MEMORY;
+    columns->list[i].name = (fl_slice){columns->names.data + at, text.length};
+    at += text.length;
   }
   return FL_OK;
 }
 
-static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t count,
-                      fl_column_type otherwise, const fl_column_choice *choices,
-                      size_t choice_count, char *message) {
-  fl_result result;
-  columns->list = calloc(count, sizeof *columns->list);
-  if (columns->list == NULL) return FL_NO_MEMORY;
-  result = write_names(columns, cells, count);
-  if (result != FL_OK) return result;
+static fl_result name_columns(fl_columns *columns, size_t count, const fl_columns_options *options,
+                              char *message) {
   for (size_t i = 0; i < count; i++) {
     fl_column *column = &columns->list[i];
     if (column->name.length == 0) {
       snprintf(message, FL_COLUMNS_MESSAGE, "column %zu has no name", i + 1);
       return FL_INVALID;
     }
-    if (find(columns, column->name) != NULL)
+    if (find(columns, column->name, false) != NULL)
       return refuse_name(column->name, "is there twice", message);
-    column->type = otherwise;
-    column->strict = otherwise != FL_COLUMN_UNDECIDED;
+    column->sent = fl_mapping_rename(&options->mapping, column->name);
+    if (find(columns, column->sent, true) != NULL)
+      return refuse_name(column->sent, "is there twice: rename gives its name to another", message);
+    column->type = options->otherwise;
+    column->strict = options->otherwise != FL_COLUMN_UNDECIDED;
     column->possible = BIT(FL_COLUMN_NUMBER) | BIT(FL_COLUMN_BOOLEAN);
+    column->dates = is_date(column->name);
     columns->count++;
   }
-  for (size_t i = 0; i < choice_count; i++) {
-    fl_column *column = find(columns, choices[i].name);
-    if (column == NULL) return refuse_choice(columns, choices[i].name, message);
-    column->type = choices[i].type;
+  for (size_t i = 0; i < options->mapping.rename_count; i++)
+    if (find(columns, options->mapping.renames[i].from, false) == NULL)
+      return refuse_unknown(columns, "is renamed", options->mapping.renames[i].from, false,
+                            message);
+  return FL_OK;
+}
+
+static fl_result choose_types(fl_columns *columns, const fl_columns_options *options,
+                              char *message) {
+  for (size_t i = 0; i < options->choice_count; i++) {
+    fl_column *column = find(columns, options->choices[i].name, false);
+    if (column == NULL)
+      return refuse_unknown(columns, "is given a type", options->choices[i].name, false, message);
+    column->type = options->choices[i].type;
     column->strict = column->type != FL_COLUMN_UNDECIDED;
   }
   return FL_OK;
 }
 
+/* Adds a member; its key has only a length until all keys are there. */
+static fl_result add_member(fl_columns *columns, fl_slice name, const fl_column *column,
+                            const fl_constant *constant) {
+  fl_column_member *member = &columns->members[columns->member_count];
+  size_t before = columns->keys.length, bad;
+  fl_result result =
+      fl_buffer_append_byte(&columns->keys, columns->member_count++ == 0 ? '{' : ',');
+  if (result == FL_OK) result = fl_json_write_string(&columns->keys, name.data, name.length, &bad);
+  if (result == FL_OK) result = fl_buffer_append_byte(&columns->keys, ':');
+  member->key.length = columns->keys.length - before;
+  member->column = constant == NULL ? column : NULL;
+  member->cell = column != NULL ? (size_t)(column - columns->list) : 0;
+  if (constant != NULL) member->constant = constant->json;
+  return result;
+}
+
+static fl_result make_members(fl_columns *columns, const fl_mapping *mapping, char *message) {
+  size_t chosen = mapping->columns.count > 0 ? mapping->columns.count : columns->count;
+  fl_result result = FL_OK;
+  columns->members = calloc(chosen + mapping->set_count, sizeof *columns->members);
+  if (columns->members == NULL) return FL_NO_MEMORY;
+  for (size_t i = 0; i < chosen && result == FL_OK; i++) {
+    const fl_column *column = &columns->list[i];
+    fl_slice name = mapping->columns.count > 0 ? mapping->columns.list[i] : column->sent;
+    const fl_constant *constant = fl_mapping_constant(mapping, name);
+    if (mapping->columns.count > 0) column = find(columns, name, true);
+    if (column == NULL && constant == NULL)
+      return refuse_unknown(columns, "is chosen", name, true, message);
+    result = add_member(columns, name, column, constant);
+  }
+  for (size_t i = 0; i < mapping->set_count && result == FL_OK; i++) {
+    const fl_constant *constant = &mapping->set[i];
+    bool is_there = mapping->columns.count > 0
+                        ? fl_names_find(mapping->columns, constant->name) < mapping->columns.count
+                        : find(columns, constant->name, true) != NULL;
+    if (!is_there) result = add_member(columns, constant->name, NULL, constant);
+  }
+  for (size_t i = 0, at = 0; i < columns->member_count; i++) {
+    columns->members[i].key.data = columns->keys.data + at;
+    at += columns->members[i].key.length;
+  }
+  return result;
+}
+
+static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t count,
+                      const fl_columns_options *options, char *message) {
+  fl_result result;
+  columns->list = calloc(count, sizeof *columns->list);
+  if (columns->list == NULL) return FL_NO_MEMORY;
+  result = copy_names(columns, cells, count);
+  if (result == FL_OK) result = name_columns(columns, count, options, message);
+  if (result == FL_OK) result = choose_types(columns, options, message);
+  return result == FL_OK ? make_members(columns, &options->mapping, message) : result;
+}
+
 fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t count,
-                          fl_column_type otherwise, const fl_column_choice *choices,
-                          size_t choice_count, char message[FL_COLUMNS_MESSAGE]) {
+                          const fl_columns_options *options, char message[FL_COLUMNS_MESSAGE]) {
   fl_result result;
   memset(columns, 0, sizeof *columns);
-  fl_buffer_init(&columns->text, FL_BUFFER_UNLIMITED);
-  result = fill(columns, cells, count, otherwise, choices, choice_count, message);
+  columns->decimal = options->decimal ? options->decimal : '.';
+  columns->nulls = options->nulls;
+  fl_buffer_init(&columns->names, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&columns->keys, FL_BUFFER_UNLIMITED);
+  result = fill(columns, cells, count, options, message);
   if (result != FL_OK) fl_columns_free(columns);
   return result;
 }
 
 void fl_columns_free(fl_columns *columns) {
   free(columns->list);
+  free(columns->members);
   columns->list = NULL;
-  columns->count = 0;
-  fl_buffer_free(&columns->text);
+  columns->members = NULL;
+  columns->count = columns->member_count = 0;
+  fl_buffer_free(&columns->names);
+  fl_buffer_free(&columns->keys);
+}
+
+fl_result fl_columns_compare(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
+                             char message[FL_COLUMNS_MESSAGE]) {
+  for (size_t i = 0; i < count || i < columns->count; i++) {
+    if (i >= count)
+      return refuse_name(columns->list[i].name, "of the first file is not in this one", message);
+    if (i >= columns->count) return refuse_name(cells[i].text, "is not in the first file", message);
+    if (fl_slice_equal(columns->list[i].name, cells[i].text)) continue;
+    snprintf(
+        message, FL_COLUMNS_MESSAGE,
+        "column %zu is \"%s\", but \"%s\" in the first file: all files of a list have the same "
+        "columns",
+        i + 1, fl_show(cells[i].text).text, fl_show(columns->list[i].name).text);
+    return FL_INVALID;
+  }
+  return FL_OK;
 }
 
 /* --- types --- */
@@ -259,13 +351,15 @@ fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t
     fl_column *column = &columns->list[i];
     fl_slice text = cells[i].text;
     if (column->type != FL_COLUMN_UNDECIDED) {
-      if (column->type != FL_COLUMN_TEXT && !is_null(&cells[i]) && !fits(column, text))
+      if (column->type != FL_COLUMN_TEXT && !is_null(columns, &cells[i]) &&
+          !fits(columns, column, text))
         return refuse_cell(column, text, message);
       continue;
     }
-    if (text.length == 0) continue;
+    if (text.length == 0 || is_null(columns, &cells[i])) continue;
     column->filled = true;
-    if ((column->possible & BIT(FL_COLUMN_NUMBER)) && !is_number(text, false))
+    if (column->dates && !is_date(text)) column->dates = false;
+    if ((column->possible & BIT(FL_COLUMN_NUMBER)) && !is_number(text, false, columns->decimal))
       column->possible &= (unsigned char)~BIT(FL_COLUMN_NUMBER);
     if ((column->possible & BIT(FL_COLUMN_BOOLEAN)) && !is_boolean(text))
       column->possible &= (unsigned char)~BIT(FL_COLUMN_BOOLEAN);
@@ -284,6 +378,25 @@ void fl_columns_decide(fl_columns *columns) {
   }
 }
 
+bool fl_columns_look_like_data(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]) {
+  fl_slice *list = malloc(columns->count * sizeof *list);
+  fl_names names = {list, 0};
+  bool contradicted = list == NULL;
+  for (size_t i = 0; i < columns->count && !contradicted; i++) {
+    const fl_column *column = &columns->list[i];
+    bool number = column->type == FL_COLUMN_NUMBER;
+    bool suspect =
+        number ? is_number(column->name, true, columns->decimal) : column->dates && column->filled;
+    if (suspect) list[names.count++] = column->name;
+    contradicted = number && !suspect;
+  }
+  contradicted = contradicted || names.count == 0;
+  message[0] = '\0';
+  if (!contradicted) fl_names_show(names, message, FL_COLUMNS_MESSAGE);
+  free(list);
+  return !contradicted;
+}
+
 /* --- records --- */
 
 static void put(fl_buffer *out, const char *bytes, size_t length) {
@@ -297,17 +410,23 @@ static void put(fl_buffer *out, const char *bytes, size_t length) {
 fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            fl_buffer *out, char message[FL_COLUMNS_MESSAGE]) {
   if (count != columns->count) return refuse_count(columns, count, message);
-  for (size_t i = 0; i < count; i++) {
-    const fl_column *column = &columns->list[i];
-    fl_slice text = cells[i].text;
-    fl_result result = fl_buffer_reserve(out, column->key.length + text.length + BESIDE);
+  for (size_t i = 0; i < columns->member_count; i++) {
+    const fl_column_member *member = &columns->members[i];
+    const fl_column *column = member->column;
+    const fl_csv_cell *cell = &cells[member->cell];
+    fl_slice text = column != NULL ? cell->text : member->constant;
+    fl_result result = fl_buffer_reserve(out, member->key.length + text.length + BESIDE);
     if (result != FL_OK) return result;
-    put(out, column->key.data, column->key.length);
-    if (is_null(&cells[i])) {
+    put(out, member->key.data, member->key.length);
+    if (column == NULL) {
+      put(out, text.data, text.length);
+    } else if (is_null(columns, cell)) {
       put(out, "null", 4);
     } else if (column->type != FL_COLUMN_TEXT && (text.length > 0 || column->strict)) {
-      if (!fits(column, text)) return refuse_cell(column, text, message);
+      if (!fits(columns, column, text)) return refuse_cell(column, text, message);
       put(out, text.data, text.length);
+      if (columns->decimal != '.')
+        put_point(out->data + out->length - text.length, text.length, columns->decimal);
     } else {
       size_t bad;
       result = fl_json_write_string(out, text.data, text.length, &bad);

@@ -21,10 +21,17 @@ struct fl_csv_reader {
   fl_csv_record function;
   void *context;
   char delimiter;
+  char quote; /* NUL: no byte quotes */
+  bool trim;
+  fl_slice comment;
+  size_t skip;      /* lines that are still to be skipped */
   fl_csv_code code; /* of the first failure */
   unsigned mark; /* bytes of the byte order mark that came; 3 also once it is known to be absent */
   fl_buffer pending; /* a record's beginning, from pieces before this one */
   size_t record_ceiling;
+  /* Lines that belong to no record. */
+  enum { AT_LINE_START, IN_PASSED_LINE, IN_RECORD } place;
+  size_t matched; /* at the start of a line: so many bytes are those of the comment */
   /* The search for the end of the record. */
   char previous;        /* the byte before, 0 where a record begins */
   bool quoted;          /* inside quotes */
@@ -46,21 +53,40 @@ static int is_never_space(unsigned char byte) {
   return 0;
 }
 
-fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
-                           void *context) {
+static int is_blank(unsigned char byte) { return byte == ' ' || byte == '\t'; }
+
+/* White space that a cell may have around it. */
+static inline bool is_padding(const fl_csv_reader *reader, char byte) {
+  return (byte == ' ' || byte == '\t') && byte != reader->delimiter;
+}
+
+/* Whether the next line may be one that belongs to no record. */
+static void begin_line(fl_csv_reader *reader) {
+  reader->place = reader->skip > 0 || reader->comment.length > 0 ? AT_LINE_START : IN_RECORD;
+  reader->matched = 0;
+}
+
+fl_csv_reader *fl_csv_open(const fl_csv_dialect *dialect, size_t record_ceiling,
+                           fl_csv_record function, void *context) {
   fl_csv_reader *reader = calloc(1, sizeof *reader);
   if (reader == NULL) return NULL;
   if (csv_init(&reader->parser, CSV_STRICT) != 0) {
     free(reader);
     return NULL;
   }
-  csv_set_delim(&reader->parser, (unsigned char)delimiter);
-  csv_set_space_func(&reader->parser, is_never_space);
+  reader->delimiter = dialect->delimiter ? dialect->delimiter : ',';
+  reader->quote = dialect->unquoted ? '\0' : dialect->quote ? dialect->quote : '"';
+  reader->trim = dialect->trim;
+  reader->comment = dialect->comment;
+  reader->skip = dialect->skip;
+  begin_line(reader);
+  csv_set_delim(&reader->parser, (unsigned char)reader->delimiter);
+  csv_set_quote(&reader->parser, (unsigned char)reader->quote);
+  csv_set_space_func(&reader->parser, reader->trim ? is_blank : is_never_space);
   /* libcsv's buffer grows by this much at a time. */
   csv_set_blk_size(&reader->parser, 65536);
   reader->function = function;
   reader->context = context;
-  reader->delimiter = delimiter;
   reader->record_ceiling = record_ceiling;
   reader->line = reader->record_line = 1;
   fl_buffer_init(&reader->pending, FL_BUFFER_UNLIMITED);
@@ -104,8 +130,13 @@ static bool grow_cells(fl_csv_reader *reader) {
   return true;
 }
 
+static const char *skip_padding(const fl_csv_reader *reader, const char *cursor) {
+  while (is_padding(reader, *cursor)) cursor++;
+  return cursor;
+}
+
 /* Called by libcsv for each cell. Since the CSV is strict, the raw bytes of the cell begin at
- * `cursor`. */
+ * `cursor`. A line end stops every search in them. */
 static void take_cell(void *bytes, size_t length, void *context) {
   fl_csv_reader *reader = context;
   const char *text = bytes, *quote = text, *end = text + length;
@@ -116,18 +147,22 @@ static void take_cell(void *bytes, size_t length, void *context) {
     return;
   }
   cell = &reader->cells[reader->count++];
-  cell->quoted = *reader->cursor == '"';
+  if (reader->trim) reader->cursor = skip_padding(reader, reader->cursor);
+  cell->quoted = *reader->cursor == reader->quote;
   cell->text.data = reader->cursor + cell->quoted;
   cell->text.length = length;
   if (cell->quoted)
-    for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL; quote++)
+    for (; quote < end && (quote = memchr(quote, reader->quote, (size_t)(end - quote))) != NULL;
+         quote++)
       doubled++;
   if (doubled > 0) {
     /* Room for the whole record was reserved before, so the buffer does not move. */
     cell->text.data = reader->unquoted.data + reader->unquoted.length;
     if (fl_buffer_append(&reader->unquoted, text, length) != FL_OK) reader->out_of_memory = true;
   }
-  reader->cursor += length + doubled + 2 * (size_t)cell->quoted + 1;
+  reader->cursor += length + doubled + 2 * (size_t)cell->quoted;
+  if (reader->trim) reader->cursor = skip_padding(reader, reader->cursor);
+  reader->cursor++;
 }
 
 /* The first delimiter at or after `cursor`, or `end`. */
@@ -156,6 +191,16 @@ static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   }
 }
 
+/* Takes white space off cells without quotes. A line of nothing else is a blank one. */
+static void trim_cells(fl_csv_reader *reader) {
+  for (size_t i = 0; i < reader->count; i++) {
+    fl_slice *text = &reader->cells[i].text;
+    for (; text->length > 0 && is_padding(reader, *text->data); text->data++) text->length--;
+    while (text->length > 0 && is_padding(reader, text->data[text->length - 1])) text->length--;
+  }
+  if (reader->count == 1 && reader->cells[0].text.length == 0) reader->count = 0;
+}
+
 /* Fills the cells from a record. It includes the first byte of its line end; only the last record
  * of a text may have none. */
 static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t length) {
@@ -166,8 +211,10 @@ static fl_csv_code take_apart(fl_csv_reader *reader, const char *record, size_t 
   reader->unquoted.length = 0;
   if (!reader->has_quotes && length > 0 &&
       (record[length - 1] == '\n' || record[length - 1] == '\r')) {
-    if (length == 1 || split(reader, record, length - 1)) return FL_CSV_OK;
-    return fail(reader, FL_CSV_MEMORY, reader->record_line);
+    if (length > 1 && !split(reader, record, length - 1))
+      return fail(reader, FL_CSV_MEMORY, reader->record_line);
+    if (reader->trim) trim_cells(reader);
+    return FL_CSV_OK;
   }
   if (fl_buffer_reserve(&reader->unquoted, length) != FL_OK)
     return fail(reader, FL_CSV_MEMORY, reader->record_line);
@@ -203,19 +250,74 @@ static fl_csv_code end_record(fl_csv_reader *reader, const char *begin, const ch
   if (code == FL_CSV_OK) reader->record_line = ++reader->line;
   reader->previous = 0;
   reader->has_quotes = false;
+  begin_line(reader);
   return code;
 }
 
 /* The first quote or control character at or after `cursor`, or `end`. */
-static const char *next_mark(const char *cursor, const char *end) {
+static const char *next_mark(const char *cursor, const char *end, char quote) {
   for (; end - cursor >= 8; cursor += 8) {
     uint64_t word = fl_load_word(cursor);
     /* A byte beyond ASCII looks like a control character to the mask, once 0x20 is taken off it. */
-    uint64_t mask = (fl_mask_equal(word, '"') | fl_mask_control(word)) & ~word;
+    uint64_t mask = (fl_mask_equal(word, (unsigned char)quote) | fl_mask_control(word)) & ~word;
     if (mask) return cursor + fl_first_byte(mask);
   }
-  while (cursor < end && (unsigned char)*cursor >= 0x20 && *cursor != '"') cursor++;
+  while (cursor < end && (unsigned char)*cursor >= 0x20 && *cursor != quote) cursor++;
   return cursor;
+}
+
+/* Passes by a line that is skipped or a comment, as far as it is in this piece: *cursor moves, and
+ * *begin with it. True: what follows belongs to a record. */
+static bool pass_by(fl_csv_reader *reader, const char **begin, const char **cursor,
+                    const char *end) {
+  const char *at = *cursor;
+  if (reader->place == AT_LINE_START && reader->skip == 0) {
+    const fl_slice comment = reader->comment;
+    for (; at < end && reader->matched < comment.length && *at == comment.data[reader->matched];
+         at++)
+      reader->matched++;
+    *cursor = at;
+    if (reader->matched > 0) reader->previous = comment.data[reader->matched - 1];
+    if (reader->matched < comment.length && at == end) return false;
+    if (reader->matched < comment.length || comment.length == 0) {
+      reader->place = IN_RECORD;
+      return true;
+    }
+    reader->pending.length = 0;
+  }
+  reader->place = IN_PASSED_LINE;
+  while (at < end && *at != '\n' && *at != '\r') at++;
+  *begin = *cursor = at;
+  if (at == end) return false;
+  *begin = *cursor = at + 1;
+  reader->ended_by_return = *at == '\r';
+  reader->record_line = ++reader->line;
+  reader->previous = 0;
+  if (reader->skip > 0) reader->skip--;
+  begin_line(reader);
+  return false;
+}
+
+/* Takes the quote at `mark`. Outside quotes, a quote may begin a cell, or double the one before it.
+ */
+static bool take_quote(fl_csv_reader *reader) {
+  char previous = reader->previous;
+  reader->has_quotes = true;
+  if (!reader->quoted && previous != 0 && previous != reader->quote &&
+      previous != reader->delimiter) {
+    fail(reader, FL_CSV_BAD_QUOTE, reader->line);
+    return false;
+  }
+  if (!reader->quoted && previous != reader->quote) reader->quote_line = reader->line;
+  reader->quoted = !reader->quoted;
+  return true;
+}
+
+/* The byte before `mark`; where cells are trimmed, before the white space there. */
+static void keep_previous(fl_csv_reader *reader, const char *cursor, const char *mark) {
+  if (reader->trim)
+    while (mark > cursor && is_padding(reader, mark[-1])) mark--;
+  if (mark > cursor) reader->previous = mark[-1];
 }
 
 static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length) {
@@ -229,35 +331,26 @@ static fl_csv_code feed(fl_csv_reader *reader, const char *bytes, size_t length)
         continue;
       }
     }
-    mark = next_mark(cursor, end);
-    if (mark > cursor) reader->previous = mark[-1];
+    if (reader->place != IN_RECORD && !pass_by(reader, &begin, &cursor, end)) continue;
+    mark = next_mark(cursor, end, reader->quote);
+    keep_previous(reader, cursor, mark);
     if (reader->pending.length + (size_t)(mark - begin) > reader->record_ceiling)
       return fail(reader, FL_CSV_TOO_LONG, reader->record_line);
     if (mark == end) break;
     cursor = mark + 1;
-    switch (*mark) {
-      case '\0': return fail(reader, FL_CSV_NUL, reader->line);
-      case '"':
-        reader->has_quotes = true;
-        /* Outside quotes, a quote may begin a cell, or double the one before it. */
-        if (!reader->quoted && reader->previous != 0 && reader->previous != '"' &&
-            reader->previous != reader->delimiter)
-          return fail(reader, FL_CSV_BAD_QUOTE, reader->line);
-        if (!reader->quoted && reader->previous != '"') reader->quote_line = reader->line;
-        reader->quoted = !reader->quoted;
-        break;
-      case '\r':
-      case '\n':
-        if (reader->quoted) {
-          if (*mark == '\r' || reader->previous != '\r') reader->line++;
-          break;
-        }
+    if (*mark == '\0') return fail(reader, FL_CSV_NUL, reader->line);
+    if (*mark == reader->quote) {
+      if (!take_quote(reader)) return reader->code;
+    } else if (*mark == '\r' || *mark == '\n') {
+      if (!reader->quoted) {
         if (end_record(reader, begin, cursor) != FL_CSV_OK) return reader->code;
         reader->ended_by_return = *mark == '\r';
         begin = cursor;
         continue;
+      }
+      if (*mark == '\r' || reader->previous != '\r') reader->line++;
     }
-    reader->previous = *mark;
+    if (!reader->trim || !is_padding(reader, *mark)) reader->previous = *mark;
   }
   if (fl_buffer_append(&reader->pending, begin, (size_t)(end - begin)) != FL_OK)
     return fail(reader, FL_CSV_MEMORY, reader->record_line);

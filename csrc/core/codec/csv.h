@@ -1,7 +1,8 @@
 /*
  * csv.h: CSV text <-> cells, over libcsv.
  *
- * Pure: bytes in, records out; it opens no file. RFC 4180 quoting; the delimiter is the caller's.
+ * Pure: bytes in, records out; it opens no file. Quoting is that of RFC 4180; the dialect is the
+ * caller's.
  * A reader is fed pieces of any size and hands each whole record to a function; it keeps one record
  * in memory and no more.
  */
@@ -29,13 +30,23 @@ typedef enum fl_csv_code {
 /* One record. `line` (from 1) is where it begins. The cells live until the function returns. */
 typedef bool (*fl_csv_record)(void *context, const fl_csv_cell *cells, size_t count, int64_t line);
 
+/* How a text is divided. Members that are 0 have the value of RFC 4180. */
+typedef struct fl_csv_dialect {
+  char delimiter;   /* 0: a comma. Otherwise ASCII, no line end. */
+  char quote;       /* 0: '"'. Otherwise ASCII, no line end and not the delimiter. */
+  bool unquoted;    /* no byte quotes: every quote is a part of its cell */
+  bool trim;        /* white space around cells and around their quotes is no part of them */
+  fl_slice comment; /* lines that begin with it are skipped; it holds no quote and no line end */
+  size_t skip;      /* so many lines at the beginning are skipped, whatever they hold */
+} fl_csv_dialect;
+
 typedef struct fl_csv_reader fl_csv_reader;
 
-/* NULL without memory. `delimiter`: no quote, line end or NUL. `record_ceiling`: bytes of the
- * largest record to accept. A UTF-8 byte order mark at the beginning is skipped; blank lines are
- * skipped. */
-fl_csv_reader *fl_csv_open(char delimiter, size_t record_ceiling, fl_csv_record function,
-                           void *context);
+/* NULL without memory. `record_ceiling`: bytes of the largest record to accept. The text of
+ * `dialect->comment` has to live as long as the reader. A UTF-8 byte order mark at the beginning is
+ * skipped; blank lines are skipped. */
+fl_csv_reader *fl_csv_open(const fl_csv_dialect *dialect, size_t record_ceiling,
+                           fl_csv_record function, void *context);
 /* Feeds bytes. After a code other than FL_CSV_OK, every call answers that code. */
 fl_csv_code fl_csv_feed(fl_csv_reader *reader, const char *bytes, size_t length);
 /* The end of the text: hands over a last record without a line end. */

@@ -5,14 +5,19 @@
  * A source owns a file descriptor. One thread at a time may use it. Memory is bounded by the batch
  * and the largest record, whatever the size of the file.
  *
- * CSV and TSV: the first row names the columns (columns.h describes their types). If the type of a
- * column is to be found out, opening reads the whole file once; mistakes in the file are then found
- * before the first record is given. JSON lines: an object a line, given as it is written; blank
- * lines are skipped. JSON: an array of objects, or an object whose member "records" is one; given
+ * CSV and TSV: the first row names the columns, unless the options say otherwise (columns.h
+ * describes their types). JSON lines: an object a line, given as it is written; blank lines are
+ * skipped. JSON: an array of objects, the whole text or the part that the options point at; given
  * without white space, numbers digit for digit.
  *
- * The file must be a regular one and must not change meanwhile: its size, its modification time and
- * the file behind its name are checked before the second pass and at the end.
+ * Opening reads everything once where something about the whole is asked for: the type of a column,
+ * expectations, a mapping of JSON records, or a list of files. Mistakes in the files are then found
+ * before the first record is given.
+ *
+ * A name that ends in .gz, .zst, .xz, .bz2 or .zip is that of a compressed file (archive.h).
+ *
+ * Files must be regular ones and must not change meanwhile: their size, their modification time and
+ * the file behind their name are checked before the second pass and at the end.
  */
 #ifndef FL_SOURCE_H
 #define FL_SOURCE_H
@@ -23,12 +28,15 @@ typedef struct fl_source fl_source;
 
 /* The format of a name's ending (csv, tsv, jsonl, ndjson, json), whatever its case. */
 fl_source_format fl_source_format_named(const char *ending);
-/* The format of a file by its name. */
+/* The format of a file by its name; the ending of a compression is passed over. */
 fl_source_format fl_source_format_of(const char *path);
 
-/* NULL with *error filled. */
+/* NULL with *error filled. The options live as long as the source. */
 fl_source *fl_source_open(const char *path, const fl_source_options *options,
                           fl_source_error *error);
+/* The same for a list of files of one format: their records one after another. */
+fl_source *fl_source_open_parts(const char *const *paths, size_t count,
+                                const fl_source_options *options, fl_source_error *error);
 
 /*
  * Replaces the batch's content by the next records: at most `max_records`, and text of at most
@@ -40,7 +48,13 @@ fl_source_code fl_source_read(fl_source *source, size_t max_records, size_t max_
 
 /* The columns of a CSV or TSV file; none for the others. */
 const fl_columns *fl_source_columns(const fl_source *source);
-/* Bytes read so far by the pass that gives records, and the size of the file. */
+/* How the files are read. */
+fl_source_dialect fl_source_get_dialect(const fl_source *source);
+
+/* A remark on what was read, for the person who sends it; "" where there is none. */
+const char *fl_source_remark(const fl_source *source);
+
+/* Bytes read so far by the pass that gives records, and the size of the files. */
 void fl_source_progress(const fl_source *source, int64_t *read, int64_t *total);
 
 /* Tells the file, as it was when it was opened, from other files. `modified` is in nanoseconds
@@ -49,7 +63,9 @@ typedef struct fl_source_identity {
   int64_t size, modified;
   uint64_t inode, device;
 } fl_source_identity;
-fl_source_identity fl_source_identify(const fl_source *source);
+fl_source_identity fl_source_identify(const fl_source *source, size_t part);
+size_t fl_source_part_count(const fl_source *source);
+const char *fl_source_part_path(const fl_source *source, size_t part);
 void fl_source_close(fl_source *source);
 
 #endif

@@ -3,43 +3,239 @@
  * columns.h.
  *
  * The CSV reader is fed a chunk at a time and hands over all rows of it. Rows that the batch has no
- * room for wait.
+ * room for wait. A first row that shows that the file is in another dialect is a failure, unless
+ * the caller named the delimiter.
  */
 #include "files/source_csv.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct table {
   fl_source_input *input;
-  const fl_source_options *options; /* valid only while the source is opened */
-  char delimiter;
+  char usual; /* the delimiter of the format */
+  fl_csv_dialect dialect;
+  bool separator_line; /* the part's first line is `sep=;` */
   fl_csv_reader *reader;
   fl_columns columns;
   bool header_seen; /* by this pass */
-  bool learning;    /* this pass finds out types, and gives no records */
+  bool begun;       /* the columns are known */
+  fl_expect *expect;
+  size_t *required, *unique; /* the cells that are expected to have, or not to repeat, a value */
+  char remark[FL_COLUMNS_MESSAGE + 100];
 } table;
 
-static bool take_header(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
+/* --- a file in another dialect --- */
+
+static const char delimiters[] = ",;\t|";
+
+/* A byte as messages show it. */
+static const char *name_of(char byte) {
+  static const char *const names[] = {",", ";", "\\t", "|"};
+  const char *found = strchr(delimiters, byte);
+  return found != NULL ? names[found - delimiters] : "?";
+}
+
+/* The usual delimiter that a line holds most often outside of quotes, if it is not `own`; else NUL.
+ */
+static char guess_delimiter(const char *line, size_t length, char quote, char own) {
+  size_t counts[sizeof delimiters] = {0}, best = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < length; i++) {
+    const char *found = memchr(delimiters, line[i], sizeof delimiters - 1);
+    if (line[i] == quote) quoted = !quoted;
+    else if (!quoted && found != NULL) counts[found - delimiters]++;
+  }
+  for (size_t i = 1; i < sizeof delimiters - 1; i++)
+    if (counts[i] > counts[best]) best = i;
+  return counts[best] > 0 && delimiters[best] != own ? delimiters[best] : '\0';
+}
+
+static bool is_named(const table *self) {
+  return self->input->options->dialect.delimiter != '\0' || self->separator_line;
+}
+
+/* A first row of one cell that holds another delimiter is a row that was not divided. */
+static bool check_division(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
+  char other, words[FL_SHOWN + 200];
+  if (count > 1 || cells[0].quoted || is_named(self)) return true;
+  other = guess_delimiter(cells[0].text.data, cells[0].text.length, '\0', self->dialect.delimiter);
+  if (other == '\0') return true;
+  snprintf(words, sizeof words,
+           "the first row is one column, \"%s\": delimiter = \"%s\" divides it (delimiter = \"%s\" "
+           "takes it as it is)",
+           fl_show(cells[0].text).text, name_of(other), name_of(self->dialect.delimiter));
+  return fl_source_input_fail_content(self->input, line, words);
+}
+
+/* A quote where none can be, before the header was read: the cells may be quoted and divided by
+ * another delimiter. */
+static void fail_quote(table *self, int64_t line, const char *words) {
+  const fl_buffer *window = &self->input->window;
+  const char *begin = window->data, *end = window->data + window->length, *stop;
+  char other = '\0', more[300];
+  for (int64_t i = 1; i < line && begin != NULL; i++) {
+    begin = memchr(begin, '\n', (size_t)(end - begin));
+    if (begin != NULL) begin++;
+  }
+  if (begin != NULL && !self->header_seen && !is_named(self)) {
+    stop = memchr(begin, '\n', (size_t)(end - begin));
+    other =
+        guess_delimiter(begin, (size_t)((stop != NULL ? stop : end) - begin),
+                        self->dialect.quote ? self->dialect.quote : '"', self->dialect.delimiter);
+  }
+  snprintf(more, sizeof more, other != '\0' ? "%s: delimiter = \"%s\" may divide the row" : "%s",
+           words, name_of(other));
+  fl_source_input_fail_content(self->input, line, more);
+}
+
+/* A first line `sep=;`, as spreadsheets write and obey it. False where it contradicts the options.
+ */
+static bool obey_separator_line(table *self) {
+  const char *text = self->input->window.data;
+  char given = self->input->options->dialect.delimiter, words[160], found;
+  size_t mark = fl_json_mark_length(text, self->input->window.length);
+  self->separator_line = false;
+  if (self->input->window.length - mark < 5) return true;
+  text += mark;
+  if (*text == '"') text++;
+  if (strncmp(text, "sep=", 4) != 0) return true;
+  found = text[4];
+  text += 5;
+  if (*text == '"') text++;
+  if (strchr(" \"\r\n", found) != NULL || (unsigned char)found >= 0x80 || isalnum(found) ||
+      (*text != '\0' && *text != '\r' && *text != '\n'))
+    return true;
+  if (given != '\0' && given != found) {
+    snprintf(
+        words, sizeof words,
+        "the first line says that the delimiter is \"%.*s\", but delimiter = \"%.*s\" is given",
+        found == '\t' ? 2 : 1, found == '\t' ? "\\t" : &found, given == '\t' ? 2 : 1,
+        given == '\t' ? "\\t" : &given);
+    return fl_source_input_fail_content(self->input, 1, words);
+  }
+  self->separator_line = true;
+  self->dialect.delimiter = found;
+  if (self->dialect.skip == 0) self->dialect.skip = 1;
+  return true;
+}
+
+/* --- columns --- */
+
+/* The cells that the names of an expectation stand for. */
+static size_t *find_cells(table *self, fl_names names) {
+  size_t *cells = calloc(names.count + 1, sizeof *cells);
+  for (size_t i = 0; cells != NULL && i < names.count; i++)
+    for (size_t cell = 0; cell < self->columns.count; cell++)
+      if (fl_slice_equal(self->columns.list[cell].sent, names.list[i])) cells[i] = cell;
+  return cells;
+}
+
+static fl_result check_expected_columns(table *self, char *message) {
+  const fl_source_options *options = self->input->options;
+  const fl_expectation *wanted = &options->expect;
+  fl_names all = {NULL, self->columns.count};
+  fl_slice *list = malloc(self->columns.count * sizeof *list);
+  fl_result result;
+  if (list == NULL) return FL_NO_MEMORY;
+  for (size_t i = 0; i < self->columns.count; i++) list[i] = self->columns.list[i].sent;
+  all.list = list;
+  result = fl_expect_columns(
+      wanted, options->columns.mapping.columns.count > 0 ? options->columns.mapping.columns : all,
+      all, message, FL_COLUMNS_MESSAGE);
+  free(list);
+  if (result != FL_OK) return result;
+  self->expect = fl_expect_open(wanted);
+  self->required = find_cells(self, wanted->required);
+  self->unique = find_cells(self, wanted->unique);
+  return self->expect == NULL || self->required == NULL || self->unique == NULL ? FL_NO_MEMORY
+                                                                                : FL_OK;
+}
+
+static bool take_names(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
+  fl_source_input *input = self->input;
   char message[FL_COLUMNS_MESSAGE];
   fl_result result;
   self->header_seen = true;
-  if (self->columns.count > 0) return true; /* the second pass */
-  result = fl_columns_init(&self->columns, cells, count, self->options->otherwise,
-                           self->options->choices, self->options->choice_count, message);
-  if (result != FL_OK) return fl_source_input_fail_result(self->input, result, line, message);
-  self->learning = fl_columns_are_undecided(&self->columns);
+  if (self->begun) {
+    result = fl_columns_compare(&self->columns, cells, count, message);
+    return result == FL_OK || fl_source_input_fail_result(input, result, line, message);
+  }
+  result = fl_columns_init(&self->columns, cells, count, &input->options->columns, message);
+  if (result == FL_OK && !fl_expectation_is_empty(&input->options->expect))
+    result = check_expected_columns(self, message);
+  if (result != FL_OK) return fl_source_input_fail_result(input, result, line, message);
+  self->begun = true;
+  input->learning =
+      self->expect != NULL || input->part_count > 1 || fl_columns_are_undecided(&self->columns);
   return true;
+}
+
+/* Columns of a file without a header: column1, column2, ... */
+static bool make_names(table *self, size_t count, int64_t line) {
+  enum { ROOM = 32 };
+  fl_csv_cell *cells = calloc(count, sizeof *cells + ROOM);
+  char *texts = (char *)(cells + count);
+  bool good;
+  if (cells == NULL) return fl_source_input_fail_memory(self->input);
+  for (size_t i = 0; i < count; i++) {
+    cells[i].text.data = texts + i * ROOM;
+    cells[i].text.length = (size_t)snprintf(texts + i * ROOM, ROOM, "column%zu", i + 1);
+  }
+  good = take_names(self, cells, count, line);
+  free(cells);
+  return good;
+}
+
+static bool take_given_names(table *self) {
+  const fl_names names = self->input->options->names;
+  fl_csv_cell *cells = calloc(names.count, sizeof *cells);
+  bool good;
+  if (cells == NULL) return fl_source_input_fail_memory(self->input);
+  for (size_t i = 0; i < names.count; i++) cells[i].text = names.list[i];
+  good = take_names(self, cells, names.count, 0);
+  free(cells);
+  return good;
+}
+
+/* --- rows --- */
+
+static fl_result check_row(table *self, const fl_csv_cell *cells, int64_t line) {
+  const fl_expectation *wanted = &self->input->options->expect;
+  fl_place place = fl_place_of(self->input->part, line);
+  fl_result result = FL_OK;
+  fl_expect_count(self->expect);
+  for (size_t i = 0; i < wanted->required.count; i++)
+    if (fl_columns_is_null(&self->columns, &cells[self->required[i]]))
+      fl_expect_missing(self->expect, i, place);
+  for (size_t i = 0; i < wanted->unique.count && result == FL_OK; i++)
+    if (!fl_columns_is_null(&self->columns, &cells[self->unique[i]]))
+      result = fl_expect_value(self->expect, i, cells[self->unique[i]].text, place);
+  return result;
+}
+
+static bool learn_row(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
+  char message[FL_COLUMNS_MESSAGE];
+  fl_result result = fl_columns_learn(&self->columns, cells, count, message);
+  if (result == FL_OK && self->expect != NULL) {
+    result = check_row(self, cells, line);
+    if (result == FL_SYSTEM) return fl_source_input_fail_temporary(self->input);
+  }
+  return result == FL_OK || fl_source_input_fail_result(self->input, result, line, message);
 }
 
 static bool take_row(void *context, const fl_csv_cell *cells, size_t count, int64_t line) {
   table *self = context;
   char message[FL_COLUMNS_MESSAGE];
   fl_result result;
-  if (!self->header_seen) return take_header(self, cells, count, line);
-  if (self->learning) {
-    result = fl_columns_learn(&self->columns, cells, count, message);
-    return result == FL_OK || fl_source_input_fail_result(self->input, result, line, message);
+  if (!self->header_seen) {
+    if (!check_division(self, cells, count, line)) return false;
+    if (self->input->options->header == FL_HEADER_FIRST_ROW)
+      return take_names(self, cells, count, line);
+    if (!make_names(self, count, line)) return false;
   }
+  if (self->input->learning) return learn_row(self, cells, count, line);
   if (!fl_source_input_begin_record(self->input)) return false;
   result = fl_columns_write(&self->columns, cells, count, self->input->target, message);
   if (result == FL_OK) return fl_source_input_end_record(self->input, line);
@@ -50,75 +246,109 @@ static bool take_row(void *context, const fl_csv_cell *cells, size_t count, int6
 /* Feeds the next chunk to the reader, or tells it that there is none. */
 static void pull(void *state) {
   table *self = state;
+  fl_source_input *input = self->input;
   fl_csv_code code;
-  self->input->window.length = 0;
-  if (fl_source_input_read(self->input))
-    code = fl_csv_feed(self->reader, self->input->window.data, self->input->window.length);
-  else if (self->input->failure.code == FL_SOURCE_OK) code = fl_csv_finish(self->reader);
+  int64_t line;
+  input->line = fl_csv_line(self->reader);
+  if (input->window.length > 0 || fl_source_input_read(input))
+    code = fl_csv_feed(self->reader, input->window.data, input->window.length);
+  else if (input->failure.code == FL_SOURCE_OK) code = fl_csv_finish(self->reader);
   else return;
-  self->input->ended = self->input->exhausted;
-  if (code == FL_CSV_MEMORY) fl_source_input_fail_memory(self->input);
-  else if (code != FL_CSV_OK && code != FL_CSV_STOPPED)
-    fl_source_input_fail_content(self->input, fl_csv_line(self->reader), fl_csv_describe(code));
+  line = fl_csv_line(self->reader);
+  if (code == FL_CSV_MEMORY) {
+    fl_source_input_fail_memory(input);
+  } else if (code == FL_CSV_BAD_QUOTE) {
+    fail_quote(self, line, fl_csv_describe(code));
+  } else if (code != FL_CSV_OK && code != FL_CSV_STOPPED) {
+    char words[200];
+    snprintf(words, sizeof words, "%s%s", fl_csv_describe(code),
+             code == FL_CSV_BAD_UTF8 ? fl_source_input_encoding_hint(input) : "");
+    fl_source_input_fail_content(input, line, words);
+  }
+  input->ended = input->exhausted && input->window.length == 0;
+  input->window.length = 0;
 }
 
-/* Begins a pass over the file and reads up to its header. */
-static bool begin_pass(table *self) {
-  if (self->reader != NULL) fl_csv_close(self->reader);
-  self->reader = fl_csv_open(self->delimiter, FL_SOURCE_RECORD_CEILING, take_row, self);
-  if (self->reader == NULL) return fl_source_input_fail_memory(self->input);
-  if (!fl_source_input_rewind(self->input)) return false;
+/* --- passes --- */
+
+static void note_remark(table *self) {
+  char names[FL_COLUMNS_MESSAGE];
+  if (self->input->options->header == FL_HEADER_FIRST_ROW &&
+      fl_columns_look_like_data(&self->columns, names))
+    snprintf(self->remark, sizeof self->remark,
+             "the first row looks like data (%s): header = false reads it as a record", names);
+}
+
+/* Begins a pass over a part and reads up to its header. */
+static bool begin(void *state) {
+  table *self = state;
+  fl_source_input *input = self->input;
+  self->dialect = input->options->dialect;
+  if (self->dialect.delimiter == '\0') self->dialect.delimiter = self->usual;
+  if (!obey_separator_line(self)) return false;
+  fl_csv_close(self->reader);
+  self->reader = fl_csv_open(&self->dialect, FL_SOURCE_RECORD_CEILING, take_row, self);
+  if (self->reader == NULL) return fl_source_input_fail_memory(input);
   self->header_seen = false;
-  while (fl_source_input_is_live(self->input) && !self->header_seen) pull(self);
-  if (self->input->failure.code == FL_SOURCE_OK && !self->header_seen)
+  if (input->options->header == FL_HEADER_GIVEN && !take_given_names(self)) return false;
+  while (fl_source_input_is_live(input) && !self->header_seen) pull(self);
+  if (input->failure.code == FL_SOURCE_OK && !self->header_seen)
     return fl_source_input_fail_content(
-        self->input, 0, "the file has no header: its first row should name the columns");
-  return self->columns.count > 0;
+        input, 0,
+        input->options->header == FL_HEADER_NONE
+            ? "the file has no rows"
+            : "the file has no header: its first row should name the columns");
+  if (!self->begun || !self->header_seen) return false;
+  if (!input->learning && *self->remark == '\0') note_remark(self);
+  return true;
 }
 
-/* Learns the types where one is undecided, then begins the pass that gives records. */
-static bool begin(table *self) {
-  if (!begin_pass(self)) return false;
-  if (!self->learning) return true;
-  while (fl_source_input_is_live(self->input)) pull(self);
-  if (self->input->failure.code != FL_SOURCE_OK || !fl_source_input_check_unchanged(self->input))
-    return false;
+/* Decides the types where one is undecided, and whether all is as expected. */
+static void conclude(void *state) {
+  table *self = state;
   fl_columns_decide(&self->columns);
-  self->learning = false;
-  return begin_pass(self);
+  note_remark(self);
+  if (self->expect != NULL) fl_source_input_conclude(self->input, self->expect);
+  fl_expect_close(self->expect);
+  self->expect = NULL;
 }
 
 static void close_table(void *state) {
   table *self = state;
   if (self == NULL) return;
-  if (self->reader != NULL) fl_csv_close(self->reader);
+  fl_csv_close(self->reader);
   fl_columns_free(&self->columns);
+  fl_expect_close(self->expect);
+  free(self->required);
+  free(self->unique);
   free(self);
 }
 
-static void *open_table(fl_source_input *input, const fl_source_options *options, char delimiter) {
+static void *open_table(fl_source_input *input, char delimiter) {
   table *self = calloc(1, sizeof *self);
   if (self == NULL) {
     fl_source_input_fail_memory(input);
     return NULL;
   }
   self->input = input;
-  self->options = options;
-  self->delimiter = delimiter;
-  if (begin(self)) return self;
-  close_table(self);
-  return NULL;
+  self->usual = delimiter;
+  return self;
 }
 
-static void *open_csv(fl_source_input *input, const fl_source_options *options) {
-  return open_table(input, options, ',');
-}
-
-static void *open_tsv(fl_source_input *input, const fl_source_options *options) {
-  return open_table(input, options, '\t');
-}
+static void *open_csv(fl_source_input *input) { return open_table(input, ','); }
+static void *open_tsv(fl_source_input *input) { return open_table(input, '\t'); }
 
 static const fl_columns *columns_of(const void *state) { return &((const table *)state)->columns; }
+static const char *remark_of(const void *state) { return ((const table *)state)->remark; }
 
-const fl_source_reader fl_source_csv = {open_csv, pull, close_table, columns_of};
-const fl_source_reader fl_source_tsv = {open_tsv, pull, close_table, columns_of};
+static void describe(const void *state, fl_source_dialect *dialect) {
+  const table *self = state;
+  dialect->delimiter = self->dialect.delimiter;
+  dialect->quote = self->dialect.unquoted ? '\0' : self->dialect.quote ? self->dialect.quote : '"';
+  dialect->separator_line = self->separator_line;
+}
+
+const fl_source_reader fl_source_csv = {open_csv,    begin,      pull,     conclude,
+                                        close_table, columns_of, describe, remark_of};
+const fl_source_reader fl_source_tsv = {open_tsv,    begin,      pull,     conclude,
+                                        close_table, columns_of, describe, remark_of};

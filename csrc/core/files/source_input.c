@@ -5,11 +5,11 @@
 #include "files/source_input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "files/encoding.h"
 
 #define CHUNK ((size_t)128 * 1024)
 
@@ -24,6 +24,7 @@ fail(fl_source_input *self, fl_source_code code, int64_t line, const char *forma
   if (self->failure.code != FL_SOURCE_OK) return false;
   self->failure.code = code;
   self->failure.line = line;
+  self->failure.part = self->part;
   va_start(arguments, format);
   vsnprintf(self->failure.message, sizeof self->failure.message, format, arguments);
   va_end(arguments);
@@ -34,26 +35,21 @@ bool fl_source_input_fail_memory(fl_source_input *self) {
   return fail(self, FL_SOURCE_NO_MEMORY, 0, "not enough memory");
 }
 
-static bool fail_system(fl_source_input *self, const char *what) {
-  return fail(self, FL_SOURCE_SYSTEM, 0, "cannot %s the file: %s", what, strerror(errno));
-}
-
-/* A name that is gone is no change: the opened file is still complete. */
-static bool is_changed(const fl_source_input *self) {
-  const struct stat *was = &self->identity;
-  struct stat now, named;
-  if (fstat(self->descriptor, &now) != 0) return true;
-  if (now.st_size != was->st_size ||
-      FL_SOURCE_MODIFIED(now).tv_sec != FL_SOURCE_MODIFIED(*was).tv_sec ||
-      FL_SOURCE_MODIFIED(now).tv_nsec != FL_SOURCE_MODIFIED(*was).tv_nsec)
-    return true;
-  return stat(self->path, &named) == 0 &&
-         (named.st_ino != was->st_ino || named.st_dev != was->st_dev);
+/* Takes over the failure of the source of bytes. False where there is one. */
+static bool take_failure(fl_source_input *self, const fl_bytes *bytes, int64_t line) {
+  static const fl_source_code codes[] = {[FL_BYTES_OK] = FL_SOURCE_OK,
+                                         [FL_BYTES_SYSTEM] = FL_SOURCE_SYSTEM,
+                                         [FL_BYTES_CONTENT] = FL_SOURCE_CONTENT,
+                                         [FL_BYTES_CHANGED] = FL_SOURCE_CHANGED,
+                                         [FL_BYTES_NO_MEMORY] = FL_SOURCE_NO_MEMORY};
+  if (bytes->code == FL_BYTES_OK) return true;
+  if (bytes->code == FL_BYTES_CONTENT)
+    return fl_source_input_fail_content(self, line, bytes->message);
+  return fail(self, codes[bytes->code], 0, "%s", bytes->message);
 }
 
 bool fl_source_input_check_unchanged(fl_source_input *self) {
-  if (!is_changed(self)) return true;
-  return fail(self, FL_SOURCE_CHANGED, 0, "the file changed while it was read");
+  return fl_bytes_check_unchanged(self->file) || take_failure(self, &self->file->bytes, 0);
 }
 
 bool fl_source_input_fail_content(fl_source_input *self, int64_t line, const char *words) {
@@ -66,10 +62,32 @@ bool fl_source_input_fail_result(fl_source_input *self, fl_result result, int64_
                               : fl_source_input_fail_memory(self);
 }
 
+bool fl_source_input_fail_temporary(fl_source_input *self) {
+  return fail(self, FL_SOURCE_SYSTEM, 0, "expect.unique: its temporary file: %s", strerror(errno));
+}
+
+void fl_source_input_conclude(fl_source_input *self, fl_expect *expect) {
+  char words[FL_SOURCE_MESSAGE];
+  const char **paths = calloc(self->part_count, sizeof *paths);
+  fl_place place;
+  fl_result result = FL_NO_MEMORY;
+  for (size_t i = 0; paths != NULL && i < self->part_count; i++) paths[i] = self->parts[i].path;
+  if (paths != NULL) result = fl_expect_finish(expect, paths, words, sizeof words, &place);
+  free(paths);
+  if (result == FL_INVALID) {
+    fail(self, FL_SOURCE_CONTENT, fl_place_line(place), "%s", words);
+    self->failure.part = fl_place_part(place);
+  } else if (result == FL_SYSTEM) {
+    fl_source_input_fail_temporary(self);
+  } else if (result != FL_OK) {
+    fl_source_input_fail_memory(self);
+  }
+}
+
 /* --- records --- */
 
-static bool add_span(fl_source_batch *batch, size_t start, int64_t line) {
-  fl_source_span span = {start, batch->text.length - start, line};
+static bool add_span(fl_source_batch *batch, size_t start, int64_t line, size_t part) {
+  fl_source_span span = {start, batch->text.length - start, line, part};
   return fl_buffer_append(&batch->spans, &span, sizeof span) == FL_OK;
 }
 
@@ -88,7 +106,7 @@ void fl_source_input_drop_record(fl_source_input *self) {
   self->target->length = self->begin - (comma ? 1 : 0);
 }
 
-bool fl_source_input_end_record(fl_source_input *self, int64_t line) {
+static bool end_record(fl_source_input *self, int64_t line, size_t part) {
   fl_source_batch *batch = self->batch;
   if (batch != NULL && batch->spans.length > 0 && self->target->length + 1 > self->max_bytes) {
     size_t length = self->target->length - self->begin;
@@ -97,13 +115,17 @@ bool fl_source_input_end_record(fl_source_input *self, int64_t line) {
       return fl_source_input_fail_memory(self);
     fl_source_input_drop_record(self);
     self->batch = NULL;
-    return add_span(&self->waiting, self->waiting.text.length - length, line) ||
+    return add_span(&self->waiting, self->waiting.text.length - length, line, part) ||
            fl_source_input_fail_memory(self);
   }
-  if (!add_span(batch != NULL ? batch : &self->waiting, self->begin, line))
+  if (!add_span(batch != NULL ? batch : &self->waiting, self->begin, line, part))
     return fl_source_input_fail_memory(self);
   if (batch != NULL && fl_source_batch_count(batch) >= self->max_records) self->batch = NULL;
   return true;
+}
+
+bool fl_source_input_end_record(fl_source_input *self, int64_t line) {
+  return end_record(self, line, self->part);
 }
 
 bool fl_source_input_take_waiting(fl_source_input *self) {
@@ -119,7 +141,7 @@ bool fl_source_input_take_waiting(fl_source_input *self) {
     if (fl_buffer_append(self->target, self->waiting.text.data + span->start, span->length) !=
         FL_OK)
       return fl_source_input_fail_memory(self);
-    if (!fl_source_input_end_record(self, span->line)) return false;
+    if (!end_record(self, span->line, span->part)) return false;
     self->waiting_taken++;
   }
   if (self->waiting_taken == count)
@@ -127,12 +149,22 @@ bool fl_source_input_take_waiting(fl_source_input *self) {
   return true;
 }
 
-/* --- the file --- */
+/* --- the files --- */
+
+int64_t fl_source_input_count_lines(const char *text, size_t length) {
+  int64_t count = 0;
+  const char *end = text + length;
+  while (text < end && (text = memchr(text, '\n', (size_t)(end - text))) != NULL) {
+    count++;
+    text++;
+  }
+  return count;
+}
 
 bool fl_source_input_read(fl_source_input *self) {
   fl_buffer *window = &self->window;
   fl_result result;
-  ssize_t count;
+  size_t count;
   if (self->exhausted) return false;
   if (self->at > 0) {
     memmove(window->data, window->data + self->at, window->length - self->at);
@@ -143,49 +175,113 @@ bool fl_source_input_read(fl_source_input *self) {
   if (result == FL_TOO_LARGE)
     return fl_source_input_fail_content(self, self->line, "a record of more than 64 MiB");
   if (result != FL_OK) return fl_source_input_fail_memory(self);
-  do count = read(self->descriptor, window->data + window->length, CHUNK);
-  while (count < 0 && errno == EINTR);
-  if (count < 0) return fail_system(self, "read");
-  self->bytes_read += count;
-  if (self->bytes_read > (int64_t)self->identity.st_size && !fl_source_input_check_unchanged(self))
-    return false;
-  window->length += (size_t)count;
+  count = self->bytes->class->read(self->bytes, window->data + window->length, CHUNK);
+  if (count == 0 && self->bytes->code != FL_BYTES_OK)
+    return take_failure(self, self->bytes,
+                        self->line + fl_source_input_count_lines(window->data, window->length));
+  window->length += count;
   window->data[window->length] = '\0';
   self->exhausted = count == 0;
   return count > 0;
 }
 
-bool fl_source_input_open(fl_source_input *self, const char *path) {
-  struct stat *status = &self->identity;
-  self->descriptor = -1;
-  self->line = 1;
+static void close_bytes(fl_source_input *self) {
+  if (self->bytes != NULL) self->bytes->class->close(self->bytes);
+  self->file = NULL;
+  self->archive = self->bytes = NULL;
+}
+
+/* Puts decompression over the file, as its name asks for. */
+static bool open_archive(fl_source_input *self, fl_compression compression) {
+  const fl_archive_functions *functions = fl_archive_installed();
+  if (functions == NULL)
+    return fail(self, FL_SOURCE_SYSTEM, 0,
+                "reading a %s file needs the module flarelight.archive_core, which was not built "
+                "with this flarelight: it needs libarchive (libarchive-dev in Debian)",
+                fl_archive_ending(compression));
+  self->archive = functions->open(self->file, compression);
+  if (self->archive == NULL) return fl_source_input_fail_memory(self);
+  self->bytes = self->archive;
+  return take_failure(self, self->bytes, 0);
+}
+
+static bool open_bytes(fl_source_input *self, fl_source_part *part) {
+  fl_compression compression = fl_archive_compression_of(part->path);
+  self->file = fl_bytes_open_file(part->path);
+  if (self->file == NULL) return fl_source_input_fail_memory(self);
+  self->bytes = &self->file->bytes;
+  if (!take_failure(self, self->bytes, 0)) return false;
+  if (part->status.st_ino == 0) part->status = self->file->status;
+  if (!fl_bytes_same_status(&part->status, &self->file->status))
+    return fail(self, FL_SOURCE_CHANGED, 0, "the file changed while it was read");
+  if (compression != FL_COMPRESSION_NONE && !open_archive(self, compression)) return false;
+  if (!fl_encoding_is_utf8(self->options->encoding)) {
+    fl_bytes *recoded = fl_encoding_open(self->bytes, self->options->encoding);
+    if (recoded == NULL) return fl_source_input_fail_memory(self);
+    self->bytes = recoded;
+  }
+  return take_failure(self, self->bytes, 0);
+}
+
+bool fl_source_input_open(fl_source_input *self, const char *const *paths, size_t count,
+                          const fl_source_options *options) {
+  self->options = options;
   fl_buffer_init(&self->window, FL_SOURCE_RECORD_CEILING + CHUNK);
   fl_source_batch_init(&self->waiting);
-  self->path = strdup(path);
-  if (self->path == NULL) return fl_source_input_fail_memory(self);
-  /* Without O_NONBLOCK a pipe without a writer would block here. */
-  self->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (self->descriptor < 0 || fstat(self->descriptor, status) != 0)
-    return fail_system(self, "open");
-  if (S_ISDIR(status->st_mode)) {
-    errno = EISDIR;
-    return fail_system(self, "read");
+  self->parts = calloc(count, sizeof *self->parts);
+  if (self->parts == NULL) return fl_source_input_fail_memory(self);
+  for (self->part_count = 0; self->part_count < count; self->part_count++) {
+    char *path = strdup(paths[self->part_count]);
+    if (path == NULL) return fl_source_input_fail_memory(self);
+    self->parts[self->part_count].path = path;
   }
-  if (!S_ISREG(status->st_mode))
-    return fail(self, FL_SOURCE_SYSTEM, 0, "not a regular file: it has to be read twice");
+  for (size_t i = count; i-- > 0;) {
+    self->part = i;
+    close_bytes(self);
+    if (!open_bytes(self, &self->parts[i])) return false;
+  }
   return true;
 }
 
-bool fl_source_input_rewind(fl_source_input *self) {
-  if (lseek(self->descriptor, 0, SEEK_SET) != 0) return fail_system(self, "read");
-  self->bytes_read = 0;
+/* Text of two bytes a character, which the readers would take for a line of NUL bytes. */
+static bool check_width(fl_source_input *self) {
+  const unsigned char *text = (const unsigned char *)self->window.data;
+  const char *name = NULL;
+  if (!fl_encoding_is_utf8(self->options->encoding) || self->window.length < 4) return true;
+  if ((text[0] == 0xFF && text[1] == 0xFE) || (text[0] == 0xFE && text[1] == 0xFF)) name = "utf-16";
+  else if (text[0] != 0 && text[1] == 0 && text[2] != 0 && text[3] == 0) name = "utf-16le";
+  else if (text[0] == 0 && text[1] != 0 && text[2] == 0 && text[3] != 0) name = "utf-16be";
+  if (name == NULL) return true;
+  return fail(self, FL_SOURCE_CONTENT, 1,
+              "the file is UTF-16 and not UTF-8: encoding = \"%s\" reads it", name);
+}
+
+const char *fl_source_input_encoding_hint(const fl_source_input *self) {
+  return fl_encoding_is_utf8(self->options->encoding)
+             ? ": encoding = \"windows-1252\", or the encoding that the file is in, reads it"
+             : "";
+}
+
+#define BEGINNING 256 /* bytes that readers look at before they begin */
+
+bool fl_source_input_enter(fl_source_input *self, size_t part) {
+  bool again = self->part == part && self->file != NULL;
+  self->part = part;
+  if (!again) close_bytes(self);
+  if (!(again ? self->bytes->class->rewind(self->bytes) : open_bytes(self, &self->parts[part])))
+    return self->bytes == NULL ? fl_source_input_fail_memory(self)
+                               : take_failure(self, self->bytes, 0);
   self->exhausted = self->ended = false;
-  return true;
+  self->window.length = self->at = 0;
+  self->line = 1;
+  while (self->window.length < BEGINNING && fl_source_input_read(self)) {}
+  return self->failure.code == FL_SOURCE_OK && check_width(self);
 }
 
 void fl_source_input_close(fl_source_input *self) {
-  if (self->descriptor >= 0) close(self->descriptor);
+  close_bytes(self);
+  for (size_t i = 0; i < self->part_count; i++) free(self->parts[i].path);
+  free(self->parts);
   fl_source_batch_free(&self->waiting);
   fl_buffer_free(&self->window);
-  free(self->path);
 }

@@ -1,37 +1,39 @@
 /*
- * source_input.h: the input and output of the readers of all formats: the file in chunks, the first
- * failure, and the batch that records are written into.
+ * source_input.h: the input and output of the readers of all formats: the files in chunks, the
+ * first failure, and the batch that records are written into.
  *
  * A reader (fl_source_reader) is asked for one step through the file at a time. Whenever it has
  * found a record, it opens one here, appends the record's text to `target`, and ends it. If the
  * batch has no room, the record waits for the next batch.
+ *
+ * A source may be a list of files, its parts. They are read one after another, each from its own
+ * beginning, and only one of them is open at a time.
  */
 #ifndef FL_SOURCE_INPUT_H
 #define FL_SOURCE_INPUT_H
 
-#include <sys/stat.h>
-
 #include "files/source_types.h"
 
-/* The modification time in a struct stat, in nanoseconds and all. */
-#if defined(__APPLE__)
-#define FL_SOURCE_MODIFIED(status) ((status).st_mtimespec)
-#else
-#define FL_SOURCE_MODIFIED(status) ((status).st_mtim)
-#endif
+typedef struct fl_source_part {
+  char *path;
+  struct stat status; /* of the file as it was opened first; st_ino 0: not yet */
+} fl_source_part;
 
 typedef struct fl_source_input {
-  char *path;
-  int descriptor;
-  struct stat identity; /* of the file as it was opened */
-  int64_t bytes_read;   /* by this pass */
-  bool exhausted;       /* the end of the file was read */
-  bool ended;           /* every record is in a batch or waits */
+  const fl_source_options *options;
+  fl_source_part *parts;
+  size_t part_count, part; /* the one that is open */
+  fl_bytes_file *file;     /* NULL: none is open */
+  fl_bytes *archive;       /* what the file holds, where it is compressed; else NULL */
+  fl_bytes *bytes;         /* what is read: the file, decompressed and recoded */
+  bool learning;           /* this pass finds out about the records, and gives none */
+  bool exhausted;          /* the end of the part was read */
+  bool ended;              /* every record of the part is in a batch or waits */
   fl_source_error failure;
 
   fl_buffer window; /* bytes read and not yet used, from `at` on */
   size_t at;
-  int64_t line; /* of the byte at `at`, from 1; the JSON readers count it */
+  int64_t line; /* of the byte at `at`, from 1 */
 
   fl_source_batch *batch; /* being filled; NULL: it is full, further records wait */
   size_t max_records, max_bytes;
@@ -43,23 +45,36 @@ typedef struct fl_source_input {
 
 /* A format. Each function answers a failure by setting the input's. */
 typedef struct fl_source_reader {
-  /* The state of the reader, at the first record; NULL after a failure. */
-  void *(*open)(fl_source_input *input, const fl_source_options *options);
-  /* One step through the file. Sets input->ended after the last record. */
+  /* The state of the reader; NULL after a failure. */
+  void *(*open)(fl_source_input *input);
+  /* Begins a pass over the part that the input has entered, up to its first record. The first pass
+   * over the first part sets input->learning, if all parts are to be read before records are given.
+   * False after a failure before that record; one behind it comes after the records before it. */
+  bool (*begin)(void *state);
+  /* One step through the part. Sets input->ended after the last record. */
   void (*pull)(void *state);
-  void (*close)(void *state);                      /* NULL is allowed */
-  const fl_columns *(*columns)(const void *state); /* NULL: the format has none */
+  /* The pass that learns has ended. */
+  void (*conclude)(void *state);
+  void (*close)(void *state); /* NULL is allowed */
+  /* NULL where the format has none: its columns, how it was read, a remark. */
+  const fl_columns *(*columns)(const void *state);
+  void (*describe)(const void *state, fl_source_dialect *dialect);
+  const char *(*remark)(const void *state);
 } fl_source_reader;
 
-/* Opens the file. False after a failure; either way the input is to be closed. */
-bool fl_source_input_open(fl_source_input *input, const char *path);
+/* Opens the files, each for a moment; the input enters the first. False after a failure; either way
+ * the input is to be closed. */
+bool fl_source_input_open(fl_source_input *input, const char *const *paths, size_t count,
+                          const fl_source_options *options);
 void fl_source_input_close(fl_source_input *input);
 
-/* Begins another pass over the file. */
-bool fl_source_input_rewind(fl_source_input *input);
+/* Begins a pass over a part, and reads its beginning. */
+bool fl_source_input_enter(fl_source_input *input, size_t part);
 /* Reads a chunk behind the bytes in the window. False: the file has ended, or a failure. */
 bool fl_source_input_read(fl_source_input *input);
-/* False, with a failure, if the file is another than it was when it was opened. */
+/* Line ends in a text. */
+int64_t fl_source_input_count_lines(const char *text, size_t length);
+/* False, with a failure, if the part is another than it was when it was opened. */
 bool fl_source_input_check_unchanged(fl_source_input *input);
 
 static inline bool fl_source_input_is_live(const fl_source_input *input) {
@@ -74,6 +89,12 @@ bool fl_source_input_fail_content(fl_source_input *input, int64_t line, const ch
 /* FL_INVALID: the text breaks the format. */
 bool fl_source_input_fail_result(fl_source_input *input, fl_result result, int64_t line,
                                  const char *words);
+/* The temporary file of an expectation cannot be written or read. */
+bool fl_source_input_fail_temporary(fl_source_input *input);
+/* A failure, where the records were not as expected. */
+void fl_source_input_conclude(fl_source_input *input, fl_expect *expect);
+/* Added to the words where the text is not UTF-8, though nobody named an encoding. */
+const char *fl_source_input_encoding_hint(const fl_source_input *input);
 
 /* --- records --- */
 

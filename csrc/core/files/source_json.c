@@ -8,24 +8,41 @@
 #include <stdlib.h>
 
 #include "codec/json_write.h"
+#include "files/survey.h"
 
-/* How far a JSON file is read. */
+/* How far a JSON text is read. */
 typedef enum document_stage {
-  AT_BEGIN,        /* before the array or the object */
-  AT_FIRST_KEY,    /* in the object, before its first key or its end */
-  AT_KEY,          /* in the object, after a comma */
-  AFTER_MEMBER,    /* in the object */
-  AT_FIRST_RECORD, /* in the array, before its first record or its end */
-  AFTER_RECORD,    /* in the array */
-  AT_END           /* after the whole value */
+  AT_VALUE,       /* before a value */
+  AT_FIRST_VALUE, /* in an array, before its first value or its end */
+  AT_FIRST_KEY,   /* in an object, before its first key or its end */
+  AT_KEY,         /* in an object, after a comma */
+  AFTER_VALUE,    /* in an array or an object */
+  AT_END          /* after the whole text */
 } document_stage;
+
+typedef enum level_kind { IN_OBJECT, IN_ARRAY, IN_RECORDS } level_kind;
+
+/* An array or an object that is not closed yet. */
+typedef struct level {
+  level_kind kind;
+  bool quiet;    /* neither the records nor an array to name can be in it: no pointer is kept */
+  size_t path;   /* bytes of the pointer to it */
+  int64_t index; /* of the value that comes next, in an array */
+} level;
 
 typedef struct document {
   fl_source_input *input;
   fl_json_tape tape; /* of the value taken last */
-  /* JSON */
+  bool learnt;
+  fl_survey *survey; /* while the input learns */
+  /* JSON: all but the records is walked through a value at a time, however large it is. */
   document_stage stage;
-  bool in_object, records_seen;
+  level levels[FL_JSON_DEPTH];
+  size_t depth;
+  fl_buffer path;   /* the pointer to where the walk is; of a member once its key is read */
+  fl_buffer arrays; /* pointers to arrays that were seen, for the message */
+  size_t array_count;
+  bool records_seen;
 } document;
 
 /* --- the window --- */
@@ -46,16 +63,6 @@ static void skip_mark(fl_source_input *input) {
   input->at = fl_json_mark_length(input->window.data, input->window.length);
 }
 
-static int64_t count_lines(const char *text, size_t length) {
-  int64_t count = 0;
-  const char *end = text + length;
-  while (text < end && (text = memchr(text, '\n', (size_t)(end - text))) != NULL) {
-    count++;
-    text++;
-  }
-  return count;
-}
-
 /*
  * Scans the next `length` bytes of the window into the tape and steps over them; NULL after a
  * failure, else the text of the tape, which is valid until the next chunk is read. Strings are
@@ -64,10 +71,10 @@ static int64_t count_lines(const char *text, size_t length) {
 static const char *take_value(document *self, size_t length) {
   char *text = self->input->window.data + self->input->at;
   char after = text[length];
-  int64_t lines = count_lines(text, length);
+  int64_t lines = fl_source_input_count_lines(text, length);
   fl_json_error error;
   fl_json_code code;
-  char words[120];
+  char words[220];
   text[length] = '\0';
   code = fl_json_scan(text, length, &self->tape, &error);
   text[length] = after;
@@ -76,8 +83,9 @@ static const char *take_value(document *self, size_t length) {
     self->input->line += lines;
     return text;
   }
-  snprintf(words, sizeof words, "%s (byte %zu of what begins on this line)", fl_json_describe(code),
-           error.position + 1);
+  snprintf(words, sizeof words, "%s (byte %zu of what begins on this line)%s",
+           fl_json_describe(code), error.position + 1,
+           code == FL_JSON_BAD_UTF8 ? fl_source_input_encoding_hint(self->input) : "");
   if (code == FL_JSON_MEMORY) fl_source_input_fail_memory(self->input);
   else fl_source_input_fail_content(self->input, self->input->line, words);
   return NULL;
@@ -108,19 +116,41 @@ static size_t measure_line(fl_source_input *input) {
   return input->window.length - input->at;
 }
 
-/* Gives the line as it is written, without white space around it. */
+/* Gives the record that the tape holds, or learns from it. */
+static bool give_tape(document *self, const char *text, int64_t line) {
+  fl_source_input *input = self->input;
+  const fl_mapping *mapping = &input->options->columns.mapping;
+  char words[FL_COLUMNS_MESSAGE];
+  fl_result result;
+  if (input->learning) return fl_survey_record(self->survey, &self->tape, text, line);
+  if (!fl_source_input_begin_record(input)) return false;
+  result = fl_mapping_is_empty(mapping)
+               ? fl_json_write_node(input->target, &self->tape, text, 0)
+               : fl_mapping_write(mapping, &self->tape, text, input->target, words, sizeof words);
+  if (result == FL_OK) return fl_source_input_end_record(input, line);
+  fl_source_input_drop_record(input);
+  return fl_source_input_fail_result(input, result, line, words);
+}
+
+/* Gives the line, without white space around it: as it is written, where nothing maps it. */
 static bool give_line(document *self, size_t length) {
-  const char *text = self->input->window.data + self->input->at;
+  fl_source_input *input = self->input;
+  const char *text = input->window.data + input->at;
+  int64_t line = input->line;
   while (length > 0 && is_space((unsigned char)text[length - 1])) length--;
   if (length == 0) return true;
-  if (!fl_source_input_begin_record(self->input)) return false;
-  if (fl_buffer_append(self->input->target, text, length) != FL_OK)
-    return fl_source_input_fail_memory(self->input);
-  if (take_value(self, length) == NULL || !check_object(self, self->input->line)) {
-    fl_source_input_drop_record(self->input);
+  if (input->learning || !fl_mapping_is_empty(&input->options->columns.mapping)) {
+    text = take_value(self, length);
+    return text != NULL && check_object(self, line) && give_tape(self, text, line);
+  }
+  if (!fl_source_input_begin_record(input)) return false;
+  if (fl_buffer_append(input->target, text, length) != FL_OK)
+    return fl_source_input_fail_memory(input);
+  if (take_value(self, length) == NULL || !check_object(self, line)) {
+    fl_source_input_drop_record(input);
     return false;
   }
-  return fl_source_input_end_record(self->input, self->input->line);
+  return fl_source_input_end_record(input, line);
 }
 
 static void pull_line(void *state) {
@@ -200,108 +230,236 @@ static void pull_record(document *self) {
   next_byte(self->input);
   line = self->input->line;
   text = next_value(self);
-  if (text == NULL || !check_object(self, line) || !fl_source_input_begin_record(self->input))
-    return;
-  if (fl_json_write_node(self->input->target, &self->tape, text, 0) != FL_OK)
-    fl_source_input_fail_memory(self->input);
-  else if (fl_source_input_end_record(self->input, line)) self->stage = AFTER_RECORD;
+  if (text != NULL && check_object(self, line) && give_tape(self, text, line))
+    self->stage = AFTER_VALUE;
 }
 
-/* Takes a member of the object around the records: the records themselves, or a member to skip. */
-static void pull_member(document *self) {
-  static const char name[] = "records";
+/* --- JSON: the way to the records --- */
+
+/* The pointer to the records. Without the option `at`, they are the text itself or its member
+ * "records". */
+static fl_slice target_of(const document *self) {
+  const char *at = self->input->options->at;
+  return fl_slice_of(at != NULL ? at : self->depth == 0 ? "" : "/records");
+}
+
+static bool is_target(const document *self) {
+  return fl_slice_equal(target_of(self), (fl_slice){self->path.data, self->path.length});
+}
+
+/* Whether the records may be inside of what the path leads to. */
+static bool leads_to_target(const document *self) {
+  fl_slice target = target_of(self);
+  size_t length = self->path.length;
+  return target.length > length && target.data[length] == '/' &&
+         memcmp(target.data, self->path.data, length) == 0;
+}
+
+/* Appends a step to the path, escaped as RFC 6901 has it. */
+static void add_step(document *self, fl_slice step) {
+  fl_result result = fl_buffer_append_byte(&self->path, '/');
+  for (size_t i = 0; i < step.length && result == FL_OK; i++) {
+    char byte = step.data[i];
+    if (byte == '~' || byte == '/')
+      result = fl_buffer_append(&self->path, byte == '~' ? "~0" : "~1", 2);
+    else result = fl_buffer_append_byte(&self->path, byte);
+  }
+  if (result != FL_OK) fl_source_input_fail_memory(self->input);
+}
+
+/* "at = \"/x\"" as a caller gives it, or what stands for it where it was not given. */
+static void fail_target(document *self, const char *words) {
+  const char *at = self->input->options->at;
+  char text[FL_SHOWN + 100];
+  if (at != NULL)
+    snprintf(text, sizeof text, "at = \"%s\" %s", fl_show(fl_slice_of(at)).text, words);
+  else snprintf(text, sizeof text, "the member \"records\" %s", words);
+  fl_source_input_fail_content(self->input, self->input->line, text);
+}
+
+#define MOST_ARRAYS 10
+
+static void note_array(document *self) {
+  char shown[FL_SHOWN + 20];
+  if (self->array_count++ >= MOST_ARRAYS) return;
+  snprintf(shown, sizeof shown, "%sat = \"%s\"", self->array_count > 1 ? ", " : "",
+           fl_show((fl_slice){self->path.data, self->path.length}).text);
+  if (fl_buffer_append_text(&self->arrays, shown) != FL_OK)
+    fl_source_input_fail_memory(self->input);
+}
+
+static void open_level(document *self, level_kind kind) {
+  const level *outer = self->depth > 0 ? &self->levels[self->depth - 1] : NULL;
+  bool quiet = outer != NULL && (outer->quiet || outer->kind == IN_ARRAY) && !leads_to_target(self);
+  if (self->depth == FL_JSON_DEPTH) {
+    fl_source_input_fail_content(self->input, self->input->line, fl_json_describe(FL_JSON_DEEP));
+    return;
+  }
+  if (kind == IN_ARRAY && !quiet) note_array(self);
+  self->input->at++;
+  self->levels[self->depth++] = (level){kind, quiet, self->path.length, 0};
+  self->stage = kind == IN_OBJECT ? AT_FIRST_KEY : AT_FIRST_VALUE;
+}
+
+/* The text has ended, and the records were nowhere: the message names the arrays there are. */
+static void fail_nowhere(document *self) {
+  const char *at = self->input->options->at;
+  char words[FL_SOURCE_MESSAGE];
+  int length = at == NULL ? snprintf(words, sizeof words, "the object has no member \"records\"")
+                          : snprintf(words, sizeof words, "at = \"%s\" points at nothing",
+                                     fl_show(fl_slice_of(at)).text);
+  if (self->array_count > 0)
+    snprintf(words + length, sizeof words - (size_t)length, "; there are arrays: %s%s",
+             self->arrays.data, self->array_count > MOST_ARRAYS ? ", ..." : "");
+  fl_source_input_fail_content(self->input, self->input->line, words);
+}
+
+/* After a value: the path is that of the level again. */
+static void end_value(document *self) {
+  self->stage = self->depth > 0 ? AFTER_VALUE : AT_END;
+  if (self->depth > 0) self->path.length = self->levels[self->depth - 1].path;
+  else if (!self->records_seen) fail_nowhere(self);
+}
+
+static void close_level(document *self) {
+  self->input->at++;
+  self->depth--;
+  end_value(self);
+}
+
+/* Enters the array or the object that begins here, or steps over another value. */
+static void pull_value(document *self, int byte) {
+  level *outer = self->depth > 0 ? &self->levels[self->depth - 1] : NULL;
+  bool here;
+  if (outer != NULL && outer->kind == IN_ARRAY && !outer->quiet) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%lld", (long long)outer->index++);
+    add_step(self, fl_slice_of(digits));
+  }
+  here = (outer == NULL || !outer->quiet) && is_target(self);
+  if (here && self->records_seen) {
+    fail_target(self, "is there twice");
+  } else if (here && byte == '[') {
+    self->records_seen = true;
+    open_level(self, IN_RECORDS);
+  } else if (here && (outer != NULL || self->input->options->at != NULL)) {
+    fail_target(self, "is not an array");
+  } else if (byte == '[' || byte == '{') {
+    open_level(self, byte == '[' ? IN_ARRAY : IN_OBJECT);
+  } else if (here) {
+    fl_source_input_fail_content(self->input, self->input->line,
+                                 "neither an array of records nor an object with \"records\"");
+  } else if (next_value(self) != NULL) {
+    end_value(self);
+  }
+}
+
+static void pull_key(document *self) {
   const char *text = next_value(self);
-  const fl_json_node *key = self->tape.nodes;
   int byte;
-  bool is_records;
   if (text == NULL) return;
-  is_records = key->value.size.length == sizeof name - 1 &&
-               memcmp(text + key->offset, name, sizeof name - 1) == 0;
+  if (!self->levels[self->depth - 1].quiet)
+    add_step(self,
+             (fl_slice){text + self->tape.nodes[0].offset, self->tape.nodes[0].value.size.length});
   byte = next_byte(self->input);
   if (byte != ':') {
     fail_byte(self, byte);
     return;
   }
   self->input->at++;
-  self->stage = AFTER_MEMBER;
-  if (!is_records) {
-    next_value(self);
-  } else if (self->records_seen) {
-    fl_source_input_fail_content(self->input, self->input->line,
-                                 "the member \"records\" is there twice");
-  } else if (next_byte(self->input) != '[') {
-    fl_source_input_fail_content(self->input, self->input->line,
-                                 "the member \"records\" is not an array");
-  } else {
-    self->input->at++;
-    self->records_seen = true;
-    self->stage = AT_FIRST_RECORD;
-  }
+  self->stage = AT_VALUE;
 }
 
-/* One step through the file: to the next record at most. */
+/* One step through the text: to the next record at most. */
 static void pull_json(void *state) {
   document *self = state;
   int byte = next_byte(self->input);
   document_stage stage = self->stage;
+  level_kind kind = self->depth > 0 ? self->levels[self->depth - 1].kind : IN_OBJECT;
   if (self->input->failure.code != FL_SOURCE_OK) return;
   if (stage == AT_END) {
     if (byte >= 0)
       fl_source_input_fail_content(self->input, self->input->line,
                                    fl_json_describe(FL_JSON_TRAILING));
     else self->input->ended = true;
-  } else if (stage == AT_BEGIN && (byte == '[' || byte == '{')) {
+  } else if (byte == (kind == IN_OBJECT ? '}' : ']') &&
+             (stage == AT_FIRST_KEY || stage == AT_FIRST_VALUE || stage == AFTER_VALUE)) {
+    close_level(self);
+  } else if (stage == AFTER_VALUE && byte == ',') {
     self->input->at++;
-    self->in_object = byte == '{';
-    self->stage = self->in_object ? AT_FIRST_KEY : AT_FIRST_RECORD;
-  } else if (stage == AT_BEGIN) {
-    fl_source_input_fail_content(self->input, self->input->line,
-                                 "neither an array of records nor an object with \"records\"");
-  } else if (byte == ']' && (stage == AT_FIRST_RECORD || stage == AFTER_RECORD)) {
-    self->input->at++;
-    self->stage = self->in_object ? AFTER_MEMBER : AT_END;
-  } else if (byte == '}' && (stage == AT_FIRST_KEY || stage == AFTER_MEMBER)) {
-    self->input->at++;
-    self->stage = AT_END;
-    if (!self->records_seen)
-      fl_source_input_fail_content(self->input, self->input->line,
-                                   "the object has no member \"records\"");
-  } else if (byte == ',' && stage == AFTER_MEMBER) {
-    self->input->at++;
-    self->stage = AT_KEY;
+    self->stage = kind == IN_OBJECT ? AT_KEY : AT_VALUE;
+    if (kind == IN_RECORDS) pull_record(self);
   } else if (byte == '"' && (stage == AT_FIRST_KEY || stage == AT_KEY)) {
-    pull_member(self);
-  } else if (byte == ',' && stage == AFTER_RECORD) {
-    self->input->at++;
+    pull_key(self);
+  } else if (kind == IN_RECORDS && stage == AT_FIRST_VALUE && byte >= 0) {
     pull_record(self);
-  } else if (byte >= 0 && stage == AT_FIRST_RECORD) {
-    pull_record(self);
+  } else if (stage == AT_VALUE || stage == AT_FIRST_VALUE) {
+    if (byte < 0 && self->depth > 0) fail_byte(self, byte);
+    else pull_value(self, byte);
   } else {
     fail_byte(self, byte);
   }
+}
+
+/* --- passes --- */
+
+static bool begin(void *state) {
+  document *self = state;
+  fl_source_input *input = self->input;
+  if (input->part == 0 && !self->learnt) {
+    input->learning = fl_survey_is_needed(input->options);
+    if (input->learning) self->survey = fl_survey_open(input);
+    if (input->learning && self->survey == NULL) fl_source_input_fail_memory(input);
+    self->learnt = true;
+  }
+  self->stage = AT_VALUE;
+  self->depth = self->path.length = self->arrays.length = self->array_count = 0;
+  self->records_seen = false;
+  if (input->failure.code == FL_SOURCE_OK) skip_mark(self->input);
+  return input->failure.code == FL_SOURCE_OK;
+}
+
+static void conclude(void *state) {
+  document *self = state;
+  fl_survey_conclude(self->survey);
+  fl_survey_close(self->survey);
+  self->survey = NULL;
 }
 
 static void close_document(void *state) {
   document *self = state;
   if (self == NULL) return;
   fl_json_tape_free(&self->tape);
+  fl_survey_close(self->survey);
+  fl_buffer_free(&self->path);
+  fl_buffer_free(&self->arrays);
   free(self);
 }
 
-static void *open_document(fl_source_input *input, const fl_source_options *options) {
+static void *open_document(fl_source_input *input) {
   document *self = calloc(1, sizeof *self);
-  (void)options;
   if (self == NULL) {
     fl_source_input_fail_memory(input);
     return NULL;
   }
   self->input = input;
   fl_json_tape_init(&self->tape);
-  skip_mark(self->input);
-  if (input->failure.code == FL_SOURCE_OK) return self;
-  close_document(self);
-  return NULL;
+  fl_buffer_init(&self->path, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&self->arrays, FL_BUFFER_UNLIMITED);
+  return self;
 }
 
-const fl_source_reader fl_source_json = {open_document, pull_json, close_document, NULL};
-const fl_source_reader fl_source_json_lines = {open_document, pull_line, close_document, NULL};
+const fl_source_reader fl_source_json = {
+    .open = open_document,
+    .begin = begin,
+    .pull = pull_json,
+    .conclude = conclude,
+    .close = close_document,
+};
+const fl_source_reader fl_source_json_lines = {
+    .open = open_document,
+    .begin = begin,
+    .pull = pull_line,
+    .conclude = conclude,
+    .close = close_document,
+};

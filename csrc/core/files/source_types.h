@@ -6,6 +6,8 @@
 #define FL_SOURCE_TYPES_H
 
 #include "codec/columns.h"
+#include "files/archive.h"
+#include "files/expect.h"
 
 /* Bytes of the largest record. */
 #define FL_SOURCE_RECORD_CEILING ((size_t)64 << 20)
@@ -18,13 +20,33 @@ typedef enum fl_source_format {
   FL_SOURCE_NO_FORMAT
 } fl_source_format;
 
+typedef enum fl_source_header {
+  FL_HEADER_FIRST_ROW, /* the first row names the columns */
+  FL_HEADER_NONE,      /* the first row is data; the columns are column1, column2, ... */
+  FL_HEADER_GIVEN      /* the first row is data; the columns are those of `names` */
+} fl_source_header;
+
+/* How a file is read, and what becomes of its records. All that is 0 asks for nothing special. */
 typedef struct fl_source_options {
-  fl_source_format format;
-  fl_column_type otherwise;        /* type of columns that `choices` do not name */
-  const fl_column_choice *choices; /* CSV and TSV only */
-  size_t choice_count;
+  fl_source_format format; /* FL_SOURCE_NO_FORMAT: by the name; in a zip by the name there */
+  const char *encoding;    /* that iconv knows; NULL: UTF-8 */
+  /* CSV and TSV only, but for the mapping. */
+  fl_columns_options columns;
+  fl_csv_dialect dialect; /* delimiter 0: as a first line `sep=;` says, else by the format */
+  fl_source_header header;
+  fl_names names;
+  const char *at; /* JSON only: RFC 6901 pointer to the array of records; NULL: the text itself, or
+                     its member "records" */
+  fl_expectation expect;
 } fl_source_options;
 
+/* How the files are read, with what was found out. */
+typedef struct fl_source_dialect {
+  fl_source_format format;
+  fl_compression compression; /* of the first file */
+  char delimiter, quote;      /* CSV and TSV; quote 0: none */
+  bool separator_line;        /* a first line `sep=;` named the delimiter */
+} fl_source_dialect;
 typedef enum fl_source_code {
   FL_SOURCE_OK = 0,
   FL_SOURCE_END,     /* no records are left */
@@ -34,16 +56,20 @@ typedef enum fl_source_code {
   FL_SOURCE_NO_MEMORY
 } fl_source_code;
 
+#define FL_SOURCE_MESSAGE 2048
+
 typedef struct fl_source_error {
   fl_source_code code;
-  int64_t line;                     /* from 1; 0 where there is none to name */
-  char message[FL_COLUMNS_MESSAGE]; /* words without the file's name or line */
+  int64_t line;                    /* from 1; 0 where there is none to name */
+  size_t part;                     /* the file of the list, from 0 */
+  char message[FL_SOURCE_MESSAGE]; /* words without the file's name or line */
 } fl_source_error;
 
 /* The place of a record in the text of a batch, and in the file. */
 typedef struct fl_source_span {
   size_t start, length;
   int64_t line; /* on which it begins, from 1 */
+  size_t part;  /* the file of the list, from 0 */
 } fl_source_span;
 
 typedef struct fl_source_batch {

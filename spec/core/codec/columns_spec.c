@@ -27,9 +27,13 @@ static void make(const char *label, fl_columns *columns, fl_column_type otherwis
   char message[FL_COLUMNS_MESSAGE];
   fl_csv_cell cells[MOST];
   size_t count = cells_of(names, cells);
-  check_number(label,
-               fl_columns_init(columns, cells, count, otherwise, choices, choice_count, message),
-               FL_OK);
+  check_number(
+      label,
+      fl_columns_init(columns, cells, count,
+                      &(fl_columns_options){
+                          .otherwise = otherwise, .choices = choices, .choice_count = choice_count},
+                      message),
+      FL_OK);
 }
 
 static const char *write_cell(const char *label, const fl_columns *columns, const char *text) {
@@ -195,7 +199,9 @@ static void test_given_types_are_checked_while_learning(void **state) {
   size_t count = cells_of(names, cells);
   (void)state;
   assert_int_equal(
-      fl_columns_init(&columns, cells, count, FL_COLUMN_UNDECIDED, &choice, 1, message), FL_OK);
+      fl_columns_init(&columns, cells, count,
+                      &(fl_columns_options){.choices = &choice, .choice_count = 1}, message),
+      FL_OK);
   assert_true(fl_columns_are_undecided(&columns));
   count = cells_of(row, cells);
   assert_int_equal(fl_columns_learn(&columns, cells, count, message), FL_INVALID);
@@ -236,7 +242,8 @@ static void test_shapes(void **state) {
     size_t count = cells_of(shapes[i].names, cells);
     fl_buffer out;
     fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
-    if (fl_columns_init(&columns, cells, count, FL_COLUMN_TEXT, NULL, 0, message) == FL_OK) {
+    if (fl_columns_init(&columns, cells, count, &(fl_columns_options){.otherwise = FL_COLUMN_TEXT},
+                        message) == FL_OK) {
       count = cells_of(shapes[i].cells, cells);
       if (fl_columns_write(&columns, cells, count, &out, message) == FL_OK)
         snprintf(message, sizeof message, "%s", out.data);
@@ -255,8 +262,12 @@ static void test_a_choice_names_a_column(void **state) {
   fl_csv_cell cells[MOST];
   size_t count = cells_of(names, cells);
   (void)state;
-  assert_int_equal(fl_columns_init(&columns, cells, count, FL_COLUMN_TEXT, &choice, 1, message),
-                   FL_INVALID);
+  assert_int_equal(
+      fl_columns_init(
+          &columns, cells, count,
+          &(fl_columns_options){.otherwise = FL_COLUMN_TEXT, .choices = &choice, .choice_count = 1},
+          message),
+      FL_INVALID);
   assert_string_equal(
       message, "column \"b\" is given a type, but the file does not have it: there are \"a\"");
 }

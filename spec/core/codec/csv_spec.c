@@ -37,7 +37,8 @@ static bool hear(void *context, const fl_csv_cell *cells, size_t count, int64_t 
 /* Feeds a text in pieces of `piece` bytes, each in memory of exactly its size. */
 static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, size_t ceiling,
                                size_t piece, int64_t *line) {
-  fl_csv_reader *reader = fl_csv_open(delimiter, ceiling, hear, ear);
+  fl_csv_reader *reader =
+      fl_csv_open(&(fl_csv_dialect){.delimiter = delimiter}, ceiling, hear, ear);
   fl_csv_code code = FL_CSV_OK;
   size_t done, length;
   assert_non_null(reader);
@@ -211,7 +212,7 @@ static void test_line_of_the_byte_fed_next(void **state) {
   (void)state;
   ear.stop_after = 0;
   fl_buffer_init(&ear.shown, FL_BUFFER_UNLIMITED);
-  reader = fl_csv_open(',', CEILING, hear, &ear);
+  reader = fl_csv_open(&(fl_csv_dialect){0}, CEILING, hear, &ear);
   assert_non_null(reader);
   assert_int_equal(fl_csv_line(reader), 1);
   assert_int_equal(fl_csv_feed(reader, "a\nb", 3), FL_CSV_OK);

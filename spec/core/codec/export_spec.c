@@ -260,7 +260,7 @@ static void strings_are_read_back(void **state) {
       for (int byte = 1; byte < 0x80; byte++) {
         char string[20];
         expectation wanted = {string, length, 0};
-        fl_csv_reader *reader = fl_csv_open(',', 1000, compare, &wanted);
+        fl_csv_reader *reader = fl_csv_open(&(fl_csv_dialect){0}, 1000, compare, &wanted);
         fl_buffer json, out;
         fl_export self;
         size_t bad;

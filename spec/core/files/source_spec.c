@@ -33,7 +33,9 @@ static void write_file(const char *path, const char *text) {
 }
 
 static fl_source *open_as(const char *path, fl_column_type otherwise, fl_source_error *error) {
-  fl_source_options options = {fl_source_format_of(path), otherwise, NULL, 0};
+  static fl_source_options options;
+  options =
+      (fl_source_options){.format = fl_source_format_of(path), .columns = {.otherwise = otherwise}};
   memset(error, 0, sizeof *error);
   return fl_source_open(path, &options, error);
 }
@@ -104,8 +106,14 @@ static const struct {
     {"too few cells", "a.csv", "a,b\n\"x\ny\",2\n1\n", "", "the row has 1 cell, the header 2", 4},
     {"a name twice", "a.csv", "a,a\n1,2\n", "", "column \"a\" is there twice", 1},
     {"an empty name", "a.csv", "\na,\n1,2\n", "", "column 2 has no name", 2},
-    {"not UTF-8", "a.csv", "a\nx\n\xff\n", "", "bytes that are not UTF-8", 3},
-    {"not UTF-8 in the header", "a.csv", "\xff\n1\n", "", "bytes that are not UTF-8", 1},
+    {"not UTF-8", "a.csv", "a\nx\n\xff\n", "",
+     "bytes that are not UTF-8: encoding = \"windows-1252\", or the encoding that the file is in, "
+     "reads it",
+     3},
+    {"not UTF-8 in the header", "a.csv", "\xff\n1\n", "",
+     "bytes that are not UTF-8: encoding = \"windows-1252\", or the encoding that the file is in, "
+     "reads it",
+     1},
     {"an open quote", "a.csv", "a\nx\n\"y\nz\n", "", "a quote that is never closed", 3},
     {"an open quote in a later cell", "a.csv", "a,b\n1,2\n3,\"y\nz\n", "",
      "a quote that is never closed", 3},
@@ -135,7 +143,9 @@ static const struct {
     {"an object over two lines", "a.jsonl", "{\"a\":\n1}\n", "",
      "the text ends inside a value (byte 6 of what begins on this line)", 1},
     {"a line that is not UTF-8", "a.jsonl", "{}\n{\"a\":\"\xff\"}\n", "{},",
-     "bytes that are not UTF-8 (byte 7 of what begins on this line)", 2},
+     "bytes that are not UTF-8 (byte 7 of what begins on this line): encoding = \"windows-1252\", "
+     "or the encoding that the file is in, reads it",
+     2},
 
     {"an array", "a.json", "[{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]}]",
      "{\"a\":1.50},{\"b\":[1,{\"c\":\"]},\"}]},", NULL, 0},
@@ -205,7 +215,7 @@ static void test_contents(void **state) {
       check_text(label, error.message, contents[i].message ? contents[i].message : "");
       check_number(label, error.line, contents[i].line);
       if (source != NULL) { /* what is over stays over */
-        fl_source_error again = {FL_SOURCE_OK, 0, ""};
+        fl_source_error again = {.code = FL_SOURCE_OK};
         fl_source_code code = drain(source, 1, 1, &all, &again);
         check_number(label, code, error.code == FL_SOURCE_OK ? FL_SOURCE_END : error.code);
         check_text(label, again.message, error.message);
@@ -249,8 +259,10 @@ static void test_given_types(void **state) {
   const char *path = path_of("given.csv");
   fl_column_choice choices[] = {{FL_LITERAL("n"), FL_COLUMN_NUMBER},
                                 {FL_LITERAL("z"), FL_COLUMN_TEXT}};
-  fl_source_options options = {FL_SOURCE_CSV, FL_COLUMN_TEXT, choices, 2};
-  fl_source_error error = {FL_SOURCE_OK, 0, ""};
+  fl_source_options options = {
+      .format = FL_SOURCE_CSV,
+      .columns = {.otherwise = FL_COLUMN_TEXT, .choices = choices, .choice_count = 2}};
+  fl_source_error error = {.code = FL_SOURCE_OK};
   fl_source *source;
   fl_buffer all;
   (void)state;
@@ -266,7 +278,7 @@ static void test_given_types(void **state) {
   assert_int_equal(error.line, 4);
   fl_source_close(source);
   /* With one to find out the error comes before any record. */
-  options.otherwise = FL_COLUMN_UNDECIDED;
+  options.columns.otherwise = FL_COLUMN_UNDECIDED;
   assert_null(fl_source_open(path, &options, &error));
   assert_int_equal(error.line, 4);
   choices[1].name = FL_LITERAL("nowhere");
@@ -401,7 +413,7 @@ static void test_changes(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++)
     for (size_t file = 0; file < COUNT_OF(files); file++) {
       const char *path = path_of(files[file][0]);
-      fl_source_error error = {FL_SOURCE_OK, 0, ""};
+      fl_source_error error = {.code = FL_SOURCE_OK};
       fl_source *source;
       fl_buffer all;
       fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
@@ -422,7 +434,7 @@ static void test_changes(void **state) {
  * go out as numbers. */
 static void test_change_between_the_passes(void **state) {
   const char *path = path_of("between.csv");
-  fl_source_error error = {FL_SOURCE_OK, 0, ""};
+  fl_source_error error = {.code = FL_SOURCE_OK};
   fl_source *source;
   fl_buffer text, all;
   FILE *file;
@@ -458,7 +470,7 @@ static void check_cuts(const char *path, size_t expected) {
   fl_buffer_init(&first, FL_BUFFER_UNLIMITED);
   for (size_t i = 0; i < COUNT_OF(limits); i++) {
     fl_source *source = open_good(path);
-    fl_source_error error = {FL_SOURCE_OK, 0, ""};
+    fl_source_error error = {.code = FL_SOURCE_OK};
     fl_buffer all;
     int64_t read, total;
     fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
@@ -514,7 +526,7 @@ static void test_line_ends_on_edges(void **state) {
   const size_t edge = 128 * 1024;
   (void)state;
   for (size_t length = edge - 3; length <= edge + 3; length++) {
-    fl_source_error error = {FL_SOURCE_OK, 0, ""};
+    fl_source_error error = {.code = FL_SOURCE_OK};
     fl_source *source;
     fl_buffer text, all;
     fl_buffer_init(&text, FL_BUFFER_UNLIMITED);
@@ -605,11 +617,11 @@ static void test_formats_of_names(void **state) {
   static const struct {
     const char *path;
     fl_source_format format;
-  } cases[] = {{"a.csv", FL_SOURCE_CSV},          {"dir.json/a.TSV", FL_SOURCE_TSV},
-               {"a.b.jsonl", FL_SOURCE_JSONL},    {"a.ndjson", FL_SOURCE_JSONL},
-               {"a.json", FL_SOURCE_JSON},        {"csv", FL_SOURCE_NO_FORMAT},
-               {"a.csv.gz", FL_SOURCE_NO_FORMAT}, {"a.", FL_SOURCE_NO_FORMAT},
-               {"", FL_SOURCE_NO_FORMAT}};
+  } cases[] = {{"a.csv", FL_SOURCE_CSV},       {"dir.json/a.TSV", FL_SOURCE_TSV},
+               {"a.b.jsonl", FL_SOURCE_JSONL}, {"a.ndjson", FL_SOURCE_JSONL},
+               {"a.json", FL_SOURCE_JSON},     {"csv", FL_SOURCE_NO_FORMAT},
+               {"a.csv.gz", FL_SOURCE_CSV},    {"a.gz", FL_SOURCE_NO_FORMAT},
+               {"a.", FL_SOURCE_NO_FORMAT},    {"", FL_SOURCE_NO_FORMAT}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++)
     check_number(cases[i].path, fl_source_format_of(cases[i].path), cases[i].format);

@@ -1,0 +1,43 @@
+/*
+ * module.c: luaopen_flarelight_archive_core: gives the functions of decompression, which
+ * core.use_archive takes.
+ *
+ * Opening pins the library in memory, because threads of the core may use it after the Lua state
+ * that loaded it has ended.
+ */
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "module.h"
+
+int luaopen_flarelight_archive_core(lua_State *L);
+
+static void pin(void) {
+#if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
+  static const char inside; /* any address of the library */
+  Dl_info found;
+  if (dladdr((const void *)&inside, &found) != 0 && found.dli_fname != NULL) {
+    void *library = dlopen(found.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    if (library != NULL) dlclose(library); /* the flag keeps it, not the count */
+  }
+#endif
+}
+
+static fl_bytes *open_compressed(fl_bytes_file *inner, fl_compression compression) {
+  return compression == FL_COMPRESSION_GZIP ? archive_open_gzip(inner)
+                                            : archive_open_packed(inner, compression);
+}
+
+static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed, archive_member};
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int luaopen_flarelight_archive_core(lua_State *L) {
+  pin();
+  lua_newtable(L);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&functions);
+  lua_setfield(L, -2, "functions");
+  return 1;
+}

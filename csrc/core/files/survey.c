@@ -1,0 +1,178 @@
+/*
+ * survey.c: names of members, and expectations of JSON records. See survey.h.
+ */
+#include "files/survey.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/json_write.h"
+
+#define MOST_NAMES 4096
+
+typedef struct name_list {
+  fl_slice *names; /* each in an allocation of its own */
+  size_t count;
+} name_list;
+
+struct fl_survey {
+  fl_source_input *input;
+  const fl_mapping *mapping;
+  const fl_expectation *wanted;
+  name_list written, sent; /* names in the file, and after the renames */
+  fl_expect *expect;
+  bool any; /* there was a record */
+  fl_buffer scratch;
+};
+
+bool fl_survey_is_needed(const fl_source_options *options) {
+  return !fl_expectation_is_empty(&options->expect) || options->columns.mapping.rename_count > 0 ||
+         options->columns.mapping.columns.count > 0;
+}
+
+fl_survey *fl_survey_open(fl_source_input *input) {
+  fl_survey *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  self->input = input;
+  self->mapping = &input->options->columns.mapping;
+  self->wanted = &input->options->expect;
+  fl_buffer_init(&self->scratch, FL_BUFFER_UNLIMITED);
+  self->expect = fl_expect_open(self->wanted);
+  if (self->expect != NULL) return self;
+  fl_survey_close(self);
+  return NULL;
+}
+
+static void free_names(name_list *list) {
+  for (size_t i = 0; i < list->count; i++) free((char *)(uintptr_t)list->names[i].data);
+  free(list->names);
+}
+
+void fl_survey_close(fl_survey *self) {
+  if (self == NULL) return;
+  free_names(&self->written);
+  free_names(&self->sent);
+  fl_expect_close(self->expect);
+  fl_buffer_free(&self->scratch);
+  free(self);
+}
+
+/* Adds a name that is not there yet. Most records have the members of the one before, so that it is
+ * looked for at its place first. */
+static bool add_name(name_list *list, fl_slice name, size_t place) {
+  char *copy;
+  if (place < list->count && fl_slice_equal(list->names[place], name)) return true;
+  if (fl_names_find((fl_names){list->names, list->count}, name) < list->count ||
+      list->count == MOST_NAMES)
+    return true;
+  if ((list->count & (list->count - 1)) == 0) { /* a power of two: full */
+    fl_slice *names = realloc(list->names, (list->count > 0 ? list->count * 2 : 1) * sizeof *names);
+    if (names == NULL) return false;
+    list->names = names;
+  }
+  copy = malloc(name.length + 1);
+  if (copy == NULL) return false;
+  memcpy(copy, name.data, name.length);
+  list->names[list->count++] = (fl_slice){copy, name.length};
+  return true;
+}
+
+static bool refuse_member(fl_survey *self, fl_slice name, int64_t line) {
+  char words[FL_SHOWN + 60];
+  snprintf(words, sizeof words, "expect.columns: the member \"%s\" is not expected",
+           fl_show(name).text);
+  return fl_source_input_fail_content(self->input, line, words);
+}
+
+static bool note_names(fl_survey *self, const fl_json_tape *tape, const char *text, int64_t line) {
+  uint32_t end = tape->nodes[0].value.size.end;
+  size_t place = 0;
+  for (uint32_t at = 1; at < end; at = fl_json_next(tape, at + 1), place++) {
+    fl_slice written = {text + tape->nodes[at].offset, tape->nodes[at].value.size.length};
+    fl_slice sent = fl_mapping_rename(self->mapping, written);
+    if (!add_name(&self->written, written, place) || !add_name(&self->sent, sent, place))
+      return fl_source_input_fail_memory(self->input);
+    if (self->wanted->columns.count > 0 && self->mapping->columns.count == 0 &&
+        fl_names_find(self->wanted->columns, sent) == self->wanted->columns.count)
+      return refuse_member(self, sent, line);
+  }
+  return true;
+}
+
+/* The value of the last member that is called so after the renames; 0: none, or null. */
+static uint32_t find_value(const fl_survey *self, const fl_json_tape *tape, const char *text,
+                           fl_slice name) {
+  uint32_t end = tape->nodes[0].value.size.end, found = 0;
+  for (uint32_t at = 1; at < end; at = fl_json_next(tape, at + 1)) {
+    fl_slice written = {text + tape->nodes[at].offset, tape->nodes[at].value.size.length};
+    if (fl_slice_equal(fl_mapping_rename(self->mapping, written), name)) found = at + 1;
+  }
+  return found != 0 && tape->nodes[found].type != FL_JSON_NULL ? found : 0;
+}
+
+static bool check_values(fl_survey *self, const fl_json_tape *tape, const char *text,
+                         int64_t line) {
+  fl_place place = fl_place_of(self->input->part, line);
+  fl_expect_count(self->expect);
+  for (size_t i = 0; i < self->wanted->required.count; i++)
+    if (find_value(self, tape, text, self->wanted->required.list[i]) == 0)
+      fl_expect_missing(self->expect, i, place);
+  for (size_t i = 0; i < self->wanted->unique.count; i++) {
+    uint32_t value = find_value(self, tape, text, self->wanted->unique.list[i]);
+    fl_result result = FL_OK;
+    if (value == 0) continue;
+    self->scratch.length = 0;
+    if (fl_json_write_node(&self->scratch, tape, text, value) != FL_OK) result = FL_NO_MEMORY;
+    if (result == FL_OK)
+      result = fl_expect_value(self->expect, i,
+                               (fl_slice){self->scratch.data, self->scratch.length}, place);
+    if (result == FL_SYSTEM) return fl_source_input_fail_temporary(self->input);
+    if (result != FL_OK) return fl_source_input_fail_memory(self->input);
+  }
+  return true;
+}
+
+bool fl_survey_record(fl_survey *self, const fl_json_tape *tape, const char *text, int64_t line) {
+  char words[FL_COLUMNS_MESSAGE];
+  self->any = true;
+  if (!note_names(self, tape, text, line) || !check_values(self, tape, text, line)) return false;
+  if (self->mapping->rename_count > 0) {
+    fl_result result;
+    self->scratch.length = 0;
+    result = fl_mapping_write(self->mapping, tape, text, &self->scratch, words, sizeof words);
+    if (result != FL_OK) return fl_source_input_fail_result(self->input, result, line, words);
+  }
+  return true;
+}
+
+/* Whether a name that an option gives is there; else a failure that lists those there are. */
+static bool check_name(fl_survey *self, const char *option, fl_slice name, const name_list *list) {
+  const fl_names names = {list->names, list->count};
+  char words[FL_COLUMNS_MESSAGE];
+  if (list->count == MOST_NAMES || fl_names_find(names, name) < names.count) return true;
+  snprintf(words, sizeof words, "%s: no record has a member \"%s\"; there are ", option,
+           fl_show(name).text);
+  fl_names_show(names, words, sizeof words);
+  return fl_source_input_fail_content(self->input, 0, words);
+}
+
+static bool check_names(fl_survey *self) {
+  const fl_names sent = {self->sent.names, self->sent.count};
+  const fl_mapping *mapping = self->mapping;
+  char words[FL_COLUMNS_MESSAGE];
+  fl_result result;
+  for (size_t i = 0; i < mapping->rename_count; i++)
+    if (!check_name(self, "rename", mapping->renames[i].from, &self->written)) return false;
+  for (size_t i = 0; i < mapping->columns.count; i++)
+    if (fl_mapping_constant(mapping, mapping->columns.list[i]) == NULL &&
+        !check_name(self, "columns", mapping->columns.list[i], &self->sent))
+      return false;
+  result = fl_expect_columns(self->wanted, mapping->columns.count > 0 ? mapping->columns : sent,
+                             sent, words, sizeof words);
+  return result == FL_OK || fl_source_input_fail_content(self->input, 0, words);
+}
+
+void fl_survey_conclude(fl_survey *self) {
+  if (self->any && !check_names(self)) return;
+  fl_source_input_conclude(self->input, self->expect);
+}

@@ -1,0 +1,24 @@
+--- Loads the module of decompression where the name of a file asks for it.
+--
+-- flarelight.archive_core is a library of its own, which only compressed files need. Where it was not built, the core
+-- says so when it opens the file.
+
+local core = require "flarelight.core"
+
+local compressed = {}
+
+--- Loads the module, if one of the paths (a path or a list of paths) is that of a compressed file.
+---@param paths string|string[]
+function compressed.prepare(paths)
+  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do
+    if type(path) == "string" and not path:find "%z" and core.compression(path) then
+      local found, module = pcall(require, "flarelight.archive_core")
+      if found and not core.use_archive(module.functions) then
+        error("flarelight.archive_core is of another build than flarelight.core", 0)
+      end
+      return
+    end
+  end
+end
+
+return compressed
