@@ -19,10 +19,9 @@ typedef struct gzip {
 
 static const int WINDOW = 15 + 16; /* the largest, and gzip's header */
 
-static size_t fail_data(gzip *self) {
+static void fail_data(gzip *self) {
   fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken gzip data: %s",
                 self->stream.msg != NULL ? self->stream.msg : "unknown");
-  return 0;
 }
 
 /* Reads on; false at the end of the file and after a failure. */
@@ -45,13 +44,15 @@ static size_t read_gzip(fl_bytes *bytes, char *out, size_t room) {
   while (self->stream.avail_out > 0) {
     int result;
     if (self->stream.avail_in == 0 && !fill(self)) break;
-    if (self->between && inflateReset(&self->stream) != Z_OK) return fail_data(self);
+    if (self->between && inflateReset(&self->stream) != Z_OK) fail_data(self);
     self->between = false;
     result = inflate(&self->stream, Z_NO_FLUSH);
     if (result == Z_STREAM_END) self->between = true;
-    else if (result != Z_OK && result != Z_BUF_ERROR) return fail_data(self);
+    else if (result != Z_OK && result != Z_BUF_ERROR) fail_data(self);
+    if (bytes->code != FL_BYTES_OK) break;
   }
-  return bytes->code == FL_BYTES_OK ? room - self->stream.avail_out : 0;
+  /* What came before a failure is given, so that the reader knows its line. */
+  return room - self->stream.avail_out;
 }
 
 static bool rewind_gzip(fl_bytes *bytes) {

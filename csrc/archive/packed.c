@@ -76,12 +76,22 @@ static int support(struct archive *archive, fl_compression compression, int *fil
   return archive_read_support_format_raw(archive);
 }
 
+/* Whether the warning is one of a zip that contradicts itself; others are of names that have no
+ * form in this locale. */
+static bool is_contradiction(const packed *self) {
+  static const char words[] = "Inconsistent";
+  const char *warning = archive_error_string(self->archive);
+  return warning != NULL && strncmp(warning, words, sizeof words - 1) == 0;
+}
+
 /* Goes to the next file in a zip. False: there is none, or a failure. */
 static bool next_file(packed *self, struct archive_entry **entry) {
   int result;
   do {
     result = archive_read_next_header(self->archive, entry);
-    if (result != ARCHIVE_OK && result != ARCHIVE_WARN && result != ARCHIVE_EOF) fail_data(self);
+    if ((result < ARCHIVE_OK && result != ARCHIVE_WARN) ||
+        (result == ARCHIVE_WARN && is_contradiction(self)))
+      fail_data(self);
   } while (self->bytes.code == FL_BYTES_OK && result != ARCHIVE_EOF &&
            self->compression == FL_COMPRESSION_ZIP && archive_entry_filetype(*entry) != AE_IFREG);
   return self->bytes.code == FL_BYTES_OK && result != ARCHIVE_EOF;
