@@ -72,7 +72,7 @@ static void close_gzip(fl_bytes *bytes) {
 
 static const fl_bytes_class gzip_class = {read_gzip, rewind_gzip, close_gzip};
 
-fl_bytes *archive_open_gzip(fl_bytes_file *inner) {
+fl_bytes *fl_gzip_open(fl_bytes_file *inner) {
   gzip *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->bytes.class = &gzip_class;

@@ -25,11 +25,12 @@ static void pin(void) {
 }
 
 static fl_bytes *open_compressed(fl_bytes_file *inner, fl_compression compression) {
-  return compression == FL_COMPRESSION_GZIP ? archive_open_gzip(inner)
-                                            : archive_open_packed(inner, compression);
+  return compression == FL_COMPRESSION_GZIP ? fl_gzip_open(inner)
+                                            : fl_packed_open(inner, compression);
 }
 
-static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed, archive_member};
+static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed,
+                                               fl_packed_member};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -4,16 +4,16 @@
  * The module links no file of the core: it shares csrc/core/files/archive.h with it, and what is
  * inline in its headers.
  */
-#ifndef ARCHIVE_MODULE_H
-#define ARCHIVE_MODULE_H
+#ifndef FL_ARCHIVE_MODULE_H
+#define FL_ARCHIVE_MODULE_H
 
 #include "files/archive.h"
 
 /* The answers of fl_archive_functions.open. */
-fl_bytes *archive_open_gzip(fl_bytes_file *inner);
-fl_bytes *archive_open_packed(fl_bytes_file *inner, fl_compression compression);
+fl_bytes *fl_gzip_open(fl_bytes_file *inner);
+fl_bytes *fl_packed_open(fl_bytes_file *inner, fl_compression compression);
 
-/* The name of the file in a zip that archive_open_packed opened; else NULL. */
-const char *archive_member(fl_bytes *self);
+/* The name of the file in a zip that fl_packed_open opened; else NULL. */
+const char *fl_packed_member(fl_bytes *self);
 
 #endif

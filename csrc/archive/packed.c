@@ -167,11 +167,11 @@ static void close_packed(fl_bytes *bytes) {
 
 static const fl_bytes_class packed_class = {read_packed, rewind_packed, close_packed};
 
-const char *archive_member(fl_bytes *self) {
+const char *fl_packed_member(fl_bytes *self) {
   return self->class == &packed_class ? ((packed *)(void *)self)->member : NULL;
 }
 
-fl_bytes *archive_open_packed(fl_bytes_file *inner, fl_compression compression) {
+fl_bytes *fl_packed_open(fl_bytes_file *inner, fl_compression compression) {
   packed *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->bytes.class = &packed_class;

@@ -161,8 +161,8 @@ static void free_read(fl_job *job) {
   free(self);
 }
 
-/* records, count, first line, SHA-256, bytes of the file read so far | nothing at the end | nil,
- * message, line, kind */
+/* records, count, first line, SHA-256, bytes of the files read so far, file of the first record in
+ * the list (from 1) | nothing at the end | nil, message, line, kind */
 static int push_read(lua_State *L, fl_job *job) {
   read_job *self = (read_job *)(void *)job;
   const fl_source_span *spans = fl_source_batch_spans(&self->batch);
@@ -174,8 +174,9 @@ static int push_read(lua_State *L, fl_job *job) {
   fl_lua_push_count(L, spans[0].line);
   lua_pushstring(L, self->digest);
   fl_lua_push_count(L, self->read);
+  fl_lua_push_count(L, (int64_t)spans[0].part + 1);
   give_records(L, records, &self->batch);
-  return 5;
+  return 6;
 }
 
 static const fl_lua_job_class read_class = {{run_read, free_read}, push_read};

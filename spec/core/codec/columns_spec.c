@@ -272,6 +272,94 @@ static void test_a_choice_names_a_column(void **state) {
       message, "column \"b\" is given a type, but the file does not have it: there are \"a\"");
 }
 
+/* --- what options make of a table --- */
+
+static const fl_slice null_texts[] = {{"NA", 2}, {"-", 1}};
+static const fl_rename renames[] = {{{"a", 1}, {"z", 1}}};
+static const fl_slice chosen[] = {{"b", 1}, {"z", 1}};
+static const fl_constant constants[] = {{{"b", 1}, {"7", 1}}, {{"s", 1}, {"\"x\"", 3}}};
+
+static const struct {
+  const char *name;
+  fl_columns_options options;
+  const char *rows[3][MOST + 1]; /* of the columns a and b */
+  const char *records;           /* or the message */
+} tables[] = {
+    {"decimal commas",
+     {.decimal = ','},
+     {{"1,50", "-2,"}, {"1", "0,5"}},
+     "{\"a\":1.50,\"b\":\"-2,\"}{\"a\":1,\"b\":\"0,5\"}"},
+    {"a decimal comma and an exponent",
+     {.decimal = ',', .otherwise = FL_COLUMN_NUMBER},
+     {{"1,5e3", "2"}},
+     "{\"a\":1.5e3,\"b\":2}"},
+    {"a point in a file of commas",
+     {.decimal = ',', .otherwise = FL_COLUMN_NUMBER},
+     {{"1.5", "2"}},
+     "column \"a\": \"1.5\" is not a number"},
+    {"out of range",
+     {.decimal = ',', .otherwise = FL_COLUMN_NUMBER},
+     {{"1,5e999", "2"}},
+     "column \"a\": \"1,5e999\" is not a number"},
+    {"texts for null",
+     {.nulls = {null_texts, 2}},
+     {{"NA", "1"}, {"2", "-"}},
+     "{\"a\":null,\"b\":1}{\"a\":2,\"b\":null}"},
+    {"texts for null alone",
+     {.nulls = {null_texts, 2}},
+     {{"NA", "NAN"}},
+     "{\"a\":null,\"b\":\"NAN\"}"},
+    {"other names",
+     {.mapping = {.renames = renames, .rename_count = 1}},
+     {{"1", "2"}},
+     "{\"z\":1,\"b\":2}"},
+    {"a choice",
+     {.mapping = {.renames = renames, .rename_count = 1, .columns = {chosen, 2}}},
+     {{"1", "2"}},
+     "{\"b\":2,\"z\":1}"},
+    {"a choice of what is not there",
+     {.mapping = {.columns = {chosen, 2}}},
+     {{"1", "2"}},
+     "column \"z\" is chosen, but the file does not have it: there are \"a\", \"b\""},
+    {"constants",
+     {.mapping = {.set = constants, .set_count = 2}},
+     {{"1", "2"}},
+     "{\"a\":1,\"b\":7,\"s\":\"x\"}"},
+    {"all",
+     {.mapping = {.renames = renames,
+                  .rename_count = 1,
+                  .columns = {chosen, 2},
+                  .set = constants,
+                  .set_count = 2}},
+     {{"1", "x"}},
+     "{\"b\":7,\"z\":1,\"s\":\"x\"}"},
+};
+
+static void test_options(void **state) {
+  static const char *const names[] = {"a", "b", NULL};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(tables); i++) {
+    char message[FL_COLUMNS_MESSAGE] = "";
+    fl_csv_cell cells[MOST];
+    fl_columns columns;
+    fl_buffer out;
+    fl_result result =
+        fl_columns_init(&columns, cells, cells_of(names, cells), &tables[i].options, message);
+    fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
+    for (int pass = 0; pass < 2 && result == FL_OK; pass++) {
+      for (size_t row = 0; row < 3 && tables[i].rows[row][0] != NULL && result == FL_OK; row++) {
+        size_t count = cells_of(tables[i].rows[row], cells);
+        result = pass == 0 ? fl_columns_learn(&columns, cells, count, message)
+                           : fl_columns_write(&columns, cells, count, &out, message);
+      }
+      if (result == FL_OK) fl_columns_decide(&columns);
+    }
+    check_text(tables[i].name, result == FL_OK ? out.data : message, tables[i].records);
+    if (columns.list != NULL) fl_columns_free(&columns);
+    fl_buffer_free(&out);
+  }
+}
+
 static void test_types_have_names(void **state) {
   static const char *const names[] = {"auto", "text", "number", "boolean"};
   fl_column_type type;
@@ -291,6 +379,7 @@ int main(void) {
       cmocka_unit_test(test_given_types_are_checked_while_learning),
       cmocka_unit_test(test_shapes),
       cmocka_unit_test(test_a_choice_names_a_column),
+      cmocka_unit_test(test_options),
       cmocka_unit_test(test_types_have_names),
   };
   return cmocka_run_group_tests_name("columns", tests, NULL, NULL);

@@ -1,13 +1,8 @@
 /*
- * csv_text_spec.c: records out of CSV text, however it is cut into pieces, and cells into it.
+ * csv_spec.c: records out of CSV text, however it is cut into pieces, and cells into it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "check.h"
 
-#include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
@@ -35,10 +30,9 @@ static bool hear(void *context, const fl_csv_cell *cells, size_t count, int64_t 
 }
 
 /* Feeds a text in pieces of `piece` bytes, each in memory of exactly its size. */
-static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, size_t ceiling,
-                               size_t piece, int64_t *line) {
-  fl_csv_reader *reader =
-      fl_csv_open(&(fl_csv_dialect){.delimiter = delimiter}, ceiling, hear, ear);
+static fl_csv_code read_dialect(listener *ear, fl_slice source, const fl_csv_dialect *dialect,
+                                size_t ceiling, size_t piece, int64_t *line) {
+  fl_csv_reader *reader = fl_csv_open(dialect, ceiling, hear, ear);
   fl_csv_code code = FL_CSV_OK;
   size_t done, length;
   assert_non_null(reader);
@@ -61,6 +55,11 @@ static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, s
   }
   fl_csv_close(reader);
   return code;
+}
+
+static fl_csv_code read_pieces(listener *ear, fl_slice source, char delimiter, size_t ceiling,
+                               size_t piece, int64_t *line) {
+  return read_dialect(ear, source, &(fl_csv_dialect){.delimiter = delimiter}, ceiling, piece, line);
 }
 
 typedef struct example {
@@ -191,6 +190,59 @@ static void test_reads_the_same_in_pieces_of_any_size(void **state) {
       fl_buffer_free(&ear.shown);
     }
   }
+}
+
+#define DIALECT(source, shown, code, line, ...)                               \
+  {                                                                           \
+    {source, sizeof(source) - 1}, shown, FL_CSV_##code, line, { __VA_ARGS__ } \
+  }
+#define HASH .comment = {"#", 1}
+#define DASHES .comment = {"--", 2}
+
+static const struct {
+  fl_slice source;
+  const char *shown;
+  fl_csv_code code;
+  int64_t line;
+  fl_csv_dialect dialect;
+} dialects[] = {
+    DIALECT("a;b,c\n", "1:[a][b,c]|", OK, 0, .delimiter = ';'),
+    DIALECT("'a''b,',\"c\n", "1:\"a'b,\"[\"c]|", OK, 0, .quote = '\''),
+    DIALECT("\"a,b\"\n'\n", "1:[\"a][b\"]|2:[']|", OK, 0, .unquoted = true),
+    DIALECT("\"a", "1:[\"a]|", OK, 0, .unquoted = true),
+    DIALECT("x\"\ny\r\nz\rn\n", "4:[n]|", OK, 0, .skip = 3),
+    DIALECT("x\n", "", OK, 0, .skip = 3),
+    DIALECT("\xEF\xBB\xBFx\nn\n", "2:[n]|", OK, 0, .skip = 1),
+    DIALECT("x\n\"\n", "", OPEN_QUOTE, 2, .skip = 1),
+    DIALECT("#\"x\n1\n# y\r\n2,#3\n\"a\n#b\"\n#", "2:[1]|4:[2][#3]|5:\"a\n#b\"|", OK, 0, HASH),
+    DIALECT("\n#\n\n1\n", "4:[1]|", OK, 0, HASH),
+    DIALECT("--x\n-1\n-\n-\"\n", "2:[-1]|3:[-]|", BAD_QUOTE, 4, DASHES),
+    DIALECT("--\n-", "2:[-]|", OK, 0, DASHES),
+    DIALECT("x\n#y\nn\n", "3:[n]|", OK, 0, .skip = 1, HASH),
+    DIALECT(" a ,b\tc,\t d\n", "1:[a][b\tc][d]|", OK, 0, .trim = true),
+    DIALECT(" \" a \" ,\t\"b\"\"c\"\t, d\n \n", "1:\" a \"\"b\"c\"[d]|", OK, 0, .trim = true),
+    DIALECT("  ,\"\" ,\n", "1:[]\"\"[]|", OK, 0, .trim = true),
+    DIALECT(" a\t \tb \n", "1:[a][][b]|", OK, 0, .delimiter = '\t', .trim = true),
+    DIALECT("\"a\"x \"\n", "", BAD_QUOTE, 1, .trim = true),
+    DIALECT(" \"a\" \"b\"\n", "", BAD_QUOTE, 1, .trim = true),
+};
+
+static void test_dialects_read_the_same_in_pieces_of_any_size(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(dialects); i++)
+    for (size_t piece = 1; piece <= dialects[i].source.length + 1; piece++) {
+      listener ear;
+      int64_t line;
+      fl_csv_code code;
+      ear.stop_after = 0;
+      fl_buffer_init(&ear.shown, FL_BUFFER_UNLIMITED);
+      fl_buffer_append_text(&ear.shown, "");
+      code = read_dialect(&ear, dialects[i].source, &dialects[i].dialect, CEILING, piece, &line);
+      check_text(dialects[i].source.data, ear.shown.data, dialects[i].shown);
+      check_number(dialects[i].source.data, code, dialects[i].code);
+      if (code != FL_CSV_OK) check_number(dialects[i].source.data, line, dialects[i].line);
+      fl_buffer_free(&ear.shown);
+    }
 }
 
 static void test_stops_when_told(void **state) {
@@ -399,6 +451,7 @@ static void test_every_code_has_words(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_reads_the_same_in_pieces_of_any_size),
+      cmocka_unit_test(test_dialects_read_the_same_in_pieces_of_any_size),
       cmocka_unit_test(test_stops_when_told),
       cmocka_unit_test(test_line_of_the_byte_fed_next),
       cmocka_unit_test(test_long_records_and_many_cells),

@@ -53,7 +53,7 @@ static fl_source_code drain(fl_source *source, size_t max_records, size_t max_by
                             fl_source_error *error) {
   fl_source_batch batch;
   fl_source_code code;
-  int64_t line = 0;
+  fl_place place = 0;
   fl_source_batch_init(&batch);
   while ((code = fl_source_read(source, max_records, max_bytes, &batch, error)) == FL_SOURCE_OK) {
     size_t count = fl_source_batch_count(&batch), expected = 1;
@@ -64,8 +64,8 @@ static fl_source_code drain(fl_source *source, size_t max_records, size_t max_by
     for (size_t i = 0; i < count; i++) {
       const fl_source_span *span = &fl_source_batch_spans(&batch)[i];
       assert_int_equal(span->start, expected);
-      assert_true(span->line >= line);
-      line = span->line;
+      assert_true(fl_place_of(span->part, span->line) >= place);
+      place = fl_place_of(span->part, span->line);
       expected = span->start + span->length + 1;
       assert_int_equal(fl_buffer_append(all, batch.text.data + span->start, span->length), FL_OK);
       assert_int_equal(fl_buffer_append_byte(all, ','), FL_OK);
@@ -457,6 +457,90 @@ static void test_change_between_the_passes(void **state) {
   unlink(path);
 }
 
+/* --- several files --- */
+
+static const char *const part_names[] = {"part1.csv", "part2.csv", "part3.csv"};
+enum { PARTS = 3 };
+
+static fl_source *open_parts(const fl_source_options *options, fl_source_error *error) {
+  static char paths[PARTS][200];
+  const char *list[PARTS];
+  for (size_t i = 0; i < PARTS; i++) {
+    snprintf(paths[i], sizeof paths[i], "%s", path_of(part_names[i]));
+    list[i] = paths[i];
+  }
+  memset(error, 0, sizeof *error);
+  return fl_source_open_parts(list, PARTS, options, error);
+}
+
+static void test_parts(void **state) {
+  static const fl_source_options options = {.format = FL_SOURCE_CSV};
+  fl_source_error error;
+  fl_source *source;
+  fl_source_batch batch;
+  fl_buffer all;
+  int64_t read, total;
+  (void)state;
+  fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
+  write_file(path_of(part_names[0]), "a\n1\n2\n");
+  write_file(path_of(part_names[1]), "a\n");
+  write_file(path_of(part_names[2]), "a\nx\n");
+  for (size_t most = 1; most < 5; most++) {
+    source = open_parts(&options, &error);
+    assert_non_null(source);
+    all.length = 0;
+    fl_source_batch_init(&batch);
+    while (fl_source_read(source, most, 1000, &batch, &error) == FL_SOURCE_OK)
+      for (size_t i = 0; i < fl_source_batch_count(&batch); i++) {
+        const fl_source_span *span = &fl_source_batch_spans(&batch)[i];
+        char place[40];
+        snprintf(place, sizeof place, "%zu:%lld ", span->part, (long long)span->line);
+        fl_buffer_append_text(&all, place);
+      }
+    assert_string_equal(all.data, "0:2 0:3 2:2 ");
+    fl_source_progress(source, &read, &total);
+    assert_int_equal(read, 12);
+    assert_int_equal(total, 12);
+    assert_int_equal(fl_source_part_count(source), PARTS);
+    assert_int_equal(fl_source_identify(source, 2).size, 4);
+    fl_source_batch_free(&batch);
+    fl_source_close(source);
+  }
+  /* Text, as the last part has words. */
+  source = open_parts(&options, &error);
+  all.length = 0;
+  assert_int_equal(drain(source, 10, 1000, &all, &error), FL_SOURCE_END);
+  assert_string_equal(all.data, "{\"a\":\"1\"},{\"a\":\"2\"},{\"a\":\"x\"},");
+  fl_source_close(source);
+  fl_buffer_free(&all);
+  for (size_t i = 0; i < PARTS; i++) unlink(path_of(part_names[i]));
+}
+
+/* A part is opened anew for each pass: it has to be the file that was read before. */
+static void test_a_part_that_changes(void **state) {
+  static const fl_source_options options = {.format = FL_SOURCE_CSV};
+  static void (*const changes[])(const char *path) = {append_line, touch, replace, delete};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(changes); i++) {
+    fl_source_error error;
+    fl_source *source;
+    fl_buffer all;
+    fl_source_code code;
+    fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
+    for (size_t part = 0; part < PARTS; part++) write_file(path_of(part_names[part]), "a\n1\n");
+    source = open_parts(&options, &error);
+    assert_non_null(source);
+    changes[i](path_of(part_names[1]));
+    code = drain(source, 10, 1000, &all, &error);
+    assert_int_equal(code, changes[i] == delete ? FL_SOURCE_SYSTEM : FL_SOURCE_CHANGED);
+    assert_int_equal(error.part, 1);
+    assert_string_equal(all.data, "{\"a\":1},");
+    fl_source_close(source);
+    fl_buffer_free(&all);
+    for (size_t part = 0; part < PARTS; part++) unlink(path_of(part_names[part]));
+  }
+}
+
 /* --- batches --- */
 
 static const struct {
@@ -648,6 +732,8 @@ int main(void) {
       cmocka_unit_test(test_descriptor_is_closed_on_exec),
       cmocka_unit_test(test_changes),
       cmocka_unit_test(test_change_between_the_passes),
+      cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_a_part_that_changes),
       cmocka_unit_test(test_cuts),
       cmocka_unit_test(test_line_ends_on_edges),
       cmocka_unit_test(test_batch_limits),
