@@ -35,7 +35,8 @@ typedef struct fl_mapping {
 } fl_mapping;
 
 static inline bool fl_slice_equal(fl_slice one, fl_slice other) {
-  return one.length == other.length && memcmp(one.data, other.data, one.length) == 0;
+  return one.length == other.length &&
+         (one.length == 0 || memcmp(one.data, other.data, one.length) == 0);
 }
 
 /* Where a name stands in a list; its count where it does not. */

@@ -33,7 +33,7 @@ static const char delimiters[] = ",;\t|";
 /* A byte as messages show it. */
 static const char *name_of(char byte) {
   static const char *const names[] = {",", ";", "\\t", "|"};
-  const char *found = strchr(delimiters, byte);
+  const char *found = memchr(delimiters, byte, sizeof delimiters - 1);
   return found != NULL ? names[found - delimiters] : "?";
 }
 

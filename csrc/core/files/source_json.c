@@ -252,7 +252,7 @@ static bool leads_to_target(const document *self) {
   fl_slice target = target_of(self);
   size_t length = self->path.length;
   return target.length > length && target.data[length] == '/' &&
-         memcmp(target.data, self->path.data, length) == 0;
+         (length == 0 || memcmp(target.data, self->path.data, length) == 0);
 }
 
 /* Appends a step to the path, escaped as RFC 6901 has it. */
