@@ -207,13 +207,17 @@ end)
 describe("a file in another dialect", function()
   local cases = {
     { "semicolons", "a;b\n1;2\n", nil,
-      'FILE, line 1: the first row is one column, "a;b": delimiter = ";" divides it (delimiter = "," takes it as it is)' },
+      'FILE, line 1: the first row is one column, "a;b": delimiter = ";" divides it (delimiter = "," takes'
+        .. ' it as it is)' },
     { "tabs", "a\tb\n1\t2\n", nil,
-      'FILE, line 1: the first row is one column, "a b": delimiter = "\\t" divides it (delimiter = "," takes it as it is)' },
+      'FILE, line 1: the first row is one column, "a b": delimiter = "\\t" divides it (delimiter = ","'
+        .. ' takes it as it is)' },
     { "pipes, without a header", "1|2\n", { header = false },
-      'FILE, line 1: the first row is one column, "1|2": delimiter = "|" divides it (delimiter = "," takes it as it is)' },
+      'FILE, line 1: the first row is one column, "1|2": delimiter = "|" divides it (delimiter = "," takes'
+        .. ' it as it is)' },
     { "semicolons between quotes", '"a";"b"\n1;2\n', nil,
-      'FILE, line 1: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may divide the row' },
+      'FILE, line 1: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may'
+        .. ' divide the row' },
     { "one column that is named so", "a;b\nx\n", { delimiter = "," }, '{"a;b":"x"}' },
     { "one column, quoted", '"a;b"\nx\n', nil, '{"a;b":"x"}' },
     { "a line that says its delimiter", "sep=;\r\na;b\r\n1;2\r\n", nil, '{"a":1,"b":2}' },
@@ -230,7 +234,8 @@ describe("a file in another dialect", function()
     { "UTF-16BE without a mark", "\0a\0,\0b\0\n", nil,
       'FILE, line 1: the file is UTF-16 and not UTF-8: encoding = "utf-16be" reads it' },
     { "Latin-1", "a\nx\nJ\246rg\n", nil,
-      'FILE, line 3: bytes that are not UTF-8: encoding = "windows-1252", or the encoding that the file is in, reads it' },
+      'FILE, line 3: bytes that are not UTF-8: encoding = "windows-1252", or the encoding that the file is'
+        .. ' in, reads it' },
     { "a byte that the encoding lacks", "a\nx\n\129\n", { encoding = "windows-1252" },
       'FILE, line 3: the byte 0x81 is no character of the encoding "windows-1252"' },
     { "an odd byte of UTF-16", "a\0\n\0b", { encoding = "utf-16le" },
@@ -337,7 +342,8 @@ end)
 -- --- JSON at a pointer ---
 
 describe("JSON at a pointer", function()
-  local text = '{"type":"F","meta":{"list":[1,{"x":[]}],"a/b~c":[{"in":[{"n":9}]}]},"features":[{"n":1},{"n":2}],"n":null}'
+  local text = '{"type":"F","meta":{"list":[1,{"x":[]}],"a/b~c":[{"in":[{"n":9}]}]}'
+    .. ',"features":[{"n":1},{"n":2}],"n":null}'
   local cases = {
     { "/features", { '{"n":1}', '{"n":2}' } },
     { "/meta/a~1b~0c/0/in", { '{"n":9}' } },
@@ -416,9 +422,11 @@ describe("a mapping", function()
   end
 
   it("names the columns that there are", function()
-    assert.are.same({ 'FILE, line 1: column "y" is chosen, but the file does not have it: there are "key", "name", "x"' },
+    assert.are.same({ 'FILE, line 1: column "y" is chosen, but the file does not have it: there are "key",'
+      .. ' "name", "x"' },
       texts(files.csv, { rename = { id = "key" }, columns = { "y" } }))
-    assert.are.same({ 'FILE, line 1: column "y" is renamed, but the file does not have it: there are "id", "name", "x"' },
+    assert.are.same({ 'FILE, line 1: column "y" is renamed, but the file does not have it: there are "id",'
+      .. ' "name", "x"' },
       texts(files.csv, { rename = { y = "z" } }))
     assert.are.same({ 'FILE: columns: no record has a member "y"; there are "id", "name", "x"' },
       texts(files.json, { columns = { "y" } }))
@@ -450,7 +458,8 @@ describe("expectations", function()
     it("count, in " .. format, function()
       assert.are.equal("FILE: 4 records, but expect.min_records is 5",
         first_of(path, { expect = { min_records = 5 } }))
-      assert.are.equal(4, #read(path, { expect = { min_records = 4, unique = { "name" }, columns = { "id", "name" } } }))
+      assert.are.equal(4, #read(path, {
+        expect = { min_records = 4, unique = { "name" }, columns = { "id", "name" } } }))
     end)
     it("know the columns, in " .. format, function()
       assert.is_truthy(first_of(path, { expect = { columns = { "id" } } }):find('"name" is not expected', 1, true))
@@ -471,7 +480,8 @@ describe("several files", function()
   end)
 
   it("have the same columns", function()
-    assert.are.same({ 'FILE, line 1: column 2 is "c", but "b" in the first file: all files of a list have the same columns' },
+    assert.are.same({ 'FILE, line 1: column 2 is "c", but "b" in the first file: all files of a list have'
+      .. ' the same columns' },
       read { one, file "a,c\n1,2\n" })
     assert.are.same({ 'FILE, line 1: column "b" of the first file is not in this one' }, read { one, file "a\n1\n" })
     assert.are.same({ 'FILE, line 1: column "c" is not in the first file' }, read { one, file "a,b,c\n1,2,3\n" })
@@ -510,7 +520,8 @@ describe("a compressed file", function()
     folder = system.folder()
     system.write(folder .. "/a.csv", "id,name\n" .. ("1,some text that repeats\n"):rep(1000))
     system.write(folder .. "/b.csv", "id\n1\n")
-    local _, status = system.shell(("cd %s && gzip -k a.csv && zstd -q a.csv && xz -k a.csv && bzip2 -k a.csv && zip -q a.zip a.csv"
+    local _, status = system.shell(("cd %s && gzip -k a.csv && zstd -q a.csv && xz -k a.csv && bzip2 -k"
+      .. " a.csv && zip -q a.zip a.csv"
       .. " && zip -q two.zip a.csv b.csv && zip -q none.zip -i nothing a.csv; mkdir in; cp b.csv in; zip -qr in.zip in;"
       .. " cat a.csv.gz a.csv.gz >twice.csv.gz"):format(folder))
     assert.are.equal(0, status)

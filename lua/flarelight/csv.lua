@@ -65,8 +65,8 @@ function Rows:close()
 end
 
 --- How the file was read: `{ format =, encoding =, compression = }`, and for CSV and TSV `delimiter`, `quote` (false:
--- none), `header`, `skip`, `comment`, `trim`, `decimal` and `separator_line` (a first line `sep=;` named the delimiter).
--- nil where the file could not be opened.
+-- none), `header`, `skip`, `comment`, `trim`, `decimal` and `separator_line` (a first line `sep=;` named the
+-- delimiter). nil where the file could not be opened.
 ---@return table?
 function Rows:dialect()
   check.self(self, Rows, "rows.dialect")
