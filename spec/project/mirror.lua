@@ -47,6 +47,7 @@ local COVERS = {
   ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
+  ["spec/start_spec.lua"] = { "lua/flarelight/pages", "lua/flarelight/upload/readback" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
   ["spec/torture_spec.lua"] = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
