@@ -1,10 +1,10 @@
---- Text as a terminal shows it: how many columns it takes, cut and padded to a number of them, and
--- without what would steer the terminal. Pure; works on UTF-8 bytes, so that every Lua can run it.
+--- Text for a terminal: measures its columns, cuts and pads it, and removes control characters. Works on the bytes of
+-- UTF-8, since not every Lua has a library for it. Pure.
 
 local display = { REPLACEMENT = "\239\191\189" } -- U+FFFD
 
--- First and last code point of what takes no column (marks that combine, joiners, selectors), and two
--- (East Asian scripts, pictures), after Unicode's East Asian Width and general categories; ascending.
+-- Ranges of code points that take no column (combining marks, joiners, selectors) and two columns (East Asian scripts,
+-- pictures), by Unicode's East Asian Width and general categories; ascending.
 local NONE = {
   { 0x300, 0x36F }, { 0x483, 0x489 }, { 0x591, 0x5BD }, { 0x610, 0x61A }, { 0x64B, 0x65F }, { 0x6D6, 0x6DC },
   { 0x93C, 0x93C }, { 0x941, 0x948 }, { 0x94D, 0x94D }, { 0xE31, 0xE31 }, { 0xE34, 0xE3A }, { 0xE47, 0xE4E },
@@ -32,7 +32,8 @@ local function columns(code)
   return among(code, NONE) and 0 or among(code, TWO) and 2 or 1
 end
 
--- Of a sequence by its first byte: how long it is, what the first byte adds, the least it may say.
+-- For the first byte of a UTF-8 sequence: the length of the sequence, the bits of the first byte, the smallest code point
+-- that may be written with this length.
 local function lead(byte)
   if byte < 0x80 then return 1, byte, 0 end
   if byte >= 0xC2 and byte < 0xE0 then return 2, byte - 0xC0, 0x80 end
@@ -40,7 +41,7 @@ local function lead(byte)
   if byte >= 0xF0 and byte < 0xF5 then return 4, byte - 0xF0, 0x10000 end
 end
 
---- The code point that begins at `position` and its length in bytes; no code point where it is not UTF-8.
+--- The code point at `position` and its length in bytes; nil and 1 if the bytes are not UTF-8.
 local function code_at(text, position)
   local length, code, least = lead(text:byte(position))
   if not length then return nil, 1 end
@@ -53,13 +54,13 @@ local function code_at(text, position)
   return code, length
 end
 
--- Controls move the cursor or steer the terminal, the marks of direction turn the rest of a line around.
+-- Whether a character controls the terminal: control characters, line separators, marks of direction.
 local function steers(code)
   return code < 0x20 or code >= 0x7F and code < 0xA0 or code >= 0x2028 and code <= 0x202E
     or code >= 0x2066 and code <= 0x2069
 end
 
---- Iterates the characters of a text: code point (false where it is not UTF-8), its bytes, its position.
+--- Iterates over the characters of a text: the code point (false if it is not UTF-8), its bytes, its position.
 function display.characters(text)
   local position = 1
   return function()
@@ -71,7 +72,7 @@ function display.characters(text)
   end
 end
 
---- The text with controls as spaces and bytes that are not UTF-8 as U+FFFD.
+--- The text with control characters replaced by spaces, and bytes that are not UTF-8 by U+FFFD.
 function display.clean(text)
   local parts = {}
   for code, character in display.characters(text) do
@@ -80,7 +81,7 @@ function display.clean(text)
   return table.concat(parts)
 end
 
---- The text with bytes that are not UTF-8 as U+FFFD.
+--- The text with bytes that are not UTF-8 replaced by U+FFFD.
 function display.utf8(text)
   if not text:find "[\128-\255]" then return text end
   local parts = {}
@@ -88,14 +89,14 @@ function display.utf8(text)
   return table.concat(parts)
 end
 
---- How many columns clean text takes.
+--- The number of columns of a clean text.
 function display.width(text)
   local width = 0
   for code in display.characters(text) do width = width + columns(code) end
   return width
 end
 
---- Clean text cut to `most` columns, with an ellipsis where something is left out.
+--- A clean text cut to `most` columns, with an ellipsis if it was longer.
 function display.cut(text, most)
   if display.width(text) <= most then return text end
   local width = 0
@@ -105,7 +106,7 @@ function display.cut(text, most)
   end
 end
 
---- Clean text moved to the right of `width` columns.
+--- A clean text aligned to the right in `width` columns.
 function display.right(text, width)
   return (" "):rep(width - display.width(text)) .. text
 end

@@ -1,16 +1,15 @@
---- Which characters the fonts of this machine have, by fontconfig's program `fc-list`.
---
--- For PNGs: gnuplot draws the mark of a character that is in no font so large that it covers the picture.
+--- Finds out which characters the fonts of this machine have, with fontconfig's program `fc-list`. Needed for PNG:
+-- gnuplot draws the mark for a missing character so large that it covers the picture.
 
 local display = require "flarelight.chart.display"
 
 local fonts = {}
 
--- Latin, Greek and Cyrillic below it are in every font that gnuplot is installed with.
+-- The characters below are Latin, Greek and Cyrillic, which every font of gnuplot has.
 local FIRST = 0x500
 
---- A function that puts U+FFFD in place of what no font has; `all` holds every character of what
--- it will be given.
+--- Returns a function that replaces characters that no font has by U+FFFD. `all` is a text with every character that the
+-- function will be given.
 function fonts.substitute(all)
   local asked = {}
   for code, character in display.characters(all) do

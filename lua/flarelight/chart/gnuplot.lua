@@ -12,7 +12,7 @@ local scale = require "flarelight.chart.scale"
 
 local gnuplot = {}
 
--- Distinct for every kind of sight (after M. Okabe and K. Ito), the most distinct first.
+-- Distinct for people with colour blindness too (after M. Okabe and K. Ito), the most distinct first.
 local COLOURS = { "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#7f7f7f", "#c9b900" }
 local TERMINALS = {
   svg = "svg size 960,540 dynamic noenhanced font 'sans-serif,15' background '#ffffff'",
@@ -23,7 +23,7 @@ local MOST_LABELS = 40     -- more are thinned out
 local UPRIGHT_COLUMNS = 90 -- of all labels beside each other; more are turned
 local GROUP_WIDTH = 0.8    -- of the distance between two labels
 
---- A string of gnuplot's. Not in single quotes: labels of a scale that begin with one would be lost. Digits are
+--- A gnuplot string. Not in single quotes: tick labels that begin with one would be lost. Digits are
 -- escaped too, since gnuplot reads every octal digit that follows an escape as a part of it.
 local function quote(text)
   return '"' .. text:gsub("[^A-Za-z\128-\255 ]", function(byte) return ("\\%03o"):format(byte:byte()) end) .. '"'
@@ -35,7 +35,7 @@ end
 
 local function colour(position) return COLOURS[(position - 1) % #COLOURS + 1] end
 
---- Bars as rectangles, in one list a series: low and high ends on both axes. Also the range of values.
+--- Bars as rectangles, one list for each series: left, right, bottom, top. Also the lowest and the highest value.
 local function bars_of(data, stacked)
   local low, high, bars = 0, 0, {}
   local above, below = {}, {}
@@ -66,7 +66,7 @@ local function bar_plots(data, stacked, put)
   local plots = {}
   for position, rectangles in ipairs(bars) do
     local style = ("with boxxyerror fillstyle solid 1 noborder linecolor rgb '%s'"):format(colour(position))
-    -- A series of nulls has its place in the legend all the same.
+    -- A series of nulls only still has an entry in the legend.
     plots[position] = { source = "NaN", style = style:gsub("boxxyerror", "boxes") }
     if #rectangles > 0 then
       put("$series%d << END", position)
@@ -109,14 +109,14 @@ local function put_labels(labels, put)
   local marks, columns = {}, 0
   for index = 1, #labels, math.ceil(#labels / MOST_LABELS) do
     columns = columns + display.width(labels[index]) + 2
-    -- A label is also a format, for the number of its place.
+    -- gnuplot uses a label as the format of the tick's number.
     marks[#marks + 1] = ("%s %d"):format(quote((labels[index]:gsub("%%", "%%%%"))), index)
   end
   put("set xtics scale 0 %s (%s)", columns > UPRIGHT_COLUMNS and "rotate by 40 right" or "norotate center",
     table.concat(marks, ", "))
 end
 
---- Title, labels and names as they are to be shown.
+--- Title, labels and names, cleaned and cut for the picture.
 local function texts_of(data, given)
   local shown = { labels = {}, names = {} }
   shown.title = given.title and display.cut(display.clean(given.title), TITLE_COLUMNS)
@@ -136,7 +136,7 @@ local function texts_of(data, given)
   return shown
 end
 
---- What gnuplot is to do.
+--- The gnuplot script.
 local function script_of(data, given)
   local lines = {}
   local function put(format, ...) lines[#lines + 1] = format:format(...) end
@@ -174,7 +174,7 @@ local function script_of(data, given)
   return table.concat(lines, "\n") .. "\n"
 end
 
--- What os.execute answers is a number on Lua 5.1, true or nil later.
+-- os.execute returns a number on Lua 5.1, true or nil later.
 local function succeeds(command)
   local status = os.execute(command)
   return status == true or status == 0
@@ -201,7 +201,7 @@ function gnuplot.draw(data, given)
   if file then
     file:write(script_of(data, given))
     file:close()
-    -- -d: not with the settings of a user
+    -- -d ignores the user's settings
     drawn = succeeds(("gnuplot -d %s >%s 2>%s </dev/null"):format(shell_quote(script), shell_quote(picture),
       shell_quote(complaint)))
     message = read(complaint):gsub("%s+", " ")

@@ -1,5 +1,5 @@
---- Charts of what `api.reports:chart_data` answers: as text for a terminal, or through gnuplot as SVG or
--- PNG. This file checks what is given and writes files; chart/text.lua and chart/gnuplot.lua draw.
+--- Charts of the data of `api.reports:chart_data`: as text for a terminal, or as SVG or PNG through gnuplot. This file checks
+-- the arguments and writes files; chart/text.lua and chart/gnuplot.lua draw.
 
 local errors = require "flarelight.error"
 local misuse = require "flarelight.misuse"
@@ -17,7 +17,7 @@ local draw = {
   png = function(data, given) return require("flarelight.chart.gnuplot").draw(data, given) end,
 }
 
--- Beyond it the arithmetic of scales could overflow.
+-- Larger values could overflow in the arithmetic of scales.
 local GREATEST = 1e300
 
 local function wrong(where, should, value)
@@ -39,8 +39,8 @@ local function text(where, value, default)
   return tostring(value)
 end
 
---- A value as a number to draw and as text to print; neither for null. An integer that a Lua cannot hold
--- comes as its decimal digits, and is printed as these.
+--- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is given as
+-- a string of its digits, and printed as they are.
 local function number(where, value)
   if value == nil or value == null then return nil end
   local drawn = value
@@ -54,8 +54,8 @@ local function number(where, value)
   return drawn, (((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".")) -- whatever the locale
 end
 
---- Checks chart data. Gives labels as strings and each series with `name`, `values` and `texts`, which
--- have holes where null is.
+--- Checks chart data. Returns labels as strings, and each series with `name`, `values` and `texts`; null is a hole in the
+-- last two.
 local function read(data)
   array("data", data)
   local labels, series = array("data.labels", data.labels), array("data.series", data.series)
@@ -88,15 +88,15 @@ local function write(path, content)
   return errors.fail("io", ("chart: %s: %s"):format(path, tostring(why or reason)))
 end
 
---- Draws chart data: `{labels = {…}, series = {{name =, values = {…}}, …}}`, values numbers or
--- `flarelight.null`, `type = "line"` for lines where the format has them (svg, png).
+--- Draws chart data: `{labels = {…}, series = {{name =, values = {…}}, …}}`, with numbers or
+-- `flarelight.null` as values; `type = "line"` draws lines (svg, png).
 --
 -- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot);
--- file: where to write it, which png needs; title: above the chart; stacked: one bar a label instead of
--- one for each series.
+-- file: path of the file to write, which png needs; title: above the chart; stacked: stacks the series of a label
+-- in one bar.
 --
--- Returns the text or the SVG, for a PNG the file's name; `nil, message, err` of kind io where gnuplot is
--- missing or fails, or the file cannot be written. Misuse raises, data of another shape too.
+-- Returns the text or the SVG, for a PNG the file's name; or `nil, message, err` of kind io if gnuplot is missing or fails,
+-- or the file cannot be written. Misuse raises, and so do data of another shape.
 ---@param data { labels: any[], series: { name: string?, values: any[] }[], type: string? }
 ---@param given { format: "text"|"svg"|"png"?, file: string?, title: string?, width: integer?, stacked: boolean? }?
 ---@return string? result, string? message, flarelight.Error? err

@@ -1,11 +1,11 @@
---- Scales with round numbers. Pure.
+--- Scales with round numbers at their ticks. Pure.
 
 local scale = {}
 
 local ROUND = { 1, 2, 2.5, 5, 10 }
 
 --- A scale that covers `low` to `high` in about `wanted` steps: `low`, `high`, `step`, and `ticks`, each
--- `{value =, text =}`. `low` and `high` within 1e300; a range of nothing becomes 0 to 1.
+-- `{value =, text =}`. `low` and `high` must be within 1e300. An empty range becomes 0 to 1.
 function scale.new(low, high, wanted)
   if high - low < 1e-300 then low, high = math.min(low, 0), math.max(high, 1) end
   local raw = (high - low) / wanted

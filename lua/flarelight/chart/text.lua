@@ -1,5 +1,5 @@
---- Charts for terminals: bars of block characters, which grow to the right of an axis, below zero to its
--- left; a label and a value at each, a legend, a scale. Pure.
+--- Charts for terminals: bars of block characters, with a label, a value, a legend and a scale. Bars of values above zero
+-- grow to the right of the axis, those below zero to the left. Pure.
 
 local display = require "flarelight.chart.display"
 local scale = require "flarelight.chart.scale"
@@ -7,7 +7,7 @@ local scale = require "flarelight.chart.scale"
 local text = {}
 
 local FILLS = { "█", "▒", "░", "▓", "▚", "═" }
--- Only whole blocks have parts: eighths from the left, halves from the right.
+-- Only the full block has parts in Unicode: eighths from the left, a half from the right.
 local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
 local RIGHT_HALF, RIGHT_EDGE = "▐", "▕"
 local LEAST_CELLS = 10 -- of the bars, where the width is too small for everything
@@ -15,7 +15,7 @@ local CELLS_A_TICK = 9
 
 local function round(value) return math.floor(value + 0.5) end
 
---- One row a bar: `label`, `segments` of `{value =, fill =}`, their `total`, and `text` to print.
+--- One row for each bar: `label`, `segments` of `{value =, fill =}`, their `total`, and the `text` of the value.
 local function rows_of(data, stacked)
   local rows = {}
   for index = 1, data.count do
@@ -36,7 +36,7 @@ local function rows_of(data, stacked)
   return rows
 end
 
---- What lies on one side of the axis: `sign` 1 for values above zero, -1 below.
+--- The sum of a row's values on one side of the axis: `sign` is 1 for values above zero, -1 for those below.
 local function extent(row, sign)
   local sum = 0
   for _, segment in ipairs(row.segments) do
@@ -45,7 +45,7 @@ local function extent(row, sign)
   return sum
 end
 
---- The bar on one side of the axis, outward, and how many cells it takes.
+--- The bar on one side of the axis, and its number of cells.
 local function bar(row, sign, cells_a_unit)
   local parts, sum, drawn, fill = {}, 0, 0, nil
   for _, segment in ipairs(row.segments) do
@@ -68,7 +68,7 @@ local function bar(row, sign, cells_a_unit)
       part = eighths >= 6 and fill or eighths >= 3 and RIGHT_HALF
     end
   end
-  -- The smallest value shows that it is none of zero.
+  -- The smallest value still differs from zero.
   if not part and sum > 0 and drawn == 0 then part = sign > 0 and EIGHTHS[1] or RIGHT_EDGE end
   if part then
     parts[#parts + 1] = part
@@ -80,8 +80,7 @@ local function bar(row, sign, cells_a_unit)
   return table.concat(outward), drawn
 end
 
---- Where everything lies. `left` and `right`: cells on each side of the axis; `before`: columns left of
--- those for values.
+--- The layout. `left` and `right`: cells on each side of the axis; `before`: columns for values left of these.
 local function lay_out(rows, width)
   local low, high, label_width, before, after = 0, 0, 0, 0, 0
   for _, row in ipairs(rows) do
@@ -100,7 +99,7 @@ local function lay_out(rows, width)
   local cells = math.max(LEAST_CELLS, width - label_width - before - after - 2)
   local ruler = scale.new(low, high, math.max(3, math.floor(cells / CELLS_A_TICK)))
   local left = round(cells * -ruler.low / (ruler.high - ruler.low))
-  -- A side that has values has room for them.
+  -- A side with values gets at least one cell.
   if ruler.low < 0 then left = math.max(1, left) end
   if ruler.high > 0 then left = math.min(cells - 1, left) end
   local cells_a_unit = math.min(ruler.low < 0 and left / -ruler.low or math.huge,
@@ -119,13 +118,13 @@ local function bar_line(row, layout)
     below = display.right(row.text, left - 1) .. " " .. below
   else
     below = (" "):rep(left) .. below
-    -- Bars of others end further right; this one's value follows its own end.
+    -- The value follows the end of its own bar.
     above = above .. (cells_above > 0 and " " or "") .. row.text
   end
   return display.right(row.label or "", layout.label_width) .. " " .. below .. "│" .. above
 end
 
---- The axis with its ticks, and their texts below, as far as they do not touch.
+--- The axis with its ticks, and the line of their texts; texts that would touch are left out.
 local function ruler_lines(layout, width)
   local line, marks = {}, {}
   local zero = layout.left + 1
@@ -163,7 +162,7 @@ local function legend_lines(data, width)
   return lines
 end
 
---- Draws checked chart data: lines of text, each ended, with no spaces at their ends.
+--- Draws checked chart data. Every line ends with a line end and without trailing spaces.
 function text.draw(data, given)
   local width = given.width
   local lines = {}

@@ -1,5 +1,5 @@
---- flarelight calibrate: finds out what the service does where its documentation is silent, and keeps it as a
--- profile. Asks before it writes.
+--- flarelight calibrate: finds out what the service does not document, and writes the findings to a profile. It asks
+-- before it sends a write. The work is in flarelight.calibration.
 
 local calibration = require "flarelight.calibration"
 local context = require "flarelight.cli.context"

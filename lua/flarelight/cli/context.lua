@@ -19,8 +19,7 @@ function context.printing(command)
   command:flag("-q --quiet"):description "Prints only results and errors: no progress, no remarks."
 end
 
---- Options of every command that reaches the service. The key has none: it would show in the list of
---- processes.
+--- Options of every command that sends requests. The key has no option, since options show in the list of processes.
 function context.connecting(command)
   context.printing(command)
   command:option("--profile"):argname "FILE"
@@ -35,14 +34,14 @@ function context.connecting(command)
   context.keeping(command)
 end
 
---- The option of commands that keep or look up state.
+--- The option of every command that uses the state file.
 function context.keeping(command)
   command:option("--state"):argname "FILE"
     :description("State file, which keeps what uploads have done. Default: "
       .. "flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. \"none\" keeps none.")
 end
 
--- --- converters of argparse: a value, or nil and what is wrong ---
+-- --- converters for argparse: they return a value, or nil and a message ---
 
 function context.number(text)
   local number = tonumber(text)
@@ -62,8 +61,8 @@ function context.count(text)
   return nil, ("'%s' is not a whole number"):format(text)
 end
 
---- Names divided by commas, as a line of CSV: a name that holds a comma begins with a quote and ends it, and "" is a
---- quote. What follows the closing quote belongs to the name.
+--- Splits names at commas as a line of CSV: a name with a comma stands in quotes, and "" inside is a quote. Text after
+--- the closing quote belongs to the name.
 function context.list(text)
   local names, position = {}, 1
   repeat
@@ -101,7 +100,7 @@ function context.json(text)
   return value
 end
 
---- The format to write: --format, else what the name of FILE ends in, else JSON with --json, else `default`.
+--- The format to write: --format, else by the ending of FILE, else JSON with --json, else `default`.
 ---@param endings table<string, string> format by ending
 function context.format(args, endings, default)
   if args.format then return args.format end
@@ -116,7 +115,7 @@ function context.format(args, endings, default)
     .. "what to write"):format(args.output, word, table.concat(known, ", ")))
 end
 
--- An id stays the text it is: as a number it could lose digits. The service reads either from a path.
+-- An id stays text: as a number it could lose digits, and in a path the service sees no difference.
 function context.id(text)
   if text == "" then return nil, "an id is not empty" end
   return text
@@ -127,22 +126,22 @@ end
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 context.quote = quote
 
---- A word for a shell: in quotes where it needs them.
+--- A text as one word of a shell, in quotes if it needs them.
 function context.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or quote(text) end
 
---- A folder of ours after the XDG directories, which is made where it is not there; nil, message.
+--- The command's folder by the XDG base directories, made if it is missing; or nil, message.
 ---@param variable string as "XDG_STATE_HOME"
 ---@param fallback string below the home, as ".local/state"
 function context.folder(variable, fallback)
   local base = os.getenv(variable)
-  -- The specification: a path that is not absolute is to be ignored.
+  -- The specification says to ignore a path that is not absolute.
   if not base or base:sub(1, 1) ~= "/" then
     local home = os.getenv "HOME"
     if not home or home == "" then return nil, ("neither %s nor HOME is set"):format(variable) end
     base = home .. "/" .. fallback
   end
   local folder = base .. "/flarelight"
-  -- mkdir's own words, if it cannot.
+  -- Prints mkdir's message if it fails.
   local pipe = io.popen("umask 077 && mkdir -p " .. quote(folder) .. " 2>&1")
   local said = pipe and pipe:read "*a" or "mkdir cannot be run"
   if pipe then pipe:close() end
@@ -150,7 +149,7 @@ function context.folder(variable, fallback)
   return folder
 end
 
---- The state file that the options name; nil where none is to be kept.
+--- The path of the state file by the options; nil for `--state none`.
 function context.state(args)
   if args.state == "none" then return nil end
   if args.state then return args.state end
@@ -162,7 +161,7 @@ function context.state(args)
   return folder .. "/state.db"
 end
 
---- Where the command keeps a service's profile, unless it is told another place.
+--- The default path of the profile.
 function context.profile_path()
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
   if not folder then ending.fail(status.USAGE, "no place for the profile: " .. message) end
@@ -190,7 +189,7 @@ local function tell_waits(event)
   end
 end
 
---- The options of flarelight.new that the command line asks for.
+--- The options of flarelight.new for this command line; `more` are added.
 function context.options(args, more)
   local given = {
     region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
@@ -202,13 +201,13 @@ function context.options(args, more)
   return given
 end
 
---- The client that the command line asks for.
+--- The client for this command line; `more` are added to its options.
 ---@return flarelight.Client
 function context.client(args, more)
   return (ending.expect(flarelight.new(context.options(args, more))))
 end
 
---- The options that another command needs to find the same service and state, as text to type.
+--- The options that select the same service and state for another command, as text to type.
 function context.same_options(args)
   local words = {}
   for _, name in ipairs { "region", "base_url", "subscription", "key_file", "profile", "state" } do
@@ -219,7 +218,7 @@ function context.same_options(args)
   return table.concat(words)
 end
 
---- Asks on standard error, and reads the answer: whether it was yes. No terminal: no.
+--- Asks on standard error and reads the answer: whether it was yes. The end of the input is no.
 function context.agreed(question)
   io.stderr:write(question, " [y/N] ")
   local answer = io.read "*l"

@@ -1,5 +1,5 @@
---- How the command ends: with a status, and where it failed with a message on standard error. With --json the
--- message is one line of JSON there. Everything that ends a command early is raised and arrives here.
+--- How the command ends: with an exit status and, after a failure, with a message on standard error, which --json makes
+-- one line of JSON. A command ends early by raising; `tell` turns whatever was raised into the message and the status.
 
 local errors = require "flarelight.error"
 local output = require "flarelight.cli.output"
@@ -9,14 +9,14 @@ local wording = require "flarelight.cli.wording"
 
 local ending = {}
 
--- What is raised to end the command: `{ status =, text = }` (for standard output) or `{ status =, kind =, message =,
+-- The class of the tables that are raised to end the command: `{ status =, text = }` (for standard output) or `{ status =, kind =, message =,
 -- usage =, err =, resume = }`.
 local Ended = {}
 
 --- Ends the command.
 function ending.raise(members) error(setmetatable(members, Ended), 0) end
 
---- Ends the command with a message. `kind`: for --json; "usage" where the command line is wrong, else "io".
+--- Ends the command with a message. `kind` is for --json; by default "usage" for status USAGE, else "io".
 function ending.fail(code, message, kind)
   ending.raise { status = code, message = message, kind = kind or code == status.USAGE and "usage" or "io" }
 end
@@ -27,24 +27,24 @@ function ending.is_interrupt(raised)
   return type(raised) == "string" and raised:find "interrupted!$" ~= nil
 end
 
---- Whether a protected call of the client, with what pcall returned of it, ended by the user's Ctrl-C.
+--- Whether Ctrl-C ended a protected call of the client. The arguments are the results of pcall.
 function ending.was_interrupted(ran, result, err)
   if not ran then return ending.is_interrupt(result) end
   return result == nil and err ~= nil and err.kind == "raised" and ending.is_interrupt(err)
 end
 
---- Ends the command as one that Ctrl-C has interrupted. `resume`: how to go on, as lines.
+--- Ends the command after Ctrl-C. `resume` is as for `expect`.
 function ending.interrupted(resume)
   ending.raise { status = status.INTERRUPTED, kind = "interrupted", message = "interrupted", resume = resume }
 end
 
--- The message of an error as the command says it: messages of the service stay as they are.
+-- The message of an error in the command's words. Messages of the service are not changed.
 local function message_of(err)
   local own = err.kind == "config" or err.message:find "^imports:" or err.message:find "^api:"
   return own and wording.of(err.message) or err.message
 end
 
---- Passes on what a call returned; where it failed, ends the command as its error says.
+--- Returns the results of a call; after a failure ends the command with the message and status of the error.
 ---@param resume { heading: string, command: string, forget: string? }? how to go on, or to give it up
 function ending.expect(value, message, err, resume)
   if value ~= nil or err == nil then return value, message end
@@ -52,9 +52,9 @@ function ending.expect(value, message, err, resume)
   ending.raise { status = status.of(err), kind = err.kind, message = message_of(err), err = err, resume = resume }
 end
 
--- --- saying it ---
+-- --- messages ---
 
--- What an error holds besides its message, as lines below it.
+-- Further members of an error, as lines below its message.
 local function remarks(err)
   local lines = {}
   if err.record then
@@ -92,12 +92,12 @@ local function tell_json(ended)
   output.complain(output.compact(told))
 end
 
--- The message of misuse without the place in our own files at which it was raised.
+-- The message of misuse, without the file and line that Lua puts before it.
 local function misuse_of(raised)
   return type(raised) == "string" and raised:match "flarelight: (.*)$"
 end
 
--- Anything that was raised, as what ends the command.
+-- Any raised value as an instance of Ended.
 local function ended_of(raised)
   if type(raised) == "table" and getmetatable(raised) == Ended then return raised end
   if ending.is_interrupt(raised) then
@@ -113,7 +113,7 @@ local function ended_of(raised)
            message = "this is a mistake in the command itself: " .. tostring(raised) }
 end
 
---- Says what was raised and returns the exit status. A broken standard output is raised again.
+--- Prints the message of a raised value and returns the exit status. A broken standard output is raised again.
 ---@param raised any
 ---@param as_json boolean
 ---@return integer

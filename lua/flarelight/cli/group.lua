@@ -1,18 +1,18 @@
---- What groups of the command have in common: a list of what there is, and the running of one by its id.
+--- Commands that several groups have: `list`, and one that runs something by its id.
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
 
 local group = {}
 
---- Defines `list`. `all`: function(api) that asks; `none`: what is said where there are none.
+--- Defines `list`. `all(api)` requests the list; `none` is the remark for an empty list.
 function group.list(define, parser, description, all, none)
   context.connecting(define(parser, "list", description, function(args, out)
     out:list(ending.expect(all(context.client(args))), nil, none)
   end))
 end
 
---- Defines `name`, which takes an id and parameters. `run`: function(api, id, parameters) that asks.
+--- Defines `name`, a command with an id and parameters. `run(api, id, parameters)` sends the request.
 function group.run(define, parser, name, description, run)
   local command = define(parser, name, description, function(args, out)
     out:value(ending.expect(run(context.client(args), args.id, args.parameters)))

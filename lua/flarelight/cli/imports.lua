@@ -23,9 +23,9 @@ local function data(args, out)
   out:list(rows, nil, "there are no rows there")
 end
 
--- --- rows: an export ---
+-- --- rows ---
 
--- Pages of JSON lines as the elements of one JSON array.
+-- Turns pages of JSON lines into one JSON array: a function that takes a page, and one that ends the array.
 local function array_writer(write)
   local opened = false
   local function put(text)
@@ -36,7 +36,7 @@ local function array_writer(write)
   return put, function() write(opened and "\n]\n" or "[]\n") end
 end
 
--- Writes to PATH.part, which takes its name where `fill` returns something and goes otherwise.
+-- Writes a file as PATH.part. After `fill` has returned a result, the part gets its name; otherwise it is removed.
 local function write_whole(path, fill)
   local part = path .. ".part"
   local file, message = io.open(part, "wb")
@@ -53,7 +53,7 @@ local function write_whole(path, fill)
   return result, why, err
 end
 
--- The export of a JSON array, which is none of the client's formats.
+-- Exports a JSON array, which is none of the client's formats.
 local function export_array(api, args, given)
   local function fill(write)
     local put, close = array_writer(write)
@@ -66,7 +66,7 @@ local function export_array(api, args, given)
   return fill(output.write)
 end
 
--- The command that goes on with an export, where it left a part that can be gone on with.
+-- The command that continues an export; nil if the export has left no part.
 local function export_resumption(args, format)
   local part = args.output and format ~= "json" and io.open(args.output .. ".part", "rb")
   if not part then return nil end
@@ -90,7 +90,7 @@ end
 
 local ENDINGS = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
 
--- --columns: the names, and the text that `--resume` repeats.
+-- Converts --columns: the names, and the text for the command that continues.
 local function columns(text)
   local names, message = context.list(text)
   return names and { names = names, text = text } or nil, message
@@ -114,7 +114,7 @@ local function rows(args, out)
     ending.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
   end
   local api = context.client(args)
-  -- Rows on the terminal are progress enough.
+  -- Rows on the terminal show the progress themselves.
   local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
   local given = export_options(args, bar)
   local ran, result, message, err = pcall(function()
@@ -135,7 +135,8 @@ end
 
 -- --- uploads ---
 
--- Seconds that the rate limit asks for at least: what is left of a file, at as many requests as so far for its bytes.
+-- The least number of seconds that the rate limit leaves for the rest of a file, if the rest takes as many requests for
+-- its bytes as the part before.
 local function rate_eta(api, p)
   local quota = api:quota()
   if not (quota.limit and quota.remaining and p.bytes > 0 and p.batches > 0) then return 0 end
@@ -168,10 +169,10 @@ local function print_result(out, result)
   }, result)
 end
 
--- After these the same upload is likely to fail in the same way.
+-- After errors of these kinds a resumed upload is likely to fail again.
 local STUCK = { conflict = true, invalid_request = true }
 
--- How to go on with an upload. `records`: how many have arrived; nil where that is in doubt. `kind`: of the error.
+-- How to continue an upload. `records`: the number that have arrived, nil if that is in doubt; `kind`: of the error.
 local function upload_resumption(args, token, records, kind)
   if not token then return nil end
   local words = token .. context.same_options(args)
@@ -182,8 +183,8 @@ local function upload_resumption(args, token, records, kind)
   }
 end
 
--- The token of the upload that this command has begun, where it was interrupted before it told: the one with
--- its key, or the one that was not pending before.
+-- The token of the upload that this command has begun, if it was interrupted before the first progress: that with its key,
+-- or the one that was not pending before.
 local function begun_token(api, before, key)
   -- Without a state file nothing is pending.
   for _, each in ipairs(api.imports:pending() or {}) do
@@ -198,7 +199,7 @@ local function pending_tokens(api, keeps)
   return tokens
 end
 
--- Runs an upload or its resumption; Ctrl-C and errors that leave it resumable say how to go on.
+-- Runs an upload, or continues one. After Ctrl-C, or an error that leaves it resumable, prints how to continue.
 local function transfer(args, out, label, start)
   local api = context.client(args, { state = context.state(args) })
   local bar = progress.new(out, label)
@@ -216,12 +217,12 @@ local function transfer(args, out, label, start)
   end
   if not ran then error(result, 0) end
   if result then return print_result(out, result) end
-  -- No token: there is nothing to go on with.
+  -- An error without a token leaves nothing to continue.
   local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
   ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err.kind))
 end
 
--- --types zip=text,cost=number
+-- Converts --types, as in zip=text,cost=number.
 local function types(text)
   if text == "auto" or text == "text" then return text end
   local parts, message = context.list(text)
@@ -237,7 +238,7 @@ local function types(text)
   return found
 end
 
---- Options that say how a file is read and cut into batches, for upload and plan.
+--- Options for reading a file and dividing it into batches: for upload and plan.
 function imports.reading(command)
   command:option("--types"):argname "TYPES":convert(types)
     :description "Types of CSV columns: auto, text, or COLUMN=number|text|boolean,…. Default: auto."
@@ -249,7 +250,7 @@ function imports.reading(command)
     :description "Largest number of bytes in one request. Default: 8 MiB."
 end
 
--- The name of an import whose --name is not given: that of the file, as UTF-8, which names of files need not be.
+-- The default name of an import: that of the file, made UTF-8, since names of files need not be.
 local function name_of(path)
   return display.clean((path:match "([^/]+)$" or path):gsub("%.[^.]*$", ""))
 end

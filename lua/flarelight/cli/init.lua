@@ -1,8 +1,8 @@
 --- The command: reads the command line, runs what it asks for, and ends with a status (docs/command.md). Each command
 -- and each group of commands is a file beside this one, which defines its part of the parser.
 
--- Descriptors 0 to 2 that a caller has closed would be given to the next file or socket, and what is printed
--- would go there. These take their places; writing to them fails, as writing to a closed one should.
+-- If the caller has closed one of the descriptors 0 to 2, the next file or socket would get its number, and output would
+-- go there. These files take the free numbers. Writing to them fails, as writing to a closed descriptor should.
 local held = {}
 for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
 
@@ -18,14 +18,14 @@ local COMMANDS = {
   "imports", "automations", "preparations", "reports", "service", "plan", "calibrate", "torture", "sandbox",
 }
 
--- argparse is a library of Lua that may be missing.
+-- argparse is a Lua library that may be missing.
 local function load_parser()
   local found, argparse = pcall(require, "argparse")
   if found then return argparse end
   ending.fail(status.FAILED, "the command needs argparse (Debian: lua-argparse; LuaRocks: argparse)")
 end
 
--- Its own --help, since argparse's would end the process itself.
+-- Defines --help, since that of argparse would end the process.
 local function add_help(parser)
   parser:flag("-h --help"):description "Shows this help."
     :action(function() ending.raise { status = status.DONE, text = parser:get_help() } end)
@@ -72,7 +72,7 @@ local function asks_for_json(arguments)
   return false
 end
 
--- Runs a command line. What is printed is flushed, since a full disk shows no earlier.
+-- Runs a command line and flushes the output: a full disk may show only then.
 local function run(arguments)
   local done, result = pcall(function()
     local args = make_parser(load_parser()):parse(arguments)
@@ -102,7 +102,7 @@ function cli.main(arguments)
   local words = {}
   for place = 1, #arguments do words[place] = arguments[place] end
   local code = cli.run(words)
-  -- Every Lua runs its exit handlers here; what stdio still holds was flushed, or is lost and said so.
+  -- Output was flushed before, or its loss was reported.
   os.exit(code)
 end
 

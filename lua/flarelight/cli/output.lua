@@ -1,6 +1,6 @@
---- What the command prints: results to standard output, as tables for people or as JSON for machines, and
--- everything else to standard error. A result that cannot be written raises `output.Broken`; nothing that
--- comes from the service reaches a terminal with its control characters.
+--- Output of the command: results to standard output, as tables for people or as JSON for programs, everything else to
+-- standard error. A result that cannot be written raises `output.Broken`. Control characters in texts of the service do
+-- not reach a terminal.
 
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
@@ -14,7 +14,7 @@ Output.__index = Output
 
 local output = {}
 
---- What is raised where standard output takes no more: `{ message = }`.
+--- The class of the error that is raised if standard output cannot be written: `{ message = }`.
 output.Broken = {}
 
 --- Writes a result's text.
@@ -23,7 +23,7 @@ function output.write(text)
   if not written then error(setmetatable({ message = message }, output.Broken), 0) end
 end
 
---- Hands on what is buffered; standard output may be full or gone.
+--- Flushes standard output. Raises output.Broken if that fails.
 function output.flush()
   local flushed, message = io.stdout:flush()
   if not flushed then error(setmetatable({ message = message }, output.Broken), 0) end
@@ -34,13 +34,13 @@ function output.complain(text)
   io.stderr:write(text, "\n")
 end
 
--- --- JSON: members in order, so that two runs print the same ---
+-- --- JSON, with members in a fixed order ---
 
 local function is_array(value)
   return getmetatable(value) == core.array_metatable or value[1] ~= nil
 end
 
--- Names that people look for first.
+-- Members that are printed first.
 local FIRST = { "id", "name", "description", "status", "records", "rows" }
 local rank = {}
 for place, name in ipairs(FIRST) do rank[name] = place end
@@ -104,14 +104,14 @@ end
 
 -- --- tables ---
 
---- A value as it stands in a cell: nil where it would not fit there (arrays and objects do not).
+--- A value as the text of a cell; nil for arrays and objects.
 local function cell(value)
   if value == nil or value == json.null then return "" end
   if type(value) == "table" and getmetatable(value) ~= core.integer_metatable then return nil end
   return display.clean(tostring(value))
 end
 
--- The columns of rows: their members that are ever something simple.
+-- The columns of rows: all members that have a text in some row.
 local function columns_of(rows)
   local seen = {}
   for _, row in ipairs(rows) do
@@ -125,7 +125,7 @@ end
 -- Never truncated: meant to be copied.
 local WHOLE = { id = true, token = true, key = true }
 
--- Cuts the widest columns until the line fits. False: it would be cut beyond reading.
+-- Narrows the widest columns until the line fits in `room`. False: it cannot fit readably.
 local function fit(columns, widths, room)
   local total = 2 * (#widths - 1)
   for _, width in ipairs(widths) do total = total + width end
@@ -141,7 +141,7 @@ local function fit(columns, widths, room)
   return true
 end
 
--- Rows one below the other, each as a block of its members: for terminals that are too narrow for a table.
+-- Draws each row as a block of lines, one a member: for terminals that are too narrow for a table.
 local function draw_blocks(lines, room)
   local width, blocks = 0, {}
   for _, name in ipairs(lines[1]) do width = math.max(width, display.width(name)) end
@@ -196,13 +196,13 @@ function Output:list(rows, columns, none)
   if self.json then return output.write(output.encode(json.array(rows))) end
   if #rows == 0 then return self:note(none) end
   for _, row in ipairs(rows) do
-    -- The service promises no shape: what is no object is printed as what it is.
+    -- The service documents no shape of rows: others than objects are printed as JSON.
     if type(row) ~= "table" then return output.write(output.encode(rows)) end
   end
   output.write(draw(columns or columns_of(rows), rows))
 end
 
---- Prints facts, one a line, or all of them as one JSON object.
+--- Prints facts, one a line; with --json the object instead.
 ---@param facts { [1]: string, [2]: any }[] a label and what it says; nil and null are left out
 ---@param object table for JSON
 function Output:facts(facts, object)
@@ -217,7 +217,7 @@ function Output:facts(facts, object)
   end
 end
 
---- Prints whatever the service answered.
+--- Prints the data of any reply.
 function Output:value(value)
   if self.json or type(value) ~= "table" or is_array(value) then return output.write(output.encode(value)) end
   local facts = {}
@@ -246,12 +246,12 @@ function output.count(number)
   return sign .. digits
 end
 
---- A number and what it counts: 1 write, 2,000 writes.
+--- A number with its noun: 1 write, 2,000 writes.
 function output.counted(number, one, many)
   return output.count(number) .. " " .. (number == 1 and one or many or one .. "s")
 end
 
---- A point in time, in this machine's zone.
+--- A point in time (epoch seconds) as date and time in the local time zone.
 function output.clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.floor(seconds)) end
 
 --- Bytes as 12 B, 3.4 kB, 1.2 MB.
@@ -270,7 +270,7 @@ function output.duration(seconds)
   return output.whole_duration(math.floor(seconds + 0.5))
 end
 
---- The same for time that counts down, in whole seconds.
+--- The same in whole seconds, for a time that counts down.
 function output.whole_duration(seconds)
   local whole = math.ceil(seconds)
   if whole < 60 then return ("%d s"):format(whole) end

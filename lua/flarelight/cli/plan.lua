@@ -1,5 +1,5 @@
---- flarelight plan: what an upload of a file would send, before anything is sent: requests, minutes of the
--- rate limit, time, and the first records as they would go out. Needs neither a key nor the network.
+--- flarelight plan: predicts what an upload of a file would send: requests, minutes of the rate limit, time, and the first
+-- records as JSON. Sends nothing, and needs neither a key nor the network.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
@@ -22,7 +22,7 @@ local function open(args)
   return source
 end
 
--- Reads the whole file into batches, as the upload will.
+-- Reads the whole file in batches, as an upload does, and counts.
 local function measure(args)
   local source = open(args)
   local found = { columns = source:columns(), records = 0, batches = 0, bytes = 0, largest = 0 }
@@ -51,10 +51,10 @@ local function first_records(args)
   return records
 end
 
---- How many requests an upload makes where nothing goes wrong: writes, and the reads that check them. The end
--- is looked at; on a new import it is looked at after the second batch whether the first is still there. A
--- journaled upload leaves a last batch to take its mark away with. `updates`: an import that exists; the search for
--- its end is not counted, since its length is not known. docs/uploads.md tells why each is made.
+--- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
+-- the end. On a new import another one checks after the second batch that the first is still there. An upload with a
+-- journal keeps a last batch back, which removes its mark. `updates`: the import exists; the search for its end is not
+-- counted, since its length is not known. docs/uploads.md explains each request.
 function plan.requests(found, updates, journaled)
   local writes = math.max(1, found.batches)
   if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
@@ -62,7 +62,7 @@ function plan.requests(found, updates, journaled)
   return writes, not updates and writes > 1 and 2 or 1
 end
 
--- The limit that is known without asking: given, or kept from before.
+-- The rate limit without a request: that of --rate-limit, or of the state file; and where it is from.
 local function known_limit(args)
   if args.rate_limit then return args.rate_limit, "--rate-limit" end
   local api = flarelight.new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
@@ -72,7 +72,8 @@ local function known_limit(args)
   return limit, "the state file"
 end
 
--- Seconds: nine tenths of the limit go at once or spread over the minute; each request takes its time.
+-- Estimates seconds, and what bounds them. A client spends nine tenths of the limit in a minute; each request takes the
+-- latency, and its bytes the bandwidth.
 local function estimate(found, requests, limit, args)
   local transfer = requests * args.latency + found.bytes / (args.bandwidth * 1e6)
   local paced = 0

@@ -1,5 +1,5 @@
---- How far something has come, on standard error: on a terminal a bar that is drawn over, elsewhere a line every
--- few seconds, with --quiet nothing. A dumb terminal (TERM=dumb) cannot draw over a line, and gets lines.
+--- Progress on standard error: on a terminal a bar that is redrawn, elsewhere a line every few seconds, with --quiet
+-- nothing. A dumb terminal (TERM=dumb) cannot redraw a line, and gets lines.
 
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
@@ -16,7 +16,7 @@ Progress.__index = Progress
 
 local progress = {}
 
--- Whether the terminal shows more than ASCII, as far as the environment tells.
+-- Whether the locale of the environment is UTF-8.
 local function is_utf8()
   local locale = os.getenv "LC_ALL"
   if not locale or locale == "" then locale = os.getenv "LC_CTYPE" end
@@ -25,13 +25,13 @@ local function is_utf8()
   return locale:find("utf-8", 1, true) ~= nil or locale:find("utf8", 1, true) ~= nil
 end
 
--- Whether standard error is a terminal on which a line can be drawn over.
+-- Whether standard error is a terminal that can redraw a line.
 local function redraws()
   local term = os.getenv "TERM"
   return core.terminal(2) ~= nil and term ~= nil and term ~= "" and term ~= "dumb"
 end
 
---- A bar for a share between 0 and 1.
+--- A bar of `width` columns for a share from 0 to 1.
 function progress.bar(share, width, utf8)
   local full, part, empty = "#", {}, "-"
   if utf8 then full, part, empty = "█", { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }, "░" end
@@ -42,7 +42,7 @@ function progress.bar(share, width, utf8)
 end
 
 ---@param out flarelight.cli.Output
----@param label string what is on its way
+---@param label string
 ---@param hidden boolean? shows nothing: standard output is the same terminal
 ---@return flarelight.cli.Progress
 function progress.new(out, label, hidden)
@@ -56,7 +56,7 @@ end
 
 local function time_left(self, name) return self[name] and self[name] - core.now() end
 
--- What stands behind the bar, most important first: the wait that is on, the time to go, what the caller told.
+-- The texts behind the bar, most important first: the current wait, the time to go, the texts of the caller.
 local function parts_of(self)
   local parts = {}
   local wait, eta = time_left(self, "wait_end"), time_left(self, "eta_end")
@@ -79,7 +79,7 @@ local function line_of(self, bar_width, count)
   return table.concat(pieces, "  ")
 end
 
--- The line in `room` columns: what does not fit is left out, parts and bar in turn.
+-- The forms of the line, best first: the width of its bar, and the number of texts behind it. The first that fits is drawn.
 local FORMS = { { BAR, 4 }, { BAR, 3 }, { BAR, 2 }, { SHORT_BAR, 3 }, { SHORT_BAR, 2 }, { 0, 2 }, { SHORT_BAR, 1 } }
 
 local function fitted(self, room)
@@ -103,7 +103,7 @@ local function draw(self)
   self.label, self.drawn, self.last = whole, true, core.now()
 end
 
---- Shows how far it is, if it is time to.
+--- Sets the progress, and shows it if the last redraw is old enough.
 ---@param share number? from 0 to 1, where the end is known
 ---@param parts string[] the rest of the line, most important first
 ---@param eta number? seconds to go
@@ -121,13 +121,13 @@ function Progress:update(share, parts, eta)
   end
 end
 
---- Takes the bar away, for a line that is printed in between; the next update draws it again.
+--- Removes the bar for a line that is printed in between. The next update draws it again.
 function Progress:clear()
   if self.drawn then io.stderr:write "\r\27[K" end
   self.drawn = false
 end
 
---- Ends it; what is printed next begins on a line of its own. The last state stays to be seen.
+--- Ends the progress. The bar stays in its last state, and later output begins on a new line.
 function Progress:finish()
   self.wait_end, self.eta_end = nil, nil
   if self.drawn then
@@ -138,17 +138,17 @@ function Progress:finish()
   if progress.current == self then progress.current = nil end
 end
 
---- Ends the one that is shown, if there is one.
+--- Ends the current progress, if there is one.
 function progress.stop()
   if progress.current then progress.current:finish() end
 end
 
 -- --- waits ---
 
-local told -- when a wait was last told as a line
+local told -- time of the last line about a wait
 
---- Tells that a call waits. On a terminal the seconds count down in the bar's line, or in a line that goes when the
---- call has ended; elsewhere it is a line, of a row of waits that are `usual` one every half a minute.
+--- Shows that a call waits. On a terminal the seconds count down behind the bar, or in a line that is removed when the call
+--- has ended. Elsewhere the wait is a line; of waits that are `usual`, at most one line every half a minute.
 function progress.wait(seconds, reason, usual)
   local now = core.now()
   local bar = progress.current
@@ -163,7 +163,7 @@ function progress.wait(seconds, reason, usual)
   io.stderr:write(("waiting %s: %s\n"):format(output.duration(seconds), reason))
 end
 
--- Redraws what counts down, and answers how long to sleep until the next time.
+-- Redraws a line that counts down. Returns the seconds to sleep before the next redraw.
 local function tick(timeout)
   local bar = progress.current
   if not (bar and bar.drawn and (bar.wait_end or bar.eta_end)) then return timeout end
@@ -171,7 +171,7 @@ local function tick(timeout)
   return math.min(timeout or COUNT, COUNT)
 end
 
---- The host of the command: that of scripts, which blocks, but with the bar drawn again while it waits.
+--- The host of the command. It blocks as that of scripts does, and redraws the bar while it waits.
 progress.host = { name = "command", blocks = true, spawn = script.spawn, is_running = script.is_running }
 
 function progress.host.wait(handle)
@@ -184,7 +184,7 @@ function progress.host.wait(handle)
   local bar = progress.current
   if not bar or not bar.wait_end then return end
   bar.wait_end = nil
-  if bar.label == "" then -- made for this wait alone
+  if bar.label == "" then -- made for this wait only
     bar:clear()
     progress.current = nil
   end

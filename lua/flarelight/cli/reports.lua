@@ -23,7 +23,7 @@ end
 
 local function query_of(args)
   local query = args.query or {}
-  -- As digits it is the number that most services have; the text goes to those that have texts.
+  -- Digits are sent as a number, which most services use for ids; other ids are sent as text.
   local id = args.report
   if id then query.reportId = id:match "^[1-9]%d*$" and json.integer(id) or id end
   return query
@@ -44,7 +44,7 @@ local function chart(args, out)
       format = format, title = args.title, stacked = args.stacked, file = path,
       width = args.width or width and width > 20 and width or nil,
     })
-    -- The options are checked above: what is wrong is the shape of the service's data.
+    -- The options are correct, so the error is about the shape of the service's data.
     if not drawn then
       local why = tostring(result):gsub("^.-chart%.render: ", "")
       ending.fail(status.FAILED, "the service's reply is no chart: " .. why, "protocol")

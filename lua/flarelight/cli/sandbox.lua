@@ -1,4 +1,4 @@
---- flarelight sandbox: the service on this machine, until Ctrl-C or for as long as a command runs.
+--- flarelight sandbox: runs the sandbox until Ctrl-C, or while a command runs.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
@@ -9,7 +9,7 @@ local status = require "flarelight.cli.status"
 
 local command_sandbox = {}
 
---- An option of the sandbox as NAME=VALUE; what reads as JSON is that, all else is text.
+--- Converts NAME=VALUE, an option of the sandbox. A value that is JSON is decoded, any other is text.
 function command_sandbox.setting(text)
   local name, value = text:match "^([%w_]+)=(.*)$"
   if not name then return nil, ("'%s' is not NAME=VALUE"):format(text) end
@@ -35,7 +35,7 @@ local function log_line(request)
     request.method, request.path, query, output.bytes(request.body_bytes), fault)
 end
 
--- Prints the requests that were answered since the last time.
+-- Prints the requests that were answered since the last call.
 local function print_requests(box, log)
   for _, request in ipairs(box:requests(log.next)) do
     output.complain(log_line(request))
@@ -43,7 +43,7 @@ local function print_requests(box, log)
   end
 end
 
--- Never returns: Ctrl-C is raised out of it.
+-- Prints requests until Ctrl-C raises; never returns.
 local function follow(box, log)
   while true do
     if log then print_requests(box, log) end
@@ -51,7 +51,7 @@ local function follow(box, log)
   end
 end
 
---- A sandbox with the options of the command line, or the end of the command that says what is wrong with them.
+--- Starts a sandbox with the options of the command line. Ends the command if they are wrong.
 function command_sandbox.start(args)
   local started, box, message = pcall(require("flarelight.sandbox").start, options_of(args))
   if not started then
@@ -61,13 +61,13 @@ function command_sandbox.start(args)
   return box
 end
 
--- What points a shell, and the commands that it starts, at the sandbox.
+-- Lines of shell that make the sandbox the service of the commands that follow.
 local function exports_of(box)
   return ("export FLARELIGHT_BASE_URL=%s\nexport FLARELIGHT_API_KEY=%s\nexport FLARELIGHT_SUBSCRIPTION_ID=%s\n")
     :format(context.quote(box.url), context.quote(box.api_key), context.quote(box.subscription_id))
 end
 
--- Runs a command with the sandbox in its environment, and returns its exit status.
+-- Runs a command with the sandbox as its service, and returns the exit status.
 local function run_command(box, words)
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = context.quote(word) end

@@ -1,4 +1,4 @@
---- flarelight quota, doctor, version: what is known of the service and of this installation.
+--- flarelight quota, doctor, version: the rate budget, checks of the installation and the service, versions.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
@@ -24,7 +24,7 @@ end
 
 local function quota(args, out)
   local api = context.client(args, { state = context.state(args) })
-  -- A budget that was kept is shown as it is; else one cheap request asks for it.
+  -- Without a known budget, one cheap request finds it out.
   local known = api:quota()
   if not known.limit then
     ending.expect(api.imports:all())
@@ -43,8 +43,8 @@ end
 
 -- --- doctor ---
 
--- Checks run in order, each with what those before it found; a check answers "ok", "warning", "failed" or
--- "skipped", and what to say. The key is never among it.
+-- The checks run in order. Each takes the table `found`, in which earlier checks have left their findings, and returns
+-- "ok", "warning", "failed" or "skipped", and a text, which never holds the key.
 
 local function check_lua()
   return "ok", ("flarelight %s on %s"):format(flarelight._VERSION, interpreter())
@@ -56,7 +56,7 @@ local function check_libraries()
   if tonumber(major) * 1000 + tonumber(minor) < 7080 then
     return "failed", libraries .. ": libcurl 7.80 or newer is needed"
   end
-  -- The others, of HTTP/2 and compression, `version` names.
+  -- `version` lists the other libraries.
   return "ok", libraries:match "^%S+ %S+" or libraries
 end
 
@@ -134,7 +134,7 @@ local function check_clock(found)
   local text = ("this clock is %s %s the service's"):format(output.duration(math.abs(skew)),
     skew > 0 and "behind" or "ahead of")
   if math.abs(skew) <= 2 then return "ok", "this clock and the service's agree" end
-  -- Certificates and os.date are what suffers: the rate budget goes by the service's clock.
+  -- A wrong clock affects certificates and os.date. The rate budget uses the service's clock.
   return math.abs(skew) > 300 and "failed" or "warning", text
 end
 

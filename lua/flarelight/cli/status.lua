@@ -1,10 +1,10 @@
---- Exit statuses of the command, and which of them an error means. Pure.
+--- The exit statuses of the command, and the status of an error. Pure.
 
 local status = {
   DONE = 0,
-  FAILED = 1, -- refused or failed, and nothing is left unknown
-  USAGE = 2, -- the command line or the configuration: nothing was sent
-  DOUBT = 3, -- something may or may not have happened at the service: look before trying again
+  FAILED = 1, -- refused or failed, with nothing in doubt
+  USAGE = 2, -- a wrong command line or configuration; nothing was sent
+  DOUBT = 3, -- a write may or may not have happened at the service
   INTERRUPTED = 130, -- Ctrl-C, as shells have it
 }
 

@@ -1,5 +1,5 @@
---- flarelight torture: ends a script at every step of its uploads and lets the service go wrong in every way,
--- and tells what was lost or repeated. The work is in flarelight.torture.
+--- flarelight torture: ends a script at every checkpoint of its uploads, lets the service fail in every way, and reports
+-- lost and repeated rows. The work is in flarelight.torture.
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
@@ -27,7 +27,7 @@ local function server_of(name) return name:match "^([^/]+)/" end
 
 local function is_wrong(result) return result.outcome == "LOST" or result.outcome == "REPEATED" end
 
--- Adds a result to the row of its server and kind. Returns the column that counts its outcome.
+-- Adds a result to the row of its server and kind. Returns the name of the column that counts its outcome.
 local function count(row, result)
   local column = is_wrong(result) and "wrong" or result.outcome
   row.points = row.points + 1
@@ -36,7 +36,7 @@ local function count(row, result)
   return column
 end
 
--- The columns of the table: "exact" is the first of the outcomes, the others in the order of their names.
+-- The columns of the table. Of the outcomes "exact" is first; the others are sorted by name.
 local function columns_of(outcomes)
   local columns, order = { "server", "trouble", "points" }, {}
   for name in pairs(outcomes) do order[#order + 1] = name end
@@ -49,7 +49,7 @@ local function columns_of(outcomes)
   return columns
 end
 
--- One row a server and kind, with how many runs ended how, and one of all.
+-- One row for each server and kind, which counts the outcomes of its points, and a row of totals.
 local function table_of(results)
   local rows, by_name, outcomes = {}, {}, {}
   for _, result in ipairs(results) do
@@ -84,7 +84,7 @@ local function describe(result)
   return ("%-17s %s  %d runs%s%s"):format(result.outcome, result.point, result.runs, rows, message)
 end
 
--- The command that runs one point again.
+-- The command that runs a point again.
 local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
   if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
@@ -98,7 +98,7 @@ end
 local function temporary_folder()
   local path = os.tmpname()
   os.remove(path)
-  -- Nobody else is to read what the script leaves there, nor to have made it before.
+  -- Readable by this user only; mkdir fails if somebody else has made it.
   local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
   if done ~= true and done ~= 0 then ending.fail(status.FAILED, "no folder for temporary files can be made") end
   return path
@@ -111,7 +111,7 @@ local function interpreter()
   return words[place] or "lua"
 end
 
--- Ends the command where a name that was given is none of those there are.
+-- Ends the command if a given name is unknown.
 local function check_names(given, what, there_are)
   local known = {}
   for _, name in ipairs(there_are) do known[name] = true end
@@ -122,7 +122,7 @@ local function check_names(given, what, there_are)
   end
 end
 
--- Ends the command where something that is given cannot be run.
+-- Ends the command if the script, the servers, the kinds or the options of the sandbox are wrong.
 local function check(args)
   local script = io.open(args.script[1], "r")
   if not script then ending.fail(status.FAILED, args.script[1] .. ": cannot be opened") end

@@ -1,9 +1,9 @@
---- The words of the command for those of the module: messages of misuse and of the configuration name options of Lua,
--- and who reads them has typed flags. Pure.
+--- Translates messages of the module into the words of the command: messages of misuse and of the configuration name
+-- options of Lua, but the user of the command has typed flags. Pure.
 
 local wording = {}
 
--- In this order; every pattern is one of Lua's.
+-- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {
   { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
   { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
