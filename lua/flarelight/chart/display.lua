@@ -32,8 +32,8 @@ local function columns(code)
   return among(code, NONE) and 0 or among(code, TWO) and 2 or 1
 end
 
--- For the first byte of a UTF-8 sequence: the length of the sequence, the bits of the first byte, the smallest code point
--- that may be written with this length.
+-- For the first byte of a UTF-8 sequence: the length of the sequence, the bits of the first byte, the smallest code
+-- point that may be written with this length.
 local function lead(byte)
   if byte < 0x80 then return 1, byte, 0 end
   if byte >= 0xC2 and byte < 0xE0 then return 2, byte - 0xC0, 0x80 end

@@ -8,8 +8,8 @@ local fonts = {}
 -- The characters below are Latin, Greek and Cyrillic, which every font of gnuplot has.
 local FIRST = 0x500
 
---- Returns a function that replaces characters that no font has by U+FFFD. `all` is a text with every character that the
--- function will be given.
+--- Returns a function that replaces characters that no font has by U+FFFD. `all` is a text with every character of
+-- the texts that the function will be given.
 function fonts.substitute(all)
   local asked = {}
   for code, character in display.characters(all) do

@@ -1,5 +1,5 @@
---- Charts of the data of `api.reports:chart_data`: as text for a terminal, or as SVG or PNG through gnuplot. This file checks
--- the arguments and writes files; chart/text.lua and chart/gnuplot.lua draw.
+--- Charts of the data of `api.reports:chart_data`: as text for a terminal, or as SVG or PNG through gnuplot. This file
+-- checks the arguments and writes files; chart/text.lua and chart/gnuplot.lua draw.
 
 local errors = require "flarelight.error"
 local misuse = require "flarelight.misuse"
@@ -39,8 +39,8 @@ local function text(where, value, default)
   return tostring(value)
 end
 
---- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is given as
--- a string of its digits, and printed as they are.
+--- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is
+-- given as a string of its digits, and printed as they are.
 local function number(where, value)
   if value == nil or value == null then return nil end
   local drawn = value
@@ -54,8 +54,8 @@ local function number(where, value)
   return drawn, (((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".")) -- whatever the locale
 end
 
---- Checks chart data. Returns labels as strings, and each series with `name`, `values` and `texts`; null is a hole in the
--- last two.
+--- Checks chart data. Returns labels as strings, and each series with `name`, `values` and `texts`; null is a hole in
+-- the last two.
 local function read(data)
   array("data", data)
   local labels, series = array("data.labels", data.labels), array("data.series", data.series)
@@ -95,8 +95,8 @@ end
 -- file: path of the file to write, which png needs; title: above the chart; stacked: stacks the series of a label
 -- in one bar.
 --
--- Returns the text or the SVG, for a PNG the file's name; or `nil, message, err` of kind io if gnuplot is missing or fails,
--- or the file cannot be written. Misuse raises, and so do data of another shape.
+-- Returns the text or the SVG, for a PNG the file's name; or `nil, message, err` of kind io if gnuplot is missing or
+-- fails, or the file cannot be written. Misuse raises, and so do data of another shape.
 ---@param data { labels: any[], series: { name: string?, values: any[] }[], type: string? }
 ---@param given { format: "text"|"svg"|"png"?, file: string?, title: string?, width: integer?, stacked: boolean? }?
 ---@return string? result, string? message, flarelight.Error? err

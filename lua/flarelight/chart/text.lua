@@ -1,5 +1,5 @@
---- Charts for terminals: bars of block characters, with a label, a value, a legend and a scale. Bars of values above zero
--- grow to the right of the axis, those below zero to the left. Pure.
+--- Charts for terminals: bars of block characters, with a label, a value, a legend and a scale. Bars of values above
+-- zero grow to the right of the axis, those below zero to the left. Pure.
 
 local display = require "flarelight.chart.display"
 local scale = require "flarelight.chart.scale"

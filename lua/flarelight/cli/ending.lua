@@ -9,8 +9,8 @@ local wording = require "flarelight.cli.wording"
 
 local ending = {}
 
--- The class of the tables that are raised to end the command: `{ status =, text = }` (for standard output) or `{ status =, kind =, message =,
--- usage =, err =, resume = }`.
+-- The class of the tables that are raised to end the command: `{ status =, text = }` with a text for standard output,
+-- or `{ status =, kind =, message =, usage =, err =, resume = }`.
 local Ended = {}
 
 --- Ends the command.

@@ -183,8 +183,8 @@ local function upload_resumption(args, token, records, kind)
   }
 end
 
--- The token of the upload that this command has begun, if it was interrupted before the first progress: that with its key,
--- or the one that was not pending before.
+-- The token of the upload that this command has begun, if it was interrupted before the first progress: that with its
+-- key, or the one that was not pending before.
 local function begun_token(api, before, key)
   -- Without a state file nothing is pending.
   for _, each in ipairs(api.imports:pending() or {}) do

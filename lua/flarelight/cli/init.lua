@@ -1,8 +1,8 @@
 --- The command: reads the command line, runs what it asks for, and ends with a status (docs/command.md). Each command
 -- and each group of commands is a file beside this one, which defines its part of the parser.
 
--- If the caller has closed one of the descriptors 0 to 2, the next file or socket would get its number, and output would
--- go there. These files take the free numbers. Writing to them fails, as writing to a closed descriptor should.
+-- If the caller has closed one of the descriptors 0 to 2, the next file or socket would get its number, and output
+-- would go there. These files take the free numbers. Writing to them fails, as writing to a closed descriptor should.
 local held = {}
 for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
 

@@ -1,5 +1,5 @@
---- flarelight plan: predicts what an upload of a file would send: requests, minutes of the rate limit, time, and the first
--- records as JSON. Sends nothing, and needs neither a key nor the network.
+--- flarelight plan: predicts what an upload of a file would send: requests, minutes of the rate limit, time, and the
+-- first records as JSON. Sends nothing, and needs neither a key nor the network.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"

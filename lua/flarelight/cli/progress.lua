@@ -79,7 +79,8 @@ local function line_of(self, bar_width, count)
   return table.concat(pieces, "  ")
 end
 
--- The forms of the line, best first: the width of its bar, and the number of texts behind it. The first that fits is drawn.
+-- The forms of the line, best first: the width of its bar, and the number of texts behind it. The first that fits is
+-- drawn.
 local FORMS = { { BAR, 4 }, { BAR, 3 }, { BAR, 2 }, { SHORT_BAR, 3 }, { SHORT_BAR, 2 }, { 0, 2 }, { SHORT_BAR, 1 } }
 
 local function fitted(self, room)
@@ -147,8 +148,8 @@ end
 
 local told -- time of the last line about a wait
 
---- Shows that a call waits. On a terminal the seconds count down behind the bar, or in a line that is removed when the call
---- has ended. Elsewhere the wait is a line; of waits that are `usual`, at most one line every half a minute.
+--- Shows that a call waits. On a terminal the seconds count down behind the bar, or in a line that is removed when the
+--- call has ended. Elsewhere the wait is a line; of waits that are `usual`, at most one line every half a minute.
 function progress.wait(seconds, reason, usual)
   local now = core.now()
   local bar = progress.current

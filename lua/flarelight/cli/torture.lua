@@ -1,5 +1,5 @@
---- flarelight torture: ends a script at every checkpoint of its uploads, lets the service fail in every way, and reports
--- lost and repeated rows. The work is in flarelight.torture.
+--- flarelight torture: ends a script at every checkpoint of its uploads, lets the service fail in every way, and
+-- reports lost and repeated rows. The work is in flarelight.torture.
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
