@@ -40,7 +40,7 @@ static bool add_record(lua_State *L, fl_lua_records *records, const char *name, 
     text->length = before;
     return false;
   }
-  span.length = text->length - span.start;
+  span.length = (uint32_t)(text->length - span.start);
   if (fl_buffer_append(&records->spans, &span, sizeof span) != FL_OK)
     luaL_error(L, "not enough memory");
   return true;

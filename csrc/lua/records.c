@@ -64,7 +64,7 @@ static int records_slice(lua_State *L) {
                               last->start + last->length - first->start);
   if (result == FL_OK) result = fl_buffer_append_byte(&slice->text, ']');
   for (const fl_source_span *span = first; span <= last && result == FL_OK; span++) {
-    fl_source_span moved = {span->start - first->start + 1, span->length, span->line, span->part};
+    fl_source_span moved = {span->start - first->start + 1, span->length, span->part, span->line};
     result = fl_buffer_append(&slice->spans, &moved, sizeof moved);
   }
   if (result != FL_OK) return luaL_error(L, "not enough memory");

@@ -87,7 +87,7 @@ void fl_source_input_conclude(fl_source_input *self, fl_expect *expect) {
 /* --- records --- */
 
 static bool add_span(fl_source_batch *batch, size_t start, int64_t line, size_t part) {
-  fl_source_span span = {start, batch->text.length - start, line, part};
+  fl_source_span span = {start, (uint32_t)(batch->text.length - start), (uint32_t)part, line};
   return fl_buffer_append(&batch->spans, &span, sizeof span) == FL_OK;
 }
 

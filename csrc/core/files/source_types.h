@@ -67,9 +67,10 @@ typedef struct fl_source_error {
 
 /* The place of a record in the text of a batch, and in the file. */
 typedef struct fl_source_span {
-  size_t start, length;
-  int64_t line; /* on which it begins, from 1 */
-  size_t part;  /* the file of the list, from 0 */
+  size_t start;
+  uint32_t length; /* at most FL_SOURCE_RECORD_CEILING */
+  uint32_t part;   /* the file of the list, from 0 */
+  int64_t line;    /* on which it begins, from 1 */
 } fl_source_span;
 
 typedef struct fl_source_batch {

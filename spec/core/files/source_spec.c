@@ -494,7 +494,7 @@ static void test_parts(void **state) {
       for (size_t i = 0; i < fl_source_batch_count(&batch); i++) {
         const fl_source_span *span = &fl_source_batch_spans(&batch)[i];
         char place[40];
-        snprintf(place, sizeof place, "%zu:%lld ", span->part, (long long)span->line);
+        snprintf(place, sizeof place, "%u:%lld ", (unsigned)span->part, (long long)span->line);
         fl_buffer_append_text(&all, place);
       }
     assert_string_equal(all.data, "0:2 0:3 2:2 ");
