@@ -354,15 +354,24 @@ describe("the command", function()
     assert.equal("flarelight: required_columns must be a table\n", err)
   end)
 
-  it("shows help everywhere, on standard output", function()
-    local commands = { "", "imports", "imports list", "imports data", "imports rows", "imports upload", "imports pending", "imports resume",
-      "automations",
-      "automations execute", "preparations list", "preparations execute", "reports list", "reports generate",
-      "reports chart", "quota", "plan", "calibrate", "torture", "doctor", "sandbox", "version" }
-    for _, command in ipairs(commands) do
+  -- Every command and every command of a group, as --help lists them.
+  it("shows help everywhere, on standard output, and docs/command.md names it", function()
+    local page, found = read "docs/command.md", {}
+    local function visit(command)
       local out, err = run(0, command .. " --help")
       assert.matches("^Usage: flarelight " .. command, out)
       assert.are.equal("", err)
+      found[command] = true
+      local list = out:match "\nCommands:\n(.-)\n\n" or out:match "\nCommands:\n(.*)$"
+      if not list and command ~= "" then assert.truthy(page:find(command, 1, true), command) end
+      for name in ("\n" .. (list or "")):gmatch "\n   (%l+)" do visit((command .. " " .. name):gsub("^ ", "")) end
+    end
+    visit ""
+    for _, command in ipairs { "imports list", "imports data", "imports rows", "imports upload", "imports pending",
+      "imports resume", "imports forget", "automations execute", "preparations list", "preparations execute",
+      "reports list", "reports generate", "reports chart", "quota", "plan", "calibrate", "torture", "doctor", "sandbox",
+      "version" } do
+      assert.is_true(found[command], command)
     end
     assert.matches("^flarelight %d", (run(0, "--version")))
   end)

@@ -5,7 +5,7 @@ local group = require "flarelight.cli.group"
 local automations = {}
 
 function automations.define(parser, define)
-  local commands = define(parser, "automations", "Automations. Starts those that are set up for it.")
+  local commands = define(parser, "automations", "Starts automations. Those that are set up for API triggers.")
   group.run(define, commands, "execute", "Starts an automation.",
     function(api, id, parameters) return api.automations:execute(id, parameters) end)
 end

@@ -84,7 +84,7 @@ end
 
 function calibrate.define(parser, define)
   local command = define(parser, "calibrate",
-    "Finds out what the service does where its documentation is silent. Writes to a scratch import; asks first.", run)
+    "Finds out what the service does not document. Writes to a scratch import; asks first.", run)
   command:argument("id"):argname "ID":args "?":convert(context.id)
     :description "Scratch import to write to, with at most 100 rows. Default: a new one."
   command:option("--name"):argname "NAME":default "flarelight calibration":description "Name of the new import."

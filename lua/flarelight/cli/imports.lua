@@ -307,7 +307,7 @@ local function forget(args, out)
 end
 
 function imports.define(parser, define)
-  local group = define(parser, "imports", "Data imports. Lists them, reads their rows, uploads files.")
+  local group = define(parser, "imports", "Lists data imports, reads their rows, uploads files.")
 
   local command = define(group, "list", "Lists the imports that the key may see.", list)
   context.connecting(command)

@@ -32,8 +32,9 @@ local function add_help(parser)
 end
 
 local EPILOG = [[
-The key comes from --key-file, FLARELIGHT_API_KEY or the file in FLARELIGHT_API_KEY_FILE, the rest from
-FLARELIGHT_SUBSCRIPTION_ID and FLARELIGHT_REGION. `flarelight sandbox` needs none of them.
+The key comes from --key-file, FLARELIGHT_API_KEY or the file in FLARELIGHT_API_KEY_FILE, the
+rest from FLARELIGHT_SUBSCRIPTION_ID and FLARELIGHT_REGION. No account: flarelight sandbox -- sh
+starts a shell whose service is the sandbox.
 Exit status: 0 done, 1 refused or failed, 2 usage, 3 in doubt, 130 interrupted.]]
 
 local function make_parser(argparse)

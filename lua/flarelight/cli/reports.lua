@@ -56,7 +56,7 @@ local function chart(args, out)
 end
 
 function reports.define(parser, define)
-  local commands = define(parser, "reports", "Reports. Lists and generates them, draws their charts.")
+  local commands = define(parser, "reports", "Lists and generates reports, draws their charts.")
   group.list(define, commands, "The reports that the key may see.",
     function(api) return api.reports:all() end, "there are no reports")
   group.run(define, commands, "generate", "Generates a report.",

@@ -22,7 +22,7 @@ local function options_of(args)
   local given = {
     port = args.port, address = args.address, database = args.database, definitions = args.definitions,
     profile = args.profile, rate_limit = args.rate_limit,
-    certificate = args.certificate, private_key = args.private_key,
+    certificate = args.certificate, private_key = args.private_key, environment_file = args.environment_file,
   }
   for _, each in ipairs(args.set) do given[each.name] = each.value end
   return given
@@ -61,17 +61,11 @@ function command_sandbox.start(args)
   return box
 end
 
--- Lines of shell that make the sandbox the service of the commands that follow.
-local function exports_of(box)
-  return ("export FLARELIGHT_BASE_URL=%s\nexport FLARELIGHT_API_KEY=%s\nexport FLARELIGHT_SUBSCRIPTION_ID=%s\n")
-    :format(context.quote(box.url), context.quote(box.api_key), context.quote(box.subscription_id))
-end
-
 -- Runs a command with the sandbox as its service, and returns the exit status.
 local function run_command(box, words)
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = context.quote(word) end
-  local done, how, code = os.execute(exports_of(box) .. "unset FLARELIGHT_API_KEY_FILE FLARELIGHT_REGION\n"
+  local done, how, code = os.execute(box:environment() .. "unset FLARELIGHT_API_KEY_FILE FLARELIGHT_REGION\n"
     .. table.concat(quoted, " "))
   if type(done) == "number" then -- what wait(2) gave: Lua 5.1 and LuaJIT
     local signal = done % 128
@@ -91,7 +85,7 @@ local function run(args, out)
   if out.json then
     output.write(output.encode { url = box.url, api_key = box.api_key, subscription_id = box.subscription_id })
   else
-    output.write(exports_of(box))
+    output.write(box:environment())
   end
   output.flush()
   out:note(("The sandbox runs at %s until Ctrl-C. The lines above point a shell, and the scripts it starts, at it.")
@@ -105,8 +99,8 @@ local function run(args, out)
 end
 
 function command_sandbox.define(parser, define)
-  local command = define(parser, "sandbox", "The service on this machine. Runs until Ctrl-C or while COMMAND runs.",
-    run)
+  local command = define(parser, "sandbox",
+    "Runs the sandbox, a local twin of the service. Until Ctrl-C, or while COMMAND runs.", run)
   command:argument("command_line"):argname "COMMAND":args "*"
     :description("Command to run with the sandbox as its service. The sandbox ends with it, and with its status. "
       .. "Put -- before it: flarelight sandbox -- sh -c 'flarelight imports list'.")
@@ -121,6 +115,8 @@ function command_sandbox.define(parser, define)
   command:option("--certificate"):argname "FILE"
     :description "Certificate in PEM. Needs --private-key; the sandbox then uses TLS."
   command:option("--private-key"):argname "FILE":description "Private key in PEM."
+  command:option("--environment-file"):argname "FILE"
+    :description "Writes the lines for a shell to FILE as well, complete, once the sandbox answers."
   command:option("--set"):argname "NAME=VALUE":convert(command_sandbox.setting):count "*":init {}
     :description "Any option of docs/sandbox.md, as ids=uuid or rows=records."
   context.printing(command)

@@ -184,7 +184,7 @@ end
 
 function command_torture.define(parser, define)
   local command = define(parser, "torture",
-    "Ends a script at every step of its uploads, and lets a sandbox go wrong; tells what was lost or repeated.", run)
+    "Kills a script at every checkpoint of its uploads, and counts lost and repeated rows.", run)
   command:argument("script"):argname "SCRIPT":args "+"
     :description "Script that uploads with a key, and its arguments. Its clients reach only the sandbox."
   command:option("--servers"):argname "A,B":convert(context.list)

@@ -56,13 +56,6 @@ local function url_of(values, port)
   return ("%s://%s:%d"):format(values.certificate and "https" or "http", host, port)
 end
 
--- The lines of shell that make the scripts of that shell use this sandbox.
-local function environment_of(box)
-  local function line(name, value) return ("export %s='%s'\n"):format(name, (value:gsub("'", "'\\''"))) end
-  return line("FLARELIGHT_BASE_URL", box.url) .. line("FLARELIGHT_API_KEY", box.api_key)
-    .. line("FLARELIGHT_SUBSCRIPTION_ID", box.subscription_id)
-end
-
 -- Writes a file under another name first, so that no reader sees a part of it. Returns true, or nil and a message.
 local function write_whole(path, text)
   local file, message = io.open(path .. ".new", "w")
@@ -106,10 +99,19 @@ function sandbox.start(given)
   }, Sandbox)
   if not values.environment_file then return box end
   local written
-  written, message = write_whole(values.environment_file, environment_of(box))
+  written, message = write_whole(values.environment_file, box:environment())
   if written then return box end
   handle:stop()
   return nil, message
+end
+
+--- Lines of shell that make this sandbox the service of the commands and scripts that follow.
+---@return string
+function Sandbox:environment()
+  core_of(self, "environment")
+  local function line(name, value) return ("export %s='%s'\n"):format(name, (value:gsub("'", "'\\''"))) end
+  return line("FLARELIGHT_BASE_URL", self.url) .. line("FLARELIGHT_API_KEY", self.api_key)
+    .. line("FLARELIGHT_SUBSCRIPTION_ID", self.subscription_id)
 end
 
 --- Closes all connections and stops the server. The log and the rows can still be read. May be called twice.
@@ -117,7 +119,7 @@ function Sandbox:stop()
   core_of(self, "stop"):stop()
   local path = self._environment_file
   -- Another sandbox may have written the file since.
-  if path and options.read_file(path) == environment_of(self) then os.remove(path) end
+  if path and options.read_file(path) == self:environment() then os.remove(path) end
 end
 Sandbox.__close = Sandbox.stop
 
