@@ -144,9 +144,11 @@ static void shorten(fl_rate_limit *limit, fl_time now, fl_time end) {
 /* Finds the window of a reply by its Reset. False for a past window. */
 static bool learn_window(fl_rate_limit *limit, fl_time now, const fl_response_head *head,
                          bool was_older) {
+  /* A Reset that has passed is usable where nothing is left: the next window is near. */
+  bool usable = head->reset > 0 || (head->reset == 0 && head->remaining == 0);
   fl_time end;
   /* Without a usable Reset: of the present window, unless its request is from an earlier one. */
-  if (head->reset == FL_UNKNOWN || head->reset_assumed || head->reset <= 0) return !was_older;
+  if (!usable || head->reset_assumed) return !was_older;
   end = now + head->reset + (head->reset % FL_SECOND == 0 ? GRAIN : 0);
   if (was_older && end < limit->reset_at - SAME_WINDOW) {
     refund(limit);
@@ -179,7 +181,7 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
   if (head->limit != FL_UNKNOWN) learn_limit(limit, now, head->limit);
   if (limit->limit == FL_UNKNOWN) {
     if (head->remaining == 0 && head->reset != FL_UNKNOWN)
-      fl_rate_limit_throttled(limit, now, now + head->reset);
+      fl_rate_limit_throttled(limit, now, now + (head->reset > 0 ? head->reset : GRAIN));
     return;
   }
   if (!learn_window(limit, now, head, was_older && !first)) return;

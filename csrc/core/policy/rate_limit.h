@@ -21,6 +21,8 @@
  *     server's.
  *   - Limit 0 means no limit, since the server that sends it has just answered. A Remaining above
  *     the limit counts as the limit. Remaining 0 without a Limit stops calls until the reset.
+ *     A Reset that has passed says nothing, but with Remaining 0 that the next window is a second
+ * away.
  *   - A throttled reply (429) stops every call of the budget until its Retry-After has passed, at
  *     most FL_RATE_BLOCK_CEILING.
  *   - An assumed limit counts in windows from our first call on. Until the server names the end of

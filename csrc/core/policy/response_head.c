@@ -6,7 +6,7 @@
 
 /* A larger number of requests is nonsense: servers without a limit send the largest integer. */
 #define COUNT_CEILING 1000000000
-/* A wait longer than a year is nonsense. */
+/* A longer Retry-After, however long, counts as this. */
 #define RETRY_AFTER_CEILING (366 * 86400 * FL_SECOND)
 /* The forms of a Reset by its value: below the first, seconds to wait; then epoch seconds, from
  * 2001 on; then epoch milliseconds, from 2001 to 9999. */
@@ -31,26 +31,41 @@ static bool read_decimal(fl_slice text, double *value) {
   return i == text.length;
 }
 
-/* A number of requests: the first of a list, without parameters ("100, 100;w=60"). */
+/* Takes the first element off a list ("100, 100;w=60"). False at its end. */
+static bool take_element(fl_slice *list, fl_slice *element) {
+  size_t end = 0;
+  if (list->data == NULL) return false;
+  while (end < list->length && list->data[end] != ',') end++;
+  *element = fl_ascii_trim((fl_slice){list->data, end});
+  if (end == list->length) *list = (fl_slice){NULL, 0};
+  else *list = (fl_slice){list->data + end + 1, list->length - end - 1};
+  return true;
+}
+
+/* A number of requests, without its parameters ("100;w=60"). NEGATIVE where it is below 0. */
+#define NEGATIVE (-1)
 static int64_t read_count(fl_slice text) {
   double value;
   size_t end = 0;
-  while (end < text.length && text.data[end] != ',' && text.data[end] != ';') end++;
-  if (!read_decimal(fl_ascii_trim((fl_slice){text.data, end}), &value)) return FL_UNKNOWN;
-  return value > COUNT_CEILING || value != (double)(int64_t)value ? FL_UNKNOWN : (int64_t)value;
+  bool negative = text.length > 0 && text.data[0] == '-';
+  while (end < text.length && text.data[end] != ';') end++;
+  if (!read_decimal(fl_ascii_trim((fl_slice){text.data + negative, end - negative}), &value))
+    return FL_UNKNOWN;
+  if (value > COUNT_CEILING || value != (double)(int64_t)value) return FL_UNKNOWN;
+  return negative && value > 0 ? NEGATIVE : (int64_t)value;
 }
 
-/* Retry-After as a duration from `date`, or FL_UNKNOWN. */
-static fl_time read_retry_after(fl_slice text, fl_time date) {
+/* A number of seconds as a duration. False where it is none. */
+static bool read_seconds(fl_slice text, fl_time *duration) {
   double seconds;
-  fl_time at, wait;
-  if (read_decimal(text, &seconds))
-    return seconds * FL_SECOND > (double)RETRY_AFTER_CEILING ? FL_UNKNOWN
-                                                             : (fl_time)(seconds * FL_SECOND + 0.5);
-  at = fl_http_date_parse(text);
-  if (at == FL_UNKNOWN) return FL_UNKNOWN;
-  wait = at > date ? at - date : 0;
-  return wait > RETRY_AFTER_CEILING ? FL_UNKNOWN : wait;
+  size_t digits = 0;
+  while (digits < text.length && fl_ascii_is_digit(text.data[digits])) digits++;
+  if (digits > 0 && digits == text.length && digits > 18) seconds = 1e18;
+  else if (!read_decimal(text, &seconds)) return false;
+  *duration = seconds * FL_SECOND > (double)RETRY_AFTER_CEILING
+                  ? RETRY_AFTER_CEILING
+                  : (fl_time)(seconds * FL_SECOND + 0.5);
+  return true;
 }
 
 static fl_reset_format reset_format(fl_slice text) {
@@ -102,37 +117,54 @@ static void copy_text(char *out, size_t size, fl_slice text) {
   out[length] = '\0';
 }
 
-static void take_count(fl_response_head *head, int64_t *count, fl_slice value) {
-  int64_t read = read_count(value);
-  if (read == FL_UNKNOWN) head->nonsense++;
-  else if (*count == FL_UNKNOWN) *count = read;
+/* Of several limits, the first that can be read. */
+static void take_limit(fl_response_head *head, fl_slice value) {
+  fl_slice first;
+  take_element(&value, &first);
+  int64_t count = read_count(first);
+  if (count < 0) head->nonsense++;
+  else if (head->limit == FL_UNKNOWN) head->limit = count;
 }
 
-/* Keeps the text until the Date is known. Of several headers, the first that can be read counts. */
-static void take_time(fl_response_head *head, char (*kept)[64], fl_slice value,
-                      fl_time (*reader)(fl_slice, fl_time)) {
+/* Of several numbers, the smallest. */
+static void take_remaining(fl_response_head *head, fl_slice value) {
+  fl_slice element;
+  while (take_element(&value, &element)) {
+    int64_t count = read_count(element);
+    if (count == NEGATIVE) head->overdrawn = true;
+    else if (count == FL_UNKNOWN) head->nonsense++;
+    else if (head->remaining == FL_UNKNOWN || count < head->remaining) head->remaining = count;
+  }
+}
+
+static void keep_latest(fl_time *kept, fl_time value) {
+  if (*kept == FL_UNKNOWN || value > *kept) *kept = value;
+}
+
+/* Of several waits, the longest. A date holds a comma, so it is tried before the list. */
+static void take_retry_after(fl_response_head *head, fl_slice value) {
+  fl_time at = fl_http_date_parse(value), duration;
+  fl_slice element;
+  if (at != FL_UNKNOWN) {
+    keep_latest(&head->retry_after_wall, at);
+    return;
+  }
+  while (take_element(&value, &element))
+    if (read_seconds(element, &duration)) keep_latest(&head->retry_after_delta, duration);
+    else head->nonsense++;
+}
+
+/* Kept as text until the Date is known. Of several, the first that can be read. */
+static void take_reset(fl_response_head *head, fl_slice value) {
   /* Every date lies before FL_NEVER, so only what cannot be read is unknown. */
-  if ((*kept)[0] != '\0') {
-    bool good = reader(value, FL_NEVER) != FL_UNKNOWN;
-    bool had_good = reader(fl_slice_of(*kept), FL_NEVER) != FL_UNKNOWN;
+  if (head->reset_text[0] != '\0') {
+    bool good = read_reset(value, FL_NEVER) != FL_UNKNOWN;
+    bool had_good = read_reset(fl_slice_of(head->reset_text), FL_NEVER) != FL_UNKNOWN;
     if (!good || !had_good) head->nonsense++;
     if (!good || had_good) return;
   }
   /* Marks a header without a value as present. */
-  copy_text(*kept, sizeof *kept, value.length > 0 ? value : FL_LITERAL("?"));
-}
-
-static void take_limit(fl_response_head *head, fl_slice value) {
-  take_count(head, &head->limit, value);
-}
-static void take_remaining(fl_response_head *head, fl_slice value) {
-  take_count(head, &head->remaining, value);
-}
-static void take_retry_after(fl_response_head *head, fl_slice value) {
-  take_time(head, &head->retry_after_text, value, read_retry_after);
-}
-static void take_reset(fl_response_head *head, fl_slice value) {
-  take_time(head, &head->reset_text, value, read_reset);
+  copy_text(head->reset_text, sizeof head->reset_text, value.length > 0 ? value : FL_LITERAL("?"));
 }
 static void take_date(fl_response_head *head, fl_slice value) {
   fl_time date = fl_http_date_parse(value);
@@ -179,6 +211,7 @@ void fl_response_head_init(fl_response_head *head) {
   memset(head, 0, sizeof *head);
   head->limit = head->remaining = FL_UNKNOWN;
   head->reset = head->reset_wall = head->date_wall = FL_UNKNOWN;
+  head->retry_after_delta = head->retry_after_wall = FL_UNKNOWN;
 }
 
 static int read_status(fl_slice line) {
@@ -191,15 +224,30 @@ static int read_status(fl_slice line) {
   return status >= 200 ? status : 0;
 }
 
-void fl_response_head_line(fl_response_head *head, const char *line, size_t length) {
-  fl_slice text = {line, length}, value;
-  size_t colon = 0;
-  if (length >= 5 && fl_ascii_is_word(line, 5, "HTTP/")) {
-    fl_response_head_init(head);
-    head->status = read_status(fl_ascii_trim(text));
-    return;
+/* False where the line belongs to no head whose headers count. */
+static bool take_line_of_head(fl_response_head *head, fl_slice line) {
+  switch (head->part) {
+    case FL_HEAD_BEFORE:
+      if (line.length < 5 || !fl_ascii_is_word(line.data, 5, "HTTP/")) return false;
+      fl_response_head_init(head);
+      head->status = read_status(line);
+      head->part = head->status != 0 ? FL_HEAD_INSIDE : FL_HEAD_INTERIM;
+      return false;
+    case FL_HEAD_INTERIM:
+      if (line.length == 0) head->part = FL_HEAD_BEFORE;
+      return false;
+    case FL_HEAD_INSIDE:
+      if (line.length == 0) head->part = FL_HEAD_ENDED;
+      return line.length > 0;
+    case FL_HEAD_ENDED: break;
   }
-  if (head->status == 0) return;
+  return false;
+}
+
+void fl_response_head_line(fl_response_head *head, const char *line, size_t length) {
+  fl_slice value;
+  size_t colon = 0;
+  if (!take_line_of_head(head, fl_ascii_trim((fl_slice){line, length}))) return;
   while (colon < length && line[colon] != ':') colon++;
   if (colon == length) return;
   value = fl_ascii_trim((fl_slice){line + colon + 1, length - colon - 1});
@@ -212,12 +260,12 @@ void fl_response_head_line(fl_response_head *head, const char *line, size_t leng
 
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now) {
   fl_time date = head->date_wall != FL_UNKNOWN ? head->date_wall : wall_now;
-  if (head->retry_after_text[0] != '\0') {
-    fl_time wait = read_retry_after(fl_slice_of(head->retry_after_text), date);
-    head->retry_after_known = wait != FL_UNKNOWN;
-    if (head->retry_after_known) head->retry_after = wait;
-    else head->nonsense++;
+  if (head->retry_after_wall != FL_UNKNOWN) {
+    fl_time wait = head->retry_after_wall > date ? head->retry_after_wall - date : 0;
+    keep_latest(&head->retry_after_delta, wait > RETRY_AFTER_CEILING ? RETRY_AFTER_CEILING : wait);
   }
+  head->retry_after_known = head->retry_after_delta != FL_UNKNOWN;
+  if (head->retry_after_known) head->retry_after = head->retry_after_delta;
   if (head->reset_text[0] != '\0') {
     head->reset_format = reset_format(fl_slice_of(head->reset_text));
     head->reset = read_reset(fl_slice_of(head->reset_text), date);
@@ -228,6 +276,9 @@ void fl_response_head_finish(fl_response_head *head, fl_time wall_now) {
     }
     head->reset_wall = date + head->reset;
   }
+  /* Below 0 means spent where the server refuses for it; elsewhere some servers mean "no limit". */
+  if (head->overdrawn && head->remaining == FL_UNKNOWN && head->status == 429) head->remaining = 0;
+  else if (head->overdrawn) head->nonsense++;
   if (head->limit != FL_UNKNOWN && head->limit > 0 && head->remaining > head->limit) {
     head->remaining = head->limit;
     head->nonsense++;

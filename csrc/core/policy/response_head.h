@@ -26,8 +26,17 @@ typedef enum fl_reset_format {
   FL_RESET_NONSENSE
 } fl_reset_format;
 
+/* Where the next line belongs. */
+typedef enum fl_head_part {
+  FL_HEAD_BEFORE,  /* a status line is expected */
+  FL_HEAD_INTERIM, /* in a head of 1xx: a status line follows its blank line */
+  FL_HEAD_INSIDE,  /* in the head of the reply */
+  FL_HEAD_ENDED    /* behind its blank line: trailers */
+} fl_head_part;
+
 typedef struct fl_response_head {
-  int status; /* 0 until a status line came; the last one (1xx is stepped over: 0) */
+  fl_head_part part;
+  int status; /* 0 until the status line of the reply came */
   bool retry_after_known;
   fl_time retry_after; /* duration from the Date of the reply, >= 0; valid after finish */
   int64_t limit;       /* X-RateLimit-Limit; FL_UNKNOWN if absent or nonsense (negative, a fraction,
@@ -43,27 +52,30 @@ typedef struct fl_response_head {
   char encoding[16];            /* Content-Encoding, lower case; "" if absent; cut to fit */
   bool has_etag;
   char location[512];        /* cut to fit */
-  char retry_after_text[64]; /* unread, until finish */
-  char reset_text[64];
+  fl_time retry_after_delta; /* the two forms of Retry-After, until finish; FL_UNKNOWN */
+  fl_time retry_after_wall;
+  bool overdrawn;      /* a Remaining below 0 */
+  char reset_text[64]; /* unread, until finish */
 } fl_response_head;
 
 void fl_response_head_init(fl_response_head *head);
 
 /*
- * One line as libcurl hands it over, with or without its line end: a status line (HTTP/1.1, HTTP/2)
- * starts the head afresh, so that the last head of several (100 Continue, a proxy's CONNECT)
- * stands. Header names are compared without regard to case. Of a header that is repeated the first
- * that can be read stands, and of a list of numbers ("100, 100;w=60") the first. Lines without a
- * status line before them (of a 1xx, say) are ignored. Control characters in kept texts become "?".
+ * One line as libcurl hands it over, with or without its line end. A status line counts at the
+ * beginning and after the blank line of an interim head (1xx), nowhere else: a line that begins
+ * with "HTTP/" inside a head is a header. After the blank line of the reply's head nothing counts,
+ * so that trailers change nothing. Header names are compared in any case. Where a header is
+ * repeated, or is a list ("100, 100;w=60"), the first readable value counts; but the smallest
+ * Remaining and the longest Retry-After. Control characters in kept texts become "?".
  */
 void fl_response_head_line(fl_response_head *head, const char *line, size_t length);
 
 /*
- * Reads Retry-After and Reset, once all lines are in. `wall_now` stands in where the reply has no
- * Date. Retry-After: seconds or a date, nonsense beyond a year. Reset is told apart by value: delta
- * seconds (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a
- * time that has passed is 0. Nonsense in it, and a time beyond window and slack, assumes a full
- * window.
+ * Computes durations, once all lines are in. `wall_now` stands in where the reply has no Date.
+ * Retry-After: seconds or a date; a year at most. Reset is told apart by value: delta seconds
+ * (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a time that
+ * has passed is 0. For nonsense in it, and a time beyond window and slack, a full window is
+ * assumed. A Remaining below 0 is 0 with a 429, else nonsense.
  */
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
 

@@ -73,6 +73,8 @@ static const struct {
     {404, 404, ROW_REFUSED, FL_KIND_NOT_FOUND},
     {408, 408, ROW_TROUBLE, FL_KIND_HTTP},
     {429, 429, ROW_THROTTLED, FL_KIND_RATE_LIMITED},
+    /* A proxy sends 499 for a connection that closed; the server behind it may have the request. */
+    {499, 499, ROW_TROUBLE, FL_KIND_HTTP},
     {400, 499, ROW_REFUSED, FL_KIND_HTTP},
     {501, 501, ROW_BROKEN, FL_KIND_SERVER},
     {505, 511, ROW_BROKEN, FL_KIND_SERVER},
@@ -132,83 +134,87 @@ static fl_time later(fl_time now, fl_time wait) {
   return wait > FL_NEVER - now ? FL_NEVER : now + wait;
 }
 
+/* Until the next window: a Reset of 0 is less than a second away. */
+static fl_time wait_for_reset(const fl_outcome *outcome) {
+  return outcome->reset < FL_SECOND ? FL_SECOND : outcome->reset;
+}
+
 /* The wait that the server asked for, or FL_UNKNOWN. A Retry-After of 0, or a date that has passed,
  * asks for nothing: the backoff keeps the attempts apart. */
 static fl_time server_wait(row what, const fl_outcome *outcome) {
+  bool knows_reset = outcome->reset != FL_UNKNOWN;
+  if (outcome->ending != FL_ENDING_REPLY) return FL_UNKNOWN;
   if (what != ROW_THROTTLED && what != ROW_SPENT && outcome->status != 503) return FL_UNKNOWN;
   if (outcome->retry_after_known && outcome->retry_after > 0) return outcome->retry_after;
-  if (what == ROW_SPENT) return outcome->reset == FL_UNKNOWN ? FL_RATE_WINDOW : outcome->reset;
-  if (what == ROW_THROTTLED && outcome->budget_spent && outcome->reset > 0) return outcome->reset;
+  if (what == ROW_SPENT) return knows_reset ? wait_for_reset(outcome) : FL_RATE_WINDOW;
+  if (what == ROW_THROTTLED && outcome->budget_spent && knows_reset) return wait_for_reset(outcome);
   return FL_UNKNOWN;
+}
+
+/* The fate of the call, if it ends with this attempt. Keeps what is in doubt. */
+static fl_fate decide_fate(fl_retry_state *state, row what, const fl_outcome *outcome) {
+  fl_fate fate = what == ROW_STOPPED && outcome->sent ? FL_FATE_IN_DOUBT : rows[what].fate;
+  if (!state->write) return FL_FATE_NONE;
+  if (fate == FL_FATE_IN_DOUBT) state->doubted = true;
+  return state->doubted && fate != FL_FATE_APPLIED ? FL_FATE_IN_DOUBT : fate;
+}
+
+static fl_time backoff(const fl_retry_policy *policy, row what, int attempts, double random) {
+  return rows[what].cost == THROTTLED_COST
+             ? fl_retry_backoff(policy->throttled_base, policy->throttled_cap, attempts, random)
+             : fl_retry_backoff(policy->base, policy->cap, attempts, random);
+}
+
+/* What forbids another attempt at `at`, or NULL. `asked`: the server's wait, or FL_UNKNOWN. */
+static const char *forbidden_by(const fl_retry_policy *policy, const fl_retry_state *state,
+                                const fl_retry_quota *quota, row what, fl_time asked, fl_time at) {
+  bool may_again =
+      state->write && !state->repeatable ? rows[what].again_write : rows[what].again_read;
+  if (what == ROW_SPENT && state->forbidden_retried) return "final";
+  if (!may_again) return rows[what].again_read ? "in_doubt" : rows[what].reason;
+  if (asked != FL_UNKNOWN && asked > policy->retry_after_ceiling) return "retry_after";
+  if (state->attempts >= policy->max_attempts) return "attempts";
+  if (at >= state->deadline) return "deadline";
+  if (quota->tokens < rows[what].cost) return "quota";
+  return NULL;
 }
 
 fl_retry_decision fl_retry_decide(const fl_retry_policy *policy, fl_retry_state *state,
                                   fl_retry_quota *quota, const fl_outcome *outcome, fl_time now,
                                   double random) {
   row what = classify(outcome);
-  fl_time asked = outcome->ending == FL_ENDING_REPLY ? server_wait(what, outcome) : FL_UNKNOWN;
+  fl_time asked = server_wait(what, outcome);
+  fl_time at =
+      later(now, asked != FL_UNKNOWN ? asked : backoff(policy, what, state->attempts, random));
   bool heard = asked != FL_UNKNOWN && asked <= policy->retry_after_ceiling;
-  bool may_again =
-      state->write && !state->repeatable ? rows[what].again_write : rows[what].again_read;
-  fl_time at;
+  bool used_up = what == ROW_SPENT && state->forbidden_retried;
+  const char *forbidden = forbidden_by(policy, state, quota, what, asked, at);
   fl_retry_decision decision = {
       .action = FL_RETRY_FAIL,
-      .at = asked == FL_UNKNOWN ? FL_UNKNOWN : later(now, asked),
+      .at = asked == FL_UNKNOWN || used_up ? FL_UNKNOWN : at,
       .kind = outcome->kind,
-      .fate = rows[what].fate,
-      .throttled = heard && !(what == ROW_SPENT && state->forbidden_retried),
-      .reason = rows[what].reason,
+      .fate = decide_fate(state, what, outcome),
+      .throttled = heard && !used_up,
+      .reason = forbidden != NULL ? forbidden : rows[what].reason,
   };
-  if (outcome->ending == FL_ENDING_REPLY && decision.kind == FL_KIND_NONE)
-    decision.kind = fl_kind_of_status(outcome->status);
-  if (what == ROW_STOPPED && outcome->sent) decision.fate = FL_FATE_IN_DOUBT;
-  if (state->write && decision.fate == FL_FATE_IN_DOUBT) state->doubted = true;
-  if (!state->write) decision.fate = FL_FATE_NONE;
-  else if (state->doubted && decision.fate != FL_FATE_APPLIED) decision.fate = FL_FATE_IN_DOUBT;
-
   if (what == ROW_GOOD) {
     if (quota->tokens < FL_RETRY_QUOTA_FULL) quota->tokens++;
     decision.action = FL_RETRY_DONE;
     decision.kind = FL_KIND_NONE;
     return decision;
   }
-  if (what == ROW_SPENT && state->forbidden_retried) {
-    decision.at = FL_UNKNOWN;
-    decision.reason = "final";
-    return decision;
-  }
-  if (!may_again) {
-    decision.reason = rows[what].again_read ? "in_doubt" : rows[what].reason;
-    return decision;
-  }
-  if (asked != FL_UNKNOWN && !heard) {
-    decision.reason = "retry_after";
-    return decision;
-  }
-  if (state->attempts >= policy->max_attempts) {
-    decision.reason = "attempts";
-    return decision;
-  }
-  at = asked != FL_UNKNOWN ? decision.at
-       : rows[what].cost == THROTTLED_COST
-           ? later(now, fl_retry_backoff(policy->throttled_base, policy->throttled_cap,
-                                         state->attempts, random))
-           : later(now, fl_retry_backoff(policy->base, policy->cap, state->attempts, random));
-  if (at >= state->deadline) {
+  if (outcome->ending == FL_ENDING_REPLY && decision.kind == FL_KIND_NONE)
+    decision.kind = fl_kind_of_status(outcome->status);
+  if (forbidden == NULL) {
+    quota->tokens -= rows[what].cost;
+    state->forbidden_retried |= what == ROW_SPENT;
+    decision.action = FL_RETRY_AGAIN;
     decision.at = at;
-    decision.reason = "deadline";
+    decision.throttled |= what == ROW_THROTTLED;
+  } else if (strcmp(forbidden, "deadline") == 0) {
+    decision.at = at;
     if (decision.kind != FL_KIND_RATE_LIMITED && decision.kind != FL_KIND_FORBIDDEN)
       decision.kind = FL_KIND_TIMEOUT;
-    return decision;
   }
-  if (quota->tokens < rows[what].cost) {
-    decision.reason = "quota";
-    return decision;
-  }
-  quota->tokens -= rows[what].cost;
-  if (what == ROW_SPENT) state->forbidden_retried = true;
-  decision.action = FL_RETRY_AGAIN;
-  decision.at = at;
-  if (what == ROW_THROTTLED) decision.throttled = true;
   return decision;
 }

@@ -323,6 +323,28 @@ static void a_limit_may_be_assumed_later(void **state) {
   assert_int_equal(limit.limit, 50);
 }
 
+/* "Remaining 0, Reset 0" and "Remaining 0, Reset 1" are a second apart. */
+static void nothing_left_and_a_reset_that_is_now(void **state) {
+  static const struct {
+    const char *name;
+    int64_t limit;
+    fl_time reset, wait;
+  } cases[] = {
+      {"Reset 0", 100, 0, FL_SECOND},
+      {"Reset 1", 100, FL_SECOND, 2 * FL_SECOND},
+      {"Reset 0 without a limit", U, 0, FL_SECOND},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_rate_limit limit;
+    fl_rate_limit_init(&limit, 0);
+    assert_int_equal(fl_rate_limit_take(&limit, T0, 1, false), 0);
+    learn(&limit, T0, cases[i].limit, 0, cases[i].reset);
+    check_number(cases[i].name, fl_rate_limit_take(&limit, T0, 1, true) - T0, cases[i].wait);
+    check_number(cases[i].name, fl_rate_limit_take(&limit, T0 + cases[i].wait, 1, true), 0);
+  }
+}
+
 static void a_limit_of_one_still_moves(void **state) {
   fl_rate_limit budget;
   fl_time at;
@@ -644,6 +666,7 @@ int main(void) {
       cmocka_unit_test(among_the_ends_of_a_window_the_earliest_stands),
       cmocka_unit_test(follows_the_server_about_the_limit),
       cmocka_unit_test(a_limit_may_be_assumed_later),
+      cmocka_unit_test(nothing_left_and_a_reset_that_is_now),
       cmocka_unit_test(a_limit_of_one_still_moves),
       cmocka_unit_test(a_throttled_reply_stops_everyone),
       cmocka_unit_test(never_passes_the_limit_and_loses_little_time),
