@@ -344,6 +344,7 @@ static int new_client(lua_State *L) {
       (size_t)fl_lua_field_whole(L, 1, "max_response_bytes", 268435456, INT64_MAX / 4);
   settings.max_concurrency = (int)fl_lua_field_whole(L, 1, "max_concurrency", 8, INT_MAX);
   settings.events = fl_lua_field_flag(L, 1, "events");
+  settings.replace_invalid = fl_lua_field_flag(L, 1, "replace_invalid");
   settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
   settings.retry.max_attempts = (int)fl_lua_field_whole(L, 1, "max_attempts", 4, INT_MAX);
   settings.base_url = text_setting(L, "base_url");

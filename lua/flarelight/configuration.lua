@@ -21,6 +21,7 @@ local profile = require "flarelight.profile"
 ---@field max_attempts integer? of a call, 4
 ---@field max_concurrency integer? requests under way at a time, 8
 ---@field max_response_bytes integer? 256 MiB
+---@field replace_invalid boolean? read replies that hold half a surrogate pair, bytes that are not UTF-8, or 1e400
 ---@field null_as_nil boolean? leaves out what is null
 ---@field profile string|flarelight.Profile|nil the findings of calibration: a file, or its content
 ---@field update_key string? the member that names the import to update: the profile's, else "id"
@@ -40,7 +41,7 @@ local known = {
   api_key = "text_or_function", subscription_id = "string", region = "string", base_url = "string",
   allow_insecure_http = "boolean",
   connect_timeout = "seconds", read_timeout = "seconds", write_timeout = "seconds", deadline = "seconds",
-  max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive",
+  max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive", replace_invalid = "boolean",
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
   rate_limit = "positive", profile = "path_or_table",
   ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",

@@ -3,10 +3,11 @@
 # appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
 # A REPLY is "x" and hexadecimal digits; a "." behind them keeps the connection for the next request, a "+" makes
-# the server silent after it. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
+# the server silent after it, a "!" resets the connection once it is idle, and logs an empty line then. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
 use strict;
 use warnings;
 use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_LINGER);
 
 my ($log, @replies) = @ARGV;
 my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 8, ReuseAddr => 1) or die "$!";
@@ -37,8 +38,18 @@ my $socket;
 while (@replies) {
   $socket = $server->accept unless $socket;
   if (!read_request($socket)) { close $socket; undef $socket; next; }
-  my ($bytes, $mark) = shift(@replies) =~ /^x([0-9a-f]*)([.+]?)$/ or die "not a reply";
+  my ($bytes, $mark) = shift(@replies) =~ /^x([0-9a-f]*)([.+!]?)$/ or die "not a reply";
   syswrite $socket, pack("H*", $bytes);
   sleep 120 if $mark eq "+";
+  if ($mark eq "!") {
+    select undef, undef, undef, 0.2;
+    setsockopt $socket, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0);
+    close $socket;
+    undef $socket;
+    open my $file, ">>", $log or die "$!";
+    print $file "\n";
+    close $file;
+    next;
+  }
   if ($mark ne ".") { close $socket; undef $socket; }
 }

@@ -22,6 +22,7 @@ typedef struct scanner {
   char *text;
   const char *end;
   fl_json_error *error;
+  bool replace; /* what has no form is replaced, see fl_json_scan_replacing */
   uint32_t known[KNOWN_DEPTHS * KNOWN_PLACES]; /* index of a key without escapes; 0: none */
 } scanner;
 
@@ -88,6 +89,14 @@ static char *put_utf8(char *out, unsigned code) {
   return out;
 }
 
+/* Half of a surrogate pair alone, whose escape ends before `after`. Replaced, or a failure at
+ * `where`. */
+static char *lone_surrogate(const scanner *scan, char *after, const char *where, char **out) {
+  if (!scan->replace || where == scan->end) return fail(scan, FL_JSON_SURROGATE, where);
+  *out = put_utf8(*out, FL_JSON_REPLACEMENT);
+  return after;
+}
+
 /* Scans the escape at `cursor`, a backslash, and writes its character at *out, which moves on. The
  * character is never longer than the escape. */
 static char *scan_escape(const scanner *scan, char *cursor, char **out) {
@@ -104,16 +113,14 @@ static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   cursor = scan_hex(scan, cursor + 1, &unit);
   if (cursor == NULL) return NULL;
   if ((unit & 0xF800) == 0xD800) {
+    char *half = cursor;
     /* Where the text ends before the second half, the failure is the end of the text. */
-    if (unit >= 0xDC00) return fail(scan, FL_JSON_SURROGATE, backslash);
-    if (*cursor != '\\')
-      return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
-    cursor++;
-    if (*cursor != 'u')
-      return fail(scan, FL_JSON_SURROGATE, cursor == scan->end ? cursor : backslash);
+    if (unit >= 0xDC00) return lone_surrogate(scan, half, backslash, out);
+    if (*cursor != '\\' || *++cursor != 'u')
+      return lone_surrogate(scan, half, cursor == scan->end ? cursor : backslash, out);
     cursor = scan_hex(scan, cursor + 1, &low);
     if (cursor == NULL) return NULL;
-    if ((low & 0xFC00) != 0xDC00) return fail(scan, FL_JSON_SURROGATE, backslash);
+    if ((low & 0xFC00) != 0xDC00) return lone_surrogate(scan, half, backslash, out);
     unit = 0x10000 + ((unit & 0x3FF) << 10 | (low & 0x3FF));
   }
   *out = put_utf8(*out, unit);
@@ -136,6 +143,9 @@ static inline char *scan_string(const scanner *scan, char *start, uint32_t *leng
     if (*cursor == '\\') {
       cursor = scan_escape(scan, cursor, &out);
       if (cursor == NULL) return NULL;
+    } else if (scan->replace && cursor < scan->end) {
+      *out++ = (unsigned char)*cursor < 0x20 ? *cursor : '?';
+      cursor++;
     } else if ((unsigned char)*cursor < 0x20) {
       return fail(scan, FL_JSON_CONTROL, cursor);
     } else {
@@ -279,8 +289,8 @@ static inline char *scan_number(const scanner *scan, char *start, fl_json_node *
   }
   number = read_double(first, digits, count + fraction, negative_exponent ? -exponent : exponent,
                        fraction);
-  if (isinf(number)) return fail(scan, FL_JSON_NUMBER_RANGE, start);
-  node->type = FL_JSON_FLOAT;
+  if (isinf(number) && !scan->replace) return fail(scan, FL_JSON_NUMBER_RANGE, start);
+  node->type = isinf(number) ? FL_JSON_NULL : FL_JSON_FLOAT;
   node->value.number = negative ? -number : number;
   return cursor;
 }
@@ -463,8 +473,9 @@ key:
 #undef PUSH
 }
 
-fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error) {
-  scanner scan = {.text = text, .end = text + length, .error = error};
+static fl_json_code scan_text(char *text, size_t length, bool replace, fl_json_tape *tape,
+                              fl_json_error *error) {
+  scanner scan = {.text = text, .end = text + length, .error = error, .replace = replace};
   tape->count = 0;
   error->code = FL_JSON_OK;
   error->position = 0;
@@ -474,6 +485,15 @@ fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json
   }
   scan_value(&scan, tape);
   return error->code;
+}
+
+fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error) {
+  return scan_text(text, length, false, tape, error);
+}
+
+fl_json_code fl_json_scan_replacing(char *text, size_t length, fl_json_tape *tape,
+                                    fl_json_error *error) {
+  return scan_text(text, length, true, tape, error);
 }
 
 uint32_t fl_json_member(const fl_json_tape *tape, const char *text, uint32_t index, fl_slice key) {

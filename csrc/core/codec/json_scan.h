@@ -22,6 +22,9 @@
 /* Containers may nest this deep; one more is FL_JSON_DEEP. */
 #define FL_JSON_DEPTH 512
 
+/* U+FFFD, which stands for what cannot be read. */
+#define FL_JSON_REPLACEMENT 0xFFFD
+
 typedef enum fl_json_type {
   FL_JSON_NULL,
   FL_JSON_FALSE,
@@ -95,6 +98,14 @@ void fl_json_tape_free(fl_json_tape *tape);
  * have been changed.
  */
 fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error);
+
+/*
+ * The same, but takes what RFC 8259 lets no reader take for certain: half of a surrogate pair
+ * becomes U+FFFD, a byte that is not UTF-8 "?", a number beyond the range of doubles null; a
+ * control character stays as it is.
+ */
+fl_json_code fl_json_scan_replacing(char *text, size_t length, fl_json_tape *tape,
+                                    fl_json_error *error);
 
 /* Bytes of the UTF-8 byte order mark at the beginning of a text: 3 or 0. The scanner refuses it;
  * callers that accept one skip it. */

@@ -22,7 +22,8 @@ typedef struct fl_client_settings {
   int64_t rate_limit; /* requests a minute to assume, 0 for none */
   size_t max_response_bytes;
   int max_concurrency;
-  bool events; /* post events to the mailbox */
+  bool events;          /* post events to the mailbox */
+  bool replace_invalid; /* scan replies with fl_json_scan_replacing */
   fl_retry_policy retry;
 } fl_client_settings;
 

@@ -16,6 +16,7 @@
 
 struct fl_network {
   CURLM *multi;
+  fl_sockets sockets;
   fl_transfer *idle[IDLE_TRANSFERS];
   int idle_count;
 };
@@ -59,6 +60,7 @@ fl_network *fl_network_new(void) {
 void fl_network_free(fl_network *network) {
   while (network->idle_count > 0) fl_transfer_free(network->idle[--network->idle_count]);
   curl_multi_cleanup(network->multi);
+  fl_sockets_free(&network->sockets);
   free(network);
 }
 
@@ -69,8 +71,8 @@ static void release_transfer(fl_network *network, fl_transfer *transfer) {
 
 bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *kind,
                       const char **words) {
-  fl_transfer *transfer =
-      network->idle_count > 0 ? network->idle[--network->idle_count] : fl_transfer_new();
+  fl_transfer *transfer = network->idle_count > 0 ? network->idle[--network->idle_count]
+                                                  : fl_transfer_new(&network->sockets);
   CURLcode code;
   *kind = FL_KIND_NETWORK;
   *words = "no memory for a transfer";

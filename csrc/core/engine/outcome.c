@@ -59,15 +59,28 @@ static void set_status_message(fl_call *call) {
            call->head.status, *words ? " " : "", words, *said ? ": " : "", said);
 }
 
+static void drop_byte_order_mark(fl_buffer *text) {
+  size_t mark = fl_json_mark_length(text->data, text->length);
+  if (mark == 0) return;
+  text->length -= mark;
+  memmove(text->data, text->data + mark, text->length + 1);
+}
+
 /* Scans the reply. False where it is not JSON: the text is as it came then, and the message tells
  * what is wrong. */
 static bool scan_reply(fl_call *call) {
   fl_json_error error = {FL_JSON_EMPTY, 0};
   fl_json_code code = FL_JSON_EMPTY;
+  size_t kept;
+  drop_byte_order_mark(&call->text);
+  /* No Content: the reply is whole, and says that there is no data. */
+  if (call->head.status == 204 && call->text.length == 0)
+    fl_buffer_append_text(&call->text, "{\"data\":null}");
   /* Before the scan, which unescapes strings in place. */
-  size_t kept = keep_excerpt(call);
+  kept = keep_excerpt(call);
   if (call->text.length > 0)
-    code = fl_json_scan(call->text.data, call->text.length, &call->tape, &error);
+    code = (call->client->settings.replace_invalid ? fl_json_scan_replacing : fl_json_scan)(
+        call->text.data, call->text.length, &call->tape, &error);
   if (code == FL_JSON_OK) call->envelope = fl_envelope_of(&call->tape, call->text.data);
   if (call->envelope.found) call->excerpt[0] = '\0';
   else redact_excerpt(call, kept, false);

@@ -238,7 +238,7 @@ static void settle_first(fl_pager *pager) {
   fl_call *call = pager->slots[0].call;
   int64_t got = 0, asked = pager->slots[0].count, before = pager->state.start;
   bool answered_by_status = call->kind == FL_KIND_NONE || call->kind == FL_KIND_INVALID_REQUEST ||
-                            call->kind == FL_KIND_NOT_FOUND;
+                            call->kind == FL_KIND_NOT_FOUND || call->kind == FL_KIND_HTTP;
   fl_page_action action = FL_PAGE_FAIL;
 
   if (call->kind == FL_KIND_NONE) got = count_rows(call);

@@ -10,10 +10,8 @@
  */
 #include "engine/transfer.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "engine/outcome.h"
@@ -25,11 +23,13 @@
 
 struct fl_transfer {
   CURL *easy;
+  fl_sockets *sockets;
   fl_call *call;
   uint64_t configured; /* number of the client whose options are set; 0: none */
   long buffer_size;    /* that was set; 0: libcurl's default */
   int requests;        /* calls of the PREREQ function in this attempt */
   bool repeated;       /* libcurl wanted to send a second time, and was stopped */
+  bool closed;         /* the server had closed the connection before the request was sent */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
   struct curl_slist headers[HEADER_COUNT];
@@ -43,7 +43,7 @@ const char *fl_transfer_check_library(void) {
   return NULL;
 }
 
-fl_transfer *fl_transfer_new(void) {
+fl_transfer *fl_transfer_new(fl_sockets *sockets) {
   fl_transfer *transfer = calloc(1, sizeof *transfer);
   if (transfer == NULL) return NULL;
   transfer->easy = curl_easy_init();
@@ -51,6 +51,7 @@ fl_transfer *fl_transfer_new(void) {
     free(transfer);
     return NULL;
   }
+  transfer->sockets = sockets;
   fl_buffer_init(&transfer->header_text, FL_BUFFER_UNLIMITED);
   return transfer;
 }
@@ -104,26 +105,27 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
   (void)remote;
   (void)local;
   (void)remote_port;
-  (void)local_port;
   if (transfer->requests > 0) {
     transfer->repeated = true;
     return CURL_PREREQFUNC_ABORT;
   }
+  /* libcurl takes some connections for alive that were reset while they were idle. */
+  transfer->closed = fl_sockets_is_closed(transfer->sockets, local_port);
+  if (transfer->closed) return CURL_PREREQFUNC_ABORT;
   transfer->requests++;
   return CURL_PREREQFUNC_OK;
 }
 
+/* The context is that of the network, since a connection outlives the transfer that opened it. */
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-  curl_socket_t descriptor;
-  (void)context;
+  int descriptor = fl_sockets_open(context, address->family, address->socktype, address->protocol);
   (void)purpose;
-#ifdef SOCK_CLOEXEC
-  descriptor = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-#else
-  descriptor = socket(address->family, address->socktype, address->protocol);
-  if (descriptor >= 0) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-#endif
   return descriptor < 0 ? CURL_SOCKET_BAD : descriptor;
+}
+
+static int on_close(void *context, curl_socket_t descriptor) {
+  fl_sockets_close(context, descriptor);
+  return 0;
 }
 
 /* Writes the header lines into one buffer, and the list that libcurl reads over them. */
@@ -207,8 +209,13 @@ static CURLcode set_peer(CURL *easy, const fl_client *client) {
   if (settings->client_cert) SET(CURLOPT_SSLCERT, settings->client_cert);
   if (settings->client_key) SET(CURLOPT_SSLKEY, settings->client_key);
   /* A proxy of the environment would see a key that goes to this machine in clear. */
-  if (settings->proxy) SET(CURLOPT_PROXY, settings->proxy);
-  else if (client->loopback) SET(CURLOPT_PROXY, "");
+  if (settings->proxy) {
+    /* The option is more particular than no_proxy of the environment. */
+    SET(CURLOPT_PROXY, settings->proxy);
+    SET(CURLOPT_NOPROXY, "");
+  } else if (client->loopback) {
+    SET(CURLOPT_PROXY, "");
+  }
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   return CURLE_OK;
@@ -237,6 +244,9 @@ static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   SET(CURLOPT_PREREQFUNCTION, on_request);
   SET(CURLOPT_PREREQDATA, transfer);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  SET(CURLOPT_OPENSOCKETDATA, transfer->sockets);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_CLOSESOCKETDATA, transfer->sockets);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* At exit, do not wait for a name to be resolved. Older libraries refuse the option. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -262,7 +272,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
   transfer->call = call;
   transfer->requests = 0;
-  transfer->repeated = transfer->too_large = transfer->no_memory = false;
+  transfer->repeated = transfer->closed = transfer->too_large = transfer->no_memory = false;
   transfer->error[0] = '\0';
   /* The reply of an earlier attempt is overwritten. */
   call->text.length = 0;
@@ -275,6 +285,8 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
   if ((code = configure(transfer, call->client)) != CURLE_OK) return code;
   set_buffer_size(transfer, call->pager != NULL ? 256L * 1024 : 0);
+  /* After one idle connection that was closed others may be, too. */
+  SET(CURLOPT_FRESH_CONNECT, call->fresh_connection ? 1L : 0L);
   SET(CURLOPT_URL, call->url);
   SET(CURLOPT_HTTPHEADER, transfer->headers);
   if ((code = set_limits(easy, call, now)) != CURLE_OK) return code;
@@ -326,6 +338,12 @@ static fl_kind kind_of_code(CURLcode code, bool *permanent) {
   return FL_KIND_NETWORK;
 }
 
+/* Our own function refuses bytes for two reasons only; otherwise libcurl's decoder has refused
+ * them: it knows one gzip member, without bytes behind it. */
+static bool is_undecodable(const fl_transfer *transfer, CURLcode code) {
+  return code == CURLE_WRITE_ERROR && !transfer->too_large && !transfer->no_memory;
+}
+
 static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   fl_failure failure = {.sent = transfer->requests > 0,
                         .repeated = transfer->repeated,
@@ -335,6 +353,14 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   /* An error about a proxy repeats the proxy's URL, with the password. */
   fl_redact_user_info(transfer->error);
   failure.detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+  if (transfer->closed) {
+    failure.kind = FL_KIND_NETWORK;
+    failure.detail = "the server had closed the idle connection";
+    transfer->call->fresh_connection = true;
+  } else if (is_undecodable(transfer, code)) {
+    failure.kind = FL_KIND_PROTOCOL;
+    failure.detail = "the compressed reply goes on after its end";
+  }
   return fl_outcome_of_failure(transfer->call, &failure);
 }
 

@@ -9,11 +9,12 @@
 #include <curl/curl.h>
 
 #include "engine/call.h"
+#include "engine/sockets.h"
 
 typedef struct fl_transfer fl_transfer;
 
-/* NULL without memory. */
-fl_transfer *fl_transfer_new(void);
+/* NULL without memory. The table outlives the transfer and its connections. */
+fl_transfer *fl_transfer_new(fl_sockets *sockets);
 /* The handle must be in no multi handle. */
 void fl_transfer_free(fl_transfer *transfer);
 

@@ -168,6 +168,7 @@ fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got) {
     state->count = state->count / 2 > SMALLEST_COUNT ? state->count / 2 : SMALLEST_COUNT;
     return FL_PAGE_SMALLER;
   }
-  if (state->last_was_short && (good || status == 400 || status == 404)) return FL_PAGE_END;
+  if (state->last_was_short && (good || status == 400 || status == 404 || status == 416))
+    return FL_PAGE_END;
   return FL_PAGE_FAIL;
 }

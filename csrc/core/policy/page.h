@@ -63,9 +63,9 @@ typedef enum fl_page_action {
 /*
  * Takes the reply to the page `state` describes: its status and, for 200, the rows that came
  * (`null` data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first
- * page halves `count`, down to 100. A 400, a 404 or null data past a short page is the end; past a
- * full page, or in place of the first, it is an error. Any 2xx counts as 200. After the end or an
- * error the state is not used again.
+ * page halves `count`, down to 100. A 400, a 404, a 416 or null data past a short page is the end;
+ * past a full page, or in place of the first, it is an error. Any 2xx counts as 200. After the end
+ * or an error the state is not used again.
  */
 fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got);
 

@@ -4,19 +4,16 @@
  * Every text is scanned in memory of exactly its size, so that a sanitizer sees a byte read past
  * it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "codec/json_scan.h"
 
-#include <cmocka.h>
+#include "check.h"
+
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "codec/json_scan.h"
 
 static char *text;
 static fl_json_tape tape;
@@ -792,6 +789,55 @@ static void test_every_code_has_words(void **state) {
     assert_true(strlen(fl_json_describe(code)) > 0);
 }
 
+/* What no reader has to take is replaced, and all else is read as before. */
+static void replaces_what_has_no_form(void **state) {
+  static const struct {
+    const char *text, *first; /* the first value of the array; NULL: it is null */
+    fl_json_code strictly;
+  } cases[] = {
+      {"[\"a\\ud800b\"]",
+       "a\xef\xbf\xbd"
+       "b",
+       FL_JSON_SURROGATE},
+      {"[\"\\udc00\"]", "\xef\xbf\xbd", FL_JSON_SURROGATE},
+      {"[\"\\ud800\\u0041\"]",
+       "\xef\xbf\xbd"
+       "A",
+       FL_JSON_SURROGATE},
+      {"[\"\\ud800\\ud83d\\ude00\"]", "\xef\xbf\xbd\xf0\x9f\x98\x80", FL_JSON_SURROGATE},
+      {"[\"\\ud800\\n\"]", "\xef\xbf\xbd\n", FL_JSON_SURROGATE},
+      {"[\"a\xff"
+       "b\xc3(\"]",
+       "a?b?(", FL_JSON_BAD_UTF8},
+      {"[\"a\tb\"]", "a\tb", FL_JSON_CONTROL},
+      {"[1e400]", NULL, FL_JSON_NUMBER_RANGE},
+      {"[-1e999999]", NULL, FL_JSON_NUMBER_RANGE},
+      {"[\"\\ud83d\\ude00\"]", "\xf0\x9f\x98\x80", FL_JSON_OK},
+  };
+  static const char *const still_wrong[] = {"[\"\\ud800", "[\"\\ud800\\",        "[\"\\ud800\\u00",
+                                            "[\"\xc3",    "[\"\\x\"]",           "[01]",
+                                            "[1e]",       "[\"\\ud800\\uzzzz\"]"};
+  char copy[64];
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    const fl_json_node *value;
+    strcpy(copy, cases[i].text);
+    check_number(cases[i].text, fl_json_scan(copy, strlen(copy), &tape, &error), cases[i].strictly);
+    strcpy(copy, cases[i].text);
+    check_number(cases[i].text, fl_json_scan_replacing(copy, strlen(copy), &tape, &error),
+                 FL_JSON_OK);
+    value = &tape.nodes[1];
+    check_number(cases[i].text, value->type, cases[i].first ? FL_JSON_STRING : FL_JSON_NULL);
+    if (cases[i].first == NULL) continue;
+    check_number(cases[i].text, value->value.size.length, strlen(cases[i].first));
+    check(cases[i].text, memcmp(copy + value->offset, cases[i].first, strlen(cases[i].first)) == 0);
+  }
+  for (size_t i = 0; i < COUNT_OF(still_wrong); i++) {
+    strcpy(copy, still_wrong[i]);
+    check(still_wrong[i], fl_json_scan_replacing(copy, strlen(copy), &tape, &error) != FL_JSON_OK);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_accepts),
@@ -812,6 +858,7 @@ int main(void) {
       cmocka_unit_test(test_keys_name_an_earlier_one_of_the_same_bytes),
       cmocka_unit_test(test_tape_grows_and_is_used_again),
       cmocka_unit_test(test_every_code_has_words),
+      cmocka_unit_test(replaces_what_has_no_form),
   };
   return cmocka_run_group_tests_name("json_scan", tests, NULL, forget);
 }
