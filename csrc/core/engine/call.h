@@ -57,7 +57,7 @@ typedef struct fl_call {
   fl_retry_state retry;
   fl_time submitted;
   struct fl_transfer *transfer;
-  bool fresh_connection; /* its next attempt opens a connection of its own */
+  bool fresh_connection; /* an idle connection was closed: opens one of its own from now on */
   fl_kind stop;          /* why it is stopped: cancelled, closed, timeout; else FL_KIND_NONE */
   bool silent;           /* its reader is gone: the outcome is freed, not posted */
   bool waited;           /* the event about its wait for the rate budget has been posted */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/transfer.h"
 
 #define IDLE_TRANSFERS 64
@@ -107,6 +108,20 @@ void fl_network_perform(fl_network *network) {
   curl_multi_perform(network->multi, &running);
 }
 
+/* Nothing was sent, since an idle connection had been closed: starts the same attempt on a
+ * connection of its own, for others may be closed too. False: it had one already, or *code. */
+static bool start_afresh(fl_network *network, fl_transfer *transfer, fl_call *call,
+                         CURLcode *code) {
+  if (call->fresh_connection) return false;
+  call->fresh_connection = true;
+  fl_transfer_abort(transfer);
+  *code = fl_transfer_prepare(transfer, call, fl_clock_now());
+  if (*code == CURLE_OK &&
+      curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
+    *code = CURLE_OUT_OF_MEMORY;
+  return *code == CURLE_OK;
+}
+
 fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
   CURLMsg *message;
   int left;
@@ -118,6 +133,7 @@ fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&transfer);
     call = fl_transfer_call(transfer);
     curl_multi_remove_handle(network->multi, fl_transfer_handle(transfer));
+    if (fl_transfer_met_closed(transfer) && start_afresh(network, transfer, call, &code)) continue;
     *outcome = fl_transfer_finish(transfer, code);
     call->transfer = NULL;
     release_transfer(network, transfer);

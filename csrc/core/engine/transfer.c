@@ -355,8 +355,7 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   failure.detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
   if (transfer->closed) {
     failure.kind = FL_KIND_NETWORK;
-    failure.detail = "the server had closed the idle connection";
-    transfer->call->fresh_connection = true;
+    failure.detail = "the server had closed the connection";
   } else if (is_undecodable(transfer, code)) {
     failure.kind = FL_KIND_PROTOCOL;
     failure.detail = "the compressed reply goes on after its end";
@@ -402,6 +401,8 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_buffer_wipe(&transfer->header_text);
   return outcome;
 }
+
+bool fl_transfer_met_closed(const fl_transfer *transfer) { return transfer->closed; }
 
 bool fl_transfer_abort(fl_transfer *transfer) {
   transfer->configured = 0;

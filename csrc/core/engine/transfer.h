@@ -32,6 +32,10 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now);
  */
 fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code);
 
+/* Whether the attempt ended before its request was sent, because the server had closed the idle
+ * connection that was chosen for it. */
+bool fl_transfer_met_closed(const fl_transfer *transfer);
+
 /* Gives the attempt up; the handle is out of the multi handle. Whether the request may have left.
  */
 bool fl_transfer_abort(fl_transfer *transfer);
