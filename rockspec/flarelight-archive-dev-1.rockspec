@@ -19,11 +19,11 @@ build = {
    type = "builtin",
    modules = {
       ["flarelight.archive_core"] = {
-         sources = { "csrc/archive/gzip.c", "csrc/archive/module.c", "csrc/archive/packed.c" },
+         sources = { "csrc/archive/ahead.c", "csrc/archive/gzip.c", "csrc/archive/module.c", "csrc/archive/packed.c" },
          defines = { "_GNU_SOURCE" },
          incdirs = { "csrc/core", "$(ARCHIVE_INCDIR)", "$(ZLIB_INCDIR)" },
          libdirs = { "$(ARCHIVE_LIBDIR)", "$(ZLIB_LIBDIR)" },
-         libraries = { "archive", "z" },
+         libraries = { "archive", "z", "pthread" },
       },
    },
 }

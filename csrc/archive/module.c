@@ -25,12 +25,15 @@ static void pin(void) {
 }
 
 static fl_bytes *open_compressed(fl_bytes_file *inner, fl_compression compression) {
-  return compression == FL_COMPRESSION_GZIP ? fl_gzip_open(inner)
-                                            : fl_packed_open(inner, compression);
+  fl_bytes *opened =
+      compression == FL_COMPRESSION_GZIP ? fl_gzip_open(inner) : fl_packed_open(inner, compression);
+  fl_bytes *ahead = opened != NULL ? fl_ahead_open(opened) : NULL;
+  return ahead != NULL ? ahead : opened;
 }
 
-static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed,
-                                               fl_packed_member};
+static const char *name_member(fl_bytes *self) { return fl_packed_member(fl_ahead_inner(self)); }
+
+static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed, name_member};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -20,16 +20,11 @@ bool fl_bytes_same_status(const struct stat *one, const struct stat *other) {
          FL_BYTES_MODIFIED(*one).tv_nsec == FL_BYTES_MODIFIED(*other).tv_nsec;
 }
 
-static bool is_changed(const fl_bytes_file *self) {
+bool fl_bytes_is_changed(const fl_bytes_file *self) {
   struct stat now, named;
   if (fstat(self->descriptor, &now) != 0 || !fl_bytes_same_status(&now, &self->status)) return true;
   return stat(self->path, &named) == 0 &&
          (named.st_ino != now.st_ino || named.st_dev != now.st_dev);
-}
-
-bool fl_bytes_check_unchanged(fl_bytes_file *self) {
-  return !is_changed(self) ||
-         fl_bytes_fail(&self->bytes, FL_BYTES_CHANGED, "the file changed while it was read");
 }
 
 static size_t read_file(fl_bytes *bytes, char *out, size_t room) {
@@ -43,7 +38,10 @@ static size_t read_file(fl_bytes *bytes, char *out, size_t room) {
     return 0;
   }
   self->position += count;
-  if (self->position > (int64_t)self->status.st_size && !fl_bytes_check_unchanged(self)) return 0;
+  if (self->position > (int64_t)self->status.st_size && fl_bytes_is_changed(self)) {
+    fl_bytes_fail(bytes, FL_BYTES_CHANGED, FL_BYTES_CHANGED_WORDS);
+    return 0;
+  }
   return (size_t)count;
 }
 

@@ -10,6 +10,7 @@
 #define FL_BYTES_H
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -66,6 +67,8 @@ static inline bool fl_bytes_is_well(fl_bytes *self, const fl_bytes *inner) {
 
 /* --- a regular file --- */
 
+#define FL_BYTES_CHANGED_WORDS "the file changed while it was read"
+
 /* The modification time in a struct stat, in nanoseconds and all. */
 #if defined(__APPLE__)
 #define FL_BYTES_MODIFIED(status) ((status).st_mtimespec)
@@ -77,15 +80,15 @@ typedef struct fl_bytes_file {
   fl_bytes bytes;
   char *path;
   int descriptor;
-  struct stat status; /* of the file as it was opened */
-  int64_t position;   /* bytes read by this pass */
+  struct stat status;       /* of the file as it was opened */
+  _Atomic int64_t position; /* bytes read by this pass; any thread may ask */
 } fl_bytes_file;
 
 /* Opens a file; NULL without memory. Any other failure is in bytes.code. */
 fl_bytes_file *fl_bytes_open_file(const char *path);
-/* False, with a failure, if the file is another than it was when it was opened. A name that is gone
- * is no change: the opened file is still complete. */
-bool fl_bytes_check_unchanged(fl_bytes_file *self);
+/* Whether the file is another than it was when it was opened. A name that is gone is no change: the
+ * opened file is still complete. Any thread. */
+bool fl_bytes_is_changed(const fl_bytes_file *self);
 /* Whether both describe one file with one content. */
 bool fl_bytes_same_status(const struct stat *one, const struct stat *other);
 

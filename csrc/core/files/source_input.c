@@ -49,7 +49,8 @@ static bool take_failure(fl_source_input *self, const fl_bytes *bytes, int64_t l
 }
 
 bool fl_source_input_check_unchanged(fl_source_input *self) {
-  return fl_bytes_check_unchanged(self->file) || take_failure(self, &self->file->bytes, 0);
+  return !fl_bytes_is_changed(self->file) ||
+         fail(self, FL_SOURCE_CHANGED, 0, FL_BYTES_CHANGED_WORDS);
 }
 
 bool fl_source_input_fail_content(fl_source_input *self, int64_t line, const char *words) {
@@ -213,7 +214,7 @@ static bool open_bytes(fl_source_input *self, fl_source_part *part) {
   if (!take_failure(self, self->bytes, 0)) return false;
   if (part->status.st_ino == 0) part->status = self->file->status;
   if (!fl_bytes_same_status(&part->status, &self->file->status))
-    return fail(self, FL_SOURCE_CHANGED, 0, "the file changed while it was read");
+    return fail(self, FL_SOURCE_CHANGED, 0, FL_BYTES_CHANGED_WORDS);
   if (compression != FL_COMPRESSION_NONE && !open_archive(self, compression)) return false;
   if (!fl_encoding_is_utf8(self->options->encoding)) {
     fl_bytes *recoded = fl_encoding_open(self->bytes, self->options->encoding);
