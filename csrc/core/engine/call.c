@@ -20,6 +20,34 @@ static char *place(char **cursor, fl_slice text) {
 
 static void free_item(fl_item *item) { fl_call_free((fl_call *)(void *)item); }
 
+static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
+                   const fl_request *request) {
+  call->item.type = FL_ITEM_CALL;
+  call->item.free = free_item;
+  call->item.ticket = ticket;
+  call->client = fl_client_retain(client);
+  call->mailbox = fl_mailbox_retain(mailbox);
+  fl_buffer_init(&call->body, FL_BUFFER_UNLIMITED);
+  if (request->body != NULL) {
+    call->body = *request->body;
+    fl_buffer_init(request->body, request->body->ceiling);
+    call->has_body = true;
+  }
+  call->write = request->write;
+  call->repeatable = request->repeatable;
+  call->expects_id = request->expects_id;
+  call->expects_rows = request->expects_rows;
+  call->interactive = request->interactive;
+  call->deadline = request->deadline;
+  call->retry.write = request->write;
+  call->retry.repeatable = request->repeatable;
+  call->retry.deadline = request->deadline;
+  call->retry_at_wall = FL_UNKNOWN;
+  fl_response_head_init(&call->head);
+  fl_buffer_init(&call->text, client->settings.max_response_bytes);
+  fl_json_tape_init(&call->tape);
+}
+
 fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                      const fl_request *request, int *code) {
   fl_slice base = fl_slice_of(client->settings.base_url);
@@ -47,30 +75,7 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   call->path = place(&cursor, path);
   call->api_key = place(&cursor, request->api_key);
 
-  call->item.type = FL_ITEM_CALL;
-  call->item.free = free_item;
-  call->item.ticket = ticket;
-  call->client = fl_client_retain(client);
-  call->mailbox = fl_mailbox_retain(mailbox);
-  fl_buffer_init(&call->body, FL_BUFFER_UNLIMITED);
-  if (request->body != NULL) {
-    call->body = *request->body;
-    fl_buffer_init(request->body, request->body->ceiling);
-    call->has_body = true;
-  }
-  call->write = request->write;
-  call->repeatable = request->repeatable;
-  call->expects_id = request->expects_id;
-  call->expects_rows = request->expects_rows;
-  call->interactive = request->interactive;
-  call->deadline = request->deadline;
-  call->retry.write = request->write;
-  call->retry.repeatable = request->repeatable;
-  call->retry.deadline = request->deadline;
-  call->retry_at_wall = FL_UNKNOWN;
-  fl_response_head_init(&call->head);
-  fl_buffer_init(&call->text, client->settings.max_response_bytes);
-  fl_json_tape_init(&call->tape);
+  set_up(call, client, mailbox, ticket, request);
 
 done:
   fl_buffer_free(&url);
