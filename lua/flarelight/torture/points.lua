@@ -81,6 +81,7 @@ local FAULTS = {
   { name = "gzip_members", fault = { kind = "gzip_members" } },
   { name = "gzip_garbage", fault = { kind = "gzip_members", bytes = 20 } },
   { name = "bom", fault = { kind = "bom" } },
+  { name = "header", fault = { kind = "header", line = "HTTP/1.1: 429 Too Many Requests" } },
   { name = "trailer", fault = { kind = "trailer" } },
   { name = "redirect", fault = { kind = "redirect" } },
   { name = "redirect_303", fault = { kind = "redirect", status = 303 } },
