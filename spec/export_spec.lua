@@ -155,7 +155,7 @@ describe("imports:export", function()
     open()
     local id = import '{"a":1}\n'
     local csv, jsonl = "a\r\n1\r\n", '{"a":1}\n'
-    for ending, text in pairs { [".csv"] = csv, [".CSV"] = csv, [".jsonl"] = jsonl, [".ndjson"] = jsonl, [".txt"] = csv, [""] = csv } do
+    for ending, text in pairs { [".csv"] = csv, [".CSV"] = csv, [".jsonl"] = jsonl, [".ndjson"] = jsonl, [""] = csv } do
       local path = path_of(ending)
       assert(api.imports:export(id, { to = path }))
       assert.are.equal(text, read_file(path))
@@ -427,7 +427,7 @@ describe("imports:export", function()
     local id = support.import(api, 3)
     assert(api.imports:export(id, { to = "/dev/null" }))
     assert.is_nil(read_file "/dev/null.part")
-    local pipe = base .. ".pipe"
+    local pipe = base .. "-pipe"
     os.execute(("mkfifo %s; cat %s > %s &"):format(pipe, pipe, path_of ".copy"))
     assert(api.imports:export(id, { to = pipe }))
     while #(read_file(base .. ".copy") or "") < #numbers(0, 2) do os.execute "sleep 0.01" end
@@ -552,6 +552,39 @@ describe("imports:export", function()
     end)
   end)
 
+  it("ends with kind io where the function it writes to fails, and says how", function()
+    open()
+    local id = support.import(api, 20)
+    local failing = {
+      { function() return nil, "No space left on device", 28 end, "No space left on device" },
+      { function() return nil, setmetatable({}, { __tostring = function() return "an error" end }) end, "an error" },
+      { function() return false end, "it returned false" },
+      { function() return false, "closed" end, "closed" },
+    }
+    for _, case in ipairs(failing) do
+      local calls = 0
+      local result, message, err = api.imports:export(id, { page_size = 5, to = function()
+        calls = calls + 1
+        if calls == 2 then return case[1]() end
+      end })
+      assert.is_nil(result)
+      assert.are.same({ "io", "imports:export: to: the function failed: " .. case[2], 2 }, { err.kind, message, calls })
+      assert.are.equal(5, err.progress.rows)
+    end
+    for _, returned in ipairs { 1, true, "", function() end } do
+      assert.are.equal(20, assert(api.imports:export(id, { to = function() return returned end })).rows)
+    end
+    for _, quiet in ipairs { function() end, function() return nil end } do
+      assert.are.equal(20, assert(api.imports:export(id, { to = quiet })).rows)
+    end
+    local full = io.open("/dev/full", "w")
+    if not full then return end
+    full:setvbuf "no"
+    local _, _, err = api.imports:export(id, { to = function(text) return full:write(text) end })
+    full:close()
+    assert.are.equal("io", err.kind)
+  end)
+
   local misuses = {
     { "no id", function() api.imports:export(nil, { to = "-" }) end, "id: is missing" },
     { "nowhere", function() api.imports:export(1) end, "to: is missing" },
@@ -561,6 +594,9 @@ describe("imports:export", function()
     { "an unknown option", function() api.imports:export(1, { to = "-", form = "csv" }) end, "unknown option" },
     { "an unknown format", function() api.imports:export(1, { to = "-", format = "xml" }) end, "export.format" },
     { "a file of another format", function() api.imports:export(1, { to = "x.json" }) end, "export.format" },
+    { "a table of another format", function() api.imports:export(1, { to = "x.tsv" }) end, "export.format" },
+    { "a spreadsheet", function() api.imports:export(1, { to = "x.xlsx" }) end, "that ends in .xlsx" },
+    { "a compressed file", function() api.imports:export(1, { to = "x.csv.gz" }) end, "that ends in .gz" },
     { "a function resumed", function() api.imports:export(1, { to = print, resume = true }) end, "export.resume" },
     { "no columns", function() api.imports:export(1, { to = "-", columns = {} }) end, "export.columns" },
     { "a column twice", function() api.imports:export(1, { to = "-", columns = { "a", "a" } }) end, "export.columns[2]" },

@@ -55,6 +55,18 @@ local calls = {}
 -- the key.
 local private = setmetatable({}, { __mode = "k" })
 
+-- The writes under way: waiter -> operation. No write ends without a word: those whose outcome no code has taken when
+-- the Lua state is closed, because the script ended or closed their coroutine, are reported.
+local writes = {}
+calls.guard = tasks.when_collected(function()
+  for waiter, operation in pairs(writes) do
+    if core.is_ours(waiter.ticket) then
+      io.stderr:write(("flarelight: the script ended while %s was under way: it is in doubt whether it was applied\n")
+        :format(operation))
+    end
+  end
+end)
+
 --- Gives a client its handle and its configuration (of configuration.lua). Starts no thread and sends nothing.
 function calls.open(api, config)
   config.events = config.on_event ~= nil
@@ -167,7 +179,9 @@ local function hand_over(api, prepared)
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
-  return mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
+  local waiter = mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
+  if prepared.write then writes[waiter] = prepared.operation end
+  return waiter
 end
 
 --- Hands a request over. Returns its waiter, or `nil, message, err`: then nothing was sent. Misuse raises.
@@ -180,6 +194,7 @@ end
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
 function calls.outcome(api, waiter)
   local ready, cannot, why = calls.wait(waiter)
+  writes[waiter] = nil
   if not ready then
     local _
     mailbox.forget(waiter.ticket)

@@ -10,6 +10,7 @@ local frame = require "flarelight.host.frame"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
 local mailbox = require "flarelight.host.mailbox"
+local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local preparations = require "flarelight.preparations"
@@ -145,12 +146,26 @@ function Client:update(budget)
   calls.surface(self)
 end
 
-local function outcome_of(ok, data, meta, err, ...)
+-- The error in what a function of the caller returned, `nil, message, err`; nil where it returned no error.
+local function error_of(data, meta, err)
+  if data ~= nil or meta == nil and err == nil then return nil end
+  return errors.is(err) and err or errors.from_raised(err or meta)
+end
+
+local function outcome_of(ok, data, meta, err)
   if not ok then return { err = errors.from_raised(data) } end
-  if data == nil and (meta ~= nil or err ~= nil or select("#", ...) > 0) then
-    return { err = errors.is(err) and err or errors.from_raised(err or meta) }
+  local failure = error_of(data, meta, err)
+  return failure and { err = failure } or { data = data, meta = meta }
+end
+
+-- Raises unless `items` is an array without gaps.
+local function check_array(name, items)
+  options.check(name, items, "table")
+  local count, places = #items, 0
+  for key in pairs(items) do
+    if type(key) == "number" and key >= 1 and key == math.floor(key) then places = places + 1 end
   end
-  return { data = data, meta = meta }
+  if places ~= count or count == 0 and next(items) ~= nil then misuse(name .. ": should be an array without gaps") end
 end
 
 --- Runs `fn(item, index)` for each item of an array, `concurrency` at a time (default: max_concurrency). Returns the
@@ -161,7 +176,7 @@ end
 ---@return flarelight.Result[] results, integer failed
 function Client:map(items, fn, given)
   options.self(self, Client, "api.map")
-  options.check("api:map: items", items, "table")
+  check_array("api:map: items", items)
   options.check("api:map: fn", fn, "function")
   given = options.table("api:map", given, { concurrency = "positive" })
   calls.surface(self)
@@ -206,15 +221,16 @@ end
 ---@return flarelight.Result[] results, integer failed
 function Client:all(functions)
   options.self(self, Client, "api.all")
-  options.check("api:all", functions, "table")
+  check_array("api:all: functions", functions)
   for index, fn in ipairs(functions) do options.check(("api:all: [%d]"):format(index), fn, "function") end
   local results, failed = self:map(functions, function(fn) return fn() end, { concurrency = math.max(1, #functions) })
   return results, failed
 end
 
 --- Calls `fn` every `interval` seconds until it returns a true value, and returns that value; `nil, message, err` of
--- kind timeout after `timeout` seconds. An error that `fn` raises is raised here.
----@param fn fun(): any
+-- kind timeout after `timeout` seconds. `nil, message` from `fn` ends the waiting with that error; nil alone and false
+-- mean "not yet". An error that `fn` raises is raised here.
+---@param fn fun(): any, any, any
 ---@param given { timeout: number?, interval: number? }? seconds: 600 and 5
 ---@return any value, string? message, flarelight.Error? err
 function Client:wait_until(fn, given)
@@ -224,15 +240,17 @@ function Client:wait_until(fn, given)
   local timeout, interval = given.timeout or 600, given.interval or 5
   local task, begun = tasks.current(), core.now()
   while true do
-    local value = fn()
+    local value, meta, err = fn()
     if value then return value end
+    local failure = error_of(value, meta, err)
+    if failure then return nil, failure.message, failure end
     if task and task.cancelled then return calls.cancelled() end
     local left = begun + timeout - core.now()
     if left <= 0 then
       return errors.fail("timeout", ("nothing after %g s of waiting"):format(timeout), { elapsed = core.now() - begun })
     end
-    local slept, message, err = calls.sleep(math.min(interval, left), self)
-    if not slept then return nil, message, err end
+    local slept, message, cannot = calls.sleep(math.min(interval, left), self)
+    if not slept then return nil, message, cannot end
   end
 end
 

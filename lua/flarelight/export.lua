@@ -1,8 +1,8 @@
 --- Exports: the rows of an import as CSV or JSON lines, to a file, to standard output or to a function.
 --
--- The text is made in C, page by page; no row becomes a Lua table. A file is written beside its place, as
--- PATH.part, and takes its place when it is whole; what an export that failed or was killed left there
--- `resume` goes on with. Relies on pages.lua for the pages.
+-- The text is made in C, page by page; no row becomes a Lua table. A file is written as PATH.part and takes its name
+-- when it is complete. `resume` goes on with the part of an export that failed or was killed. Relies on pages.lua for
+-- the pages.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -13,7 +13,7 @@ local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
 
 ---@class flarelight.ExportOptions : flarelight.PagesOptions
----@field to string|fun(text: string) path of a file, "-" for standard output, or a function
+---@field to string|fun(text: string): any, any path of a file, "-" for standard output, or a function; `nil, message` or false from it ends the export
 ---@field format "csv"|"jsonl"|nil by the file's name, else "csv"
 ---@field columns string[]? the columns to write, in order; all that the first page has
 ---@field resume boolean? goes on with the PATH.part that is there
@@ -39,9 +39,7 @@ local known = {
 }
 for name, kind in pairs(pages.options) do known[name] = kind end
 
-local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl" }
--- Those of other formats: CSV under such a name would be taken for what it is not.
-local foreign = { tsv = true, json = true }
+local by_ending = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl", [""] = "csv" }
 
 local function format_of(given)
   if given.format then
@@ -51,10 +49,11 @@ local function format_of(given)
     return given.format
   end
   local ending = type(given.to) == "string" and (given.to:match "%.([^./]*)$" or ""):lower() or ""
-  if foreign[ending] then
+  -- A file of another name would be taken for what it is not.
+  if not by_ending[ending] then
     misuse(("imports:export.format: is needed for a file that ends in .%s: \"csv\" or \"jsonl\""):format(ending))
   end
-  return by_ending[ending] or "csv"
+  return by_ending[ending]
 end
 
 local function check(given)
@@ -86,11 +85,15 @@ local function fail_with(run, message, kind)
   return fail(run, whole, err)
 end
 
--- Hands on what the exporter holds, `rows` of them. True, or `nil, message, kind`.
+-- Writes the text that the exporter holds, of `rows` rows. True, or `nil, message, kind`.
 local function hand_on(run, rows)
   if type(run.to) == "function" then
     local text = run.exporter:text()
-    if text ~= "" then run.to(text) end
+    local result, reason = true, nil
+    if text ~= "" then result, reason = run.to(text) end
+    if result == false or result == nil and reason ~= nil then
+      return nil, "to: the function failed: " .. tostring(reason or "it returned false"), "io"
+    end
     run.bytes = run.bytes + #text
   else
     local bytes, message, kind = run.exporter:write(run.name)
@@ -138,8 +141,8 @@ local function missing_columns(run, resumed)
   return ("no row has the column %s: there are %s"):format(table.concat(missing, ", "), members)
 end
 
---- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with
--- `err.progress`. What a function in `to` or `on_progress` raises goes through.
+--- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
+-- An error that the function `to` or `on_progress` raises is raised here.
 ---@param api flarelight.Client
 ---@param id flarelight.Id
 ---@param given flarelight.ExportOptions

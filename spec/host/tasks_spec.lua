@@ -288,6 +288,19 @@ describe("tasks", function()
     assert.has_error(function() api:wait_until(function() error("inside", 0) end) end, "inside")
   end)
 
+  it("wait_until ends with an error that its function returns", function()
+    local value, message, err = api:wait_until(function() return api.imports:data "none" end)
+    assert.are.same({ "not_found", tostring(err) }, { err.kind, message })
+    assert.is_nil(value)
+    message, err = select(2, api:wait_until(function() return nil, "broken" end))
+    assert.are.same({ "broken", "raised", "broken" }, { message, err.kind, err.value })
+    local calls = 0
+    assert.is_true(api:wait_until(function()
+      calls = calls + 1
+      return calls == 3, "not yet"
+    end, { interval = 0.01 }))
+  end)
+
   it("a blocking call outside of tasks leaves them where they are, and loses nothing of theirs", function()
     sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.2 }
     local begun, ended = false, false
@@ -311,6 +324,10 @@ describe("tasks", function()
       ["api:all"] = function() api:all { 1 } end,
       ["api:update"] = function() api:update "x" end,
       ["api:wait_until"] = function() api:wait_until() end,
+      ["api:map: items: should be an array without gaps"] = function() api:map({ 1, nil, 3 }, print) end,
+      ["api:map: items: should be an array"] = function() api:map({ a = 1 }, print) end,
+      ["items: should be an array without"] = function() api:map(api.imports:rows(1), print) end,
+      ["api:all: functions: should be an array without gaps"] = function() api:all { print, nil, print } end,
       ["concurrency"] = function() api:map({}, print, { concurrency = 0 }) end,
     } do
       local good, message = pcall(call)

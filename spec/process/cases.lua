@@ -457,6 +457,16 @@ function cases.forks_often(times)
   end
 end
 
+-- Ends with one write under way whose outcome nobody takes, one whose outcome was taken, and a read.
+function cases.ends_with_a_write_under_way(closes)
+  local api = client()
+  assert(api.imports:import { records = { { n = 1 } }, name = "taken" })
+  api:spawn(function() return api.reports:generate(1) end) -- takes a second
+  api:spawn(function() return api.reports:all() end)
+  for _ = 1, 3 do api:update(0) end
+  if closes == "closes" then api:close() end
+end
+
 local run = assert(cases[arg[1]], arg[1])
 run(arg[2], arg[3])
 print "ok"

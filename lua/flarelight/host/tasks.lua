@@ -26,8 +26,8 @@ function tasks.current()
   return co and of_coroutine[co]
 end
 
--- Calls `fn` when the value that this returns is collected, or when the Lua state is closed.
-local function when_collected(fn)
+--- Calls `fn` when the value that this returns is collected, or when the Lua state is closed.
+function tasks.when_collected(fn)
   if newproxy then -- luacheck: ignore
     local proxy = newproxy(true) -- luacheck: ignore
     getmetatable(proxy).__gc = fn
@@ -44,7 +44,7 @@ local function report_unless_asked(task, raised, trace)
   local report = task.host.report or to_standard_error
   local record = { asked = #task.joiners > 0 or task.cancelled }
   local message = "flarelight: a task failed, and nobody asked for its result: " .. tostring(raised) .. (trace or "")
-  record.guard = when_collected(function()
+  record.guard = tasks.when_collected(function()
     if not record.asked then report(message) end
   end)
   task.failure = record
