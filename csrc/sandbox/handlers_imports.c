@@ -17,7 +17,7 @@ void sandbox_handlers_imports_all(sandbox_call *call, sandbox_reply *reply) {
 /* A query member of the name: true if it is absent (value untouched) or a whole number from `least`
  * on. */
 static bool read_number(fl_slice query, const char *name, int64_t least, int64_t *value) {
-  const char *cursor = query.data, *end = query.data + query.length;
+  const char *cursor = query.data, *end = query.length > 0 ? query.data + query.length : cursor;
   size_t name_length = strlen(name);
   while (cursor < end) {
     const char *next = memchr(cursor, '&', (size_t)(end - cursor));
