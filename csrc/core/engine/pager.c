@@ -30,6 +30,7 @@ struct fl_pager {
   fl_page_state state; /* of the page in the first slot; without slots, of the next to ask for */
   int64_t last_got;    /* rows of the page before; 0 at first */
   int64_t stride;      /* rows that each page seems to have; 0: not known, so no guesses */
+  int guesses;         /* how many are made at once: 1 after a wrong one, doubled by a right one */
   int credit, prefetch;
   slot slots[FL_PAGER_AHEAD + 1];
   int used;
@@ -96,6 +97,7 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->stop_at =
       request->limit > INT64_MAX - request->start ? INT64_MAX : request->start + request->limit;
   pager->prefetch = request->prefetch > FL_PAGER_AHEAD ? FL_PAGER_AHEAD : request->prefetch;
+  pager->guesses = FL_PAGER_AHEAD;
   pager->credit = pager->prefetch > 0 ? pager->prefetch : 1;
   pager->state.start = request->start;
   pager->state.count = request->page_size;
@@ -194,7 +196,7 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
   if (pager->over || pager->credit <= 0 || pager->under_way > FL_PAGER_AHEAD) return NULL;
   if (pager->used > 0) {
     slot *last = &pager->slots[pager->used - 1];
-    if (pager->stride == 0) return NULL;
+    if (pager->stride == 0 || pager->used > pager->guesses) return NULL;
     start = last->start + pager->stride;
   }
   if (start >= pager->stop_at) return NULL;
@@ -256,7 +258,12 @@ static void settle_first(fl_pager *pager) {
       /* Guesses begin with a page that is full or as long as the one before it. */
       pager->stride = got == asked || got == pager->last_got ? got : 0;
       pager->last_got = got;
-      if (pager->used > 0 && pager->slots[0].start != before + got) drop_slots(pager, 0);
+      if (pager->used > 0 && pager->slots[0].start != before + got) {
+        drop_slots(pager, 0);
+        pager->guesses = 1;
+      } else if (pager->used > 0 && pager->guesses < FL_PAGER_AHEAD) {
+        pager->guesses *= 2;
+      }
       hand_over(pager, call, action == FL_PAGE_LAST || before + got >= pager->stop_at);
       break;
     case FL_PAGE_END:

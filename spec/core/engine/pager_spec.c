@@ -259,6 +259,35 @@ static void test_wrong_guesses_are_dropped(void **state) {
   ASKS(13);
 }
 
+/* After a wrong guess one is made; each right one doubles how many. So a service whose pages are
+ * never as long as the last ones is asked for few pages in vain. */
+static void test_few_guesses_after_a_wrong_one(void **state) {
+  (void)state;
+  open_pager(0, 4, INT64_MAX, 8, false);
+  for (int i = 0; i < 20; i++) fl_pager_advance(pager);
+  ASKS(0);
+  answer(0, 4);
+  PAGE(0, 4, false);
+  ASKS(4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68);
+  answer(4, 3);
+  PAGE(4, 3, false);
+  STOPS(8, 16);
+  ASKS(7);
+  answer(7, 3);
+  PAGE(7, 3, false);
+  ASKS(10, 13);
+  answer(10, 3);
+  PAGE(10, 3, false);
+  ASKS(16, 19);
+  answer(13, 3);
+  PAGE(13, 3, false);
+  ASKS(22, 25, 28);
+  answer(16, 2);
+  PAGE(16, 2, false);
+  STOPS(19, 4);
+  ASKS(18);
+}
+
 /* A dropped call may end before it is named. */
 static void test_a_dropped_call_may_end_by_itself(void **state) {
   (void)state;
@@ -451,6 +480,7 @@ int main(void) {
       CASE(test_guesses_come_after_a_full_page),
       CASE(test_order_is_that_of_the_starts),
       CASE(test_wrong_guesses_are_dropped),
+      CASE(test_few_guesses_after_a_wrong_one),
       CASE(test_a_dropped_call_may_end_by_itself),
       CASE(test_limits),
       CASE(test_a_short_page_that_is_trusted_is_the_last),
