@@ -115,6 +115,7 @@ build = {
       ["flarelight.host.mailbox"] = "lua/flarelight/host/mailbox.lua",
       ["flarelight.endpoint"] = "lua/flarelight/endpoint.lua",
       ["flarelight.error"] = "lua/flarelight/error.lua",
+      ["flarelight.file_options"] = "lua/flarelight/file_options.lua",
       ["flarelight.export"] = "lua/flarelight/export.lua",
       ["flarelight.host"] = "lua/flarelight/host/init.lua",
       ["flarelight.host.copas"] = "lua/flarelight/host/copas.lua",

@@ -142,12 +142,12 @@ describe("every option stands in docs/api.md and among the annotations:", functi
     { "imports:data", "imports", function() api.imports:data(1, wrong) end, "calls" },
     { "imports:import", "imports", function() api.imports:import(wrong) end, "calls" },
     { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "calls" },
-    { "imports:upload", "upload/init", function() api.imports:upload(wrong) end },
+    { "imports:upload", "upload/init", function() api.imports:upload(wrong) end, "file_options" },
     { "api:request", "client", function() api:request(wrong) end },
     { "api:map", "client", function() api:map({}, print, wrong) end },
     { "api:wait_until", "client", function() api:wait_until(print, wrong) end },
     { "chart.render", "chart/init", function() flarelight.chart.render({}, wrong) end },
-    { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end },
+    { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end, "file_options" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()

@@ -3,6 +3,7 @@
 local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local file_options = require "flarelight.file_options"
 local misuse = require "flarelight.misuse"
 local check = require "flarelight.options"
 
@@ -80,30 +81,6 @@ function Rows:remarks()
   return self.noted
 end
 
-local known = {
-  types = "text_or_table", format = "string", delimiter = "string", quote = "any", header = "any", skip = "count",
-  comment = "string", encoding = "string", decimal = "string", nulls = "table", trim = "boolean", at = "string",
-  rename = "table", columns = "table", set = "table", expect = "table",
-}
-
----@class flarelight.FileOptions
----@field types "auto"|"text"|table<string, "number"|"text"|"boolean"|"auto">|nil
----@field format "csv"|"tsv"|"jsonl"|"json"|nil
----@field delimiter string? one byte; a first line `sep=;` is obeyed where it is not given
----@field quote string|false|nil one byte; false: no byte quotes
----@field header boolean|string[]|nil whether the first row names the columns, or the names of a file without such a row
----@field skip integer? lines before the header
----@field comment string? lines that begin with it are passed over
----@field encoding string? a name that iconv knows; UTF-8 without it
----@field decimal "."|","|nil of numbers; a comma becomes a point
----@field nulls string[]? texts that are null where they stand without quotes
----@field trim boolean? takes white space off cells
----@field at string? JSON: the RFC 6901 pointer to the array of records
----@field rename table<string, string>? new names by old ones
----@field columns string[]? the members to keep, in this order, by their new names
----@field set table<string, any>? members that every record gets
----@field expect { columns: string[]?, required: string[]?, unique: string[]?, min_records: integer? }?
-
 --- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop an error
 -- raises, also an error of opening; `rows:next()` returns it. All formats of uploads can be read, by the file's name or
 -- the option `format`, compressed ones too (.gz, .zst, .xz, .bz2, .zip). A list of paths is read as one file. As for an
@@ -113,7 +90,7 @@ local known = {
 ---@return flarelight.CsvRows
 function csv.rows(path, options)
   check.check("csv.rows: path", path, type(path) == "table" and "table" or "string")
-  options = check.table("csv.rows: options", options, known)
+  options = check.table("csv.rows: options", options, file_options.known)
   compressed.prepare(path)
   local source, message, line, kind = core.source(path, options)
   if kind == "misuse" then misuse("csv.rows: " .. message) end

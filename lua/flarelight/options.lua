@@ -15,6 +15,10 @@ local types = {
   ["function"] = { function(v) return type(v) == "function" end, "a function" },
   table = { function(v) return type(v) == "table" end, "a table" },
   path = { function(v) return type(v) == "string" and not v:find("\0", 1, true) end, "a path without NUL bytes" },
+  source = {
+    function(v) return type(v) == "string" and not v:find("\0", 1, true) or type(v) == "table" end,
+    "a path without NUL bytes or a list of them",
+  },
   any = { function() return true end, "anything" },
   seconds = { function(v) return type(v) == "number" and v > 0 end, "a number of seconds above 0" },
   duration = { function(v) return type(v) == "number" and v >= 0 end, "a number of seconds, 0 or more" },

@@ -5,9 +5,12 @@
 -- guarantees. Everything behind the edge raises failures (failure.lua), which are returned here as `nil, message, err`.
 
 local calls = require "flarelight.calls"
+local core = require "flarelight.core"
 local delivery = require "flarelight.upload.delivery"
 local failure = require "flarelight.upload.failure"
+local file_options = require "flarelight.file_options"
 local journal = require "flarelight.upload.journal"
+local json = require "flarelight.json"
 local locks = require "flarelight.upload.locks"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -17,10 +20,8 @@ local request = require "flarelight.request"
 local runs = require "flarelight.upload.run"
 local source = require "flarelight.upload.source"
 
----@class flarelight.UploadOptions
----@field file string? path of a CSV, TSV, JSON lines or JSON file
----@field format "csv"|"tsv"|"jsonl"|"json"|nil by the file's name
----@field types "auto"|"text"|table<string, "number"|"text"|"boolean">|nil of a CSV file's columns, "auto"
+---@class flarelight.UploadOptions : flarelight.FileOptions
+---@field file string|string[]|nil path of a CSV, TSV, JSON lines or JSON file; a list of them is one source
 ---@field records table[]|(fun(): table?, string?, flarelight.Error?)|nil instead of a file; `nil` ends a function's records, `nil, message` or `nil, message, err` stops the upload
 ---@field name string?
 ---@field description string?
@@ -39,7 +40,7 @@ local source = require "flarelight.upload.source"
 ---@field deadline number? seconds for each request
 
 ---@class flarelight.ResumeOptions
----@field file string? where the file is now
+---@field file string|string[]|nil where the file is now, or the files of a list
 ---@field records table[]|(fun(): table?)|nil the same records again
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field settle number?
@@ -67,13 +68,15 @@ local source = require "flarelight.upload.source"
 ---@field token string?
 ---@field already boolean? true: the upload was done before, and nothing was sent now
 ---@field loaded_at number? of one that was done before: when, epoch seconds
+---@field remarks string[]? what the person who sends the file should look at
 
 ---@class flarelight.PendingUpload
 ---@field token string
 ---@field key string?
 ---@field id any
 ---@field name string?
----@field file string?
+---@field file string? the first one of a list
+---@field files string[]? of a list
 ---@field records integer acknowledged
 ---@field started number epoch seconds
 ---@field in_doubt boolean a batch was sent whose fate is not known
@@ -81,15 +84,15 @@ local source = require "flarelight.upload.source"
 
 local upload = {}
 
-local known = {
-  file = "path", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
-  update = "string", batch_records = "positive", batch_bytes = "positive", types = "text_or_table", format = "string",
-  send_events = "boolean", on_reject = "string", rejects = "path", journal = "boolean", run_token = "boolean",
-  settle = "seconds", on_progress = "function", deadline = "seconds",
+local known = file_options.with {
+  file = "source", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
+  update = "string", batch_records = "positive", batch_bytes = "positive", send_events = "boolean",
+  on_reject = "string", rejects = "path", journal = "boolean", run_token = "boolean", settle = "seconds",
+  on_progress = "function", deadline = "seconds",
 }
 
 local resumable = {
-  file = "path", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
+  file = "source", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
 }
 
 -- --- the edge ---
@@ -119,17 +122,44 @@ local function other_source(words)
   conflict(words .. ": give the source as it was, or forget this upload and begin another one")
 end
 
+-- The files of an entry of the journal, with what tells each from others.
+local function parts_of(kept)
+  return kept.options.parts
+    or { { path = kept.path, size = kept.size, modified = kept.modified, inode = kept.inode } }
+end
+
+-- What tells the opened files from those of an entry of the journal, or nil.
+local function other_file(kept, opened, moved)
+  local parts = parts_of(kept)
+  if #parts ~= #opened.parts then
+    return ("the upload was begun with %d files, and not with %d"):format(#parts, #opened.parts)
+  end
+  for i, part in ipairs(parts) do
+    local found = opened.parts[i]
+    if found.size ~= part.size
+      or not moved and (found.modified ~= part.modified or found.inode ~= part.inode) then
+      return ("%s is not the file any more that the upload began with"):format(found.path)
+    end
+  end
+  if opened.columns ~= kept.columns then
+    return ("%s has other columns than the upload began with"):format(opened.parts[1].path)
+  end
+end
+
 -- What tells an opened source from that of an entry of the journal, or nil.
 local function difference(kept, opened, moved)
   if opened.kind ~= kept.kind then
     return ("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind)
-  elseif kept.kind ~= "file" then
-    return nil
-  elseif opened.size ~= kept.size or not moved and (opened.modified ~= kept.modified or opened.inode ~= kept.inode) then
-    return ("%s is not the file any more that the upload began with"):format(opened.path)
-  elseif opened.columns ~= kept.columns then
-    return ("%s has other columns than the upload began with"):format(opened.path)
   end
+  return kept.kind == "file" and other_file(kept, opened, moved) or nil
+end
+
+-- What an entry of the journal is read from again: a path, or a list of them.
+local function paths_of(kept)
+  if not kept.options.parts then return kept.path end
+  local paths = {}
+  for i, part in ipairs(kept.options.parts) do paths[i] = part.path end
+  return paths
 end
 
 -- The records that a batch of the journal was made of, read again from the source; nil where they differ.
@@ -161,7 +191,7 @@ local function replay(run, batches)
     end
   end
   if run.options.rejects then
-    rejects.check(run.api, run.options.rejects, run.source.path)
+    rejects.check(run.api, run.options.rejects, run.source.parts)
     rejects.begin(run.options.rejects, lines)
   end
 end
@@ -203,10 +233,10 @@ local function continue(run, kept, given)
   if kept.state == "done" then return run.source and result_of(run, kept) or earlier_result(kept) end
   run:set_up(kept, given)
   if not run.source then
-    run:take_source(source.open(run.api, {
-      file = kept.kind == "file" and (given.file or kept.path) or nil, records = given.records,
-      types = kept.options.types, format = kept.options.format,
-    }))
+    local asked = file_options.of(kept.options)
+    asked.file = kept.kind == "file" and (given.file or paths_of(kept)) or nil
+    asked.records = given.records
+    run:take_source(source.open(run.api, asked))
   end
   local words = difference(kept, run.source, given.moved)
   if words then other_source(words) end
@@ -231,6 +261,11 @@ local function check(given)
   if (given.on_reject == "isolate") ~= (given.rejects ~= nil) then
     misuse "imports:upload: on_reject = \"isolate\" and rejects, the path of a file, go together"
   end
+  for name in pairs(file_options.known) do
+    if given.records and given[name] ~= nil and name ~= "types" and name ~= "format" then
+      misuse(("imports:upload.%s: is for files"):format(name))
+    end
+  end
   if given.key == "" then misuse "imports:upload.key: should not be empty" end
   local checked = {}
   for name, value in pairs(given) do checked[name] = value end
@@ -240,7 +275,8 @@ local function check(given)
 end
 
 local kept_options = { "name", "description", "id", "update", "batch_bytes", "send_events", "on_reject", "rejects",
-                       "run_token", "settle", "types", "format" }
+                       "run_token", "settle" }
+for name in pairs(file_options.known) do kept_options[#kept_options + 1] = name end
 
 -- An upload whose key the journal knows: goes on with it, or gives its result.
 local function of_key(run, kept, given)
@@ -251,8 +287,39 @@ local function of_key(run, kept, given)
         was, is, kept.state == "done" and "" or ", or forget that one"))
     end
   end
+  local name, was, is = file_options.difference(kept.options, given)
+  if name then
+    conflict(("key %q: it names an upload that was read with %s = %s, and not %s: give this one another key%s"):format(
+      kept.key, name, was, is, kept.state == "done" and "" or ", or forget that one"))
+  end
   if kept.state == "done" then return result_of(run, kept) end
   return continue(run, kept, given)
+end
+
+-- The path from the root, so that the upload can be resumed from another folder.
+local function absolute(path)
+  if path == nil then return nil end
+  local whole, message = core.absolute_path(path)
+  return whole or failure.fail("config", "imports:upload: " .. message)
+end
+
+-- The entry of the journal for a source that was opened.
+local function entry_of(run, opened, given)
+  local kept, first = {}, opened.parts and opened.parts[1] or {}
+  for _, name in ipairs(kept_options) do kept[name] = given[name] end
+  kept.rejects = absolute(given.rejects)
+  if type(given.file) == "table" then
+    kept.parts = json.array {}
+    for i, part in ipairs(opened.parts) do
+      kept.parts[i] = { path = absolute(part.path), size = part.size, modified = part.modified, inode = part.inode }
+    end
+  end
+  return {
+    token = (run.journal or given.run_token) and journal.token() or nil, key = given.key, kind = opened.kind,
+    path = absolute(first.path), size = first.size, modified = first.modified, inode = first.inode,
+    columns = opened.columns, options = kept, id = given.id, name = given.name, batch_records = given.batch_records,
+    started = os.time(),
+  }
 end
 
 local function start(run, given)
@@ -261,16 +328,10 @@ local function start(run, given)
   local earlier = given.key and run.journal:find(given.key)
   if earlier then return of_key(run, earlier, given) end
   if given.rejects then
-    rejects.check(run.api, given.rejects, opened.path)
+    rejects.check(run.api, given.rejects, opened.parts)
     rejects.begin(given.rejects, {})
   end
-  local kept = {}
-  for _, name in ipairs(kept_options) do kept[name] = given[name] end
-  local entry = {
-    token = (run.journal or given.run_token) and journal.token() or nil, key = given.key, kind = opened.kind,
-    path = opened.path, size = opened.size, modified = opened.modified, inode = opened.inode, columns = opened.columns,
-    options = kept, id = given.id, name = given.name, batch_records = given.batch_records, started = os.time(),
-  }
+  local entry = entry_of(run, opened, given)
   run:set_up(entry, given)
   if run.journal then run:plan(entry) end
   run:read(given.batch_records)

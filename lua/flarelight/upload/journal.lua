@@ -79,16 +79,24 @@ function Journal:find(key)
     key, self.service))[1])
 end
 
+-- The paths of the parts of a list of files; nil where there is no list.
+local function paths_of(parts)
+  if not parts then return nil end
+  local paths = {}
+  for i, part in ipairs(parts) do paths[i] = part.path end
+  return paths
+end
+
 --- The uploads that did not end, oldest first.
 function Journal:pending()
-  local rows = run(self, sql("SELECT token, key, import, name, path, started, failure, "
+  local rows = run(self, sql("SELECT token, key, import, name, path, options, started, failure, "
     .. "(SELECT ifnull(sum(count), 0) FROM batches WHERE batches.token = uploads.token AND state = 'acknowledged')"
     .. " AS records, "
     .. "(SELECT count(*) FROM batches WHERE batches.token = uploads.token AND state = 'sent') AS in_doubt "
     .. "FROM uploads WHERE service = ? AND state <> 'done' ORDER BY started, token", self.service))
   for _, row in ipairs(rows) do
-    row.id, row.file = decoded(row.import), row.path
-    row.import, row.path = nil, nil
+    row.id, row.file, row.files = decoded(row.import), row.path, paths_of(decoded(row.options).parts)
+    row.import, row.path, row.options = nil, nil, nil
     row.in_doubt = row.in_doubt > 0
   end
   return rows

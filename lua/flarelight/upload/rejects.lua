@@ -42,10 +42,11 @@ function rejects.sync(api, path)
 end
 
 --- Fails where the file, which is written anew, would be the uploaded file or the state file.
----@param uploaded string? path
-function rejects.check(api, path, uploaded)
+---@param parts { path: string }[]? the files that are uploaded
+function rejects.check(api, path, parts)
   local state = calls.config(api).state
-  local others = { { uploaded, "the file that is uploaded" } }
+  local others = {}
+  for i, part in ipairs(parts or {}) do others[i] = { part.path, "the file that is uploaded" } end
   for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do
     others[#others + 1] = { state and state .. suffix, "the state file" }
   end

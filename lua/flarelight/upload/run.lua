@@ -8,6 +8,7 @@ local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
+local json = require "flarelight.json"
 local locks = require "flarelight.upload.locks"
 local rejects = require "flarelight.upload.rejects"
 local source = require "flarelight.upload.source"
@@ -242,6 +243,7 @@ function Run:finish()
   local result = {
     id = self.id, ids = self.per_batch and self.ids or nil, records = self.records,
     batches = self.batches, rejected = self.rejected, elapsed = core.now() - self.begun, token = self.token,
+    remarks = self.source.remarks and self.source.remarks[1] and json.array(self.source.remarks) or nil,
   }
   note(self, "done", result, os.time())
   checkpoints.reached "upload.done"

@@ -13,9 +13,11 @@
 -- Functions raise failures (failure.lua). Relies on the binding's sources and on calls.lua to wait for the worker.
 
 local calls = require "flarelight.calls"
+local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
+local file_options = require "flarelight.file_options"
 local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -36,8 +38,18 @@ end
 local File = {}
 File.__index = File
 
+-- The parts of an opened file or list of files, and what tells them from other files.
+local function identify(self)
+  self.parts = self.handle:parts()
+  local first = self.parts[1]
+  self.size, self.modified, self.inode = 0, first.modified, first.inode
+  for _, part in ipairs(self.parts) do self.size = self.size + part.size end
+end
+
 local function open_file(api, given)
-  local asked = { types = given.types or "auto", format = given.format }
+  local asked = file_options.of(given)
+  asked.types = asked.types or "auto"
+  compressed.prepare(given.file)
   local handle, ticket, line, kind = core.open_source(given.file, asked, calls.blocks(api))
   local good, message = handle, ticket
   if handle then
@@ -46,11 +58,12 @@ local function open_file(api, given)
     misuse("imports:upload: " .. message)
   end
   if not good then failure.fail(kind, "imports:upload: " .. message, { line = line }) end
-  local self = setmetatable({ api = api, handle = handle, kind = "file", path = given.file }, File)
-  self.size, self.modified, self.inode = handle:identity()
+  local self = setmetatable({ api = api, handle = handle, kind = "file" }, File)
+  identify(self)
   local columns = {}
   for i, column in ipairs(handle:columns()) do columns[i] = { column.name, column.type } end
   self.columns = #columns > 0 and json.encode(columns) or nil
+  self.remarks = handle:remarks()
   return self
 end
 
@@ -154,7 +167,7 @@ local function open_iterator(given)
   return self
 end
 
---- Opens `given.file` with `types` and `format`, or `given.records`.
+--- Opens `given.file`, a path or a list of them, with the options of file_options.lua; or `given.records`.
 function source.open(api, given)
   if given.file then return open_file(api, given) end
   if type(given.records) == "function" then return open_iterator(given) end

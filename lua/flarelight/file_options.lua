@@ -1,0 +1,76 @@
+--- The options that say how a file is read: their types, and what tells two sets of them apart. csv.rows, uploads and
+-- comparisons take them. Their values are checked by the core, which opens the file.
+-- Relies on the binding to write them as JSON.
+
+local core = require "flarelight.core"
+
+---@class flarelight.FileOptions
+---@field types "auto"|"text"|table<string, "number"|"text"|"boolean"|"auto">|nil
+---@field format "csv"|"tsv"|"jsonl"|"json"|nil
+---@field delimiter string? one byte; a first line `sep=;` is obeyed where it is not given
+---@field quote string|false|nil one byte; false: no byte quotes
+---@field header boolean|string[]|nil whether the first row names the columns, or the names of a file without such a row
+---@field skip integer? lines before the header
+---@field comment string? lines that begin with it are passed over
+---@field encoding string? a name that iconv knows; UTF-8 without it
+---@field decimal "."|","|nil of numbers; a comma becomes a point
+---@field nulls string[]? texts that are null where they stand without quotes
+---@field trim boolean? takes white space off cells
+---@field at string? JSON: the RFC 6901 pointer to the array of records
+---@field rename table<string, string>? new names by old ones
+---@field columns string[]? the members to keep, in this order, by their new names
+---@field set table<string, any>? members that every record gets
+---@field expect { columns: string[]?, required: string[]?, unique: string[]?, min_records: integer? }?
+
+local file_options = {}
+
+--- Types for options.table.
+file_options.known = {
+  types = "text_or_table", format = "string", delimiter = "string", quote = "any", header = "any", skip = "count",
+  comment = "string", encoding = "string", decimal = "string", nulls = "table", trim = "boolean", at = "string",
+  rename = "table", columns = "table", set = "table", expect = "table",
+}
+
+--- `known` types of options together with those of this file.
+function file_options.with(known)
+  for name, expected in pairs(file_options.known) do known[name] = expected end
+  return known
+end
+
+--- The options of this file among others.
+function file_options.of(given)
+  local own = {}
+  for name in pairs(file_options.known) do own[name] = given[name] end
+  return own
+end
+
+-- What an option stands for where it is not given. A delimiter that is not given is another thing than a comma: a first
+-- line `sep=;` is obeyed.
+local defaults = { quote = '"', header = true, skip = 0, decimal = ".", trim = false, at = "" }
+
+-- The options that change records. Types and formats are compared by the columns and records that they make.
+local telling = {
+  "delimiter", "quote", "header", "skip", "comment", "encoding", "decimal", "nulls", "trim", "at", "rename", "columns",
+  "set",
+}
+
+-- An option as JSON with members in the order of their names; nil where it changes nothing.
+local function text_of(name, value)
+  if value == nil or value == defaults[name] then return nil end
+  if name == "encoding" and value:lower():gsub("%-", "") == "utf8" then return nil end
+  if type(value) == "table" and next(value) == nil then return nil end
+  local written = core.batch({ { value } }, 1, 1, 2 ^ 40, true)
+  return written and (written:record(1):sub(2, -2)) or "?"
+end
+
+--- The first option by which two sets of them read other records, and its two values as text; nil where they read the
+-- same.
+---@return string? name, string? before, string? now
+function file_options.difference(before, now)
+  for _, name in ipairs(telling) do
+    local was, is = text_of(name, before[name]), text_of(name, now[name])
+    if was ~= is then return name, was or "none", is or "none" end
+  end
+end
+
+return file_options
