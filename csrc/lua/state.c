@@ -1,6 +1,7 @@
 /*
  * state.c: what the binding keeps for one Lua state, anchored in the registry. Closing the Lua
- * state collects the userdata, which closes the mailbox; calls in flight end unheard.
+ * state collects the userdata, which closes the mailbox; nobody receives the outcomes of calls in
+ * flight.
  */
 #include "state.h"
 

@@ -60,7 +60,7 @@ function request.query(query)
   return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end
 
---- The request of one of the nine endpoints.
+--- The request of one of the operations.
 ---@param operation string name in `endpoints`
 ---@param arguments { id: any, query: string?, body: any }
 ---@param call_options table deadline, repeatable

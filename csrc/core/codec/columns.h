@@ -6,9 +6,9 @@
  * once; values are appended directly to the output.
  *
  * What a cell becomes: an empty cell without quotes is null, whatever the column's type, and so is
- * one that holds a text of `nulls`. In a number or boolean column the cell goes out as it is
- * written
- * ("1.50" stays 1.50, a decimal comma becomes a point), in a text column as a string.
+ * one that holds a text of `nulls`. In a number or boolean column the cell is sent as it is
+ * written: "1.50" stays 1.50, a decimal comma becomes a point. In a text column it is sent as a
+ * string.
  *
  * What type an undecided column gets, from all its cells that are not empty: number, if each is a
  * JSON number without exponent and with at most 15 significant digits (so that 00501 and long ids

@@ -85,7 +85,7 @@ static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   }
 }
 
-/* Under state_lock: makes a thread look at the inbox. */
+/* Under state_lock: makes the thread that drives, or else the engine's, look at the inbox. */
 static void kick(fl_engine *engine) {
   engine->unseen = false;
   if (engine->driven) {

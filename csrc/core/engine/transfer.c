@@ -74,8 +74,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   return 0;
 }
 
-/* Allocates the whole reply at once where the server announces its length: no growing, no copying.
- */
+/* Allocates the whole reply at once if the server announces its length. Then it need not grow or be
+ * copied. */
 static void reserve_for(fl_transfer *transfer, const char *line, size_t length) {
   static const char name[] = "content-length:";
   fl_call *call = transfer->call;
@@ -87,7 +87,7 @@ static void reserve_for(fl_transfer *transfer, const char *line, size_t length) 
   memcpy(digits, line + used, length);
   digits[length] = '\0';
   announced = strtoull(digits, NULL, 10);
-  /* The announced length may be a lie: it is believed up to a bound. */
+  /* The announced length may be wrong, so memory is reserved only up to a bound. */
   if (announced > TRUSTED_LENGTH) announced = TRUSTED_LENGTH;
   if (announced > 0 && announced <= call->text.ceiling)
     fl_buffer_reserve(&call->text, (size_t)announced);

@@ -11,7 +11,7 @@
  *      The request is taken from the new one, and given back where the reply names the old.
  *   4. A reply whose window ends much earlier than the present one is of a past window: its
  *      Remaining says nothing any more. A reply whose window ends much later shows that a new
- * window has begun.
+ *      window has begun.
  */
 #include "policy/rate_limit.h"
 

@@ -14,15 +14,15 @@
  *     unexplained drop is another consumer, whose rate is allowed for in the rest of the window,
  *     with at most half of what is left.
  *   - After the reset the whole limit is there, less the calls in flight, which the server may
- * count in the new window. A reply that names the old window gives its call back.
+ *     count in the new window. A reply that names the old window gives its call back.
  *   - The Reset of a reply tells its window. Without a usable Reset, the reply to a call from
- * before the reset counts for the old window. Of the ends that replies of one window name, the
- * earliest counts, one second later where it is in whole seconds, so that no window ends before the
- *     server's.
+ *     before the reset counts for the old window. Replies of one window may name different
+ *     ends: the earliest counts. A second is added to an end in whole seconds, so that no
+ *     window ends before the server's.
  *   - Limit 0 means no limit, since the server that sends it has just answered. A Remaining above
  *     the limit counts as the limit. Remaining 0 without a Limit stops calls until the reset.
- *     A Reset that has passed says nothing, but with Remaining 0 that the next window is a second
- * away.
+ *     A Reset that has passed is ignored. With Remaining 0 it means that the next window is a
+ *     second away.
  *   - A throttled reply (429) stops every call of the budget until its Retry-After has passed, at
  *     most FL_RATE_BLOCK_CEILING.
  *   - An assumed limit counts in windows from our first call on. Until the server names the end of

@@ -6,7 +6,7 @@
  * call may be sent again depends on whether it is a write, and on what proves that the server did
  * not process it. Where that table says nothing, these rules keep a write from being repeated:
  *   - 303 to a write is in_doubt, since servers send it after processing; any other 3xx is
- * rejected;
+ *     rejected;
  *   - 5xx are sent again as 500 is. But 501 and 505 to 511 would come again: fail, in_doubt;
  *   - a status that HTTP does not define fails, in_doubt;
  *   - a Retry-After of 0 or in the past asks for nothing: the backoff counts;

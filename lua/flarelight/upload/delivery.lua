@@ -1,7 +1,7 @@
---- The way of an upload from its first batch to its last. One batch is under way at a time: it is written into the
--- journal, sent, and its fate is known before the next one is sent. docs/uploads.md tells the protocol, checkpoints.lua
--- names its steps.
--- Relies on run.lua for the state, doubt.lua and refusals.lua for answers that are none, checks.lua for the import.
+--- Sends the batches of an upload, from the first to the last. One batch is under way at a time: it is written into the
+-- journal, sent, and its fate is known before the next one is sent. docs/uploads.md describes the protocol,
+-- checkpoints.lua names its steps.
+-- Relies on run.lua for the state, doubt.lua and refusals.lua for batches that failed, checks.lua to check the import.
 
 local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"

@@ -1,5 +1,5 @@
---- The policy of an upload in doubt: verdicts on rows that were read back. Pure: rows and counts come in, verdicts go
--- out. docs/uploads.md tells the protocol.
+--- The policy of an upload in doubt: verdicts on rows that were read back. Pure: it takes rows and counts,
+-- and returns verdicts. docs/uploads.md describes the protocol.
 --
 -- Rows are compared in one of three ways. Which one is learned from a batch that was acknowledged:
 --   exact         the same members with the same values, numbers by value
