@@ -1,5 +1,5 @@
---- A batch in doubt: it was sent, and no answer says what became of it. Here it is looked for in the import, and an
--- import in doubt in the list of imports. Rules are in reconcile.lua, docs/uploads.md tells the protocol.
+--- A batch in doubt: it was sent, and no answer says what became of it. This file searches for it in the import, and
+-- for an import in doubt in the list of imports. reconcile.lua has the rules, docs/uploads.md describes the protocol.
 
 local checkpoints = require "flarelight.upload.checkpoints"
 local endpoint = require "flarelight.endpoint"

@@ -1,8 +1,9 @@
 --- Uploads: records from a file, an array or an iterator function, sent in batches, one at a time.
 --
 -- This file is the edge: it checks the arguments, opens the source and the journal, and begins an upload or takes up
--- one that stopped. delivery.lua runs it, run.lua holds its state. docs/uploads.md tells the protocol and what it
--- guarantees. Everything behind the edge raises failures (failure.lua), which are returned here as `nil, message, err`.
+-- one that stopped. delivery.lua runs it, run.lua holds its state. docs/uploads.md describes the protocol and what it
+-- guarantees. Everything behind the edge raises failures (failure.lua), which are returned here as `nil, message,
+-- err`.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
