@@ -1,5 +1,5 @@
---- The bell: the socket by which those are woken who can watch no descriptor of ours. Here luasocket is
--- what nginx's sockets are there.
+--- Wake-ups over a unix socket, for event loops that cannot poll our descriptor. luasocket stands for nginx's
+-- sockets here.
 
 local core = require "flarelight.core"
 local support = require "support"
@@ -15,7 +15,7 @@ end
 
 local shell = system.shell
 
-describe("the bell", function()
+describe("wake-ups over a unix socket", function()
   local path
   setup(function() path = assert(core.wakeup_path()) end)
 
@@ -115,7 +115,7 @@ describe("the bell", function()
 
   it("ends with its process, and what a killed one leaves is removed by the next", function()
     -- In a place of their own: other processes remove, too, what they find left behind.
-    local place = shell "mktemp -d /tmp/bell.XXXXXXXX":match "%S+"
+    local place = shell "mktemp -d /tmp/wakeup.XXXXXXXX":match "%S+"
     finally(function() shell("rm -r " .. place) end)
     local function child(ending)
       return shell(([[TMPDIR=%s '%s' -e 'print((require("flarelight.core").wakeup_path())) io.stdout:flush() %s' 2>/dev/null]])

@@ -147,6 +147,14 @@ local function turn(self)
     else
       self.rotated = false
       local count, start, last = page:count()
+      if count > 0 then -- before the pager may go on
+        local good
+        good, message, err = check_start(self, page)
+        if not good then
+          page:close()
+          return self:fail(message, err)
+        end
+      end
       if last then
         release(self)
       elseif self.prefetch > 0 then
@@ -154,12 +162,6 @@ local function turn(self)
       end
       self.ended = last
       if count > 0 then
-        local good
-        good, message, err = check_start(self, page)
-        if not good then
-          page:close()
-          return self:fail(message, err)
-        end
         count = math.min(count, self.left)
         self.where, self.left = start + count, self.left - count
         return page, count
