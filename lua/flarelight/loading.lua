@@ -26,7 +26,8 @@ function loading.core()
   if loaded then return core end
   local version, path = built_for "flarelight.core"
   if not version or version == _VERSION then error(core, 0) end
-  error(("flarelight: %s was built for %s, and this is %s; `make LUA=…` and `make install LUA=…` build for another Lua")
+  error(("flarelight: %s was built for %s, and this is %s; "
+    .. "`make LUA=…` and `make install LUA=…` build for another Lua")
     :format(path, version, (rawget(_G, "jit") or {}).version or _VERSION), 0)
 end
 
