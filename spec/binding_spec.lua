@@ -43,7 +43,8 @@ describe("the binding", function()
     "core.exporter('csv'):open 'a\0b'", "core.exporter('csv'):add(core.exporter 'csv', 1)", "core.row_values { {} }",
     "core.row_values { 'a' } (io.stdout)", "core.row_values { 'a' } (reply)", "core.source(p .. '.csv', {}):read(0/0, 1)",
     "page:close(); page:next()", "local b = core.batch({ {} }, 1, 1, 1); b:close(); b:record(1)",
-    "local e = core.exporter 'csv'; e:standard_output(); e:open(p)",
+    "local e = core.exporter 'csv'; e:standard_output(); e:open(p)", "core.use_archive(core.null)",
+    "core.use_archive(io.stdout)", "core.use_archive()",
   }
 
   it("raises where a value is of another class or a number has no meaning", function()

@@ -39,9 +39,13 @@ static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compress
 __attribute__((visibility("default")))
 #endif
 int luaopen_flarelight_archive_core(lua_State *L) {
+  const fl_archive_functions **box;
   pin();
   lua_newtable(L);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&functions);
+  box = lua_newuserdata(L, sizeof *box);
+  *box = &functions;
+  luaL_newmetatable(L, FL_ARCHIVE_CLASS);
+  lua_setmetatable(L, -2);
   lua_setfield(L, -2, "functions");
   return 1;
 }

@@ -488,8 +488,8 @@ static int compression(lua_State *L) {
 /* core.use_archive(functions) -> whether the functions of flarelight.archive_core are of this build
  */
 static int use_archive(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
-  lua_pushboolean(L, fl_archive_install(lua_touserdata(L, 1)));
+  const fl_archive_functions *const *box = luaL_checkudata(L, 1, FL_ARCHIVE_CLASS);
+  lua_pushboolean(L, fl_archive_install(*box));
   return 1;
 }
 

@@ -19,7 +19,11 @@ typedef enum fl_compression {
 } fl_compression;
 
 /* Both sides check it: a module of another build is not used. */
-#define FL_ARCHIVE_VERSION 1u
+#define FL_ARCHIVE_VERSION 2u
+/* The class of the userdata that carries the pointer to the functions from one module to the other.
+ * A light userdata would carry it, too, but any light userdata of a script would be taken for it.
+ */
+#define FL_ARCHIVE_CLASS "flarelight.archive"
 
 typedef struct fl_archive_functions {
   unsigned version;
