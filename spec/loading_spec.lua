@@ -10,10 +10,7 @@ local function said_of(content)
   local script = ([[package.cpath = %q .. "/?.so"
     local _, message = pcall(require, "flarelight")
     io.write(message)]]):format(folder)
-  local pipe = assert(io.popen(("%s -e %s 2>&1"):format(system.quote(system.interpreter), system.quote(script))))
-  local said = pipe:read "*a"
-  pipe:close()
-  return said
+  return (system.shell(("%s -e %s 2>&1"):format(system.quote(system.interpreter), system.quote(script))))
 end
 
 describe("a C module that cannot be loaded", function()

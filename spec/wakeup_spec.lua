@@ -119,7 +119,7 @@ describe("wake-ups over a unix socket", function()
     finally(function() shell("rm -r " .. place) end)
     local function child(ending)
       return shell(([[TMPDIR=%s '%s' -e 'print((require("flarelight.core").wakeup_path())) io.stdout:flush() %s' 2>/dev/null]])
-        :format(place, os.getenv "SPEC_LUA" or "lua", ending)):match "^(/[^\n]*)/wake"
+        :format(place, system.interpreter, ending)):match "^(/[^\n]*)/wake"
     end
     local function is_there(folder) return shell(("ls -d %s 2>/dev/null"):format(folder)) ~= "" end
     assert.is_false(is_there(assert(child "os.exit(0)")))

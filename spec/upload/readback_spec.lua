@@ -2,25 +2,13 @@
 -- and repeats nothing.
 
 local support = require "support"
+local system = require "support.system"
 
 describe("an upload reads an import", function()
-  local sandbox, api, state
+  local opened = support.opened(after_each)
+  local sandbox, api
 
-  local function open(options)
-    sandbox = support.sandbox(options)
-    api = support.client(sandbox, { state = state })
-  end
-  local function close()
-    api:close()
-    sandbox:stop()
-    collectgarbage()
-    for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(state .. ending) end
-  end
-  before_each(function()
-    state = os.tmpname()
-    os.remove(state)
-  end)
-  after_each(function() close() end)
+  local function open(options) sandbox, api = opened.service(options, { state = system.path() }) end
 
   local function reads() return #support.requests(sandbox, "imports.data") end
 
@@ -90,11 +78,10 @@ describe("an upload reads an import", function()
     it("and stops after few reads where start is " .. mode .. " and many records are refused", function()
       open { start_mode = mode, required_columns = { "a" } }
       -- The first is a batch of its own, and the only row of the import that the others are looked for in.
-      local records, rejects = { { n = 0, a = ("x"):rep(2 ^ 13) } }, os.tmpname()
+      local records, rejects = { { n = 0, a = ("x"):rep(2 ^ 13) } }, system.path()
       for i = 2, 600 do records[i] = { n = i } end
       local result, message, err = api.imports:upload { records = records, batch_bytes = 2 ^ 13, settle = 0.01,
         on_reject = "isolate", rejects = rejects }
-      os.remove(rejects)
       assert.is_nil(result)
       assert.is_truthy(err.fate, message)
       assert.is_true(reads() <= 30, reads() .. " reads")
@@ -134,10 +121,8 @@ describe("an upload reads an import", function()
         while log[count + 1].operation == "imports.data" do count = count + 1 end
         assert.is_true(count <= 2, count .. " reads")
         assert.are.same({ 10 * nth, false }, { first.records, first.waiting_for_rate })
-        close()
       end
     end
-    open()
   end)
 
   it("again where it does not end as the journal says, and stops", function()
