@@ -155,14 +155,15 @@ local function turn(self)
           return self:fail(message, err)
         end
       end
+      count = math.min(count, self.left)
       if last then
         release(self)
       elseif self.prefetch > 0 then
         core.advance(self.waiter.ticket)
       end
+      -- Nothing raises from here on, or the rows of the last page could be lost.
       self.ended = last
       if count > 0 then
-        count = math.min(count, self.left)
         self.where, self.left = start + count, self.left - count
         return page, count
       end
