@@ -164,6 +164,106 @@ describe("imports:export", function()
     assert.are.equal(jsonl, read_file(base .. ".json"))
   end)
 
+  it("writes TSV, other delimiters, a byte order mark, and formulas as texts", function()
+    open()
+    local id = import '{"=n":"=1+2","t":"a;b,c","v":-1}\n{"=n":"@x \\"y\\"","t":"+","v":2}\n'
+    assert(api.imports:export(id, { to = path_of ".tsv" }))
+    assert.are.equal('=n\tt\tv\r\n=1+2\ta;b,c\t-1\r\n"@x ""y"""\t+\t2\r\n', read_file(base .. ".tsv"))
+    local given = { to = path_of ".csv", delimiter = ";", bom = true, escape_formulas = true }
+    assert(api.imports:export(id, given))
+    local text = '\239\187\191\'=n;t;v\r\n\'=1+2;"a;b,c";-1\r\n"\'@x ""y""";\'+;2\r\n'
+    assert.are.equal(text, read_file(base .. ".csv"))
+    write(".csv.part", text:sub(1, -5))
+    given.resume = true
+    assert(api.imports:export(id, given))
+    assert.are.equal(text, read_file(base .. ".csv"))
+  end)
+
+  it("writes a JSON array, which is uploaded as the same rows and resumed at each byte", function()
+    open()
+    local id, path = import '{"a":1}\n{"a":"]"}\n{"b":[1,{}]}\n', path_of ".json"
+    local text = '[\n{"a":1},\n{"a":"]"},\n{"b":[1,{}]}\n]\n'
+    assert.are.equal(3, assert(api.imports:export(id, { to = path, page_size = 2 })).rows)
+    assert.are.equal(text, read_file(path))
+    local again = assert(api.imports:upload { file = path, name = "again" }).id
+    assert.are.equal(text, (to_string(again, { format = "json" })))
+    assert.are.equal("[]\n", (to_string(support.import(api, 0), { format = "json" })))
+    for length = 0, #text do
+      write(".json.part", text:sub(1, length))
+      assert(api.imports:export(id, { to = path, resume = true }))
+      assert.are.equal(text, read_file(path), length)
+    end
+  end)
+
+  it("writes the rows that where keeps, resumed too, and ends where it says why", function()
+    open()
+    local id = support.import(api, 30)
+    local function odd(row) return row.n % 2 == 1 end
+    local text, result = to_string(id, { where = odd, page_size = 7 })
+    local lines = { "n" }
+    for n = 1, 29, 2 do lines[#lines + 1] = tostring(n) end
+    local whole = table.concat(lines, "\r\n") .. "\r\n"
+    assert.are.equal(whole, text)
+    assert.are.same({ 15, 30 }, { result.rows, result.position })
+    write(".csv.part", "n\r\n1\r\n3\r\n5\r\n")
+    assert(api.imports:export(id, { to = base .. ".csv", where = odd, page_size = 7, resume = true }))
+    assert.are.equal(whole, read_file(base .. ".csv"))
+    local _, message, err = api.imports:export(id, { to = path_of ".csv", where = function(row)
+      if row.n == 3 then return nil, "a reason" end
+      return true
+    end })
+    assert.are.equal("imports:export: where: row 3: a reason", message)
+    assert.are.same({ "io", 3 }, { err.kind, err.progress.rows })
+  end)
+
+  it("writes a database with typed columns", function()
+    open()
+    local id, path = import('{"i":9007199254740993,"f":1.5,"t":"12","b":true,"n":null,"m":1}\n'
+      .. '{"i":2,"f":3,"t":"x","b":false,"n":null,"m":"1"}\n'), path_of ".sqlite"
+    local result = assert(api.imports:export(id, { to = path }))
+    assert.are.equal(2, result.rows)
+    assert.are.equal(#read_file(path), result.bytes)
+    assert.is_nil(read_file(path .. ".part"))
+    if select(2, shell "command -v sqlite3") == 0 then
+      assert.are.equal('CREATE TABLE "spec" ("i" INTEGER, "f" REAL, "t" TEXT, "b" BOOLEAN, "n", "m")\n'
+        .. "9007199254740993|1.5|12|1||1\n2|3.0|x|0||1\n",
+        (shell(("sqlite3 %s 'SELECT sql FROM sqlite_master; SELECT * FROM spec'"):format(path))))
+    end
+    local _, message, err = api.imports:export(import '{"a":1,"A":2}\n', { to = path_of ".sqlite", table = "x" })
+    assert.are.equal("conflict", err.kind)
+    assert.is_truthy(message:find("duplicate column", 1, true), message)
+    assert.is_nil(read_file(path .. ".part"))
+  end)
+
+  describe("continued", function()
+    for _, ending in ipairs { ".csv", ".jsonl", ".json" } do
+      it("appends the rows that came since, and nothing but them: " .. ending, function()
+        open({ update = "append" }, { state = path_of ".db" })
+        local id = support.import(api, 5)
+        local given = { to = path_of(ending), continue = true }
+        assert.are.equal(5, assert(api.imports:export(id, given)).rows)
+        assert.are.equal(5, assert(api.imports:export(id, given)).rows)
+        assert(api.imports:import { id = id, records = { { n = 5 }, { n = 6 } } })
+        local result = assert(api.imports:export(id, given))
+        local text = read_file(given.to)
+        assert.are.same({ 7, 7, #text }, { result.rows, result.position, result.bytes })
+        assert.are.equal((to_string(id, { format = ending:sub(2) })), text)
+        given.start = 1
+        local _, _, err = api.imports:export(id, given)
+        assert.are.equal("conflict", err.kind)
+        given.start = nil
+        system.write(given.to, text .. "7\r\n")
+        assert.are.equal("conflict", (select(3, api.imports:export(id, given))).kind)
+      end)
+    end
+
+    it("needs a state file", function()
+      open()
+      local _, _, err = api.imports:export(1, { to = path_of ".csv", continue = true })
+      assert.are.equal("config", err.kind)
+    end)
+  end)
+
   local services = {
     { "a last page that is short", rows = 250 },
     { "a last page that is full", rows = 300 },
@@ -429,7 +529,7 @@ describe("imports:export", function()
     assert.is_nil(read_file "/dev/null.part")
     local pipe = base .. "-pipe"
     os.execute(("mkfifo %s; cat %s > %s &"):format(pipe, pipe, path_of ".copy"))
-    assert(api.imports:export(id, { to = pipe }))
+    assert(api.imports:export(id, { to = pipe, format = "csv" }))
     while #(read_file(base .. ".copy") or "") < #numbers(0, 2) do os.execute "sleep 0.01" end
     assert.are.equal(numbers(0, 2), read_file(base .. ".copy"))
     local _, _, err = api.imports:export(id, { to = "/dev/null", resume = true })
@@ -593,10 +693,16 @@ describe("imports:export", function()
     { "a number to write to", function() api.imports:export(1, { to = 1 }) end, "a string or a function" },
     { "an unknown option", function() api.imports:export(1, { to = "-", form = "csv" }) end, "unknown option" },
     { "an unknown format", function() api.imports:export(1, { to = "-", format = "xml" }) end, "export.format" },
-    { "a file of another format", function() api.imports:export(1, { to = "x.json" }) end, "export.format" },
-    { "a table of another format", function() api.imports:export(1, { to = "x.tsv" }) end, "export.format" },
     { "a spreadsheet", function() api.imports:export(1, { to = "x.xlsx" }) end, "that ends in .xlsx" },
     { "a compressed file", function() api.imports:export(1, { to = "x.csv.gz" }) end, "that ends in .gz" },
+    { "a file of another format", function() api.imports:export(1, { to = "x.txt" }) end, "export.format" },
+    { "a delimiter that numbers hold", function() api.imports:export(1, { to = "-", delimiter = "." }) end, "export.delimiter" },
+    { "a delimiter of JSON", function() api.imports:export(1, { to = "x.json", delimiter = ";" }) end, "export.delimiter" },
+    { "a table of CSV", function() api.imports:export(1, { to = "-", table = "t" }) end, "export.table" },
+    { "a database on standard output", function() api.imports:export(1, { to = "-", format = "sqlite" }) end, "export.to" },
+    { "a database resumed", function() api.imports:export(1, { to = "x.sqlite", resume = true }) end, "export.resume" },
+    { "a function continued", function() api.imports:export(1, { to = print, continue = true }) end, "export.continue" },
+    { "a limit of one that continues", function() api.imports:export(1, { to = "x.csv", continue = true, limit = 1 }) end, "limit" },
     { "a function resumed", function() api.imports:export(1, { to = print, resume = true }) end, "export.resume" },
     { "no columns", function() api.imports:export(1, { to = "-", columns = {} }) end, "export.columns" },
     { "a column twice", function() api.imports:export(1, { to = "-", columns = { "a", "a" } }) end, "export.columns[2]" },

@@ -1,10 +1,11 @@
 /*
- * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV or JSON lines in one
- * buffer that is used again, and writes the buffer to a file or gives it to Lua as a string.
+ * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV, JSON lines or a JSON
+ * array in one buffer that is used again, and writes the buffer to a file or gives it to Lua as a
+ * string. Or it writes the rows into the table of an SQLite database.
  *
  * A file is written as PATH.part and renamed when it is complete. The part holds whole records: a
  * write that fails is taken back, as far as this process lives to do it. The part is locked, so
- * that two processes do not write into one.
+ * that two processes do not write into one. A database that is not complete is removed.
  *
  * A failure is `nil, message, kind`.
  */
@@ -20,6 +21,7 @@
 
 #include "codec/csv.h"
 #include "codec/export.h"
+#include "files/export_table.h"
 #include "functions.h"
 #include "page.h"
 #include "state.h"
@@ -38,16 +40,22 @@ typedef struct exporter {
   char *part;
   bool locked;    /* the part is this exporter's */
   int64_t length; /* bytes in the part, all whole records */
+  fl_export_table *table;
+  char *table_name;  /* NULL: no database */
+  fl_json_tape tape; /* of a record that came as text */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
-/* A part without rows is removed: there is nothing to go on with. */
+/* A part without rows is removed: there is nothing to go on with. The database is closed before the
+ * descriptor, which its locks would go with. */
 static void close_file(exporter *self) {
   struct stat found;
   if (self->locked && self->part != NULL && fstat(self->descriptor, &found) == 0 &&
-      found.st_size == 0)
+      (found.st_size == 0 || self->table != NULL))
     unlink(self->part);
+  fl_export_table_close(self->table);
+  self->table = NULL;
   self->locked = false;
   if (self->owned && self->descriptor >= 0) close(self->descriptor);
   self->descriptor = -1;
@@ -61,6 +69,9 @@ static int exporter_close(lua_State *L) {
   close_file(self);
   fl_export_free(&self->export);
   fl_buffer_free(&self->text);
+  fl_json_tape_free(&self->tape);
+  free(self->table_name);
+  self->table_name = NULL;
   return 0;
 }
 
@@ -87,20 +98,31 @@ typedef struct header {
   bool differs;
 } header;
 
+/* Whether a cell of the header is the name of a column. */
+static bool is_name(const fl_export *export, fl_slice name, fl_slice cell) {
+  size_t before = export->escape && fl_export_is_formula(name);
+  return cell.length == name.length + before &&
+         memcmp(cell.data + before, name.data, name.length) == 0;
+}
+
+/* The name that a cell of the header stands for. */
+static fl_slice name_of(const fl_export *export, fl_slice cell) {
+  fl_slice name = {cell.data + 1, cell.length - 1};
+  bool escaped = export->escape && cell.length > 1 && cell.data[0] == '\'';
+  return escaped && fl_export_is_formula(name) ? name : cell;
+}
+
 static bool take_header(void *context, const fl_csv_cell *cells, size_t count, int64_t line) {
   header *self = context;
   fl_export *export = self->export;
   (void)line;
   if (export->count > 0) {
     self->differs = export->count != count;
-    for (size_t i = 0; i < count && !self->differs; i++) {
-      fl_slice name = fl_export_column_name(export, i);
-      self->differs = name.length != cells[i].text.length ||
-                      memcmp(name.data, cells[i].text.data, name.length) != 0;
-    }
+    for (size_t i = 0; i < count && !self->differs; i++)
+      self->differs = !is_name(export, fl_export_column_name(export, i), cells[i].text);
   } else {
     for (size_t i = 0; i < count && !self->differs; i++)
-      self->differs = fl_export_add_column(export, cells[i].text) != FL_OK;
+      self->differs = fl_export_add_column(export, name_of(export, cells[i].text)) != FL_OK;
   }
   export->begun = true;
   return false;
@@ -109,12 +131,15 @@ static bool take_header(void *context, const fl_csv_cell *cells, size_t count, i
 /* Reads `length` bytes of the part's beginning as its header. */
 static bool read_header(exporter *self, size_t length) {
   header first = {&self->export, false};
-  fl_csv_reader *reader = fl_csv_open(&(fl_csv_dialect){0}, HEADER_CEILING, take_header, &first);
+  fl_csv_reader *reader = fl_csv_open(&(fl_csv_dialect){.delimiter = self->export.delimiter},
+                                      HEADER_CEILING, take_header, &first);
   fl_csv_code code = FL_CSV_MEMORY;
   ssize_t got = -1;
   if (reader != NULL && fl_buffer_reserve(&self->text, length) == FL_OK)
     got = pread(self->descriptor, self->text.data, length, 0);
-  if (got == (ssize_t)length) code = fl_csv_feed(reader, self->text.data, length);
+  if (got == (ssize_t)length &&
+      (fl_json_mark_length(self->text.data, length) > 0) == self->export.mark)
+    code = fl_csv_feed(reader, self->text.data, length);
   fl_csv_close(reader);
   return code == FL_CSV_STOPPED && !first.differs;
 }
@@ -137,6 +162,7 @@ static int go_on(lua_State *L, exporter *self) {
       lseek(self->descriptor, (off_t)count.end, SEEK_SET) < 0)
     return fail_system(L, self->part, "cut off what is not whole");
   self->length = count.end;
+  self->export.any = count.records > 0;
   fl_lua_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
   fl_lua_push_count(L, self->length);
   return 2;
@@ -175,6 +201,8 @@ static char *copy_text(const char *text, const char *ending) {
 /* A device or a pipe at `path` is written to as it is. */
 static int open_special(lua_State *L, exporter *self, const char *path, bool resume) {
   if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
+  if (self->table_name != NULL)
+    return fail_words(L, path, "cannot be a database: it is no regular file", "io");
   self->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
   if (self->descriptor < 0) return fail_system(L, path, "open");
   self->owned = true;
@@ -194,7 +222,13 @@ static int open_file(lua_State *L, exporter *self, const char *path, bool resume
   if (!S_ISREG(found.st_mode)) return fail_words(L, self->part, "is no regular file", "io");
   self->locked = true;
   if (resume) return go_on(L, self);
-  return ftruncate(self->descriptor, 0) == 0 ? 0 : fail_system(L, self->part, "empty");
+  if (ftruncate(self->descriptor, 0) != 0) return fail_system(L, self->part, "empty");
+  if (self->table_name == NULL) return 0;
+  self->table = fl_export_table_open(self->part, self->table_name);
+  if (self->table == NULL) return luaL_error(L, "not enough memory");
+  self->export.take = fl_export_table_take;
+  self->export.take_context = self->table;
+  return 0;
 }
 
 /* exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind */
@@ -212,6 +246,43 @@ static int exporter_open(lua_State *L) {
   fl_lua_push_count(L, 0);
   fl_lua_push_count(L, 0);
   return 2;
+}
+
+static bool write_all(int descriptor, const char *bytes, size_t length);
+
+/* Copies the file at `path` into the empty part. False with errno. */
+static bool copy_file(exporter *self, int from) {
+  struct stat found;
+  if (fstat(from, &found) != 0 || fchmod(self->descriptor, found.st_mode & 07777) != 0)
+    return false;
+  for (;;) {
+    ssize_t got = read(from, self->text.data, CHUNK);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got == 0 && lseek(self->descriptor, 0, SEEK_SET) == 0;
+    if (!write_all(self->descriptor, self->text.data, (size_t)got)) return false;
+  }
+}
+
+/* exporter:append() -> rows, bytes | nil, message, kind | false: there is no such file. The open
+ * part begins as a copy of the complete file. `bytes` is the size of the file without what ends
+ * it. */
+static int exporter_append(lua_State *L) {
+  exporter *self = check_exporter(L);
+  int from, failure;
+  bool copied;
+  if (self->part == NULL || self->table != NULL) return luaL_error(L, "the exporter has no part");
+  if (fl_buffer_reserve(&self->text, CHUNK) != FL_OK) return luaL_error(L, "not enough memory");
+  from = open(self->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (from < 0 && errno == ENOENT) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  if (from < 0) return fail_system(L, self->path, "open");
+  copied = copy_file(self, from);
+  failure = errno;
+  close(from);
+  errno = failure;
+  return copied ? go_on(L, self) : fail_system(L, self->part, "copy the file there");
 }
 
 /* exporter:standard_output() */
@@ -233,21 +304,76 @@ static int exporter_header(lua_State *L) {
   return 0;
 }
 
-/* exporter:add(page, most) -> rows added | rows added, words, kind where the row after them has no
- * form in the format */
-static int exporter_add(lua_State *L) {
+static int push_failure(lua_State *L, const exporter *self, fl_export_code code) {
+  lua_pushstring(L, self->export.message);
+  lua_pushstring(L, code == FL_EXPORT_NO_OBJECT ? "protocol"
+                    : code == FL_EXPORT_IO      ? "io"
+                                                : "conflict");
+  return 2;
+}
+
+/* An exporter that can take rows: a database is open. */
+static exporter *check_taking(lua_State *L) {
   exporter *self = check_exporter(L);
+  if (self->export.format == FL_EXPORT_CELLS && self->table == NULL)
+    luaL_error(L, "the exporter is not open");
+  return self;
+}
+
+/* The array at `index` as a byte for each row. NULL: there is none, all rows are kept. */
+static const char *read_kept(lua_State *L, int index, int64_t count) {
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  if (!lua_istable(L, index)) return NULL;
+  scratch->length = 0;
+  if (fl_buffer_reserve(scratch, (size_t)count) != FL_OK) luaL_error(L, "not enough memory");
+  for (int64_t i = 0; i < count; i++) {
+    lua_rawgeti(L, index, (int)i + 1);
+    scratch->data[i] = (char)lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  return scratch->data;
+}
+
+/* exporter:add(page, most, kept | nil) -> rows passed, rows added | the same, words, kind where the
+ * row after them has no form in the format. `kept`: an array with a boolean for each row. */
+static int exporter_add(lua_State *L) {
+  exporter *self = check_taking(L);
   const fl_call *call = fl_lua_page_check(L, 2)->call;
-  int64_t count = fl_lua_check_limit(L, 3, call->page_rows), done;
+  int64_t count = fl_lua_check_limit(L, 3, call->page_rows), done, added = 0;
+  const char *kept = read_kept(L, 4, count);
   fl_export_code code =
       fl_export_rows(&self->export, &call->tape, call->text.data, call->text.length, call->rows + 1,
-                     count, &self->text, &done);
+                     count, kept, &self->text, &done);
   if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
+  for (int64_t i = 0; kept != NULL && i < done; i++) added += kept[i];
   fl_lua_push_count(L, done);
-  if (code == FL_EXPORT_OK) return 1;
-  lua_pushstring(L, self->export.message);
-  lua_pushstring(L, code == FL_EXPORT_NO_OBJECT ? "protocol" : "conflict");
-  return 3;
+  fl_lua_push_count(L, kept != NULL ? added : done);
+  return code == FL_EXPORT_OK ? 2 : 2 + push_failure(L, self, code);
+}
+
+/* exporter:add_text(json) -> bytes that are not written yet | nil, words, kind. Adds one record. */
+static int exporter_add_text(lua_State *L) {
+  exporter *self = check_taking(L);
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  fl_json_error error;
+  fl_export_code code = FL_EXPORT_NO_MEMORY;
+  size_t length;
+  const char *json = luaL_checklstring(L, 2, &length);
+  int64_t done;
+  scratch->length = 0;
+  if (fl_buffer_append(scratch, json, length) != FL_OK) return luaL_error(L, "not enough memory");
+  if (fl_json_scan(scratch->data, length, &self->tape, &error) == FL_JSON_OK)
+    code = fl_export_rows(&self->export, &self->tape, scratch->data, length, 0, 1, NULL,
+                          &self->text, &done);
+  else if (error.code != FL_JSON_MEMORY)
+    return luaL_error(L, "%s at byte %d", fl_json_describe(error.code), (int)error.position);
+  if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (code == FL_EXPORT_OK) {
+    fl_lua_push_count(L, (int64_t)self->text.length);
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1 + push_failure(L, self, code);
 }
 
 /* Writes all bytes; the descriptor may be a non-blocking one. */
@@ -274,6 +400,12 @@ static int exporter_write(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *name = luaL_checkstring(L, 2);
   size_t length = self->text.length;
+  struct stat found;
+  if (self->table != NULL && fstat(self->descriptor, &found) == 0) {
+    fl_lua_push_count(L, found.st_size - self->length);
+    self->length = found.st_size;
+    return 1;
+  }
   if (!write_all(self->descriptor, self->text.data, length)) {
     int failure = errno;
     if (self->part != NULL && ftruncate(self->descriptor, (off_t)self->length) != 0)
@@ -315,6 +447,23 @@ static int exporter_finish(lua_State *L) {
   return 1;
 }
 
+/* exporter:complete() -> true | nil, message, kind: adds what ends the text; of a database, commits
+ * it */
+static int exporter_complete(lua_State *L) {
+  exporter *self = check_exporter(L);
+  fl_export_code code = FL_EXPORT_OK;
+  if (fl_export_end(&self->export, &self->text) != FL_OK) return luaL_error(L, "not enough memory");
+  if (self->table != NULL) code = fl_export_table_finish(self->table, &self->export);
+  if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
+  lua_pushboolean(L, code == FL_EXPORT_OK);
+  if (code == FL_EXPORT_OK) return 1;
+  lua_pushnil(L);
+  lua_replace(L, -2);
+  lua_pushfstring(L, "%s: %s", self->part, self->export.message);
+  lua_pushstring(L, code == FL_EXPORT_IO ? "io" : "conflict");
+  return 3;
+}
+
 /* exporter:columns() -> array of their names */
 static int exporter_columns(lua_State *L) {
   const fl_export *export = &check_exporter(L)->export;
@@ -346,17 +495,31 @@ static int exporter_unmet(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"open", exporter_open},
-                                   {"standard_output", exporter_standard_output},
-                                   {"header", exporter_header},
-                                   {"add", exporter_add},
-                                   {"write", exporter_write},
-                                   {"text", exporter_text},
-                                   {"finish", exporter_finish},
-                                   {"columns", exporter_columns},
-                                   {"unmet", exporter_unmet},
-                                   {"close", exporter_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"open", exporter_open},         {"standard_output", exporter_standard_output},
+    {"header", exporter_header},     {"append", exporter_append},
+    {"add", exporter_add},           {"add_text", exporter_add_text},
+    {"complete", exporter_complete}, {"write", exporter_write},
+    {"text", exporter_text},         {"finish", exporter_finish},
+    {"columns", exporter_columns},   {"unmet", exporter_unmet},
+    {"close", exporter_close},       {NULL, NULL}};
+
+/* Reads the options of CSV, and the table's name, from the table at index 3, if there is one. */
+static void read_settings(lua_State *L, exporter *self) {
+  fl_export *export = &self->export;
+  if (!lua_istable(L, 3)) return;
+  if (fl_lua_field(L, 3, "delimiter") == LUA_TSTRING) export->delimiter = *lua_tostring(L, -1);
+  fl_lua_field(L, 3, "bom");
+  export->mark = lua_toboolean(L, -1);
+  fl_lua_field(L, 3, "escape_formulas");
+  export->escape = lua_toboolean(L, -1);
+  if (export->format == FL_EXPORT_CELLS) {
+    fl_lua_field(L, 3, "table");
+    self->table_name = copy_text(luaL_checkstring(L, -1), "");
+    if (self->table_name == NULL) luaL_error(L, "not enough memory");
+  }
+  lua_settop(L, 4);
+}
 
 /* Adds the columns of the array at index 2. False: a message is pushed. */
 static bool choose_columns(lua_State *L, fl_export *export) {
@@ -370,9 +533,10 @@ static bool choose_columns(lua_State *L, fl_export *export) {
       result = fl_export_add_column(export, name);
     }
     if (result == FL_INVALID) {
-      lua_pushfstring(
-          L, "columns[%d]: should be a name in UTF-8 that is there once%s", i,
-          export->format == FL_EXPORT_CSV ? ", neither empty nor with a NUL character" : "");
+      lua_pushfstring(L, "columns[%d]: should be a name in UTF-8 that is there once%s", i,
+                      export->format == FL_EXPORT_CSV || export->format == FL_EXPORT_CELLS
+                          ? ", neither empty nor with a NUL character"
+                          : "");
       return false;
     }
     if (result != FL_OK) luaL_error(L, "not enough memory");
@@ -383,18 +547,22 @@ static bool choose_columns(lua_State *L, fl_export *export) {
   return count > 0;
 }
 
-/* core.exporter(format, columns | nil) -> exporter | nil, message */
+/* core.exporter(format, columns | nil, settings | nil) -> exporter | nil, message. `settings`:
+ * {delimiter =, bom =, escape_formulas =, table =}. */
 static int new_exporter(lua_State *L) {
-  const char *format = luaL_checkstring(L, 1);
+  static const char *const formats[] = {"csv", "jsonl", "json", "sqlite", NULL};
+  fl_export_format format = (fl_export_format)luaL_checkoption(L, 1, NULL, formats);
   exporter *self;
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   self = lua_newuserdata(L, sizeof *self);
   memset(self, 0, sizeof *self);
-  fl_export_init(&self->export, strcmp(format, "csv") == 0 ? FL_EXPORT_CSV : FL_EXPORT_JSON_LINES);
+  fl_export_init(&self->export, format);
   fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
+  fl_json_tape_init(&self->tape);
   self->descriptor = -1;
   fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
+  read_settings(L, self);
   if (lua_istable(L, 2) && !choose_columns(L, &self->export)) {
     lua_pushnil(L);
     lua_insert(L, -2);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/digest.h"
 #include "codec/row_key.h"
 #include "reply.h"
 #include "state.h"
@@ -167,6 +168,23 @@ static int page_key(lua_State *L) {
   return 1;
 }
 
+/* page:digest(index) -> the SHA-256 of the key of the row at `index`, from 0 */
+static int page_digest(lua_State *L) {
+  const fl_call *call = fl_lua_page_check(L, 1)->call;
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  int64_t index = fl_lua_check_limit(L, 2, call->page_rows);
+  char digest[FL_DIGEST_SIZE];
+  uint32_t row = call->rows + 1;
+  if (index >= call->page_rows) return 0;
+  for (; index > 0; index--) row = fl_json_next(&call->tape, row);
+  scratch->length = 0;
+  if (fl_row_key_write(&call->tape, call->text.data, row, scratch) != FL_OK)
+    return luaL_error(L, "not enough memory");
+  fl_digest(scratch->data, scratch->length, digest);
+  lua_pushstring(L, digest);
+  return 1;
+}
+
 /* page:has(one, other) -> whether one of the rows has one of the keys */
 static int page_has(lua_State *L) {
   const fl_call *call = fl_lua_page_check(L, 1)->call;
@@ -185,11 +203,11 @@ static int page_failure(lua_State *L) {
   return fl_lua_reply_push_outcome(L, self->call, false);
 }
 
-static const luaL_Reg methods[] = {{"begin", page_begin},       {"count", page_count},
-                                   {"position", page_position}, {"failure", page_failure},
-                                   {"close", page_close},       {"names", page_names},
-                                   {"settle", page_settle},     {"key", page_key},
-                                   {"has", page_has},           {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"begin", page_begin},     {"count", page_count}, {"position", page_position},
+    {"failure", page_failure}, {"close", page_close}, {"names", page_names},
+    {"settle", page_settle},   {"key", page_key},     {"has", page_has},
+    {"digest", page_digest},   {NULL, NULL}};
 static const luaL_Reg row_methods[] = {{"next", page_next}, {"batch", page_batch}, {NULL, NULL}};
 
 static void push_class(lua_State *L) { fl_lua_new_class(L, CLASS, methods, page_close); }

@@ -1,5 +1,5 @@
 /*
- * export.c: rows of a page -> CSV or JSON lines.
+ * export.c: rows of a page -> CSV, JSON lines, a JSON array, or cells.
  *
  * A pass over the members of a row finds the node of each column, a pass over the columns writes
  * the cells. Room for a whole row is reserved at once, from the size of its JSON, so cells are
@@ -30,6 +30,7 @@ typedef struct reader {
 void fl_export_init(fl_export *self, fl_export_format format) {
   memset(self, 0, sizeof *self);
   self->format = format;
+  self->delimiter = ',';
   fl_buffer_init(&self->nested, FL_BUFFER_UNLIMITED);
 }
 
@@ -42,6 +43,11 @@ void fl_export_free(fl_export *self) {
 }
 
 /* --- columns --- */
+
+/* Whether every row must be an object whose members have columns. */
+static bool has_columns(const fl_export *self) {
+  return self->format == FL_EXPORT_CSV || self->format == FL_EXPORT_CELLS;
+}
 
 /* Takes back the bytes appended since the buffer had this length. */
 static void cut(fl_buffer *out, size_t length) {
@@ -70,8 +76,7 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   fl_result result;
   size_t unused;
   if (find_column(self, name.data, name.length, 0) != NO_COLUMN) return FL_INVALID;
-  if (self->format == FL_EXPORT_CSV &&
-      (name.length == 0 || memchr(name.data, '\0', name.length) != NULL))
+  if (has_columns(self) && (name.length == 0 || memchr(name.data, '\0', name.length) != NULL))
     return FL_INVALID;
   if ((self->count & (self->count - 1)) == 0) { /* a power of two: full */
     size_t capacity = self->count ? self->count * 2 : 1;
@@ -96,18 +101,36 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   return result;
 }
 
+bool fl_export_is_formula(fl_slice text) {
+  return text.length > 0 && text.data[0] != '\0' && strchr("=+-@\t\r", text.data[0]) != NULL;
+}
+
+static fl_result write_name(fl_export *self, fl_slice name, bool quote, fl_buffer *out) {
+  fl_result result;
+  if (!self->escape || !fl_export_is_formula(name))
+    return fl_csv_write_cell(out, name, self->delimiter, quote);
+  self->nested.length = 0;
+  result = fl_buffer_append_byte(&self->nested, '\'');
+  if (result == FL_OK) result = fl_buffer_append(&self->nested, name.data, name.length);
+  if (result != FL_OK) return result;
+  return fl_csv_write_cell(out, (fl_slice){self->nested.data, self->nested.length}, self->delimiter,
+                           quote);
+}
+
 fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
   size_t before = out->length;
   fl_result result = FL_OK;
-  if (self->begun || (self->format == FL_EXPORT_CSV && self->count == 0)) return FL_OK;
-  for (size_t i = 0; self->format == FL_EXPORT_CSV && i < self->count && result == FL_OK; i++) {
+  bool csv = self->format == FL_EXPORT_CSV;
+  if (self->begun || (has_columns(self) && self->count == 0)) return FL_OK;
+  if (csv && self->mark) result = fl_buffer_append(out, "\xEF\xBB\xBF", 3);
+  for (size_t i = 0; csv && i < self->count && result == FL_OK; i++) {
     fl_slice name = fl_export_column_name(self, i);
     /* Without quotes a reader could take the first bytes for a byte order mark. */
     bool mark = i == 0 && name.data[0] == '\xEF';
-    if (i > 0) result = fl_buffer_append_byte(out, ',');
-    if (result == FL_OK) result = fl_csv_write_cell(out, name, ',', mark);
+    if (i > 0) result = fl_buffer_append_byte(out, self->delimiter);
+    if (result == FL_OK) result = write_name(self, name, mark, out);
   }
-  if (result == FL_OK && self->format == FL_EXPORT_CSV) result = fl_buffer_append(out, "\r\n", 2);
+  if (result == FL_OK && csv) result = fl_buffer_append(out, "\r\n", 2);
   if (result == FL_OK) self->begun = true;
   else cut(out, before);
   return result;
@@ -118,8 +141,10 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
 #define HARMLESS FL_EACH_BYTE('a')
 
 /* Not 0 if the word holds a byte that asks for quotes, or another control character. */
-static inline uint64_t needs_quotes(uint64_t word) {
-  return (fl_mask_equal(word, '"') | fl_mask_equal(word, ',') | fl_mask_control(word)) & ~word;
+static inline uint64_t needs_quotes(uint64_t word, char delimiter) {
+  return (fl_mask_equal(word, '"') | fl_mask_equal(word, (unsigned char)delimiter) |
+          fl_mask_control(word)) &
+         ~word;
 }
 
 static char *put_quoted(char *out, const char *bytes, size_t length) {
@@ -139,27 +164,38 @@ static char *put_quoted(char *out, const char *bytes, size_t length) {
 
 /* Copies a string and looks for bytes that ask for quotes meanwhile; if there are any, writes it
  * again in quotes. NULL where the string holds a NUL. */
-static inline char *put_string(char *out, const char *bytes, size_t length, const char *text_end) {
+static inline char *put_string(char *out, const char *bytes, size_t length, const char *text_end,
+                               char delimiter) {
   uint64_t found = 0;
   size_t done = 0;
   for (; length - done >= 8; done += 8) {
-    found |= needs_quotes(fl_load_word(bytes + done));
+    found |= needs_quotes(fl_load_word(bytes + done), delimiter);
     memcpy(out + done, bytes + done, 8);
   }
   if (length > done && text_end - (bytes + done) >= 8) {
     uint64_t rest = ~UINT64_C(0) << 8 * (length - done);
-    found |= needs_quotes((fl_load_word(bytes + done) & ~rest) | (HARMLESS & rest));
+    found |= needs_quotes((fl_load_word(bytes + done) & ~rest) | (HARMLESS & rest), delimiter);
     memcpy(out + done, bytes + done, 8);
   } else {
     for (; done < length; done++) {
-      found |=
-          (uint64_t)(bytes[done] == '"' || bytes[done] == ',' || (unsigned char)bytes[done] < 0x20);
+      found |= (uint64_t)(bytes[done] == '"' || bytes[done] == delimiter ||
+                          (unsigned char)bytes[done] < 0x20);
       out[done] = bytes[done];
     }
   }
   if (found == 0 && length > 0 && bytes[0] != ' ' && bytes[length - 1] != ' ') return out + length;
   if (memchr(bytes, '\0', length) != NULL) return NULL;
   return put_quoted(out, bytes, length);
+}
+
+/* The same with an apostrophe before the text, inside of the quotes if there are any. The text
+ * begins as a formula does, so that a quote at the beginning is none of its own. */
+static char *put_escaped(char *out, const char *bytes, size_t length, const char *text_end,
+                         char delimiter) {
+  char *end = put_string(out + 1, bytes, length, text_end, delimiter);
+  out[0] = '\'';
+  if (out[1] == '"') memcpy(out, "\"'", 2);
+  return end;
 }
 
 /* Bytes of a number's literal. */
@@ -207,15 +243,21 @@ static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, i
       if (name.length == 0)
         return fail(
             self, FL_EXPORT_NO_NAME,
-            "or one after it has a member without a name, which readers of CSV refuse (JSON "
-            "lines have a place for it)",
+            self->format == FL_EXPORT_CSV
+                ? "or one after it has a member without a name, which readers of CSV refuse "
+                  "(JSON lines have a place for it)"
+                : "or one after it has a member without a name, which no column can be "
+                  "named by (JSON lines have a place for it)",
             NO_NAME);
       if (find_column(self, name.data, name.length, place) == NO_COLUMN)
         result = fl_export_add_column(self, name);
       if (result == FL_INVALID)
         return fail(self, FL_EXPORT_NUL,
-                    "or one after it has a NUL character in the name of a member, which has no "
-                    "place in CSV",
+                    self->format == FL_EXPORT_CSV
+                        ? "or one after it has a NUL character in the name of a member, which has "
+                          "no place in CSV"
+                        : "or one after it has a NUL character in the name of a member, which has "
+                          "no place in the name of a column",
                     NO_NAME);
       if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
     }
@@ -304,6 +346,7 @@ static size_t room_for(const fl_export *self, const reader *page, uint32_t row) 
 }
 
 static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
+  const char delimiter = self->delimiter;
   char *begin, *to;
   if (!find_cells(self, page, row) && !self->chosen) return fail_new(self, page, row);
   if (fl_buffer_reserve(out, room_for(self, page, row)) != FL_OK) return FL_EXPORT_NO_MEMORY;
@@ -311,7 +354,7 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
   for (size_t i = 0; i < self->count; i++) {
     const fl_json_node *node = &page->nodes[self->cells[i]];
     const char *bytes = page->text + node->offset;
-    if (i > 0) *to++ = ',';
+    if (i > 0) *to++ = delimiter;
     if (self->cells[i] == 0) continue;
     switch ((fl_json_type)node->type) {
       case FL_JSON_NULL: break;
@@ -324,7 +367,9 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
         to += 4;
         break;
       case FL_JSON_STRING:
-        to = put_string(to, bytes, node->value.size.length, page->end);
+        if (self->escape && fl_export_is_formula((fl_slice){bytes, node->value.size.length}))
+          to = put_escaped(to, bytes, node->value.size.length, page->end, delimiter);
+        else to = put_string(to, bytes, node->value.size.length, page->end, delimiter);
         if (to == NULL) {
           return fail(self, FL_EXPORT_NUL,
                       "holds a NUL character, which has no place in CSV, in the column ",
@@ -353,7 +398,12 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
   return FL_EXPORT_OK;
 }
 
-/* --- JSON lines --- */
+static fl_export_code cells_row(fl_export *self, const reader *page, uint32_t row) {
+  if (!find_cells(self, page, row) && !self->chosen) return fail_new(self, page, row);
+  return self->take(self->take_context, self, page->tape, page->text);
+}
+
+/* --- JSON lines, and the elements of a JSON array --- */
 
 /*
  * The length of a row whose text can be copied: flat, without white space or escapes. Then each
@@ -418,7 +468,9 @@ static fl_result selected_row(fl_export *self, const reader *page, uint32_t row,
 }
 
 static fl_export_code line_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
-  fl_result result;
+  bool array = self->format == FL_EXPORT_JSON;
+  fl_result result = array ? fl_buffer_append(out, self->any ? ",\n" : "[\n", 2) : FL_OK;
+  if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
   if (self->count > 0) {
     result = selected_row(self, page, row, out);
   } else {
@@ -426,20 +478,26 @@ static fl_export_code line_row(fl_export *self, const reader *page, uint32_t row
     result = length > 0 ? fl_buffer_append(out, page->text + page->nodes[row].offset, length)
                         : fl_json_write_node(out, page->tape, page->text, row);
   }
-  if (result == FL_OK) result = fl_buffer_append_byte(out, '\n');
+  if (result == FL_OK && !array) result = fl_buffer_append_byte(out, '\n');
+  if (result == FL_OK) self->any = true;
   return result == FL_OK ? FL_EXPORT_OK : FL_EXPORT_NO_MEMORY;
+}
+
+fl_result fl_export_end(const fl_export *self, fl_buffer *out) {
+  if (self->format != FL_EXPORT_JSON) return FL_OK;
+  return fl_buffer_append(out, self->any ? "\n]\n" : "[]\n", 3);
 }
 
 /* --- pages --- */
 
 fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text,
-                              size_t length, uint32_t row, int64_t count, fl_buffer *out,
-                              int64_t *done) {
+                              size_t length, uint32_t row, int64_t count, const char *kept,
+                              fl_buffer *out, int64_t *done) {
   reader page = {tape->nodes, tape, text, text + length};
-  bool csv = self->format == FL_EXPORT_CSV, needs_object = csv || self->count > 0;
+  bool table = has_columns(self), needs_object = table || self->count > 0;
   *done = 0;
   memset(self->places, 0, sizeof self->places);
-  if (csv && self->count == 0) {
+  if (table && self->count == 0) {
     fl_export_code code = learn(self, &page, row, count);
     if (code != FL_EXPORT_OK) return code;
   }
@@ -447,11 +505,14 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
   for (; *done < count; ++*done, row = fl_json_next(tape, row)) {
     size_t before = out->length;
     fl_export_code code;
+    if (kept != NULL && !kept[*done]) continue;
     if (needs_object && page.nodes[row].type != FL_JSON_OBJECT)
       return fail(self, FL_EXPORT_NO_OBJECT, "is no object and has no columns", NO_NAME);
-    if (csv && self->count == 0)
+    if (table && self->count == 0)
       return fail(self, FL_EXPORT_BLANK, "has no members, and there are no columns", NO_NAME);
-    code = csv ? csv_row(self, &page, row, out) : line_row(self, &page, row, out);
+    code = self->format == FL_EXPORT_CSV     ? csv_row(self, &page, row, out)
+           : self->format == FL_EXPORT_CELLS ? cells_row(self, &page, row)
+                                             : line_row(self, &page, row, out);
     if (code != FL_EXPORT_OK) {
       cut(out, before);
       return code;
@@ -462,8 +523,37 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
 
 /* --- counting --- */
 
+/* A line of a JSON array: the first is its bracket, each of the others a record, which a comma
+ * follows, or the closing bracket. */
+static void count_element(fl_export_count *count, int64_t line_end, char last) {
+  if (!count->opened) {
+    count->opened = true;
+  } else if (count->line != ']') {
+    count->records++;
+    count->end = last == ',' ? line_end - 1 : line_end;
+  }
+  count->line = '\0';
+}
+
+static void count_elements(fl_export_count *count, const char *bytes, size_t length) {
+  const char *cursor = bytes, *end = bytes + length, *line;
+  while (cursor < end) {
+    if (count->line == '\0') count->line = *cursor;
+    line = memchr(cursor, '\n', (size_t)(end - cursor));
+    if (line == NULL) break;
+    count_element(count, count->length + (line - bytes), line > bytes ? line[-1] : count->before);
+    cursor = line + 1;
+  }
+  if (length > 0) count->before = end[-1];
+  count->length += (int64_t)length;
+}
+
 void fl_export_count_feed(fl_export_count *count, const char *bytes, size_t length) {
   const char *cursor = bytes, *end = bytes + length;
+  if (count->format == FL_EXPORT_JSON) {
+    count_elements(count, bytes, length);
+    return;
+  }
   while (cursor < end) {
     const char *line = memchr(cursor, '\n', (size_t)(end - cursor)), *stop = line ? line : end;
     if (count->format == FL_EXPORT_CSV) /* Each quote opens or closes; a doubled one does both. */

@@ -1,5 +1,5 @@
 /*
- * export.h: rows of a page -> CSV or JSON lines.
+ * export.h: rows of a page -> CSV, JSON lines, a JSON array, or cells for another writer.
  *
  * Pure apart from the buffer it appends to: it opens no file. Text is written directly from the
  * tape. docs/files.md, "Exporting", describes the formats.
@@ -10,7 +10,11 @@
  * repeated keys the last counts.
  *
  * JSON lines: a row a line, as it came but for white space and escapes that need not be; with
- * columns, an object of those members that the row has, in the columns' order.
+ * columns, an object of those members that the row has, in the columns' order. A JSON array has the
+ * same rows, one a line, between brackets.
+ *
+ * Cells: the function `take` gets the node of each column, a row at a time; the columns are found
+ * as those of CSV.
  */
 #ifndef FL_EXPORT_H
 #define FL_EXPORT_H
@@ -18,7 +22,12 @@
 #include "base/buffer.h"
 #include "codec/json_scan.h"
 
-typedef enum fl_export_format { FL_EXPORT_CSV, FL_EXPORT_JSON_LINES } fl_export_format;
+typedef enum fl_export_format {
+  FL_EXPORT_CSV,
+  FL_EXPORT_JSON_LINES,
+  FL_EXPORT_JSON,
+  FL_EXPORT_CELLS
+} fl_export_format;
 
 typedef enum fl_export_code {
   FL_EXPORT_OK = 0,
@@ -28,6 +37,8 @@ typedef enum fl_export_code {
   FL_EXPORT_BLANK,      /* CSV: a record that would be a blank line */
   FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_NAME,    /* CSV: a member with an empty name */
+  FL_EXPORT_REFUSED,    /* cells: `take` has no place for the row; it has written the message */
+  FL_EXPORT_IO,         /* cells: `take` cannot write the row; it has written the message */
   FL_EXPORT_NO_MEMORY
 } fl_export_code;
 
@@ -40,8 +51,20 @@ typedef struct fl_export_column {
   bool met; /* a row had a member of this name */
 } fl_export_column;
 
-typedef struct fl_export {
+typedef struct fl_export fl_export;
+
+/* Takes the row whose values are the nodes self->cells. */
+typedef fl_export_code (*fl_export_take)(void *context, fl_export *self, const fl_json_tape *tape,
+                                         const char *text);
+
+struct fl_export {
   fl_export_format format;
+  char delimiter; /* CSV: one byte of ASCII that no number and no word holds; a comma at first */
+  bool mark;      /* CSV: begins with a byte order mark */
+  bool escape; /* CSV: an apostrophe goes before text that a spreadsheet would run as a formula */
+  bool any;    /* JSON: a row was written */
+  fl_export_take take; /* of cells */
+  void *take_context;
   fl_export_column *columns;
   size_t count;
   bool chosen;      /* CSV: members that are no column are left out instead of being an error */
@@ -55,7 +78,7 @@ typedef struct fl_export {
   } places[FL_EXPORT_PLACES];
   char message[FL_EXPORT_MESSAGE]; /* after a failure: words that follow "row 17 " */
   char members[FL_EXPORT_MESSAGE]; /* of the first row that lacked a column: its names, in quotes */
-} fl_export;
+};
 
 void fl_export_init(fl_export *self, fl_export_format format);
 void fl_export_free(fl_export *self);
@@ -65,26 +88,35 @@ void fl_export_free(fl_export *self);
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 
+/* Whether a text begins as a formula of a spreadsheet does. */
+bool fl_export_is_formula(fl_slice text);
+
 /* Appends the header, unless there is none to write or it was appended before. */
 fl_result fl_export_begin(fl_export *self, fl_buffer *out);
 
 /*
  * Appends `count` rows, the first at node `row`; before the first of all, the header. `length` is
- * that of `text`. *done: the number of rows appended. A failure is that of the row after them;
- * `out` holds nothing of it.
+ * that of `text`. `kept` is NULL, or has a byte a row: rows whose byte is 0 are passed over. *done:
+ * the number of rows appended or passed over. A failure is that of the row after them; `out` holds
+ * nothing of it.
  */
 fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const char *text,
-                              size_t length, uint32_t row, int64_t count, fl_buffer *out,
-                              int64_t *done);
+                              size_t length, uint32_t row, int64_t count, const char *kept,
+                              fl_buffer *out, int64_t *done);
+
+/* Appends what ends the text: the closing bracket of a JSON array. */
+fl_result fl_export_end(const fl_export *self, fl_buffer *out);
 
 /* Counts the complete records of a text written by export.c, which may be cut off anywhere. */
 typedef struct fl_export_count {
   fl_export_format format;
   int64_t records;   /* complete ones, a header among them */
   int64_t first_end; /* offset of the byte after the first record */
-  int64_t end;       /* after the last complete one */
+  int64_t end;       /* after the last complete one; of a JSON array, before what divides records */
   int64_t length;    /* fed so far */
   bool quoted;
+  bool opened;       /* JSON: the line of the opening bracket was read */
+  char line, before; /* JSON: the first byte of the line at hand, 0 for none; the byte fed last */
 } fl_export_count;
 
 /* Feeds the next piece; a count begins as zeros and its format. */

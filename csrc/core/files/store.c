@@ -74,6 +74,13 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " import TEXT," /* of update = import_per_batch: its own, JSON */
     " reject TEXT," /* the line of the rejects file */
     " PRIMARY KEY (token, number)) WITHOUT ROWID;",
+    "CREATE TABLE exports ("
+    " service TEXT NOT NULL, import TEXT NOT NULL, path TEXT NOT NULL,"
+    " options TEXT NOT NULL," /* those that decide what is in the file, JSON */
+    " known TEXT,"            /* of the file: rows, size, position, digest of the last row; JSON */
+    " coming TEXT,"           /* the same of the file that is about to take its place */
+    " ended REAL NOT NULL,"
+    " PRIMARY KEY (service, import, path)) WITHOUT ROWID;",
 };
 
 /* --- scripts and rows as bytes: a tag, then the value --- */

@@ -2,9 +2,10 @@
  * store.h: the state file: an SQLite database that all processes of a machine may use at once.
  *
  * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
- * describes). Later tables come by migration. The first script opens it, in WAL mode with
- * synchronous = FULL: what was committed survives a crash of the machine. A new file is readable by
- * its owner alone (0600). A script that finds the file locked waits for up to 10 s.
+ * describes) and what exports with `continue` know of their files (`exports`). Later tables come by
+ * migration. The first script opens it, in WAL mode with synchronous = FULL: what was committed
+ * survives a crash of the machine. A new file is readable by its owner alone (0600). A script that
+ * finds the file locked waits for up to 10 s.
  *
  * A script is a list of statements with their values, which run in one transaction. The functions
  * below write it into a buffer. The rows of its last statement come as a buffer, too.
@@ -17,7 +18,7 @@
 
 #include "base/buffer.h"
 
-#define FL_STORE_VERSION 1 /* of the schema: user_version */
+#define FL_STORE_VERSION 2 /* of the schema: user_version */
 
 typedef struct fl_store fl_store;
 

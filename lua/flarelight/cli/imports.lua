@@ -68,13 +68,17 @@ end
 
 -- The command that continues an export; nil if the export has left no part.
 local function export_resumption(args, format)
-  local part = args.output and format ~= "json" and io.open(args.output .. ".part", "rb")
+  local part = args.output and format ~= "json" and not args.continue and io.open(args.output .. ".part", "rb")
   if not part then return nil end
   local size = part:seek "end"
   part:close()
   if size == 0 then return nil end
   local words = { "flarelight imports rows " .. context.quoted(args.id) .. " -o " .. context.quoted(args.output) }
   if args.columns then words[2] = "--columns " .. context.quoted(args.columns.text) end
+  if args.where then words[#words + 1] = "--where " .. context.quoted(args.where.path) end
+  if args.delimiter then words[#words + 1] = "--delimiter " .. context.quoted(args.delimiter) end
+  if args.bom then words[#words + 1] = "--bom" end
+  if args.escape_formulas then words[#words + 1] = "--escape-formulas" end
   for _, name in ipairs { "format", "start", "limit", "page_size" } do
     local value = args[name]
     if value then
@@ -88,7 +92,19 @@ local function export_resumption(args, format)
   }
 end
 
-local ENDINGS = { csv = "csv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
+local ENDINGS = {
+  csv = "csv", tsv = "tsv", jsonl = "jsonl", ndjson = "jsonl", json = "json", sqlite = "sqlite",
+}
+
+-- --where: the function that a file of Lua returns.
+local function lua_function(path)
+  local chunk, message = loadfile(path)
+  if not chunk then return nil, message end
+  local ran, result = pcall(chunk)
+  if not ran then return nil, tostring(result) end
+  if type(result) ~= "function" then return nil, path .. " should return a function" end
+  return { call = result, path = path }
+end
 
 -- Converts --columns: the names, and the text for the command that continues.
 local function columns(text)
@@ -99,7 +115,8 @@ end
 local function export_options(args, bar)
   return {
     columns = args.columns and args.columns.names, start = args.start, limit = args.limit, page_size = args.page_size,
-    resume = args.resume,
+    resume = args.resume, where = args.where and args.where.call, delimiter = args.delimiter, bom = args.bom,
+    escape_formulas = args.escape_formulas, continue = args.continue, table = args.table,
     on_progress = function(p)
       bar:update(args.limit and p.rows / args.limit, { output.counted(p.rows, "row"), output.bytes(p.bytes),
                                                        output.duration(p.elapsed) })
@@ -113,7 +130,7 @@ local function rows(args, out)
   if args.resume and (format == "json" or not args.output) then
     ending.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
   end
-  local api = context.client(args)
+  local api = context.client(args, args.continue and { state = context.state(args) } or nil)
   -- Rows on the terminal show the progress themselves.
   local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
   local given = export_options(args, bar)
@@ -320,7 +337,7 @@ function imports.define(parser, define)
 
   command = define(group, "rows", "Prints or writes every row of an import, as CSV, JSON lines or a JSON array.", rows)
   command:argument("id"):argname "ID":convert(context.id)
-  command:option("--format"):choices { "csv", "jsonl", "json" }
+  command:option("--format"):choices { "csv", "tsv", "jsonl", "json", "sqlite" }
     :description "Format. Default: by the ending of FILE, else csv."
   command:option("-o --output"):argname "FILE":description "File to write. It gets its name once it is complete."
   command:option("--columns"):argname "A,B":convert(columns)
@@ -329,6 +346,13 @@ function imports.define(parser, define)
   command:option("--limit"):argname "N":convert(context.count):description "Largest number of rows."
   command:option("--page-size"):argname "N":convert(context.positive)
     :description "Rows of one request. Default: 5000."
+  command:option("--where"):argname "FILE.lua":convert(lua_function)
+    :description "Only the rows that the function which FILE.lua returns keeps."
+  command:option("--delimiter"):argname "CHARACTER":description "Delimiter of CSV. Default: a comma."
+  command:flag("--bom"):description "Begins CSV with a byte order mark."
+  command:flag("--escape-formulas"):description "CSV: puts an apostrophe before texts that a spreadsheet would run."
+  command:option("--table"):argname "NAME":description "Table of the database. Default: the import's name."
+  command:flag("--continue"):description "Appends the rows that came since the last run to FILE."
   command:flag("--resume"):description "Continues an export of FILE that did not end."
   context.connecting(command)
 

@@ -45,7 +45,7 @@ static fl_export_code add(const char *label, fl_export *self, const char *rows, 
                           int64_t *done) {
   page it = page_of(label, rows);
   fl_export_code code = fl_export_rows(self, &it.tape, it.text, it.length, 1,
-                                       it.tape.nodes[0].value.size.length, out, done);
+                                       it.tape.nodes[0].value.size.length, NULL, out, done);
   page_free(&it);
   return code;
 }
@@ -228,7 +228,7 @@ static void the_last_row_has_no_next(void **state) {
   fl_export_init(&self, FL_EXPORT_JSON_LINES);
   assert_int_equal(fl_json_scan(before, sizeof before - 1, &tape, &error), FL_JSON_OK);
   assert_int_equal(fl_json_scan(text, sizeof text - 1, &tape, &error), FL_JSON_OK);
-  assert_int_equal(fl_export_rows(&self, &tape, text, sizeof text - 1, 1, 1, &out, &done),
+  assert_int_equal(fl_export_rows(&self, &tape, text, sizeof text - 1, 1, 1, NULL, &out, &done),
                    FL_EXPORT_OK);
   assert_string_equal(out.data, "{\"a\":\"\\n\\\"}\"}\n");
   fl_buffer_free(&out);

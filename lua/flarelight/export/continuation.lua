@@ -1,0 +1,77 @@
+--- What exports with `continue` keep in the state file: for each import and file how many rows it holds, and the last
+-- row of the import that was read for it.
+--
+-- An entry is {rows =, size =, position =, digest =}: rows and bytes of the file, the position after the last row that
+-- was read, and the SHA-256 of that row. An entry is announced before the file takes its name and confirmed after it.
+-- So the file is that of one of the two also where the process was killed in between. Relies on the binding's store.
+
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+local json = require "flarelight.json"
+
+---@class flarelight.Continuation
+local Continuation = {}
+Continuation.__index = Continuation
+
+local continuation = {}
+
+--- The entries of one file. `options`: those that decide what is in it, as a list. nil, message, kind without a state
+-- file.
+function continuation.open(api, id, path, options)
+  local store, config = calls.store(api), calls.config(api)
+  if not store then return nil, "continue: needs a state file (the client's option state)", "config" end
+  local whole, message = core.absolute_path(path)
+  if not whole then return nil, ("%s: %s"):format(path, message), "io" end
+  return setmetatable({
+    api = api, store = store, service = config.base_url .. " " .. config.subscription_id,
+    id = type(id) == "number" and ("%.0f"):format(id) or tostring(id), path = whole,
+    options = json.encode(json.array(options)),
+  }, Continuation)
+end
+
+-- Runs one statement: its rows, or `nil, message, kind`.
+local function run(self, text, ...)
+  local statement = { text, n = select("#", ...), ... }
+  local rows, message, kind, closed =
+    calls.done(calls.job(self.api, self.store:run({ statement }, calls.blocks(self.api))))
+  if rows then return rows end
+  return nil, "state: " .. tostring(message), kind or closed
+end
+
+--- The entries that the file may be of, none where it was never exported; or `nil, message, kind`. The second value is
+-- whether it was exported with these options.
+function Continuation:entries()
+  local rows, message, kind = run(self,
+    "SELECT options, known, coming FROM exports WHERE service = ? AND import = ? AND path = ?", self.service, self.id,
+    self.path)
+  if not rows then return nil, message, kind end
+  local entries = {}
+  for _, row in ipairs(rows) do
+    for _, name in ipairs { "known", "coming" } do
+      if row[name] then entries[#entries + 1] = json.decode(row[name]) end
+    end
+  end
+  return entries, rows[1] == nil or rows[1].options == self.options
+end
+
+--- The file is about to become that of the entry. True, or `nil, message, kind`.
+function Continuation:announce(entry)
+  self.coming = json.encode(entry)
+  local rows, message, kind = run(self,
+    "INSERT INTO exports (service, import, path, options, coming, ended) VALUES (?, ?, ?, ?, ?, ?) "
+      .. "ON CONFLICT (service, import, path) DO UPDATE SET options = excluded.options, coming = excluded.coming, "
+      .. "ended = excluded.ended", self.service, self.id, self.path, self.options, self.coming, os.time())
+  if not rows then return nil, message, kind end
+  return true
+end
+
+--- The file has become that of the entry which was announced. True, or `nil, message, kind`.
+function Continuation:confirm()
+  local rows, message, kind = run(self, "UPDATE exports SET known = coming, coming = NULL "
+    .. "WHERE service = ? AND import = ? AND path = ? AND coming = ?", self.service, self.id, self.path, self.coming)
+  if not rows then return nil, message, kind end
+  return true
+end
+
+
+return continuation

@@ -1,0 +1,295 @@
+--- Exports: the rows of an import as CSV, TSV, JSON lines or a JSON array, to a file, to standard output or to a
+-- function; or as the table of an SQLite database.
+--
+-- The text is made in C, page by page; a row becomes a Lua table only for the function `where`. A file is written
+-- beside its place, as PATH.part, and takes its place when it is whole. `resume` goes on with a part that an export
+-- left which failed or was killed; `continue` appends to the whole file. Relies on pages.lua for the pages.
+
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local continuation = require "flarelight.export.continuation"
+local misuse = require "flarelight.misuse"
+local options = require "flarelight.export.options"
+local timeslice = require "flarelight.host.timeslice"
+local pages = require "flarelight.pages"
+local request = require "flarelight.request"
+
+---@class flarelight.ExportProgress
+---@field rows integer written
+---@field bytes integer written
+---@field position integer of the next row: where to start again
+---@field elapsed number seconds
+
+---@class flarelight.Export
+---@field rows integer in the file, those of an earlier run among them
+---@field bytes integer
+---@field columns string[]? of CSV, TSV and SQLite
+---@field position integer after the last row
+---@field elapsed number seconds
+
+local export = {}
+
+local function progress_of(run)
+  return {
+    rows = run.rows, bytes = run.bytes, position = run.position, elapsed = core.now() - run.begun,
+  }
+end
+
+local function fail(run, message, err)
+  run.exporter:close()
+  if run.pages then run.pages:close() end
+  err.progress = progress_of(run)
+  return nil, message, err
+end
+
+-- `kind` may be an error instead, which is then the outcome.
+local function fail_with(run, message, kind)
+  if errors.is(kind) then return fail(run, kind.message, kind) end
+  local _, whole, err = errors.fail(kind, "imports:export: " .. message)
+  return fail(run, whole, err)
+end
+
+-- Hands on what the exporter holds, `rows` of them. True, or `nil, message, kind`.
+local function hand_on(run, rows)
+  if type(run.to) == "function" then
+    local text = run.exporter:text()
+    local result, reason = true, nil
+    if text ~= "" then result, reason = run.to(text) end
+    if result == false or result == nil and reason ~= nil then
+      return nil, "to: the function failed: " .. tostring(reason or "it returned false"), "io"
+    end
+    run.bytes = run.bytes + #text
+  else
+    local bytes, message, kind = run.exporter:write(run.name)
+    if not bytes then return nil, message, kind end
+    run.bytes = run.bytes + bytes
+  end
+  run.rows = run.rows + rows
+  return true
+end
+
+-- Whether `where` keeps a row; or `nil, message, kind`.
+local function ask(run, row, position)
+  local keep, message, err = run.where(row)
+  if timeslice.slice_end then timeslice.check() end
+  if keep ~= nil or message == nil and err == nil then return keep and true or false end
+  if errors.is(err) or errors.is(message) then return nil, nil, errors.is(err) and err or message end
+  return nil, ("where: row %d: %s"):format(position, tostring(message)), "io"
+end
+
+-- Which rows of a page are written, as an array of booleans, and of how many rows it tells. Where `where` fails, they
+-- are those before the row, and `message, kind` follow.
+local function choose(run, page, count)
+  local kept = {}
+  if run.where then page:begin(count, run.null_as_nil) end
+  for i = 1, count do
+    local keep, message, kind = true, nil, nil
+    local row = run.where and page:next()
+    if i == 1 and run.known then keep = false -- the row that was read last, again
+    elseif run.where then keep, message, kind = ask(run, row, run.position + i - 1) end
+    if keep == nil then return kept, i - 1, message, kind end
+    if keep and run.passed > 0 then keep, run.passed = false, run.passed - 1 end -- it is in the part
+    kept[i] = keep
+  end
+  return kept, count
+end
+
+-- With `continue`, the first row is the one that was read last. True, or `nil, message, kind`.
+local function check_known(run, page)
+  if not run.known or page:digest(0) == run.known then return true end
+  return nil, ("continue: row %d is not the one that was exported last: begin anew without %s"):format(run.position,
+    run.name), "conflict"
+end
+
+local function write_page(run, page, count)
+  local good, message, failed = check_known(run, page)
+  if not good then
+    page:close()
+    return nil, message, failed
+  end
+  local kept, why, whose
+  if run.where or run.known then kept, count, why, whose = choose(run, page, count) end
+  run.known = nil
+  local passed, rows, wrong, kind = run.exporter:add(page, count, kept)
+  if run.kept and passed > 0 then run.digest = page:digest(passed - 1) end
+  page:close()
+  good, message, failed = hand_on(run, rows)
+  if not good then return nil, message, failed end
+  run.position = run.position + passed
+  if wrong then return nil, ("row %d %s"):format(run.position, wrong), kind end
+  if whose then return nil, why, whose end
+  return true
+end
+
+-- The options that decide what is in a file, as a list without holes.
+local function identity(given, format, settings)
+  return { format, settings.delimiter or "", settings.bom, settings.escape_formulas, given.start or 0,
+           given.columns or "", given.where ~= nil }
+end
+
+local function entry_of(run, rows, bytes)
+  local size = bytes + (run.format == "json" and #"\n]\n" or 0)
+  for _, entry in ipairs(run.entries) do
+    if entry.rows == rows and entry.size == size then return entry end
+  end
+end
+
+-- With `continue`: the part, which is open, begins as a copy of the file, and rows are read from the last that is
+-- known. Begins anew where there is no file, or where nothing is known of it. True, or `nil, message, kind`.
+local function take_up(run, stream)
+  local entries, same, kind = run.kept:entries()
+  if not entries then return nil, same, kind end
+  if #entries == 0 then return true end
+  run.entries = entries
+  local rows, bytes, failed = run.exporter:append()
+  if rows == nil then return nil, bytes, failed end
+  if rows == false then return true end
+  if not same then
+    return nil, ("continue: %s was exported with other options: begin anew without it"):format(run.name), "conflict"
+  end
+  local entry = entry_of(run, rows, bytes)
+  if not entry then
+    return nil, ("continue: %s was changed since it was exported: begin anew without it"):format(run.name), "conflict"
+  end
+  run.rows, run.bytes = rows, bytes
+  local read = entry.position - run.position
+  if read > 0 then
+    run.known, run.digest, run.position = entry.digest, entry.digest, entry.position - 1
+    stream:skip(read - 1)
+  end
+  return true
+end
+
+local function open(run, given, is_path, stream)
+  if is_path then
+    local state = calls.config(run.api).state
+    if state and core.same_file(given.to, state) then
+      return nil, ("to: %s is the state file"):format(given.to), "config"
+    end
+    local rows, bytes, kind = run.exporter:open(given.to, given.resume)
+    if not rows then return nil, bytes, kind end
+    run.rows, run.bytes = rows, bytes
+    if given.limit and rows > given.limit then
+      return nil, ("%s.part: holds %d rows, more than limit"):format(given.to, rows), "conflict"
+    end
+    if run.kept then return take_up(run, stream) end
+    if run.where then -- which rows those of the part are, is not known: they are read again
+      run.passed = rows
+    else
+      run.position = run.position + rows
+      stream:skip(rows)
+    end
+  elseif given.to == "-" then
+    io.stdout:flush()
+    run.exporter:standard_output()
+  end
+  return true
+end
+
+-- What is wrong with the columns that were asked for: a message, where no row has had one of them. The rows of a part
+-- that an export has gone on with are not known.
+local function missing_columns(run, resumed)
+  local missing, members = run.exporter:unmet()
+  if not missing or resumed or run.rows == 0 then return nil end
+  for i, name in ipairs(missing) do missing[i] = '"' .. name .. '"' end
+  return ("no row has the column %s: there are %s"):format(table.concat(missing, ", "), members)
+end
+
+-- The name that the service lists an import under; or `nil, message, err`.
+local function name_of(api, id, given)
+  local config = calls.config(api)
+  local list, message, err = calls.call(api,
+    request.endpoint("imports.all", {}, { deadline = given.deadline or config.deadline }, config))
+  if list == nil then return nil, message, err end
+  for _, each in ipairs(type(list) == "table" and list or {}) do
+    if type(each) == "table" and tostring(each.id) == tostring(id) then
+      local name = each.name
+      if type(name) == "string" and name ~= "" and not name:find("\0", 1, true) then return name end
+    end
+  end
+  return "import"
+end
+
+-- Reads pages and writes them, to the end. True; or what `fail` returns.
+local function write_pages(run, on_progress)
+  while true do
+    local page, count, err = run.pages:next()
+    if page == nil then return fail(run, count, err) end
+    if not page then break end
+    local good, message, kind = write_page(run, page, count)
+    if not good then return fail_with(run, message, kind) end
+    if on_progress then on_progress(progress_of(run)) end
+    if timeslice.slice_end then timeslice.check() end
+  end
+  if not run.known then return true end
+  return fail_with(run, ("continue: row %d, the last that was exported, is not there any more: begin anew without %s")
+    :format(run.position, run.name), "conflict")
+end
+
+-- Ends the text and gives the file its name. True, or `nil, message, kind`.
+local function complete(run, is_path)
+  local good, message, kind = run.exporter:complete()
+  if good then good, message, kind = hand_on(run, 0) end
+  if good and run.kept then
+    good, message, kind = run.kept:announce {
+      rows = run.rows, size = run.bytes, position = run.position, digest = run.digest,
+    }
+  end
+  if good and is_path then good, message, kind = run.exporter:finish() end
+  if good and run.kept then good, message, kind = run.kept:confirm() end
+  return good, message, kind
+end
+
+--- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with
+-- `err.progress`. What a function in `to`, `where` or `on_progress` raises goes through.
+---@param api flarelight.Client
+---@param id flarelight.Id
+---@param given flarelight.ExportOptions
+---@return flarelight.Export? result, string? message, flarelight.Error? err
+function export.run(api, id, given)
+  local format, settings, is_path
+  given, format, settings, is_path = options.check(given)
+  local exporter, wrong = core.exporter(format, given.columns, settings)
+  if not exporter then misuse("imports:export." .. wrong) end
+  local run = {
+    api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
+    format = format, where = given.where, null_as_nil = calls.config(api).null_as_nil or false,
+    position = given.start or 0, begun = core.now(), rows = 0, bytes = 0, passed = 0,
+  }
+  run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
+  local message, kind
+  if given.continue then
+    run.kept, message, kind = continuation.open(api, id, given.to, identity(given, format, settings))
+    if not run.kept then return fail_with(run, message, kind) end
+  end
+  if format == "sqlite" and not given.table then
+    settings.table, message, kind = name_of(api, id, given)
+    if not settings.table then return fail(run, message, kind) end
+    run.exporter = core.exporter(format, given.columns, settings)
+  end
+  exporter = run.exporter
+  local good
+  good, message, kind = open(run, given, is_path, run.pages)
+  if not good then return fail_with(run, message, kind) end
+  local resumed = run.rows > 0
+  local err
+  good, message, err = write_pages(run, given.on_progress)
+  if not good then return nil, message, err end
+  exporter:header() -- where no row came
+  local has_columns = format == "csv" or format == "sqlite"
+  if is_path and has_columns and not exporter:columns()[1] then -- readers of CSV, ours too, refuse an empty file
+    return fail_with(run, ("there are no rows to take the columns of %s from: give columns")
+      :format(format == "csv" and "CSV" or "a table"), "conflict")
+  end
+  message = given.columns and missing_columns(run, resumed)
+  if message then return fail_with(run, message, "conflict") end
+  good, message, kind = complete(run, is_path)
+  if not good then return fail_with(run, message, kind) end
+  local result = progress_of(run)
+  result.columns = has_columns and exporter:columns() or nil
+  exporter:close()
+  return result
+end
+
+return export
