@@ -41,8 +41,7 @@ typedef struct exporter {
   bool locked;    /* the part is this exporter's */
   int64_t length; /* bytes in the part, all whole records */
   fl_export_table *table;
-  char *table_name;  /* NULL: no database */
-  fl_json_tape tape; /* of a record that came as text */
+  char *table_name; /* NULL: no database */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
@@ -69,7 +68,6 @@ static int exporter_close(lua_State *L) {
   close_file(self);
   fl_export_free(&self->export);
   fl_buffer_free(&self->text);
-  fl_json_tape_free(&self->tape);
   free(self->table_name);
   self->table_name = NULL;
   return 0;
@@ -351,31 +349,6 @@ static int exporter_add(lua_State *L) {
   return code == FL_EXPORT_OK ? 2 : 2 + push_failure(L, self, code);
 }
 
-/* exporter:add_text(json) -> bytes that are not written yet | nil, words, kind. Adds one record. */
-static int exporter_add_text(lua_State *L) {
-  exporter *self = check_taking(L);
-  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
-  fl_json_error error;
-  fl_export_code code = FL_EXPORT_NO_MEMORY;
-  size_t length;
-  const char *json = luaL_checklstring(L, 2, &length);
-  int64_t done;
-  scratch->length = 0;
-  if (fl_buffer_append(scratch, json, length) != FL_OK) return luaL_error(L, "not enough memory");
-  if (fl_json_scan(scratch->data, length, &self->tape, &error) == FL_JSON_OK)
-    code = fl_export_rows(&self->export, &self->tape, scratch->data, length, 0, 1, NULL,
-                          &self->text, &done);
-  else if (error.code != FL_JSON_MEMORY)
-    return luaL_error(L, "%s at byte %d", fl_json_describe(error.code), (int)error.position);
-  if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
-  if (code == FL_EXPORT_OK) {
-    fl_lua_push_count(L, (int64_t)self->text.length);
-    return 1;
-  }
-  lua_pushnil(L);
-  return 1 + push_failure(L, self, code);
-}
-
 /* Writes all bytes; the descriptor may be a non-blocking one. */
 static bool write_all(int descriptor, const char *bytes, size_t length) {
   while (length > 0) {
@@ -495,14 +468,19 @@ static int exporter_unmet(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-    {"open", exporter_open},         {"standard_output", exporter_standard_output},
-    {"header", exporter_header},     {"append", exporter_append},
-    {"add", exporter_add},           {"add_text", exporter_add_text},
-    {"complete", exporter_complete}, {"write", exporter_write},
-    {"text", exporter_text},         {"finish", exporter_finish},
-    {"columns", exporter_columns},   {"unmet", exporter_unmet},
-    {"close", exporter_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"open", exporter_open},
+                                   {"standard_output", exporter_standard_output},
+                                   {"header", exporter_header},
+                                   {"append", exporter_append},
+                                   {"add", exporter_add},
+                                   {"complete", exporter_complete},
+                                   {"write", exporter_write},
+                                   {"text", exporter_text},
+                                   {"finish", exporter_finish},
+                                   {"columns", exporter_columns},
+                                   {"unmet", exporter_unmet},
+                                   {"close", exporter_close},
+                                   {NULL, NULL}};
 
 /* Reads the options of CSV, and the table's name, from the table at index 3, if there is one. */
 static void read_settings(lua_State *L, exporter *self) {
@@ -558,7 +536,6 @@ static int new_exporter(lua_State *L) {
   memset(self, 0, sizeof *self);
   fl_export_init(&self->export, format);
   fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
-  fl_json_tape_init(&self->tape);
   self->descriptor = -1;
   fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
