@@ -363,6 +363,26 @@ it("a call where Lua cannot yield fails before anything is sent, and harms no ot
   end
 end)
 
+it("an upload where Lua cannot yield fails before anything is sent", function(api, env)
+  if env.blocks then return end
+  local before, err = api:stats().calls, nil
+  api:spawn(function()
+    ("x"):gsub("x", function()
+      local _
+      _, _, err = api.imports:upload { records = { { a = 1 } }, name = "placed" }
+    end)
+  end):result()
+  equal("phase", err.kind)
+  equal("not_sent", err.fate)
+  equal(before, api:stats().calls)
+end)
+
+it("a coroutine inside of a thread that is never resumed holds up no other", function(api, env)
+  if env.name ~= "cqueues" then return end
+  coroutine.wrap(function() api.preparations:all { deadline = 0.5 } end)()
+  for _ = 1, 3 do equal(0, api:spawn(function() return #assert(api.reports:all()) end):result()) end
+end)
+
 it("rows that have come are given where Lua cannot yield", function(api, env)
   if env.blocks then return end
   local rows, n = api.imports:rows(1, { page_size = 500 }), 0

@@ -1,7 +1,8 @@
 --- The host of cqueues: a wait is cqueues.poll, in a thread of a controller.
 --
 -- Of the waiting threads of a controller, one watches the descriptor. Each has a condition that wakes it, to go on or
--- to watch in its turn.
+-- to watch in its turn. Code in a coroutine inside of a thread watches for itself: nothing says that this coroutine is
+-- ever resumed (without cqueues.auxlib it is not), and nobody else may depend on it.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
@@ -31,17 +32,17 @@ function host.pass() cqueues.sleep(0) end
 function host.wait(handle)
   pollable.step()
   if handle:is_over() then return timeslice.at_once(handle, SLICE, host.give_way) end
-  local controller = cqueues.running()
+  local controller, is_thread = cqueues.running()
   local group = groups[controller]
   if not group then
     group = { waiting = {} }
     groups[controller] = group
   end
   handle.condition, handle.wake = condition.new(), wake
-  group.waiting[handle] = true
+  if is_thread then group.waiting[handle] = true end
   while not handle:is_over() do
-    if group.watcher == nil then group.watcher = handle end
-    if group.watcher == handle then
+    if is_thread and group.watcher == nil then group.watcher = handle end
+    if group.watcher == handle or not is_thread then
       cqueues.poll({ pollfd = pollable.fd(), events = "r" }, handle.condition, handle:timeout())
       pollable.step()
     else

@@ -31,6 +31,7 @@ function pollable.alarm(seconds) return core.alarm(seconds) end
 function pollable.now() return core.now() end
 
 local outer_of = setmetatable({}, { __mode = "k" })
+local resumer_of = setmetatable({}, { __mode = "k" }) -- inner coroutine -> the coroutine whose code resumes it
 
 --- The coroutine that a host resumes to go on with the code that runs now; nil on the main one. On Lua 5.1, where
 -- nothing can yield out of a pcall, the function of a task runs in an inner coroutine; this is the outer one.
@@ -53,11 +54,16 @@ function pollable.can_yield()
   if pollable.pcall_yields then return nil end
   -- On Lua 5.1 nothing yields out of a function that was called by C. Metamethods and the iterators of `for` cannot
   -- yield either, but nothing on the stack shows that.
-  local level, info = 2, debug.getinfo(2, "S")
-  while info do
-    if info.what == "C" then return false end
-    level = level + 1
-    info = debug.getinfo(level, "S")
+  -- Code that runs in inner coroutines yields out of all of them. Level 0 of a resumer is coroutine.resume.
+  local co, level = coroutine.running(), 2
+  while co do
+    local info = debug.getinfo(co, level, "S")
+    while info do
+      if info.what == "C" then return false end
+      level = level + 1
+      info = debug.getinfo(co, level, "S")
+    end
+    co, level = resumer_of[co], 1
   end
   return nil
 end
@@ -93,7 +99,7 @@ function pollable.protect(run)
     return after(xpcall(run, keep))
   end
   local inner = coroutine.create(run)
-  outer_of[inner] = pollable.coroutine()
+  outer_of[inner], resumer_of[inner] = pollable.coroutine(), coroutine.running()
   local function relay(ok, ...)
     if not ok then return false, ..., debug.traceback(inner, "") end
     if coroutine.status(inner) == "dead" then return true, ... end
