@@ -229,6 +229,7 @@ describe("endpoints", function()
         { {}, "give either records or data" }, { nil, "give either" }, { { records = {}, data = {} }, "give either" },
         { { records = setmetatable({}, { __call = function() end }) }, "records: should be an array" },
         { { records = setmetatable({}, { __index = { {} } }) }, "records: should be an array" },
+        { { records = setmetatable({}, { __pairs = function() return next, { {} } end }) }, "records: should be an array" },
         { { records = { a = 1 } }, "records: should be an array" }, { { records = "x" }, "%.records: should be a table" },
         { { data = 5 }, "%.data: should be a table" }, { { records = {}, name = 5 }, "%.name: should be a string" },
         { { records = {}, send_events = 1 }, "%.send_events: should be true or false" }, { { records = {}, sendEvents = false }, 'unknown option "sendEvents"' },

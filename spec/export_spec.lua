@@ -56,8 +56,8 @@ describe("imports:export", function()
   for _, mode in ipairs { "ignored", "clamped", "repeated", "shuffled" } do
     for _, count in ipairs { 1, 3, 20 } do
       for _, options in ipairs { {}, { page_size = 4 } } do
-        it(("ends in at most 30 requests, in an error or with the right rows, where start is %s: %d rows, %s a page, %s ahead")
-          :format(mode, count, options.page_size or 5000, options.prefetch or 2), function()
+        it(("ends in at most 30 requests where start is %s: %d rows, %s a page")
+          :format(mode, count, options.page_size or 5000), function()
           open { start_mode = mode }
           local id = support.import(api, count)
           options.format = "jsonl"
@@ -65,7 +65,7 @@ describe("imports:export", function()
           if err then
             assert.are.equal("protocol", err.kind)
           elseif mode == "shuffled" then
-            assert.is_true(result.rows >= count)
+            assert.is_true(result.rows >= count) -- rows in no order are not found out: docs/contract.md
           else
             local lines = {}
             for n = 0, count - 1 do lines[n + 1] = ('{"n":%d}\n'):format(n) end

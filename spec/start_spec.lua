@@ -1,5 +1,6 @@
 -- Servers that give `start` another meaning: they ignore it, clamp it to the last page, begin again behind the end, or
--- answer from any place. Every read, export and upload ends within thirty requests, with an error or with the right data.
+-- answer from any place. Every read, export and upload of these small imports ends within thirty requests, with an error or
+-- with the right data. Reads of rows in no order are the exception: they end, and whether they are right is not found out.
 -- spec/rows_spec.lua and spec/export_spec.lua say how such a server is found out.
 
 local checkpoints = require "flarelight.upload.checkpoints"

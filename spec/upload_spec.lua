@@ -329,6 +329,8 @@ describe("imports:upload", function()
     { "a table that is to be called", { records = setmetatable({}, { __call = nothing }) }, "should be an array" },
     { "a table whose elements come by its metatable", { records = setmetatable({}, { __index = { {}, {} } }) },
       "should be an array" },
+    { "a table that only pairs fills", { records = setmetatable({}, { __pairs = function() return next, { {} } end }) },
+      "come by its metatable" },
     { "an array that goes on by its metatable", { records = setmetatable({ {} }, { __index = { {}, {} } }) },
       "should be an array" },
     { "an object", { records = { n = 1 } }, "should be an array" },

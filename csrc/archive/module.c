@@ -5,24 +5,13 @@
  * Opening pins the library in memory, because threads of the core may use it after the Lua state
  * that loaded it has ended.
  */
-#include <dlfcn.h>
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "base/pin.h"
 #include "module.h"
 
 int luaopen_flarelight_archive_core(lua_State *L);
-
-static void pin(void) {
-#if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
-  static const char inside; /* any address of the library */
-  Dl_info found;
-  if (dladdr((const void *)&inside, &found) != 0 && found.dli_fname != NULL) {
-    void *library = dlopen(found.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-    if (library != NULL) dlclose(library); /* the flag keeps it, not the count */
-  }
-#endif
-}
 
 static fl_bytes *open_compressed(fl_bytes_file *inner, fl_compression compression) {
   fl_bytes *opened =
@@ -40,7 +29,7 @@ __attribute__((visibility("default")))
 #endif
 int luaopen_flarelight_archive_core(lua_State *L) {
   const fl_archive_functions **box;
-  pin();
+  fl_pin_library();
   lua_newtable(L);
   box = lua_newuserdata(L, sizeof *box);
   *box = &functions;

@@ -4,8 +4,7 @@
  * Opening starts nothing: no thread, no descriptor. It pins the library in memory, because the
  * engine's thread may outlive the Lua state that loaded it, and registers the functions.
  */
-#include <dlfcn.h>
-
+#include "base/pin.h"
 #include "functions.h"
 #include "page.h"
 #include "page_columns.h"
@@ -16,17 +15,6 @@
 __attribute__((used)) static const char built_for[] = "flarelight was built for " LUA_VERSION;
 
 int luaopen_flarelight_core(lua_State *L);
-
-static void pin(void) {
-#if defined(RTLD_NODELETE) && defined(RTLD_NOLOAD)
-  static const char inside; /* any address of the library */
-  Dl_info found;
-  if (dladdr((const void *)&inside, &found) != 0 && found.dli_fname != NULL) {
-    void *library = dlopen(found.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-    if (library != NULL) dlclose(library); /* the flag keeps it, not the count */
-  }
-#endif
-}
 
 static const luaL_Reg *const lists[] = {
     fl_lua_batch_functions,      fl_lua_client_functions,   fl_lua_command_functions,
@@ -39,7 +27,7 @@ static const luaL_Reg *const lists[] = {
 __attribute__((visibility("default")))
 #endif
 int luaopen_flarelight_core(lua_State *L) {
-  pin();
+  fl_pin_library();
   fl_lua_state_open(L);
   fl_push_open_strings(L);
   fl_lua_page_open(L);

@@ -89,7 +89,8 @@ function options.plain_array(name, value)
     misuse(name .. ": should be an array, but is a table that can be called; a function may call it")
   end
   local beyond = #value + 1
-  if value[beyond] ~= nil and rawget(value, beyond) == nil then
+  local by_pairs = type(metatable) == "table" and metatable.__pairs ~= nil
+  if by_pairs or value[beyond] ~= nil and rawget(value, beyond) == nil then
     misuse(name .. ": should be an array, but is a table whose elements come by its metatable")
   end
 end
