@@ -156,33 +156,82 @@ static int page_position(lua_State *L) {
   return 2;
 }
 
-/* page:key() -> the key of the first row (codec/row_key.h), or nil where there is none */
-static int page_key(lua_State *L) {
-  const fl_call *call = fl_lua_page_check(L, 1)->call;
+static int push_key(lua_State *L, const fl_call *call, uint32_t row) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
-  if (call->page_rows == 0) return 0;
   scratch->length = 0;
-  if (fl_row_key_write(&call->tape, call->text.data, call->rows + 1, scratch) != FL_OK)
+  if (fl_row_key_write(&call->tape, call->text.data, row, scratch) != FL_OK)
     return luaL_error(L, "not enough memory");
   lua_pushlstring(L, scratch->data, scratch->length);
   return 1;
 }
 
-/* page:digest(index) -> the SHA-256 of the key of the row at `index`, from 0 */
+/* Finds the row at the index, from 0, at argument 2. False: there is none. */
+static bool find_row(lua_State *L, const fl_call *call, uint32_t *row) {
+  int64_t index = fl_lua_check_limit(L, 2, call->page_rows);
+  *row = call->rows + 1;
+  if (index >= call->page_rows) return false;
+  for (; index > 0; index--) *row = fl_json_next(&call->tape, *row);
+  return true;
+}
+
+/* page:key(index) -> the key (codec/row_key.h) of the row at `index`, from 0; nothing where there
+ * is none */
+static int page_key(lua_State *L) {
+  const fl_call *call = fl_lua_page_check(L, 1)->call;
+  uint32_t row;
+  return find_row(L, call, &row) ? push_key(L, call, row) : 0;
+}
+
+/* page:digest(index) -> the SHA-256 of the key of the row at `index`, from 0; nothing where there
+ * is none */
 static int page_digest(lua_State *L) {
   const fl_call *call = fl_lua_page_check(L, 1)->call;
-  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
-  int64_t index = fl_lua_check_limit(L, 2, call->page_rows);
   char digest[FL_DIGEST_SIZE];
-  uint32_t row = call->rows + 1;
-  if (index >= call->page_rows) return 0;
-  for (; index > 0; index--) row = fl_json_next(&call->tape, row);
-  scratch->length = 0;
-  if (fl_row_key_write(&call->tape, call->text.data, row, scratch) != FL_OK)
-    return luaL_error(L, "not enough memory");
-  fl_digest(scratch->data, scratch->length, digest);
+  size_t length;
+  const char *key;
+  uint32_t row;
+  if (!find_row(L, call, &row)) return 0;
+  push_key(L, call, row);
+  key = lua_tolstring(L, -1, &length);
+  fl_digest(key, length, digest);
   lua_pushstring(L, digest);
   return 1;
+}
+
+/* A page gives this many of its rows to a table of hashes, spread evenly, and the table takes this
+ * many of all pages: enough to notice rows that come again, at a cost that a page does not feel. */
+#define SAMPLES 64
+#define MOST_SEEN 512
+
+/* page:sample(seen, count) -> whether one of the rows sampled is in the table `seen` of `count`
+ * hashes of rows; the new count; the key of the last row. Adds the hashes to the table. */
+static int page_sample(lua_State *L) {
+  const fl_call *call = fl_lua_page_check(L, 1)->call;
+  lua_Number hashes[SAMPLES];
+  int64_t rows = call->page_rows, sampled = rows < SAMPLES ? rows : SAMPLES, index = 0, taken = 0;
+  int64_t count = fl_lua_check_whole(L, 3, 0, MOST_SEEN);
+  uint32_t row = call->rows + 1, last = row;
+  bool again = false;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (rows == 0) return 0;
+  for (; index < rows; index++, row = fl_json_next(&call->tape, row)) {
+    last = row;
+    if (index < taken * rows / sampled) continue;
+    /* 53 bits are what a number of Lua 5.1 holds. */
+    hashes[taken] = (lua_Number)(fl_row_key_hash(&call->tape, call->text.data, row) >> 11);
+    lua_pushnumber(L, hashes[taken++]);
+    lua_rawget(L, 2);
+    again = again || lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  for (int64_t i = 0; i < taken && count < MOST_SEEN; i++, count++) {
+    lua_pushnumber(L, hashes[i]);
+    lua_pushboolean(L, true);
+    lua_rawset(L, 2);
+  }
+  lua_pushboolean(L, again);
+  fl_lua_push_count(L, count);
+  return 2 + push_key(L, call, last);
 }
 
 /* page:has(one, other) -> whether one of the rows has one of the keys */
@@ -204,10 +253,10 @@ static int page_failure(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"begin", page_begin},     {"count", page_count}, {"position", page_position},
-    {"failure", page_failure}, {"close", page_close}, {"names", page_names},
-    {"settle", page_settle},   {"key", page_key},     {"has", page_has},
-    {"digest", page_digest},   {NULL, NULL}};
+    {"begin", page_begin},     {"count", page_count},   {"position", page_position},
+    {"failure", page_failure}, {"close", page_close},   {"names", page_names},
+    {"settle", page_settle},   {"key", page_key},       {"has", page_has},
+    {"digest", page_digest},   {"sample", page_sample}, {NULL, NULL}};
 static const luaL_Reg row_methods[] = {{"next", page_next}, {"batch", page_batch}, {NULL, NULL}};
 
 static void push_class(lua_State *L) { fl_lua_new_class(L, CLASS, methods, page_close); }

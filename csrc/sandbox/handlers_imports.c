@@ -87,6 +87,15 @@ static int64_t visible_records(const sandbox_call *call, const sandbox_import *i
   return records;
 }
 
+/* A number for each page request, by the mixing function of SplitMix64 (Steele, Lea, Flood 2014). A
+ * number that grew evenly could give a reader, which advances evenly, the same rows for ever. */
+static int64_t number_of(const sandbox_call *call) {
+  uint64_t number = ((uint64_t)call->page + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  number = (number ^ number >> 27) * UINT64_C(0x94d049bb133111eb);
+  return (int64_t)(number >> 33);
+}
+
 /* Where a page begins on a service that does not take `start` at its word. */
 static int64_t served_start(const sandbox_call *call, int64_t start, int64_t count,
                             int64_t records) {
@@ -95,11 +104,37 @@ static int64_t served_start(const sandbox_call *call, int64_t start, int64_t cou
     case START_IGNORED: return 0;
     case START_CLAMPED: return start < last ? start : last;
     case START_REPEATED: return records > 0 ? start % records : 0;
-    case START_SHUFFLED:
-      /* A step of a large prime: the same start gives other rows the next time. */
-      return start < records ? (start + (call->page + 1) * 7919) % records : start;
+    case START_SHUFFLED: return start < records ? (start + number_of(call)) % records : start;
     default: return start;
   }
+}
+
+static int64_t common_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+/* Writes the rows from `start` to `end` of an order of all records that is new with each request.
+ */
+static bool put_shuffled(sandbox_call *call, const sandbox_import *import, int64_t start,
+                         int64_t end, int64_t records, sandbox_json_writer *out) {
+  int64_t number = number_of(call), step;
+  bool put = true;
+  if (start >= end) return true;
+  step = number % records;
+  /* A step that has no divisor in common with the number of records visits each once. */
+  while (common_divisor(step, records) != 1) step++;
+  for (int64_t i = start; put && i < end; i++) {
+    int64_t place = (number + i * step) % records;
+    if (i > start) sandbox_json_put(out, ",");
+    put = sandbox_import_put_rows(call->database, import, place, place + 1, false,
+                                  call->options->added_member, out);
+  }
+  return put;
 }
 
 void sandbox_handlers_imports_data(sandbox_call *call, sandbox_reply *reply) {
@@ -119,9 +154,11 @@ void sandbox_handlers_imports_data(sandbox_call *call, sandbox_reply *reply) {
   backward = options->row_order == ROW_ORDER_REVERSED ||
              (options->row_order == ROW_ORDER_ALTERNATING && call->page % 2);
   sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "{\"records\":[" : "[");
-  put = sandbox_import_put_rows(call->database, &import, backward ? records - end : start,
-                                backward ? records - start : end, backward, options->added_member,
-                                &reply->body);
+  put = options->row_order == ROW_ORDER_SHUFFLED
+            ? put_shuffled(call, &import, start, end, records, &reply->body)
+            : sandbox_import_put_rows(call->database, &import, backward ? records - end : start,
+                                      backward ? records - start : end, backward,
+                                      options->added_member, &reply->body);
   sandbox_json_put(&reply->body, options->rows == ROWS_RECORDS ? "]}" : "]");
   if (!put) sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
 }

@@ -28,7 +28,7 @@ typedef enum { IDS_NUMBER, IDS_STRING, IDS_UUID } sandbox_ids;
 enum { ROWS_BARE, ROWS_RECORDS };
 enum { OVER_CAP_CUT, OVER_CAP_400 };
 enum { PAST_END_EMPTY, PAST_END_400, PAST_END_404, PAST_END_NULL };
-enum { ROW_ORDER_KEPT, ROW_ORDER_REVERSED, ROW_ORDER_ALTERNATING };
+enum { ROW_ORDER_KEPT, ROW_ORDER_REVERSED, ROW_ORDER_ALTERNATING, ROW_ORDER_SHUFFLED };
 enum { START_HONOURED, START_IGNORED, START_CLAMPED, START_REPEATED, START_SHUFFLED };
 enum { UPDATE_APPEND, UPDATE_REPLACE };
 typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
@@ -63,7 +63,7 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   CHOICE(over_cap, "cut", "400") \
   CHOICE(past_end, "empty", "400", "404", "null") \
   CHOICE(start_mode, "honoured", "ignored", "clamped", "repeated", "shuffled") \
-  CHOICE(row_order, "kept", "reversed", "alternating") \
+  CHOICE(row_order, "kept", "reversed", "alternating", "shuffled") \
   TEXT(update_key, "id") \
   CHOICE(update, "append", "replace") \
   CHOICE(values, "verbatim", "normalized", "text") \

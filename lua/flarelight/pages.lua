@@ -36,6 +36,9 @@ function pages.rows_of(data)
   return data.records
 end
 
+-- How often the order is checked: a service that does not keep it may give the right rows once by chance.
+local CHECKS = 2
+
 --- Opens the pages of an import. The caller has checked `given`. The first request goes out with the first `next`.
 function pages.open(api, id, given)
   if id == nil then misuse "id: is missing" end
@@ -48,7 +51,9 @@ function pages.open(api, id, given)
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
     -- All members are there from the beginning, so that setting them takes no memory.
     waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
-    first_row = false, last_row = false, moves = false, -- see check_start
+    -- See check_start: keys of rows, and a set of hashes of rows with its size.
+    first_row = false, last_first_row = false, last_row = false, seen = {}, seen_count = 0,
+    checks_left = CHECKS,
   }, Pages)
 end
 
@@ -105,15 +110,13 @@ local function take(self)
   return table.remove(waiter.pages, 1)
 end
 
--- Some services do not do what `start` says, and their pages would never end. A row that comes again is a reason to
--- look for that, once: the first row of all pages, or that of the page before. A row far beyond the end proves it;
--- otherwise equal rows are data. True, or `nil, message, err`.
-local function check_start(self, page)
-  if self.moves then return true end
-  local again = self.first_row and page:has(self.first_row, self.last_row)
-  self.last_row = page:key()
-  self.first_row = self.first_row or self.last_row
-  if not again then return true end
+local function protocol_error(wrong)
+  return errors.fail("protocol", "imports.data: the service " .. wrong
+    .. ", so that its rows cannot be read page by page")
+end
+
+-- Asks for a row far beyond the end of the import. True where there is none, or `nil, message, err`.
+local function check_end(self)
   local far = math.min(math.max(request.FAR, self.where * 2), 2 ^ 52)
   local asked = { id = self.id, query = request.query { start = far, count = 1 }, bulk = true }
   local data, meta, err = calls.call(self.api,
@@ -121,11 +124,58 @@ local function check_start(self, page)
   local rows = data and pages.rows_of(data)
   if data == nil and not err.status then return nil, meta, err end
   if rows and rows ~= core.null and #rows > 0 then
-    return errors.fail("protocol", "imports.data: the service gives rows far beyond the end of the import: it does not "
-      .. "do what `start` says, so that its rows cannot be read page by page")
+    return protocol_error "gives rows far beyond the end of the import: it does not do what `start` says"
   end
-  self.moves = true
   return true
+end
+
+-- Asks again for the rows from `start` on, whose keys are `wanted`. True where they come again, or `nil, message, err`.
+local function check_rows(self, start, wanted)
+  local again = pages.open(self.api, self.id, {
+    start = start, limit = #wanted, page_size = #wanted, prefetch = 0, deadline = self.deadline,
+  })
+  again.checks_left = 0
+  local found = {}
+  repeat
+    local page, count, err = again:next()
+    if err then return nil, count, err end
+    if page then
+      for index = 0, count - 1 do found[#found + 1] = page:key(index) end
+      page:close()
+    end
+  until not page
+  again:close()
+  if found[1] == wanted[1] and found[2] == wanted[2] then return true end
+  return protocol_error(("gives other rows from position %d on when it is asked again: it does not keep their order")
+    :format(start))
+end
+
+-- Some services do not do what `start` says, or do not keep the order of rows. A row that comes again is a reason to
+-- look: the first of all pages, the first of the page before, or one of those sampled. Where the checks find nothing,
+-- equal rows are data. True, or `nil, message, err`.
+local function check_start(self, page)
+  if self.checks_left == 0 then return true end
+  local first = page:key(0)
+  local again, seen, last = page:sample(self.seen, self.seen_count)
+  again = again or self.first_row and page:has(self.first_row, self.last_first_row)
+  if again and self.last_row then
+    local good, message, err = true, nil, nil
+    if self.checks_left == CHECKS then good, message, err = check_end(self) end
+    if good then good, message, err = check_rows(self, self.where - 1, { self.last_row, first }) end
+    if not good then return nil, message, err end
+    self.checks_left = self.checks_left - 1
+  end
+  -- Not before: where a check raised an error, the page is asked for and checked again.
+  self.seen_count, self.last_row = seen, last
+  self.last_first_row, self.first_row = first, self.first_row or first
+  return true
+end
+
+-- Where rows came again and may have been counted twice, the last row has to stand at its position. True, or
+-- `nil, message, err`.
+local function check_last(self)
+  if self.checks_left == CHECKS or not self.last_row then return true end
+  return check_rows(self, self.where - 1, { self.last_row })
 end
 
 local function turn(self)
@@ -147,13 +197,11 @@ local function turn(self)
     else
       self.rotated = false
       local count, start, last = page:count()
-      if count > 0 then -- before the pager may go on
-        local good
-        good, message, err = check_start(self, page)
-        if not good then
-          page:close()
-          return self:fail(message, err)
-        end
+      local good
+      good, message, err = (count > 0 and check_start or check_last)(self, page) -- before the pager may go on
+      if not good then
+        page:close()
+        return self:fail(message, err)
       end
       count = math.min(count, self.left)
       if last then

@@ -240,6 +240,23 @@ describe("the sandbox", function()
       assert.equal('[{"n":1},{"n":0}]', data_of(ask(box, "/Import/1/Data")))
     end)
 
+    it("in another order for each request where asked to, each row once", function()
+      local box = start { row_order = "shuffled" }
+      import(box, ten)
+      local orders, different = {}, 0
+      for _ = 1, 5 do
+        local rows, found = data_of(ask(box, "/Import/1/Data")), {}
+        for n in rows:gmatch "%d" do found[#found + 1] = n end
+        if not orders[rows] then different = different + 1 end
+        orders[rows] = true
+        table.sort(found)
+        assert.equal("0123456789", table.concat(found))
+      end
+      assert.is_true(different > 2)
+      import(box, "[]")
+      assert.equal("[]", data_of(ask(box, "/Import/2/Data")))
+    end)
+
     it("compressed and with a tag where asked to", function()
       local box = start { gzip = true, etag = true }
       import(box, "[" .. ('{"text":"again and again"},'):rep(99) .. "{}]")

@@ -61,6 +61,27 @@ fl_result fl_row_key_write(const fl_json_tape *tape, const char *text, uint32_t 
   return FL_OK;
 }
 
+static uint64_t mix(uint64_t hash, const char *bytes, size_t length) {
+  for (size_t part; length > 0; bytes += part, length -= part) {
+    uint64_t word = 0;
+    part = length < sizeof word ? length : sizeof word;
+    memcpy(&word, bytes, part);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+uint64_t fl_row_key_hash(const fl_json_tape *tape, const char *text, uint32_t row) {
+  uint64_t hash = 0;
+  for (uint32_t end = fl_json_next(tape, row), index = row; index < end; index++) {
+    node_key part = key_of(&tape->nodes[index], text);
+    hash = mix(hash, part.head, sizeof part.head);
+    hash = mix(hash, part.bytes.data, part.bytes.length);
+  }
+  return hash;
+}
+
 static bool skip(fl_slice *key, const char *bytes, size_t length) {
   if (key->length < length || memcmp(key->data, bytes, length) != 0) return false;
   key->data += length;

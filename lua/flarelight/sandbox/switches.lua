@@ -31,7 +31,7 @@ local switches = {}
 ---@field over_cap "cut"|"400"|nil
 ---@field past_end "empty"|"400"|"404"|"null"|nil
 ---@field start_mode "honoured"|"ignored"|"clamped"|"repeated"|"shuffled"|nil
----@field row_order "kept"|"reversed"|"alternating"|nil
+---@field row_order "kept"|"reversed"|"alternating"|"shuffled"|nil
 ---@field update_key string? "id"
 ---@field update "append"|"replace"|nil
 ---@field values "verbatim"|"normalized"|"text"|nil

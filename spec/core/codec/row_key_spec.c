@@ -70,6 +70,10 @@ static void tells_equal_rows(void **state) {
     check_number(cases[i].label,
                  key.length == second.length && memcmp(key.data, second.data, key.length) == 0,
                  cases[i].equal);
+    check_number(
+        cases[i].label,
+        fl_row_key_hash(&one.tape, one.text, 0) == fl_row_key_hash(&other.tape, other.text, 0),
+        cases[i].equal);
     fl_buffer_free(&key);
     fl_buffer_free(&second);
     release(&one);
