@@ -95,6 +95,7 @@ build = {
       ["flarelight.cli.calibrate"] = "lua/flarelight/cli/calibrate.lua",
       ["flarelight.cli.context"] = "lua/flarelight/cli/context.lua",
       ["flarelight.cli.ending"] = "lua/flarelight/cli/ending.lua",
+      ["flarelight.cli.file_options"] = "lua/flarelight/cli/file_options.lua",
       ["flarelight.cli.group"] = "lua/flarelight/cli/group.lua",
       ["flarelight.cli.imports"] = "lua/flarelight/cli/imports.lua",
       ["flarelight.cli"] = "lua/flarelight/cli/init.lua",

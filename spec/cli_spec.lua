@@ -1,6 +1,7 @@
 -- The command as a process: every subcommand, what goes to which stream, exit statuses, JSON, bad input.
 -- The sandbox is here; the command finds it by the environment.
 
+local commands = require "support.command"
 local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
@@ -10,20 +11,9 @@ local STRIKES = "examples/data/birdstrikes.csv"
 
 local folder, environment
 
--- Runs a shell line in which `flarelight` is the command; what it printed on both streams, and its status.
--- `meanwhile` is called while it runs.
-local function shell(line, meanwhile)
-  local script = ("%s\nflarelight() { %s bin/flarelight \"$@\"; }\n%s")
-    :format(environment, "timeout -s KILL 120 " .. quote(interpreter), line)
-  local path = system.write(folder .. "/script", script)
-  local pipe = assert(io.popen(("sh %s >%s/out 2>%s/err; echo $?"):format(path, folder, folder)))
-  if meanwhile then meanwhile() end
-  local status = tonumber(pipe:read "*l")
-  pipe:close()
-  return read(folder .. "/out"), read(folder .. "/err"), status
-end
+local function shell(line, meanwhile) return commands.shell(folder, environment, line, meanwhile) end
 
--- Runs it and expects a status; what it printed.
+-- Runs the command and expects a status; what it printed.
 local function run(status, line)
   local out, err, found = shell("flarelight " .. line)
   assert.are.equal(status, found, line .. "\n" .. out .. err)
@@ -36,9 +26,7 @@ local function json(line)
   return assert(flarelight.json.decode(out))
 end
 
-local function use(sandbox)
-  environment = ("export %s XDG_STATE_HOME=%s"):format(system.environment(sandbox), quote(folder .. "/state"))
-end
+local function use(sandbox) environment = commands.environment(sandbox, folder) end
 
 describe("the command", function()
   local sandbox, api

@@ -8,6 +8,7 @@ local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
+local wording = require "flarelight.cli.wording"
 
 local context = {}
 
@@ -61,21 +62,29 @@ function context.count(text)
   return nil, ("'%s' is not a whole number"):format(text)
 end
 
---- Splits names at commas as a line of CSV: a name with a comma stands in quotes, and "" inside is a quote. Text after
---- the closing quote belongs to the name.
+--- The name that begins at `position` of a text and ends before `separator`, as a cell of CSV: a name that holds the
+-- separator stands in quotes, and "" inside is a quote. Text after the closing quote belongs to the name.
+---@return string? name, integer|string end_or_message the position of the separator, or behind the text
+function context.name(text, position, separator)
+  local name = ""
+  if text:sub(position, position) == '"' then
+    local close = position - 1
+    repeat close = text:find('"', close + 2, true) until not close or text:sub(close + 1, close + 1) ~= '"'
+    if not close then return nil, ("'%s': a quote is not closed"):format(text) end
+    name, position = text:sub(position + 1, close - 1):gsub('""', '"'), close + 1
+  end
+  local rest = text:match("^[^" .. separator .. "]*", position)
+  return name .. rest, position + #rest
+end
+
+--- Splits names at commas.
 function context.list(text)
   local names, position = {}, 1
   repeat
-    local name = ""
-    if text:sub(position, position) == '"' then
-      local close = position - 1
-      repeat close = text:find('"', close + 2, true) until not close or text:sub(close + 1, close + 1) ~= '"'
-      if not close then return nil, ("'%s': a quote is not closed"):format(text) end
-      name, position = text:sub(position + 1, close - 1):gsub('""', '"'), close + 1
-    end
-    local rest = text:match("^[^,]*", position)
-    names[#names + 1], position = name .. rest, position + #rest + 1
-    if names[#names] == "" then return nil, "a column without a name" end
+    local name, stop = context.name(text, position, ",")
+    if not name then return nil, stop end
+    names[#names + 1], position = name, stop + 1
+    if name == "" then return nil, "a column without a name" end
   until position > #text + 1
   return names
 end
@@ -123,11 +132,8 @@ end
 
 -- --- places ---
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-context.quote = quote
-
---- A text as one word of a shell, in quotes if it needs them.
-function context.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or quote(text) end
+--- A text in quotes for a shell; a text as one word of a shell.
+context.quote, context.quoted = wording.quote, wording.quoted
 
 --- The command's folder by the XDG base directories, made if it is missing; or nil, message.
 ---@param variable string as "XDG_STATE_HOME"
@@ -142,7 +148,7 @@ function context.folder(variable, fallback)
   end
   local folder = base .. "/flarelight"
   -- Prints mkdir's message if it fails.
-  local pipe = io.popen("umask 077 && mkdir -p " .. quote(folder) .. " 2>&1")
+  local pipe = io.popen("umask 077 && mkdir -p " .. context.quote(folder) .. " 2>&1")
   local said = pipe and pipe:read "*a" or "mkdir cannot be run"
   if pipe then pipe:close() end
   if said ~= "" then return nil, (said:gsub("%s+$", "")) end

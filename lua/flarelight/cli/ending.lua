@@ -71,9 +71,10 @@ local function remarks(err)
   return lines
 end
 
-local function tell_text(ended)
+local function tell_text(ended, file)
   local lines = ended.err and remarks(ended.err) or {}
-  table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "") .. "flarelight: " .. ended.message)
+  table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "") .. "flarelight: "
+    .. (file and file .. ": " or "") .. ended.message)
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading
     lines[#lines + 1] = "  " .. ended.resume.command
@@ -86,8 +87,9 @@ local MEMBERS = {
   "fate", "status", "retry_at", "retry_after", "operation", "request_id", "token", "record", "records", "line",
 }
 
-local function tell_json(ended)
-  local told = { kind = ended.kind, message = ended.message, resume = ended.resume and ended.resume.command }
+local function tell_json(ended, file)
+  local told = { kind = ended.kind, message = ended.message, file = file }
+  told.resume = ended.resume and ended.resume.command
   for _, name in ipairs(ended.err and MEMBERS or {}) do told[name] = ended.err[name] end
   output.complain(output.compact(told))
 end
@@ -116,15 +118,37 @@ end
 --- Prints the message of a raised value and returns the exit status. A broken standard output is raised again.
 ---@param raised any
 ---@param as_json boolean
+---@param file string? that the message is about, where a command has several
 ---@return integer
-function ending.tell(raised, as_json)
+function ending.tell(raised, as_json, file)
   if type(raised) == "table" and getmetatable(raised) == output.Broken then error(raised, 0) end
   local ended = ended_of(raised)
   progress.stop()
   if ended.text then output.write(ended.text .. "\n")
-  elseif as_json then tell_json(ended)
-  else tell_text(ended) end
+  elseif as_json then tell_json(ended, file)
+  else tell_text(ended, file) end
   return ended.status
+end
+
+--- Calls `body(file, place)` for each file. Of several files one that fails does not hold up the others: its message is
+-- printed. Returns the worst status.
+---@param files any[]
+---@param as_json boolean
+---@return integer
+function ending.each(files, as_json, body)
+  local worst = status.DONE
+  if files[2] == nil then
+    body(files[1], 1)
+    return worst
+  end
+  for place, file in ipairs(files) do
+    local ran, raised = pcall(body, file, place)
+    if not ran then
+      if ended_of(raised).status == status.INTERRUPTED then error(raised, 0) end
+      worst = math.max(worst, ending.tell(raised, as_json, file))
+    end
+  end
+  return worst
 end
 
 return ending

@@ -4,10 +4,12 @@ local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
 local ending = require "flarelight.cli.ending"
+local file_options = require "flarelight.cli.file_options"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
+local wording = require "flarelight.cli.wording"
 
 local imports = {}
 
@@ -174,12 +176,16 @@ local function show_progress(api, bar)
 end
 
 local function print_result(out, result)
+  for _, remark in ipairs(result.remarks or {}) do
+    out:note((result.file and result.file .. ": " or "") .. remark)
+  end
   if result.already then
     out:note(("already loaded on %s, %s; nothing was sent"):format(output.clock(result.loaded_at),
       output.counted(result.records, "record")))
   end
   out:facts({
-    { "import", result.id }, { "imports", result.ids and #result.ids > 1 and table.concat(result.ids, " ") or nil },
+    { "file", result.file }, { "import", result.id },
+    { "imports", result.ids and #result.ids > 1 and table.concat(result.ids, " ") or nil },
     { "records", result.records }, { "batches", result.batches },
     { "rejected", result.rejected > 0 and result.rejected or nil },
     { "seconds", ("%.2f"):format(result.elapsed) }, { "token", result.token },
@@ -216,13 +222,13 @@ local function pending_tokens(api, keeps)
   return tokens
 end
 
--- Runs an upload, or continues one. After Ctrl-C, or an error that leaves it resumable, prints how to continue.
-local function transfer(args, out, label, start)
-  local api = context.client(args, { state = context.state(args) })
+-- Runs an upload, or continues one, and returns its result. After Ctrl-C, or an error that leaves it resumable, the
+-- message says how to continue.
+local function transfer(api, args, out, label, start)
   local bar = progress.new(out, label)
   local show, before = show_progress(api, bar), pending_tokens(api, args.state ~= "none")
   local token, records = args.token, 0
-  local ran, result, message, err = pcall(start, api, function(p)
+  local ran, result, message, err = pcall(start, function(p)
     token, records = p.token or token, p.records
     show(p)
   end)
@@ -233,58 +239,91 @@ local function transfer(args, out, label, start)
     ending.interrupted(upload_resumption(args, token, records))
   end
   if not ran then error(result, 0) end
-  if result then return print_result(out, result) end
+  if result then
+    for place, remark in ipairs(result.remarks or {}) do result.remarks[place] = wording.of_file(remark) end
+    return result
+  end
   -- An error without a token leaves nothing to continue.
   local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
   ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err.kind))
 end
 
--- Converts --types, as in zip=text,cost=number.
-local function types(text)
-  if text == "auto" or text == "text" then return text end
-  local parts, message = context.list(text)
-  if not parts then return nil, message end
-  local found = {}
-  for _, part in ipairs(parts) do
-    local column, kind = part:match "^(.+)=(%a+)$"
-    if not column or not (kind == "number" or kind == "text" or kind == "boolean") then
-      return nil, ("'%s' is not auto, text or COLUMN=number|text|boolean,…"):format(text)
-    end
-    found[column] = kind
-  end
-  return found
-end
-
 --- Options for reading a file and dividing it into batches: for upload and plan.
 function imports.reading(command)
-  command:option("--types"):argname "TYPES":convert(types)
-    :description "Types of CSV columns: auto, text, or COLUMN=number|text|boolean,…. Default: auto."
-  command:option("--input-format"):choices { "csv", "tsv", "jsonl", "json" }
-    :description "Format of the file. Default: by its ending."
+  command:argument("files"):argname "FILE":args "+":description "File in CSV, TSV, JSON lines or JSON."
+  command:flag("--parts"):description "The files are parts of one import, and not an upload each."
+  file_options.define(command)
   command:option("--batch-records"):argname "N":convert(context.positive)
     :description "Largest number of records in one request. Default: 5000."
   command:option("--batch-bytes"):argname "N":convert(context.positive)
     :description "Largest number of bytes in one request. Default: 8 MiB."
 end
 
--- The default name of an import: that of the file, made UTF-8, since names of files need not be.
-local function name_of(path)
-  return display.clean((path:match "([^/]+)$" or path):gsub("%.[^.]*$", ""))
+--- The sources that a command line names: a path for each upload, or one list of the parts of one.
+---@return (string|string[])[]
+function imports.sources(args)
+  return args.parts and { args.files } or args.files
 end
 
-local function upload(args, out)
-  local given = {
-    file = args.file, format = args.input_format, types = args.types,
-    batch_records = args.batch_records, batch_bytes = args.batch_bytes,
-    name = args.name or not args.id and name_of(args.file) or nil,
-    description = args.description, key = args.key, id = args.id, update = args.update,
-    on_reject = args.on_reject, rejects = args.rejects, settle = args.settle,
-  }
+-- Options of an upload that have the same name here.
+local PASSED = {
+  "batch_records", "batch_bytes", "description", "key", "id", "update", "on_reject", "rejects", "settle",
+}
+
+-- The default name of an import: that of the file without its endings, made UTF-8, since names of files need not be.
+local function name_of(path)
+  local name = path:match "([^/]+)$" or path
+  local compression = core.compression(path)
+  if compression then name = name:sub(1, -#compression - 1) end
+  return display.clean((name:gsub("%.[^.]*$", "")))
+end
+
+local function upload_one(api, args, out, source)
+  local path = type(source) == "table" and source[1] or source
+  local given = file_options.of(args)
+  given.file, given.name = source, args.name or not args.id and name_of(path) or nil
+  for _, name in ipairs(PASSED) do given[name] = args[name] end
   if args.no_events then given.send_events = false end
-  return transfer(args, out, args.file:match "([^/]+)$" or args.file, function(api, on_progress)
+  local label = path:match "([^/]+)$" or path
+  if type(source) == "table" and #source > 1 then label = label .. (" and %d more"):format(#source - 1) end
+  return transfer(api, args, out, label, function(on_progress)
     given.on_progress = on_progress
     return api.imports:upload(given)
   end)
+end
+
+-- Options that name one upload, or a file that each upload would replace.
+local function check_several(args)
+  for _, name in ipairs { "name", "key", "rejects" } do
+    if args[name] then
+      ending.fail(status.USAGE, ("--%s is for one upload: give one FILE, or --parts, which makes the files one import")
+        :format(name))
+    end
+  end
+end
+
+-- Several uploads, one after another. Interrupted, it prints those that are done.
+local function upload_each(api, args, out, sources)
+  local results = json.array {}
+  local ran, worst = pcall(ending.each, sources, out.json, function(source, place)
+    local result = upload_one(api, args, out, source)
+    result.file = source
+    results[#results + 1] = result
+    if out.json then return end
+    if place > 1 then output.write "\n" end
+    print_result(out, result)
+  end)
+  if out.json then output.write(output.encode(results)) end
+  if not ran then error(worst, 0) end
+  return worst
+end
+
+local function upload(args, out)
+  local sources = imports.sources(args)
+  if #sources > 1 then check_several(args) end
+  local api = context.client(args, { state = context.state(args) })
+  if #sources > 1 then return upload_each(api, args, out, sources) end
+  print_result(out, upload_one(api, args, out, sources[1]))
 end
 
 local function pending(args, out)
@@ -299,10 +338,9 @@ local function pending(args, out)
 end
 
 local function resume(args, out)
+  local api = context.client(args, { state = context.state(args) })
   if not args.token then
-    local api = context.client(args, { state = context.state(args) })
     local found = ending.expect(api.imports:pending())
-    api:close()
     if #found == 0 then return out:note "no upload is pending" end
     if #found > 1 then
       ending.fail(status.USAGE,
@@ -310,9 +348,9 @@ local function resume(args, out)
     end
     args.token = found[1].token
   end
-  return transfer(args, out, "upload " .. args.token, function(api, on_progress)
+  print_result(out, transfer(api, args, out, "upload " .. args.token, function(on_progress)
     return api.imports:resume(args.token, { file = args.file, settle = args.settle, on_progress = on_progress })
-  end)
+  end))
 end
 
 local function forget(args, out)
@@ -356,8 +394,8 @@ function imports.define(parser, define)
   command:flag("--resume"):description "Continues an export of FILE that did not end."
   context.connecting(command)
 
-  command = define(group, "upload", "Uploads the records of a file to a new import, or to one that exists.", upload)
-  command:argument("file"):argname "FILE":description "File in CSV, TSV, JSON lines or JSON."
+  command = define(group, "upload", "Uploads files, each to a new import or to one that exists.", upload)
+  imports.reading(command)
   command:option("--name"):argname "NAME":description "Name of the import. Default: the file's name."
   command:option("--description"):argname "TEXT":description "Description of the import."
   command:option("--id"):argname "ID":convert(context.id):description "Updates this import."
@@ -371,7 +409,6 @@ function imports.define(parser, define)
   command:option("--settle"):argname "SECONDS":convert(context.number)
     :description "Wait before a batch in doubt is read back. Default: 2."
   command:flag("--no-events"):description "Sends no events, so that no automation starts."
-  imports.reading(command)
   context.connecting(command)
 
   command = define(group, "pending", "Lists the uploads that did not end.", pending)

@@ -1,31 +1,42 @@
 --- flarelight plan: predicts what an upload of a file would send: requests, minutes of the rate limit, time, and the
 -- first records as JSON. Sends nothing, and needs neither a key nor the network.
 
+local compressed = require "flarelight.compressed"
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
+local file_options = require "flarelight.cli.file_options"
 local flarelight = require "flarelight"
 local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
+local wording = require "flarelight.cli.wording"
 
 local plan = {}
 
 local function fail(message, kind)
+  message = wording.of_file(message)
   ending.fail(kind == "misuse" and status.USAGE or status.FAILED, message, kind ~= "misuse" and kind or nil)
 end
 
-local function open(args)
-  local source, message, _, kind = core.source(args.file, { types = args.types or "auto", format = args.input_format })
+local function open(args, path)
+  local asked = file_options.of(args)
+  asked.types = asked.types or "auto"
+  compressed.prepare(path)
+  local source, message, _, kind = core.source(path, asked)
   if not source then fail(message, kind) end
   return source
 end
 
 -- Reads the whole file in batches, as an upload does, and counts.
-local function measure(args)
-  local source = open(args)
-  local found = { columns = source:columns(), records = 0, batches = 0, bytes = 0, largest = 0 }
+local function measure(args, path)
+  local source = open(args, path)
+  local found = {
+    columns = source:columns(), dialect = source:dialect(), remarks = source:remarks(), records = 0, batches = 0,
+    bytes = 0, largest = 0,
+  }
+  for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
   while true do
     local text, count, _, kind = source:read(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20)
     if text == nil and count == nil then break end
@@ -39,8 +50,8 @@ local function measure(args)
 end
 
 -- The first records as the JSON that would be sent.
-local function first_records(args)
-  local source, records = open(args), {}
+local function first_records(args, path)
+  local source, records = open(args, path), {}
   for place = 1, args.show do
     local text, count = source:read(1, 1)
     if not text or not count then break end
@@ -84,22 +95,41 @@ local function estimate(found, requests, limit, args)
   return math.max(transfer, paced), paced > transfer and "the rate limit" or "the transfer"
 end
 
-local function print_json(args, found, estimated)
+-- How the file was read, in one line: `csv, delimiter ';', quote '"', header: the first row, encoding utf-8`.
+local function dialect_text(args, dialect)
+  local parts = { dialect.format }
+  local function add(format, value) parts[#parts + 1] = format:format(value) end
+  if dialect.delimiter then
+    add("delimiter %s", wording.quote(dialect.delimiter == "\t" and "\\t" or dialect.delimiter))
+    if dialect.separator_line then parts[#parts] = parts[#parts] .. " (by the first line)" end
+    add(dialect.quote and "quote %s" or "no quotes", dialect.quote and wording.quote(dialect.quote))
+    add("header: %s", dialect.header and "the first row" or args.header and "as given" or "none")
+    add("decimal %s", wording.quote(dialect.decimal))
+  end
+  if args.at then add("at %s", args.at) end
+  add("encoding %s", dialect.encoding)
+  if dialect.compression then add("compressed (%s)", dialect.compression) end
+  return table.concat(parts, ", ")
+end
+
+local function json_of(path, found, estimated)
   local decoded = json.array {}
   for i, text in ipairs(found.first_records) do decoded[i] = json.decode(text) end
-  output.write(output.encode {
-    file = args.file, records = found.records, bytes = found.bytes, batches = found.batches,
+  return {
+    file = path, dialect = found.dialect, remarks = json.array(found.remarks), records = found.records,
+    bytes = found.bytes, batches = found.batches,
     largest_batch = found.largest, requests = estimated.requests, writes = estimated.writes, reads = estimated.reads,
     rate_limit = estimated.limit, minutes_of_quota = estimated.minutes, seconds = estimated.seconds,
     bound_by = estimated.bound, columns = json.array(found.columns), first_records = decoded,
-  })
+  }
 end
 
-local function print_facts(args, out, found, estimated)
+local function print_facts(args, path, out, found, estimated)
   local minutes = estimated.minutes
   local percent = minutes and minutes < 1 and (" (%.1f %% of a minute)"):format(minutes * 100) or ""
-  out:facts({
-    { "file", args.file },
+  local facts = {
+    { "file", type(path) == "table" and table.concat(path, " ") or path },
+    { "read as", dialect_text(args, found.dialect) },
     { "records", output.count(found.records) },
     { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
       output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
@@ -111,7 +141,9 @@ local function print_facts(args, out, found, estimated)
       or "unknown: --rate-limit N names the requests a minute" },
     { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(estimated.seconds),
       estimated.bound, args.latency, args.bandwidth) },
-  }, {})
+  }
+  for _, remark in ipairs(found.remarks) do facts[#facts + 1] = { "remark", remark } end
+  out:facts(facts, {})
   if #found.columns > 0 then
     local columns = {}
     for i, column in ipairs(found.columns) do columns[i] = { column = column.name, type = column.type } end
@@ -124,9 +156,10 @@ local function print_facts(args, out, found, estimated)
   end
 end
 
-local function run(args, out)
-  local found = measure(args)
-  found.first_records = first_records(args)
+-- Plans one upload: what was found, and what was estimated.
+local function plan_one(args, path)
+  local found = measure(args, path)
+  found.first_records = first_records(args, path)
   local estimated = {}
   estimated.writes, estimated.reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
   estimated.requests = estimated.writes + estimated.reads
@@ -134,14 +167,25 @@ local function run(args, out)
   estimated.seconds, estimated.bound = estimate(found, estimated.requests, estimated.limit, args)
   local limit = estimated.limit
   estimated.minutes = limit and limit > 0 and estimated.requests / limit or nil
-  if out.json then return print_json(args, found, estimated) end
-  print_facts(args, out, found, estimated)
+  return found, estimated
+end
+
+local function run(args, out)
+  local sources, planned = imports.sources(args), json.array {}
+  local worst = ending.each(sources, out.json, function(path, place)
+    local found, estimated = plan_one(args, path)
+    planned[#planned + 1] = json_of(path, found, estimated)
+    if out.json then return end
+    if place > 1 then output.write "\n" end
+    print_facts(args, path, out, found, estimated)
+  end)
+  if out.json then output.write(output.encode(#sources == 1 and planned[1] or planned)) end
+  return worst
 end
 
 function plan.define(parser, define)
   local command = define(parser, "plan",
     "Tells what an upload of a file would send. Sends nothing, and needs no key.", run)
-  command:argument("file"):argname "FILE":description "File in CSV, TSV, JSON lines or JSON."
   imports.reading(command)
   command:option("--id"):argname "ID":description "Plans an update of this import."
   command:option("--rate-limit"):argname "N":convert(context.positive)

@@ -3,6 +3,12 @@
 
 local wording = {}
 
+--- A text in quotes for a shell.
+function wording.quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+--- A text as one word of a shell, in quotes if it needs them.
+function wording.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or wording.quote(text) end
+
 -- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {
   { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
@@ -21,10 +27,42 @@ local PHRASES = {
   { "^imports:export", "imports rows" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
+-- The options of a file, by their names in Lua.
+local FILE_OPTIONS = {
+  "types", "format", "delimiter", "quote", "header", "skip", "comment", "encoding", "decimal", "nulls", "trim", "at",
+  "rename", "columns", "set",
+}
+local FLAGS = { format = "--input-format" }
+
+-- An option and its value as they are typed: quote = false is --no-quote.
+local function typed(flag, value)
+  if value == "false" then return "--no-" .. flag:sub(3) end
+  if value == "true" then return flag end
+  if value == "none" then return "no " .. flag end
+  return flag .. " " .. value
+end
+
+--- A message about a file in the command's words: `delimiter = ";"` is --delimiter ';'.
+function wording.of_file(message)
+  for _, name in ipairs(FILE_OPTIONS) do
+    local flag = FLAGS[name] or "--" .. name
+    message = message:gsub("%f[%w_]" .. name .. ' = "([^"]*)"', function(value)
+      return flag .. " " .. wording.quoted(value)
+    end)
+    message = message:gsub("%f[%w_]" .. name .. " = (%w+)", function(value) return typed(flag, value) end)
+    message = message:gsub("%f[%w_]" .. name .. " = ([%[{])", function(open) return flag .. " " .. open end)
+    message = message:gsub("^" .. name .. ": ", function() return flag .. ": " end)
+    message = message:gsub(": " .. name .. ": ", function() return ": " .. flag .. ": " end)
+  end
+  return (message:gsub("%f[%w_]expect%.([%a_]+)", function(name) return "--expect-" .. name:gsub("_", "-") end))
+end
+
 --- A message of the module in the command's words.
 function wording.of(message)
+  -- A message about a batch may end with the service's own words.
+  local of_file = message:find "^imports:upload" and not message:find "^imports:upload: batch %d"
   for _, phrase in ipairs(PHRASES) do message = message:gsub(phrase[1], phrase[2]) end
-  return message
+  return of_file and wording.of_file(message) or message
 end
 
 return wording
