@@ -40,7 +40,7 @@ void fl_buffer_wipe(fl_buffer *buffer);
 /* Overwrites memory that held a secret, in a way that the compiler does not optimise away. */
 void fl_wipe(void *bytes, size_t length);
 
-/* Points behind the last byte; NULL where the buffer never held one. */
+/* Points behind the last byte; NULL if nothing was ever allocated. */
 static inline const char *fl_buffer_end(const fl_buffer *buffer) {
   return buffer->data == NULL ? NULL : buffer->data + buffer->length;
 }

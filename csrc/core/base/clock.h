@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 
-/* Monotonic microseconds, from a beginning of the system's own. */
+/* Monotonic microseconds. The system chooses their zero, for example its boot. */
 fl_time fl_clock_now(void);
 
 /* Microseconds since the Unix epoch, by the machine's wall clock. */

@@ -1,13 +1,13 @@
 /*
- * durable.h: makes what was written to a file survive a loss of power. POSIX. Blocks for as long as
- * the disk takes.
+ * durable.h: makes the content of a file survive a loss of power. POSIX. Blocks for as long as the
+ * disk takes.
  */
 #ifndef FL_DURABLE_H
 #define FL_DURABLE_H
 
 /*
- * Syncs a file that was written and closed, and the folder that it is in. 0, or errno. Does nothing
- * for other than regular files (a pipe, /dev/null), and for a folder that cannot be opened.
+ * Syncs a file that was written and closed, and its folder. Returns 0 or errno. A file that is not
+ * regular (a pipe, /dev/null) and a folder that cannot be opened are left alone.
  */
 int fl_make_durable(const char *path);
 

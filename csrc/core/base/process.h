@@ -1,5 +1,5 @@
 /*
- * process.h: tells a process from those that it was forked off, without a system call.
+ * process.h: tells a forked child from its parents, without a system call.
  */
 #ifndef FL_PROCESS_H
 #define FL_PROCESS_H

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* True where both are the same text, or lead to the same inode of the same device. */
+/* True if both paths are the same text, or lead to the same inode of the same device. */
 bool fl_same_file(const char *one, const char *other);
 
 #endif

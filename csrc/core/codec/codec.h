@@ -74,7 +74,7 @@ static inline size_t fl_utf8_sequence(const char *text, size_t room) {
   return length;
 }
 
-/* The first byte at or after `cursor` that a JSON string cannot hold as it is (a quote, a
+/* The first byte at or after `cursor` that cannot stand unescaped in a JSON string (a quote, a
  * backslash, a control character, a byte that is not UTF-8), or `end`. */
 static inline const char *fl_string_run(const char *cursor, const char *end) {
   for (;;) {
@@ -111,13 +111,13 @@ __extension__ typedef unsigned __int128 fl_wide;
 #define FL_WIDE 0
 #endif
 
-/* Ten to the power of 0 to 22: those that a double holds exactly. */
+/* The powers of ten that a double holds exactly: 0 to 22. */
 #define FL_EXACT_TENS 22
 static const double FL_TENS[FL_EXACT_TENS + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Five to the power of `exponent`, which is at most 27: beyond it 64 bits do not hold it. */
+/* Five to the power of `exponent`, which is at most 27. Higher powers do not fit into 64 bits. */
 #define FL_WORD_FIVES 27
 static inline uint64_t fl_five_to(unsigned exponent) {
   uint64_t power = 1, square = 5;

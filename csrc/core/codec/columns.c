@@ -11,7 +11,8 @@
 
 #include "codec/json_write.h"
 
-#define MOST_DIGITS 15 /* a decimal of so many digits goes through a double unchanged */
+/* A decimal with this many digits is the same after a round trip through a double. */
+#define MOST_DIGITS 15
 /* A number with an exponent, or with more digits than this, may be too large for a double. */
 #define SAFE_DIGITS 300
 
@@ -31,7 +32,7 @@ bool fl_column_type_named(const char *name, fl_column_type *type) {
   return false;
 }
 
-/* --- what a cell is --- */
+/* --- the form of a cell --- */
 
 typedef struct number_form {
   bool valid; /* a number by JSON's grammar */
@@ -65,14 +66,14 @@ static number_form number_form_of(fl_slice text, char decimal) {
   return at == end ? form : none;
 }
 
-/* Writes the decimal point as JSON has it. */
+/* Replaces the decimal separator by the "." of JSON. */
 static void put_point(char *number, size_t length, char decimal) {
   char *found = decimal == '.' ? NULL : memchr(number, decimal, length);
   if (found != NULL) *found = '.';
 }
 
-/* Whether the number is within the range of doubles: the grammar of JSON has no bound, its readers
- * have. */
+/* Whether the number is within the range of doubles. The grammar of JSON has no such bound, but
+ * most readers of JSON have. */
 static bool in_range(fl_slice text, char decimal) {
   char small[64];
   char *copy = text.length < sizeof small ? small : malloc(text.length + 1);
@@ -102,7 +103,7 @@ static bool is_boolean(fl_slice text) {
          (text.length == 5 && memcmp(text.data, "false", 5) == 0);
 }
 
-/* Whether a cell has a form in a column of numbers or booleans. */
+/* Whether a cell is valid in a column of numbers or booleans. */
 static bool fits(const fl_columns *columns, const fl_column *column, fl_slice text) {
   return column->type == FL_COLUMN_NUMBER ? is_number(text, column->strict, columns->decimal)
                                           : is_boolean(text);
@@ -119,7 +120,7 @@ bool fl_columns_is_null(const fl_columns *columns, const fl_csv_cell *cell) {
   return is_null(columns, cell);
 }
 
-/* Steps over digits: `least` to `most` of them. NULL: there are fewer. */
+/* Skips `least` to `most` digits. NULL if there are fewer. */
 static const char *skip_digits(const char *at, const char *end, int least, int most) {
   int count = 0;
   for (; at < end && count < most && *at >= '0' && *at <= '9'; at++) count++;
@@ -159,7 +160,8 @@ static fl_result refuse_cell(const fl_column *column, fl_slice text, char *messa
 
 /* --- the header --- */
 
-/* The column that the header, or where `sent` is set the records, call so. */
+/* The column of this name: its name in the records if `sent` is set, else its name in the header.
+ */
 static fl_column *find(const fl_columns *columns, fl_slice name, bool sent) {
   for (size_t i = 0; i < columns->count; i++)
     if (fl_slice_equal(sent ? columns->list[i].sent : columns->list[i].name, name))
@@ -172,7 +174,8 @@ static fl_result refuse_name(fl_slice name, const char *words, char *message) {
   return FL_INVALID;
 }
 
-/* An option names what the file does not have. The message lists what it has. */
+/* An option names a column that the file does not have. The message lists the columns of the file.
+ */
 static fl_result refuse_unknown(const fl_columns *columns, const char *words, fl_slice name,
                                 bool sent, char *message) {
   fl_names names = {NULL, columns->count};
@@ -241,7 +244,8 @@ static fl_result choose_types(fl_columns *columns, const fl_columns_options *opt
   return FL_OK;
 }
 
-/* Adds a member; its key has only a length until all keys are there. */
+/* Adds a member. Only the length of its key is set: the text of the keys may move until all are
+ * written. */
 static fl_result add_member(fl_columns *columns, fl_slice name, const fl_column *column,
                             const fl_constant *constant) {
   fl_column_member *member = &columns->members[columns->member_count];

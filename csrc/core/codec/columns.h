@@ -5,18 +5,18 @@
  * for each column, in the header's order or as a mapping (mapping.h) has it. Names are escaped
  * once; values are appended directly to the output.
  *
- * What a cell becomes: an empty cell without quotes is null, whatever the column's type, and so is
- * one that holds a text of `nulls`. In a number or boolean column the cell is sent as it is
- * written: "1.50" stays 1.50, a decimal comma becomes a point. In a text column it is sent as a
+ * How a cell is sent: an empty cell without quotes is null, whatever the column's type, and so is a
+ * cell that holds one of the texts in `nulls`. In a number or boolean column the cell is sent as it
+ * is written: "1.50" stays 1.50, a decimal comma becomes a point. In a text column it is sent as a
  * string.
  *
- * What type an undecided column gets, from all its cells that are not empty: number, if each is a
- * JSON number without exponent and with at most 15 significant digits (so that 00501 and long ids
- * stay text); boolean, if each is true or false; otherwise, and where there is none, text. An empty
- * cell with quotes is no evidence for a type and goes out as "".
+ * The type of an undecided column follows from all its cells that are not empty: number, if each is
+ * a JSON number without exponent and with at most 15 significant digits (so that 00501 and long ids
+ * stay text); boolean, if each is true or false; otherwise, and if all cells are empty, text. An
+ * empty cell with quotes is no evidence for a type and is sent as "".
  *
- * A type that the caller gave is strict: any JSON number, but an empty cell in quotes is neither a
- * number nor a boolean.
+ * A type that the caller gave is strict. Any JSON number is then a number, but an empty cell in
+ * quotes is neither a number nor a boolean.
  */
 #ifndef FL_COLUMNS_H
 #define FL_COLUMNS_H
@@ -37,7 +37,7 @@ typedef struct fl_column_choice {
   fl_column_type type;
 } fl_column_choice;
 
-/* All texts live as long as the columns. Members that are 0 ask for nothing special. */
+/* All texts live as long as the columns. A member that is 0 has its default. */
 typedef struct fl_columns_options {
   fl_column_type otherwise; /* type of columns that `choices` do not name */
   const fl_column_choice *choices;
@@ -54,12 +54,12 @@ typedef struct fl_column {
   bool strict;            /* the caller gave the type */
   unsigned char possible; /* while undecided: types that no cell has ruled out, as bits */
   bool filled;            /* while undecided: there was a cell that is not empty */
-  bool dates; /* the name is a date, and so is every cell that was learned from and is not empty */
+  bool dates;             /* the name is a date, and so is every cell so far that is not empty */
 } fl_column;
 
 /* A member of the records. */
 typedef struct fl_column_member {
-  fl_slice key;            /* the name as JSON, with what stands around it: {"name": or ,"name": */
+  fl_slice key; /* the name as JSON, with the punctuation around it: {"name": or ,"name": */
   const fl_column *column; /* NULL: a constant */
   size_t cell;
   fl_slice constant;
@@ -80,7 +80,7 @@ typedef struct fl_columns {
 
 /* "text", "number", "boolean"; "auto" for undecided. */
 const char *fl_column_type_name(fl_column_type type);
-/* False where the name is none of them. */
+/* False if no type has this name. */
 bool fl_column_type_named(const char *name, fl_column_type *type);
 
 /*
@@ -92,8 +92,8 @@ fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t 
                           const fl_columns_options *options, char message[FL_COLUMNS_MESSAGE]);
 void fl_columns_free(fl_columns *columns);
 
-/* FL_INVALID with a message where the cells of another header are not the names of these columns,
- * in the same order. */
+/* Compares the header of another file. FL_INVALID with a message if its cells are not the names of
+ * these columns in the same order. */
 fl_result fl_columns_compare(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
                              char message[FL_COLUMNS_MESSAGE]);
 
@@ -111,9 +111,9 @@ void fl_columns_decide(fl_columns *columns);
 bool fl_columns_is_null(const fl_columns *columns, const fl_csv_cell *cell);
 
 /*
- * Whether the names may be a row of data: there are names that are numbers over columns of numbers,
- * or dates over columns of dates, and no column of numbers has another name. Then the message holds
- * them.
+ * Whether the header looks like a row of data: some names are numbers over columns of numbers, or
+ * dates over columns of dates, and every column of numbers has a number as its name. The message
+ * then lists these names.
  */
 bool fl_columns_look_like_data(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]);
 

@@ -24,14 +24,14 @@ struct fl_csv_reader {
   char quote; /* NUL: no byte quotes */
   bool trim;
   fl_slice comment;
-  size_t skip;      /* lines that are still to be skipped */
-  fl_csv_code code; /* of the first failure */
-  unsigned mark; /* bytes of the byte order mark that came; 3 also once it is known to be absent */
+  size_t skip;       /* lines that are still to be skipped */
+  fl_csv_code code;  /* of the first failure */
+  unsigned mark;     /* bytes of the byte order mark that were read; 3 also if there is none */
   fl_buffer pending; /* a record's beginning, from pieces before this one */
   size_t record_ceiling;
   /* Lines that belong to no record. */
   enum { AT_LINE_START, IN_PASSED_LINE, IN_RECORD } place;
-  size_t matched; /* at the start of a line: so many bytes are those of the comment */
+  size_t matched; /* at the start of a line: its bytes that match the comment so far */
   /* The search for the end of the record. */
   char previous;        /* the byte before, 0 where a record begins */
   bool quoted;          /* inside quotes */
@@ -60,7 +60,7 @@ static inline bool is_padding(const fl_csv_reader *reader, char byte) {
   return (byte == ' ' || byte == '\t') && byte != reader->delimiter;
 }
 
-/* Whether the next line may be one that belongs to no record. */
+/* Sets `place` for the next line, which may belong to no record. */
 static void begin_line(fl_csv_reader *reader) {
   reader->place = reader->skip > 0 || reader->comment.length > 0 ? AT_LINE_START : IN_RECORD;
   reader->matched = 0;
@@ -177,9 +177,8 @@ static const char *next_delimiter(const char *cursor, const char *end, char deli
   return cursor;
 }
 
-/* Divides a record without quotes, and without its line end, at the delimiters. Most records are
- * such, and libcsv would read them byte by byte. False without memory.
- */
+/* Divides a record without quotes, and without its line end, at the delimiters. Most records have
+ * no quotes, and libcsv would read them byte by byte. False without memory. */
 static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   const char *end = record + length;
   for (;;) {
@@ -191,7 +190,7 @@ static bool split(fl_csv_reader *reader, const char *record, size_t length) {
   }
 }
 
-/* Takes white space off cells without quotes. A line of nothing else is a blank one. */
+/* Removes white space around cells without quotes. A line of white space only is a blank line. */
 static void trim_cells(fl_csv_reader *reader) {
   for (size_t i = 0; i < reader->count; i++) {
     fl_slice *text = &reader->cells[i].text;
@@ -266,8 +265,8 @@ static const char *next_mark(const char *cursor, const char *end, char quote) {
   return cursor;
 }
 
-/* Passes by a line that is skipped or a comment, as far as it is in this piece: *cursor moves, and
- * *begin with it. True: what follows belongs to a record. */
+/* Skips the part of a skipped line or a comment that is in this piece. *cursor and *begin move
+ * behind it. True if the bytes that follow belong to a record. */
 static bool pass_by(fl_csv_reader *reader, const char **begin, const char **cursor,
                     const char *end) {
   const char *at = *cursor;

@@ -1,10 +1,9 @@
 /*
  * csv.h: CSV text <-> cells, over libcsv.
  *
- * Pure: bytes in, records out; it opens no file. Quoting is that of RFC 4180; the dialect is the
- * caller's.
- * A reader is fed pieces of any size and hands each whole record to a function; it keeps one record
- * in memory and no more.
+ * Pure: bytes in, records out; it opens no file. Quoting is that of RFC 4180; the caller chooses
+ * the dialect. A reader is fed pieces of any size and hands each whole record to a function; it
+ * keeps one record in memory and no more.
  */
 #ifndef FL_CSV_H
 #define FL_CSV_H
@@ -30,14 +29,14 @@ typedef enum fl_csv_code {
 /* One record. `line` (from 1) is where it begins. The cells live until the function returns. */
 typedef bool (*fl_csv_record)(void *context, const fl_csv_cell *cells, size_t count, int64_t line);
 
-/* How a text is divided. Members that are 0 have the value of RFC 4180. */
+/* The dialect of a text. A member that is 0 has the value of RFC 4180. */
 typedef struct fl_csv_dialect {
   char delimiter;   /* 0: a comma. Otherwise ASCII, no line end. */
   char quote;       /* 0: '"'. Otherwise ASCII, no line end and not the delimiter. */
   bool unquoted;    /* no byte quotes: every quote is a part of its cell */
-  bool trim;        /* white space around cells and around their quotes is no part of them */
+  bool trim;        /* removes white space around cells and around their quotes */
   fl_slice comment; /* lines that begin with it are skipped; it holds no quote and no line end */
-  size_t skip;      /* so many lines at the beginning are skipped, whatever they hold */
+  size_t skip;      /* the number of lines to skip at the beginning, whatever they hold */
 } fl_csv_dialect;
 
 typedef struct fl_csv_reader fl_csv_reader;

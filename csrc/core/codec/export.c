@@ -16,8 +16,8 @@
 #include "codec/json_write.h"
 
 #define NO_COLUMN UINT32_MAX
-/* Room beyond the cells of a row: words are written whole, up to eight bytes too far; and the line
- * end. */
+/* Room beyond the cells of a row: for the line end, and because whole words are written, up to
+ * eight bytes too far. */
 #define SLACK 64
 
 /* The page being read. */
@@ -49,7 +49,7 @@ static bool has_columns(const fl_export *self) {
   return self->format == FL_EXPORT_CSV || self->format == FL_EXPORT_CELLS;
 }
 
-/* Takes back the bytes appended since the buffer had this length. */
+/* Removes the bytes that were appended after the buffer had this length. */
 static void cut(fl_buffer *out, size_t length) {
   out->length = length;
   if (out->data != NULL) out->data[length] = '\0';
@@ -140,7 +140,7 @@ fl_result fl_export_begin(fl_export *self, fl_buffer *out) {
 
 #define HARMLESS FL_EACH_BYTE('a')
 
-/* Not 0 if the word holds a byte that asks for quotes, or another control character. */
+/* Not 0 if the word holds a byte that needs quotes, or another control character. */
 static inline uint64_t needs_quotes(uint64_t word, char delimiter) {
   return (fl_mask_equal(word, '"') | fl_mask_equal(word, (unsigned char)delimiter) |
           fl_mask_control(word)) &
@@ -162,8 +162,8 @@ static char *put_quoted(char *out, const char *bytes, size_t length) {
   return out;
 }
 
-/* Copies a string and looks for bytes that ask for quotes meanwhile; if there are any, writes it
- * again in quotes. NULL where the string holds a NUL. */
+/* Copies a string, and meanwhile looks for bytes that need quotes. If there are any, writes the
+ * string again in quotes. NULL if the string holds a NUL. */
 static inline char *put_string(char *out, const char *bytes, size_t length, const char *text_end,
                                char delimiter) {
   uint64_t found = 0;
@@ -189,7 +189,7 @@ static inline char *put_string(char *out, const char *bytes, size_t length, cons
 }
 
 /* The same with an apostrophe before the text, inside of the quotes if there are any. The text
- * begins as a formula does, so that a quote at the beginning is none of its own. */
+ * begins like a formula, so a quote at the beginning of the output was added here. */
 static char *put_escaped(char *out, const char *bytes, size_t length, const char *text_end,
                          char delimiter) {
   char *end = put_string(out + 1, bytes, length, text_end, delimiter);
@@ -265,8 +265,8 @@ static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, i
   return FL_EXPORT_OK;
 }
 
-/* Writes the names of a row's members, each once and in quotes, as far as they fit: all of them or
- * those without a column. */
+/* Writes the names of a row's members, each once and in quotes, as far as they fit: all members, or
+ * only the members without a column. */
 static void name_members(const fl_export *self, const reader *page, uint32_t row, bool all,
                          char *out, size_t size) {
   uint32_t end = page->nodes[row].value.size.end;
@@ -523,8 +523,8 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
 
 /* --- counting --- */
 
-/* A line of a JSON array: the first is its bracket, each of the others a record, which a comma
- * follows, or the closing bracket. */
+/* Counts a line of a JSON array. The first line is the opening bracket. Each other line is a
+ * record, followed by a comma except for the last, or the closing bracket. */
 static void count_element(fl_export_count *count, int64_t line_end, char last) {
   if (!count->opened) {
     count->opened = true;

@@ -9,12 +9,12 @@
  * members of the rows of the first page, by their first appearance. A row is one object; of
  * repeated keys the last counts.
  *
- * JSON lines: a row a line, as it came but for white space and escapes that need not be; with
- * columns, an object of those members that the row has, in the columns' order. A JSON array has the
- * same rows, one a line, between brackets.
+ * JSON lines: one row a line, as the server sent it, without white space and without unnecessary
+ * escapes. With columns: an object of the members that the row has, in the columns' order. A JSON
+ * array has the same rows, one a line, between brackets.
  *
- * Cells: the function `take` gets the node of each column, a row at a time; the columns are found
- * as those of CSV.
+ * Cells: the function `take` gets the node of each column, one row at a time. The columns are
+ * chosen as for CSV.
  */
 #ifndef FL_EXPORT_H
 #define FL_EXPORT_H
@@ -31,9 +31,8 @@ typedef enum fl_export_format {
 
 typedef enum fl_export_code {
   FL_EXPORT_OK = 0,
-  FL_EXPORT_NO_OBJECT,  /* a row is no object and has no columns */
-  FL_EXPORT_NEW_COLUMN, /* CSV: a row has members that are none of the columns; the message names
-                           them */
+  FL_EXPORT_NO_OBJECT,  /* a row is no object, so it has no columns */
+  FL_EXPORT_NEW_COLUMN, /* CSV: a row has members without a column; the message names them */
   FL_EXPORT_BLANK,      /* CSV: a record that would be a blank line */
   FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_NAME,    /* CSV: a member with an empty name */
@@ -43,7 +42,7 @@ typedef enum fl_export_code {
 } fl_export_code;
 
 #define FL_EXPORT_MESSAGE 400
-#define FL_EXPORT_PLACES 256 /* so many members of a row have their columns remembered by place */
+#define FL_EXPORT_PLACES 256 /* members of a row whose columns are remembered by place */
 
 typedef struct fl_export_column {
   fl_buffer text; /* the name, then the name as a member's key in JSON: "name": */
@@ -59,7 +58,7 @@ typedef fl_export_code (*fl_export_take)(void *context, fl_export *self, const f
 
 struct fl_export {
   fl_export_format format;
-  char delimiter; /* CSV: one byte of ASCII that no number and no word holds; a comma at first */
+  char delimiter; /* CSV: a byte of ASCII that no number and no word holds; a comma by default */
   bool mark;      /* CSV: begins with a byte order mark */
   bool escape; /* CSV: an apostrophe goes before text that a spreadsheet would run as a formula */
   bool any;    /* JSON: a row was written */
@@ -67,17 +66,17 @@ struct fl_export {
   void *take_context;
   fl_export_column *columns;
   size_t count;
-  bool chosen;      /* CSV: members that are no column are left out instead of being an error */
+  bool chosen;      /* CSV: members without a column are left out instead of being an error */
   size_t unmet;     /* columns that no row has had yet */
   bool begun;       /* the columns are fixed, and the header is written */
   uint32_t *cells;  /* one a column: the node of the row's value, 0: it has none */
   fl_buffer nested; /* JSON text of an array or an object, before it is quoted into a cell */
-  /* The key and the column at each place of the row before; nodes of the page at hand. */
+  /* The key and the column at each place of the row before, as nodes of the current page. */
   struct {
     uint32_t key, column;
   } places[FL_EXPORT_PLACES];
   char message[FL_EXPORT_MESSAGE]; /* after a failure: words that follow "row 17 " */
-  char members[FL_EXPORT_MESSAGE]; /* of the first row that lacked a column: its names, in quotes */
+  char members[FL_EXPORT_MESSAGE]; /* the names of the first row that lacked a column, in quotes */
 };
 
 void fl_export_init(fl_export *self, fl_export_format format);
@@ -88,7 +87,7 @@ void fl_export_free(fl_export *self);
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 
-/* Whether a text begins as a formula of a spreadsheet does. */
+/* Whether a text begins like a formula of a spreadsheet. */
 bool fl_export_is_formula(fl_slice text);
 
 /* Appends the header, unless there is none to write or it was appended before. */
@@ -104,7 +103,7 @@ fl_export_code fl_export_rows(fl_export *self, const fl_json_tape *tape, const c
                               size_t length, uint32_t row, int64_t count, const char *kept,
                               fl_buffer *out, int64_t *done);
 
-/* Appends what ends the text: the closing bracket of a JSON array. */
+/* Appends the end of the text: the closing bracket of a JSON array. */
 fl_result fl_export_end(const fl_export *self, fl_buffer *out);
 
 /* Counts the complete records of a text written by export.c, which may be cut off anywhere. */
@@ -112,11 +111,11 @@ typedef struct fl_export_count {
   fl_export_format format;
   int64_t records;   /* complete ones, a header among them */
   int64_t first_end; /* offset of the byte after the first record */
-  int64_t end;       /* after the last complete one; of a JSON array, before what divides records */
+  int64_t end;       /* after the last complete one; in a JSON array, before the comma */
   int64_t length;    /* fed so far */
   bool quoted;
   bool opened;       /* JSON: the line of the opening bracket was read */
-  char line, before; /* JSON: the first byte of the line at hand, 0 for none; the byte fed last */
+  char line, before; /* JSON: the first byte of the current line, 0 for none; the byte fed last */
 } fl_export_count;
 
 /* Feeds the next piece; a count begins as zeros and its format. */

@@ -22,7 +22,7 @@ typedef struct scanner {
   char *text;
   const char *end;
   fl_json_error *error;
-  bool replace; /* what has no form is replaced, see fl_json_scan_replacing */
+  bool replace; /* invalid parts are replaced, see fl_json_scan_replacing */
   uint32_t known[KNOWN_DEPTHS * KNOWN_PLACES]; /* index of a key without escapes; 0: none */
 } scanner;
 
@@ -89,8 +89,8 @@ static char *put_utf8(char *out, unsigned code) {
   return out;
 }
 
-/* Half of a surrogate pair alone, whose escape ends before `after`. Replaced, or a failure at
- * `where`. */
+/* Handles half of a surrogate pair without its other half. Its escape ends before `after`. It is
+ * replaced, or a failure at `where`. */
 static char *lone_surrogate(const scanner *scan, char *after, const char *where, char **out) {
   if (!scan->replace || where == scan->end) return fail(scan, FL_JSON_SURROGATE, where);
   *out = put_utf8(*out, FL_JSON_REPLACEMENT);
@@ -114,7 +114,7 @@ static char *scan_escape(const scanner *scan, char *cursor, char **out) {
   if (cursor == NULL) return NULL;
   if ((unit & 0xF800) == 0xD800) {
     char *half = cursor;
-    /* Where the text ends before the second half, the failure is the end of the text. */
+    /* If the text ends before the second half, the failure is the end of the text. */
     if (unit >= 0xDC00) return lone_surrogate(scan, half, backslash, out);
     if (*cursor != '\\' || *++cursor != 'u')
       return lone_surrogate(scan, half, cursor == scan->end ? cursor : backslash, out);
@@ -192,8 +192,7 @@ static double scale_exactly(uint64_t digits, int exponent) {
 }
 #endif
 
-/* Enough digits to round any double correctly; one more stands for all that follow.
- */
+/* Enough digits to round any double correctly. One more digit stands for all later ones. */
 #define DECISIVE_DIGITS 768
 
 /* Any number, by strtod: written as whole digits and an exponent, which every locale reads alike.

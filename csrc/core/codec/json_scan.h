@@ -22,7 +22,7 @@
 /* Containers may nest this deep; one more is FL_JSON_DEEP. */
 #define FL_JSON_DEPTH 512
 
-/* U+FFFD, which stands for what cannot be read. */
+/* U+FFFD, which replaces half of a surrogate pair. */
 #define FL_JSON_REPLACEMENT 0xFFFD
 
 typedef enum fl_json_type {
@@ -100,9 +100,9 @@ void fl_json_tape_free(fl_json_tape *tape);
 fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error);
 
 /*
- * The same, but takes what RFC 8259 lets no reader take for certain: half of a surrogate pair
- * becomes U+FFFD, a byte that is not UTF-8 "?", a number beyond the range of doubles null; a
- * control character stays as it is.
+ * The same, but accepts some texts that break RFC 8259, and replaces the invalid parts: half of a
+ * surrogate pair by U+FFFD, a byte that is not UTF-8 by "?", a number beyond the range of doubles
+ * by null. A control character stays as it is.
  */
 fl_json_code fl_json_scan_replacing(char *text, size_t length, fl_json_tape *tape,
                                     fl_json_error *error);

@@ -1,6 +1,6 @@
 /*
- * mapping.h: what becomes of a record's members before it is sent: other names, a choice with an
- * order, and members that are the same in every record.
+ * mapping.h: changes the members of a record before it is sent: renames them, chooses and orders
+ * them, and adds members that are the same in every record.
  *
  * Pure. The three parts apply in this order: `renames` first, then `columns` by the new names, then
  * `set`. A member that `set` names and the record has is replaced in its place; the others follow
@@ -39,7 +39,7 @@ static inline bool fl_slice_equal(fl_slice one, fl_slice other) {
          (one.length == 0 || memcmp(one.data, other.data, one.length) == 0);
 }
 
-/* Where a name stands in a list; its count where it does not. */
+/* The index of a name in a list; the list's count if the name is not in it. */
 size_t fl_names_find(fl_names names, fl_slice name);
 
 static inline bool fl_mapping_is_empty(const fl_mapping *mapping) {
@@ -62,7 +62,7 @@ fl_shown fl_show(fl_slice text);
 void fl_names_show(fl_names names, char *message, size_t room);
 
 /*
- * Appends the object at node 0 of a tape as the mapping has it. FL_INVALID with a message of at
+ * Appends the object at node 0 of a tape, changed by the mapping. FL_INVALID with a message of at
  * most `room` bytes where a rename gives a member the name of another; `out` may then end with a
  * part of the record. A chosen member that the record does not have is left out.
  */

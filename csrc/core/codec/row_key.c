@@ -1,6 +1,6 @@
 /* See row_key.h. A key is, for each node, its type, then 8 bytes of the number or the length, then
- * the bytes of a string. Before them stand the number of nodes, and the value of the first member
- * of an object or its length: rows that differ there need not be compared. */
+ * the bytes of a string. A key begins with the number of nodes, and the value of the first member
+ * of an object or its length. Rows with another beginning need not be compared. */
 #include "codec/row_key.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * budget.h: the rate budgets of the process, one for each service (base URL and subscription).
  *
- * A budget is the belief of policy/rate_limit.h behind a lock, so that any thread may read it while
- * the engine changes it. All clients of the same service share one budget, and the retry quota with
- * it. The registry belongs to the engine: after a fork the child starts with an empty one.
+ * A budget is an fl_rate_limit (policy/rate_limit.h) behind a lock, so that any thread may read it
+ * while the engine changes it. All clients of the same service share one budget and one retry
+ * quota. The registry belongs to the engine: after a fork the child starts with an empty one.
  */
 #ifndef FL_BUDGET_H
 #define FL_BUDGET_H
@@ -23,8 +23,8 @@ typedef struct fl_budget_registry {
 void fl_budget_registry_init(fl_budget_registry *registry);
 void fl_budget_registry_free(fl_budget_registry *registry);
 
-/* The budget of a service. The first call for it makes it, with the limit to assume (0: none). NULL
- * without memory. The registry frees it. */
+/* The budget of a service. The first request for a service creates its budget, with the limit to
+ * assume (0: none). NULL without memory. The registry frees it. */
 fl_budget *fl_budget_of(fl_budget_registry *registry, const char *base_url,
                         const char *subscription, int64_t assumed_limit);
 
@@ -34,7 +34,7 @@ void fl_budget_give_back(fl_budget *budget);
 void fl_budget_learn(fl_budget *budget, fl_time now, const fl_response_head *head);
 void fl_budget_throttled(fl_budget *budget, fl_time now, fl_time until);
 
-/* One call more (1) or less (-1) waits for this budget. */
+/* Counts the calls that wait for this budget: one more (1) or one less (-1). */
 void fl_budget_count_waiting(fl_budget *budget, int change);
 
 /* The retry quota of the service; the engine's thread only. */
@@ -46,7 +46,7 @@ typedef struct fl_budget_view {
   double pace; /* requests a second; negative: calls start at once */
 } fl_budget_view;
 
-/* The belief about a service now; false if it has no budget yet. Any thread. */
+/* The present state of a service's budget; false if it has no budget yet. Any thread. */
 bool fl_budget_look(fl_budget_registry *registry, const char *base_url, const char *subscription,
                     fl_time now, fl_budget_view *view);
 

@@ -31,11 +31,11 @@ typedef struct fl_buffer_pool {
 void fl_buffer_pool_init(fl_buffer_pool *pool);
 void fl_buffer_pool_destroy(fl_buffer_pool *pool);
 
-/* Moves kept memory into an empty text and tape; the text keeps its own ceiling. Does nothing where
- * the text has memory already or none is kept. */
+/* Moves kept memory into an empty text and tape; the text keeps its own ceiling. Does nothing if
+ * the text has memory already, or the pool is empty. */
 void fl_buffer_pool_take(fl_buffer_pool *pool, fl_buffer *text, fl_json_tape *tape);
 
-/* Takes the memory of a text and a tape over: keeps it or frees it. */
+/* Takes over the memory of a text and a tape, and keeps or frees it. */
 void fl_buffer_pool_give(fl_buffer_pool *pool, fl_pooled_buffer pooled);
 
 /* A pager begins (1) or has ended (-1). When the last one ends, large buffers are freed. */

@@ -1,6 +1,6 @@
 /*
- * call.c: making and freeing calls. A call and its strings are one allocation, so that handing it
- * over and freeing it are one step each. Relies on policy/url.h to check paths and ids.
+ * call.c: making and freeing calls. A call and its strings are one allocation, so that a call is
+ * handed over as one pointer and freed at once. Relies on policy/url.h to check paths and ids.
  */
 #include "engine/call.h"
 

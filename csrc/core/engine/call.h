@@ -1,9 +1,9 @@
 /*
  * call.h: one request and its outcome.
  *
- * A call has one owner at a time: the thread that makes it, then the engine, then whoever takes it
- * out of the mailbox. The first part of the struct is the request, which does not change after the
- * hand-over; the second belongs to the engine; the third is the outcome.
+ * A call has one owner at a time: the thread that makes it, then the engine, then the reader of the
+ * mailbox. The first part of the struct is the request, which does not change after it is
+ * submitted. The second part belongs to the engine. The third part is the outcome.
  */
 #ifndef FL_CALL_H
 #define FL_CALL_H
@@ -13,7 +13,7 @@
 #include "policy/response_head.h"
 #include "policy/timer_heap.h"
 
-/* The arguments of fl_call_new, which copies them all but the body, which it moves. */
+/* The arguments of fl_call_new. It copies all of them except the body, which it moves. */
 typedef struct fl_request {
   fl_slice operation; /* the name of the operation, as "imports.data" */
   fl_slice method;
@@ -21,7 +21,7 @@ typedef struct fl_request {
   fl_slice id;    /* data NULL: none */
   fl_slice query; /* encoded already, with its "?"; empty: none */
   fl_slice api_key;
-  fl_buffer *body;   /* NULL: none; else emptied */
+  fl_buffer *body;   /* NULL: none; otherwise the buffer is empty afterwards */
   bool write;        /* may change something on the server */
   bool repeatable;   /* a write that the caller allows to be sent again */
   bool expects_id;   /* a 2xx without data.id is no usable reply */
@@ -57,21 +57,21 @@ typedef struct fl_call {
   fl_retry_state retry;
   fl_time submitted;
   struct fl_transfer *transfer;
-  bool fresh_connection; /* an idle connection was closed: opens one of its own from now on */
-  fl_kind stop;          /* why it is stopped: cancelled, closed, timeout; else FL_KIND_NONE */
-  bool silent;           /* its reader is gone: the outcome is freed, not posted */
-  bool waited;           /* the event about its wait for the rate budget has been posted */
+  bool fresh_connection; /* an idle connection was closed: each further attempt opens a new one */
+  fl_kind stop; /* of a call being stopped: cancelled, closed, timeout; else FL_KIND_NONE */
+  bool silent;  /* it has no reader any more: the outcome is freed, not posted */
+  bool waited;  /* the event about its wait for the rate budget has been posted */
 
   /* the outcome */
   fl_kind kind; /* FL_KIND_NONE: success */
   fl_fate fate;
   fl_response_head head;
   fl_time elapsed;
-  fl_time retry_at_wall; /* of an error: when another attempt may be made; FL_UNKNOWN */
+  fl_time retry_at_wall; /* of an error: the earliest time of another attempt, or FL_UNKNOWN */
   fl_buffer text;        /* the reply; the tape's strings are in it */
   fl_json_tape tape;     /* empty if the reply is not JSON */
   fl_envelope envelope;
-  char excerpt[1025];  /* of a reply that was not the envelope: its first KiB; empty otherwise */
+  char excerpt[1025];  /* the first KiB of a reply that was not the envelope; empty otherwise */
   char message[768];   /* of the error; "" on success */
   char request_id[37]; /* sent as X-Request-Id, the same over all attempts */
 
@@ -82,8 +82,8 @@ typedef struct fl_call {
 } fl_call;
 
 /*
- * Checks nothing but the path and the id (by url.h; *code tells), copies everything into one
- * allocation, takes references. NULL: *code is not FL_URL_OK, or there is no memory.
+ * Makes a call: checks the path and the id (see url.h), copies everything into one allocation, and
+ * takes references. NULL if *code is not FL_URL_OK, or without memory.
  */
 fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                      const fl_request *request, int *code);
@@ -94,7 +94,7 @@ void fl_call_free(fl_call *call);
 /* Sets the message to "operation: words". */
 void fl_call_set_message(fl_call *call, const char *words);
 
-/* Sets the message of a call whose reply holds no rows: it names what the data is instead. */
+/* Sets the message of a call whose reply holds no rows. The message describes the data. */
 void fl_call_set_no_rows_message(fl_call *call);
 
 #endif

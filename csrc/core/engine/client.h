@@ -12,12 +12,12 @@
 #include "policy/retry.h"
 
 typedef struct fl_client_settings {
-  /* Strings; NULL where not given, but base_url, subscription_id and user_agent always are. */
+  /* Strings are NULL if not given. base_url, subscription_id and user_agent are always given. */
   const char *base_url; /* checked by url.h, without a trailing slash */
   const char *subscription_id;
   const char *user_agent;
   const char *ca_file, *client_cert, *client_key;
-  const char *proxy; /* NULL: as the environment says, but never for loopback */
+  const char *proxy; /* NULL: the proxy of the environment, except for loopback */
   fl_time connect_timeout, read_timeout, write_timeout; /* read and write: of one attempt */
   int64_t rate_limit; /* requests a minute to assume, 0 for none */
   size_t max_response_bytes;
@@ -40,7 +40,7 @@ typedef struct fl_lane {
   fl_time ask_again; /* when to ask the rate budget again; 0: at once */
 } fl_lane;
 
-#define FL_LANES 2 /* indexed by fl_call.interactive, for which the budget keeps a part */
+#define FL_LANES 2 /* by fl_call.interactive: the budget keeps a part for such calls */
 
 typedef struct fl_client {
   fl_client_settings settings; /* its strings belong to the client */

@@ -1,6 +1,6 @@
 /*
- * command.h: commands, which a Lua state sends to the engine beside calls and pagers: cancel,
- * advance, close (the item types of mailbox.h say what each does).
+ * command.h: commands of a Lua state to the engine: cancel, advance, close. The item types in
+ * mailbox.h describe them.
  */
 #ifndef FL_COMMAND_H
 #define FL_COMMAND_H

@@ -1,11 +1,11 @@
 /*
- * engine.c: runs the turns of the loop, on the engine's thread or on that of a caller that would
- * only wait.
+ * engine.c: runs the turns of the loop, on the engine's thread or on the thread of a blocking
+ * caller.
  *
  * Handing a call to a thread and being woken by it costs two thread switches, more than a small
- * call takes by itself. So a caller that blocks runs the turns itself where no other thread does;
- * once it has its outcome, the engine's thread continues with the rest. `driven` says that a thread
- * runs the turns, `kicked` that there is work for the engine's thread; both are under state_lock.
+ * call takes by itself. So a caller that blocks runs the turns itself if no other thread does. Once
+ * it has its outcome, the engine's thread continues with the rest. `driven` is true while a thread
+ * runs the turns, `kicked` while there is work for the engine's thread. Both are under state_lock.
  *
  * Locks, in the order in which they are taken: global_lock, turn_lock, the lock of wakeup.c; and
  * global_lock, state_lock. Relies on two facts: curl_multi_wakeup may be called from any thread,
@@ -58,8 +58,8 @@ static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 /* --- running the turns --- */
 
 /*
- * Runs turns: for the engine's thread (mailbox NULL) until nothing is left to do, for a caller
- * until its mailbox holds an item, or a signal came that its host may want to handle.
+ * Runs turns. For the engine's thread (mailbox NULL): until nothing is left to do. For a caller:
+ * until its mailbox holds an item, or a signal arrives that its host may want to handle.
  */
 static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   for (;;) {
@@ -85,7 +85,8 @@ static void drive(fl_engine *engine, fl_mailbox *mailbox) {
   }
 }
 
-/* Under state_lock: makes the thread that drives, or else the engine's, look at the inbox. */
+/* Under state_lock: wakes the thread that drives, or else the engine's thread, so that it takes the
+ * items of the inbox. */
 static void kick(fl_engine *engine) {
   engine->unseen = false;
   if (engine->driven) {
@@ -170,8 +171,8 @@ static void free_engine(fl_engine *engine) {
   free(engine);
 }
 
-/* Joins the thread, but waits no longer than STOP_BOUND; a thread that is late keeps running, and
- * its memory is not freed. */
+/* Joins the thread, but waits no longer than STOP_BOUND. A thread that has not ended by then keeps
+ * running, and its memory is not freed. */
 static void stop_engine(fl_engine *engine) {
   struct timespec until;
   bool stopped;
@@ -193,7 +194,8 @@ static void stop_engine(fl_engine *engine) {
   }
 }
 
-/* Under global_lock. A parent's engine is not touched: its thread is not in this process. */
+/* Under global_lock: the engine of this process, or NULL. The engine of a parent process is not
+ * touched, since its thread is not in this process. */
 static fl_engine *own_engine(void) {
   if (current != NULL && current->process != fl_process_generation()) current = NULL;
   return current;
@@ -259,7 +261,7 @@ static const char *start_engine(void) {
     free_engine(engine);
     return "no memory for the engine";
   }
-  /* Signals are for the host: this thread takes none. */
+  /* This thread blocks all signals, so that the host's threads handle them. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   failed = pthread_create(&engine->thread, NULL, run, engine);
@@ -300,8 +302,9 @@ bool fl_engine_leave(void) {
   return last;
 }
 
-/* Under state_lock: lets the caller run the turns, unless the engine's thread does or is about to.
- * (Taking over from it would cost the thread switch that this is to save.) */
+/* Under state_lock: lets the caller run the turns, unless the engine's thread runs them or has been
+ * woken to run them. Taking over from that thread would cost a thread switch, which driving is
+ * meant to save. */
 static bool may_drive(fl_engine *engine) {
   if (engine->driven || engine->kicked || atomic_load(&engine->stop)) return false;
   engine->driven = true;

@@ -1,4 +1,5 @@
-/* event.c: copies what an event tells, since the call goes on meanwhile. */
+/* event.c: makes events. An event copies its data, since the call changes while the event is read.
+ */
 #include "engine/event.h"
 
 #include <stdio.h>

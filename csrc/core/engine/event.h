@@ -1,6 +1,6 @@
 /*
- * event.h: events, which tell the reader of a mailbox what happens to a call before it ends. Posted
- * only for clients whose settings ask for events.
+ * event.h: events: reports to the reader of a mailbox about a call that is under way. They are
+ * posted only for clients whose settings ask for them.
  */
 #ifndef FL_EVENT_H
 #define FL_EVENT_H

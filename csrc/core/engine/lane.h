@@ -19,15 +19,15 @@ void fl_lane_put(fl_call *call, bool first);
 /* Takes a call out of its lane, if it is there. The caller sets its next state. */
 void fl_lane_leave(fl_call *call);
 
-/* The call that was submitted first, among the first of the lanes that may ask the budget now; or
- * NULL. */
+/* The next call to start: of the first calls of the lanes that may ask the budget now, the one
+ * submitted earliest. NULL if there is none. */
 fl_call *fl_lane_first(const fl_client *client, fl_time now);
 
-/* When to ask the budget again for a call of the client: the earliest time of its lanes that hold
- * calls; FL_NEVER where none does. */
+/* The time at which to ask the budget again for a call of the client: the earliest time of its
+ * lanes that hold calls. FL_NEVER if no lane holds a call. */
 fl_time fl_lane_ask_again(const fl_client *client);
 
-/* The lanes may ask the budget at once. */
+/* From now on the lanes may ask the budget at once. */
 void fl_lane_ask_at_once(fl_client *client);
 
 #endif

@@ -4,9 +4,9 @@
  * A turn, in this order:
  *   1. read the clock, once;
  *   2. take the items that were submitted: calls, pagers, commands;
- *   3. start what is due: attempts, deadlines, calls that waited for the rate budget;
- *   4. let the pagers ask for pages;
- *   5. let the network work, and decide what follows each attempt that has ended.
+ *   3. handle what is due: attempts, deadlines, calls that waited for the rate budget;
+ *   4. take the calls that the pagers want to make;
+ *   5. send and receive on the network, and decide what follows each attempt that has ended.
  * Between turns the thread that runs them sleeps in fl_loop_sleep.
  */
 #include "engine/loop.h"
@@ -21,13 +21,14 @@
 
 #define LONGEST_SLEEP 60000 /* ms */
 #define MEMORY_PAUSE 20     /* ms */
-#define PAGER_ROUNDS 100    /* of one feeding of the pagers, so that it ends */
+#define PAGER_ROUNDS 100    /* the most rounds in one turn, so that the turn ends */
 
 struct fl_loop {
   fl_scheduler calls;
   fl_pager *pagers;
-  bool pagers_changed;  /* a pager has something to deliver, to give up or to ask for */
-  bool short_of_memory; /* a pager could not ask: the pagers are fed again after MEMORY_PAUSE */
+  bool pagers_changed;  /* a pager has a page to deliver, a call to stop or a call to make */
+  bool short_of_memory; /* a pager had no memory for its next call; it is asked again after
+                           MEMORY_PAUSE */
 };
 
 /* --- pagers --- */
@@ -36,8 +37,8 @@ static bool have_pagers_changed(const fl_loop *loop) {
   return loop->pagers_changed || loop->calls.pages_ended;
 }
 
-/* Stops the calls that a pager has no use for, takes the calls that it asks for, and posts the
- * pages that it delivers. False if the pager is over: it is freed. */
+/* Stops the obsolete calls of a pager, takes the calls that it wants to make, and posts the pages
+ * that it delivers. False if the pager is over, and was freed. */
 static bool feed_pager(fl_loop *loop, fl_pager *pager) {
   fl_call *call;
   bool failed = false;
@@ -52,7 +53,7 @@ static bool feed_pager(fl_loop *loop, fl_pager *pager) {
   return false;
 }
 
-/* A call that ends at once changes its pager again, so pagers are fed until none has changed. */
+/* A call that ends at once changes its pager again, so this repeats until no pager has changed. */
 static void feed_pagers(fl_loop *loop) {
   for (int round = 0; have_pagers_changed(loop) && round < PAGER_ROUNDS; round++) {
     fl_pager **link = &loop->pagers;
@@ -73,8 +74,8 @@ static void take_pager(fl_loop *loop, fl_pager *pager) {
 
 /* --- commands --- */
 
-/* A pager that has nothing under way would not notice. It may ask for one page more, which ends
- * with kind closed, so that its reader is told. */
+/* A pager without calls under way would not notice that its client is closed. It gets one more
+ * credit: its next call ends with kind closed, and the reader gets that error. */
 static void close_pagers(fl_loop *loop, const fl_client *client) {
   for (fl_pager *pager = loop->pagers; pager != NULL; pager = *fl_pager_link(pager))
     if (client == NULL || fl_pager_client(pager) == client) fl_pager_advance(pager);
@@ -94,7 +95,7 @@ static void close_mailbox(fl_loop *loop, fl_mailbox *mailbox) {
   loop->pagers_changed = true;
   feed_pagers(loop);
   fl_scheduler_stop_all(&loop->calls, NULL, mailbox, true);
-  /* The reader of what was posted is gone. */
+  /* Frees the items that were posted: their reader is gone. */
   fl_item_free_chain(fl_mailbox_take(mailbox));
 }
 
@@ -128,7 +129,7 @@ static void take_item(fl_loop *loop, fl_item *item) {
     case FL_ITEM_CLOSE_CLIENT: close_client(loop, command->client); break;
     case FL_ITEM_CLOSE_MAILBOX: close_mailbox(loop, command->mailbox); break;
     case FL_ITEM_PAGE:
-    case FL_ITEM_EVENT: /* only come from the engine */
+    case FL_ITEM_EVENT: /* only sent by the engine */
     case FL_ITEM_JOB: /* goes to the worker */ break;
   }
   fl_item_free(item);
@@ -206,7 +207,7 @@ void fl_loop_close(fl_loop *loop, fl_item *items) {
   fl_scheduler_stop_all(&loop->calls, NULL, NULL, false);
   close_pagers(loop, NULL);
   feed_pagers(loop);
-  /* Those that had no memory to ask are told without it. */
+  /* Pagers that have no memory for a call deliver the error without one. */
   for (fl_pager *pager = loop->pagers; pager != NULL; pager = *fl_pager_link(pager))
     fl_pager_fail(pager, FL_KIND_CLOSED, "the client is closed");
   loop->pagers_changed = true;

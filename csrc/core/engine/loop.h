@@ -1,6 +1,6 @@
 /*
- * loop.h: the turns of the engine: takes what was submitted, starts what is due, lets the network
- * work, posts what has ended. Never blocks but in fl_loop_sleep.
+ * loop.h: the turns of the engine: takes the items that were submitted, starts the calls that are
+ * due, sends and receives, and posts the calls that have ended. Only fl_loop_sleep blocks.
  *
  * A loop owns every call and pager from the turn that takes it until the call or page is posted to
  * its mailbox. It has no lock: one thread at a time runs its turns and sleeps in it (engine.c says
@@ -17,11 +17,10 @@ typedef struct fl_loop fl_loop;
 /* NULL without memory. `serial`: no other loop of this process or its parents has it. */
 fl_loop *fl_loop_new(uint64_t serial, fl_budget_registry *budgets);
 
-/* One turn, beginning with the items that were submitted (may be NULL), which the loop then owns.
- */
+/* One turn. Takes ownership of `items`, the items that were submitted (NULL: none). */
 void fl_loop_turn(fl_loop *loop, fl_item *items);
 
-/* Whether another turn would have something to do: a call is under way or waits. */
+/* Whether a call is under way or waits, so that more turns are needed. */
 bool fl_loop_is_busy(const fl_loop *loop);
 
 /* Milliseconds until the next turn is due if nothing happens before. */

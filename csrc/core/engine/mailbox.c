@@ -109,7 +109,7 @@ struct fl_mailbox {
   atomic_bool signalled;                      /* the descriptor was written to and not read since */
   atomic_bool quiet;                          /* atomic, since jobs of the worker post meanwhile */
   _Atomic(fl_mailbox_notify_function) notify; /* NULL: none */
-  int reader, writer;                         /* the same descriptor where it is an eventfd */
+  int reader, writer;                         /* the same descriptor if it is an eventfd */
   uint64_t process;                           /* fl_process_generation */
 };
 
@@ -164,7 +164,7 @@ void fl_mailbox_release(fl_mailbox *mailbox) {
 
 static void signal_reader(fl_mailbox *mailbox) {
   const uint64_t one = 1;
-  /* Where the pipe or the counter is full, the descriptor is readable already. */
+  /* If the pipe or the counter is full, the descriptor is readable already. */
   ssize_t written = write(mailbox->writer, &one, sizeof one);
   (void)written;
   atomic_store(&mailbox->signalled, true);
@@ -193,8 +193,8 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
 
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   uint64_t drained;
-  /* The flag is set after the write. Where the flag is not seen yet, the descriptor stays readable,
-   * and the next take resets both. */
+  /* The flag is set after the write. If this thread does not see the flag yet, the descriptor stays
+   * readable, and the next take resets both. */
   if (atomic_exchange(&mailbox->signalled, false))
     while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
            mailbox->reader != mailbox->writer) {}

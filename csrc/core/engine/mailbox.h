@@ -1,6 +1,6 @@
 /*
- * mailbox.h: hands items from one thread to another: items, lists of them, a list behind a lock
- * (fl_queue), and the mailbox of a Lua state, which wakes its reader.
+ * mailbox.h: hands items from one thread to another. Defines items, lists of items, a list behind a
+ * lock (fl_queue), and the mailbox of a Lua state, which wakes its reader.
  *
  * Everything that passes between the thread of a Lua state and the engine or a worker is an fl_item
  * at the head of a larger struct. An item has one owner at a time: posting it gives it away.
@@ -13,11 +13,11 @@
 #include "base/base.h"
 
 typedef enum fl_item_type {
-  FL_ITEM_CALL,         /* fl_call: to the engine a request, from it the outcome */
+  FL_ITEM_CALL,         /* fl_call: a request to the engine, an outcome from it */
   FL_ITEM_PAGE,         /* fl_call: one page of a pager, in order */
   FL_ITEM_PAGER,        /* fl_pager: to the engine */
   FL_ITEM_EVENT,        /* fl_event: from the engine */
-  FL_ITEM_JOB,          /* fl_job: to the worker a job, from it the outcome */
+  FL_ITEM_JOB,          /* fl_job: a job to the worker, a finished job from it */
   FL_ITEM_ADVANCE,      /* fl_command: the reader took a page of the pager `ticket` */
   FL_ITEM_CANCEL,       /* fl_command: ends the call or the pager `ticket` */
   FL_ITEM_CLOSE_CLIENT, /* fl_command: every call of `client` ends with kind closed */

@@ -108,8 +108,9 @@ void fl_network_perform(fl_network *network) {
   curl_multi_perform(network->multi, &running);
 }
 
-/* Nothing was sent, since an idle connection had been closed: starts the same attempt on a
- * connection of its own, for others may be closed too. False: it had one already, or *code. */
+/* Nothing was sent, since the server had closed the idle connection. Starts the same attempt on a
+ * new connection, since other idle connections may be closed, too. False if the attempt had a new
+ * connection already, or failed to start with *code. */
 static bool start_afresh(fl_network *network, fl_transfer *transfer, fl_call *call,
                          CURLcode *code) {
   if (call->fresh_connection) return false;
@@ -128,7 +129,7 @@ fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
   while ((message = curl_multi_info_read(network->multi, &left)) != NULL) {
     fl_transfer *transfer = NULL;
     fl_call *call;
-    CURLcode code = message->data.result; /* read before the message goes with the handle */
+    CURLcode code = message->data.result; /* read now: removing the handle frees the message */
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&transfer);
     call = fl_transfer_call(transfer);

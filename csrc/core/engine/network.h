@@ -1,6 +1,6 @@
 /*
- * network.h: attempts of calls on the network, all at once, without blocking: a multi handle of
- * libcurl and the transfers in it. Knows nothing of retries, budgets or time.
+ * network.h: concurrent attempts of calls, without blocking: a multi handle of libcurl and the
+ * transfers in it. Has no part in retries, budgets or time.
  *
  * One thread at a time uses it; fl_network_wake alone may be called from any other.
  */
@@ -17,15 +17,15 @@ fl_network *fl_network_new(void);
 /* Closes the connections. No attempt may be under way. */
 void fl_network_free(fl_network *network);
 
-/* Starts an attempt, which sets call->transfer. False: it could not be set up and nothing was sent;
- * *kind and *words (static text) tell why. */
+/* Starts an attempt, and sets call->transfer. False if it could not be set up: nothing was sent,
+ * and *kind and *words (static text) name the reason. */
 bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *kind,
                       const char **words);
 
-/* Gives an attempt up. Whether its request may have left. */
+/* Aborts an attempt. Returns whether its request may have been sent. */
 bool fl_network_stop(fl_network *network, fl_call *call);
 
-/* Sends and receives what can be sent and received now. */
+/* Sends and receives as much as is possible without waiting. */
 void fl_network_perform(fl_network *network);
 
 /* The next call whose attempt has ended, or NULL. Its reply or error is in it; *outcome is for

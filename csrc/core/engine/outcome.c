@@ -1,6 +1,6 @@
 /*
- * outcome.c: how an attempt ended. Scans the reply into a tape, checks that it is what the
- * operation expects, and covers the API key wherever the reply repeats it.
+ * outcome.c: the outcome of an attempt. Scans the reply into a tape, checks that it has the form
+ * that the operation expects, and covers the API key wherever the reply repeats it.
  */
 #include "engine/outcome.h"
 
@@ -11,7 +11,7 @@
 
 #define EXCERPT (sizeof((fl_call *)NULL)->excerpt - 1)
 
-/* Of a success too: messages are printed. */
+/* The messages of a success are redacted, too, since callers print them. */
 static void redact_messages(fl_call *call) {
   uint32_t at = call->envelope.messages, end = at ? fl_json_next(&call->tape, at) : 0;
   for (; at < end; at++)
@@ -20,7 +20,7 @@ static void redact_messages(fl_call *call) {
                 call->tape.nodes[at].value.size.length, false);
 }
 
-/* Keeps the first bytes of the reply; their number. */
+/* Copies the first bytes of the reply into the excerpt. Returns their number. */
 static size_t keep_excerpt(fl_call *call) {
   size_t length = call->text.length < EXCERPT ? call->text.length : EXCERPT;
   if (length > 0) memcpy(call->excerpt, call->text.data, length);
@@ -66,17 +66,17 @@ static void drop_byte_order_mark(fl_buffer *text) {
   memmove(text->data, text->data + mark, text->length + 1);
 }
 
-/* Scans the reply. False where it is not JSON: the text is as it came then, and the message tells
- * what is wrong. */
+/* Scans the reply. False if it is not JSON: the text is then unchanged, and the message describes
+ * the error. */
 static bool scan_reply(fl_call *call) {
   fl_json_error error = {FL_JSON_EMPTY, 0};
   fl_json_code code = FL_JSON_EMPTY;
   size_t kept;
   drop_byte_order_mark(&call->text);
-  /* No Content: the reply is whole, and says that there is no data. */
+  /* No Content: a complete reply without data. */
   if (call->head.status == 204 && call->text.length == 0)
     fl_buffer_append_text(&call->text, "{\"data\":null}");
-  /* Before the scan, which unescapes strings in place. */
+  /* Copied before the scan, which unescapes strings in place. */
   kept = keep_excerpt(call);
   if (call->text.length > 0)
     code = (call->client->settings.replace_invalid ? fl_json_scan_replacing : fl_json_scan)(
@@ -112,7 +112,7 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
   if (!scan_reply(call)) {
     outcome.ending = FL_ENDING_LOST;
   } else if (!call->envelope.found) {
-    outcome.ending = FL_ENDING_UNFIT;
+    outcome.ending = FL_ENDING_UNUSABLE_REPLY;
     snprintf(call->message, sizeof call->message,
              "%s: the reply is JSON but not the envelope {\"data\": ..., \"messages\": [...]}",
              call->operation);
@@ -122,7 +122,7 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
     snprintf(call->message, sizeof call->message, "%s: the reply has no data.id", call->operation);
   } else if (call->expects_rows && fl_page_rows(&call->tape, call->text.data, call->envelope.data,
                                                 &rows) == FL_ROWS_STRANGE) {
-    outcome.ending = FL_ENDING_UNFIT;
+    outcome.ending = FL_ENDING_UNUSABLE_REPLY;
     fl_call_set_no_rows_message(call);
   } else {
     outcome.kind = FL_KIND_NONE;
@@ -131,7 +131,7 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
   return outcome;
 }
 
-/* Of an attempt that was sent. */
+/* The outcome of an attempt that was sent and got no complete reply. */
 static void set_lost(fl_call *call, const fl_failure *failure, fl_outcome *outcome) {
   const char *detail = failure->detail;
   outcome->ending = FL_ENDING_LOST;
@@ -151,16 +151,16 @@ fl_outcome fl_outcome_of_failure(fl_call *call, const fl_failure *failure) {
   outcome.kind = failure->kind;
   outcome.status = call->head.status;
   if (failure->too_large) {
-    outcome.ending = FL_ENDING_UNFIT;
+    outcome.ending = FL_ENDING_UNUSABLE_REPLY;
     outcome.kind = FL_KIND_PROTOCOL;
     snprintf(call->message, sizeof call->message,
              "%s: the reply is larger than max_response_bytes (%zu)", call->operation,
              call->client->settings.max_response_bytes);
   } else if (failure->no_memory) {
-    outcome.ending = FL_ENDING_UNFIT;
+    outcome.ending = FL_ENDING_UNUSABLE_REPLY;
     fl_call_set_message(call, "no memory for the reply");
   } else if (!failure->sent) {
-    outcome.ending = failure->permanent ? FL_ENDING_UNSENT_FOREVER : FL_ENDING_UNSENT;
+    outcome.ending = failure->permanent ? FL_ENDING_NOT_SENDABLE : FL_ENDING_UNSENT;
     snprintf(call->message, sizeof call->message, "%s: nothing was sent: %s", call->operation,
              failure->detail);
   } else {

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MEMORY_PATIENCE (2 * FL_SECOND) /* for which a page is asked for again without memory */
+/* Without memory for the next page, the pager tries for this long. */
+#define MEMORY_PATIENCE (2 * FL_SECOND)
 
 typedef struct slot {
   fl_call *call;
@@ -29,8 +30,8 @@ struct fl_pager {
 
   fl_page_state state; /* of the page in the first slot; without slots, of the next to ask for */
   int64_t last_got;    /* rows of the page before; 0 at first */
-  int64_t stride;      /* rows that each page seems to have; 0: not known, so no guesses */
-  int guesses;         /* how many are made at once: 1 after a wrong one, doubled by a right one */
+  int64_t stride;      /* the expected rows of each page; 0: not known, so no guesses */
+  int guesses; /* the number of guesses at a time: 1 after a wrong guess, doubled by a right one */
   int credit, prefetch;
   slot slots[FL_PAGER_AHEAD + 1];
   int used;
@@ -38,7 +39,7 @@ struct fl_pager {
   fl_call *dropped[FL_PAGER_AHEAD + 1]; /* obsolete, and not returned by fl_pager_obsolete yet */
   int dropped_count;
   fl_call *spare;      /* made at the beginning, for fl_pager_fail; NULL once it is used */
-  fl_time short_since; /* there has been no memory for the next page since then; 0: there was */
+  fl_time short_since; /* since when there is no memory for the next page; 0: there is memory */
   int under_way;       /* calls that have not come back, obsolete ones included */
   fl_list deliverable;
   bool over; /* the last page is delivered, or the reader is gone */
@@ -103,8 +104,8 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->state.count = request->page_size;
   pager->state.first = true;
   pager->state.trust_short_page = request->trust_short_page;
-  /* Made here, so that a wrong path or id is refused here and not by the engine's thread, where the
-   * caller would not see it. */
+  /* Makes a call now, so that a wrong path or id is refused here, where the caller sees the error.
+   */
   pager->spare = make_call(pager, request->start, request->page_size, 0, code);
   if (pager->spare != NULL) return pager;
   fl_pager_free(pager);
@@ -177,8 +178,9 @@ void fl_pager_fail(fl_pager *pager, fl_kind kind, const char *words) {
   hand_over(pager, call, true);
 }
 
-/* No memory for the next page. Where others are under way, the reader waits for those; else the
- * page is asked for again, and after a while the reader is told. */
+/* Handles the lack of memory for the next page. If other pages are under way, the reader waits for
+ * them. Otherwise the page is requested again, and after MEMORY_PATIENCE the reader gets an error.
+ */
 static void wait_for_memory(fl_pager *pager, fl_time now, bool *failed) {
   if (pager->used > 0) return;
   if (pager->short_since == 0) pager->short_since = now;
@@ -192,7 +194,8 @@ fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed) {
   slot *place_of;
   int code;
   *failed = false;
-  /* Obsolete calls count until they have come back, so that requests under way have a bound. */
+  /* Obsolete calls count until they have ended, so that the number of requests under way is
+   * bounded. */
   if (pager->over || pager->credit <= 0 || pager->under_way > FL_PAGER_AHEAD) return NULL;
   if (pager->used > 0) {
     slot *last = &pager->slots[pager->used - 1];
@@ -223,7 +226,8 @@ static void protocol_error(fl_call *call) {
   fl_call_set_no_rows_message(call);
 }
 
-/* The rows of a successful reply; -1 for null. Sets a protocol error where the data is neither. */
+/* The number of rows of a successful reply; -1 for null. Sets a protocol error if the data is
+ * neither. */
 static int64_t count_rows(fl_call *call) {
   switch (fl_page_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
     case FL_ROWS_OK: return call->tape.nodes[call->rows].value.size.length;
@@ -234,7 +238,7 @@ static int64_t count_rows(fl_call *call) {
   return 0;
 }
 
-/* Takes the answered page out of the first slot: delivers it or asks for it again, and keeps or
+/* Takes the answered page out of the first slot. Delivers it or requests it again, and keeps or
  * drops the guesses. */
 static void settle_first(fl_pager *pager) {
   fl_call *call = pager->slots[0].call;

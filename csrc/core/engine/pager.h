@@ -1,10 +1,10 @@
 /*
  * pager.h: reads the pages of an import ahead of the reader.
  *
- * A pager asks for pages, several at once where it can guess their starts, and delivers them in
- * order, as many ahead as the reader has given credit for. policy/page.h says what follows a page.
- * A guess turns out wrong where the server gave fewer rows than it was asked for; the pager drops
- * it, so that no row is lost or repeated.
+ * A pager requests pages, several at once if it can guess their starts, and delivers them in order.
+ * The reader's credit limits the pages that are read ahead. policy/page.h decides what follows a
+ * page. A guess is wrong if the server returned fewer rows than expected. The pager then drops it,
+ * so that no row is lost or repeated.
  *
  * A pager does no I/O: the loop asks it which calls to make, gives them back when they have ended,
  * and posts the pages that it delivers. Once a pager is submitted, only the engine's thread uses
@@ -28,8 +28,8 @@ typedef struct fl_pager_request {
   fl_time deadline; /* duration for each page, FL_NEVER */
 } fl_pager_request;
 
-/* NULL: the path or the id is refused (*code is an fl_url_code that says why), or, where *code is
- * FL_URL_OK, there is no memory. */
+/* NULL if the path or the id is refused (*code is the reason), or without memory (*code is
+ * FL_URL_OK). */
 fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code);
 void fl_pager_free(fl_pager *pager);
@@ -39,23 +39,23 @@ fl_client *fl_pager_client(fl_pager *pager);
 fl_mailbox *fl_pager_mailbox(fl_pager *pager);
 uint64_t fl_pager_ticket(const fl_pager *pager);
 
-/* The next call to make, or NULL: no credit, nothing to guess, or the end. *failed: there was no
- * memory for the call, so ask again after a pause; after 2 s of that the pager delivers an error.
- * The deadline of the page counts from `now`. */
+/* The next call to make, or NULL: no credit, nothing to guess, or the end. Sets *failed if there
+ * was no memory for the call: ask again after a pause. After 2 s without memory the pager delivers
+ * an error. The deadline of the page counts from `now`. */
 fl_call *fl_pager_ask(fl_pager *pager, fl_time now, bool *failed);
 
-/* Gives a call of this pager back after it has ended. */
+/* Returns a call of this pager to it after the call has ended. */
 void fl_pager_answer(fl_pager *pager, fl_call *call);
 
 /* The next page for the reader, or NULL. A page with page_end, which an error has too, is the last.
  */
 fl_call *fl_pager_deliver(fl_pager *pager);
 
-/* A call under way whose page is not needed, to be stopped, or NULL. Each is returned once, and is
- * still given back by fl_pager_answer. */
+/* A call under way whose page is not needed, to be stopped, or NULL. Each is returned once, and has
+ * to be returned by fl_pager_answer like every call. */
 fl_call *fl_pager_obsolete(fl_pager *pager);
 
-/* The reader took a page: one page of credit more. */
+/* The reader took a page: the pager gets one more page of credit. */
 void fl_pager_advance(fl_pager *pager);
 
 /* Delivers an error, unless the end or an error is delivered already; needs no memory. Calls under

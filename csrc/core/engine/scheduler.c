@@ -1,5 +1,5 @@
 /*
- * scheduler.c: calls from their arrival to their outcome.
+ * scheduler.c: starts, retries and ends calls.
  *
  * A call is READY in a lane of its client until it has a place (max_concurrency) and a request of
  * the rate budget; then RUNNING, with a transfer; then it has ended, or is DELAYED by a timer and
@@ -79,7 +79,8 @@ static fl_time to_wall(const fl_scheduler *scheduler, fl_time at) {
 
 /* --- attempts --- */
 
-/* Adds to the message why there is no further attempt, where the error alone does not tell. */
+/* Appends to the message why the call is not tried again. Adds nothing if the error itself shows
+ * that. */
 static void explain(fl_call *call, const fl_retry_decision *decision) {
   static const struct {
     const char *reason, *words;
@@ -92,7 +93,7 @@ static void explain(fl_call *call, const fl_retry_decision *decision) {
       snprintf(call->message + length, sizeof call->message - length, " (%s)", words[i].words);
 }
 
-/* A reply may have raised the budget: every client of this budget asks it again, at once. */
+/* A reply may have raised the budget, so every client of this budget asks it again at once. */
 static void ask_at_once(fl_scheduler *scheduler, fl_client *client) {
   fl_lane_ask_at_once(client);
   for (fl_client *other = scheduler->blocked; other != NULL; other = other->next_blocked)
@@ -136,7 +137,7 @@ static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outco
 }
 
 static void start_attempt(fl_scheduler *scheduler, fl_call *call) {
-  fl_outcome refused = {.ending = FL_ENDING_UNSENT_FOREVER, .reset = FL_UNKNOWN};
+  fl_outcome refused = {.ending = FL_ENDING_NOT_SENDABLE, .reset = FL_UNKNOWN};
   const char *words;
   fl_timer_heap_clear(&scheduler->timers, &call->timer);
   call->state = FL_CALL_RUNNING;
@@ -180,9 +181,9 @@ static void fail_hopeless(fl_scheduler *scheduler, fl_lane *lane) {
 }
 
 /*
- * Starts the calls of a client for which there is a place and budget. A client with a place whose
- * calls wait for the budget is listed as blocked; one without a place is looked at again when one
- * of its attempts ends. So no call is left behind.
+ * Starts calls of a client while max_concurrency and the budget allow it. If the budget stops it,
+ * the client is listed as blocked. If max_concurrency stops it, this function runs again when one
+ * of the client's attempts ends. So no call waits forever.
  */
 static void start_ready(fl_scheduler *scheduler, fl_client *client) {
   fl_call *call;
@@ -216,7 +217,7 @@ static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
   fl_timer_heap_set(&scheduler->timers, &call->timer, call->deadline);
 }
 
-/* A call that waits for its start from now on. */
+/* Makes a call wait for its start. */
 static void make_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
   fl_time ask_again = fl_lane_of(call)->ask_again;
   put_ready(scheduler, call, first);
@@ -256,7 +257,7 @@ void fl_scheduler_stop(fl_scheduler *scheduler, fl_call *call, fl_kind kind, con
   }
 }
 
-/* Calls that wait are stopped first, so that none of them starts in the place of one that runs. */
+/* Waiting calls are stopped first, so that none of them starts when a running call is stopped. */
 void fl_scheduler_stop_all(fl_scheduler *scheduler, const fl_client *client,
                            const fl_mailbox *mailbox, bool silent) {
   for (int running = 0; running < 2; running++)
@@ -280,7 +281,7 @@ void fl_scheduler_stop_all(fl_scheduler *scheduler, const fl_client *client,
 
 static bool adopt_client(fl_scheduler *scheduler, fl_client *client) {
   if (client->engine == scheduler->serial) return true;
-  /* What stands in these members may be of an earlier engine, or of a parent process. */
+  /* The values of these members may be from an earlier engine, or from a parent process. */
   memset(client->lanes, 0, sizeof client->lanes);
   client->running = 0;
   client->blocked = false;
@@ -359,7 +360,7 @@ void fl_scheduler_free(fl_scheduler *scheduler) {
   fl_timer_heap_free(&scheduler->timers);
 }
 
-/* --- what holds between turns --- */
+/* --- the invariants between turns --- */
 
 #ifdef FL_CHECK
 #include <stdlib.h>
@@ -378,7 +379,7 @@ static bool is_in_lane(const fl_call *call) {
   return item != NULL;
 }
 
-/* What is counted, counted anew over all calls of a client or of its budget. */
+/* Compares the counters with the calls of the client and of its budget. */
 static void check_counts(const fl_scheduler *scheduler, const fl_client *client) {
   int running = 0, with_deadline = 0;
   int64_t waiting = 0, in_flight = 0;
@@ -409,7 +410,8 @@ static void check_call(const fl_scheduler *scheduler, const fl_call *call) {
   HOLDS(call->stop == FL_KIND_NONE && client->engine == scheduler->serial);
   switch (call->state) {
     case FL_CALL_READY:
-      /* Something will start it: the time of its client, or the end of a call of its client. */
+      /* A waiting call is sure to start: its client has a time at which to ask the budget, or a
+       * running call whose end starts the next. */
       HOLDS(client->blocked || client->running == client->settings.max_concurrency);
       HOLDS(is_in_lane(call));
       HOLDS((call->deadline == FL_NEVER) == (call->timer.place == 0));

@@ -1,7 +1,7 @@
 /*
- * scheduler.h: calls from their arrival to their outcome. Decides when each attempt starts, by the
- * client's concurrency, the rate budget and the call's deadline, and what follows an attempt, by
- * policy/retry.h.
+ * scheduler.h: starts, retries and ends calls. Decides when each attempt starts, by the client's
+ * concurrency, the rate budget and the call's deadline. policy/retry.h decides what follows an
+ * attempt.
  *
  * The scheduler owns every call from fl_scheduler_take until the call has ended: it then posts the
  * call to its mailbox, or gives it back to its pager. It reads no clock: `now` is the time of the
@@ -31,7 +31,7 @@ typedef struct fl_scheduler {
   bool pages_ended;   /* a call has gone back to its pager; the loop resets it */
 } fl_scheduler;
 
-/* A new call. Its outcome may be there before this returns. */
+/* Takes a new call. The call may end before this function returns. */
 void fl_scheduler_take(fl_scheduler *scheduler, fl_call *call);
 
 /* NULL: there is no call of this ticket, or it has ended. */
@@ -46,21 +46,21 @@ void fl_scheduler_stop(fl_scheduler *scheduler, fl_call *call, fl_kind kind, con
 void fl_scheduler_stop_all(fl_scheduler *scheduler, const fl_client *client,
                            const fl_mailbox *mailbox, bool silent);
 
-/* Starts what is due: attempts after a backoff, deadlines, calls that waited for the budget. */
+/* Handles what is due: attempts after a backoff, deadlines, calls that waited for the budget. */
 void fl_scheduler_start_due(fl_scheduler *scheduler);
 
-/* Lets the network work and decides what follows each attempt that has ended. */
+/* Sends and receives, and decides what follows each attempt that has ended. */
 void fl_scheduler_take_ended(fl_scheduler *scheduler);
 
-/* When fl_scheduler_start_due has something to do next; FL_NEVER. */
+/* The next time at which fl_scheduler_start_due has work, or FL_NEVER. */
 fl_time fl_scheduler_next_due(const fl_scheduler *scheduler);
 
 /* After the last fl_scheduler_stop_all: frees what is left. */
 void fl_scheduler_free(fl_scheduler *scheduler);
 
 #ifdef FL_CHECK
-/* Ends the process where something does not hold that every turn has to leave behind: above all,
- * that each call which waits is sure to be looked at again. */
+/* Checks the invariants that hold between turns, and aborts the process if one is broken. The most
+ * important one: every waiting call is sure to be looked at again. */
 void fl_scheduler_check(const fl_scheduler *scheduler);
 #endif
 

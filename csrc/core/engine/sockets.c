@@ -1,4 +1,4 @@
-/* sockets.c: an array, searched: a process has few connections. */
+/* sockets.c: an array that is searched from its beginning, since a process has few connections. */
 #include "engine/sockets.h"
 
 #include <errno.h>

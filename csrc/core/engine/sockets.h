@@ -1,6 +1,6 @@
 /*
- * sockets.h: the open sockets of the network, found by their local port, which is all that libcurl
- * tells about the connection on which it is about to send a request.
+ * sockets.h: the open sockets of the network, found by their local port. Before libcurl sends a
+ * request, it names only the local port of the connection.
  *
  * One thread at a time uses it.
  */
@@ -25,8 +25,8 @@ int fl_sockets_open(fl_sockets *sockets, int family, int type, int protocol);
 
 void fl_sockets_close(fl_sockets *sockets, int descriptor);
 
-/* Whether the peer has closed or reset the connection of this local port. Where two sockets have
- * the port, one is enough; where none is known, false. */
+/* Whether the peer has closed or reset the connection of this local port. True if one of several
+ * sockets with this port is closed; false if no socket has it. */
 bool fl_sockets_is_closed(fl_sockets *sockets, int port);
 
 /* Frees the table; the sockets are closed already. */

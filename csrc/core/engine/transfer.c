@@ -5,8 +5,7 @@
  * reused connection closes after the request was read, and it calls CURLOPT_PREREQFUNCTION each
  * time before it sends a request on an open connection. So the calls are counted. A count of 0
  * proves that nothing was sent. The second call is refused: for a write because the first request
- * may have been processed, for a read so that each request is an attempt that the rate budget pays
- * for.
+ * may have been processed, for a read because every request has to be taken from the rate budget.
  */
 #include "engine/transfer.h"
 
@@ -74,8 +73,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   return 0;
 }
 
-/* Allocates the whole reply at once if the server announces its length. Then it need not grow or be
- * copied. */
+/* If the server announces the length of the reply, allocates the whole buffer at once, so that it
+ * need not grow and be copied. */
 static void reserve_for(fl_transfer *transfer, const char *line, size_t length) {
   static const char name[] = "content-length:";
   fl_call *call = transfer->call;
@@ -109,14 +108,15 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
     transfer->repeated = true;
     return CURL_PREREQFUNC_ABORT;
   }
-  /* libcurl takes some connections for alive that were reset while they were idle. */
+  /* libcurl considers some connections alive that were reset while they were idle. */
   transfer->closed = fl_sockets_is_closed(transfer->sockets, local_port);
   if (transfer->closed) return CURL_PREREQFUNC_ABORT;
   transfer->requests++;
   return CURL_PREREQFUNC_OK;
 }
 
-/* The context is that of the network, since a connection outlives the transfer that opened it. */
+/* The context is the table of the network, since a connection outlives the transfer that opened it.
+ */
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   int descriptor = fl_sockets_open(context, address->family, address->socktype, address->protocol);
   (void)purpose;
@@ -143,7 +143,7 @@ static bool build_headers(fl_transfer *transfer) {
   parts[count][0] = "Accept: ", parts[count++][1] = "application/json";
   if (call->has_body || strcmp(call->method, "POST") == 0) {
     parts[count][0] = "Content-Type: ", parts[count++][1] = "application/json";
-    /* Without it, libcurl may wait a second for a 100-continue. */
+    /* Without this empty header, libcurl may wait a second for a 100-continue. */
     parts[count][0] = "Expect:", parts[count++][1] = "";
   }
 
@@ -167,7 +167,7 @@ static bool build_headers(fl_transfer *transfer) {
     if (set_code != CURLE_OK) return set_code;                 \
   } while (0)
 
-/* Resets what the call before has set: POSTFIELDS makes a POST of the request, HTTPGET a GET. */
+/* Also resets the method of the call before: POSTFIELDS makes the request a POST, HTTPGET a GET. */
 static CURLcode set_method(CURL *easy, const fl_call *call) {
   SET(CURLOPT_CUSTOMREQUEST, NULL);
   SET(CURLOPT_POSTFIELDS, NULL);
@@ -208,9 +208,9 @@ static CURLcode set_peer(CURL *easy, const fl_client *client) {
   if (settings->ca_file) SET(CURLOPT_CAINFO, settings->ca_file);
   if (settings->client_cert) SET(CURLOPT_SSLCERT, settings->client_cert);
   if (settings->client_key) SET(CURLOPT_SSLKEY, settings->client_key);
-  /* A proxy of the environment would see a key that goes to this machine in clear. */
+  /* A proxy from the environment would see the unencrypted key of a request to this machine. */
   if (settings->proxy) {
-    /* The option is more particular than no_proxy of the environment. */
+    /* The option `proxy` overrides no_proxy of the environment. */
     SET(CURLOPT_PROXY, settings->proxy);
     SET(CURLOPT_NOPROXY, "");
   } else if (client->loopback) {
@@ -285,7 +285,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
   if ((code = configure(transfer, call->client)) != CURLE_OK) return code;
   set_buffer_size(transfer, call->pager != NULL ? 256L * 1024 : 0);
-  /* After one idle connection that was closed others may be, too. */
+  /* If one idle connection was closed, others may be closed, too. */
   SET(CURLOPT_FRESH_CONNECT, call->fresh_connection ? 1L : 0L);
   SET(CURLOPT_URL, call->url);
   SET(CURLOPT_HTTPHEADER, transfer->headers);
@@ -295,9 +295,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
 /* --- how an attempt ended --- */
 
-/* Errors of libcurl that have another kind than "network". Another try does not help a permanent
- * one.
- */
+/* Errors of libcurl whose kind is not "network". A permanent error would occur again. */
 static const struct {
   CURLcode code;
   fl_kind kind;
@@ -338,8 +336,8 @@ static fl_kind kind_of_code(CURLcode code, bool *permanent) {
   return FL_KIND_NETWORK;
 }
 
-/* Our own function refuses bytes for two reasons only; otherwise libcurl's decoder has refused
- * them: it knows one gzip member, without bytes behind it. */
+/* Our write function refuses bytes for two reasons only. If neither applies, libcurl's decoder has
+ * refused them: it accepts one gzip member without bytes behind it. */
 static bool is_undecodable(const fl_transfer *transfer, CURLcode code) {
   return code == CURLE_WRITE_ERROR && !transfer->too_large && !transfer->no_memory;
 }
@@ -382,9 +380,9 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
-  /* A refusal counts even where its body broke off: the status decides. And a server of HTTP/2 that
-   * replies before it has read the whole request resets the stream after the reply: the reply
-   * counts where it is whole, which its JSON shows. */
+  /* A refusal counts even if its body is incomplete, since its status decides. An HTTP/2 server
+   * that replies before it has read the whole request resets the stream after the reply. Such a
+   * reply counts if it is complete, which its JSON shows. */
   if (code == CURLE_OK || (call->head.status >= 300 && !transfer->repeated) ||
       (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
     outcome = fl_outcome_of_reply(call);

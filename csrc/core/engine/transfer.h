@@ -36,11 +36,11 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code);
  * connection that was chosen for it. */
 bool fl_transfer_met_closed(const fl_transfer *transfer);
 
-/* Gives the attempt up; the handle is out of the multi handle. Whether the request may have left.
- */
+/* Aborts the attempt; the handle is out of the multi handle. Returns whether the request may have
+ * been sent. */
 bool fl_transfer_abort(fl_transfer *transfer);
 
-/* A text that says which version of libcurl is needed, or NULL where it is new enough. */
+/* A text that names the version of libcurl that is needed, or NULL if this one is new enough. */
 const char *fl_transfer_check_library(void);
 
 #endif

@@ -1,10 +1,9 @@
 /*
  * wakeup.c: a thread that listens on a unix socket for tickets, and keeps alarms.
  *
- * Only the thread opens and closes connections; notifying writes to one under the lock. A ticket
- * that is not watched is answered at once: its wake-up was due between the waiter's look into its
- * mailbox and the arrival of its line, or will never come. So no wake-up is lost, whichever comes
- * first.
+ * Only the thread opens and closes connections. fl_wakeup_notify writes to them under the lock. A
+ * ticket that is not watched is answered at once: its item was posted after the waiter had checked
+ * its mailbox and before its line arrived here. So no wake-up is lost.
  *
  * Relies on flock, which the system releases for a process that is killed, and on the peer's
  * credentials, which are those of the connect.
@@ -32,14 +31,15 @@
 #define SOCKET_NAME "wake"
 #define LOCK_NAME "lock"
 #define BUCKETS 256
-#define LINE 24                         /* a ticket's digits, a line feed, a NUL */
-#define UNLOCKED_AGE (3600 * FL_SECOND) /* of a directory without a lock file that is removed */
-/* After a failed accept, until the next one. */
+#define LINE 24 /* a ticket's digits, a line feed, a NUL */
+/* The age at which a directory without a lock file is removed. */
+#define UNLOCKED_AGE (3600 * FL_SECOND)
+/* The pause between a failed accept and the next one. */
 #define REFUSED_PAUSE (100 * FL_MILLISECOND)
 
 typedef struct connection {
   int descriptor;
-  uint64_t ticket; /* that its peer waits for; 0: none. Under the lock */
+  uint64_t ticket; /* the ticket for which the peer waits; 0: none. Under the lock */
   char line[LINE];
   size_t length;
 } connection;
@@ -217,7 +217,7 @@ static bool add_connection(server *self, int descriptor) {
   return true;
 }
 
-/* False: no descriptor is left. */
+/* False if no descriptor is left. */
 static bool accept_all(server *self) {
   for (;;) {
     int descriptor = accept(self->listener, NULL, NULL);
@@ -239,7 +239,7 @@ static void close_connection(server *self, size_t place) {
   self->connections[place] = self->connections[--self->count];
 }
 
-/* Reads the lines that have come. False: the connection is to be closed. */
+/* Reads the lines that have arrived. False if the connection has to be closed. */
 static bool read_lines(server *self, connection *from) {
   for (;;) {
     char byte;
@@ -265,7 +265,7 @@ static bool read_lines(server *self, connection *from) {
 
 /* --- alarms --- */
 
-/* Fires the alarms that are due. The time until the next one; FL_NEVER. */
+/* Fires the alarms that are due. Returns the time until the next one, or FL_NEVER. */
 static fl_time fire_alarms(server *self) {
   fl_time now = fl_clock_now(), next = FL_NEVER;
   pthread_mutex_lock(&lock);
@@ -342,7 +342,7 @@ static void *run(void *context) {
 }
 
 static void wake_thread(const server *self) {
-  ssize_t written = write(self->wake[1], "", 1); /* where the pipe is full, the thread is awake */
+  ssize_t written = write(self->wake[1], "", 1); /* if the pipe is full, the thread is awake */
   (void)written;
 }
 
@@ -352,8 +352,8 @@ static void close_if_open(int descriptor) {
   if (descriptor >= 0) close(descriptor);
 }
 
-/* `whole`: false after a fork, in the child: closes descriptors only, since the thread of the
- * parent may have been changing the memory. */
+/* `whole` is false in the child after a fork. Then only descriptors are closed, since the parent's
+ * thread may have been changing the memory during the fork. */
 static void free_server(server *self, bool whole) {
   close_if_open(self->listener);
   close_if_open(self->lock_file);
@@ -423,7 +423,8 @@ static server *make_server(const char **message) {
   return NULL;
 }
 
-/* Under the lock: the server of this process, or NULL. A parent's is not touched. */
+/* Under the lock: the server of this process, or NULL. The server of a parent process is not
+ * touched. */
 static server *own_server(void) {
   if (current != NULL && current->process != fl_process_generation()) {
     free_server(current, false);

@@ -19,8 +19,8 @@
 
 #include "engine/mailbox.h"
 
-/* Starts the thread if it is not running. The path of its socket, valid until fl_wakeup_stop, or
- * NULL and *message. Call fl_engine_prepare first. */
+/* Starts the thread if it is not running. Returns the path of its socket, valid until
+ * fl_wakeup_stop, or NULL and *message. Call fl_engine_prepare first. */
 const char *fl_wakeup_path(const char **message);
 
 /* From now on an item that is posted to the mailbox under this ticket sends a wake-up. The caller

@@ -1,8 +1,9 @@
 /*
- * archive.h: what the core and the module of decompression (csrc/archive) share: the compressions,
- * and the table of functions that the module hands over once it is loaded.
+ * archive.h: the interface between the core and the module of decompression (csrc/archive): the
+ * compressions, and the table of functions that the module registers when it is loaded.
  *
- * The module is a library of its own, so that only who reads a compressed file needs libarchive.
+ * The module is a library of its own, so that libarchive is needed only to read and write
+ * compressed files.
  */
 #ifndef FL_ARCHIVE_H
 #define FL_ARCHIVE_H
@@ -18,31 +19,30 @@ typedef enum fl_compression {
   FL_COMPRESSION_ZIP,
 } fl_compression;
 
-/* Both sides check it: a module of another build is not used. */
+/* Both sides check this number. A module of another build is refused. */
 #define FL_ARCHIVE_VERSION 2u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
- * A light userdata would carry it, too, but any light userdata of a script would be taken for it.
- */
+ * A light userdata could not be told from any other light userdata of a script. */
 #define FL_ARCHIVE_CLASS "flarelight.archive"
 
 typedef struct fl_archive_functions {
   unsigned version;
   /*
-   * What the compressed file `inner`, which belongs to the result, holds. NULL without memory;
-   * `inner` is left then. Any other failure is in the result's code. Memory is bounded whatever the
-   * size.
+   * Opens the content of the compressed file `inner`, which the result then owns. NULL without
+   * memory; `inner` then stays the caller's. Any other failure is in the result's code. Memory is
+   * bounded, whatever the size of the file.
    */
   fl_bytes *(*open)(fl_bytes_file *inner, fl_compression compression);
   /* The name of the file in a zip; NULL for the others, and after a failure. */
   const char *(*member)(fl_bytes *self);
 } fl_archive_functions;
 
-/* The compression that a name ends in (.gz, .zst, .xz, .bz2, .zip), whatever its case. */
+/* The compression of a name by its ending (.gz, .zst, .xz, .bz2, .zip), in any case. */
 fl_compression fl_archive_compression_of(const char *path);
 /* Its ending, as ".gz"; "" for none. */
 const char *fl_archive_ending(fl_compression compression);
 
-/* Takes the functions of the module. False: it is one of another build. */
+/* Registers the functions of the module. False if the module is of another build. */
 bool fl_archive_install(const fl_archive_functions *functions);
 /* NULL: the module was not loaded. Any thread. */
 const fl_archive_functions *fl_archive_installed(void);

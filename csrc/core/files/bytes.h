@@ -1,10 +1,10 @@
 /*
- * bytes.h: where the bytes of a file come from: the file itself, and what stands between it and the
- * readers: decompression (archive.h) and recoding (encoding.h).
+ * bytes.h: sources of bytes: a regular file, and the filters between the file and its readers, for
+ * decompression (archive.h) and recoding (encoding.h).
  *
- * A source of bytes is the head of a larger struct. Whatever it reads from belongs to it, so that
- * closing the outermost one closes all. One thread at a time may use it. The functions here that
- * are not inline belong to the regular file.
+ * A source of bytes is the head of a larger struct. A filter owns the source that it reads from, so
+ * that closing the outermost source closes all. One thread at a time may use it. The functions here
+ * that are not inline belong to the regular file.
  */
 #ifndef FL_BYTES_H
 #define FL_BYTES_H
@@ -19,7 +19,7 @@
 typedef enum fl_bytes_code {
   FL_BYTES_OK = 0,
   FL_BYTES_SYSTEM,  /* the file cannot be read; the message holds the system's words */
-  FL_BYTES_CONTENT, /* the bytes are not what the file's name or the encoding says */
+  FL_BYTES_CONTENT, /* the bytes do not fit the compression of the file's name, or the encoding */
   FL_BYTES_CHANGED, /* the file changed while it was read */
   FL_BYTES_NO_MEMORY
 } fl_bytes_code;
@@ -27,7 +27,8 @@ typedef enum fl_bytes_code {
 typedef struct fl_bytes fl_bytes;
 
 typedef struct fl_bytes_class {
-  /* Reads up to `room` bytes, which is at least 1; how many. 0: the end, or a failure. */
+  /* Reads up to `room` bytes (at least 1). Returns their number; 0 at the end or after a failure.
+   */
   size_t (*read)(fl_bytes *self, char *out, size_t room);
   /* Begins another pass. False after a failure. */
   bool (*rewind)(fl_bytes *self);
@@ -40,7 +41,7 @@ struct fl_bytes {
   char message[200];  /* words without the file's name */
 };
 
-/* Keeps the first failure; answers false. */
+/* Records a failure, unless there is an earlier one. Returns false. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
@@ -59,8 +60,8 @@ static inline bool fl_bytes_fail_memory(fl_bytes *self) {
   return fl_bytes_fail(self, FL_BYTES_NO_MEMORY, "not enough memory");
 }
 
-/* Takes over the failure of the source that `self` reads from, if there is one; answers whether
- * there is none. */
+/* Copies the failure of the source that `self` reads from, if there is one. Returns true if there
+ * is none. */
 static inline bool fl_bytes_is_well(fl_bytes *self, const fl_bytes *inner) {
   return inner->code == FL_BYTES_OK || fl_bytes_fail(self, inner->code, "%s", inner->message);
 }
@@ -69,7 +70,7 @@ static inline bool fl_bytes_is_well(fl_bytes *self, const fl_bytes *inner) {
 
 #define FL_BYTES_CHANGED_WORDS "the file changed while it was read"
 
-/* The modification time in a struct stat, in nanoseconds and all. */
+/* The modification time in a struct stat, with its nanoseconds. */
 #if defined(__APPLE__)
 #define FL_BYTES_MODIFIED(status) ((status).st_mtimespec)
 #else
@@ -86,8 +87,8 @@ typedef struct fl_bytes_file {
 
 /* Opens a file; NULL without memory. Any other failure is in bytes.code. */
 fl_bytes_file *fl_bytes_open_file(const char *path);
-/* Whether the file is another than it was when it was opened. A name that is gone is no change: the
- * opened file is still complete. Any thread. */
+/* Whether the file has changed since it was opened. A removed name is no change, since the opened
+ * file is still complete. Any thread. */
 bool fl_bytes_is_changed(const fl_bytes_file *self);
 /* Whether both describe one file with one content. */
 bool fl_bytes_same_status(const struct stat *one, const struct stat *other);

@@ -2,8 +2,8 @@
  * encoding.c: recoding by iconv. See encoding.h.
  *
  * Most files in another encoding are in one that writes each character as one byte and ASCII as
- * itself (windows-1252, ISO 8859). For those iconv is asked once for each byte, and a table does
- * the rest: many times faster than iconv, which makes two steps of each character.
+ * itself (windows-1252, ISO 8859). For such an encoding, iconv converts each of the 256 bytes once,
+ * and the result is kept in a table. The table is many times faster than iconv.
  */
 #include "files/encoding.h"
 
@@ -13,8 +13,8 @@
 #include <strings.h>
 
 #define CHUNK ((size_t)64 * 1024)
-#define MOST \
-  8 /* bytes of UTF-8 that one byte becomes at most; those that become more have no table */
+/* The most bytes of UTF-8 for one byte. An encoding that needs more has no table. */
+#define MOST 8
 
 typedef struct encoding {
   fl_bytes bytes;
@@ -23,12 +23,12 @@ typedef struct encoding {
   iconv_t converter; /* (iconv_t)-1: none is open */
   bool by_table;
   struct {
-    unsigned char length; /* 0: the encoding lacks the byte */
+    unsigned char length; /* 0: the encoding does not have the byte */
     char text[MOST];
   } table[256];
   bool ended;      /* the inner source has ended */
-  bool lacking;    /* the byte at `at` is one that the encoding lacks */
-  size_t at, held; /* of `chunk`: where the bytes begin that are not recoded yet, where they end */
+  bool lacking;    /* the encoding does not have the byte at `at` */
+  size_t at, held; /* offsets in `chunk`: the bytes from `at` to `held` are not recoded yet */
   char chunk[CHUNK];
 } encoding;
 
@@ -40,8 +40,7 @@ bool fl_encoding_is_utf8(const char *name) {
 
 bool fl_encoding_is_known(const char *name) {
   iconv_t converter;
-  /* What stands behind a slash says how to convert, and could hide bytes that the encoding lacks.
-   */
+  /* Text behind a slash is an option of iconv ("//IGNORE"), which could hide invalid bytes. */
   if (*name == '\0' || strchr(name, '/') != NULL) return false;
   converter = iconv_open("UTF-8", name);
   if (converter == none) return false;
@@ -51,7 +50,8 @@ bool fl_encoding_is_known(const char *name) {
 
 /* --- by iconv --- */
 
-/* iconv keeps what it has seen (a byte order mark, a shift), so that each pass has its own. */
+/* Each pass has its own converter, since iconv keeps a state (after a byte order mark or a shift).
+ */
 static bool open_converter(encoding *self) {
   if (self->converter != none) iconv_close(self->converter);
   self->converter = iconv_open("UTF-8", self->name);
@@ -60,7 +60,7 @@ static bool open_converter(encoding *self) {
                        strerror(errno));
 }
 
-/* Recodes as much as there is room for; how many bytes were written. */
+/* Recodes as many bytes as fit into the room. Returns the number of bytes written. */
 static size_t convert(encoding *self, char *out, size_t room) {
   char *from = self->chunk + self->at, *to = out;
   size_t left = self->held - self->at, space = room;
@@ -74,7 +74,7 @@ static size_t convert(encoding *self, char *out, size_t room) {
 
 /* --- by a table --- */
 
-/* Fills the table, if every byte of the encoding is a character of its own. */
+/* Fills the table. False if a character of the encoding may have more than one byte. */
 static bool fill_table(encoding *self) {
   for (int byte = 0; byte < 256; byte++) {
     char in = (char)byte, *from = &in, *to = self->table[byte].text;
@@ -84,7 +84,7 @@ static bool fill_table(encoding *self) {
     if (result == (size_t)-1 && !lacks) return false;
     self->table[byte].length = lacks ? 0 : (unsigned char)(MOST - space);
     if (lacks && !open_converter(self)) return false;
-    if (!lacks && space == MOST) return false; /* it waits for what follows */
+    if (!lacks && space == MOST) return false; /* iconv waits for more bytes */
     if (byte < 0x80 && (lacks || space != MOST - 1 || *self->table[byte].text != in)) return false;
   }
   return true;

@@ -1,21 +1,21 @@
 /*
- * encoding.h: bytes of any encoding as UTF-8, by iconv of the C library. Streamed; the memory is
- * that of a chunk.
+ * encoding.h: bytes of any encoding as UTF-8, by iconv of the C library. Bytes are recoded in
+ * chunks, so that memory is bounded.
  */
 #ifndef FL_ENCODING_H
 #define FL_ENCODING_H
 
 #include "files/bytes.h"
 
-/* Whether a name (NULL too) stands for UTF-8, which needs no recoding. */
+/* Whether a name (or NULL) means UTF-8, which needs no recoding. */
 bool fl_encoding_is_utf8(const char *name);
 /* Whether iconv knows the encoding. */
 bool fl_encoding_is_known(const char *name);
 
 /*
- * The bytes of `inner`, which belongs to the result, from the encoding `name`, which is to be
- * known. NULL without memory; `inner` is left then. A byte that the encoding lacks is a failure
- * after all bytes before it were given, so that the reader knows its line.
+ * Recodes the bytes of `inner`, which the result then owns, from the encoding `name`, which must be
+ * known to iconv. NULL without memory; `inner` then stays the caller's. All bytes before an invalid
+ * byte are given before the failure, so that the reader knows the line.
  */
 fl_bytes *fl_encoding_open(fl_bytes *inner, const char *name);
 

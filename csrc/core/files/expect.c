@@ -12,13 +12,13 @@
 typedef struct fault {
   fl_place place, first;
   fl_slice column;
-  bool repeated; /* the value was there at `first`; otherwise there is none */
+  bool repeated; /* the value occurred before, at `first`; otherwise the value is missing */
 } fault;
 
 struct fl_expect {
   const fl_expectation *wanted;
   int64_t records, fault_count;
-  fault faults[MOST_FAULTS]; /* those with the lowest places, sorted */
+  fault faults[MOST_FAULTS]; /* the faults with the lowest places, sorted */
   size_t held;
   size_t column;    /* of `unique`, while its repetitions are found */
   fl_unique **seen; /* one a column of `unique` */

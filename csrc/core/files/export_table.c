@@ -1,9 +1,9 @@
 /*
  * export_table.c: rows as a table of a new SQLite database.
  *
- * The columns are made without a type, since SQLite converts what is written into a column that has
- * one: "12" would become a number in a column of booleans. Their types are put into the schema once
- * all values are known, in the way that SQLite's documentation of ALTER TABLE describes.
+ * The columns are created without a type, since SQLite converts the values of a column with a type:
+ * "12" would become a number in a column of booleans. Once all values are known, the types are
+ * written into the schema as SQLite's documentation of ALTER TABLE describes.
  */
 #include "files/export_table.h"
 
@@ -16,16 +16,16 @@
 #include "codec/csv.h"
 #include "codec/json_write.h"
 
-/* What a column holds. */
+/* The kinds of values that a column holds. */
 enum { INTEGER = 1, LARGE = 2, REAL = 4, BOOLEAN = 8, TEXT = 16 };
 
 #define MOST_EXACT INT64_C(9007199254740992) /* 2^53: a double holds the integers up to it */
 
 struct fl_export_table {
   sqlite3 *database;
-  sqlite3_stmt *insert; /* NULL: the table is not made yet */
+  sqlite3_stmt *insert; /* NULL: the table is not created yet */
   char *table;
-  int opened; /* SQLite's answer to opening */
+  int opened; /* the result of sqlite3_open_v2 */
   pid_t owner;
   unsigned char *kinds; /* a set of the kinds above for each column */
 };
@@ -36,7 +36,7 @@ static int execute(fl_export_table *self, const char *sql) {
 
 fl_export_table *fl_export_table_open(const char *path, const char *table) {
   fl_export_table *self = calloc(1, sizeof *self);
-  /* SQLite reads "file:…" as something else than a path, but not behind a folder. */
+  /* SQLite reads "file:…" as a URI, unless a folder stands before it. */
   char *name = sqlite3_mprintf("%s%s", path[0] == '/' ? "" : "./", path);
   if (self != NULL) self->table = strdup(table);
   if (self == NULL || self->table == NULL || name == NULL) {
@@ -50,7 +50,7 @@ fl_export_table *fl_export_table_open(const char *path, const char *table) {
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
   sqlite3_free(name);
 #ifdef SQLITE_DBCONFIG_DEFENSIVE
-  /* Some systems let nobody write the schema, as long as it is not asked for. */
+  /* Some builds of SQLite turn on defensive mode, which forbids writing the schema. */
   if (self->opened == SQLITE_OK)
     sqlite3_db_config(self->database, SQLITE_DBCONFIG_DEFENSIVE, 0, (int *)NULL);
 #endif
@@ -87,7 +87,7 @@ static fl_export_code fail(fl_export_table *self, fl_export *export, int result)
 
 /* --- the table --- */
 
-/* A name in the quotes of SQL, which are those of CSV. */
+/* Writes a name in quotes. SQL quotes names as CSV quotes cells. */
 static fl_result write_name(fl_buffer *sql, fl_slice name) {
   return fl_csv_write_cell(sql, name, ',', true);
 }
@@ -129,7 +129,7 @@ static fl_result write_insert(const fl_export_table *self, const fl_export *expo
   return result == FL_OK ? fl_buffer_append_byte(sql, ')') : result;
 }
 
-/* Makes the table, when its columns are known. */
+/* Creates the table, once its columns are known. */
 static fl_export_code create(fl_export_table *self, fl_export *export) {
   fl_buffer *sql = &export->nested;
   int result = self->opened;
@@ -187,8 +187,8 @@ static int bind_cell(fl_export_table *self, fl_export *export, const fl_json_tap
   }
 }
 
-/* The place of the first string that holds a NUL, which SQL's functions would cut off; `count`
- * where there is none. */
+/* The index of the first string that holds a NUL, or `count`. Functions of SQL would cut such a
+ * string off. */
 static size_t find_nul(const fl_export *export, const fl_json_tape *tape, const char *text) {
   size_t i = 0;
   for (; i < export->count; i++) {

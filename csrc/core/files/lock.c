@@ -1,10 +1,10 @@
 /*
  * lock.c: record locks on single bytes.
  *
- * Where the system has locks that belong to the open file (Linux), each lock has a descriptor of
- * its own. Elsewhere they belong to the process and are all lost with the first descriptor of the
- * file that is closed: there the locks of one file share a descriptor, closed with the last of
- * them.
+ * On Linux a lock can belong to an open file description, and each lock here has a descriptor of
+ * its own. On other systems a lock belongs to the process, which loses all locks of a file when it
+ * closes any descriptor of the file. There the locks of one file share one descriptor, which is
+ * closed with the last lock.
  */
 #include "files/lock.h"
 
@@ -31,8 +31,8 @@ static bool prepared;
 static void before_fork(void) { pthread_mutex_lock(&guard); }
 static void after_fork(void) { pthread_mutex_unlock(&guard); }
 
-/* The child inherits the descriptors, and with them locks that belong to the open file: it would
- * keep them when its parent has ended. */
+/* The child inherits the descriptors, and with them the locks of an open file description. It would
+ * hold these locks after its parent has ended. */
 static void in_child(void) {
   for (fl_lock *lock = held; lock != NULL; lock = lock->next) {
     bool shared = false;
@@ -44,7 +44,7 @@ static void in_child(void) {
   pthread_mutex_unlock(&guard);
 }
 
-/* FNV-1a; names are so few that no two collide. */
+/* FNV-1a. A collision is very unlikely, since there are few names. */
 static off_t offset_of(fl_slice name) {
   uint64_t value = 0xcbf29ce484222325u;
   for (size_t i = 0; i < name.length; i++)
@@ -61,7 +61,7 @@ static int set_lock(int descriptor, off_t offset, short type) {
 #endif
 }
 
-/* Under the guard: a lock of the same file, whose descriptor must be shared. */
+/* Under the guard: another lock of the same file, whose descriptor must be shared, or NULL. */
 static fl_lock *partner(const char *path) {
 #ifdef F_OFD_SETLK
   (void)path;

@@ -1,5 +1,5 @@
 /*
- * source.c: files as batches of records: opens the file, has the reader of its format take steps
+ * source.c: files as batches of records. Opens the file, lets the reader of its format take steps
  * until the batch is full, and checks at the end that the file did not change.
  */
 #include "files/source.h"
@@ -14,7 +14,7 @@ struct fl_source {
   fl_source_input input;
   fl_source_format format;
   const fl_source_reader *reader;
-  void *state; /* the reader's */
+  void *state; /* of the reader */
 };
 
 /* --- formats --- */
@@ -79,14 +79,14 @@ static bool enter(fl_source *self, size_t part) {
   return fl_source_input_enter(&self->input, part) && self->reader->begin(self->state);
 }
 
-/* Reads on to the end of the part, and checks that it has not changed. */
+/* Reads to the end of the part, and checks that it has not changed. */
 static bool drain(fl_source *self) {
   fl_source_input *input = &self->input;
   while (fl_source_input_is_live(input)) self->reader->pull(self->state);
   return input->failure.code == FL_SOURCE_OK && fl_source_input_check_unchanged(input);
 }
 
-/* The pass that learns, where one is needed; then up to the first record. */
+/* Runs the learning pass if one is needed, then reads up to the first record. */
 static bool begin(fl_source *self) {
   fl_source_input *input = &self->input;
   if (!enter(self, 0)) return false;
@@ -125,7 +125,7 @@ void fl_source_close(fl_source *self) {
   free(self);
 }
 
-/* One step, into the next part where one has ended. */
+/* Takes one step. If a part has ended, enters the next part. */
 static void step(fl_source *self) {
   fl_source_input *input = &self->input;
   if (!input->ended) self->reader->pull(self->state);
@@ -157,7 +157,7 @@ fl_source_code fl_source_read(fl_source *self, size_t max_records, size_t max_by
   return error->code == FL_SOURCE_OK ? FL_SOURCE_END : error->code;
 }
 
-/* --- what is known of it --- */
+/* --- properties of a source --- */
 
 const fl_columns *fl_source_columns(const fl_source *self) {
   static const fl_columns none;

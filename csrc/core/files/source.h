@@ -10,9 +10,9 @@
  * skipped. JSON: an array of objects, the whole text or the part that the options point at; given
  * without white space, numbers digit for digit.
  *
- * Opening reads everything once where something about the whole is asked for: the type of a column,
- * expectations, a mapping of JSON records, or a list of files. Mistakes in the files are then found
- * before the first record is given.
+ * Opening reads all files once if the options need it: to decide the type of a column, for
+ * expectations, for a mapping of JSON records, or for a list of files. Mistakes in the files are
+ * then found before the first record is given.
  *
  * A name that ends in .gz, .zst, .xz, .bz2 or .zip is that of a compressed file (archive.h).
  *
@@ -26,39 +26,39 @@
 
 typedef struct fl_source fl_source;
 
-/* The format of a name's ending (csv, tsv, jsonl, ndjson, json), whatever its case. */
+/* The format of an ending (csv, tsv, jsonl, ndjson, json), in any case. */
 fl_source_format fl_source_format_named(const char *ending);
-/* The format of a file by its name; the ending of a compression is passed over. */
+/* The format of a file by its name, without the ending of a compression. */
 fl_source_format fl_source_format_of(const char *path);
 
-/* NULL with *error filled. The options live as long as the source. */
+/* NULL with *error filled. The options have to live as long as the source. */
 fl_source *fl_source_open(const char *path, const fl_source_options *options,
                           fl_source_error *error);
-/* The same for a list of files of one format: their records one after another. */
+/* The same for a list of files of one format, whose records follow one another. */
 fl_source *fl_source_open_parts(const char *const *paths, size_t count,
                                 const fl_source_options *options, fl_source_error *error);
 
 /*
  * Replaces the batch's content by the next records: at most `max_records`, and text of at most
- * `max_bytes`, but always one record. FL_SOURCE_END and an empty array where none are left. Records
- * before a failure are given first; from then on the answer is that failure.
+ * `max_bytes`, but always one record. FL_SOURCE_END and an empty array if none are left. Records
+ * before a failure are given first. From then on every call returns that failure.
  */
 fl_source_code fl_source_read(fl_source *source, size_t max_records, size_t max_bytes,
                               fl_source_batch *batch, fl_source_error *error);
 
 /* The columns of a CSV or TSV file; none for the others. */
 const fl_columns *fl_source_columns(const fl_source *source);
-/* How the files are read. */
+/* The dialect in which the files are read. */
 fl_source_dialect fl_source_get_dialect(const fl_source *source);
 
-/* A remark on what was read, for the person who sends it; "" where there is none. */
+/* A remark about the files for the user, or "". */
 const char *fl_source_remark(const fl_source *source);
 
 /* Bytes read so far by the pass that gives records, and the size of the files. */
 void fl_source_progress(const fl_source *source, int64_t *read, int64_t *total);
 
-/* Tells the file, as it was when it was opened, from other files. `modified` is in nanoseconds
- * since the Unix epoch. */
+/* The identity of the file, taken when it was opened. `modified` is in nanoseconds since the Unix
+ * epoch. */
 typedef struct fl_source_identity {
   int64_t size, modified;
   uint64_t inode, device;

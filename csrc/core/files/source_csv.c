@@ -2,9 +2,9 @@
  * source_csv.c: CSV and TSV files as sources: rows through the reader of csv.h, typed by
  * columns.h.
  *
- * The CSV reader is fed a chunk at a time and hands over all rows of it. Rows that the batch has no
- * room for wait. A first row that shows that the file is in another dialect is a failure, unless
- * the caller named the delimiter.
+ * The CSV reader is fed a chunk at a time and hands over all rows of it. Rows that do not fit into
+ * the batch wait for the next one. It is a failure if the first row shows that the file is in
+ * another dialect, unless the caller named the delimiter.
  */
 #include "files/source_csv.h"
 
@@ -22,7 +22,7 @@ typedef struct table {
   bool header_seen; /* by this pass */
   bool begun;       /* the columns are known */
   fl_expect *expect;
-  size_t *required, *unique; /* the cells that are expected to have, or not to repeat, a value */
+  size_t *required, *unique; /* the indices of the cells of `expect.required` and `expect.unique` */
   char remark[FL_COLUMNS_MESSAGE + 100];
 } table;
 
@@ -30,7 +30,7 @@ typedef struct table {
 
 static const char delimiters[] = ",;\t|";
 
-/* A byte as messages show it. */
+/* The name of a byte in messages. */
 static const char *name_of(char byte) {
   static const char *const names[] = {",", ";", "\\t", "|"};
   const char *found = memchr(delimiters, byte, sizeof delimiters - 1);
@@ -56,7 +56,8 @@ static bool is_named(const table *self) {
   return self->input->options->dialect.delimiter != '\0' || self->separator_line;
 }
 
-/* A first row of one cell that holds another delimiter is a row that was not divided. */
+/* Fails if the first row is one cell that holds another usual delimiter: the row was not divided.
+ */
 static bool check_division(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
   char other, words[FL_SHOWN + 200];
   if (count > 1 || cells[0].quoted || is_named(self)) return true;
@@ -69,8 +70,8 @@ static bool check_division(table *self, const fl_csv_cell *cells, size_t count, 
   return fl_source_input_fail_content(self->input, line, words);
 }
 
-/* A quote where none can be, before the header was read: the cells may be quoted and divided by
- * another delimiter. */
+/* Fails for a quote inside a cell before the header was read. If the file seems to use another
+ * delimiter, the message names it. */
 static void fail_quote(table *self, int64_t line, const char *words) {
   const fl_buffer *window = &self->input->window;
   const char *begin = window->data, *end = window->data + window->length, *stop;
@@ -90,8 +91,8 @@ static void fail_quote(table *self, int64_t line, const char *words) {
   fl_source_input_fail_content(self->input, line, more);
 }
 
-/* A first line `sep=;`, as spreadsheets write and obey it. False where it contradicts the options.
- */
+/* Handles a first line `sep=;`, which spreadsheets write and obey. False if it contradicts the
+ * options. */
 static bool obey_separator_line(table *self) {
   const char *text = self->input->window.data;
   char given = self->input->options->dialect.delimiter, words[160], found;
@@ -123,7 +124,7 @@ static bool obey_separator_line(table *self) {
 
 /* --- columns --- */
 
-/* The cells that the names of an expectation stand for. */
+/* The indices of the cells that an expectation names. */
 static size_t *find_cells(table *self, fl_names names) {
   size_t *cells = calloc(names.count + 1, sizeof *cells);
   for (size_t i = 0; cells != NULL && i < names.count; i++)
@@ -303,7 +304,7 @@ static bool begin(void *state) {
   return true;
 }
 
-/* Decides the types where one is undecided, and whether all is as expected. */
+/* Decides undecided types, and checks the expectations. */
 static void conclude(void *state) {
   table *self = state;
   fl_columns_decide(&self->columns);

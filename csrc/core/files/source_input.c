@@ -1,6 +1,6 @@
 /*
- * source_input.c: the file in chunks, and records into the batch or into the line of those that
- * wait. See source_input.h.
+ * source_input.c: reads the files in chunks, and puts records into the batch or into the queue for
+ * the next batch. See source_input.h.
  */
 #include "files/source_input.h"
 
@@ -35,7 +35,7 @@ bool fl_source_input_fail_memory(fl_source_input *self) {
   return fail(self, FL_SOURCE_NO_MEMORY, 0, "not enough memory");
 }
 
-/* Takes over the failure of the source of bytes. False where there is one. */
+/* Copies the failure of the source of bytes. False if there is one. */
 static bool take_failure(fl_source_input *self, const fl_bytes *bytes, int64_t line) {
   static const fl_source_code codes[] = {[FL_BYTES_OK] = FL_SOURCE_OK,
                                          [FL_BYTES_SYSTEM] = FL_SOURCE_SYSTEM,
@@ -192,7 +192,7 @@ static void close_bytes(fl_source_input *self) {
   self->archive = self->bytes = NULL;
 }
 
-/* Puts decompression over the file, as its name asks for. */
+/* Opens the decompression of the file, according to its name. */
 static bool open_archive(fl_source_input *self, fl_compression compression) {
   const fl_archive_functions *functions = fl_archive_installed();
   if (functions == NULL)
@@ -244,7 +244,8 @@ bool fl_source_input_open(fl_source_input *self, const char *const *paths, size_
   return true;
 }
 
-/* Text of two bytes a character, which the readers would take for a line of NUL bytes. */
+/* Fails for text of two bytes a character (UTF-16), which the readers would see as text with NUL
+ * bytes. */
 static bool check_width(fl_source_input *self) {
   const unsigned char *text = (const unsigned char *)self->window.data;
   const char *name = NULL;
@@ -263,7 +264,7 @@ const char *fl_source_input_encoding_hint(const fl_source_input *self) {
              : "";
 }
 
-#define BEGINNING 256 /* bytes that readers look at before they begin */
+#define BEGINNING 256 /* bytes that readers examine before they begin */
 
 bool fl_source_input_enter(fl_source_input *self, size_t part) {
   bool again = self->part == part && self->file != NULL;

@@ -16,7 +16,7 @@
 
 typedef struct fl_source_part {
   char *path;
-  struct stat status; /* of the file as it was opened first; st_ino 0: not yet */
+  struct stat status; /* of the file when it was opened first; st_ino 0: not opened yet */
 } fl_source_part;
 
 typedef struct fl_source_input {
@@ -24,9 +24,9 @@ typedef struct fl_source_input {
   fl_source_part *parts;
   size_t part_count, part; /* the one that is open */
   fl_bytes_file *file;     /* NULL: none is open */
-  fl_bytes *archive;       /* what the file holds, where it is compressed; else NULL */
-  fl_bytes *bytes;         /* what is read: the file, decompressed and recoded */
-  bool learning;           /* this pass finds out about the records, and gives none */
+  fl_bytes *archive;       /* the decompressed content, or NULL if the file is not compressed */
+  fl_bytes *bytes;         /* the content that is read: decompressed and recoded */
+  bool learning;           /* this pass only learns about the records, and gives none */
   bool exhausted;          /* the end of the part was read */
   bool ended;              /* every record of the part is in a batch or waits */
   fl_source_error failure;
@@ -38,32 +38,33 @@ typedef struct fl_source_input {
   fl_source_batch *batch; /* being filled; NULL: it is full, further records wait */
   size_t max_records, max_bytes;
   fl_source_batch waiting; /* its text is records without anything between them */
-  size_t waiting_taken;    /* so many of them are in a batch since */
+  size_t waiting_taken;    /* the number of them that were moved into a batch */
   fl_buffer *target;       /* of the record being written */
   size_t begin;            /* where in the target the record begins */
 } fl_source_input;
 
-/* A format. Each function answers a failure by setting the input's. */
+/* The functions of a format. Each reports a failure by setting the failure of the input. */
 typedef struct fl_source_reader {
   /* The state of the reader; NULL after a failure. */
   void *(*open)(fl_source_input *input);
   /* Begins a pass over the part that the input has entered, up to its first record. The first pass
    * over the first part sets input->learning, if all parts are to be read before records are given.
-   * False after a failure before that record; one behind it comes after the records before it. */
+   * False after a failure before that record. A later failure is reported after the records before
+   * it. */
   bool (*begin)(void *state);
-  /* One step through the part. Sets input->ended after the last record. */
+  /* Takes one step through the part. Sets input->ended after the last record. */
   void (*pull)(void *state);
-  /* The pass that learns has ended. */
+  /* Called at the end of the learning pass. */
   void (*conclude)(void *state);
   void (*close)(void *state); /* NULL is allowed */
-  /* NULL where the format has none: its columns, how it was read, a remark. */
+  /* The columns, the dialect and a remark. Each is NULL if the format has none. */
   const fl_columns *(*columns)(const void *state);
   void (*describe)(const void *state, fl_source_dialect *dialect);
   const char *(*remark)(const void *state);
 } fl_source_reader;
 
-/* Opens the files, each for a moment; the input enters the first. False after a failure; either way
- * the input is to be closed. */
+/* Opens and closes each file, then enters the first. False after a failure. The caller closes the
+ * input in either case. */
 bool fl_source_input_open(fl_source_input *input, const char *const *paths, size_t count,
                           const fl_source_options *options);
 void fl_source_input_close(fl_source_input *input);
@@ -74,37 +75,37 @@ bool fl_source_input_enter(fl_source_input *input, size_t part);
 bool fl_source_input_read(fl_source_input *input);
 /* Line ends in a text. */
 int64_t fl_source_input_count_lines(const char *text, size_t length);
-/* False, with a failure, if the part is another than it was when it was opened. */
+/* Fails if the part has changed since it was opened. */
 bool fl_source_input_check_unchanged(fl_source_input *input);
 
 static inline bool fl_source_input_is_live(const fl_source_input *input) {
   return !input->ended && input->failure.code == FL_SOURCE_OK;
 }
 
-/* --- failures: the first one is kept; all answer false --- */
+/* --- failures: the first one is kept; all functions return false --- */
 
 bool fl_source_input_fail_memory(fl_source_input *input);
-/* The text breaks the format; if the file changed meanwhile, that is the failure. */
+/* The text breaks the format. If the file has changed meanwhile, the failure says so instead. */
 bool fl_source_input_fail_content(fl_source_input *input, int64_t line, const char *words);
 /* FL_INVALID: the text breaks the format. */
 bool fl_source_input_fail_result(fl_source_input *input, fl_result result, int64_t line,
                                  const char *words);
 /* The temporary file of an expectation cannot be written or read. */
 bool fl_source_input_fail_temporary(fl_source_input *input);
-/* A failure, where the records were not as expected. */
+/* Checks the expectations after the last record, and fails if they are not met. */
 void fl_source_input_conclude(fl_source_input *input, fl_expect *expect);
-/* Added to the words where the text is not UTF-8, though nobody named an encoding. */
+/* A hint for the message about text that is not UTF-8, or "" if the caller named an encoding. */
 const char *fl_source_input_encoding_hint(const fl_source_input *input);
 
 /* --- records --- */
 
 /* Opens a record: the bytes appended to input->target from here on are its text. */
 bool fl_source_input_begin_record(fl_source_input *input);
-/* Takes back what was appended since. */
+/* Removes the bytes appended since the record was opened. */
 void fl_source_input_drop_record(fl_source_input *input);
 /* `line`: on which the record begins. */
 bool fl_source_input_end_record(fl_source_input *input, int64_t line);
-/* Moves records that wait into the batch, as far as it has room. */
+/* Moves waiting records into the batch, as many as fit. */
 bool fl_source_input_take_waiting(fl_source_input *input);
 
 #endif

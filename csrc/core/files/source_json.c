@@ -25,7 +25,7 @@ typedef enum level_kind { IN_OBJECT, IN_ARRAY, IN_RECORDS } level_kind;
 /* An array or an object that is not closed yet. */
 typedef struct level {
   level_kind kind;
-  bool quiet;    /* neither the records nor an array to name can be in it: no pointer is kept */
+  bool quiet; /* it can hold neither the records nor an array worth naming, so no pointer is kept */
   size_t path;   /* bytes of the pointer to it */
   int64_t index; /* of the value that comes next, in an array */
 } level;
@@ -35,12 +35,12 @@ typedef struct document {
   fl_json_tape tape; /* of the value taken last */
   bool learnt;
   fl_survey *survey; /* while the input learns */
-  /* JSON: all but the records is walked through a value at a time, however large it is. */
+  /* JSON: everything around the records is read one value at a time, however large it is. */
   document_stage stage;
   level levels[FL_JSON_DEPTH];
   size_t depth;
-  fl_buffer path;   /* the pointer to where the walk is; of a member once its key is read */
-  fl_buffer arrays; /* pointers to arrays that were seen, for the message */
+  fl_buffer path;   /* the JSON pointer to the current value; to a member once its key is read */
+  fl_buffer arrays; /* pointers to the arrays found so far, for the message */
   size_t array_count;
   bool records_seen;
 } document;
@@ -64,9 +64,9 @@ static void skip_mark(fl_source_input *input) {
 }
 
 /*
- * Scans the next `length` bytes of the window into the tape and steps over them; NULL after a
- * failure, else the text of the tape, which is valid until the next chunk is read. Strings are
- * unescaped in place: text that is sent as it was written is copied before.
+ * Scans the next `length` bytes of the window into the tape and skips them. NULL after a failure,
+ * else the text of the tape, which is valid until the next chunk is read. Strings are unescaped in
+ * place, so text that is sent unchanged has to be copied before.
  */
 static const char *take_value(document *self, size_t length) {
   char *text = self->input->window.data + self->input->at;
@@ -132,7 +132,7 @@ static bool give_tape(document *self, const char *text, int64_t line) {
   return fl_source_input_fail_result(input, result, line, words);
 }
 
-/* Gives the line, without white space around it: as it is written, where nothing maps it. */
+/* Gives the line without white space around it, unchanged if there is no mapping. */
 static bool give_line(document *self, size_t length) {
   fl_source_input *input = self->input;
   const char *text = input->window.data + input->at;
@@ -180,7 +180,7 @@ static int next_byte(fl_source_input *input) {
   return byte;
 }
 
-/* Bytes of the next value, which may be invalid: the scanner tells. 0: there is none. */
+/* Bytes of the next value, which may be invalid (the scanner checks it). 0 if there is none. */
 static size_t measure_value(fl_source_input *input) {
   size_t length = 0, depth = 0;
   bool in_string = false;
@@ -190,7 +190,7 @@ static size_t measure_value(fl_source_input *input) {
     for (; length < held; length++) {
       const char byte = bytes[length];
       if (in_string) {
-        if (byte == '\\') length++; /* may lead past the bytes at hand */
+        if (byte == '\\') length++; /* may lead past the bytes in the window */
         else if (byte == '"') in_string = false;
         if (!in_string && depth == 0) return length + 1;
       } else if (byte == '"') {
@@ -234,7 +234,7 @@ static void pull_record(document *self) {
     self->stage = AFTER_VALUE;
 }
 
-/* --- JSON: the way to the records --- */
+/* --- JSON: finding the records --- */
 
 /* The pointer to the records. Without the option `at`, they are the text itself or its member
  * "records". */
@@ -247,7 +247,7 @@ static bool is_target(const document *self) {
   return fl_slice_equal(target_of(self), (fl_slice){self->path.data, self->path.length});
 }
 
-/* Whether the records may be inside of what the path leads to. */
+/* Whether the records may be inside the value at the path. */
 static bool leads_to_target(const document *self) {
   fl_slice target = target_of(self);
   size_t length = self->path.length;
@@ -255,7 +255,7 @@ static bool leads_to_target(const document *self) {
          (length == 0 || memcmp(target.data, self->path.data, length) == 0);
 }
 
-/* Appends a step to the path, escaped as RFC 6901 has it. */
+/* Appends a step to the path, escaped by the rules of RFC 6901. */
 static void add_step(document *self, fl_slice step) {
   fl_result result = fl_buffer_append_byte(&self->path, '/');
   for (size_t i = 0; i < step.length && result == FL_OK; i++) {
@@ -267,7 +267,7 @@ static void add_step(document *self, fl_slice step) {
   if (result != FL_OK) fl_source_input_fail_memory(self->input);
 }
 
-/* "at = \"/x\"" as a caller gives it, or what stands for it where it was not given. */
+/* Fails with a message that names the option `at`, or the default if the option was not given. */
 static void fail_target(document *self, const char *words) {
   const char *at = self->input->options->at;
   char text[FL_SHOWN + 100];
@@ -301,7 +301,7 @@ static void open_level(document *self, level_kind kind) {
   self->stage = kind == IN_OBJECT ? AT_FIRST_KEY : AT_FIRST_VALUE;
 }
 
-/* The text has ended, and the records were nowhere: the message names the arrays there are. */
+/* Fails at the end of a text without the records. The message names the arrays that were found. */
 static void fail_nowhere(document *self) {
   const char *at = self->input->options->at;
   char words[FL_SOURCE_MESSAGE];
@@ -314,7 +314,7 @@ static void fail_nowhere(document *self) {
   fl_source_input_fail_content(self->input, self->input->line, words);
 }
 
-/* After a value: the path is that of the level again. */
+/* Called after a value: sets the path back to that of the level. */
 static void end_value(document *self) {
   self->stage = self->depth > 0 ? AFTER_VALUE : AT_END;
   if (self->depth > 0) self->path.length = self->levels[self->depth - 1].path;
@@ -327,7 +327,7 @@ static void close_level(document *self) {
   end_value(self);
 }
 
-/* Enters the array or the object that begins here, or steps over another value. */
+/* Enters the array or the object that begins here, or skips another value. */
 static void pull_value(document *self, int byte) {
   level *outer = self->depth > 0 ? &self->levels[self->depth - 1] : NULL;
   bool here;

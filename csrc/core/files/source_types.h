@@ -26,11 +26,11 @@ typedef enum fl_source_header {
   FL_HEADER_GIVEN      /* the first row is data; the columns are those of `names` */
 } fl_source_header;
 
-/* How a file is read, and what becomes of its records. All that is 0 asks for nothing special. */
+/* The dialect of a file, and the changes to its records. A member that is 0 has its default. */
 typedef struct fl_source_options {
   fl_source_format format; /* FL_SOURCE_NO_FORMAT: by the name; in a zip by the name there */
-  const char *encoding;    /* that iconv knows; NULL: UTF-8 */
-  /* CSV and TSV only, but for the mapping. */
+  const char *encoding;    /* a name that iconv knows; NULL: UTF-8 */
+  /* Only for CSV and TSV, except for the mapping. */
   fl_columns_options columns;
   fl_csv_dialect dialect; /* delimiter 0: as a first line `sep=;` says, else by the format */
   fl_source_header header;
@@ -40,7 +40,7 @@ typedef struct fl_source_options {
   fl_expectation expect;
 } fl_source_options;
 
-/* How the files are read, with what was found out. */
+/* The dialect in which the files are read, including the parts that were detected. */
 typedef struct fl_source_dialect {
   fl_source_format format;
   fl_compression compression; /* of the first file */
@@ -60,9 +60,9 @@ typedef enum fl_source_code {
 
 typedef struct fl_source_error {
   fl_source_code code;
-  int64_t line;                    /* from 1; 0 where there is none to name */
+  int64_t line;                    /* from 1; 0 if no line can be named */
   size_t part;                     /* the file of the list, from 0 */
-  char message[FL_SOURCE_MESSAGE]; /* words without the file's name or line */
+  char message[FL_SOURCE_MESSAGE]; /* without the file's name or line */
 } fl_source_error;
 
 /* The place of a record in the text of a batch, and in the file. */

@@ -1,11 +1,12 @@
 /*
  * store.c: the state file over SQLite.
  *
- * Two properties of SQLite shape this file. A connection must not be carried across a fork, and the
- * state that SQLite keeps of an open file would mislead a child that opens the same file: so every
- * connection is closed before a fork (fork_lock is held for reading while a script runs). And its
- * locks belong to the process, which loses them when any descriptor of the file is closed: so the
- * file is opened here only to create it.
+ * Two properties of SQLite shape this file:
+ * 1. A connection must not be used across a fork. SQLite also keeps a state of each open file in
+ * the process, which would mislead a child that opens the same file. So every connection is closed
+ * before a fork (fork_lock is held for reading while a script runs).
+ * 2. The locks of SQLite belong to the process, which loses them when it closes any descriptor of
+ * the file. So the file is opened here only to create it.
  */
 #include "files/store.h"
 
@@ -21,16 +22,18 @@
 
 #include "base/clock.h"
 
-#define PATIENCE (10 * FL_SECOND) /* how long a script waits for a locked file, in all */
+/* The most time that a script waits for a locked file, in all. */
+#define PATIENCE (10 * FL_SECOND)
 #define FOLDER "./"
 #define APPLICATION_ID 0x666c7265 /* "flre" */
 
 struct fl_store {
-  char *path; /* as it was given; two bytes before it begins the same path with "./" in front */
+  char *path; /* as it was given; the two bytes before it are "./", so that the path can be used
+                 with "./" in front */
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
   sqlite3 *database;    /* NULL: not open */
-  fl_time until;        /* the script waits for a locked file */
+  fl_time until;        /* the end of the script's wait for a locked file */
   fl_store *next;
 };
 
@@ -38,10 +41,11 @@ struct fl_store {
 static pthread_rwlock_t fork_lock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_store *stores;
-static atomic_bool forking; /* a fork waits: scripts that wait for a locked file give way */
+/* A fork waits: scripts that wait for a locked file stop and start again. */
+static atomic_bool forking;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Each makes its version out of the one before. */
+/* Each script migrates the schema from the version before. */
 static const char *const migrations[FL_STORE_VERSION] = {
     "CREATE TABLE uploads ("
     " token TEXT PRIMARY KEY,"
@@ -49,18 +53,18 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " service TEXT NOT NULL," /* base URL and subscription */
     " state TEXT NOT NULL,"   /* planned | running | done */
     " kind TEXT NOT NULL,"    /* of the source: file | array | iterator */
-    " path TEXT, size INTEGER, modified TEXT, inode TEXT," /* of a file, as it was frozen */
+    " path TEXT, size INTEGER, modified TEXT, inode TEXT," /* of the file, when the upload began */
     " columns TEXT,"          /* of a CSV file: names and types, JSON */
-    " options TEXT NOT NULL," /* what the caller asked for, JSON */
+    " options TEXT NOT NULL," /* the caller's options, JSON */
     " import TEXT,"           /* the import's id, JSON; null until it is known */
     " name TEXT,"
-    " rows_start INTEGER,"                         /* rows that were in it before, once known */
+    " rows_start INTEGER,"                         /* the number of rows in it before, once known */
     " batch_records INTEGER NOT NULL,"             /* largest batch, smaller after a 413 */
     " comparison TEXT NOT NULL DEFAULT 'unknown'," /* exact | loose | unverifiable */
-    " checked INTEGER NOT NULL DEFAULT 0,"         /* that an update appends was seen */
+    " checked INTEGER NOT NULL DEFAULT 0,"         /* 1: it was observed that an update appends */
     " started REAL NOT NULL, ended REAL,"
-    " failure TEXT,"               /* why it last stopped */
-    " result TEXT) WITHOUT ROWID;" /* of one that is done, JSON */
+    " failure TEXT,"               /* the error at which it last stopped */
+    " result TEXT) WITHOUT ROWID;" /* of an upload that is done, JSON */
     "CREATE UNIQUE INDEX uploads_by_key ON uploads (service, key) WHERE key IS NOT NULL;"
     "CREATE TABLE batches ("
     " token TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,"
@@ -69,16 +73,16 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " line INTEGER,"                                   /* of the file */
     " rows_before INTEGER NOT NULL,"                   /* in the import */
     " sha256 TEXT NOT NULL,"                           /* of the records as a JSON array */
-    " last INTEGER NOT NULL,"                          /* nothing follows it */
+    " last INTEGER NOT NULL,"                          /* 1: it is the last batch */
     " state TEXT NOT NULL,"                            /* sent | acknowledged | rejected */
-    " import TEXT," /* of update = import_per_batch: its own, JSON */
+    " import TEXT," /* of update = import_per_batch: the batch's own import, JSON */
     " reject TEXT," /* the line of the rejects file */
     " PRIMARY KEY (token, number)) WITHOUT ROWID;",
     "CREATE TABLE exports ("
     " service TEXT NOT NULL, import TEXT NOT NULL, path TEXT NOT NULL,"
-    " options TEXT NOT NULL," /* those that decide what is in the file, JSON */
+    " options TEXT NOT NULL," /* the options that decide the content of the file, JSON */
     " known TEXT,"            /* of the file: rows, size, position, digest of the last row; JSON */
-    " coming TEXT,"           /* the same of the file that is about to take its place */
+    " coming TEXT,"           /* the same of the new file that is going to replace it */
     " ended REAL NOT NULL,"
     " PRIMARY KEY (service, import, path)) WITHOUT ROWID;",
 };
@@ -211,8 +215,8 @@ static fl_store_code create_file(fl_store *self, fl_store_error *error) {
         self, error, FL_STORE_IO,
         S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
   }
-  /* A link to nothing is refused: its target may be on a disk that is not mounted, and a new state
-   * file there would forget what was uploaded. */
+  /* A dangling link is refused: its target may be on a disk that is not mounted, and a new state
+   * file would not know the earlier uploads. */
   if (errno == ENOENT && lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode))
     return fail(self, error, FL_STORE_IO, "is a symbolic link to a file that is not there");
   return fail(self, error, FL_STORE_IO, strerror(errno));
@@ -234,7 +238,7 @@ static int execute(fl_store *self, const char *sql) {
   return sqlite3_exec(self->database, sql, NULL, NULL, NULL);
 }
 
-/* In one transaction, so that of several processes that find an empty file only one makes the
+/* One transaction, so that only one of several processes that find an empty file creates the
  * schema. */
 static fl_store_code migrate(fl_store *self, fl_store_error *error) {
   int64_t version = 0, application = 0, tables = 0;
@@ -271,8 +275,7 @@ static fl_store_code is_current(fl_store *self, bool *current, fl_store_error *e
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
 
-/* SQLite reads ":memory:", "file:…" and "" as something else than paths, but not behind a folder.
- */
+/* SQLite does not read ":memory:", "file:…" and "" as paths, unless a folder stands before them. */
 static const char *name_for_sqlite(const fl_store *self) {
   return self->path[0] == '/' ? self->path : self->path - strlen(FOLDER);
 }
@@ -291,7 +294,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   if (result == SQLITE_OK)
     result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
   code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
-  /* Only a file known to be a state file is changed. Where WAL cannot be had, the rollback journal
+  /* Only a file known to be a state file is changed. If WAL is not available, the rollback journal
    * is as safe. */
   if (code == FL_STORE_OK && !current) code = migrate(self, error);
   if (code == FL_STORE_OK) {
@@ -305,9 +308,9 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   return code;
 }
 
-/* Where several processes open a new file at once, SQLite may answer busy without asking the busy
- * handler, because waiting would be a deadlock: one turns the file to WAL while another reads.
- * Closing the connection and opening it again resolves it. */
+/* When several processes open a new file at once, one switches it to WAL while another reads.
+ * Waiting would be a deadlock, so SQLite returns busy without calling the busy handler. Closing the
+ * connection and opening it again resolves this. */
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
@@ -410,7 +413,7 @@ fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *r
     again = code == FL_STORE_IO && atomic_load(&forking);
     pthread_rwlock_unlock(&fork_lock);
     pthread_mutex_unlock(&self->lock);
-  } while (again); /* the script gave way to a fork */
+  } while (again); /* the script was interrupted for a fork */
   return code;
 }
 

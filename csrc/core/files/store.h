@@ -2,8 +2,8 @@
  * store.h: the state file: an SQLite database that all processes of a machine may use at once.
  *
  * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
- * describes) and what exports with `continue` know of their files (`exports`). Later tables come by
- * migration. The first script opens it, in WAL mode with synchronous = FULL: what was committed
+ * describes) and the state of the files of exports with `continue` (`exports`). Migrations add
+ * later tables. The first script opens it, in WAL mode with synchronous = FULL: committed data
  * survives a crash of the machine. A new file is readable by its owner alone (0600). A script that
  * finds the file locked waits for up to 10 s.
  *
@@ -25,14 +25,15 @@ typedef struct fl_store fl_store;
 /* Opens nothing yet. NULL without memory. One reference is the caller's. */
 fl_store *fl_store_new(const char *path);
 fl_store *fl_store_retain(fl_store *store);
-/* Gives a reference back. The last one closes the database, which may wait for the disk. */
+/* Releases a reference. The last one closes the database, which may wait for the disk. */
 void fl_store_release(fl_store *store);
 
 typedef enum fl_store_code {
   FL_STORE_OK = 0,
-  FL_STORE_IO,     /* the file cannot be used: the message tells */
+  FL_STORE_IO,     /* the file cannot be used; see the message */
   FL_STORE_CONFIG, /* the file is of a newer version, or of another program */
-  FL_STORE_GUARD,  /* a statement changed another number of rows than it must: all was undone */
+  FL_STORE_GUARD,  /* a statement changed an unexpected number of rows; the transaction was rolled
+                      back */
   FL_STORE_NO_MEMORY
 } fl_store_code;
 
@@ -43,9 +44,9 @@ typedef struct fl_store_error {
 
 /* --- scripts --- */
 
-/* `changes`: the rows that the statement must change, or -1. */
+/* `changes`: the number of rows that the statement must change, or -1 for any number. */
 fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes);
-/* Values of the statement before, in the order of its parameters. */
+/* Append the values of the last statement, in the order of its parameters. */
 fl_result fl_store_null(fl_buffer *script);
 fl_result fl_store_integer(fl_buffer *script, int64_t value);
 fl_result fl_store_real(fl_buffer *script, double value);
@@ -69,11 +70,11 @@ typedef struct fl_store_value {
   fl_slice text;
 } fl_store_value;
 
-/* The value at *place, which moves on; FL_STORE_END past the last. */
+/* Reads the value at *place, and moves *place behind it. FL_STORE_END past the last value. */
 fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
 
-/* Runs a script. *columns: of the last statement, 0 where it gives no rows. The rows are appended.
- */
+/* Runs a script, and appends the rows of its last statement. *columns is their number of columns, 0
+ * if there are no rows. */
 fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *rows, int *columns,
                            fl_store_error *error);
 

@@ -57,8 +57,8 @@ void fl_survey_close(fl_survey *self) {
   free(self);
 }
 
-/* Adds a name that is not there yet. Most records have the members of the one before, so that it is
- * looked for at its place first. */
+/* Adds a name unless it is in the list. Most records have the members of the record before, so the
+ * search begins at `place`. */
 static bool add_name(name_list *list, fl_slice name, size_t place) {
   char *copy;
   if (place < list->count && fl_slice_equal(list->names[place], name)) return true;
@@ -99,7 +99,7 @@ static bool note_names(fl_survey *self, const fl_json_tape *tape, const char *te
   return true;
 }
 
-/* The value of the last member that is called so after the renames; 0: none, or null. */
+/* The value of the last member with this name after the renames; 0: none, or null. */
 static uint32_t find_value(const fl_survey *self, const fl_json_tape *tape, const char *text,
                            fl_slice name) {
   uint32_t end = tape->nodes[0].value.size.end, found = 0;
@@ -145,7 +145,7 @@ bool fl_survey_record(fl_survey *self, const fl_json_tape *tape, const char *tex
   return true;
 }
 
-/* Whether a name that an option gives is there; else a failure that lists those there are. */
+/* Checks that a name in an option occurs. If not, fails with a list of the names that do. */
 static bool check_name(fl_survey *self, const char *option, fl_slice name, const name_list *list) {
   const fl_names names = {list->names, list->count};
   char words[FL_COLUMNS_MESSAGE];

@@ -50,7 +50,7 @@ static bool same_hash(const entry *one, const entry *other) {
   return one->hash[0] == other->hash[0] && one->hash[1] == other->hash[1];
 }
 
-/* A file without a name, so that nothing is left behind. */
+/* A file without a name, which disappears when the process ends. */
 static FILE *open_temporary(void) {
   const char *folder = getenv("TMPDIR");
   char path[4096];
@@ -107,7 +107,7 @@ fl_result fl_unique_add(fl_unique *self, fl_slice text, fl_place place) {
 
 typedef struct run {
   long offset; /* of the entries that are still in the file */
-  size_t left; /* of them */
+  size_t left; /* the number of them */
   size_t at, held;
   entry entries[READ_AHEAD];
 } run;
@@ -135,7 +135,7 @@ static run *lowest(run *runs, size_t count) {
 }
 
 typedef struct watcher {
-  entry first; /* of the texts that are the same */
+  entry first; /* the first entry of equal texts */
   bool any;
   void (*found)(void *context, fl_place first, fl_place again);
   void *context;

@@ -1,7 +1,7 @@
 /*
  * worker.c: a pool of threads that take jobs from one list.
  *
- * One lock covers everything; it is held around a fork, never while a job runs. The pool is one
+ * One lock covers everything. It is held around a fork, and never while a job runs. The pool is one
  * allocation, which a forked child abandons.
  */
 #include "files/worker.h"
@@ -93,7 +93,7 @@ static void *work(void *context) {
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
 
-/* Under the lock: the pool of this process, or NULL. That of a parent is abandoned. */
+/* Under the lock: the pool of this process, or NULL. The pool of a parent process is abandoned. */
 static pool *own_pool(void) {
   if (current != NULL && current->process != fl_process_generation()) current = NULL;
   return current;
@@ -106,7 +106,7 @@ static void stop_at_exit(void) {
   fl_worker_stop();
 }
 
-/* Under the lock. NULL: no memory, or the process ends. */
+/* Under the lock. NULL without memory, or if the process is ending. */
 static pool *make_pool(void) {
   pool *made = own_pool();
   if (made != NULL || ending) return made;
@@ -123,7 +123,7 @@ static pool *make_pool(void) {
   return made;
 }
 
-/* Under the lock: starts another thread if none is idle. False: there is no thread. */
+/* Under the lock: starts another thread if none is idle. False if there is no thread. */
 static bool start_thread(pool *own) {
   sigset_t all, before;
   place *here;
@@ -132,7 +132,7 @@ static bool start_thread(pool *own) {
   here = malloc(sizeof *here);
   if (here == NULL) return own->count > 0;
   *here = (place){own, own->count};
-  /* Signals are left to the threads of the host. */
+  /* This thread blocks all signals, so that the host's threads handle them. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   failed = pthread_create(&own->threads[own->count], NULL, work, here);

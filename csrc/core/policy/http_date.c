@@ -95,8 +95,8 @@ static fl_time wall_of(const date_fields *date) {
   return (days * 86400 + date->hour * 3600 + date->minute * 60 + date->second) * FL_SECOND;
 }
 
-/* What follows the seconds in ISO 8601: a fraction, then Z or an offset, as what to add to the
- * wall. */
+/* Reads the rest of an ISO 8601 time after the seconds: a fraction, then Z or an offset. *add is
+ * the duration to add to the wall time. */
 static bool read_zone(fl_slice *text, fl_time *add) {
   fl_time unit = FL_SECOND;
   int hours, minutes = 0;

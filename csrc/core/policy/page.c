@@ -5,7 +5,7 @@
 
 #define SMALLEST_COUNT 100
 
-/* --- text of limited size: cut between characters, with a NUL --- */
+/* --- text of limited size, cut between characters, with a NUL --- */
 
 typedef struct sink {
   char *out;
@@ -66,7 +66,7 @@ bool fl_envelope_has_id(const fl_json_tape *tape, const char *text, const fl_env
   }
 }
 
-/* Appends one message, if there is something to read in it. */
+/* Appends one message, if it has a readable text. */
 static void put_message(sink *to, const fl_json_tape *tape, const char *text, uint32_t index) {
   static const char *const members[] = {"message", "text"};
   const fl_json_node *node = &tape->nodes[index];

@@ -1,5 +1,6 @@
 /*
- * page.h: reads the JSON of a reply: the envelope, the rows of a page, and what follows a page.
+ * page.h: reads the JSON of a reply: the envelope, the rows of a page, and the decision that
+ * follows a page.
  *
  * Pure. docs/contract.md has the rules and their sources, in rows 2 and 3.
  */
@@ -20,10 +21,10 @@ fl_envelope fl_envelope_of(const fl_json_tape *tape, const char *text);
 bool fl_envelope_has_id(const fl_json_tape *tape, const char *text, const fl_envelope *envelope);
 
 /*
- * The messages as one readable text: strings as they are, of objects the member `message` or
- * `text`, joined by "; ", the rest left out; a single string or object stands for an array of one.
- * Control characters become spaces. Writes at most `size` bytes with the NUL, cut at a character's
- * edge; the length.
+ * The messages as one readable text, joined by "; ": a string as it is, an object by its member
+ * `message` or `text`. Other values are left out. A single string or object is read like an array
+ * of one. Control characters become spaces. Writes at most `size` bytes with the NUL, cut between
+ * two characters. Returns the length.
  */
 size_t fl_envelope_text(const fl_json_tape *tape, const char *text, uint32_t messages, char *out,
                         size_t size);
@@ -38,8 +39,9 @@ typedef enum fl_rows_code {
 fl_rows_code fl_page_rows(const fl_json_tape *tape, const char *text, uint32_t data,
                           uint32_t *rows);
 
-/* Describes data that is no rows, for an error: "an object with the members id, names (an array)",
- * "a string". Names eight members at most. Cut as fl_envelope_text does; the length. */
+/* Describes data that holds no rows, for an error: "an object with the members id, names (an
+ * array)", "a string". Names eight members at most. Cuts like fl_envelope_text, and returns the
+ * length. */
 size_t fl_page_describe(const fl_json_tape *tape, const char *text, uint32_t data, char *out,
                         size_t size);
 
@@ -61,11 +63,11 @@ typedef enum fl_page_action {
 } fl_page_action;
 
 /*
- * Takes the reply to the page `state` describes: its status and, for 200, the rows that came
- * (`null` data as -1). `start` advances by the rows that came, never by `count`. A 400 to the first
- * page halves `count`, down to 100. A 400, a 404, a 416 or null data past a short page is the end;
- * past a full page, or in place of the first, it is an error. Any 2xx counts as 200. After the end
- * or an error the state is not used again.
+ * Decides what follows the reply to the page that `state` describes. `status` is that of the reply;
+ * any 2xx counts as 200. `got` is the number of rows in a 2xx, -1 for null data. `start` advances
+ * by the rows received, never by `count`. A 400 to the first page halves `count`, down to 100. A
+ * 400, a 404, a 416 or null data after a short page is the end; after a full page, or in place of
+ * the first page, it is an error. After the end or an error the state is not used again.
  */
 fl_page_action fl_page_next(fl_page_state *state, int status, int64_t got);
 

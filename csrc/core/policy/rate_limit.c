@@ -1,17 +1,17 @@
 /*
  * rate_limit.c: the arithmetic of the rate limit: take, wait, learn from headers.
  *
- * Replies come late and in any order, and no reply says to which window of the server its request
- * was counted. Hence four rules:
- *   1. A request is spent when it is taken. Remaining then shows only what others used, never our
- *      own use.
+ * Replies arrive late and in any order, and no reply tells the window of the server in which its
+ * request was counted. Hence four rules:
+ *   1. A request is spent when it is taken. A lower Remaining then shows only the use of others,
+ *      never our own use.
  *   2. A window is believed to end no earlier than the server's: a reply arrives after the server
  *      wrote it, and a Reset in whole seconds may be short by almost one.
  *   3. When a window ends, the server may count a request in flight in the old window or the new.
- *      The request is taken from the new one, and given back where the reply names the old.
+ *      The request is taken from the new window, and given back if the reply names the old one.
  *   4. A reply whose window ends much earlier than the present one is of a past window: its
- *      Remaining says nothing any more. A reply whose window ends much later shows that a new
- *      window has begun.
+ *      Remaining is ignored. A reply whose window ends much later shows that a new window has
+ *      begun.
  */
 #include "policy/rate_limit.h"
 
@@ -56,7 +56,8 @@ static void roll(fl_rate_limit *limit, fl_time now) {
     limit->guessed = true;
   }
   if (now < limit->reset_at) return;
-  /* Until a reply names the end, it is a guess, which is rather too late than too early. */
+  /* No reply has named the end of this window. The guess assumes that the window begins now, so it
+   * is never too early. */
   begin_window(limit, now + FL_RATE_WINDOW, limit->limit);
   limit->guessed = true;
 }
@@ -144,10 +145,11 @@ static void shorten(fl_rate_limit *limit, fl_time now, fl_time end) {
 /* Finds the window of a reply by its Reset. False for a past window. */
 static bool learn_window(fl_rate_limit *limit, fl_time now, const fl_response_head *head,
                          bool was_older) {
-  /* A Reset that has passed is usable where nothing is left: the next window is near. */
+  /* A Reset that has passed is usable if nothing is left: the next window is near. */
   bool usable = head->reset > 0 || (head->reset == 0 && head->remaining == 0);
   fl_time end;
-  /* Without a usable Reset: of the present window, unless its request is from an earlier one. */
+  /* Without a usable Reset, the reply is of the present window, unless its request was taken in an
+   * earlier one. */
   if (!usable || head->reset_assumed) return !was_older;
   end = now + head->reset + (head->reset % FL_SECOND == 0 ? GRAIN : 0);
   if (was_older && end < limit->reset_at - SAME_WINDOW) {
@@ -159,7 +161,8 @@ static bool learn_window(fl_rate_limit *limit, fl_time now, const fl_response_he
     shorten(limit, now, end);
     limit->guessed = false;
   } else if (end > limit->reset_at + SAME_WINDOW && now > limit->reset_at - NEAR_THE_END) {
-    /* Remaining says how much of the new window is gone; requests in flight may come on top. */
+    /* Remaining shows how much of the new window is used. Requests in flight may not be counted in
+     * it. */
     int64_t remaining = head->remaining == FL_UNKNOWN ? limit->limit : head->remaining;
     begin_window(limit, end, least(remaining, limit->limit));
   } else {
@@ -174,8 +177,8 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
   was_older = limit->older > 0;
   land(limit);
   if (head->status == 0) return;
-  /* Some servers send 0 for "no limit": a request has just been answered, so it cannot mean none.
-   */
+  /* A Limit of 0 means "no limit": a server that allows no request would not have answered this
+   * one. */
   if (head->limit == 0) return;
   first = head->limit != FL_UNKNOWN && (limit->limit == FL_UNKNOWN || limit->assumed);
   if (head->limit != FL_UNKNOWN) learn_limit(limit, now, head->limit);

@@ -4,16 +4,16 @@
  * Pure: time is an argument. A fl_rate_limit is the belief about the budget of one service (base
  * URL and subscription); engine/budget.h stores and locks it. The rules:
  *   - While no limit is known or assumed, every call starts at once.
- *   - Calls start at once while all waiting calls fit into what is left, less a tenth that is kept
- *     for interactive calls. Where they do not fit, or less than a fifth of the limit is left, they
- *     are spread evenly over the rest of the window.
- *   - Interactive calls are not spread, up to a tenth of the limit in each window; what they have
- *     used of the tenth is no longer kept. Beyond it they are calls like any other, so that neither
+ *   - Calls start at once while all waiting calls fit into the requests that are left, less a tenth
+ *     that is kept for interactive calls. If they do not fit, or less than a fifth of the limit is
+ *     left, they are spread evenly over the rest of the window.
+ *   - Interactive calls are not spread, up to a tenth of the limit in each window. The kept part
+ *     shrinks as they use it. Beyond the tenth they are treated like other calls, so that neither
  *     kind starves the other. A limit below ten keeps nothing.
- *   - Remaining only lowers what is believed to be left. Calls in flight are counted already; an
- *     unexplained drop is another consumer, whose rate is allowed for in the rest of the window,
- *     with at most half of what is left.
- *   - After the reset the whole limit is there, less the calls in flight, which the server may
+ *   - Remaining only lowers the number of requests believed to be left. Calls in flight are counted
+ *     already. A further drop is the use of another consumer, for whose rate at most half of the
+ *     rest is kept.
+ *   - After the reset the whole limit is available, less the calls in flight, which the server may
  *     count in the new window. A reply that names the old window gives its call back.
  *   - The Reset of a reply tells its window. Without a usable Reset, the reply to a call from
  *     before the reset counts for the old window. Replies of one window may name different
@@ -38,18 +38,18 @@
 #define FL_RATE_BLOCK_CEILING (120 * FL_SECOND)
 
 typedef struct fl_rate_limit {
-  int64_t limit;       /* requests a window; FL_UNKNOWN */
-  int64_t left;        /* believed to be left until the reset; FL_UNKNOWN where the limit is. Below
-                           0 where more is in flight than a new window has: shown as 0 */
+  int64_t limit; /* requests a window; FL_UNKNOWN */
+  int64_t left; /* requests believed to be left until the reset; FL_UNKNOWN if the limit is. Below 0
+                   if more requests are in flight than a new window has; shown as 0 */
   int64_t in_flight;   /* taken, and without a reply yet */
   int64_t spent;       /* taken by this process in this window */
-  int64_t foreign;     /* taken by others in this window, as far as replies show it */
+  int64_t foreign;     /* taken by other consumers in this window, as far as replies show it */
   int64_t spent_total; /* since the beginning */
   int64_t foreign_total;
   fl_time reset_at;      /* end of the window; FL_UNKNOWN until known */
   fl_time blocked_until; /* by a throttled reply; 0 */
-  fl_time next_at;       /* while calls are spread: no call starts before it */
-  int64_t older;         /* of in_flight, those taken before the window began (at most) */
+  fl_time next_at;       /* while calls are spread: no call starts before this time */
+  int64_t older;         /* the part of in_flight taken before the window began, at most */
   int64_t favoured;      /* interactive calls that were not spread in this window */
   bool assumed;          /* the limit is an option of the caller; the server has named none */
   bool guessed;          /* no reply has named the end of this window yet */
@@ -58,7 +58,7 @@ typedef struct fl_rate_limit {
 /* `assumed_limit`: requests a minute until the server names a limit; 0: none. */
 void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit);
 
-/* Another client names a limit to assume; nothing where one is known or assumed already. */
+/* Another client names a limit to assume. Does nothing if a limit is known or assumed already. */
 void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests);
 
 /*
@@ -78,7 +78,7 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
 void fl_rate_limit_throttled(fl_rate_limit *limit, fl_time now, fl_time until);
 
 /* The rate at which calls that are not interactive start now, in requests a second: 0 while
- * stopped, negative where they start at once. */
+ * stopped, negative if they start at once. */
 double fl_rate_limit_pace(const fl_rate_limit *limit, fl_time now);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 
-/* The length of an occurrence of the secret at the beginning of `bytes`; 0 where there is none. */
+/* The length of an occurrence of the secret at the beginning of `bytes`; 0 if there is none. */
 static size_t match_secret(const char *secret, const char *bytes, size_t length, bool cut) {
   size_t used = 0, matched = 0;
   for (; secret[matched] != '\0'; matched++, used++) {

@@ -13,13 +13,15 @@
 #define FL_REDACT_SHORTEST 4
 
 /* Covers every occurrence of `secret`, in any case and with or without the backslashes of JSON.
- * `cut`: the bytes may end inside an occurrence; one that has begun at their end is covered too. */
+ * `cut`: the text was cut, so it may end in the middle of an occurrence, whose beginning is covered
+ * too. */
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut);
 
 /* The same for a text in an array of `size` bytes. A text that fills the array may be cut. */
 void fl_redact_text(const char *secret, char *text, size_t size);
 
-/* Covers what stands before each "@", back to the "//" or the space before it. */
+/* Covers the user and password of each URL: the bytes before an "@", back to the "//" or the space
+ * before them. */
 void fl_redact_user_info(char *text);
 
 #endif

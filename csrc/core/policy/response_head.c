@@ -6,7 +6,7 @@
 
 /* A larger number of requests is nonsense: servers without a limit send the largest integer. */
 #define COUNT_CEILING 1000000000
-/* A longer Retry-After, however long, counts as this. */
+/* A longer Retry-After counts as this. */
 #define RETRY_AFTER_CEILING (366 * 86400 * FL_SECOND)
 /* The forms of a Reset by its value: below the first, seconds to wait; then epoch seconds, from
  * 2001 on; then epoch milliseconds, from 2001 to 9999. */
@@ -42,7 +42,7 @@ static bool take_element(fl_slice *list, fl_slice *element) {
   return true;
 }
 
-/* A number of requests, without its parameters ("100;w=60"). NEGATIVE where it is below 0. */
+/* Reads a number of requests, without its parameters ("100;w=60"). NEGATIVE if it is below 0. */
 #define NEGATIVE (-1)
 static int64_t read_count(fl_slice text) {
   double value;
@@ -55,7 +55,7 @@ static int64_t read_count(fl_slice text) {
   return negative && value > 0 ? NEGATIVE : (int64_t)value;
 }
 
-/* A number of seconds as a duration. False where it is none. */
+/* Reads a number of seconds as a duration. False if it is not a number. */
 static bool read_seconds(fl_slice text, fl_time *duration) {
   double seconds;
   size_t digits = 0;
@@ -117,7 +117,7 @@ static void copy_text(char *out, size_t size, fl_slice text) {
   out[length] = '\0';
 }
 
-/* Of several limits, the first that can be read. */
+/* If there are several limits, the first readable one counts. */
 static void take_limit(fl_response_head *head, fl_slice value) {
   fl_slice first;
   take_element(&value, &first);
@@ -126,7 +126,7 @@ static void take_limit(fl_response_head *head, fl_slice value) {
   else if (head->limit == FL_UNKNOWN) head->limit = count;
 }
 
-/* Of several numbers, the smallest. */
+/* If there are several numbers, the smallest counts. */
 static void take_remaining(fl_response_head *head, fl_slice value) {
   fl_slice element;
   while (take_element(&value, &element)) {
@@ -141,7 +141,8 @@ static void keep_latest(fl_time *kept, fl_time value) {
   if (*kept == FL_UNKNOWN || value > *kept) *kept = value;
 }
 
-/* Of several waits, the longest. A date holds a comma, so it is tried before the list. */
+/* If there are several waits, the longest counts. A date holds a comma, so it is tried before the
+ * list. */
 static void take_retry_after(fl_response_head *head, fl_slice value) {
   fl_time at = fl_http_date_parse(value), duration;
   fl_slice element;
@@ -154,9 +155,9 @@ static void take_retry_after(fl_response_head *head, fl_slice value) {
     else head->nonsense++;
 }
 
-/* Kept as text until the Date is known. Of several, the first that can be read. */
+/* Kept as text until the Date is known. If there are several, the first readable one counts. */
 static void take_reset(fl_response_head *head, fl_slice value) {
-  /* Every date lies before FL_NEVER, so only what cannot be read is unknown. */
+  /* Every date lies before FL_NEVER, so FL_UNKNOWN means only that the text cannot be read. */
   if (head->reset_text[0] != '\0') {
     bool good = read_reset(value, FL_NEVER) != FL_UNKNOWN;
     bool had_good = read_reset(fl_slice_of(head->reset_text), FL_NEVER) != FL_UNKNOWN;
@@ -224,7 +225,7 @@ static int read_status(fl_slice line) {
   return status >= 200 ? status : 0;
 }
 
-/* False where the line belongs to no head whose headers count. */
+/* False if the headers of the line's head do not count. */
 static bool take_line_of_head(fl_response_head *head, fl_slice line) {
   switch (head->part) {
     case FL_HEAD_BEFORE:
@@ -276,7 +277,8 @@ void fl_response_head_finish(fl_response_head *head, fl_time wall_now) {
     }
     head->reset_wall = date + head->reset;
   }
-  /* Below 0 means spent where the server refuses for it; elsewhere some servers mean "no limit". */
+  /* In a 429, a Remaining below 0 means that the budget is spent. In other replies, some servers
+   * mean "no limit". */
   if (head->overdrawn && head->remaining == FL_UNKNOWN && head->status == 429) head->remaining = 0;
   else if (head->overdrawn) head->nonsense++;
   if (head->limit != FL_UNKNOWN && head->limit > 0 && head->remaining > head->limit) {

@@ -2,8 +2,8 @@
  * response_head.h: reads the header lines of a reply: status, Retry-After, rate limit, location,
  * content type.
  *
- * Pure: the lines and the wall time are arguments. Every value of a server is checked: nonsense is
- * ignored and counted, so that no nonsense becomes a long wait.
+ * Pure: the lines and the wall time are arguments. Every value of a server is checked. A
+ * nonsensical value is ignored and counted, so that it never causes a long wait.
  */
 #ifndef FL_RESPONSE_HEAD_H
 #define FL_RESPONSE_HEAD_H
@@ -26,7 +26,7 @@ typedef enum fl_reset_format {
   FL_RESET_NONSENSE
 } fl_reset_format;
 
-/* Where the next line belongs. */
+/* The part of the reply to which the next line belongs. */
 typedef enum fl_head_part {
   FL_HEAD_BEFORE,  /* a status line is expected */
   FL_HEAD_INTERIM, /* in a head of 1xx: a status line follows its blank line */
@@ -47,7 +47,7 @@ typedef struct fl_response_head {
   fl_reset_format reset_format; /* valid after finish */
   bool reset_assumed;           /* the header is nonsense or too late: a full window is assumed */
   fl_time date_wall;            /* the Date of the reply; FL_UNKNOWN if absent */
-  int nonsense;                 /* headers of these that could not be read */
+  int nonsense;                 /* the number of headers above that could not be read */
   char content_type[64];        /* lower case, without parameters; "" if absent; cut to fit */
   char encoding[16];            /* Content-Encoding, lower case; "" if absent; cut to fit */
   bool has_etag;
@@ -64,22 +64,22 @@ void fl_response_head_init(fl_response_head *head);
  * One line as libcurl hands it over, with or without its line end. A status line counts at the
  * beginning and after the blank line of an interim head (1xx), nowhere else: a line that begins
  * with "HTTP/" inside a head is a header. After the blank line of the reply's head nothing counts,
- * so that trailers change nothing. Header names are compared in any case. Where a header is
- * repeated, or is a list ("100, 100;w=60"), the first readable value counts; but the smallest
- * Remaining and the longest Retry-After. Control characters in kept texts become "?".
+ * so that trailers change nothing. Header names are compared in any case. If a header is repeated,
+ * or is a list ("100, 100;w=60"), the first readable value counts, except that the smallest
+ * Remaining and the longest Retry-After count. Control characters in kept texts become "?".
  */
 void fl_response_head_line(fl_response_head *head, const char *line, size_t length);
 
 /*
- * Computes durations, once all lines are in. `wall_now` stands in where the reply has no Date.
- * Retry-After: seconds or a date; a year at most. Reset is told apart by value: delta seconds
- * (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a time that
- * has passed is 0. For nonsense in it, and a time beyond window and slack, a full window is
- * assumed. A Remaining below 0 is 0 with a 429, else nonsense.
+ * Computes durations, once all lines are in. `wall_now` is used if the reply has no Date.
+ * Retry-After: seconds or a date; a year at most. The form of Reset follows from its value: delta
+ * seconds (below 10^9), epoch seconds (below 10^12), epoch milliseconds, ISO 8601, HTTP-date; a
+ * time that has passed is 0. If Reset cannot be read, or lies beyond the window and some slack, a
+ * full window is assumed. A Remaining below 0 is 0 with a 429, else nonsense.
  */
 void fl_response_head_finish(fl_response_head *head, fl_time wall_now);
 
-/* "delta", "epoch", …; "absent" where there was none. */
+/* "delta", "epoch", …; "absent" if there was no Reset. */
 const char *fl_reset_format_name(fl_reset_format format);
 
 #endif

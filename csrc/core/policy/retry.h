@@ -1,15 +1,17 @@
 /*
- * retry.h: what follows an attempt: the end of the call, or another attempt and when; and the fate
- * of a write.
+ * retry.h: decides what follows an attempt (the end of the call, or another attempt and its time),
+ * and the fate of a write.
  *
  * Pure: time and randomness are arguments. docs/delivery.md has the table of outcomes. Whether a
  * call may be sent again depends on whether it is a write, and on what proves that the server did
- * not process it. Where that table says nothing, these rules keep a write from being repeated:
+ * not process it. For cases that the table does not name, these rules keep a write from being
+ * repeated:
  *   - 303 to a write is in_doubt, since servers send it after processing; any other 3xx is
  *     rejected;
- *   - 5xx are sent again as 500 is. But 501 and 505 to 511 would come again: fail, in_doubt;
+ *   - a request is sent again after every 5xx as after 500, except after 501 and 505 to 511, which
+ *     would occur again: those fail, in_doubt;
  *   - a status that HTTP does not define fails, in_doubt;
- *   - a Retry-After of 0 or in the past asks for nothing: the backoff counts;
+ *   - a Retry-After of 0 or in the past names no wait: the backoff counts;
  *   - a 429 without Retry-After and with Remaining 0 waits for the reset;
  *   - a wait that ends at the deadline or later fails now.
  */
@@ -18,20 +20,20 @@
 
 #include "base/base.h"
 
-/* What became of a write: meta.fate and err.fate. */
+/* The fate of a write: meta.fate and err.fate. */
 typedef enum fl_fate {
   FL_FATE_NONE,     /* the call is a read */
   FL_FATE_NOT_SENT, /* no byte of the request was sent */
   FL_FATE_REJECTED, /* the server refused it before processing */
   FL_FATE_APPLIED,  /* the server confirmed it */
-  FL_FATE_PARTIAL,  /* found when an upload reads back; never decided here */
+  FL_FATE_PARTIAL,  /* found by an upload that reads its rows back; never decided here */
   FL_FATE_IN_DOUBT  /* it may have been processed */
 } fl_fate;
 
 /* "not_sent", …; NULL for FL_FATE_NONE. */
 const char *fl_fate_name(fl_fate fate);
 
-/* err.kind. */
+/* The kind of an error: err.kind. */
 typedef enum fl_kind {
   FL_KIND_NONE, /* no error */
   FL_KIND_CONFIG,
@@ -63,12 +65,12 @@ fl_kind fl_kind_of_status(int status);
 typedef enum fl_ending {
   FL_ENDING_REPLY,  /* a status, and for a 2xx a usable body */
   FL_ENDING_UNSENT, /* not sent, and another try may help: refused, DNS, time-out of connect, TLS */
-  FL_ENDING_UNSENT_FOREVER, /* not sent, and no try helps: bad certificate, URL or option */
-  FL_ENDING_LOST,   /* sent, then no usable reply: time-out, reset, short or empty reply, a 2xx that
-                       is not JSON, or lacks the id that the operation expects */
-  FL_ENDING_UNFIT,  /* a 2xx in good JSON that is not the envelope, or a reply larger than the
-                       ceiling: asking again would give the same */
-  FL_ENDING_STOPPED /* by this process: cancelled, closed, or past the deadline */
+  FL_ENDING_NOT_SENDABLE, /* not sent, and no other try can help: bad certificate, URL or option */
+  FL_ENDING_LOST, /* sent, then no usable reply: time-out, reset, short or empty reply, a 2xx that
+                     is not JSON, or lacks the id that the operation expects */
+  FL_ENDING_UNUSABLE_REPLY, /* a 2xx in valid JSON that is not the envelope, or a reply larger than
+                               the ceiling. Another try would get the same */
+  FL_ENDING_STOPPED         /* by this process: cancelled, closed, or past the deadline */
 } fl_ending;
 
 typedef struct fl_outcome {
@@ -115,19 +117,20 @@ typedef enum fl_retry_action { FL_RETRY_DONE, FL_RETRY_FAIL, FL_RETRY_AGAIN } fl
 
 typedef struct fl_retry_decision {
   fl_retry_action action;
-  /* AGAIN: when the next attempt starts. FAIL: when one could have started, where the server named
-   * a wait or the deadline forbade one; else FL_UNKNOWN. */
+  /* AGAIN: the start of the next attempt. FAIL: the earliest start of another attempt, if the
+   * server named a wait or the deadline forbids the attempt; else FL_UNKNOWN. */
   fl_time at;
-  /* FAIL: err.kind. Where the deadline forbids the wait before a retry it is a time-out, but
+  /* FAIL: err.kind. If the deadline forbids a retry, the kind is a time-out, except that
    * rate_limited and forbidden stay. */
   fl_kind kind;
   fl_fate fate; /* of the call, if it ends now */
-  /* Other calls of the same budget wait until `at` too, whatever becomes of this call. Not where
-   * the wait is longer than the ceiling: the others can find out at once. */
+  /* True: the other calls of the same budget wait until `at` too, whether this call is retried or
+   * not. False if the wait is longer than the ceiling: each of the other calls then gets its own
+   * reply, and fails at once. */
   bool throttled;
-  /* For events. AGAIN: "throttled", "server", "network". FAIL: what forbids a retry: "deadline",
-   * "attempts", "quota", "retry_after" (over the ceiling), "in_doubt" (a read would be sent again),
-   * "stopped", "final". DONE: NULL. */
+  /* For events. AGAIN: "throttled", "server", "network". FAIL: the reason against a retry:
+   * "deadline", "attempts", "quota", "retry_after" (over the ceiling), "in_doubt" (only a read
+   * would be sent again), "stopped", "final". DONE: NULL. */
   const char *reason;
 } fl_retry_decision;
 

@@ -1,8 +1,8 @@
 /*
  * timer_heap.h: timers ordered by the time at which they are due: a binary heap.
  *
- * Pure apart from the memory of the heap's array. A timer stands in a struct of its user, and knows
- * its place in the heap, so that it can be cleared or moved in logarithmic time.
+ * Pure apart from the memory of the heap's array. A timer is a member of a struct of its user. It
+ * stores its place in the heap, so that it can be cleared or moved in logarithmic time.
  */
 #ifndef FL_TIMER_HEAP_H
 #define FL_TIMER_HEAP_H
@@ -26,7 +26,7 @@ bool fl_timer_heap_reserve(fl_timer_heap *heap, size_t count);
 /* Sets a timer, also one that is set already. FL_NEVER clears it. */
 void fl_timer_heap_set(fl_timer_heap *heap, fl_timer *timer, fl_time due);
 
-/* Does nothing where the timer is not set. */
+/* Does nothing if the timer is not set. */
 void fl_timer_heap_clear(fl_timer_heap *heap, fl_timer *timer);
 
 /* The timer that is due first, or NULL. */

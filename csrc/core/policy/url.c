@@ -123,7 +123,7 @@ static bool is_port(fl_slice port) {
 typedef struct base_parts {
   bool secure;
   bool loopback;
-  fl_slice rest; /* what follows host and port */
+  fl_slice rest; /* the text after host and port */
 } base_parts;
 
 static fl_url_code split_base(fl_slice base, base_parts *parts) {
@@ -271,8 +271,8 @@ static fl_result undo(fl_buffer *out, size_t length, fl_result result) {
   return result;
 }
 
-/* Where the segment "{id}" begins, or the template's length; *many if there is another, or one that
- * is not a whole segment. */
+/* The offset of the segment "{id}", or the template's length if there is none. Sets *many if there
+ * is a second "{id}", or one that is not a whole segment. */
 static size_t find_id(fl_slice path, bool *many) {
   const fl_slice mark = FL_LITERAL("{id}");
   size_t found = path.length;

@@ -87,13 +87,13 @@ static void follows_the_table_of_outcomes(void **state) {
 #undef R
       {"refused", FL_ENDING_UNSENT, 0, FL_KIND_NETWORK, '+', '+', '+', FL_FATE_NOT_SENT},
       {"connect time-out", FL_ENDING_UNSENT, 0, FL_KIND_TIMEOUT, '+', '+', '+', FL_FATE_NOT_SENT},
-      {"bad certificate", FL_ENDING_UNSENT_FOREVER, 0, FL_KIND_TLS, '-', '-', '-',
-       FL_FATE_NOT_SENT},
-      {"bad option", FL_ENDING_UNSENT_FOREVER, 0, FL_KIND_CONFIG, '-', '-', '-', FL_FATE_NOT_SENT},
+      {"bad certificate", FL_ENDING_NOT_SENDABLE, 0, FL_KIND_TLS, '-', '-', '-', FL_FATE_NOT_SENT},
+      {"bad option", FL_ENDING_NOT_SENDABLE, 0, FL_KIND_CONFIG, '-', '-', '-', FL_FATE_NOT_SENT},
       {"reset", FL_ENDING_LOST, 0, FL_KIND_NETWORK, '+', '-', '+', FL_FATE_IN_DOUBT},
       {"time-out", FL_ENDING_LOST, 0, FL_KIND_TIMEOUT, '+', '-', '+', FL_FATE_IN_DOUBT},
       {"broken JSON", FL_ENDING_LOST, 200, FL_KIND_PROTOCOL, '+', '-', '+', FL_FATE_IN_DOUBT},
-      {"not the envelope", FL_ENDING_UNFIT, 200, FL_KIND_PROTOCOL, '-', '-', '-', FL_FATE_IN_DOUBT},
+      {"not the envelope", FL_ENDING_UNUSABLE_REPLY, 200, FL_KIND_PROTOCOL, '-', '-', '-',
+       FL_FATE_IN_DOUBT},
       {"cancelled", FL_ENDING_STOPPED, 0, FL_KIND_CANCELLED, '-', '-', '-', FL_FATE_NOT_SENT},
       {"closed", FL_ENDING_STOPPED, 0, FL_KIND_CLOSED, '-', '-', '-', FL_FATE_NOT_SENT},
   };
@@ -178,7 +178,7 @@ static void doubt_stays_unless_an_attempt_is_applied(void **state) {
   call.attempts = 2;
   assert_int_equal(decide(&call, ended(FL_ENDING_UNSENT, FL_KIND_NETWORK)).fate, FL_FATE_IN_DOUBT);
   call.attempts = 3;
-  assert_int_equal(decide(&call, ended(FL_ENDING_UNSENT_FOREVER, FL_KIND_TLS)).fate,
+  assert_int_equal(decide(&call, ended(FL_ENDING_NOT_SENDABLE, FL_KIND_TLS)).fate,
                    FL_FATE_IN_DOUBT);
 }
 
