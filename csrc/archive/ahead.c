@@ -1,10 +1,10 @@
 /*
  * ahead.c: reads a source of bytes on a thread of its own, a little ahead of the reader, so that
- * decompression and parsing go on at the same time.
+ * decompression and parsing run in parallel.
  *
  * The thread alone uses the inner source while it runs. It starts with the first read of a pass and
- * ends with the source's end, a rewind or the close. The child of a fork has no such thread: there
- * the source fails. Where no thread can be had, reads go to the inner source.
+ * ends with the source's end, a rewind or the close. A forked child does not have the thread, so
+ * the source fails there. If no thread can be started, reads go directly to the inner source.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -22,12 +22,12 @@ typedef struct ahead {
   pid_t process;
   bool begun, threaded; /* this pass has begun; on the thread */
   pthread_t thread;
-  pthread_mutex_t lock; /* of what follows, but for the content of slots */
+  pthread_mutex_t lock; /* protects the members below, except the content of slots */
   pthread_cond_t changed;
   bool stop, ended;
-  size_t first, filled; /* slots that hold bytes */
+  size_t first, filled; /* the first slot that holds bytes, and their number */
   size_t lengths[SLOTS];
-  size_t at; /* bytes of the first slot that were given; the reader's */
+  size_t at; /* bytes of the first slot that were given; used by the reader only */
   char slots[SLOTS][SLOT];
 } ahead;
 
@@ -56,7 +56,7 @@ static void *run(void *context) {
 static void start(ahead *self) {
   sigset_t all, before;
   self->begun = true;
-  /* Signals are the host's business. */
+  /* This thread blocks all signals, so that the host's threads handle them. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   self->threaded = pthread_create(&self->thread, NULL, run, self) == 0;
@@ -81,7 +81,7 @@ static bool is_here(ahead *self) {
                        "cannot read the file: it was opened before a fork");
 }
 
-/* Whether a slot holds bytes, once that is known. */
+/* Waits until a slot holds bytes or the source has ended. True if a slot holds bytes. */
 static bool await(ahead *self) {
   bool any;
   pthread_mutex_lock(&self->lock);
@@ -128,7 +128,7 @@ static bool rewind_ahead(fl_bytes *bytes) {
 
 static void close_ahead(fl_bytes *bytes) {
   ahead *self = (ahead *)(void *)bytes;
-  /* After a fork the thread and what it used are left as they lie. */
+  /* After a fork the thread's data is left alone. */
   if (self->threaded && self->process != getpid()) return;
   stop(self);
   self->inner->class->close(self->inner);

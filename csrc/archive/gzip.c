@@ -1,6 +1,6 @@
 /*
- * gzip.c: gzip over zlib, which checks length and checksum of every member; libarchive passes over
- * both.
+ * gzip.c: gzip over zlib, which checks the length and the checksum of every member. libarchive
+ * checks neither.
  */
 #include <stdlib.h>
 #include <zlib.h>
@@ -13,18 +13,18 @@ typedef struct gzip {
   fl_bytes bytes;
   fl_bytes *inner;
   z_stream stream;
-  bool between; /* a member has ended: the file may end, or another follows */
+  bool between; /* a member has ended; the file may end here, or another member follows */
   unsigned char chunk[CHUNK];
 } gzip;
 
-static const int WINDOW = 15 + 16; /* the largest, and gzip's header */
+static const int WINDOW = 15 + 16; /* the largest window, with gzip's header */
 
 static void fail_data(gzip *self) {
   fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken gzip data: %s",
                 self->stream.msg != NULL ? self->stream.msg : "unknown");
 }
 
-/* Reads on; false at the end of the file and after a failure. */
+/* Reads the next bytes. False at the end of the file and after a failure. */
 static bool fill(gzip *self) {
   size_t count = self->inner->class->read(self->inner, (char *)self->chunk, CHUNK);
   if (!fl_bytes_is_well(&self->bytes, self->inner)) return false;
@@ -51,7 +51,7 @@ static size_t read_gzip(fl_bytes *bytes, char *out, size_t room) {
     else if (result != Z_OK && result != Z_BUF_ERROR) fail_data(self);
     if (bytes->code != FL_BYTES_OK) break;
   }
-  /* What came before a failure is given, so that the reader knows its line. */
+  /* The bytes before a failure are given first, so that the reader knows the line. */
   return room - self->stream.avail_out;
 }
 

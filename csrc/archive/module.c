@@ -1,6 +1,6 @@
 /*
- * module.c: luaopen_flarelight_archive_core: gives the functions of decompression, which
- * core.use_archive takes.
+ * module.c: luaopen_flarelight_archive_core: returns the functions of decompression, for
+ * core.use_archive.
  *
  * Opening pins the library in memory, because threads of the core may use it after the Lua state
  * that loaded it has ended.

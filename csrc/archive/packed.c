@@ -1,6 +1,6 @@
 /*
- * packed.c: zstd, xz, bzip2 and zip over libarchive. Memory is libarchive's, whatever the size of
- * the file. A second pass opens the archive anew.
+ * packed.c: zstd, xz, bzip2 and zip over libarchive. Uses only the memory of libarchive, whatever
+ * the size of the file. A second pass opens the archive again.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -32,7 +32,7 @@ static bool fail_data(packed *self) {
                        words != NULL ? words : "unknown");
 }
 
-/* --- what libarchive reads from --- */
+/* --- the callbacks of libarchive --- */
 
 static la_ssize_t read_inner(struct archive *archive, void *context, const void **bytes) {
   packed *self = context;
@@ -43,7 +43,7 @@ static la_ssize_t read_inner(struct archive *archive, void *context, const void 
   return ARCHIVE_FATAL;
 }
 
-/* A zip is read by the list at its end. */
+/* A zip has its directory at its end, so libarchive has to seek. */
 static la_int64_t seek_inner(struct archive *archive, void *context, la_int64_t offset,
                              int whence) {
   packed *self = context;
@@ -76,15 +76,15 @@ static int support(struct archive *archive, fl_compression compression, int *fil
   return archive_read_support_format_raw(archive);
 }
 
-/* Whether the warning is one of a zip that contradicts itself; others are of names that have no
- * form in this locale. */
+/* Whether a warning is about a zip that contradicts itself. Other warnings are about names that
+ * this locale cannot represent. */
 static bool is_contradiction(const packed *self) {
   static const char words[] = "Inconsistent";
   const char *warning = archive_error_string(self->archive);
   return warning != NULL && strncmp(warning, words, sizeof words - 1) == 0;
 }
 
-/* Goes to the next file in a zip. False: there is none, or a failure. */
+/* Goes to the next file in a zip. False if there is none, or after a failure. */
 static bool next_file(packed *self, struct archive_entry **entry) {
   int result;
   do {
@@ -97,7 +97,7 @@ static bool next_file(packed *self, struct archive_entry **entry) {
   return self->bytes.code == FL_BYTES_OK && result != ARCHIVE_EOF;
 }
 
-/* The name of the only file in a zip; the zip is to be opened again after it. */
+/* Reads the name of the only file in a zip. The caller has to open the zip again afterwards. */
 static bool name_member(packed *self) {
   struct archive_entry *entry;
   const char *name;
@@ -144,7 +144,7 @@ static size_t read_packed(fl_bytes *bytes, char *out, size_t room) {
   la_ssize_t count;
   if (bytes->code != FL_BYTES_OK || self->ended) return 0;
   count = archive_read_data(self->archive, out, room);
-  /* libarchive warns of a length or a checksum that is wrong. */
+  /* libarchive reports a wrong length or checksum as a warning. */
   if (count < 0) fail_data(self);
   self->ended = count <= 0;
   return count > 0 ? (size_t)count : 0;

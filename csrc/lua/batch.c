@@ -8,7 +8,8 @@
 #include "records.h"
 #include "write.h"
 
-/* The records to add to, with their array open at its end; new ones where there are none. */
+/* The records at `index`, with the end of their array reopened, or new records if the value is nil.
+ */
 static fl_lua_records *begin_records(lua_State *L, int index) {
   fl_lua_records *records;
   if (lua_isnoneornil(L, index)) {
@@ -23,8 +24,8 @@ static fl_lua_records *begin_records(lua_State *L, int index) {
   return records;
 }
 
-/* Appends the record on top of the stack, which is popped. False: it does not fit any more. Where
- * it has no form in JSON a message is left on the stack, and *wrong set. */
+/* Appends the record on top of the stack, and pops it. False if the record does not fit into the
+ * batch. If it has no form in JSON, sets *wrong and leaves a message on the stack. */
 static bool add_record(lua_State *L, fl_lua_records *records, const char *name, bool sorted,
                        size_t most_bytes, bool *wrong) {
   fl_buffer *text = &records->text;
@@ -48,9 +49,9 @@ static bool add_record(lua_State *L, fl_lua_records *records, const char *name, 
 
 /*
  * core.batch(records, first, most_records, most_bytes, sorted, offset, into) -> records, count |
- * nothing past the end | nil, message. The first record goes in, however large. In messages records
- * are named "records[n]", counted from `offset` + 1. `into`: records to add to; `count` is that of
- * the added ones.
+ * nothing past the end | nil, message. The first record is always added, however large it is. In
+ * messages records are named "records[n]", counted from `offset` + 1. `into`: the records to append
+ * to; `count` is the number of records appended.
  */
 static int batch(lua_State *L) {
   int first = (int)fl_lua_check_whole(L, 2, 1, INT32_MAX);

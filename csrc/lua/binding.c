@@ -22,7 +22,7 @@ void fl_lua_set_functions(lua_State *L, const luaL_Reg *functions) {
 void fl_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                       lua_CFunction collect) {
   if (!luaL_newmetatable(L, name)) {
-    bool complete; /* false where memory ran out while it was made */
+    bool complete; /* false if memory ran out while it was made */
     lua_getfield(L, -1, "__gc");
     complete = !lua_isnil(L, -1);
     lua_pop(L, 1);
@@ -39,7 +39,7 @@ void fl_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
 
 /* --- numbers --- */
 
-/* Cuts a number that is not NaN off to a whole one within the bounds. The upper bound may be
+/* Truncates a number that is not NaN to a whole number within the bounds. The upper bound may be
  * INT64_MAX, which no double holds. */
 static int64_t clamp(double number, int64_t least, int64_t most) {
   if (number <= (double)least) return least;

@@ -1,8 +1,8 @@
 /*
  * client.c: the client userdata: settings, submitting calls and pagers, quota and counters.
  *
- * Relies on the Lua side to check the names and types of options, and checks what only the core
- * knows: ids, paths, and whether a body has a form in JSON.
+ * Relies on the Lua side to check the names and types of options. Checks by the rules of the core:
+ * ids, paths, and whether a body has a form in JSON.
  */
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +29,8 @@ typedef struct client_box {
 
 /* --- making --- */
 
-/* Stays on the stack, and so alive, until the settings are copied. NULL where there is none. */
+/* The value stays on the stack, and so alive, until the settings are copied. NULL if the setting is
+ * not given. */
 static const char *text_setting(lua_State *L, const char *name) {
   return fl_lua_field(L, 1, name) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
@@ -61,7 +62,7 @@ static client_box *check_open(lua_State *L) {
   return box->client != NULL ? box : NULL;
 }
 
-/* nil, kind, message: the Lua face makes an error of it */
+/* returns nil, kind, message, from which the Lua side makes an error */
 static int refuse(lua_State *L, const char *kind, const char *message) {
   lua_pushnil(L);
   lua_pushstring(L, kind);
@@ -69,7 +70,7 @@ static int refuse(lua_State *L, const char *kind, const char *message) {
   return 3;
 }
 
-/* nil, "misuse", message (on top of the stack already): the Lua face raises it */
+/* returns nil, "misuse" and the message on top of the stack, which the Lua side raises */
 static int misuse(lua_State *L) {
   lua_pushnil(L);
   lua_insert(L, -2);
@@ -82,7 +83,7 @@ static int misuse(lua_State *L) {
 
 /*
  * An id as text: a string as it is, a whole number as its digits (never 1.0 or 1e+15), the digits
- * of a flarelight.integer. False with a message pushed where it is none of them.
+ * of a flarelight.integer. False, with a message pushed, for any other value.
  */
 static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
   switch (lua_type(L, index)) {
@@ -129,8 +130,8 @@ static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
 
 /* --- submitting --- */
 
-/* Checks the arguments that calls and pagers have in common. 0, or the number of results, where the
- * caller is to return them. */
+/* Checks the arguments that calls and pagers have in common. Returns 0, or the number of results
+ * that the caller has to return. */
 static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digits[32],
                  fl_slice *id) {
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -146,7 +147,7 @@ static int begin(lua_State *L, client_box **box, fl_lua_state **state, char digi
 
 static int refuse_url(lua_State *L, int code, bool has_id) {
   if (code == FL_URL_OK) return luaL_error(L, "not enough memory");
-  /* Only these can be wrong with an id, since everything else in it is encoded. */
+  /* An id can only break these rules, since all other characters are encoded. */
   if (has_id && code == FL_URL_DOTS)
     lua_pushliteral(L, "id: is \".\" or \"..\", which no path segment can be");
   else if (has_id && code == FL_URL_CONTROL) lua_pushliteral(L, "id: holds a control character");
@@ -154,7 +155,7 @@ static int refuse_url(lua_State *L, int code, bool has_id) {
   return misuse(L);
 }
 
-/* `waiting`: the mailbox of a caller that does nothing but wait from now on, or NULL. */
+/* `waiting`: the mailbox of a caller that blocks from now on, or NULL. */
 static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
   const uint64_t ticket = item->ticket;
   const char *message;
@@ -170,7 +171,7 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, write=,
  * repeatable=, expects_id=, expects_rows=, interactive=, deadline=, waits=} -> ticket | nil, kind,
- * message. `waits`: the caller does nothing before it has the outcome, and its host blocks.
+ * message. `waits`: the caller blocks until it has the outcome.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -202,7 +203,7 @@ static int client_submit(lua_State *L) {
     request.body = &state->scratch;
   }
   lua_checkstack(L, 5);
-  /* No Lua call from here to the hand-over: nothing can leak. */
+  /* No Lua call from here to hand_over, so nothing can leak. */
   request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
   call = fl_call_new(box->client, state->mailbox, fl_item_next_ticket(), &request, &code);
@@ -212,7 +213,8 @@ static int client_submit(lua_State *L) {
 
 /*
  * client:pages{operation=, path=, id=, api_key=, start=, page_size=, prefetch=, limit=,
- * trust_short_page=, deadline=} -> ticket | nil, kind, message; pages then come by that ticket
+ * trust_short_page=, deadline=} -> ticket | nil, kind, message; the pages then arrive under that
+ * ticket
  */
 static int client_pages(lua_State *L) {
   client_box *box;
@@ -252,7 +254,7 @@ static void set_count(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* client:quota() -> table; members that are not known are not there */
+/* client:quota() -> table; unknown members are absent */
 static int client_quota(lua_State *L) {
   client_box *box = check_open(L);
   fl_budget_view view;
@@ -270,7 +272,7 @@ static int client_quota(lua_State *L) {
   set_count(L, "spent", view.belief.spent_total);
   set_count(L, "foreign", view.belief.foreign_total);
   if (view.belief.limit != FL_UNKNOWN) {
-    /* The belief moves to the next window only when a call asks for it. */
+    /* The state of the budget moves to the next window only when a call asks for it. */
     int64_t left = view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at <= now
                        ? view.belief.limit - view.belief.in_flight
                        : view.belief.left;
@@ -282,7 +284,7 @@ static int client_quota(lua_State *L) {
     set_number(L, "reset", (double)(fl_clock_wall() + in) / (double)FL_SECOND);
     set_number(L, "reset_in", (double)in / (double)FL_SECOND);
   }
-  /* Requests a second while calls are spread; absent while they go at once. */
+  /* Requests a second while calls are spread; absent while calls start at once. */
   if (view.pace >= 0) set_number(L, "pace", view.pace);
   return 1;
 }

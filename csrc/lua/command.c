@@ -1,6 +1,6 @@
 /*
- * command.c: what Lua asks of calls and pagers that are under way: cancelling, advancing, giving a
- * pager up; and of the engine: to hold its wake-up back.
+ * command.c: commands of Lua to calls and pagers under way (cancel, advance, release a pager), and
+ * to the engine (delay its wake-up).
  */
 #include "engine/command.h"
 #include "engine/engine.h"
@@ -30,7 +30,8 @@ static int advance(lua_State *L) {
   return 0;
 }
 
-/* core.cork(whether): while it is on, submitted items wake the engine once, when it is taken off */
+/* core.cork(whether): true: submitted items do not wake the engine; false: one wake-up for all of
+ * them */
 static int cork(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   bool corked = lua_toboolean(L, 1);
@@ -39,7 +40,7 @@ static int cork(lua_State *L) {
   return 0;
 }
 
-/* core.is_ours(ticket): false for calls that were made before this process was forked off */
+/* core.is_ours(ticket): false for calls that a parent process made before the fork */
 static int is_ours(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_lua_state_mailbox(state);

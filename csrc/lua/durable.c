@@ -1,6 +1,6 @@
 /*
- * durable.c: syncing a file to the disk, as a job of the worker because the disk may take long; and
- * what a path names.
+ * durable.c: syncs a file to the disk, as a job of the worker because the disk may take long. Also
+ * compares and resolves paths.
  */
 #include "base/durable.h"
 
@@ -46,7 +46,7 @@ static int durable(lua_State *L) {
   size_t room = strlen(path) + 1;
   bool in_place = lua_toboolean(L, 2);
   fl_mailbox *mailbox = fl_lua_job_mailbox(L);
-  /* No Lua call from here to the hand-over. */
+  /* No Lua call from here to fl_lua_job_submit. */
   durable_job *job = calloc(1, sizeof *job + room);
   if (job == NULL) return luaL_error(L, "not enough memory");
   memcpy(job->path, path, room);

@@ -1,10 +1,10 @@
 /*
- * export.c: an exporter as a userdata: takes pages, keeps their rows as CSV, JSON lines or a JSON
- * array in one buffer that is used again, and writes the buffer to a file or gives it to Lua as a
- * string. Or it writes the rows into the table of an SQLite database.
+ * export.c: an exporter as a userdata. It takes pages, formats their rows as CSV, JSON lines or a
+ * JSON array in one buffer, and writes the buffer to a file or returns it as a string. Or it writes
+ * the rows into a table of an SQLite database.
  *
- * A file is written as PATH.part and renamed when it is complete. The part holds whole records: a
- * write that fails is taken back, as far as this process lives to do it. The part is locked, so
+ * A file is written as PATH.part and renamed when it is complete. The part holds whole records:
+ * after a failed write, the part is cut back to its length before the write. The part is locked, so
  * that two processes do not write into one. A database that is not complete is removed.
  *
  * A failure is `nil, message, kind`.
@@ -39,15 +39,15 @@ typedef struct exporter {
   char *path;     /* the file's name when it is complete; NULL: no regular file, never renamed */
   char *part;
   bool locked;    /* the part is this exporter's */
-  int64_t length; /* bytes in the part, all whole records */
+  int64_t length; /* bytes of whole records in the part */
   fl_export_table *table;
   char *table_name; /* NULL: no database */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
-/* A part without rows is removed: there is nothing to go on with. The database is closed before the
- * descriptor, which its locks would go with. */
+/* A part without rows is removed, since it would be of no use. The database is closed before the
+ * descriptor: closing the descriptor first would release the locks of the database. */
 static void close_file(exporter *self) {
   struct stat found;
   if (self->locked && self->part != NULL && fstat(self->descriptor, &found) == 0 &&
@@ -92,7 +92,7 @@ static int fail_words(lua_State *L, const char *path, const char *words, const c
 
 /* The header of a part that is resumed. */
 typedef struct header {
-  fl_export *export; /* has the chosen columns, or none: then those of the part are added */
+  fl_export *export; /* has the chosen columns. If it has none, the columns of the part are added */
   bool differs;
 } header;
 
@@ -103,7 +103,7 @@ static bool is_name(const fl_export *export, fl_slice name, fl_slice cell) {
          memcmp(cell.data + before, name.data, name.length) == 0;
 }
 
-/* The name that a cell of the header stands for. */
+/* The name in a cell of the header. */
 static fl_slice name_of(const fl_export *export, fl_slice cell) {
   fl_slice name = {cell.data + 1, cell.length - 1};
   bool escaped = export->escape && cell.length > 1 && cell.data[0] == '\'';
@@ -179,7 +179,8 @@ static bool open_part(exporter *self, struct stat *found) {
       errno = EAGAIN;
       return false;
     }
-    /* Its former holder may have renamed it in between: then this file is no part any more. */
+    /* The holder before may have renamed the file before this process locked it. Then it is no part
+     * any more. */
     if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev &&
         named.st_ino == found->st_ino)
       return true;
@@ -196,7 +197,7 @@ static char *copy_text(const char *text, const char *ending) {
   return copy;
 }
 
-/* A device or a pipe at `path` is written to as it is. */
+/* A device or a pipe at `path` is written to directly. */
 static int open_special(lua_State *L, exporter *self, const char *path, bool resume) {
   if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
   if (self->table_name != NULL)
@@ -229,7 +230,7 @@ static int open_file(lua_State *L, exporter *self, const char *path, bool resume
   return 0;
 }
 
-/* exporter:open(path, resume) -> rows, bytes that are there already | nil, message, kind */
+/* exporter:open(path, resume) -> rows, bytes in the part already | nil, message, kind */
 static int exporter_open(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *path = fl_lua_check_path(L, 2);
@@ -262,8 +263,8 @@ static bool copy_file(exporter *self, int from) {
 }
 
 /* exporter:append() -> rows, bytes | nil, message, kind | false: there is no such file. The open
- * part begins as a copy of the complete file. `bytes` is the size of the file without what ends
- * it. */
+ * part begins as a copy of the complete file. `bytes` is the size of the file without its end (the
+ * closing bracket of a JSON array). */
 static int exporter_append(lua_State *L) {
   exporter *self = check_exporter(L);
   int from, failure;
@@ -310,7 +311,7 @@ static int push_failure(lua_State *L, const exporter *self, fl_export_code code)
   return 2;
 }
 
-/* An exporter that can take rows: a database is open. */
+/* Checks that the exporter can take rows: its database, if it has one, is open. */
 static exporter *check_taking(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->export.format == FL_EXPORT_CELLS && self->table == NULL)
@@ -318,7 +319,8 @@ static exporter *check_taking(lua_State *L) {
   return self;
 }
 
-/* The array at `index` as a byte for each row. NULL: there is none, all rows are kept. */
+/* The array of booleans at `index`, as one byte a row. NULL if the value is nil: all rows are kept.
+ */
 static const char *read_kept(lua_State *L, int index, int64_t count) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   if (!lua_istable(L, index)) return NULL;
@@ -332,8 +334,8 @@ static const char *read_kept(lua_State *L, int index, int64_t count) {
   return scratch->data;
 }
 
-/* exporter:add(page, most, kept | nil) -> rows passed, rows added | the same, words, kind where the
- * row after them has no form in the format. `kept`: an array with a boolean for each row. */
+/* exporter:add(page, most, kept | nil) -> rows passed, rows added | the same, message, kind if the
+ * next row has no form in the format. `kept`: an array with a boolean for each row. */
 static int exporter_add(lua_State *L) {
   exporter *self = check_taking(L);
   const fl_call *call = fl_lua_page_check(L, 2)->call;
@@ -420,8 +422,8 @@ static int exporter_finish(lua_State *L) {
   return 1;
 }
 
-/* exporter:complete() -> true | nil, message, kind: adds what ends the text; of a database, commits
- * it */
+/* exporter:complete() -> true | nil, message, kind: adds the end of the text, or commits the
+ * database */
 static int exporter_complete(lua_State *L) {
   exporter *self = check_exporter(L);
   fl_export_code code = FL_EXPORT_OK;
@@ -451,8 +453,8 @@ static int exporter_columns(lua_State *L) {
   return 1;
 }
 
-/* exporter:unmet() -> array of the columns that no row had; the members of a row, as words |
- * nothing where all were met */
+/* exporter:unmet() -> array of the columns that no row had; the members of a row, for a message |
+ * nothing if every column was in a row */
 static int exporter_unmet(lua_State *L) {
   const fl_export *export = &check_exporter(L)->export;
   int place = 0;

@@ -1,6 +1,6 @@
 /*
- * functions.h: the functions of flarelight.core, a list from each file that has some; module.c
- * registers them all. Each function is described where it is written.
+ * functions.h: the functions of flarelight.core: one list for each file that has functions.
+ * module.c registers them all. Each function is described at its definition.
  */
 #ifndef FL_FUNCTIONS_H
 #define FL_FUNCTIONS_H

@@ -11,7 +11,7 @@
 #include "push.h"
 #include "state.h"
 
-/* Read by lua/flarelight/loading.lua where another Lua cannot load this build. */
+/* lua/flarelight/loading.lua reads this text if another Lua cannot load this build. */
 __attribute__((used)) static const char built_for[] = "flarelight was built for " LUA_VERSION;
 
 int luaopen_flarelight_core(lua_State *L);

@@ -54,7 +54,7 @@ static int page_close(lua_State *L) {
   return 0;
 }
 
-/* page:begin(most, null_as_nil): how many rows to give at most, and how null is given */
+/* page:begin(most, null_as_nil): sets the most rows to give, and whether null becomes nil */
 static int page_begin(lua_State *L) {
   fl_lua_page *self = fl_lua_page_check(L, 1);
   self->rows = fl_lua_check_limit(L, 2, self->call->page_rows);
@@ -62,8 +62,8 @@ static int page_begin(lua_State *L) {
   return 0;
 }
 
-/* page:settle(made): comes before anything else that is asked of a page whose rows row_values gives
- */
+/* page:settle(made): has to be called before any other method of a page whose rows were read by
+ * row_values */
 static int page_settle(lua_State *L) {
   fl_lua_page_settle(fl_lua_page_check(L, 1), fl_lua_page_position(L, 2));
   return 0;
@@ -81,8 +81,8 @@ static int page_next(lua_State *L) {
   return 2;
 }
 
-/* page:batch(array, length, most) -> how many rows, up to `most`, were appended to the array of
- * `length` */
+/* page:batch(array, length, most) -> the number of rows, up to `most`, appended to the array of
+ * `length` values */
 static int page_batch(lua_State *L) {
   fl_lua_page *self = fl_lua_page_fast(L, fl_lua_page_cache(L));
   int length = (int)fl_lua_check_whole(L, 3, 0, INT32_MAX);
@@ -110,8 +110,8 @@ static bool has_name_before(const fl_push *push, uint32_t first, uint32_t key) {
   return false;
 }
 
-/* page:names(most) -> the names of the next row's members, in order; false where it is no object,
- * has none, more than `most`, or one twice; nothing at the end of the page */
+/* page:names(most) -> the names of the next row's members, in order; false if the row is no object,
+ * or has no members, more than `most`, or a repeated name; nothing at the end of the page */
 static int page_names(lua_State *L) {
   fl_lua_page *self = fl_lua_page_check(L, 1);
   fl_push push = {.tape = &self->call->tape, .text = self->call->text.data};
@@ -174,8 +174,8 @@ static bool find_row(lua_State *L, const fl_call *call, uint32_t *row) {
   return true;
 }
 
-/* page:key(index) -> the key (codec/row_key.h) of the row at `index`, from 0; nothing where there
- * is none */
+/* page:key(index) -> the key (codec/row_key.h) of the row at `index`, from 0; nothing if there is
+ * no such row */
 static int page_key(lua_State *L) {
   const fl_call *call = fl_lua_page_check(L, 1)->call;
   uint32_t row;
@@ -198,8 +198,8 @@ static int page_digest(lua_State *L) {
   return 1;
 }
 
-/* A page gives this many of its rows to a table of hashes, spread evenly, and the table takes this
- * many of all pages: enough to notice rows that come again, at a cost that a page does not feel. */
+/* The number of rows that a page adds to the table of hashes, spread evenly over the page, and the
+ * largest number of rows in that table. Enough to notice repeated rows at little cost. */
 #define SAMPLES 64
 #define MOST_SEEN 512
 

@@ -1,10 +1,10 @@
 /*
- * page.h: a page of rows as a userdata, and how it is read: for page.c, page_columns.c and
- * row_values.c. A reader moves a copy of the page's cursor and stores it once the rows are made, so
- * that no row is lost where memory runs out.
+ * page.h: a page of rows as a userdata, and its cursor. For page.c, page_columns.c and
+ * row_values.c. A reader moves a copy of the cursor, and stores it once the rows are made, so that
+ * no row is lost if memory runs out.
  *
- * Functions that run once a row have what they need as upvalues (the class, the array metatable,
- * the cache of strings) instead of looking it up.
+ * Functions that run once a row have the class, the array metatable and the cache of strings as
+ * upvalues, which saves looking them up.
  */
 #ifndef FL_LUA_PAGE_H
 #define FL_LUA_PAGE_H
@@ -22,7 +22,7 @@ enum {
   FL_LUA_PAGE_UPVALUES = FL_LUA_PAGE_STRINGS
 };
 
-/* How far a page is read. */
+/* The position up to which a page was read. */
 typedef struct fl_lua_cursor {
   uint32_t at;   /* node of the next row; 0: not begun */
   int64_t given; /* rows given so far */
@@ -32,10 +32,10 @@ typedef struct fl_lua_page {
   fl_call *call; /* the reply; NULL once the page is closed */
   fl_lua_cursor cursor;
   int64_t rows; /* rows to give at most */
-  /* The row that row_values gave last may not have become a table, if memory ran out: the next call
-   * says whether it did. */
+  /* If memory ran out, the last row of row_values was not made into a table. The next call tells
+   * whether it was made. */
   int64_t unsure;       /* position of that row, or -1 */
-  fl_lua_cursor before; /* of that row: reading goes on from here if it was not made */
+  fl_lua_cursor before; /* the cursor before that row, used again if the row was not made */
   uint64_t number;      /* of the tape, for the cache of strings; 0: `push` is not filled in yet */
   fl_push push;
 } fl_lua_page;
@@ -49,7 +49,7 @@ void fl_lua_page_push_methods(lua_State *L);
 /* Pushes the first upvalues of a function that runs once a row; they are FL_LUA_PAGE_UPVALUES. */
 void fl_lua_page_push_upvalues(lua_State *L);
 
-/* Pushes a page without a call, which the caller puts into it. */
+/* Pushes a page without a call. The caller stores the call in it. */
 fl_lua_page *fl_lua_page_push(lua_State *L);
 /* The page at `index`, which must be open. */
 fl_lua_page *fl_lua_page_check(lua_State *L, int index);
@@ -79,8 +79,8 @@ static inline bool fl_lua_page_step(const fl_lua_page *page, fl_lua_cursor *curs
   return true;
 }
 
-/* The row whose values were given last became a table if it is the one at position `made`; if not,
- * reading goes back to it. */
+/* The last row was made into a table if its position is `made`. If it was not, the cursor goes back
+ * to it. */
 static inline void fl_lua_page_settle(fl_lua_page *page, int64_t made) {
   if (page->unsure < 0) return;
   if (page->unsure != made) page->cursor = page->before;

@@ -1,5 +1,5 @@
 /*
- * page_columns.c: rows of a page spread over columns: one array for each member.
+ * page_columns.c: the rows of a page as columns: one array for each member.
  */
 #include "page_columns.h"
 
@@ -11,7 +11,7 @@
 typedef struct column {
   const char *name; /* bytes of the key's string, which the table of columns anchors */
   size_t length;
-  uint32_t same; /* of its key on the tape at hand; 0: not met yet */
+  uint32_t same; /* of its key on the current tape; 0: not found yet */
   int index;     /* stack index of its array */
   int filled;    /* values it has */
 } column;
@@ -21,15 +21,15 @@ typedef struct spread {
   const fl_push *push;
   column *columns;
   int count, room;
-  int expected; /* rows that are asked for: the size to make an array with */
+  int expected; /* the rows to read: the initial size of an array */
 } spread;
 
 #define COLUMNS_TABLE 2
-#define FEW_COLUMNS 64          /* so many take no memory */
+#define FEW_COLUMNS 64          /* up to this number, columns need no allocation */
 #define MOST_COLUMNS 4000       /* each takes a place on Lua's stack */
 #define MOST_EXPECTED (1 << 20) /* larger arrays grow as they are filled */
 
-/* Leaves a userdata on the stack that has room for as many columns as there may be. */
+/* Leaves a userdata on the stack that has room for the largest number of columns. */
 static void make_room(spread *all) {
   column *columns = lua_newuserdata(all->L, MOST_COLUMNS * sizeof(column));
   memcpy(columns, all->columns, (size_t)all->count * sizeof(column));
@@ -69,7 +69,7 @@ static column *begin_column(spread *all, fl_slice name) {
   return add_column(all, key, name.length, 0);
 }
 
-/* The column of a key. Rows repeat their keys, so it is mostly the one at the same place. */
+/* The column of a key. Rows repeat their keys, so it is mostly the column at the same place. */
 static inline column *find_column(spread *all, const fl_json_node *key, int guess) {
   fl_slice name = {all->push->text + key->offset, key->value.size.length};
   column *found = guess < all->count ? &all->columns[guess] : NULL;
@@ -102,8 +102,8 @@ static void spread_row(spread *all, uint32_t row, int place) {
     for (int i = 0; i < all->count; i++) fill(all, &all->columns[i], place);
 }
 
-/* The columns that are there already: their arrays stay on the stack, below the key that lua_next
- * needs. Each has `length` values. */
+/* Reads the existing columns, which have `length` values each. Their arrays stay on the stack,
+ * below the key that lua_next needs. */
 static void take_columns(spread *all, int length) {
   lua_State *L = all->L;
   int there = 0;
@@ -123,8 +123,8 @@ static void take_columns(spread *all, int length) {
 }
 
 /*
- * page:columns(columns, length, most) -> how many rows were put into the columns, which have
- * `length` rows already | nil, message where a row is no object. A member that a row lacks is null.
+ * page:columns(columns, length, most) -> the number of rows added to the columns, which have
+ * `length` rows already | nil, message if a row is no object. A member that a row lacks is null.
  */
 static int page_columns(lua_State *L) {
   fl_lua_page *self = fl_lua_page_fast(L, fl_lua_page_cache(L));
@@ -135,7 +135,7 @@ static int page_columns(lua_State *L) {
   spread all = {.L = L, .push = &push, .columns = few, .room = FEW_COLUMNS};
   uint32_t row;
   luaL_checktype(L, COLUMNS_TABLE, LUA_TTABLE);
-  /* Columns are filled up to it: it cannot be more than the rows that came. */
+  /* Short columns are filled up to `length`, so it is bounded by the number of rows received. */
   luaL_argcheck(L, length <= self->call->page_start + self->cursor.given, 3, "is too large");
   all.expected =
       length < MOST_EXPECTED && most < MOST_EXPECTED - length ? length + most : MOST_EXPECTED;

@@ -6,7 +6,7 @@
 
 #include "lua_compat.h"
 
-/* Adds it to the class of pages. */
+/* Adds the method to the class of pages. */
 void fl_lua_page_columns_open(lua_State *L);
 
 #endif

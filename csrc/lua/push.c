@@ -169,7 +169,7 @@ static int decode(lua_State *L) {
   push.null_as_nil = null_as_nil;
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);
-  /* At once: a large text should not wait for the collector. */
+  /* Freed at once, so that a large text does not wait for the collector. */
   fl_buffer_free(&held->text);
   fl_json_tape_free(&held->tape);
   return 1;

@@ -5,9 +5,10 @@
  * becomes its decimal string, because a double would not hold it.
  *
  * Rows repeat their keys, and columns their values. Making a string costs several times as much as
- * taking one out of a Lua table, so strings are cached. A key is the one at the same place of the
- * object before where the tape says so. A value of up to 16 bytes is looked up by its bytes; it is
- * kept once it comes for the second time, so that unique values cost next to nothing.
+ * taking one out of a Lua table, so strings are cached. If the tape says that a key is the same as
+ * the key at its place in the object before, its string is taken from there. A value of up to 16
+ * bytes is looked up by its bytes. It is cached when it occurs for the second time, so that unique
+ * values cost next to nothing.
  */
 #ifndef FL_PUSH_H
 #define FL_PUSH_H
@@ -22,20 +23,21 @@
 #define FL_CACHED_VALUES 512
 
 typedef struct fl_cached_key {
-  const char *bytes; /* those of the string in the table of strings at the same place; NULL: none */
+  const char *bytes; /* of the string at the same place of the table of strings; NULL: none */
   uint32_t length;
-  uint32_t same; /* that key's `same` on the tape that `page` names; 0: not on it */
+  uint32_t same; /* the `same` of the key on the tape numbered `page`; 0: the tape does not have the
+                    key */
 } fl_cached_key;
 
 /* A string of 1 to 16 bytes, with zeros after them. */
 typedef struct fl_cached_value {
   uint64_t words[2];
   uint32_t length; /* 0: none */
-  bool held;       /* the table of strings holds it; else it came once */
+  bool held;       /* the table of strings holds it; false: it occurred only once */
 } fl_cached_value;
 
-/* Strings that came before: keys by depth and place, values by their bytes. Each Lua state has one,
- * and a table that holds the strings: those of keys first, then those of values. */
+/* The cache of strings: keys by depth and place, values by their bytes. Each Lua state has one
+ * cache, and a table that holds the strings: first the keys, then the values. */
 typedef struct fl_string_cache {
   fl_cached_key keys[FL_CACHED_KEYS];
   fl_cached_value values[FL_CACHED_VALUES];
@@ -52,20 +54,20 @@ typedef struct fl_push {
   fl_string_cache *cache;
 } fl_push;
 
-/* Makes the state's cache, if it has none yet. */
+/* Makes the cache of the Lua state, if it has none yet. */
 void fl_push_open_strings(lua_State *L);
 /* Pushes the cache and its table. */
 void fl_push_strings(lua_State *L);
-/* A number for a tape, by which the cache tells whether it still knows its keys. */
+/* A new number for a tape. By this number the cache knows whether its keys are of the same tape. */
 uint64_t fl_push_number(fl_string_cache *cache);
-/* To be called before anything is pushed from the tape of this number. */
+/* Has to be called before anything is pushed from the tape of this number. */
 static inline void fl_push_turn(fl_string_cache *cache, uint64_t page) {
   if (cache->page == page) return;
   for (int i = 0; i < FL_CACHED_KEYS; i++) cache->keys[i].same = 0;
   cache->page = page;
 }
-/* Completes `push` for a tape that nothing was pushed from before. Pushes three values that
- * pushing relies on; the caller takes them off. */
+/* Completes `push` for a new tape. Pushes three values that the push functions need; the caller
+ * pops them. */
 void fl_push_begin(lua_State *L, fl_push *push);
 /* Pushes an array or an object; `depth` containers are around it. */
 void fl_push_container(lua_State *L, const fl_push *push, const fl_json_node *node, unsigned depth);

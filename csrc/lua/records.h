@@ -1,6 +1,6 @@
 /*
- * records.h: records as the text of a JSON array, which a request sends as it is. Where each record
- * stands in the text is kept, so that a batch can be divided without being read again.
+ * records.h: records as the text of a JSON array, for the body of a request. The place of each
+ * record in the text is kept, so that a batch can be divided without parsing it again.
  */
 #ifndef FL_RECORDS_H
 #define FL_RECORDS_H
@@ -16,10 +16,10 @@ typedef struct fl_lua_records {
 /* Pushes empty records, to be filled. */
 fl_lua_records *fl_lua_records_push(lua_State *L);
 
-/* The records at `index`: raises where the value is something else. */
+/* The records at `index`. Raises for any other value. */
 fl_lua_records *fl_lua_records_check(lua_State *L, int index);
 
-/* The text of the records at `index`; NULL where they are closed or the value is something else. */
+/* The text of the records at `index`; NULL if they are closed, and for any other value. */
 const fl_buffer *fl_lua_records_text(lua_State *L, int index);
 
 #endif

@@ -27,7 +27,7 @@ static void set_time(lua_State *L, const char *name, fl_time value) {
   lua_setfield(L, -2, name);
 }
 
-/* The messages of the reply, unchanged; an empty array where there are none. */
+/* The messages of the reply, unchanged; an empty array if there are none. */
 static void set_messages(lua_State *L, const fl_call *call, const fl_push *push) {
   uint32_t at = call->envelope.messages;
   if (at != 0 && call->tape.nodes[at].type != FL_JSON_NULL) {

@@ -7,10 +7,11 @@
 #include "binding.h"
 #include "engine/event.h"
 
-/* Pushes `data, meta` or `nil, message, err` and gives their number. */
+/* Pushes `data, meta` or `nil, message, err`, and returns the number of values. */
 int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);
 
-/* Pushes a userdata, with the method `outcome`, that owns the call to be put into it. */
+/* Pushes a userdata with the method `outcome`. The caller stores an ended call in it, which it then
+ * owns. */
 fl_call **fl_lua_reply_push(lua_State *L);
 
 void fl_lua_reply_push_event(lua_State *L, const fl_event *event);

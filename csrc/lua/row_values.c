@@ -1,25 +1,25 @@
 /*
- * row_values.c: the values of a row as results of a function, without a table: row_shape.lua makes
- * the table itself, with a constructor that names the members. Costs less than setting members one
- * at a time.
+ * row_values.c: the values of a row as results of a function. row_shape.lua makes the table from
+ * them, with a constructor that names the members. This costs less than setting the members one at
+ * a time.
  */
 #include <string.h>
 
 #include "functions.h"
 #include "page.h"
 
-enum { SHAPE = FL_LUA_PAGE_UPVALUES + 1 }; /* the upvalue after those of all */
+enum { SHAPE = FL_LUA_PAGE_UPVALUES + 1 }; /* the upvalue after the common ones */
 
 /* A member that a row of this shape may have. */
 typedef struct shape_key {
   const char *name;
   uint32_t length;
-  uint32_t same; /* of its key on the tape at hand; 0: not met yet */
+  uint32_t same; /* of its key on the current tape; 0: not found yet */
 } shape_key;
 
 typedef struct shape {
-  fl_string_cache *cache; /* the state's, at hand */
-  uint64_t tape;          /* the number of the tape that `same` is of */
+  fl_string_cache *cache; /* the cache of the Lua state */
+  uint64_t tape;          /* the number of the tape to which `same` belongs */
   int count;
   shape_key keys[]; /* their bytes follow */
 } shape;
@@ -99,11 +99,12 @@ static void push_shape(lua_State *L, int count, fl_string_cache *cache) {
 }
 
 /*
- * core.row_values(names) -> function(page, made) -> position, value, …: moves to the next row and
- * gives its position and the values of the members so named, nil for those that it lacks. Nothing,
- * and the page stays where it is, at its end, or where the row is no object, or has other members
- * or these in another order. `made`: the position that the function gave last, once that row's
- * table was made; after any other value the same row is given again.
+ * core.row_values(names) -> function(page, made) -> position, value, …: moves to the next row, and
+ * returns its position and the values of these members, nil for each member that the row lacks.
+ * Returns nothing at the end of the page, and if the row is no object, has other members, or has
+ * these in another order; the page then stays where it is. `made`: the position that the function
+ * returned last, if that row's table was made. After any other value the function returns the same
+ * row again.
  */
 static int row_values(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -1,5 +1,5 @@
 /*
- * settings.c: checks of settings whose rules the core knows: keys, ids, regions, base URLs.
+ * settings.c: checks of settings by the rules of the core: keys, ids, regions, base URLs.
  */
 #include "binding.h"
 #include "functions.h"
@@ -11,7 +11,7 @@ static fl_slice check_text(lua_State *L, int index) {
   return text;
 }
 
-/* core.check_key(text) -> nil | why it cannot be an API key, without showing it */
+/* core.check_key(text) -> nil | the reason why it cannot be an API key, without the text itself */
 static int check_key(lua_State *L) {
   fl_slice key = check_text(L, 1);
   if (key.length == 0) {
@@ -41,7 +41,7 @@ static int is_region(lua_State *L) {
   return 1;
 }
 
-/* core.check_base(text, allow_insecure) -> the base URL to use | nil, what is wrong with it */
+/* core.check_base(text, allow_insecure) -> the base URL to use | nil, the rule that it breaks */
 static int check_base(lua_State *L) {
   fl_slice text = check_text(L, 1);
   size_t usable;

@@ -1,8 +1,8 @@
 /*
- * source.c: records of a file for Lua: as JSON text that a request sends as it is, read by the
+ * source.c: the records of a file for Lua: as JSON text for the body of a request, read by the
  * worker or in place; or as tables, read in place.
  *
- * A failure is `nil, message, line, kind`. The line is nil where there is none to name. The kind is
+ * A failure is `nil, message, line, kind`. The line is nil if no line can be named. The kind is
  * "io" for a file that cannot be read or breaks its format, "conflict" for a file that changed
  * while it was read, "misuse" for wrong options.
  */
@@ -25,8 +25,8 @@
 /* A source with a reference count: a job under way keeps it when its userdata is closed. */
 typedef struct holder {
   atomic_int references;
-  pthread_mutex_t lock; /* held while the source is used: by jobs, and by calls beside them */
-  fl_source *source;    /* NULL: not open yet, or it could not be opened */
+  pthread_mutex_t lock; /* held while a job or a call uses the source */
+  fl_source *source;    /* NULL: not open yet, or opening failed */
   fl_lua_source_options options;
 } holder;
 
@@ -95,7 +95,7 @@ static fl_source_code read_batch(holder *held, int64_t most_records, int64_t mos
   return code;
 }
 
-/* A number of records or of bytes: one at least. */
+/* A number of records or bytes: at least one. */
 static int64_t check_most(lua_State *L, int index) {
   int64_t most = fl_lua_check_limit(L, index, INT64_MAX / 4);
   return most > 0 ? most : 1;
@@ -126,8 +126,8 @@ static int push_failure(lua_State *L, const holder *held, const fl_source_error 
 
 /* --- reading: in place, or as a job --- */
 
-/* Moves a batch into records. The collector does not count these bytes, so it is stepped here:
- * otherwise texts that nobody closes would pile up. */
+/* Moves a batch into records. The garbage collector does not count these bytes, so it is stepped
+ * here. Otherwise texts that are never closed would pile up. */
 static void give_records(lua_State *L, fl_lua_records *records, fl_source_batch *batch) {
   records->text = batch->text;
   records->spans = batch->spans;
@@ -188,7 +188,7 @@ static int source_fetch(lua_State *L) {
   bool in_place = lua_toboolean(L, 4);
   fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   read_job *job;
-  /* No Lua call from here to the hand-over. */
+  /* No Lua call from here to fl_lua_job_submit. */
   job = calloc(1, sizeof *job);
   if (job == NULL) return luaL_error(L, "not enough memory");
   job->holder = retain(box->holder);
@@ -200,7 +200,7 @@ static int source_fetch(lua_State *L) {
 
 /*
  * source:read(max_records, max_bytes) -> records, count, first line, last line | nothing at the end
- * | nil, message, line, kind. records:close() gives its memory back at once.
+ * | nil, message, line, kind. records:close() frees the memory at once.
  */
 static int source_read(lua_State *L) {
   source_box *box = check_open(L);
@@ -252,8 +252,8 @@ static int source_rows(lua_State *L) {
   return 2;
 }
 
-/* source:columns() -> array of {name =, type =} of the columns that are sent; empty where the
- * format is not CSV or TSV */
+/* source:columns() -> array of {name =, type =} of the columns that are sent; empty if the format
+ * is not CSV or TSV */
 static int source_columns(lua_State *L) {
   const fl_columns *columns = fl_source_columns(check_open(L)->holder->source);
   int count = 0;
@@ -317,7 +317,7 @@ static int source_dialect(lua_State *L) {
   return 1;
 }
 
-/* source:remarks() -> array of texts: what the person who sends the file should look at */
+/* source:remarks() -> array of remarks for the user of the file */
 static int source_remarks(lua_State *L) {
   const char *remark = fl_source_remark(check_open(L)->holder->source);
   lua_newtable(L);
@@ -352,8 +352,8 @@ static void push_identity(lua_State *L, const fl_source *source, size_t part) {
   lua_pushstring(L, digits);
 }
 
-/* source:identity() -> size, time of change and inode, as text: all their digits. Those of a list
- * are of its first file. */
+/* source:identity() -> size, time of change and inode, as text: all their digits. For a list, of
+ * its first file. */
 static int source_identity(lua_State *L) {
   push_identity(L, check_open(L)->holder->source, 0);
   return 3;
@@ -388,7 +388,7 @@ static const luaL_Reg methods[] = {{"read", source_read},
                                    {"close", source_close},
                                    {NULL, NULL}};
 
-/* --- opening as a job: to find out types the whole file is read --- */
+/* --- opening as a job, since the whole file may be read to find out types --- */
 
 typedef struct open_job {
   fl_job job;
@@ -424,8 +424,8 @@ static int push_open(lua_State *L, fl_job *job) {
 
 static const fl_lua_job_class open_class = {{run_open, free_open}, push_open};
 
-/* Checks the arguments and pushes a box that is not open yet. 0, or the number of results, where
- * the caller is to return them. */
+/* Checks the arguments and pushes a box that is not open yet. Returns 0, or the number of results
+ * that the caller has to return. */
 static int begin(lua_State *L, source_box **out) {
   source_box *box;
   lua_settop(L, 3);
@@ -448,8 +448,8 @@ static int begin(lua_State *L, source_box **out) {
 }
 
 /*
- * core.source(path, options) -> source | nil, message, line, kind. `path`: one, or a list of them
- * for a source over several files; lua/flarelight/csv.lua has the options.
+ * core.source(path, options) -> source | nil, message, line, kind. `path`: one path, or a list of
+ * paths for a source over several files. lua/flarelight/csv.lua describes the options.
  */
 static int new_source(lua_State *L) {
   fl_source_error error;

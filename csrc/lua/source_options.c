@@ -1,9 +1,9 @@
 /*
  * source_options.c: checks the options of a source and copies them. See source_options.h.
  *
- * Each reader of an option finds the value on top of the stack, and answers false with a message
- * pushed where it is wrong. Tables by name are sorted, so that the same options give the same
- * records in every process.
+ * Each reader of an option finds the value on top of the stack. If the value is wrong, the reader
+ * pushes a message and returns false. Tables by name are sorted, so that the same options give the
+ * same records in every process.
  */
 #include "source_options.h"
 
@@ -72,7 +72,7 @@ static bool is_array(lua_State *L, int index) {
   return count == lua_rawlen(L, index);
 }
 
-/* A list of names that each are there once. */
+/* A list of names without repetition. */
 static bool read_names(lua_State *L, fl_lua_source_options *options, const char *name,
                        fl_names *out) {
   int index = lua_gettop(L);
@@ -95,7 +95,7 @@ static bool read_names(lua_State *L, fl_lua_source_options *options, const char 
   return true;
 }
 
-/* The keys of the table on top of the stack, sorted; false where one is no text. */
+/* Reads the keys of the table on top of the stack, sorted. False if a key is no text. */
 static bool read_keys(lua_State *L, fl_lua_source_options *options, fl_names *out) {
   int index = lua_gettop(L);
   size_t count = 0, at = 0;
@@ -405,7 +405,8 @@ static bool read_paths(lua_State *L, fl_lua_source_options *options) {
   return true;
 }
 
-/* The format by the option or by the names; a zip tells it once it is open. */
+/* The format by the option or by the names. In a zip, the name of the packed file decides when it
+ * is opened. */
 static bool read_format(lua_State *L, fl_lua_source_options *options) {
   int kind = fl_lua_field(L, 2, "format");
   fl_source_format *format = &options->core.format;

@@ -1,6 +1,6 @@
 /*
- * source_options.h: the options of a source, out of a Lua table. lua/flarelight/csv.lua documents
- * them.
+ * source_options.h: reads the options of a source from a Lua table. lua/flarelight/csv.lua
+ * documents them.
  */
 #ifndef FL_SOURCE_OPTIONS_H
 #define FL_SOURCE_OPTIONS_H
@@ -9,7 +9,7 @@
 #include "binding.h"
 #include "files/source.h"
 
-/* Owns every text that the options hold, so that they live on any thread without Lua. */
+/* Owns every text of the options, so that any thread can use them without Lua. */
 typedef struct fl_lua_source_options {
   fl_source_options core;
   const char **paths;
@@ -19,7 +19,7 @@ typedef struct fl_lua_source_options {
 } fl_lua_source_options;
 
 /* Fills options that are all zero, and owned by a userdata, from arguments 1 (a path or a list of
- * paths) and 2 (a table). False: a message is pushed that says what is wrong with the arguments. */
+ * paths) and 2 (a table). False, with a message pushed, if the arguments are wrong. */
 bool fl_lua_source_options_read(lua_State *L, fl_lua_source_options *options);
 void fl_lua_source_options_free(fl_lua_source_options *options);
 

@@ -1,7 +1,7 @@
 /*
- * state.c: what the binding keeps for one Lua state, anchored in the registry. Closing the Lua
- * state collects the userdata, which closes the mailbox; nobody receives the outcomes of calls in
- * flight.
+ * state.c: the data of the binding for one Lua state: a userdata in the registry. When the Lua
+ * state is closed, the userdata is collected and closes the mailbox. The outcomes of calls in
+ * flight are then dropped.
  */
 #include "state.h"
 

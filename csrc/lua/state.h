@@ -1,6 +1,6 @@
 /*
- * state.h: what the binding keeps for one Lua state: its mailbox, a scratch buffer, and the
- * metatables that values of flarelight carry.
+ * state.h: the data of the binding for one Lua state: its mailbox, a scratch buffer, and the
+ * metatables of flarelight's values.
  */
 #ifndef FL_STATE_H
 #define FL_STATE_H
@@ -10,23 +10,23 @@
 #include "engine/mailbox.h"
 
 typedef struct fl_lua_state {
-  fl_mailbox *mailbox;   /* NULL until it is first needed */
-  fl_list taken;         /* items out of the mailbox that core.take has not given to Lua yet */
-  uint64_t first_ticket; /* smaller tickets belong to a process that this one was forked off */
-  fl_buffer scratch;     /* texts are built in it before their owner exists */
+  fl_mailbox *mailbox;   /* NULL until its first use */
+  fl_list taken;         /* items taken out of the mailbox that core.take has not returned yet */
+  uint64_t first_ticket; /* smaller tickets belong to a parent process */
+  fl_buffer scratch;     /* for building texts before their owner exists */
   bool corked;           /* submitted items wake the engine only at the flush */
 } fl_lua_state;
 
-/* Makes the state's userdata and metatables, those that are not there yet: package.loaded may have
- * been cleared and the module required again. */
+/* Makes the userdata and the metatables, unless they exist already, because package.loaded was
+ * cleared and the module required again. */
 void fl_lua_state_open(lua_State *L);
 
 fl_lua_state *fl_lua_state_of(lua_State *L);
 
-/* The mailbox, made anew after a fork. NULL with errno set where no descriptor can be had. */
+/* The mailbox; after a fork a new one. NULL with errno if no descriptor can be opened. */
 fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state);
 
-/* The same, but raises an error instead of answering NULL. */
+/* The same, but raises an error instead of returning NULL. */
 fl_mailbox *fl_lua_state_check_mailbox(lua_State *L);
 
 /* Each pushes a metatable: of arrays, of flarelight.integer, of errors. */

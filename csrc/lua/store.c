@@ -1,9 +1,9 @@
 /*
  * store.c: the state file for Lua: scripts of SQL, and the locks beside the file.
  *
- * A script's outcome is an array of rows, which are tables by the names of the columns, without the
- * members that are null; or `nil, message, kind`. The kind is "io", "config", or "guard" where a
- * statement changed another number of rows than it had to.
+ * A script's outcome is an array of rows or `nil, message, kind`. A row is a table by the names of
+ * the columns, without the members that are null. The kind is "io", "config", or "guard" if a
+ * statement changed an unexpected number of rows.
  */
 #include "files/store.h"
 
@@ -21,7 +21,7 @@
 #define CLASS "flarelight.store"
 #define LOCK_CLASS "flarelight.lock"
 #define LOCK_ENDING "-lock"
-#define MOST_VALUES 32766 /* that a statement of SQLite can have */
+#define MOST_VALUES 32766 /* the most values of a statement in SQLite */
 
 typedef struct script_job {
   fl_job job;
@@ -111,8 +111,8 @@ static fl_result write_value(lua_State *L, int index, fl_buffer *out) {
   }
 }
 
-/* The statement on top of the stack: {sql, value…, n = number of values, changes = rows that it has
- * to change | nil}. */
+/* The statement on top of the stack: {sql, value…, n = number of values, changes = number of rows
+ * that it has to change | nil}. */
 static fl_result write_statement(lua_State *L, fl_buffer *out) {
   int table = lua_gettop(L), changes = -1, values;
   fl_slice sql;
@@ -153,7 +153,7 @@ static int store_run(lua_State *L) {
     lua_settop(L, 3);
   }
   lua_settop(L, 3);
-  /* No Lua call from here to the hand-over. */
+  /* No Lua call from here to fl_lua_job_submit. */
   job = calloc(1, sizeof *job);
   if (job == NULL || result != FL_OK) {
     free(job);
@@ -177,7 +177,7 @@ static int lock_release(lua_State *L) {
 
 static const luaL_Reg lock_methods[] = {{"release", lock_release}, {NULL, NULL}};
 
-/* store:lock(name) -> lock | nil where another holder has it | nil, message */
+/* store:lock(name) -> lock | nil if another holder has it | nil, message */
 static int store_lock(lua_State *L) {
   fl_store *store = check_store(L);
   fl_slice name;

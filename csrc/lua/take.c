@@ -1,5 +1,5 @@
 /*
- * take.c: what comes out of the mailbox, as Lua's values: replies, pages, events, ended jobs.
+ * take.c: takes items out of the mailbox as Lua values: replies, pages, events, ended jobs.
  */
 #include "engine/call.h"
 #include "engine/engine.h"
@@ -9,7 +9,7 @@
 #include "reply.h"
 #include "state.h"
 
-/* The next item, which stays in the list; NULL where there is none. */
+/* The next item, which stays in the list; NULL if there is none. */
 static fl_item *next_item(fl_lua_state *state) {
   fl_item *item;
   if (state->taken.first == NULL && state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox))
@@ -23,13 +23,13 @@ static fl_item *next_item(fl_lua_state *state) {
 
 /*
  * core.take() -> ticket, "call" | "page" | "event", value; nothing when the mailbox is empty. A job
- * comes as a call: its value has the method `outcome`, too. Each userdata is made before the item
- * leaves the list: where memory runs out, the item is still there.
+ * is returned as a "call", since its value has the method `outcome`, too. Each userdata is made
+ * before the item leaves the list, so the item is not lost if memory runs out.
  */
 static int take(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_item *item;
-  if (state->corked) { /* an error in a task left it on */
+  if (state->corked) { /* left set by an error in a task */
     state->corked = false;
     fl_engine_flush();
   }

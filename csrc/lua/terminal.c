@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "functions.h"
 
-/* core.terminal(descriptor) -> columns, 0 where the terminal does not tell them | nothing where the
+/* core.terminal(descriptor) -> columns, 0 if the terminal does not report them | nothing if the
  * descriptor is no terminal */
 static int terminal(lua_State *L) {
   int descriptor = (int)fl_lua_check_whole(L, 1, 0, INT_MAX);

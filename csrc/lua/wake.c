@@ -1,6 +1,6 @@
 /*
- * wake.c: functions by which a host waits for the mailbox: its descriptor, blocking, wake-ups over
- * a socket, alarms, and the clock that they go by.
+ * wake.c: the functions with which a host waits for the mailbox: its descriptor, a blocking wait,
+ * wake-ups over a socket, alarms, and their clock.
  */
 #include "base/clock.h"
 #include "engine/call.h"
@@ -9,28 +9,28 @@
 #include "functions.h"
 #include "state.h"
 
-/* core.fd() -> the descriptor that is readable while there is something to take */
+/* core.fd() -> the descriptor, readable while core.take has something to return */
 static int descriptor(lua_State *L) {
   lua_pushinteger(L, fl_mailbox_descriptor(fl_lua_state_check_mailbox(L)));
   return 1;
 }
 
-/* core.mailbox_signal(): makes the descriptor readable, so that event loops which poll it call
- * take */
+/* core.mailbox_signal(): makes the descriptor readable, so that an event loop that polls it calls
+ * core.take */
 static int mailbox_signal(lua_State *L) {
   fl_mailbox_signal(fl_lua_state_check_mailbox(L));
   return 0;
 }
 
-/* core.ticket() -> a ticket that no call has, for core.watch and core.wakeup_notify */
+/* core.ticket() -> an unused ticket, for core.watch and core.wakeup_notify */
 static int new_ticket(lua_State *L) {
   fl_lua_state_check_mailbox(L);
   lua_pushnumber(L, (lua_Number)fl_item_next_ticket());
   return 1;
 }
 
-/* core.alarm(seconds, ticket | nil) -> whether the alarm is set: after that time a wake-up for the
- * ticket is sent, or without a ticket the descriptor turns readable */
+/* core.alarm(seconds, ticket | nil) -> whether the alarm is set: after that time it sends a wake-up
+ * for the ticket; without a ticket it makes the descriptor readable */
 static int set_alarm(lua_State *L) {
   fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
   fl_time after = fl_lua_check_seconds(L, 1);
@@ -55,8 +55,8 @@ static int wakeup_path(lua_State *L) {
   return 1;
 }
 
-/* core.watch(ticket) -> whether to wait: from now on a wake-up is sent for the ticket, and there is
- * nothing to take yet. After core.wakeup_path. */
+/* core.watch(ticket) -> whether the caller has to wait. From now on an item under the ticket sends
+ * a wake-up. False if core.take already has something to return. Call core.wakeup_path first. */
 static int watch(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
@@ -67,7 +67,7 @@ static int watch(lua_State *L) {
   return 1;
 }
 
-/* core.unwatch(ticket): sends no wake-up for the ticket any more */
+/* core.unwatch(ticket): stops the wake-ups for the ticket */
 static int unwatch(lua_State *L) {
   fl_wakeup_unwatch(fl_lua_check_ticket(L, 1));
   return 0;
@@ -79,8 +79,8 @@ static int wakeup_notify(lua_State *L) {
   return 0;
 }
 
-/* core.wait(seconds | nil) -> whether there is something to take. Blocks for that time at most;
- * returns early on a signal. */
+/* core.wait(seconds | nil) -> whether core.take has something to return. Blocks for that time at
+ * most. Returns early on a signal. */
 static int wait_for_mailbox(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_time timeout = lua_isnoneornil(L, 1) ? FL_NEVER : fl_lua_check_seconds(L, 1);

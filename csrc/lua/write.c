@@ -3,7 +3,7 @@
  *
  * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the loaded cjson
  * has it) or if its keys are 1..n. It is an object if all its keys are strings. An empty unmarked
- * table is {}. Any other value is refused with the path to it: nothing is guessed.
+ * table is {}. Any other table is refused, with the path to it.
  */
 #include "write.h"
 
@@ -52,7 +52,7 @@ static void push_path(lua_State *L, const char *root, const frame *at) {
   lua_concat(L, 2);
 }
 
-/* Pushes "path: words" and answers false. */
+/* Pushes "path: words" and returns false. */
 static bool refuse(const encoder *writer, const frame *at, const char *words) {
   lua_State *L = writer->L;
   luaL_checkstack(L, FL_JSON_DEPTH + 10, "error path");
@@ -107,7 +107,7 @@ static bool write_key(encoder *writer, const frame *at) {
   return put(writer, fl_buffer_append_byte(writer->out, ':'));
 }
 
-/* The key below the top cannot be one of an object's. */
+/* Refuses the key below the top, which cannot be a key of an object. */
 static bool refuse_key(const encoder *writer, const frame *outer) {
   return refuse(writer, outer,
                 lua_type(writer->L, -2) == LUA_TNUMBER
@@ -151,7 +151,8 @@ static bool write_sorted(encoder *writer, int table, frame *here, const frame *o
   return put(writer, fl_buffer_append_byte(writer->out, '}'));
 }
 
-/* The members from the one on the stack on (key and value are pushed, as lua_next leaves them). */
+/* Writes the remaining members, beginning with the key and value on the stack, as lua_next leaves
+ * them. */
 static bool write_object(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
   bool first = true;
@@ -169,7 +170,7 @@ static bool write_object(encoder *writer, int table, frame *here, const frame *o
   return put(writer, fl_buffer_append_byte(writer->out, '}'));
 }
 
-/* Whether the keys are exactly the places 1 to `length`; pushes a message where they are not. */
+/* Whether the keys are exactly 1 to `length`. Pushes a message if they are not. */
 static bool check_array(encoder *writer, int table, size_t length, const frame *outer) {
   lua_State *L = writer->L;
   size_t count = 0;
@@ -210,7 +211,7 @@ static bool write_array(encoder *writer, int table, frame *here, const frame *ou
   return put(writer, fl_buffer_append_byte(writer->out, ']'));
 }
 
-/* The digits of a flarelight.integer, which were checked when it was made. */
+/* Writes the digits of a flarelight.integer, which were checked when it was made. */
 static bool write_digits(encoder *writer, int table, const frame *at) {
   lua_State *L = writer->L;
   size_t length;

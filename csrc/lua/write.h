@@ -8,9 +8,10 @@
 #include "binding.h"
 
 /*
- * Appends the value at `index` to `out`. False: a message is pushed, with the path to the part that
- * has no form in JSON; `root` is the name of the value itself in it, "" for none. `sorted`: members
- * in the order of their names, so that the same value gives the same text in every process.
+ * Appends the value at `index` to `out`. If a part of it has no form in JSON, returns false and
+ * pushes a message with the path to that part. `root` is the name of the whole value in the
+ * message, "" for none. `sorted`: members in the order of their names, so that the same value gives
+ * the same text in every process.
  */
 bool fl_lua_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted);
 

@@ -17,7 +17,7 @@ static bool is_own(const sandbox_options *options, const char *host) {
   struct in6_addr address;
   for (size_t index = 0; index < sizeof names / sizeof *names; index++)
     if (strlen(names[index]) == length && strncasecmp(names[index], host, length) == 0) return true;
-  /* Where it listens on all addresses, each may be its own; a name is still none. */
+  /* If the sandbox listens on all addresses, every IP address may be its own, but no name is. */
   if (strcmp(options->address, "0.0.0.0") != 0 && strcmp(options->address, "::") != 0) return false;
   if (length >= sizeof text) return false;
   memcpy(text, host, length);

@@ -1,5 +1,5 @@
 /*
- * body.h: the JSON body of a request, scanned: a tape over a text of its own.
+ * body.h: the JSON body of a request: a copy of its text, and the tape.
  */
 #ifndef SANDBOX_BODY_H
 #define SANDBOX_BODY_H
@@ -12,13 +12,13 @@ typedef struct sandbox_body {
   fl_json_tape tape;
 } sandbox_body;
 
-/* Scans a copy of the text. False: it is not JSON, and the reply is the refusal. Free the body in
- * either case. */
+/* Scans a copy of the text. False if it is not JSON: the reply is then the refusal. Free the body
+ * in either case. */
 bool sandbox_body_read(fl_slice given, sandbox_body *body, sandbox_reply *reply);
 void sandbox_body_free(sandbox_body *body);
 /* The node of a member of the root, or 0 for none; a null counts as none. */
 uint32_t sandbox_body_member(const sandbox_body *body, const char *name);
-/* The text of a string or a number as it stands; data = NULL if node is 0 or of another type. */
+/* The text of a string or a number; data is NULL if the node is 0 or has another type. */
 fl_slice sandbox_body_text(const sandbox_body *body, uint32_t node);
 
 #endif

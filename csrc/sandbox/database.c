@@ -43,7 +43,7 @@ static int64_t pragma(sqlite3 *handle, const char *sql) {
   return value;
 }
 
-/* Opens a path as a path: SQLite would read "file:…" as a URI. Only ":memory:" has another meaning.
+/* Opens a file by its path. SQLite would read "file:…" as a URI. Only ":memory:" is special here.
  */
 static int open_path(const char *path, sqlite3 **handle) {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;

@@ -2,8 +2,8 @@
  * database.h: the database of a sandbox, in SQLite: imports (import.h), their rows, and the results
  * of reports (result.h).
  *
- * One connection, used under the sandbox's lock. A function that can fail answers false (or a code)
- * and leaves its reason in sandbox_database_error.
+ * One connection, used under the sandbox's lock. A function that can fail returns false or a code;
+ * sandbox_database_error then gives the reason.
  */
 #ifndef SANDBOX_DATABASE_H
 #define SANDBOX_DATABASE_H
@@ -26,7 +26,7 @@ void sandbox_database_rollback(sandbox_database *database);
 
 /* The whole database as the bytes of a SQLite file, to free() after use; NULL on failure. */
 unsigned char *sandbox_database_save(sandbox_database *database, size_t *length);
-/* Replaces everything by what was saved. */
+/* Replaces the whole content by a saved one. */
 bool sandbox_database_restore(sandbox_database *database, const unsigned char *bytes,
                               size_t length);
 bool sandbox_database_reset(sandbox_database *database);

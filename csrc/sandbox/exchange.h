@@ -1,8 +1,8 @@
 /*
- * exchange.h: one request and its reply, on their way through server.c (HTTP), exchange_work.c
- * (what is done), exchange_log.c (what is remembered) and exchange_reply.c (what is sent).
+ * exchange.h: one request and its reply. server.c receives the request, exchange_work.c carries it
+ * out, exchange_log.c logs it, and exchange_reply.c sends the reply.
  *
- * An exchange is touched by libmicrohttpd's thread only.
+ * Only libmicrohttpd's thread uses an exchange.
  */
 #ifndef SANDBOX_EXCHANGE_H
 #define SANDBOX_EXCHANGE_H
@@ -23,7 +23,7 @@ typedef struct sandbox_exchange {
   fl_slice path, query;
   const char *method;
   sandbox_route route;
-  sandbox_fault fault; /* kind NULL: none meets the request */
+  sandbox_fault fault; /* kind NULL: no fault */
   sandbox_work_mode work;
   sandbox_send_mode send;
   enum { OPENED, GATHERING, READY } stage;
@@ -39,19 +39,20 @@ static inline const char *sandbox_header(struct MHD_Connection *connection, cons
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Whether the reply goes out as it is, now or later. */
+/* Whether the reply is sent unchanged, now or later. */
 static inline bool sandbox_exchange_is_whole(const sandbox_exchange *asked) {
   return asked->send == SEND_WHOLE || asked->send == SEND_LATE || asked->send == SEND_HEADER;
 }
 
-/* exchange_work.c. Chooses the fault, if one meets this request. Once the headers are there. */
+/* exchange_work.c. Chooses the fault of this request, if there is one. Called when the headers have
+ * arrived. */
 void sandbox_exchange_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection,
                                  bool reused);
-/* exchange_work.c. Does what is asked, as the fault has it, fills in the reply and writes the log.
- * Once the body is there. */
+/* exchange_work.c. Carries out the request, changed by the fault, fills in the reply, and writes
+ * the log. Called when the body has arrived. */
 void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *connection);
-/* exchange_log.c. Writes the entry of the log, and notes a commit. Returns the entry's number. The
- * caller holds the lock. */
+/* exchange_log.c. Writes the entry of the log, and records a commit. Returns the entry's number.
+ * The caller holds the lock. */
 int64_t sandbox_exchange_log(const sandbox_exchange *asked, struct MHD_Connection *connection);
 /* exchange_reply.c. Queues the reply; MHD_NO closes the connection without one. */
 enum MHD_Result sandbox_exchange_reply(sandbox_exchange *asked, struct MHD_Connection *connection);

@@ -1,4 +1,4 @@
-/* exchange_log.c: a request and its reply as an entry of the log. */
+/* exchange_log.c: makes the log's entry of a request and its reply. */
 #include "exchange.h"
 
 #include "base/clock.h"
@@ -13,7 +13,7 @@ static bool is_secret(const char *name) {
   return false;
 }
 
-/* Name NUL value NUL, for the log. */
+/* Appends "name NUL value NUL", for the log. */
 static enum MHD_Result gather_header(void *context, enum MHD_ValueKind kind, const char *name,
                                      const char *value) {
   fl_buffer *headers = context;

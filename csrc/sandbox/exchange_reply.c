@@ -1,4 +1,4 @@
-/* exchange_reply.c: sends the reply to a request, changed as the request's fault says. */
+/* exchange_reply.c: sends the reply to a request, changed by the request's fault. */
 #include "exchange.h"
 
 #include "base/clock.h"
@@ -31,8 +31,8 @@ static bool append_gzip(fl_buffer *packed, const char *bytes, size_t length) {
   return done;
 }
 
-/* Compresses the body in place, its first `cut` bytes as a member of their own; false leaves it as
- * it is. */
+/* Compresses the body in place, with its first `cut` bytes as a gzip member of their own. On false
+ * the body is unchanged. */
 static bool compress_body(fl_buffer *body, size_t cut) {
   fl_buffer packed;
   fl_buffer_init(&packed, body->ceiling);
@@ -51,7 +51,7 @@ static bool accepts_gzip(struct MHD_Connection *connection) {
   return accepted && strstr(accepted, "gzip");
 }
 
-/* Whether the fault changes how the body is sent, and the plan to send it by. */
+/* Whether the fault changes the way in which the body is sent. Fills in the plan for sending it. */
 static bool make_plan(const sandbox_exchange *asked, sandbox_faulty_body_plan *plan) {
   const sandbox_fault *fault = &asked->fault;
   uint64_t length = asked->reply.body.buffer.length;
@@ -127,7 +127,7 @@ static void reset_connection(struct MHD_Connection *connection) {
 #endif
 }
 
-/* Brings the body into the form in which it goes out. Returns its Content-Encoding. */
+/* Encodes the body for sending. Returns its Content-Encoding. */
 static const char *encode_body(const sandbox_exchange *asked, struct MHD_Connection *connection,
                                fl_buffer *body) {
   switch (asked->send) {

@@ -1,6 +1,6 @@
 /*
- * exchange_work.c: does what a request asks for: chooses its fault, checks it, carries out the
- * operation now or later, and writes the log.
+ * exchange_work.c: carries out a request: chooses its fault, checks it, carries out the operation
+ * now or later, and writes the log.
  */
 #include "exchange.h"
 
@@ -54,7 +54,7 @@ static int check(sandbox_exchange *asked, struct MHD_Connection *connection, con
   return 0;
 }
 
-/* Replaces the reply by what the fault says. */
+/* Replaces the reply by the reply of the fault. */
 static void spoil(sandbox_exchange *asked) {
   const sandbox_options *options = &asked->owner->options;
   const sandbox_fault *fault = &asked->fault;
@@ -105,7 +105,7 @@ static void tag(sandbox_exchange *asked, struct MHD_Connection *connection) {
   }
 }
 
-/* Carries out the operation, changed as the request's fault says. */
+/* Carries out the operation, changed by the request's fault. */
 static void carry_out(sandbox_exchange *asked, sandbox_call *call) {
   sandbox *owner = asked->owner;
   if (asked->work == WORK_PART)

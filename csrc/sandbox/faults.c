@@ -1,4 +1,4 @@
-/* faults.c: the kinds of faults, and which call meets one. */
+/* faults.c: the kinds of faults, and the choice of the fault for a call. */
 #include "faults.h"
 
 #include <math.h>

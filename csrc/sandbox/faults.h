@@ -1,10 +1,10 @@
 /*
- * faults.h: the kinds of faults, and the choice of the fault that a call meets.
+ * faults.h: the kinds of faults, and the choice of the fault for a call.
  *
- * SANDBOX_FAULTS is the one list of kinds. The exchange (exchange_work.c, exchange_reply.c) does
- * what a row says, and the Lua side takes the names and the options from it. Pure: the caller holds
- * the sandbox's lock, and chance comes from a generator that the fault itself seeds, so that the
- * same faults do the same in every run. docs/sandbox.md describes each kind.
+ * SANDBOX_FAULTS is the one list of kinds. The exchange (exchange_work.c, exchange_reply.c) acts by
+ * the row of a fault, and the Lua side takes the names and the options from the list. Pure: the
+ * caller holds the sandbox's lock, and each fault seeds its own random generator, so that the same
+ * faults behave alike in every run. docs/sandbox.md describes each kind.
  */
 #ifndef SANDBOX_FAULTS_H
 #define SANDBOX_FAULTS_H
@@ -12,19 +12,19 @@
 #include "field.h"
 #include "routes.h"
 
-/* What becomes of the request. */
+/* The effect on the request. */
 typedef enum {
   WORK_WHOLE,         /* carried out */
   WORK_REUSED,        /* the same; a call on a fresh connection does not count as a call */
   WORK_NONE,          /* not carried out */
-  WORK_UNREAD,        /* its body is not even read */
+  WORK_UNREAD,        /* its body is not read either */
   WORK_LATE,          /* carried out `seconds` later */
   WORK_PART,          /* only its first `records` are kept */
-  WORK_LAGGING,       /* a read that does not see the newest `commits` */
+  WORK_LAGGING,       /* a read without the newest `commits` */
   WORK_AFTER_FOREIGN, /* carried out after another consumer has spent of the rate limit */
 } sandbox_work_mode;
 
-/* What the caller sees of the reply. */
+/* The effect on the reply. */
 typedef enum {
   SEND_WHOLE,
   SEND_LATE,         /* the reply, `seconds` later */
@@ -35,13 +35,13 @@ typedef enum {
   SEND_HTML,         /* a proxy's page */
   SEND_REDIRECT,
   SEND_GARBAGE,      /* bytes that are no JSON */
-  SEND_BAD_GZIP,     /* a good beginning, then nonsense */
+  SEND_BAD_GZIP,     /* a valid beginning, then garbage */
   SEND_CUT,          /* half the body, then the end of the connection */
   SEND_STALLED,      /* a pause before or within the body */
   SEND_SLOWLY,       /* a pause between all pieces of the body */
-  SEND_OVERLONG,     /* fewer bytes than Content-Length says */
+  SEND_OVERLONG,     /* fewer bytes than the Content-Length */
   SEND_HUGE,         /* an endless text in a valid envelope */
-  SEND_GZIP_MEMBERS, /* two members of gzip, and `bytes` that are none */
+  SEND_GZIP_MEMBERS, /* two members of gzip, and `bytes` of garbage */
   SEND_BOM,          /* a byte order mark before the JSON */
   SEND_HEADER,       /* the reply with `line` in its head */
   SEND_TRAILER,      /* the reply in chunks, with `line` behind them */
@@ -90,7 +90,7 @@ typedef struct sandbox_fault_kind {
 } sandbox_fault_kind;
 
 extern const sandbox_fault_kind sandbox_faults_kinds[]; /* ends with a name of NULL */
-extern const sandbox_field sandbox_faults_fields[];     /* what every kind reads */
+extern const sandbox_field sandbox_faults_fields[];     /* the options of every kind */
 /* NULL if there is no kind of this name. */
 const sandbox_fault_kind *sandbox_faults_kind(const char *name);
 
@@ -103,7 +103,7 @@ typedef struct sandbox_fault {
   uint64_t chance;     /* the state of the generator */
   int64_t calls, hits; /* counted here */
 
-  /* The options of the kinds; -1 or "" where neither the caller nor the kind says a value. */
+  /* The options of the kinds; -1 or "" if neither the caller nor the kind gives a value. */
   int64_t status, bytes, records, commits, requests, remaining;
   double seconds;
   bool drop, chunked, late;
@@ -126,8 +126,9 @@ bool sandbox_faults_add(sandbox_faults *faults, const sandbox_fault *fault);
 void sandbox_faults_clear(sandbox_faults *faults);
 
 /*
- * One call of `operation` came; `reused`: not the first on its connection. Every fault of the
- * operation counts it. True: the first fault set that fires is copied to *fired.
+ * A call of `operation` has arrived. `reused`: it is not the first on its connection. Every fault
+ * of the operation counts the call. If a fault fires, returns true and copies the first one to
+ * *fired.
  */
 bool sandbox_faults_pick(sandbox_faults *faults, sandbox_operation operation, bool reused,
                          sandbox_fault *fired);

@@ -1,8 +1,10 @@
 /*
- * field.h: a row of the tables of what Lua may set: the options of a sandbox and those of a fault.
+ * field.h: a row in the tables of options that Lua may set: those of a sandbox and those of a
+ * fault.
  *
- * A row says which values a member of a structure may have, and where it is kept. lua_options.c
- * reads Lua tables by the rows and hands the rows to Lua, which checks by them what a caller gives.
+ * A row holds the name, the allowed values and the place of a member of a structure. lua_options.c
+ * reads Lua tables by these rows. It also passes the rows to Lua, which checks the options of a
+ * caller by them.
  */
 #ifndef SANDBOX_FIELD_H
 #define SANDBOX_FIELD_H
@@ -17,7 +19,7 @@ typedef enum {
   FIELD_BOOLEAN,     /* bool */
   FIELD_TEXT,        /* char *, allocated; NULL = none */
   FIELD_SHORT_TEXT,  /* char [FIELD_TEXT_ROOM]; "" = none */
-  FIELD_RETRY_AFTER, /* the same; a number of seconds is taken, too */
+  FIELD_RETRY_AFTER, /* the same; a number of seconds is allowed, too */
   FIELD_CHOICE       /* unsigned: the place in `choices` */
 } sandbox_field_type;
 

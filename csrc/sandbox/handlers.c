@@ -1,4 +1,4 @@
-/* handlers.c: from a call to its handler, in one transaction where it may change something. */
+/* handlers.c: runs the handler of a call, in one transaction if it may change something. */
 #include "handlers.h"
 
 #define HANDLER(operation, name, method, path, writes, handler) \

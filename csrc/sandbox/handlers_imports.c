@@ -14,8 +14,8 @@ void sandbox_handlers_imports_all(sandbox_call *call, sandbox_reply *reply) {
 
 /* --- a page of rows --- */
 
-/* A query member of the name: true if it is absent (value untouched) or a whole number from `least`
- * on. */
+/* Reads the query parameter `name`. True if it is a whole number of at least `least`, or absent;
+ * *value is then unchanged. */
 static bool read_number(fl_slice query, const char *name, int64_t least, int64_t *value) {
   const char *cursor = query.data, *end = query.length > 0 ? query.data + query.length : cursor;
   size_t name_length = strlen(name);
@@ -52,7 +52,8 @@ static bool past_end(const sandbox_options *options, sandbox_reply *reply) {
   }
 }
 
-/* The query's start and count, and the most that the service gives. False: refused. */
+/* Reads start and count of the query, and applies the limit of the service. False if the query was
+ * refused. */
 static bool read_query(const sandbox_call *call, sandbox_reply *reply, int64_t *start,
                        int64_t *count) {
   const sandbox_options *options = call->options;
@@ -74,7 +75,7 @@ static bool read_query(const sandbox_call *call, sandbox_reply *reply, int64_t *
   return true;
 }
 
-/* How many records of the import a read sees. */
+/* The number of records of the import that a read sees. */
 static int64_t visible_records(const sandbox_call *call, const sandbox_import *import) {
   const sandbox_options *options = call->options;
   int64_t records = sandbox_import_records_before(call->database, import, call->hidden_commits);
@@ -87,8 +88,9 @@ static int64_t visible_records(const sandbox_call *call, const sandbox_import *i
   return records;
 }
 
-/* A number for each page request, by the mixing function of SplitMix64 (Steele, Lea, Flood 2014). A
- * number that grew evenly could give a reader, which advances evenly, the same rows for ever. */
+/* A pseudo-random number for each page request, by the mixing function of SplitMix64 (Steele, Lea,
+ * Flood 2014). With a number that grows evenly, a reader that also advances evenly could get the
+ * same rows forever. */
 static int64_t number_of(const sandbox_call *call) {
   uint64_t number = ((uint64_t)call->page + 1) * UINT64_C(0x9e3779b97f4a7c15);
   number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -96,7 +98,7 @@ static int64_t number_of(const sandbox_call *call) {
   return (int64_t)(number >> 33);
 }
 
-/* Where a page begins on a service that does not take `start` at its word. */
+/* The actual start of a page if the service ignores or changes `start`. */
 static int64_t served_start(const sandbox_call *call, int64_t start, int64_t count,
                             int64_t records) {
   int64_t last = records > count ? records - count : 0;
@@ -118,8 +120,8 @@ static int64_t common_divisor(int64_t a, int64_t b) {
   return a;
 }
 
-/* Writes the rows from `start` to `end` of an order of all records that is new with each request.
- */
+/* Writes the rows from `start` to `end` in a pseudo-random order of all records, which differs for
+ * each request. */
 static bool put_shuffled(sandbox_call *call, const sandbox_import *import, int64_t start,
                          int64_t end, int64_t records, sandbox_json_writer *out) {
   int64_t number = number_of(call), step;
@@ -163,9 +165,9 @@ void sandbox_handlers_imports_data(sandbox_call *call, sandbox_reply *reply) {
   if (!put) sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
 }
 
-/* --- taking records in --- */
+/* --- adding records --- */
 
-/* The columns that this request has shown already: names within the scanned text. */
+/* The columns that were found in this request so far: names within the scanned text. */
 typedef struct seen_columns {
   fl_slice *names;
   size_t count;
@@ -199,8 +201,8 @@ static bool note_columns(sandbox_call *call, const sandbox_import *import, const
   return true;
 }
 
-/* Where the object that begins here ends. The text was scanned before, so that it is well
- * formed. */
+/* The end of the object that begins at `begin`. The text was scanned before, so it is well formed.
+ */
 static size_t object_end(const char *text, size_t begin) {
   size_t depth = 0, index = begin;
   for (bool quoted = false;; index++) {
@@ -218,7 +220,7 @@ static size_t object_end(const char *text, size_t begin) {
   }
 }
 
-/* The row as it was written. Up to the next row there is only white space and a comma. */
+/* The original text of the row. Only white space and a comma stand before the next row. */
 static fl_slice row_text(const sandbox_call *call, const sandbox_body *body, uint32_t row,
                          uint32_t next, uint32_t rows_end) {
   const char *text = call->body.data;
@@ -241,8 +243,8 @@ static void put_digits(const sandbox_body *body, const fl_json_node *node,
   sandbox_json_put(out, "\"");
 }
 
-/* Writes a row as a service might that changes values: numbers go through doubles and nulls are
- * dropped, or numbers become texts. */
+/* Writes a row with changed values, as some services might: numbers are rounded to doubles and
+ * nulls are dropped, or numbers become strings. */
 static void put_changed(const sandbox_body *body, uint32_t index, sandbox_values values,
                         sandbox_json_writer *out) {
   const fl_json_node *node = &body->tape.nodes[index];
@@ -301,7 +303,7 @@ static bool add_row(sandbox_call *call, sandbox_import *import, const sandbox_bo
   return added;
 }
 
-/* What is wrong with a record, or NULL; `column` is the missing one. */
+/* The rule that a record breaks, or NULL. `column` is the missing column. */
 static const char *record_fault(const sandbox_call *call, const sandbox_body *body, uint32_t row,
                                 const char **column) {
   *column = "";
@@ -315,7 +317,7 @@ static const char *record_fault(const sandbox_call *call, const sandbox_body *bo
   return NULL;
 }
 
-/* Adds the records of the array at `records`; the first bad one is in the reply. */
+/* Adds the records of the array at `records`. On failure the reply names the first bad record. */
 static bool add_records(sandbox_call *call, sandbox_reply *reply, sandbox_import *import,
                         const sandbox_body *body, uint32_t records) {
   const sandbox_options *options = call->options;

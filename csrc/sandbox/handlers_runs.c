@@ -1,5 +1,5 @@
 /*
- * handlers_runs.c: the handlers of what can be run: preparations, reports, automations, chart data.
+ * handlers_runs.c: the handlers of preparations, reports, automations and chart data.
  *
  * A preparation is a query whose result becomes an import; a report is a query whose chart is
  * stored; an automation is a list of both.
@@ -138,7 +138,7 @@ static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable 
   char reason[SANDBOX_REASON];
   sandbox_body body;
   if (!sandbox_body_read(call->body, &body, reply)) {
-    /* the reply is the refusal already */
+    /* the reply already is the refusal */
   } else if (definition == NULL) {
     sandbox_reply_refuse(reply, 404, "%s", runnable->missing);
   } else if (runnable->kind == DEFINED_AUTOMATIONS && !definition->api_trigger) {
@@ -224,7 +224,8 @@ static char *copy_text(fl_slice text) {
   return copy;
 }
 
-/* The SELECT that the body asks for, or NULL: its `sql`, or all of the import it names. */
+/* The SELECT of the body: its `sql`, or a query of all rows of its `import`. NULL if it has
+ * neither. */
 static char *chart_query(const sandbox_body *body) {
   char *sql = copy_text(sandbox_body_text(body, sandbox_body_member(body, "sql")));
   char *name = sql ? NULL : copy_text(sandbox_body_text(body, sandbox_body_member(body, "import")));

@@ -1,4 +1,4 @@
-/* import.c: the imports and their rows, each row as the JSON text that it came in. */
+/* import.c: the imports and their rows. A row is kept as the JSON text that was sent. */
 #include "import.h"
 
 #include "statements.h"
@@ -42,7 +42,7 @@ static uint64_t scramble(uint64_t value) {
   return value ^ (value >> 31);
 }
 
-/* A version 4 UUID that is the same in every run: made from the number, not from chance. */
+/* A version 4 UUID that is the same in every run: it is computed from the number. */
 static void format_uuid(char out[40], int64_t number) {
   uint64_t high = scramble((uint64_t)number * 0x9e3779b97f4a7c15u);
   uint64_t low = scramble(high ^ (uint64_t)number);
@@ -196,7 +196,8 @@ int64_t sandbox_import_records_at(sandbox_database *database, const sandbox_impo
   return records;
 }
 
-/* A row with one member more. The row is an object's text, so its last byte is the brace. */
+/* Writes a row with one more member. The row is the text of an object, so its last byte is the
+ * brace. */
 static void put_extended(sandbox_json_writer *out, const char *json, size_t length,
                          const char *member, int64_t value) {
   bool empty = json[1 + strspn(json + 1, " \t\r\n")] == '}';

@@ -33,8 +33,8 @@ static sqlite3_stmt *prepare_rows(const import_table *table, uint64_t columns) {
   return rows;
 }
 
-/* The table's columns. SQLite takes names that differ in case for one: a later one gets a number,
- * as the columns of a view do. */
+/* Declares the table's columns. SQLite does not distinguish names by case, so a repeated name gets
+ * a number, as in a view. */
 static int declare(sqlite3 *connection, sqlite3_stmt *rows) {
   sqlite3_str *text = sqlite3_str_new(connection);
   char *sql;
@@ -77,7 +77,7 @@ static int close_table(sqlite3_vtab *table) {
   return SQLITE_OK;
 }
 
-/* Always all rows. The text that `begin` gets says which columns are read. */
+/* Every plan reads all rows. The text for `begin` names the columns that are read. */
 static int plan(sqlite3_vtab *table, sqlite3_index_info *info) {
   (void)table;
   info->estimatedCost = 1e6;

@@ -2,7 +2,7 @@
  * json_writer.h: writes JSON text. A failure (no memory, the buffer's ceiling, text that is not
  * UTF-8) is kept in `failed`, so that a caller checks once, at the end.
  *
- * The functions begin with sandbox_json_.
+ * The names of the functions begin with sandbox_json_.
  */
 #ifndef SANDBOX_JSON_WRITER_H
 #define SANDBOX_JSON_WRITER_H

@@ -1,4 +1,4 @@
-/* late_work.c: a request that is carried out some time after it came. */
+/* late_work.c: carries out a request some time after it was received. */
 #include "late_work.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
- * late_work.h: a request that is carried out some time after it came: a late commit, or a run that
- * takes its time behind the reply.
+ * late_work.h: carries out a request some time after it was received: a late commit, or a run that
+ * takes longer than its reply.
  *
- * The timer fires it, on its own thread, and takes the sandbox's lock. Where the sandbox stops
- * before, nothing is carried out.
+ * The timer's thread carries the request out under the sandbox's lock. If the sandbox stops before,
+ * the request is not carried out.
  */
 #ifndef SANDBOX_LATE_WORK_H
 #define SANDBOX_LATE_WORK_H
@@ -17,7 +17,7 @@ typedef struct sandbox_late_work {
   const char *path, *request_id; /* request_id NULL: there was none */
 } sandbox_late_work;
 
-/* Copies what is given. Without memory nothing is carried out. */
+/* Copies `given`. Without memory the request is not carried out. */
 void sandbox_late_work_add(sandbox *owner, const sandbox_late_work *given, double seconds);
 
 #endif

@@ -1,5 +1,5 @@
-/* lua_options.c: Lua tables to the structures of options.h and faults.h, by their tables of fields.
- */
+/* lua_options.c: reads Lua tables into the structures of options.h and faults.h, by their tables of
+ * fields. */
 #include "lua_options.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ static void read_fields(lua_State *L, int index, const sandbox_field *fields, vo
   }
 }
 
-/* Raises unless a text that the structure needs is there. */
+/* Raises if a required text is missing. */
 static void check_present(lua_State *L, const char *text, const char *name) {
   if (text == NULL) luaL_error(L, "%s is missing", name);
 }
@@ -98,7 +98,7 @@ static bool member_true(lua_State *L, const char *name) {
   return value;
 }
 
-/* Room for the elements of the array at the top (none if it is nil), each zero. */
+/* Allocates zeroed room for the elements of the array at the top (nil: no elements). */
 static void *room_for(lua_State *L, size_t element) {
   size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
   void *list = count ? calloc(count, element) : NULL;
@@ -106,8 +106,8 @@ static void *room_for(lua_State *L, size_t element) {
   return list;
 }
 
-/* Reads the array of strings that is a member of the table at the top. The count grows with each,
- * so that what was read so far is freed if a later one raises. */
+/* Reads the array of strings that is a member of the table at the top. The count grows with each
+ * string, so that the strings read so far are freed if a later one raises. */
 static void read_texts(lua_State *L, const char *name, char ***list, size_t *count) {
   lua_getfield(L, -1, name);
   *list = room_for(L, sizeof(char *));
@@ -228,7 +228,7 @@ void sandbox_lua_options_read_fault(lua_State *L, int index, sandbox_fault *faul
 
 /* --- the tables, for the Lua side --- */
 
-/* Sets a member of the table at the top, where the value is one. */
+/* Sets a member of the table at the top, unless the value is NaN. */
 static void set_bound(lua_State *L, const char *name, double value) {
   if (isnan(value)) return;
   lua_pushnumber(L, value);

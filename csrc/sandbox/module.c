@@ -1,9 +1,9 @@
 /*
  * module.c: flarelight.sandbox_core, the C side of lua/flarelight/sandbox.
  *
- * A sandbox is a userdata. A function that reads from a running sandbox copies under the lock into
- * memory that another userdata owns, and makes Lua values of the copy after it has released the
- * lock. So no Lua error leaves with the lock held.
+ * A sandbox is a userdata. A function that reads from a running sandbox copies the data under the
+ * lock, into memory that another userdata owns. It releases the lock before it makes Lua values
+ * from the copy, so that no Lua error is raised while the lock is held.
  */
 #include "lua_options.h"
 #include "push_json.h"
@@ -19,7 +19,7 @@ typedef struct box {
   sandbox_options options; /* while they are read */
 } box;
 
-/* Memory that a Lua error frees: one block, or an array of blocks. */
+/* Memory that is freed after a Lua error: one block, or an array of blocks. */
 typedef struct copy {
   void *block;
   sandbox_entry **entries;
@@ -43,7 +43,7 @@ static copy *new_copy(lua_State *L) {
   return held;
 }
 
-/* Gives a block to its owner. Raises if it is NULL: there was no memory. */
+/* Gives a block to its owner. Raises if it is NULL, for lack of memory. */
 static void hold(lua_State *L, copy *held, void *block) {
   if (block == NULL) luaL_error(L, "no memory");
   held->block = block;
@@ -379,7 +379,7 @@ static int hits(lua_State *L) {
   return 1;
 }
 
-/* JSON text -> value, or nil and a message. For definitions and profiles in a file. */
+/* decode(text) -> value | nil, message. For definitions and profiles in a file. */
 static int decode(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

@@ -1,12 +1,12 @@
 /*
- * options.h: the options of a sandbox: where it listens, whom it admits, its limits, the switches
- * for what the service's documentation leaves open (docs/contract.md), and the definitions of what
- * it can run.
+ * options.h: the options of a sandbox: its address, its keys, its limits, the switches for
+ * behaviour that the service's documentation leaves open (docs/contract.md), and the definitions of
+ * preparations, reports and automations.
  *
  * SANDBOX_OPTIONS is the one list of the options that have a plain value. The structure, the
- * defaults, the reading of Lua tables and the checks of the Lua side are made from it. Values only,
- * fixed once the server runs, so that every thread may read them without a lock. Strings belong to
- * the structure.
+ * defaults, the reading of Lua tables and the checks of the Lua side are generated from it. The
+ * options do not change while the server runs, so every thread may read them without a lock. The
+ * structure owns its strings.
  */
 #ifndef SANDBOX_OPTIONS_H
 #define SANDBOX_OPTIONS_H
@@ -44,7 +44,7 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   TEXT(address, "127.0.0.1") \
   WHOLE(port, 0, 0, 65535) \
   TEXT(database, ":memory:") \
-  TEXT(certificate, NULL) /* PEM text; with private_key, or neither */ \
+  TEXT(certificate, NULL) /* PEM text; requires private_key \ */ \
   TEXT(private_key, NULL) \
   TEXT(subscription_id, "00000000-0000-4000-8000-000000000001") \
   WHOLE(denied_status, 403, 400, 499) \
@@ -67,13 +67,13 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   TEXT(update_key, "id") \
   CHOICE(update, "append", "replace") \
   CHOICE(values, "verbatim", "normalized", "text") \
-  NUMBER(visible_after, 0, 0, 86400) /* seconds until a batch shows in pages */ \
+  NUMBER(visible_after, 0, 0, 86400) /* seconds until pages contain a batch \ */ \
   TEXT(added_member, NULL) \
   CHOICE(rejected_batch, "dropped", "keeps_good") \
   FLAG(list_descriptions, true) \
   CHOICE(messages, "string", "object") \
-  TEXT(notice, NULL) /* a message that every 200 carries */ \
-  NUMBER(run_seconds, 0, 0, 86400) /* how long Execute and Generate take behind their reply */ \
+  TEXT(notice, NULL) /* a message in every 200 \ */ \
+  NUMBER(run_seconds, 0, 0, 86400) /* the time that Execute and Generate take after their reply \ */ \
   FLAG(gzip, false) \
   FLAG(etag, false) \
   \
@@ -97,14 +97,14 @@ typedef struct sandbox_step {
   char *id;
 } sandbox_step;
 
-/* A preparation, a report or an automation; members that its kind does not have are NULL or 0. */
+/* A preparation, a report or an automation. The members of other kinds are NULL or 0. */
 typedef struct sandbox_definition {
   char *id;
-  bool id_is_number; /* how lists show it */
+  bool id_is_number; /* lists show the id as a number */
   char *name;
   char *sql;         /* preparation, report */
-  char *target;      /* preparation: the name of the import it makes */
-  char *preparation; /* report: reads that preparation's query instead of its own */
+  char *target;      /* preparation: the name of the import that it makes */
+  char *preparation; /* report: uses that preparation's query instead of its own */
   char *labels;      /* report: the column of labels; NULL = the first */
   char *chart_type;
   char **series; /* report: columns; none = all but the labels */
@@ -149,7 +149,7 @@ typedef struct sandbox_options {
 
 extern const sandbox_field sandbox_options_fields[]; /* the list as a table */
 
-/* Frees what the structure owns, not the structure. */
+/* Frees the memory that the structure owns, but not the structure. */
 void sandbox_options_free(sandbox_options *options);
 
 /* NULL if none has this id. */

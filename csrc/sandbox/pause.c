@@ -1,4 +1,4 @@
-/* pause.c: suspends a connection; the others go on. */
+/* pause.c: suspends one connection, while the others continue. */
 #include "pause.h"
 
 static void resume(void *context, bool ended) {

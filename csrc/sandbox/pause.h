@@ -9,8 +9,8 @@
 #include <microhttpd.h>
 
 /*
- * Suspends the connection (call this from its own callback only) and has the timer resume it after
- * `delay`. False: it cannot wait, and was not suspended or is resumed already.
+ * Suspends the connection, and lets the timer resume it after `delay`. Call this only from the
+ * connection's own callback. False if the pause failed: the connection is not suspended.
  */
 bool sandbox_pause(struct MHD_Connection *connection, sandbox_timer *timer, fl_time delay);
 

@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 /*
- * Pushes the value of a text that may be changed and ends with a NUL, and answers 1; or nil and a
- * message, and answers 2. Null is the light userdata NULL, as in lua-cjson; an integer that the
- * host's numbers do not hold is the string of its digits.
+ * Pushes the value of a text and returns 1, or pushes nil and a message and returns 2. The text is
+ * changed, and must end with a NUL. Null is the light userdata NULL, as in lua-cjson. An integer
+ * that this Lua's numbers cannot hold is the string of its digits.
  */
 int sandbox_push_json(lua_State *L, char *text, size_t length);
 

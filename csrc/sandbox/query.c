@@ -1,9 +1,9 @@
 /*
  * query.c: SQL over imports, read-only.
  *
- * The query runs on a connection of its own, in which each import whose name occurs in the query is
- * a table (import_table.h), and nothing else is there. An authorizer admits reading, and functions
- * of a list. SQLite's limits bound memory; a progress handler bounds steps and time.
+ * The query runs on a connection of its own. Its only tables are the imports whose names occur in
+ * the query (import_table.h). An authorizer allows reading, and the functions of a list. SQLite's
+ * limits bound memory. A progress handler bounds steps and time.
  */
 #include "query.h"
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* SQLite calls the progress handler every so many steps of its machine. */
+/* SQLite calls the progress handler after this many steps of its virtual machine. */
 #define STEPS_A_CALL 10000
 
 static const struct {
@@ -33,7 +33,7 @@ static const struct {
     {SQLITE_LIMIT_VARIABLE_NUMBER, 200},
     {SQLITE_LIMIT_LENGTH, 16 << 20},
 };
-/* The functions that a query may call: they compute a value of their arguments, and do nothing
+/* The functions that a query may call: they compute a value from their arguments, and do nothing
  * else. A space before and after each. */
 static const char functions[] =
     " abs char coalesce concat concat_ws format glob hex iif ifnull instr length like likelihood"
@@ -85,8 +85,8 @@ static int is_exhausted(void *context) {
   return left->steps_left <= 0 || fl_clock_now() > left->end;
 }
 
-/* Whether the query could mean this import: its name, as it is written between quotes, occurs in
- * it, in any case. */
+/* Whether the query may use this import: the quoted form of its name occurs in the query, in any
+ * case. */
 static bool mentions(const char *sql, const char *name) {
   char *written = sqlite3_mprintf("%w", name);
   size_t length = written ? strlen(written) : 0;
@@ -117,7 +117,7 @@ static sqlite3 *open_connection(sandbox_database *database, const char *sql, bou
     /* SQLite makes these tables at their first use, which the authorizer would refuse. */
     sqlite3_exec(made.connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL,
                  NULL);
-    /* A name between double quotes is a name, and never a text. */
+    /* Makes SQLite read a word in double quotes always as a name, never as a string. */
     sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(made.connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -131,7 +131,8 @@ static sqlite3 *open_connection(sandbox_database *database, const char *sql, bou
   return NULL;
 }
 
-/* A parameter without a member of its name stays null, as SQLite has it. */
+/* Binds the parameters. A parameter without a member of its name stays null, which is SQLite's
+ * default. */
 static void bind(sqlite3_stmt *query, const sandbox_parameters *parameters) {
   int count = sqlite3_bind_parameter_count(query);
   for (int place = 1; place <= count && parameters->tape; place++) {
@@ -194,7 +195,7 @@ static bool take_row(sqlite3_stmt *query, sandbox_table *table) {
 
 static bool is_blank(const char *text) { return text[strspn(text, " \t\r\n;")] == '\0'; }
 
-/* Steps through the query. False: `reason` says why. */
+/* Steps through the query. False with a `reason`. */
 static bool take_rows(sqlite3_stmt *query, const sandbox_options *options, sandbox_table *table,
                       char *reason) {
   int code;

@@ -1,4 +1,4 @@
-/* request_log.c: the log of requests, and the commits that happened twice. */
+/* request_log.c: the log of requests, and the list of repeated commits. */
 #include "request_log.h"
 
 #include <stdlib.h>

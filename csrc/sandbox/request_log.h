@@ -1,6 +1,5 @@
 /*
- * request_log.h: the log of requests and their replies, and the list of commits that happened
- * twice.
+ * request_log.h: the log of requests and their replies, and the list of repeated commits.
  *
  * The caller holds the sandbox's lock. An entry is one block of memory that ends in its texts. A
  * reader copies the blocks under the lock, and makes Lua tables of the copies without it. The
@@ -28,8 +27,8 @@ typedef struct sandbox_entry {
   int64_t connection;
   double time; /* wall clock, seconds since the epoch */
   sandbox_operation operation;
-  int status;                      /* 0 = none was sent */
-  const sandbox_fault_kind *fault; /* NULL = none met it */
+  int status;                      /* 0 = no reply was sent */
+  const sandbox_fault_kind *fault; /* NULL = no fault */
   bool committed, authorized;
   int64_t body_bytes; /* before the cut */
   struct {
@@ -53,10 +52,10 @@ void sandbox_request_log_close(sandbox_request_log *log);
 void sandbox_request_log_clear(sandbox_request_log *log);
 
 /* Adds a copy of `entry` with the texts of the slices. Returns its number. Without memory the entry
- * is missing, and the number is used all the same. */
+ * is left out, and its number is not used again. */
 int64_t sandbox_request_log_add(sandbox_request_log *log, const sandbox_entry *entry,
                                 const fl_slice texts[ENTRY_TEXTS]);
-/* The request committed after its entry was written. */
+/* Marks a request that was committed after its entry was written. */
 void sandbox_request_log_mark_committed(sandbox_request_log *log, int64_t number);
 
 /*
@@ -73,7 +72,7 @@ sandbox_entry **sandbox_request_log_copy(const sandbox_request_log *log, int64_t
                                          size_t *count);
 const sandbox_duplicate *sandbox_request_log_duplicates(const sandbox_request_log *log,
                                                         size_t *count);
-/* Requests ever logged since the last clearing. */
+/* The number of requests logged since the last clearing. */
 int64_t sandbox_request_log_count(const sandbox_request_log *log);
 
 #endif

@@ -7,11 +7,11 @@
 #include "database.h"
 #include "json_writer.h"
 
-/* The stored result of a report: its rows' number and its chart as JSON text. */
+/* Stores the result of a report: its number of rows, and its chart as JSON text. */
 bool sandbox_result_store(sandbox_database *database, const char *report, int64_t rows,
                           fl_slice chart);
-/* False if there is none; `chart` may be NULL. Members `rows` and `generatedAt` go to `out`, each
- * with a comma before it. */
+/* Writes the members `rows` and `generatedAt` to `out`, each with a comma before it. False if there
+ * is no result. `chart` may be NULL. */
 bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_json_writer *members,
                         sandbox_json_writer *chart);
 

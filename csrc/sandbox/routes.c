@@ -1,4 +1,4 @@
-/* routes.c: which operation a request asks for. */
+/* routes.c: finds the operation of a request. */
 #include "routes.h"
 
 #define NAME(operation, name, ...) [OPERATION_##operation] = name,
@@ -17,7 +17,8 @@ sandbox_operation sandbox_routes_operation(const char *name) {
   return OPERATION_NONE;
 }
 
-/* Whether the path fits the pattern. *id is the segment of the path where the pattern says {id}. */
+/* Whether the path fits the pattern. *id is the segment of the path at the place of {id} in the
+ * pattern. */
 static bool fits(const char *path, const char *pattern, fl_slice *id) {
   while (*pattern) {
     if (*pattern == '{') {

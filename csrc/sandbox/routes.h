@@ -1,5 +1,5 @@
 /*
- * routes.h: the operations of the service, and the one that a request asks for.
+ * routes.h: the operations of the service, and the operation of a request.
  *
  * SANDBOX_OPERATIONS is the one list of them. The handlers (handlers.h), the permissions of keys,
  * the faults, the log and the Lua side all read it. Pure; relies on base.h.
@@ -10,8 +10,8 @@
 #include "base/base.h"
 
 /*
- * A row: the operation; its name, that of the client's method; method and path; whether it may
- * change the database; and its handler: sandbox_handlers_HANDLER.
+ * A row: the operation; its name, which is that of the client's method; the HTTP method and the
+ * path; whether it may change the database; and HANDLER of its function sandbox_handlers_HANDLER.
  */
 /* clang-format off */
 #define SANDBOX_OPERATIONS(OPERATION) \
@@ -44,8 +44,8 @@ extern const char *const sandbox_routes_names[OPERATION_COUNT];
 sandbox_operation sandbox_routes_operation(const char *name);
 
 typedef struct sandbox_route {
-  sandbox_operation operation; /* OPERATION_NONE: `status` says why */
-  int status;                  /* 404 no such path, 405 another method */
+  sandbox_operation operation; /* OPERATION_NONE: see `status` */
+  int status;                  /* 404: no such path; 405: another method */
   fl_slice id;                 /* the path's id, still percent-encoded */
 } sandbox_route;
 

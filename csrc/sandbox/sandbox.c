@@ -1,5 +1,5 @@
 /*
- * sandbox.c: the start and the stop of a sandbox.
+ * sandbox.c: starts and stops a sandbox.
  *
  * The stop: 1. the timer fires all alarms, so that no connection stays suspended, as libmicrohttpd
  * requires, and none can be suspended any more; 2. the daemon closes all connections and joins its
@@ -31,7 +31,8 @@ static void stop_all(void) {
   }
 }
 
-/* Once a process. Keeps this library in memory, because the exit handler is a function of it. */
+/* Called once a process. Keeps this library in memory, because the exit handler is one of its
+ * functions. */
 static void prepare(void) {
   Dl_info info;
   if (dladdr((const void *)&list, &info) && info.dli_fname)
@@ -106,7 +107,7 @@ void sandbox_stop(sandbox *running) {
 
 void sandbox_free(sandbox *running) {
   sandbox_stop(running);
-  /* In a child of fork the locks may be held by threads that are not there. */
+  /* In a forked child, threads that do not exist there may hold the locks. */
   if (running->process != getpid()) return;
   sandbox_timer_free(running->timer);
   sandbox_database_close(running->database);

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How often the system is asked for another port, if this process has had the one it gave. */
+/* How often to ask the system for another port, if this process has used the port before. */
 #define FRESH_PORT_TRIES 100
 
 /* --- beginning and end of connections and requests --- */
@@ -80,7 +80,7 @@ static void split_uri(sandbox_exchange *opened) {
 
 /* --- a request --- */
 
-/* The headers are there. False: refused before anything else is read. */
+/* Called when the headers have arrived. False if the request is refused before its body is read. */
 static bool begin(sandbox_exchange *opened, struct MHD_Connection *connection, const char *method) {
   bool reused = opened->from && opened->from->requests++ > 0;
   const char *length = sandbox_header(connection, "Content-Length");

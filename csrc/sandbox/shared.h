@@ -1,8 +1,8 @@
 /*
- * shared.h: what the threads of a running sandbox share.
+ * shared.h: the data that the threads of a running sandbox share.
  *
- * Three threads meet here: libmicrohttpd's, which answers requests; the timer's; and the caller's
- * from Lua. `options`, `timer` and `daemon` are fixed from start to stop. Everything else in the
+ * There are three threads: libmicrohttpd's, which answers requests; the timer's; and the Lua
+ * caller's. `options`, `timer` and `daemon` are fixed from start to stop. Everything else in the
  * structure is read and written under `lock`.
  */
 #ifndef SANDBOX_SHARED_H
@@ -23,7 +23,7 @@ typedef struct sandbox {
   sandbox_timer *timer;
   struct MHD_Daemon *daemon;
   int port;
-  pid_t process; /* the one that started it; after a fork the child only forgets it */
+  pid_t process; /* the process that started it; a forked child does not use it */
   bool stopped;
 
   pthread_mutex_t lock;
@@ -33,9 +33,9 @@ typedef struct sandbox {
   sandbox_request_log *log;
   sandbox_tally tally;
   int64_t connections;
-  int64_t pages; /* of rows that were asked for */
+  int64_t pages; /* pages of rows requested so far */
 
-  struct sandbox *next; /* in the list of those that run */
+  struct sandbox *next; /* in the list of running sandboxes */
 } sandbox;
 
 #endif

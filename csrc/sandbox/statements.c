@@ -1,4 +1,4 @@
-/* statements.c: the statements of the database, prepared when they are first used. */
+/* statements.c: the statements of the database, prepared at their first use. */
 #include "statements.h"
 
 #include "base/clock.h"

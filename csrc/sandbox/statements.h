@@ -1,6 +1,6 @@
 /*
- * statements.h: the statements that database.c, import.c and result.c run, and how they run them.
- * For these three files only: the others see the database as database.h shows it.
+ * statements.h: the SQL statements of database.c, import.c and result.c, and helpers to run them.
+ * For these three files only; other files use database.h, import.h and result.h.
  */
 #ifndef SANDBOX_STATEMENTS_H
 #define SANDBOX_STATEMENTS_H
@@ -11,7 +11,7 @@
 
 /*
  * A row's key is its import's id times ROWS_AN_IMPORT plus its position: one B-tree of integers, in
- * which the rows of an import stand side by side.
+ * which the rows of an import are neighbours.
  */
 #define ROWS_AN_IMPORT ((int64_t)1 << 36)
 
@@ -67,7 +67,7 @@ typedef struct sandbox_database {
 } sandbox_database;
 
 sqlite3_stmt *sandbox_statements_get(sandbox_database *database, sandbox_statement which);
-/* One step of a statement that gives no rows, which makes it ready for the next time. */
+/* Runs a statement without rows, and resets it. */
 bool sandbox_statements_run(sqlite3_stmt *statement);
 void sandbox_statements_finalize(sandbox_database *database);
 

@@ -1,4 +1,4 @@
-/* table.c: the result of a query, and the rows and the chart that are written of it. */
+/* table.c: the result of a query, written as rows or as a chart. */
 #include "table.h"
 
 #include <stdio.h>

@@ -1,13 +1,12 @@
 /*
- * table.h: the result of a query, cell by cell as JSON text, and the rows and the chart that are
- * written of it.
+ * table.h: the result of a query, cell by cell as JSON text, written as rows or as a chart.
  */
 #ifndef SANDBOX_TABLE_H
 #define SANDBOX_TABLE_H
 
 #include "json_writer.h"
 
-/* The cells, row by row, as JSON text; `ends[i]` is where cell i ends. */
+/* The cells, row by row, as JSON text. `ends[i]` is the end of cell i. */
 typedef struct sandbox_table {
   char **columns;
   size_t column_count, row_count, cell_count;
@@ -21,17 +20,17 @@ typedef struct sandbox_table {
 void sandbox_table_init(sandbox_table *table);
 void sandbox_table_free(sandbox_table *table);
 
-/* Ends a cell, whose text the caller has appended to `cells`. False: no memory, or the text failed.
- */
+/* Ends a cell, whose text the caller has appended to `cells`. False without memory, or if writing
+ * the text failed. */
 bool sandbox_table_end_cell(sandbox_table *table);
 
-/* One row as a JSON object. */
+/* Writes one row as a JSON object. */
 void sandbox_table_put_row(const sandbox_table *table, size_t row, sandbox_json_writer *out);
 
 /*
- * {"type": …, "labels": […], "series": [{"name": …, "values": […]}, …]}. `labels` of NULL is the
- * first column, no series are all columns but the labels. False: `reason` names the column that is
- * not there.
+ * {"type": …, "labels": […], "series": [{"name": …, "values": […]}, …]}. If `labels` is NULL, the
+ * first column has the labels. Without `series`, all other columns are series. False if a column is
+ * missing, with its name in `reason`.
  */
 bool sandbox_table_put_chart(const sandbox_table *table, const char *type, const char *labels,
                              char *const *series, size_t series_count, sandbox_json_writer *out,

@@ -26,7 +26,7 @@ struct sandbox_timer {
   bool stopped;
 };
 
-/* Takes the first alarm if it is due; else *timeout is how long to sleep, -1 for ever. */
+/* Takes the first alarm if it is due. If not, *timeout is the time to sleep, -1 for no limit. */
 static alarm_entry *take_due(sandbox_timer *timer, int *timeout) {
   alarm_entry *entry;
   fl_time now = fl_clock_now(), left;
@@ -53,7 +53,7 @@ static bool is_stopped(sandbox_timer *timer) {
   return stopped;
 }
 
-/* Fires the first alarm if it is due; else *timeout is how long to sleep, -1 for ever. */
+/* Fires the first alarm if it is due. If not, *timeout is the time to sleep, -1 for no limit. */
 static bool fire(sandbox_timer *timer, int *timeout) {
   alarm_entry *entry;
   pthread_mutex_lock(&timer->firing);
@@ -106,7 +106,7 @@ sandbox_timer *sandbox_timer_start(void) {
   return NULL;
 }
 
-/* A full pipe wakes as well. */
+/* A full pipe wakes the thread, too. */
 static void ring(sandbox_timer *timer) {
   ssize_t written = write(timer->wake[1], "", 1);
   (void)written;
