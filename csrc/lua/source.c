@@ -271,6 +271,31 @@ static int source_columns(lua_State *L) {
   return 1;
 }
 
+/*
+ * source:shape() -> { records = n, columns = array of { name, type } }, without the constants of
+ * `set`; nil where no pass before the first record has counted. The option `survey` asks for one.
+ */
+static int source_shape(lua_State *L) {
+  const fl_source *source = check_open(L)->holder->source;
+  int64_t records = fl_source_count(source);
+  fl_source_member member;
+  if (records < 0) return 0;
+  lua_createtable(L, 0, 2);
+  fl_lua_push_count(L, records);
+  lua_setfield(L, -2, "records");
+  lua_newtable(L);
+  for (size_t place = 0; fl_source_get_member(source, place, &member); place++) {
+    lua_createtable(L, 2, 0);
+    lua_pushlstring(L, member.name.data, member.name.length);
+    lua_rawseti(L, -2, 1);
+    lua_pushstring(L, member.type);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, (int)place + 1);
+  }
+  lua_setfield(L, -2, "columns");
+  return 1;
+}
+
 static void set_text(lua_State *L, const char *name, fl_slice text) {
   lua_pushlstring(L, text.data, text.length);
   lua_setfield(L, -2, name);
@@ -376,17 +401,11 @@ static int source_parts(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"read", source_read},
-                                   {"fetch", source_fetch},
-                                   {"progress", source_progress},
-                                   {"rows", source_rows},
-                                   {"columns", source_columns},
-                                   {"identity", source_identity},
-                                   {"parts", source_parts},
-                                   {"dialect", source_dialect},
-                                   {"remarks", source_remarks},
-                                   {"close", source_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"read", source_read},         {"fetch", source_fetch},     {"progress", source_progress},
+    {"rows", source_rows},         {"columns", source_columns}, {"shape", source_shape},
+    {"identity", source_identity}, {"parts", source_parts},     {"dialect", source_dialect},
+    {"remarks", source_remarks},   {"close", source_close},     {NULL, NULL}};
 
 /* --- opening as a job, since the whole file may be read to find out types --- */
 

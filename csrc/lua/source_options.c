@@ -365,6 +365,11 @@ static bool read_expect(lua_State *L, fl_lua_source_options *options) {
   return true;
 }
 
+static bool read_survey(lua_State *L, fl_lua_source_options *options) {
+  options->core.survey = lua_toboolean(L, -1);
+  return lua_type(L, -1) == LUA_TBOOLEAN || refuse(L, "survey", "true or false");
+}
+
 /* --- all of them --- */
 
 static const struct {
@@ -379,7 +384,7 @@ static const struct {
     {"nulls", read_nulls, TABLE_FORMAT},   {"encoding", read_encoding, ANY_FORMAT},
     {"at", read_at, JSON_FORMAT},          {"rename", read_rename, ANY_FORMAT},
     {"columns", read_columns, ANY_FORMAT}, {"set", read_set, ANY_FORMAT},
-    {"expect", read_expect, ANY_FORMAT},
+    {"expect", read_expect, ANY_FORMAT},   {"survey", read_survey, ANY_FORMAT},
 };
 
 static bool read_paths(lua_State *L, fl_lua_source_options *options) {

@@ -158,6 +158,40 @@ describe("files on the command line", function()
     assert.are.equal("gulls", api.imports:all()[1].name)
   end)
 
+  it("are compared with the last of their series, by plan and by upload", function()
+    local same, other = system.file("a\n1\n", ".csv"), system.file("b\n1\n", ".csv")
+    local table_of_both = "\n  column  before   now\n  a       number   missing\n  b       missing  number\n"
+    assert.matches("series +s: no upload of it is done\n", (run(0, "plan --series s " .. same)))
+    run(0, "imports upload --series s " .. same)
+    assert.matches("series +s: as the upload of %d+%-", (run(0, "plan --series s " .. same)))
+    sandbox:clear_log()
+    local out = run(1, "plan --series s " .. other)
+    assert.matches("series +s: differs from the upload of .*; %-%-drift accept sends the file as it is\n", out)
+    assert.truthy(out:find(table_of_both, 1, true), out)
+    local err
+    out, err = run(1, "imports upload --series s " .. other)
+    assert.are.equal("", out)
+    assert.truthy(err:find('imports upload: series "s": the source differs', 1, true), err)
+    assert.truthy(err:find(": --drift accept sends it as it is" .. table_of_both, 1, true), err)
+    err = select(2, run(1, "imports upload --json --series s " .. other))
+    assert.are.same({ { what = "missing", column = "a", before = "number" }, { what = "new", column = "b", now = "number" } },
+      flarelight.json.decode(err).differences)
+    assert.are.equal(0, #sandbox:requests())
+    out = run(0, "plan --json --series s --drift accept " .. other)
+    assert.are.equal(2, #flarelight.json.decode(out).differences)
+    err = select(2, run(0, "imports upload --series s --drift accept " .. other))
+    assert.truthy(err:find("differs from the upload of", 1, true), err)
+    run(0, ("imports upload --series s %s %s"):format(other, other))
+    for _, line in ipairs { "imports upload --series s --state none ", "plan --series s --state none " } do
+      err = select(2, run(2, line .. same))
+      assert.truthy(err:find("--series: needs a state file: --state FILE", 1, true), err)
+    end
+    for _, line in ipairs { "imports upload --drift accept ", "plan --drift accept " } do
+      err = select(2, run(2, line .. same))
+      assert.truthy(err:find("drift goes with", 1, true), err)
+    end
+  end)
+
   describe("that are several", function()
     local good, bad, other
 

@@ -60,6 +60,7 @@ local COVERS = {
     "lua/flarelight/upload/readback", "lua/flarelight/upload/run", "csrc/core/files/worker",
   },
   ["spec/upload/rejects_spec.lua"] = { "lua/flarelight/upload/refusals", "csrc/core/base/same_file" },
+  ["spec/upload/series_spec.lua"] = { "lua/flarelight/upload/shape" },
   ["spec/upload_spec.lua"] = { "lua/flarelight/upload/source" },
   ["spec/wakeup_spec.lua"] = { "csrc/core/engine/wakeup" },
 }

@@ -786,9 +786,46 @@ describe("an upload with a state file", function()
     end)
 
     local function sqlite(path, sql)
-      return system.shell(("python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' %s '%s' 2>&1")
-        :format(path, sql)) == ""
+      return system.shell(("python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])' %s %s 2>&1")
+        :format(path, system.quote(sql))) == ""
     end
+
+    -- The schema of version 2, and what an upload of it was.
+    local VERSION_2 = [[
+      CREATE TABLE uploads (token TEXT PRIMARY KEY, key TEXT, service TEXT NOT NULL, state TEXT NOT NULL,
+        kind TEXT NOT NULL, path TEXT, size INTEGER, modified TEXT, inode TEXT, columns TEXT, options TEXT NOT NULL,
+        import TEXT, name TEXT, rows_start INTEGER, batch_records INTEGER NOT NULL,
+        comparison TEXT NOT NULL DEFAULT 'unknown', checked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL,
+        ended REAL, failure TEXT, result TEXT) WITHOUT ROWID;
+      CREATE UNIQUE INDEX uploads_by_key ON uploads (service, key) WHERE key IS NOT NULL;
+      CREATE TABLE batches (token TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE, number INTEGER NOT NULL,
+        first INTEGER NOT NULL, count INTEGER NOT NULL, line INTEGER, rows_before INTEGER NOT NULL,
+        sha256 TEXT NOT NULL, last INTEGER NOT NULL, state TEXT NOT NULL, import TEXT, reject TEXT,
+        PRIMARY KEY (token, number)) WITHOUT ROWID;
+      CREATE TABLE exports (service TEXT NOT NULL, import TEXT NOT NULL, path TEXT NOT NULL, options TEXT NOT NULL,
+        known TEXT, coming TEXT, ended REAL NOT NULL, PRIMARY KEY (service, import, path)) WITHOUT ROWID;
+      PRAGMA application_id = 0x666c7265;
+      PRAGMA user_version = 2;
+      ATTACH '%s' AS present;
+      INSERT INTO uploads SELECT token, key, service, state, kind, path, size, modified, inode, columns, options, import,
+        name, rows_start, batch_records, comparison, checked, started, ended, failure, result FROM present.uploads;
+      INSERT INTO batches SELECT token, number, first, count, line, rows_before, sha256, last, state, import, reject
+        FROM present.batches;]]
+
+    it("goes on with an upload that a flarelight of the version before has begun", function()
+      local path, old = file(numbers(45)), system.path()
+      if not sqlite(system.path(), "CREATE TABLE their (a)") then return end
+      interrupt("batch.acknowledged", 2, { file = path, name = "n", key = "k", batch_records = 10 })
+      api:close()
+      assert.is_true(sqlite(old, VERSION_2:format(state)))
+      api = support.client(sandbox, { state = old })
+      local result = assert(api.imports:upload { file = path, name = "n", key = "k", batch_records = 10 })
+      holds(45, result.id)
+      assert.are.equal(1, #imports())
+      assert(api.imports:upload { file = path, name = "n", series = "s" })
+      assert.is_true(api.imports:upload { file = path, name = "n", key = "k" }.already)
+      api:close()
+    end)
 
     it("knows one of a newer version, and the database of another program", function()
       local path = system.path()

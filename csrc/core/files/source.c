@@ -15,6 +15,7 @@ struct fl_source {
   fl_source_format format;
   const fl_source_reader *reader;
   void *state; /* of the reader */
+  bool counted;
 };
 
 /* --- formats --- */
@@ -94,6 +95,7 @@ static bool begin(fl_source *self) {
   for (size_t part = 0; part < input->part_count; part++)
     if ((part > 0 && !enter(self, part)) || !drain(self)) return false;
   self->reader->conclude(self->state);
+  self->counted = true;
   input->learning = false;
   return input->failure.code == FL_SOURCE_OK && enter(self, 0);
 }
@@ -169,6 +171,12 @@ fl_source_dialect fl_source_get_dialect(const fl_source *self) {
   dialect.compression = fl_archive_compression_of(self->input.parts[0].path);
   if (self->reader->describe != NULL) self->reader->describe(self->state, &dialect);
   return dialect;
+}
+
+int64_t fl_source_count(const fl_source *self) { return self->counted ? self->input.counted : -1; }
+
+bool fl_source_get_member(const fl_source *self, size_t place, fl_source_member *out) {
+  return self->reader->member(self->state, place, out);
 }
 
 const char *fl_source_remark(const fl_source *self) {

@@ -11,8 +11,8 @@
  * without white space, numbers digit for digit.
  *
  * Opening reads all files once if the options need it: to decide the type of a column, for
- * expectations, for a mapping of JSON records, or for a list of files. Mistakes in the files are
- * then found before the first record is given.
+ * expectations, for a mapping of JSON records, for a survey, or for a list of files. Mistakes in
+ * the files are then found before the first record is given.
  *
  * A name that ends in .gz, .zst, .xz, .bz2 or .zip is that of a compressed file (archive.h).
  *
@@ -50,6 +50,12 @@ fl_source_code fl_source_read(fl_source *source, size_t max_records, size_t max_
 const fl_columns *fl_source_columns(const fl_source *source);
 /* The dialect in which the files are read. */
 fl_source_dialect fl_source_get_dialect(const fl_source *source);
+
+/* How many records there are; -1 where nothing asked for a pass before the first record. */
+int64_t fl_source_count(const fl_source *source);
+/* The member of the records at a place, from 0, without the constants of the mapping; false behind
+ * the last one. Those of JSON are known with the option `survey`. */
+bool fl_source_get_member(const fl_source *source, size_t place, fl_source_member *out);
 
 /* A remark about the files for the user, or "". */
 const char *fl_source_remark(const fl_source *source);

@@ -168,8 +168,8 @@ static bool take_names(table *self, const fl_csv_cell *cells, size_t count, int6
     result = check_expected_columns(self, message);
   if (result != FL_OK) return fl_source_input_fail_result(input, result, line, message);
   self->begun = true;
-  input->learning =
-      self->expect != NULL || input->part_count > 1 || fl_columns_are_undecided(&self->columns);
+  input->learning = self->expect != NULL || input->part_count > 1 || input->options->survey ||
+                    fl_columns_are_undecided(&self->columns);
   return true;
 }
 
@@ -219,6 +219,7 @@ static fl_result check_row(table *self, const fl_csv_cell *cells, int64_t line) 
 static bool learn_row(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
   char message[FL_COLUMNS_MESSAGE];
   fl_result result = fl_columns_learn(&self->columns, cells, count, message);
+  self->input->counted++;
   if (result == FL_OK && self->expect != NULL) {
     result = check_row(self, cells, line);
     if (result == FL_SYSTEM) return fl_source_input_fail_temporary(self->input);
@@ -342,6 +343,18 @@ static void *open_tsv(fl_source_input *input) { return open_table(input, '\t'); 
 static const fl_columns *columns_of(const void *state) { return &((const table *)state)->columns; }
 static const char *remark_of(const void *state) { return ((const table *)state)->remark; }
 
+/* The column at a place, constants not counted. */
+static bool get_member(const void *state, size_t place, fl_source_member *out) {
+  const fl_columns *columns = columns_of(state);
+  for (size_t i = 0; i < columns->member_count; i++) {
+    const fl_column *column = columns->members[i].column;
+    if (column == NULL || place-- > 0) continue;
+    *out = (fl_source_member){column->sent, fl_column_type_name(column->type)};
+    return true;
+  }
+  return false;
+}
+
 static void describe(const void *state, fl_source_dialect *dialect) {
   const table *self = state;
   dialect->delimiter = self->dialect.delimiter;
@@ -349,7 +362,7 @@ static void describe(const void *state, fl_source_dialect *dialect) {
   dialect->separator_line = self->separator_line;
 }
 
-const fl_source_reader fl_source_csv = {open_csv,    begin,      pull,     conclude,
-                                        close_table, columns_of, describe, remark_of};
-const fl_source_reader fl_source_tsv = {open_tsv,    begin,      pull,     conclude,
-                                        close_table, columns_of, describe, remark_of};
+const fl_source_reader fl_source_csv = {open_csv,   begin,    pull,      conclude,  close_table,
+                                        columns_of, describe, remark_of, get_member};
+const fl_source_reader fl_source_tsv = {open_tsv,   begin,    pull,      conclude,  close_table,
+                                        columns_of, describe, remark_of, get_member};

@@ -27,6 +27,7 @@ typedef struct fl_source_input {
   fl_bytes *archive;       /* the decompressed content, or NULL if the file is not compressed */
   fl_bytes *bytes;         /* the content that is read: decompressed and recoded */
   bool learning;           /* this pass only learns about the records, and gives none */
+  int64_t counted;         /* records that it has seen */
   bool exhausted;          /* the end of the part was read */
   bool ended;              /* every record of the part is in a batch or waits */
   fl_source_error failure;
@@ -61,6 +62,8 @@ typedef struct fl_source_reader {
   const fl_columns *(*columns)(const void *state);
   void (*describe)(const void *state, fl_source_dialect *dialect);
   const char *(*remark)(const void *state);
+  /* See fl_source_get_member. */
+  bool (*member)(const void *state, size_t place, fl_source_member *out);
 } fl_source_reader;
 
 /* Opens and closes each file, then enters the first. False after a failure. The caller closes the

@@ -34,7 +34,7 @@ typedef struct document {
   fl_source_input *input;
   fl_json_tape tape; /* of the value taken last */
   bool learnt;
-  fl_survey *survey; /* while the input learns */
+  fl_survey *survey; /* of the pass that learns */
   /* JSON: everything around the records is read one value at a time, however large it is. */
   document_stage stage;
   level levels[FL_JSON_DEPTH];
@@ -422,8 +422,11 @@ static bool begin(void *state) {
 static void conclude(void *state) {
   document *self = state;
   fl_survey_conclude(self->survey);
-  fl_survey_close(self->survey);
-  self->survey = NULL;
+}
+
+static bool get_member(const void *state, size_t place, fl_source_member *out) {
+  const document *self = state;
+  return self->survey != NULL && fl_survey_member(self->survey, place, out);
 }
 
 static void close_document(void *state) {
@@ -455,6 +458,7 @@ const fl_source_reader fl_source_json = {
     .pull = pull_json,
     .conclude = conclude,
     .close = close_document,
+    .member = get_member,
 };
 const fl_source_reader fl_source_json_lines = {
     .open = open_document,
@@ -462,4 +466,5 @@ const fl_source_reader fl_source_json_lines = {
     .pull = pull_line,
     .conclude = conclude,
     .close = close_document,
+    .member = get_member,
 };

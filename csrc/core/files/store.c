@@ -85,6 +85,11 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " coming TEXT,"           /* the same of the new file that is going to replace it */
     " ended REAL NOT NULL,"
     " PRIMARY KEY (service, import, path)) WITHOUT ROWID;",
+    "ALTER TABLE uploads ADD COLUMN series TEXT;"           /* the caller's name for it */
+    "ALTER TABLE uploads ADD COLUMN series_number INTEGER;" /* in it, by their beginnings */
+    "ALTER TABLE uploads ADD COLUMN shape TEXT;"            /* columns, types and records, JSON */
+    "CREATE INDEX uploads_by_series ON uploads (service, series, series_number)"
+    " WHERE series IS NOT NULL;",
 };
 
 /* --- scripts and rows as bytes: a tag, then the value --- */

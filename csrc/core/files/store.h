@@ -18,7 +18,7 @@
 
 #include "base/buffer.h"
 
-#define FL_STORE_VERSION 2 /* of the schema: user_version */
+#define FL_STORE_VERSION 3 /* of the schema: user_version */
 
 typedef struct fl_store fl_store;
 

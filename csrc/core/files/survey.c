@@ -10,8 +10,16 @@
 
 #define MOST_NAMES 4096
 
+/* Kinds of values that a member has, as bits. */
+enum { BOOLEAN = 1, NUMBER = 2, TEXT = 4, ARRAY = 8, OBJECT = 16 };
+static const unsigned char kind_of[] = {
+    [FL_JSON_NULL] = 0,         [FL_JSON_FALSE] = BOOLEAN, [FL_JSON_TRUE] = BOOLEAN,
+    [FL_JSON_INTEGER] = NUMBER, [FL_JSON_BIG] = NUMBER,    [FL_JSON_FLOAT] = NUMBER,
+    [FL_JSON_STRING] = TEXT,    [FL_JSON_ARRAY] = ARRAY,   [FL_JSON_OBJECT] = OBJECT};
+
 typedef struct name_list {
   fl_slice *names; /* each in an allocation of its own */
+  unsigned char *kinds;
   size_t count;
 } name_list;
 
@@ -26,8 +34,8 @@ struct fl_survey {
 };
 
 bool fl_survey_is_needed(const fl_source_options *options) {
-  return !fl_expectation_is_empty(&options->expect) || options->columns.mapping.rename_count > 0 ||
-         options->columns.mapping.columns.count > 0;
+  return options->survey || !fl_expectation_is_empty(&options->expect) ||
+         options->columns.mapping.rename_count > 0 || options->columns.mapping.columns.count > 0;
 }
 
 fl_survey *fl_survey_open(fl_source_input *input) {
@@ -46,6 +54,7 @@ fl_survey *fl_survey_open(fl_source_input *input) {
 static void free_names(name_list *list) {
   for (size_t i = 0; i < list->count; i++) free((char *)(uintptr_t)list->names[i].data);
   free(list->names);
+  free(list->kinds);
 }
 
 void fl_survey_close(fl_survey *self) {
@@ -57,22 +66,34 @@ void fl_survey_close(fl_survey *self) {
   free(self);
 }
 
-/* Adds a name unless it is in the list. Most records have the members of the record before, so the
- * search begins at `place`. */
-static bool add_name(name_list *list, fl_slice name, size_t place) {
+/* Makes room for one more name. */
+static bool grow(name_list *list) {
+  size_t room = list->count > 0 ? list->count * 2 : 1;
+  fl_slice *names;
+  unsigned char *kinds;
+  if ((list->count & (list->count - 1)) != 0) return true; /* full at powers of two alone */
+  names = realloc(list->names, room * sizeof *names);
+  if (names != NULL) list->names = names;
+  kinds = realloc(list->kinds, room);
+  if (kinds != NULL) list->kinds = kinds;
+  return names != NULL && kinds != NULL;
+}
+
+/* Notes the kind of a value under a name, and adds the name unless it is in the list. Most records
+ * have the members of the record before, so the search begins at `place`. */
+static bool add_name(name_list *list, fl_slice name, size_t place, unsigned char kind) {
   char *copy;
-  if (place < list->count && fl_slice_equal(list->names[place], name)) return true;
-  if (fl_names_find((fl_names){list->names, list->count}, name) < list->count ||
-      list->count == MOST_NAMES)
+  if (place >= list->count || !fl_slice_equal(list->names[place], name))
+    place = fl_names_find((fl_names){list->names, list->count}, name);
+  if (place < list->count) {
+    list->kinds[place] |= kind;
     return true;
-  if ((list->count & (list->count - 1)) == 0) { /* a power of two: full */
-    fl_slice *names = realloc(list->names, (list->count > 0 ? list->count * 2 : 1) * sizeof *names);
-    if (names == NULL) return false;
-    list->names = names;
   }
-  copy = malloc(name.length + 1);
+  if (list->count == MOST_NAMES) return true;
+  copy = grow(list) ? malloc(name.length + 1) : NULL;
   if (copy == NULL) return false;
   memcpy(copy, name.data, name.length);
+  list->kinds[list->count] = kind;
   list->names[list->count++] = (fl_slice){copy, name.length};
   return true;
 }
@@ -90,7 +111,9 @@ static bool note_names(fl_survey *self, const fl_json_tape *tape, const char *te
   for (uint32_t at = 1; at < end; at = fl_json_next(tape, at + 1), place++) {
     fl_slice written = {text + tape->nodes[at].offset, tape->nodes[at].value.size.length};
     fl_slice sent = fl_mapping_rename(self->mapping, written);
-    if (!add_name(&self->written, written, place) || !add_name(&self->sent, sent, place))
+    unsigned char kind = kind_of[tape->nodes[at + 1].type];
+    if (!add_name(&self->written, written, place, kind) ||
+        !add_name(&self->sent, sent, place, kind))
       return fl_source_input_fail_memory(self->input);
     if (self->wanted->columns.count > 0 && self->mapping->columns.count == 0 &&
         fl_names_find(self->wanted->columns, sent) == self->wanted->columns.count)
@@ -135,6 +158,7 @@ static bool check_values(fl_survey *self, const fl_json_tape *tape, const char *
 bool fl_survey_record(fl_survey *self, const fl_json_tape *tape, const char *text, int64_t line) {
   char words[FL_COLUMNS_MESSAGE];
   self->any = true;
+  self->input->counted++;
   if (!note_names(self, tape, text, line) || !check_values(self, tape, text, line)) return false;
   if (self->mapping->rename_count > 0) {
     fl_result result;
@@ -173,6 +197,32 @@ static bool check_names(fl_survey *self) {
 }
 
 void fl_survey_conclude(fl_survey *self) {
-  if (self->any && !check_names(self)) return;
-  fl_source_input_conclude(self->input, self->expect);
+  if (!self->any || check_names(self)) fl_source_input_conclude(self->input, self->expect);
+  fl_expect_close(self->expect);
+  self->expect = NULL;
+}
+
+static const char *type_of(unsigned char kinds) {
+  switch (kinds) {
+    case 0: return "null";
+    case BOOLEAN: return "boolean";
+    case NUMBER: return "number";
+    case TEXT: return "text";
+    case ARRAY: return "array";
+    case OBJECT: return "object";
+    default: return "mixed";
+  }
+}
+
+bool fl_survey_member(const fl_survey *self, size_t place, fl_source_member *out) {
+  const fl_names *chosen = &self->mapping->columns;
+  for (size_t i = 0; i < self->sent.count; i++) {
+    fl_slice name = self->sent.names[i];
+    if (fl_mapping_constant(self->mapping, name) != NULL ||
+        (chosen->count > 0 && fl_names_find(*chosen, name) == chosen->count) || place-- > 0)
+      continue;
+    *out = (fl_source_member){name, type_of(self->sent.kinds[i])};
+    return true;
+  }
+  return false;
 }

@@ -85,6 +85,7 @@ end
 
 local MEMBERS = {
   "fate", "status", "retry_at", "retry_after", "operation", "request_id", "token", "record", "records", "line",
+  "differences",
 }
 
 local function tell_json(ended, file)

@@ -253,6 +253,10 @@ function imports.reading(command)
   command:argument("files"):argname "FILE":args "+":description "File in CSV, TSV, JSON lines or JSON."
   command:flag("--parts"):description "The files are parts of one import, and not an upload each."
   file_options.define(command)
+  command:option("--series"):argname "NAME"
+    :description "Compares the file with the last upload of this series: its columns, types and number of records."
+  command:option("--drift"):choices { "stop", "accept" }
+    :description "stop (default): sends nothing where they differ. accept: sends the file."
   command:option("--batch-records"):argname "N":convert(context.positive)
     :description "Largest number of records in one request. Default: 5000."
   command:option("--batch-bytes"):argname "N":convert(context.positive)
@@ -267,7 +271,8 @@ end
 
 -- Options of an upload that have the same name here.
 local PASSED = {
-  "batch_records", "batch_bytes", "description", "key", "id", "update", "on_reject", "rejects", "settle",
+  "batch_records", "batch_bytes", "description", "key", "id", "update", "on_reject", "rejects", "settle", "series",
+  "drift",
 }
 
 -- The default name of an import: that of the file without its endings, made UTF-8, since names of files need not be.

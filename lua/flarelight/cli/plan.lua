@@ -10,7 +10,9 @@ local flarelight = require "flarelight"
 local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local series = require "flarelight.upload.series"
 local status = require "flarelight.cli.status"
+local upload = require "flarelight.upload"
 local wording = require "flarelight.cli.wording"
 
 local plan = {}
@@ -20,8 +22,9 @@ local function fail(message, kind)
   ending.fail(kind == "misuse" and status.USAGE or status.FAILED, message, kind ~= "misuse" and kind or nil)
 end
 
-local function open(args, path)
+local function open(args, path, survey)
   local asked = file_options.of(args)
+  asked.survey = survey
   asked.types = asked.types or "auto"
   compressed.prepare(path)
   local source, message, _, kind = core.source(path, asked)
@@ -31,10 +34,10 @@ end
 
 -- Reads the whole file in batches, as an upload does, and counts.
 local function measure(args, path)
-  local source = open(args, path)
+  local source = open(args, path, args.series ~= nil)
   local found = {
-    columns = source:columns(), dialect = source:dialect(), remarks = source:remarks(), records = 0, batches = 0,
-    bytes = 0, largest = 0,
+    columns = source:columns(), dialect = source:dialect(), shape = source:shape(), remarks = source:remarks(),
+    records = 0, batches = 0, bytes = 0, largest = 0,
   }
   for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
   while true do
@@ -60,6 +63,23 @@ local function first_records(args, path)
   end
   source:close()
   return records
+end
+
+-- What the file differs in from the last upload of its series; false where there is none, nil without a series.
+local function drift(args, found)
+  if not args.series then
+    if args.drift then ending.fail(status.USAGE, "--drift goes with --series, the name that the uploads share") end
+    return nil
+  end
+  local path = context.state(args)
+  if not path then ending.fail(status.USAGE, "--series: needs a state file: --state FILE") end
+  local file = io.open(path, "rb") -- opening the state file would make it
+  if not file then return false end
+  file:close()
+  local api = context.client(args, { state = path })
+  local compared = ending.expect(upload.drift(api, args.series, found.shape))
+  api:close()
+  return compared
 end
 
 --- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
@@ -121,7 +141,21 @@ local function json_of(path, found, estimated)
     largest_batch = found.largest, requests = estimated.requests, writes = estimated.writes, reads = estimated.reads,
     rate_limit = estimated.limit, minutes_of_quota = estimated.minutes, seconds = estimated.seconds,
     bound_by = estimated.bound, columns = json.array(found.columns), first_records = decoded,
+    differences = found.drift and json.array(found.drift.differences) or nil,
   }
+end
+
+-- Whether an upload would stop.
+local function stops(args, found)
+  return found.drift and #found.drift.differences > 0 and args.drift ~= "accept"
+end
+
+-- The line about the series.
+local function series_text(args, found)
+  if found.drift == nil then return nil end
+  if not found.drift then return args.series .. ": no upload of it is done" end
+  return ("%s: %s the upload of %s%s"):format(args.series, #found.drift.differences == 0 and "as" or "differs from",
+    output.clock(found.drift.ended), stops(args, found) and "; --drift accept sends the file as it is" or "")
 end
 
 local function print_facts(args, path, out, found, estimated)
@@ -142,8 +176,12 @@ local function print_facts(args, path, out, found, estimated)
     { "time", ("about %s, bound by %s (%g s a request, %g MB/s)"):format(output.duration(estimated.seconds),
       estimated.bound, args.latency, args.bandwidth) },
   }
+  facts[#facts + 1] = { "series", series_text(args, found) }
   for _, remark in ipairs(found.remarks) do facts[#facts + 1] = { "remark", remark } end
   out:facts(facts, {})
+  if found.drift and #found.drift.differences > 0 then
+    output.write("\n" .. series.table(found.drift.differences) .. "\n")
+  end
   if #found.columns > 0 then
     local columns = {}
     for i, column in ipairs(found.columns) do columns[i] = { column = column.name, type = column.type } end
@@ -159,7 +197,7 @@ end
 -- Plans one upload: what was found, and what was estimated.
 local function plan_one(args, path)
   local found = measure(args, path)
-  found.first_records = first_records(args, path)
+  found.first_records, found.drift = first_records(args, path), drift(args, found)
   local estimated = {}
   estimated.writes, estimated.reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
   estimated.requests = estimated.writes + estimated.reads
@@ -172,15 +210,17 @@ end
 
 local function run(args, out)
   local sources, planned = imports.sources(args), json.array {}
+  local stopped = status.DONE
   local worst = ending.each(sources, out.json, function(path, place)
     local found, estimated = plan_one(args, path)
+    if stops(args, found) then stopped = status.FAILED end
     planned[#planned + 1] = json_of(path, found, estimated)
     if out.json then return end
     if place > 1 then output.write "\n" end
     print_facts(args, path, out, found, estimated)
   end)
   if out.json then output.write(output.encode(#sources == 1 and planned[1] or planned)) end
-  return worst
+  return math.max(worst, stopped)
 end
 
 function plan.define(parser, define)

@@ -21,6 +21,7 @@ local PHRASES = {
   { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
   { 'update = "([%w_]+)"', "--update %1" },
   { "of CSV from: give columns$", "of CSV from: give --columns" },
+  { 'drift = "(%l+)"', "--drift %1" }, { ": series: ", ": --series: " },
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
   { "forget this upload and", "forget this upload (flarelight imports forget) and" },
   { "or forget that one", "or forget that one (flarelight imports forget --key KEY)" },

@@ -19,6 +19,8 @@ local pollable = require "flarelight.host.pollable"
 local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
 local runs = require "flarelight.upload.run"
+local series = require "flarelight.upload.series"
+local shape = require "flarelight.upload.shape"
 local source = require "flarelight.upload.source"
 
 ---@class flarelight.UploadOptions : flarelight.FileOptions
@@ -37,6 +39,8 @@ local source = require "flarelight.upload.source"
 ---@field journal boolean? true where the client has a state file
 ---@field run_token boolean? as journal: the description carries a mark until the last batch
 ---@field settle number? seconds before a batch in doubt is read back, 2; doubles to 30
+---@field series string? compares the source with that of the last upload of this series; needs the client's state
+---@field drift "stop"|"accept"|nil what follows where they differ; "stop"
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field deadline number? seconds for each request
 
@@ -89,6 +93,7 @@ local known = file_options.with {
   file = "source", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
   update = "string", batch_records = "positive", batch_bytes = "positive", send_events = "boolean",
   on_reject = "string", rejects = "path", journal = "boolean", run_token = "boolean", settle = "seconds",
+  series = "string", drift = "string",
   on_progress = "function", deadline = "seconds",
 }
 
@@ -248,7 +253,19 @@ end
 
 -- --- upload ---
 
-local choices = { update = { "append", "import_per_batch" }, on_reject = { "stop", "isolate" } }
+local choices = {
+  update = { "append", "import_per_batch" }, on_reject = { "stop", "isolate" }, drift = { "stop", "accept" },
+}
+
+local function check_series(given)
+  if given.series == "" then misuse "imports:upload.series: should not be empty" end
+  if given.drift ~= nil and given.series == nil then
+    misuse "imports:upload: drift goes with series, the name that the uploads share"
+  end
+  if given.series and type(given.records) == "function" then
+    misuse "imports:upload: series: is for files and arrays: the records of a function cannot be counted beforehand"
+  end
+end
 
 local function check(given)
   given = options.table("imports:upload", given, known)
@@ -268,6 +285,7 @@ local function check(given)
     end
   end
   if given.key == "" then misuse "imports:upload.key: should not be empty" end
+  check_series(given)
   local checked = {}
   for name, value in pairs(given) do checked[name] = value end
   checked.batch_records = given.batch_records or 5000
@@ -319,8 +337,28 @@ local function entry_of(run, opened, given)
     token = (run.journal or given.run_token) and journal.token() or nil, key = given.key, kind = opened.kind,
     path = absolute(first.path), size = first.size, modified = first.modified, inode = first.inode,
     columns = opened.columns, options = kept, id = given.id, name = given.name, batch_records = given.batch_records,
-    started = os.time(),
+    started = os.time(), series = given.series,
   }
+end
+
+-- What a shape differs in from the last upload of its series, and when that was done; false where there was none.
+local function compare_with_last(own, name, found)
+  local last = own:last_of_series(name)
+  return last ~= nil and { differences = series.compare(last.shape, found), ended = last.ended }
+end
+
+-- Compares a source with the last upload of its series. Returns its shape.
+local function guard(run, opened, given)
+  local found = opened.kind == "file" and shape.of_file(opened) or shape.of_array(given.records)
+  local compared = compare_with_last(run.journal, given.series, found)
+  if not compared or #compared.differences == 0 then return found end
+  if given.drift ~= "accept" then
+    failure.fail("conflict", "imports:upload: " .. series.message(given.series, compared),
+      { differences = compared.differences })
+  end
+  opened.remarks = opened.remarks or {}
+  table.insert(opened.remarks, series.remark(compared))
+  return found
 end
 
 local function start(run, given)
@@ -328,11 +366,13 @@ local function start(run, given)
   run:take_source(opened)
   local earlier = given.key and run.journal:find(given.key)
   if earlier then return of_key(run, earlier, given) end
+  local found = given.series and guard(run, opened, given) or nil
   if given.rejects then
     rejects.check(run.api, given.rejects, opened.parts)
     rejects.begin(given.rejects, {})
   end
   local entry = entry_of(run, opened, given)
+  entry.shape = found
   run:set_up(entry, given)
   if run.journal then run:plan(entry) end
   run:read(given.batch_records)
@@ -368,12 +408,28 @@ function upload.run(api, given)
   given = check(given)
   calls.surface(api)
   local run = runs.new(api, given.journal ~= false and journal.of(api) or nil)
+  if given.series and not run.journal then
+    misuse "imports:upload: series: needs a state file: flarelight.new { state = path }"
+  end
   if given.run_token == nil then given.run_token = run.journal ~= nil end
   local result, message, err = within(run, function()
     check_client(run, given)
     return start(run, given)
   end)
   return result, message, err
+end
+
+--- The differences between a source and the last upload of its series that is done, as `upload.run` compares them, and
+-- when that was done; false where there is none. Sends nothing.
+---@param api flarelight.Client with a state file
+---@param name string of the series
+---@param found { records: integer, columns: { [1]: string, [2]: string }[] } the shape of the source
+---@return { differences: flarelight.Difference[], ended: number }|false|nil compared, string? message, flarelight.Error? err
+function upload.drift(api, name, found)
+  local compared, message, err = failure.caught(function()
+    return compare_with_last(need_journal(api, "imports:upload: series"), name, found)
+  end)
+  return compared, message, err
 end
 
 -- --- pending, resume, forget ---

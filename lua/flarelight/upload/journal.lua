@@ -110,16 +110,31 @@ function Journal:batches(token)
   return rows
 end
 
+-- Deletes old uploads that are done. One that the next of its series is compared with stays.
+local DELETE_OLD = "DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND ended < ? "
+  .. "AND (series IS NULL OR EXISTS (SELECT 1 FROM uploads AS later WHERE later.service = uploads.service "
+  .. "AND later.series = uploads.series AND later.state = 'done' AND later.series_number > uploads.series_number))"
+
 --- Plans an upload. Whether its key was free.
 function Journal:plan(upload)
   return try(self,
-    sql("DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND ended < ?", upload.started - KEPT * 86400),
+    sql(DELETE_OLD, upload.started - KEPT * 86400),
     one("INSERT INTO uploads (token, key, service, state, kind, path, size, modified, inode, columns, options, "
-      .. "import, name, batch_records, started) VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      .. "import, name, batch_records, started, series, shape, series_number) "
+      .. "VALUES (?1, ?2, ?3, 'planned', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+      .. "(SELECT ifnull(max(series_number), 0) + 1 FROM uploads WHERE service = ?3 AND series = ?15)) "
       .. "ON CONFLICT DO NOTHING",
       upload.token, upload.key, self.service, upload.kind, upload.path, upload.size, upload.modified, upload.inode,
       upload.columns, json.encode(upload.options), upload.id and json.encode(upload.id) or nil, upload.name,
-      upload.batch_records, upload.started)) ~= false
+      upload.batch_records, upload.started, upload.series, upload.shape and json.encode(upload.shape) or nil)) ~= false
+end
+
+--- Of the uploads of a series that are done, the one that was begun last: `{ shape =, ended = }`; nil where there is
+-- none.
+function Journal:last_of_series(name)
+  local row = run(self, sql("SELECT shape, ended FROM uploads WHERE service = ? AND series = ? AND state = 'done' "
+    .. "ORDER BY series_number DESC LIMIT 1", self.service, name))[1]
+  return row and { shape = json.decode(row.shape), ended = row.ended } or nil
 end
 
 --- Deletes an upload of which nothing was sent, or provably nothing was taken. Whether it was such a one.

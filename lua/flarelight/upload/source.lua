@@ -49,6 +49,7 @@ end
 local function open_file(api, given)
   local asked = file_options.of(given)
   asked.types = asked.types or "auto"
+  asked.survey = given.series ~= nil
   compressed.prepare(given.file)
   local handle, ticket, line, kind = core.open_source(given.file, asked, calls.blocks(api))
   local good, message = handle, ticket

@@ -516,6 +516,53 @@ static void test_parts(void **state) {
   for (size_t i = 0; i < PARTS; i++) unlink(path_of(part_names[i]));
 }
 
+/* What the pass before the first record has found: "records: name type, ...". */
+static void test_surveys(void **state) {
+  static const fl_slice chosen[] = {{"a", 1}, {"c", 1}, {"d", 1}};
+  static const fl_constant set[] = {{{"d", 1}, {"1", 1}}};
+  static const struct {
+    const char *name, *text, *found;
+    bool survey, mapped;
+  } cases[] = {
+      {"s.csv", "a,b\n1,x\n2,y\n", "2: a number, b text, ", false,
+       false}, /* types ask for it, too */
+      {"s.csv", "a,b\n", "0: a text, b text, ", true, false},
+      {"s.csv", "a,b,c,d\n1,2,x,y\n", "1: a number, c text, ", true, true},
+      {"s.jsonl", "{\"a\":1}\n", "-1: ", false, false},
+      {"s.jsonl", "", "0: ", true, false},
+      {"s.jsonl", "{\"a\":1}\n\n{\"b\":\"\"}\n{\"a\":2.5}\n", "3: a number, b text, ", true, false},
+      {"s.json", "[{\"a\":null,\"b\":true,\"c\":[],\"d\":{},\"e\":1},{\"b\":null,\"e\":\"\"}]",
+       "2: a null, b boolean, c array, d object, e mixed, ", true, false},
+      {"s.json", "[{\"a\":1,\"b\":2,\"c\":3,\"d\":4}]", "1: a number, c number, ", true, true},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *path = path_of(cases[i].name);
+    fl_source_options options = {.format = fl_source_format_of(path), .survey = cases[i].survey};
+    char found[200];
+    fl_source_member member;
+    fl_source_error error;
+    fl_source *source;
+    if (cases[i].mapped) {
+      options.columns.mapping.columns = (fl_names){chosen, 3};
+      options.columns.mapping.set = set;
+      options.columns.mapping.set_count = 1;
+    }
+    write_file(path, cases[i].text);
+    source = fl_source_open(path, &options, &error);
+    if (source == NULL) fail_msg("%s: %s", cases[i].text, error.message);
+    snprintf(found, sizeof found, "%d: ", (int)fl_source_count(source));
+    for (size_t place = 0; fl_source_get_member(source, place, &member); place++) {
+      size_t length = strlen(found);
+      snprintf(found + length, sizeof found - length, "%.*s %s, ", (int)member.name.length,
+               member.name.data, member.type);
+    }
+    assert_string_equal(found, cases[i].found);
+    fl_source_close(source);
+    unlink(path);
+  }
+}
+
 /* A part is opened anew for each pass: it has to be the file that was read before. */
 static void test_a_part_that_changes(void **state) {
   static const fl_source_options options = {.format = FL_SOURCE_CSV};
@@ -733,6 +780,7 @@ int main(void) {
       cmocka_unit_test(test_changes),
       cmocka_unit_test(test_change_between_the_passes),
       cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_surveys),
       cmocka_unit_test(test_a_part_that_changes),
       cmocka_unit_test(test_cuts),
       cmocka_unit_test(test_line_ends_on_edges),

@@ -79,7 +79,7 @@ static void test_files(void **state) {
       {"", FL_STORE_OK, NULL},
       {"CREATE TABLE foreign_rows (a)", FL_STORE_CONFIG, "the database of another program"},
       {"PRAGMA user_version = 1", FL_STORE_CONFIG, "the database of another program"},
-      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 3", FL_STORE_CONFIG,
+      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 99", FL_STORE_CONFIG,
        "newer flarelight"},
       {"PRAGMA application_id = 0x666c7265", FL_STORE_OK, NULL},
   };
