@@ -460,6 +460,8 @@ describe("the command", function()
       (run(0, [[imports rows 1 --columns '"a, b","say ""c"""']])))
     local _, err = run(1, "imports rows 1 --columns d,e")
     assert.matches('imports rows: no row has the column "e": there are .*"a, b"', err)
+    _, err = run(1, ("imports rows 1 --columns d,e -o %s"):format(system.path ".csv"))
+    assert.is_nil(err:find "resume") -- it would end with the same error
     _, err = run(2, [[imports rows 1 --columns '"a, b']])
     assert.matches("a quote is not closed", err)
     local path = system.file('"Zip, code","x=y"\n00501,1\n', ".csv")

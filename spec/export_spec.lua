@@ -365,7 +365,11 @@ describe("imports:export", function()
       assert.are.equal("conflict", err.kind)
       assert.are.equal('imports:export: no row has the column "nmae", "x": there are "name", "cost"', message)
       assert.is_false(system.exists(path))
+      assert.is_false(system.exists(path .. ".part"))
     end
+    local _, message = api.imports:export(id, { to = path, columns = { "nmae" } })
+    assert.are.equal("imports:export: row 0 has nothing in the only column, which CSV has no line for (JSON lines have); "
+      .. 'no row so far has the column "nmae": there are "name", "cost"', message)
     -- A column of some rows alone is none of them, wherever they are.
     assert.are.equal("late\r\n2\r\n", (to_string(id, { columns = { "late" }, start = 1 })))
     assert.are.equal("late,name\r\n,Gull\r\n2,Owl\r\n", (to_string(id, { columns = { "late", "name" }, page_size = 1 })))

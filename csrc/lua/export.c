@@ -63,6 +63,14 @@ static void close_file(exporter *self) {
   self->path = self->part = NULL;
 }
 
+/* exporter:discard(): removes the part, whatever it holds, where going on with it would be of no use */
+static int exporter_discard(lua_State *L) {
+  exporter *self = check_exporter(L);
+  if (self->locked && self->part != NULL) unlink(self->part);
+  close_file(self);
+  return 0;
+}
+
 static int exporter_close(lua_State *L) {
   exporter *self = check_exporter(L);
   close_file(self);
@@ -481,6 +489,7 @@ static const luaL_Reg methods[] = {{"open", exporter_open},
                                    {"finish", exporter_finish},
                                    {"columns", exporter_columns},
                                    {"unmet", exporter_unmet},
+                                   {"discard", exporter_discard},
                                    {"close", exporter_close},
                                    {NULL, NULL}};
 

@@ -145,7 +145,9 @@ local function rows(args, out)
   bar:finish()
   if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args, format)) end
   if not ran then error(result, 0) end
-  ending.expect(result, message, err, not result and err.progress and export_resumption(args, format) or nil)
+  -- A conflict would be there again.
+  local resumable = not result and err.progress and err.kind ~= "conflict"
+  ending.expect(result, message, err, resumable and export_resumption(args, format) or nil)
   if args.output then
     out:note(("%s: %s, %s in %s"):format(args.output, output.counted(result.rows, "row"), output.bytes(result.bytes),
       output.duration(result.elapsed)))

@@ -102,6 +102,15 @@ local function check_known(run, page)
     run.name), "conflict"
 end
 
+-- What is wrong with the columns that were asked for: the end of a message, where no row has had one of them. The rows of a part
+-- that an export has gone on with are not known.
+local function missing_columns(run)
+  local missing, members = run.exporter:unmet()
+  if not missing or not run.chosen or run.resumed then return nil end
+  for i, name in ipairs(missing) do missing[i] = '"' .. name .. '"' end
+  return ("has the column %s: there are %s"):format(table.concat(missing, ", "), members)
+end
+
 local function write_page(run, page, count)
   local good, message, failed = check_known(run, page)
   if not good then
@@ -117,7 +126,10 @@ local function write_page(run, page, count)
   good, message, failed = hand_on(run, rows)
   if not good then return nil, message, failed end
   run.position = run.position + passed
-  if wrong then return nil, ("row %d %s"):format(run.position, wrong), kind end
+  if wrong then
+    local missing = missing_columns(run) -- often the name of the column is what is wrong, and not the row
+    return nil, ("row %d %s%s"):format(run.position, wrong, missing and "; no row so far " .. missing or ""), kind
+  end
   if whose then return nil, why, whose end
   return true
 end
@@ -187,15 +199,6 @@ local function open(run, given, is_path, stream)
   return true
 end
 
--- What is wrong with the columns that were asked for: a message, where no row has had one of them. The rows of a part
--- that an export has gone on with are not known.
-local function missing_columns(run, resumed)
-  local missing, members = run.exporter:unmet()
-  if not missing or resumed or run.rows == 0 then return nil end
-  for i, name in ipairs(missing) do missing[i] = '"' .. name .. '"' end
-  return ("no row has the column %s: there are %s"):format(table.concat(missing, ", "), members)
-end
-
 -- The name that the service lists an import under; or `nil, message, err`.
 local function name_of(api, id, given)
   local config = calls.config(api)
@@ -256,6 +259,7 @@ function export.run(api, id, given)
     api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
     format = format, where = given.where, null_as_nil = calls.config(api).null_as_nil or false,
     position = given.start or 0, begun = core.now(), rows = 0, bytes = 0, passed = 0,
+    chosen = given.columns ~= nil,
   }
   run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
   local message, kind
@@ -272,7 +276,7 @@ function export.run(api, id, given)
   local good
   good, message, kind = open(run, given, is_path, run.pages)
   if not good then return fail_with(run, message, kind) end
-  local resumed = run.rows > 0
+  run.resumed = run.rows > 0
   local err
   good, message, err = write_pages(run, given.on_progress)
   if not good then return nil, message, err end
@@ -282,8 +286,11 @@ function export.run(api, id, given)
     return fail_with(run, ("there are no rows to take the columns of %s from: give columns")
       :format(format == "csv" and "CSV" or "a table"), "conflict")
   end
-  message = given.columns and missing_columns(run, resumed)
-  if message then return fail_with(run, message, "conflict") end
+  message = run.rows > 0 and missing_columns(run)
+  if message then
+    exporter:discard() -- an export that went on with the part would end with the same error
+    return fail_with(run, "no row " .. message, "conflict")
+  end
   good, message, kind = complete(run, is_path)
   if not good then return fail_with(run, message, kind) end
   local result = progress_of(run)
