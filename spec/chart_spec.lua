@@ -172,6 +172,7 @@ describe("chart.render refuses", function()
     { "infinity", one { 1 / 0 }, nil, "data.series[1].values[1]: should be a number" },
     { "a table for a label", one({ 1 }, { {} }), nil, "data.labels[1]: should be text, but is table" },
     { "an unknown format", good, { format = "gif" }, 'format: should be "text", "svg" or "png", but is "gif"' },
+    { "a file that ends in another format", good, { file = "x.pdf" }, "format: is needed for a file that ends in .pdf" },
     { "a png without a file", good, { format = "png" }, "file: is missing" },
     { "an unknown option", good, { colour = "red" }, 'unknown option "colour"' },
     { "a width of nothing", good, { width = 0 }, "width: should be a whole number above 0" },
@@ -227,6 +228,14 @@ describe("chart.render through gnuplot", function()
       os.execute(("rm -r '%s'"):format(path))
       assert.are.equal("nil|io|chart: gnuplot did not draw: no ink ", said)
     end)
+  end)
+
+  drawn("draws what the ending of the file says", function()
+    for ending, beginning in pairs { [".svg"] = "<?xml", [".PNG"] = "\137PNG", [".txt"] = "a ", [""] = "a " } do
+      local path = system.path(ending)
+      assert(render(one { 1, 2 }, { file = path }))
+      assert.are.equal(beginning, system.read(path):sub(1, #beginning), ending)
+    end
   end)
 
   drawn("answers SVG, and writes it where there is a file", function()

@@ -63,7 +63,8 @@ static void close_file(exporter *self) {
   self->path = self->part = NULL;
 }
 
-/* exporter:discard(): removes the part, whatever it holds, where going on with it would be of no use */
+/* exporter:discard(): removes the part, whatever it holds, where going on with it would be of no
+ * use */
 static int exporter_discard(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->locked && self->part != NULL) unlink(self->part);
@@ -478,20 +479,14 @@ static int exporter_unmet(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"open", exporter_open},
-                                   {"standard_output", exporter_standard_output},
-                                   {"header", exporter_header},
-                                   {"append", exporter_append},
-                                   {"add", exporter_add},
-                                   {"complete", exporter_complete},
-                                   {"write", exporter_write},
-                                   {"text", exporter_text},
-                                   {"finish", exporter_finish},
-                                   {"columns", exporter_columns},
-                                   {"unmet", exporter_unmet},
-                                   {"discard", exporter_discard},
-                                   {"close", exporter_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"open", exporter_open},     {"standard_output", exporter_standard_output},
+    {"header", exporter_header}, {"append", exporter_append},
+    {"add", exporter_add},       {"complete", exporter_complete},
+    {"write", exporter_write},   {"text", exporter_text},
+    {"finish", exporter_finish}, {"columns", exporter_columns},
+    {"unmet", exporter_unmet},   {"discard", exporter_discard},
+    {"close", exporter_close},   {NULL, NULL}};
 
 /* Reads the options of CSV, and the table's name, from the table at index 3, if there is one. */
 static void read_settings(lua_State *L, exporter *self) {

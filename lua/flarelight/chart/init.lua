@@ -17,6 +17,9 @@ local draw = {
   png = function(data, given) return require("flarelight.chart.gnuplot").draw(data, given) end,
 }
 
+-- The formats that the endings of files name.
+local by_ending = { txt = "text", text = "text", svg = "svg", png = "png" }
+
 -- Larger values could overflow in the arithmetic of scales.
 local GREATEST = 1e300
 
@@ -88,10 +91,26 @@ local function write(path, content)
   return errors.fail("io", ("chart: %s: %s"):format(path, tostring(why or reason)))
 end
 
+local function format_of(given)
+  local format = given.format
+  local ending = not format and given.file and given.file:match "%.([^./]*)$"
+  if ending then
+    format = by_ending[ending:lower()] or misuse(
+      ('chart.render.format: is needed for a file that ends in .%s: "text", "svg" or "png"'):format(ending))
+  end
+  format = format or "text"
+  if not draw[format] then
+    misuse(('chart.render.format: should be "text", "svg" or "png", but is %q'):format(format))
+  end
+  if format == "png" and not given.file then misuse "chart.render.file: is missing; a png needs it" end
+  return format
+end
+
 --- Draws chart data: `{labels = {…}, series = {{name =, values = {…}}, …}}`, with numbers or
 -- `flarelight.null` as values; `type = "line"` draws lines (svg, png).
 --
--- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot);
+-- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot); without it,
+-- what the ending of `file` says, and text where there is none;
 -- file: path of the file to write, which png needs; title: above the chart; stacked: stacks the series of a label
 -- in one bar.
 --
@@ -102,11 +121,7 @@ end
 ---@return string? result, string? message, flarelight.Error? err
 function chart.render(data, given)
   given = options.table("chart.render", given, known)
-  local format = given.format or "text"
-  if not draw[format] then
-    misuse(('chart.render.format: should be "text", "svg" or "png", but is %q'):format(format))
-  end
-  if format == "png" and not given.file then misuse "chart.render.file: is missing; a png needs it" end
+  local format = format_of(given)
   local checked = read(data)
   local result, message, err = draw[format](checked, {
     format = format, title = given.title, width = given.width or 80,

@@ -102,8 +102,8 @@ local function check_known(run, page)
     run.name), "conflict"
 end
 
--- What is wrong with the columns that were asked for: the end of a message, where no row has had one of them. The rows of a part
--- that an export has gone on with are not known.
+-- What is wrong with the columns that were asked for: the end of a message, where no row has had one of them. The rows
+-- of a part that an export has gone on with are not known.
 local function missing_columns(run)
   local missing, members = run.exporter:unmet()
   if not missing or not run.chosen or run.resumed then return nil end
