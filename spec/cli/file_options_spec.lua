@@ -231,12 +231,43 @@ describe("files on the command line", function()
       assert.are.equal(2, #flarelight.json.decode((run(0, ("plan --json %s %s"):format(good, other)))))
     end)
 
+    it("end with Ctrl-C, after the results of those that are done", function()
+      if system.checked then return end
+      sandbox:fault { operation = "imports.import", kind = "latency", nth = 2, seconds = 60 }
+      local out, err = command.shell(folder, environment, ([[
+        %s bin/flarelight imports upload --json %s %s %s & running=$!
+        for i in $(seq 1000); do
+          flarelight imports pending --json -q | grep -q other.csv && break
+          sleep 0.05
+        done
+        kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(system.quote(system.interpreter), good, other, bad))
+      assert.matches("ended with 130\n", err)
+      local results = flarelight.json.decode(out)
+      assert.are.equal(1, #results)
+      assert.are.equal(good, results[1].file)
+      local told = flarelight.json.decode((err:match "[^\n]+"))
+      assert.are.equal("interrupted", told.kind)
+      assert.matches("^flarelight imports resume %x+", told.resume)
+      assert.is_nil(err:find("bad.csv", 1, true))
+    end)
+
     it("are the parts of one import with --parts", function()
       local out = run(0, ("imports upload --parts --key k %s %s"):format(good, other))
       assert.matches("^import +1\nrecords +3\n", out)
       assert.are.same({ { a = 1 }, { a = 2 }, { a = 3 } }, rows(1))
       assert.are.equal("good", api.imports:all()[1].name)
       assert.matches("records +3\n", (run(0, ("plan --parts %s %s"):format(good, other))))
+    end)
+
+    it("that are parts go on where they were moved to", function()
+      sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 2 }
+      local _, err = run(1, ("imports upload --parts --batch-records 1 %s %s"):format(good, other))
+      local resume = assert(err:match "(imports resume %x+)")
+      os.execute(("mv %s %s.moved; mv %s %s.moved"):format(good, good, other, other))
+      run(1, resume)
+      run(1, ("%s --file %s.moved"):format(resume, good))
+      run(0, ("%s --file %s.moved --file %s.moved"):format(resume, good, other))
+      assert.are.same({ { a = 1 }, { a = 2 }, { a = 3 } }, rows(1))
     end)
 
     it("cannot share what belongs to one", function()

@@ -1,5 +1,5 @@
--- upload.lua STATE FILE [STEP NTH]: uploads a file in batches of 10. The process is killed when the upload reaches STEP
--- for the NTH time.
+-- upload.lua STATE FILE [STEP NTH [REJECTS]]: uploads a file in batches of 10. The process is killed when the upload
+-- reaches STEP for the NTH time. SERIES in the environment names its series.
 
 local flarelight = require "flarelight"
 local checkpoints = require "flarelight.upload.checkpoints"
@@ -19,6 +19,6 @@ end
 local api = assert(flarelight.new { state = state })
 local result, message, err = api.imports:upload {
   file = file, name = "killed", description = "kept", key = "killed", batch_records = 10, settle = 0.01,
-  on_reject = arg[5] and "isolate" or nil, rejects = arg[5],
+  on_reject = arg[5] and "isolate" or nil, rejects = arg[5], series = os.getenv "SERIES",
 }
 if result then print("done", result.records, result.id) else print("failed", err.fate, message) end

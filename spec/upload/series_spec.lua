@@ -169,6 +169,33 @@ describe("an upload of a series", function()
     end
   end)
 
+  it("whose process is killed at any step goes on, and is the last of its series then #slow", function()
+    if not system.thorough then return end
+    local path, killed = csv(("a,b\n" .. ("1,x\n"):rep(25))), 0
+    for _, step in ipairs(checkpoints.names) do
+      state = system.path()
+      sandbox, api = opened.service(nil, { state = state })
+      -- With a description: a list of imports that shows none could not tell what became of the first batch.
+      assert(upload("c\n1\n", { description = "d" }))
+      assert(upload("a,b\n" .. ("1,x\n"):rep(20), { description = "d", drift = "accept" }))
+      local function run(...)
+        return (system.shell(table.concat({
+          "exec 2>&1;", system.environment(sandbox), "SERIES=s", "timeout -s KILL 120", system.interpreter,
+          "spec/process/upload.lua", state, path, ...
+        }, " ")))
+      end
+      local output = run(step, 1)
+      if not output:find "done" then
+        assert.is_nil(output:find "failed", output)
+        killed = killed + 1
+        assert.matches("done\t25\t", run())
+      end
+      stopped("records - 25>12", upload("a,b\n" .. ("1,x\n"):rep(12)))
+      assert.are.same({}, sandbox:duplicates())
+    end
+    assert.is_true(killed >= 8, "killed only " .. killed .. " times")
+  end)
+
   it("that did not end is none to compare with", function()
     local token = interrupt("upload.planned", "a\n1\n")
     assert(upload "b\n1\n")

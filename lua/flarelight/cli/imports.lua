@@ -355,8 +355,9 @@ local function resume(args, out)
     end
     args.token = found[1].token
   end
+  local file = #args.file > 1 and args.file or args.file[1]
   print_result(out, transfer(api, args, out, "upload " .. args.token, function(on_progress)
-    return api.imports:resume(args.token, { file = args.file, settle = args.settle, on_progress = on_progress })
+    return api.imports:resume(args.token, { file = file, settle = args.settle, on_progress = on_progress })
   end))
 end
 
@@ -424,7 +425,8 @@ function imports.define(parser, define)
   command = define(group, "resume", "Continues an upload that did not end.", resume)
   command:argument("token"):argname "TOKEN":args "?"
     :description "Token of the upload. Default: the only one that is pending."
-  command:option("--file"):argname "FILE":description "Path of the file, if it was moved."
+  command:option("--file"):argname "FILE":count "*"
+    :description "Path of the file, if it was moved. Of parts: the paths of all, in their order."
   command:option("--settle"):argname "SECONDS":convert(context.number)
     :description "Wait before a batch in doubt is read back. Default: 2."
   context.connecting(command)

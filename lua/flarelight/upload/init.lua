@@ -327,6 +327,7 @@ local function entry_of(run, opened, given)
   local kept, first = {}, opened.parts and opened.parts[1] or {}
   for _, name in ipairs(kept_options) do kept[name] = given[name] end
   kept.rejects = absolute(given.rejects)
+  kept.format = opened.format -- a file that is moved may get another ending
   if type(given.file) == "table" then
     kept.parts = json.array {}
     for i, part in ipairs(opened.parts) do

@@ -64,7 +64,7 @@ local function open_file(api, given)
   local columns = {}
   for i, column in ipairs(handle:columns()) do columns[i] = { column.name, column.type } end
   self.columns = #columns > 0 and json.encode(columns) or nil
-  self.remarks = handle:remarks()
+  self.remarks, self.format = handle:remarks(), handle:dialect().format
   return self
 end
 
