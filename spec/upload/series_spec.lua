@@ -57,6 +57,9 @@ describe("series.compare", function()
       "  " .. ("ä"):rep(20) .. "…  missing  text",
       "  1 record, 10 before: less than half",
     }, "\n"), series.table(found))
+    local many = { columns = {}, records = 10 }
+    for i = 1, 100 do many.columns[i] = { "c" .. i, "text" } end
+    assert.matches("\n  c20 +missing  text\n  and 80 more$", series.table(series.compare(shape "; 10", many)))
     assert.are.equal("  21 records, 10 before: more than twice", series.table(series.compare(shape "; 10", shape "; 21")))
   end)
 end)

@@ -252,7 +252,7 @@ end
 
 --- Options for reading a file and dividing it into batches: for upload and plan.
 function imports.reading(command)
-  command:argument("files"):argname "FILE":args "+":description "File in CSV, TSV, JSON lines or JSON."
+  command:argument("file"):argname "FILE":args "+":description "File in CSV, TSV, JSON lines or JSON."
   command:flag("--parts"):description "The files are parts of one import, and not an upload each."
   file_options.define(command)
   command:option("--series"):argname "NAME"
@@ -268,7 +268,7 @@ end
 --- The sources that a command line names: a path for each upload, or one list of the parts of one.
 ---@return (string|string[])[]
 function imports.sources(args)
-  return args.parts and { args.files } or args.files
+  return args.parts and { args.file } or args.file
 end
 
 -- Options of an upload that have the same name here.

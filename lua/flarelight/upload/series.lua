@@ -43,6 +43,7 @@ end
 -- --- as text ---
 
 local SHOWN = 40 -- bytes of a name
+local MOST = 20  -- columns of a table
 
 -- A name on one line, cut at a character's edge.
 local function shown(name)
@@ -55,14 +56,15 @@ end
 -- The number of characters, which are as wide as bytes that continue none.
 local function width(text) return select(2, text:gsub("[^\128-\191]", "")) end
 
---- A table of the differences: lines with line ends between them.
+--- A table of the differences, of the first of them where there are many: lines with line ends between them.
 ---@param differences flarelight.Difference[]
 ---@return string
 function series.table(differences)
-  local rows, widths, lines = { { "column", "before", "now" } }, { 0, 0 }, {}
+  local rows, widths, lines, more = { { "column", "before", "now" } }, { 0, 0 }, {}, 0
   for _, each in ipairs(differences) do
     if each.what ~= "records" then
-      rows[#rows + 1] = { shown(each.column), each.before or "missing", each.now or "missing" }
+      if #rows <= MOST then rows[#rows + 1] = { shown(each.column), each.before or "missing", each.now or "missing" }
+      else more = more + 1 end
     end
   end
   for _, row in ipairs(rows) do
@@ -73,6 +75,7 @@ function series.table(differences)
     for place = 1, 2 do row[place] = row[place] .. (" "):rep(widths[place] - width(row[place])) end
     lines[i] = "  " .. table.concat(row, "  ")
   end
+  if more > 0 then lines[#lines + 1] = ("  and %d more"):format(more) end
   local last = differences[#differences]
   if last and last.what == "records" then
     lines[#lines + 1] = ("  %.0f %s, %.0f before: %s"):format(last.now, last.now == 1 and "record" or "records",
