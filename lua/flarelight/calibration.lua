@@ -1,9 +1,9 @@
---- Calibration: finds out how a service behaves where its documentation is silent, and makes a profile of the
--- findings (profile.lua). It writes to a scratch import and reads the import back. docs/calibration.md has each step.
+--- Calibration: finds out behaviour that the service's documentation leaves open, and makes a profile of the findings
+-- (profile.lua). It writes to a scratch import and reads the import back. docs/calibration.md describes each step.
 --
--- It writes four times: a few records that show how values come back; a few more to the same import; a batch with a
--- bad record; and many small records, for the cap on a page. Nobody else may write to the import meanwhile. All
--- requests are those that the service documents.
+-- It writes four times: a few records that show how values are changed; a few more to the same import; a batch with a
+-- bad record; and many small records, for the cap on a page. No other program may write to the import meanwhile. All
+-- requests are documented ones.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -15,27 +15,29 @@ local request = require "flarelight.request"
 
 local calibration = {}
 
---- Records of the last batch: a greater cap on pages is not found. The service advises pages of up to 5000.
+--- The records of the last batch. A cap on pages that is larger is not found. The service recommends pages of up to
+-- 5000.
 calibration.ROWS = 6000
 
 local MARK = "flarelight_calibration" -- the member by which the rows of calibrations are recognised
-local MOST_ROWS = 100 -- in the import at the beginning, at most: all of it is read in one page
-local FEW_ROWS = 20 -- more than what is written before the last batch
-local FIRST_PAUSE, GREATEST_PAUSE = 0.05, 5 -- seconds between two looks
-local LOOKS = 24 -- at most, after one write
+local MOST_ROWS = 100 -- the most rows in the import at the beginning, so that one page holds them all
+local FEW_ROWS = 20 -- more than all records before the last batch
+local FIRST_PAUSE, GREATEST_PAUSE = 0.05, 5 -- seconds between two reads
+local LOOKS = 24 -- the most reads after one write
 local WRITES = 4
 
---- How many requests a calibration makes: writes, the fewest reads, the most.
+--- The number of requests of a calibration: writes, the fewest reads, the most reads.
 function calibration.requests()
   local least = 12
-  -- `least` has one look for each write. A cap whose excess is refused is searched for by halving.
+  -- `least` has one read for each write. If the service refuses counts over its cap, the cap is searched for by
+  -- halving.
   local halvings = math.ceil(math.log(calibration.ROWS + MOST_ROWS) / math.log(2))
   return WRITES, least, least + (LOOKS - 1) * WRITES + halvings
 end
 
--- --- what is sent ---
+-- --- the records that are sent ---
 
--- Values that a service may change, each under a name of its own.
+-- Values that a service may change, each in a column of its own.
 local function probe_records(token)
   local records = {
     { whole = 42, fraction = 1.5, flag = true, text = "Zürich" },
@@ -54,9 +56,9 @@ local function small_records(token, first, count)
   return records
 end
 
--- --- looking ---
+-- --- reading back ---
 
-local Stop = {} -- class of what is raised, with the message and error of a call, where calibration cannot go on
+local Stop = {} -- class of the value that is raised to stop the calibration: the message and error of a call
 
 local function stop(message, err) error(setmetatable({ message = message, err = err }, Stop), 0) end
 
@@ -69,7 +71,7 @@ local function note(run, name, value, evidence)
   run.found[name], run.evidence[name] = value, evidence
 end
 
--- Notes what every successful reply shows besides its data.
+-- Records the findings from the meta of a successful reply.
 local function watch(run, meta)
   run.replies = run.replies + 1
   local rate = meta.rate_limit
@@ -86,13 +88,13 @@ local function watch(run, meta)
   end
 end
 
--- One page, with its data as the service sends it.
+-- Reads one page. Its data is unchanged.
 local function page(run, start, count)
   return endpoint.call(run.api.imports, "imports.data",
     { id = run.id, query = request.query { start = start, count = count } }, {})
 end
 
--- The rows of a page's data, and how the service wraps them; nil where there are none.
+-- The rows in a page's data, and the way in which the service wraps them; nil if the data holds no rows.
 local function rows_of(data)
   if type(data) ~= "table" then return nil end
   if type(data.records) == "table" then return data.records, "records" end
@@ -109,7 +111,7 @@ local function read(run, start, count)
   return rows
 end
 
--- Reads the first page: its rows, those of this calibration by their number, and their numbers in order.
+-- Reads the first page. Returns its rows, the rows of this calibration by their number, and their numbers in order.
 local function look(run, batch)
   local rows = read(run, 0, run.page)
   local ours, order = {}, {}
@@ -122,7 +124,8 @@ local function look(run, batch)
   return { rows = rows, total = #rows, ours = ours, order = order, seen = batch and ours[batch] ~= nil }
 end
 
--- Looks until `seen(found)`, for as long as `patience` allows. The first wait finds how late rows show (`run.lag`).
+-- Reads until `seen(found)` is true, for at most `patience` seconds. The first wait measures the delay until rows are
+-- visible (`run.lag`).
 local function await(run, seen)
   local written, last, pause = core.now(), nil, FIRST_PAUSE
   if run.lag and run.lag > 0 then calls.sleep(run.lag) end
@@ -280,7 +283,7 @@ local function is_sorted(order, sign)
   return true
 end
 
--- Reads the same page four times, so that an order that changes between reads is seen.
+-- Reads the same page four times, to notice an order that changes between reads.
 local function order_of_rows(run)
   local ways = {}
   for _ = 1, 4 do
@@ -310,7 +313,7 @@ local function bad_batch(run)
   if err.fate ~= "rejected" then stop(meta, err) end
   note(run, "bad_record", "refused", ("a record that is a number: status %d"):format(err.status))
   run.message = err.messages[1] or run.message
-  -- Somewhat longer than rows have taken to show.
+  -- Somewhat longer than the delay until rows are visible.
   calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   local found = look(run)
   local good = (found.ours[21] and 1 or 0) + (found.ours[23] and 1 or 0)
@@ -323,7 +326,7 @@ local function bad_batch(run)
   end
 end
 
--- The greatest count that a page may ask for, between a count that was granted and one that was refused.
+-- Searches for the largest count of a page, between an accepted and a refused count.
 local function search_cap(run, granted, refused)
   while refused - granted > 1 do
     local middle = math.floor((granted + refused) / 2)
@@ -367,7 +370,7 @@ local function many_records(run)
   if data == nil then stop(meta, err) end
   run.total = before + #records
   run.written = run.total
-  -- The position of the last record shows whether all are there, in whatever order they are.
+  -- The read at the last position shows whether all records are visible, in any order.
   calls.sleep(run.lag > 0 and run.lag * 1.5 + 0.2 or 0)
   for _ = 1, LOOKS do
     local rows = read(run, run.total - 1, 1)
@@ -428,7 +431,7 @@ function calibration.run(api, given)
   local run = {
     api = api, id = given.id, name = given.name or "flarelight calibration", patience = given.patience or 60,
     update_key = config.update_key, page = given.id == nil and FEW_ROWS or MOST_ROWS + FEW_ROWS, before = 0,
-    -- Unique to this calibration. The clock serves better than a random generator that nobody has seeded.
+    -- Unique to this calibration. Taken from the clock, since the random generator may not be seeded.
     token = ("calibration %s %06.0f"):format(os.date "!%Y-%m-%dT%H:%M:%SZ", core.now() * 1e6 % 1e6),
     found = {}, evidence = {}, notices = {}, replies = 0,
   }

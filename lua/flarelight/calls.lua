@@ -1,7 +1,7 @@
---- Calls: hands requests to the core, waits for their outcomes in the way of the host, and keeps what a client
--- holds in private. The endpoint modules, rows.lua, export.lua and upload/ make their calls here; client.lua is
--- the public class on top of them.
--- Relies on configuration.lua for the options, on host/ for waiting, on host/mailbox.lua for what has come.
+--- Calls: submits requests to the core, waits for their outcomes in the way of the host, and keeps the private data of
+-- clients. The endpoint modules, pages.lua, export/ and upload/ make their calls here; client.lua is the public class
+-- on top of them. Relies on configuration.lua for the options, on host/ for waiting, on host/mailbox.lua for their
+-- outcomes.
 
 local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
@@ -55,8 +55,8 @@ local calls = {}
 -- the key.
 local private = setmetatable({}, { __mode = "k" })
 
--- The writes under way: waiter -> operation. No write ends without a word: those whose outcome no code has taken when
--- the Lua state is closed, because the script ended or closed their coroutine, are reported.
+-- The writes under way: waiter -> operation. A write whose outcome was not taken when the Lua state is closed, because
+-- the script ended or closed the coroutine, is reported.
 local writes = {}
 calls.guard = tasks.when_collected(function()
   for waiter, operation in pairs(writes) do
@@ -75,14 +75,14 @@ function calls.open(api, config)
   if type(config.api_key) == "string" then inner.key = config.api_key end
   private[api] = inner
   if config.on_event then
-    -- The client alone keeps the listener alive: the events of a collected client reach nobody.
+    -- Only the client keeps the listener alive, so that events of a collected client are dropped.
     inner.listener = { on_event = config.on_event }
     mailbox.listen(inner.handle:number(), inner.listener)
   end
 end
 
---- Ends a client: its calls under way end with kind `closed`. Calls under way may still have to write into the
--- state file, so it is left to the collector.
+--- Ends a client: its calls under way end with kind `closed`. The state file stays open until it is collected, since
+-- calls under way may still write into it.
 function calls.close(api)
   private[api].handle:close()
   private[api].store = nil
@@ -94,8 +94,8 @@ function calls.config(api) return private[api].config end
 --- The core's handle of the client.
 function calls.handle(api) return private[api].handle end
 
---- Waits for a waiter in the way of the host that runs now. True; false where nothing can come for the waiter
--- any more; `false, message, err` where this code cannot wait.
+--- Waits for a waiter in the way of the host that runs now. Returns true; false if no outcome can arrive any more;
+-- `false, message, err` if this code cannot wait.
 function calls.wait(waiter)
   if waiter.ready then return true end
   local waited, message = tasks.wait(waiter)
@@ -104,8 +104,8 @@ function calls.wait(waiter)
   return false, whole, err
 end
 
---- Waits for `seconds` in the way of the host. True; `false, message, err` where nothing can wait.
--- `api`: the client whose option `host` counts; without it the host is the one that runs.
+--- Waits for `seconds` in the way of the host. Returns true; `false, message, err` if this code cannot wait. `api`: the
+-- client whose option `host` applies; without it the host that runs now.
 function calls.sleep(seconds, api)
   local chosen = api and private[api].config.host
   local _, message, err = calls.wait(mailbox.waiter { due = core.now() + seconds, chosen = chosen })
@@ -124,15 +124,15 @@ local function ask_key(inner)
   return key
 end
 
--- The key to send: as configured, or asked of the caller's function once and kept.
+-- The key to send: the configured one, or the result of the caller's function, which is called once.
 local function key_of(inner)
   if inner.key then return inner.key end
   local key, message, err = ask_key(inner)
   return key, message, err
 end
 
---- After a 401: whether there is another key to try than the one that `waiter` was sent with. Asks the caller's
--- function for it, unless another call has done so since.
+--- After a 401: whether there is another key than the one that `waiter` was sent with. Calls the caller's function for
+-- it, unless another call has done so since.
 function calls.rotate_key(api, waiter)
   local inner = private[api]
   if type(inner.config.api_key) ~= "function" then return false end
@@ -148,8 +148,8 @@ end
 --- `nil, message, err` of a task that was cancelled.
 function calls.cancelled() return errors.fail("cancelled", "the task was cancelled") end
 
---- Raises what `on_event` has raised since the last time, if anything. Called only where no call is under way
--- for the caller: a mistake in a function that logs must not cost the outcome of a write.
+--- Raises an error that `on_event` has raised since the last time. Called only while the caller has no call under way:
+-- a mistake in a logging function must not lose the outcome of a write.
 function calls.surface(api)
   local listener = private[api].listener
   local raised = listener and listener.raised
@@ -159,7 +159,7 @@ function calls.surface(api)
   end
 end
 
--- What submit and pages begin with: the host, and the key in `prepared`; or `nil, message, err`.
+-- The beginning of submit and pages: returns the host and sets the key in `prepared`, or returns `nil, message, err`.
 local function admit(inner, prepared, method)
   local here, cannot = host.for_waiting(inner.config.host)
   if not here then return refused("phase", ("%s: %s"):format(prepared.operation, cannot), method, prepared.path) end
@@ -175,7 +175,7 @@ local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(inner, prepared, prepared.method)
   if not here then return nil, message, err end
-  prepared.waits = here.blocks -- nothing else is done meanwhile
+  prepared.waits = here.blocks -- this code does nothing else meanwhile
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
@@ -184,7 +184,7 @@ local function hand_over(api, prepared)
   return waiter
 end
 
---- Hands a request over. Returns its waiter, or `nil, message, err`: then nothing was sent. Misuse raises.
+--- Submits a request. Returns its waiter, or `nil, message, err` if nothing was sent. Misuse raises.
 function calls.submit(api, prepared)
   local waiter, message, err = hand_over(api, prepared)
   if not waiter and prepared.write then err.fate = "not_sent" end
@@ -224,17 +224,17 @@ function calls.call(api, prepared)
   return data, meta, failure
 end
 
---- Whether the code that runs now holds up everything until its answer is there: work that blocks may then be
--- done in place, instead of by the worker.
+--- Whether a call of this code blocks the whole Lua state. Blocking work can then be done in place, instead of by the
+-- worker.
 function calls.blocks(api)
   local here = host.current(private[api].config.host)
   return here ~= nil and here.blocks
 end
 
---- The waiter of a job that was just given to the worker.
+--- The waiter of a job that was just submitted to the worker.
 function calls.job(api, ticket) return mailbox.expect(ticket, { chosen = private[api].config.host }) end
 
---- Waits for a job: its results, or `nil, message, nil, kind`.
+--- Waits for a job. Returns its results, or `nil, message, nil, kind`.
 function calls.done(waiter)
   local ready, cannot, why = calls.wait(waiter)
   if ready then return waiter.reply:outcome() end
@@ -243,15 +243,15 @@ function calls.done(waiter)
   return nil, "the job belongs to the process that this one was forked off", nil, "closed"
 end
 
---- The state file of a client, or nil where it has none. Opens nothing.
+--- The state file of a client, or nil if it has none. Opens nothing.
 function calls.store(api)
   local inner = private[api]
   if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
   return inner.store
 end
 
---- Opens a pager: pages come by its ticket. Returns the waiter and a guard, which gives the pager up when the
--- guard is collected; or `nil, message, err`.
+--- Opens a pager. Returns the waiter of its pages, and a guard, which cancels the pager when the guard is collected; or
+-- `nil, message, err`.
 function calls.pages(api, prepared)
   local inner = private[api]
   local here, message, err = admit(inner, prepared, "GET")

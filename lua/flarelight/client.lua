@@ -1,4 +1,4 @@
---- The client: the public class, with one service and one key. Holds the endpoints, tasks and loops.
+--- The client: the public class, for one service and one key. It has the endpoints, and functions for tasks and loops.
 -- Relies on calls.lua for making calls and waiting, on host/tasks.lua and host/frame.lua for tasks.
 
 local automations = require "flarelight.automations"
@@ -24,7 +24,7 @@ local upload = require "flarelight.upload"
 ---@field remaining integer? estimate
 ---@field reset number? epoch seconds
 ---@field reset_in number? seconds
----@field pace number? requests a second while they are spread; nil while they go at once
+---@field pace number? requests a second while calls are spread; nil while calls start at once
 ---@field waiting integer calls that wait for budget
 ---@field spent integer requests of this process
 ---@field foreign integer requests of other processes, as far as the service's replies show
@@ -95,8 +95,9 @@ function Client:quota()
   return calls.handle(self):quota()
 end
 
---- Drops an upload that did not end from the client's state file, so that its key is free again. What has arrived
--- stays in the import. Fails with kind not_found where there is none, conflict where it is done or under way elsewhere.
+--- Deletes an unfinished upload from the client's state file, so that its key is free again. Rows that have arrived
+-- stay in the import. Fails with kind not_found if there is no such upload, conflict if it is done or under way
+-- elsewhere.
 ---@param name string token or key
 ---@return true? forgotten, string? message, flarelight.Error? err
 function Client:forget(name)
@@ -121,7 +122,7 @@ function Client:close()
 end
 Client.__close = Client.close
 
---- Starts a task: a function whose calls give way to others instead of blocking. Raises where none can run.
+--- Starts a task: a function whose calls let other tasks run instead of blocking. Raises if no task can run here.
 ---@param run fun(): ...
 ---@return flarelight.Task
 function Client:spawn(run)
@@ -129,7 +130,7 @@ function Client:spawn(run)
   options.check("api:spawn", run, "function")
   local chosen = calls.config(self).host
   local here, message = host.current(chosen)
-  -- The host `frame` runs only inside of its tasks: the first task begins outside.
+  -- The host `frame` runs only inside its tasks. The first task is started from outside.
   if not here and chosen == frame then here = frame end
   if not here then
     local _, _, err = errors.fail("phase", "api:spawn: " .. message)
@@ -146,7 +147,7 @@ function Client:update(budget)
   calls.surface(self)
 end
 
--- The error in what a function of the caller returned, `nil, message, err`; nil where it returned no error.
+-- The error in the results `nil, message, err` of a caller's function; nil if they are no error.
 local function error_of(data, meta, err)
   if data ~= nil or meta == nil and err == nil then return nil end
   return errors.is(err) and err or errors.from_raised(err or meta)
@@ -184,7 +185,7 @@ function Client:map(items, fn, given)
   local width = math.min(given.concurrency or calls.config(self).max_concurrency or 8, count)
   local results, failed, next_index, left, workers = {}, 0, 1, width, {}
   local all_done = mailbox.waiter { of_tasks = true, ready = count == 0 or nil }
-  -- A worker takes one item after the other. An error that `fn` raises is the result of its item alone.
+  -- A worker takes one item after another. If `fn` raises, the error is the result of its item only.
   local function work()
     while next_index <= count do
       local index = next_index

@@ -1,13 +1,13 @@
---- Loads the module of decompression where the name of a file asks for it.
+--- Loads the module of decompression if the name of a file needs it.
 --
--- flarelight.archive_core is a library of its own, which only compressed files need. Where it was not built, the core
--- says so when it opens the file.
+-- flarelight.archive_core is a library of its own, which only compressed files need. If it was not built, opening the
+-- file fails with a message of the core.
 
 local core = require "flarelight.core"
 
 local compressed = {}
 
---- Loads the module, if one of the paths (a path or a list of paths) is that of a compressed file.
+--- Loads the module if one of the paths (a path or a list of paths) names a compressed file.
 ---@param paths string|string[]
 function compressed.prepare(paths)
   for _, path in ipairs(type(paths) == "table" and paths or { paths }) do

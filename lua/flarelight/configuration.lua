@@ -1,6 +1,6 @@
---- Configuration of a client: the options, and the environment for those that are not given.
--- Wrong types and unknown names are misuse and raise. Values that are missing or malformed come from outside of the
--- script: the answer to them is `nil, message, err` of kind config. No message shows a key.
+--- Configuration of a client: the options, and the environment for those that are not given. Wrong types and unknown
+-- names are misuse and raise. A missing or malformed value may come from outside the script, so it returns `nil,
+-- message, err` of kind config. No message shows a key.
 
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
@@ -9,11 +9,11 @@ local profile = require "flarelight.profile"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options
----@field api_key string|(fun(): string?, string?)|nil the key, or a function that gives it; else FLARELIGHT_API_KEY, or the file that FLARELIGHT_API_KEY_FILE names
+---@field api_key string|(fun(): string?, string?)|nil the key, or a function that returns it; else FLARELIGHT_API_KEY, or the file that FLARELIGHT_API_KEY_FILE names
 ---@field subscription_id string? a UUID; else FLARELIGHT_SUBSCRIPTION_ID
 ---@field region string? as "eu"; else FLARELIGHT_REGION
 ---@field base_url string? instead of a region; else FLARELIGHT_BASE_URL
----@field allow_insecure_http boolean? http:// to other hosts than this machine
+---@field allow_insecure_http boolean? allows http:// to other hosts than this machine
 ---@field connect_timeout number? seconds to connect, 10
 ---@field read_timeout number? seconds for an attempt of a read, 60
 ---@field write_timeout number? seconds for an attempt of a write, 300
@@ -22,18 +22,18 @@ local profile = require "flarelight.profile"
 ---@field max_concurrency integer? requests under way at a time, 8
 ---@field max_response_bytes integer? 256 MiB
 ---@field replace_invalid boolean? read replies that hold half a surrogate pair, bytes that are not UTF-8, or 1e400
----@field null_as_nil boolean? leaves out what is null
+---@field null_as_nil boolean? null becomes nil, so that such members are absent
 ---@field profile string|flarelight.Profile|nil the findings of calibration: a file, or its content
----@field update_key string? the member that names the import to update: the profile's, else "id"
----@field trust_short_page boolean? a page with fewer rows than asked for is the last
+---@field update_key string? the member that names the import to update; by the profile, else "id"
+---@field trust_short_page boolean? a page with fewer rows than requested is the last
 ---@field state string? path of the state file: the journal of uploads
----@field rate_limit integer? requests a minute to assume until the service has said
+---@field rate_limit integer? requests a minute to assume until a reply names the limit
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
 ---@field client_key string? PEM file
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
----@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the one that runs
+---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the host that runs
 ---@field on_event fun(event: flarelight.Event)?
 local configuration = {}
 
@@ -127,7 +127,7 @@ function configuration.read(given, environment)
     return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
   end
   if not core.is_uuid(found.subscription_id) then
-    -- The value is not shown: it may be the key, given in the wrong place.
+    -- The value is not shown: it may be the key in the wrong place.
     return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#found.subscription_id))
   end
 
@@ -157,7 +157,7 @@ function configuration.read(given, environment)
     end
   end
   if found.state == "" then return fail("state", "should be the path of a file") end
-  -- These are opened later: a change of the working directory must not lead to other files.
+  -- These files are opened later, and a change of the working directory must not lead to other files.
   for _, path in ipairs { "ca_file", "client_cert", "client_key", "state" } do
     if found[path] then
       found[path], message = core.absolute_path(found[path])

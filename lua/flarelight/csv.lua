@@ -10,7 +10,7 @@ local check = require "flarelight.options"
 ---@class flarelight.csv
 local csv = {}
 
--- Rows made by one call into C: enough to spread the cost of the call, few enough that garbage is collected early.
+-- The rows of one call into C: enough to make the cost of the call small, few enough that garbage is collected early.
 local CHUNK = 64
 
 ---@class flarelight.CsvRows
@@ -19,7 +19,7 @@ local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.csv.rows"
 
---- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err` where the file
+--- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err` if the file
 -- cannot be read or is malformed. An empty cell is `flarelight.null`.
 ---@return table? row, integer|string|nil line_or_message, flarelight.Error? err
 function Rows:next()
@@ -49,8 +49,8 @@ function Rows:__call()
   return row, line
 end
 
---- The columns in the header's order, each with its name and its type: "number", "text" or "boolean".
--- Empty where the format is not CSV or TSV, or the file could not be opened.
+--- The columns in the header's order, each with its name and its type: "number", "text" or "boolean". Empty if the
+-- format is not CSV or TSV, or the file could not be opened.
 ---@return { name: string, type: string }[]
 function Rows:columns()
   check.self(self, Rows, "rows.columns")
@@ -65,26 +65,26 @@ function Rows:close()
   self.chunk = {}
 end
 
---- How the file was read: `{ format =, encoding =, compression = }`, and for CSV and TSV `delimiter`, `quote` (false:
+--- The dialect of the file: `{ format =, encoding =, compression = }`, and for CSV and TSV `delimiter`, `quote` (false:
 -- none), `header`, `skip`, `comment`, `trim`, `decimal` and `separator_line` (a first line `sep=;` named the
--- delimiter). nil where the file could not be opened.
+-- delimiter). nil if the file could not be opened.
 ---@return table?
 function Rows:dialect()
   check.self(self, Rows, "rows.dialect")
   return self.read_by
 end
 
---- What the person who sends the file should look at, as a list of texts.
+--- Remarks about the file for its user, as a list of texts.
 ---@return string[]
 function Rows:remarks()
   check.self(self, Rows, "rows.remarks")
   return self.noted
 end
 
---- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop an error
--- raises, also an error of opening; `rows:next()` returns it. All formats of uploads can be read, by the file's name or
--- the option `format`, compressed ones too (.gz, .zst, .xz, .bz2, .zip). A list of paths is read as one file. As for an
--- upload, the types are inferred from everything before the first row.
+--- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop every error
+-- raises, including an error of opening; `rows:next()` returns it instead. All formats of uploads can be read, by the
+-- file's name or the option `format`, also compressed (.gz, .zst, .xz, .bz2, .zip). A list of paths is read as one
+-- file. As for an upload, the types are inferred from the whole file before the first row is returned.
 ---@param path string|string[]
 ---@param options flarelight.FileOptions?
 ---@return flarelight.CsvRows

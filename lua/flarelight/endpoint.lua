@@ -1,6 +1,5 @@
---- Endpoints: what the modules imports, automations, preparations and reports share.
--- A class of endpoints holds its client in `client`; request.endpoints is the table of what each one sends.
--- Relies on calls.lua for making the calls.
+--- Endpoints: the common part of the modules imports, automations, preparations and reports. A class of endpoints holds
+-- its client in `client`; request.endpoints describes the requests. Relies on calls.lua to make the calls.
 
 local calls = require "flarelight.calls"
 local options = require "flarelight.options"
@@ -19,7 +18,7 @@ function endpoint.class(name)
   return class, function(client) return setmetatable({ client = client }, class) end
 end
 
---- A call.
+--- Makes a call.
 ---@param self { client: flarelight.Client }
 ---@param operation string name in request.endpoints
 ---@param arguments { id: any, query: string?, body: any, bulk: boolean? }
@@ -31,8 +30,8 @@ function endpoint.call(self, operation, arguments, call_options)
   return data, meta, err
 end
 
---- A method that calls an operation with what it is given: an id where the path has one; where the request has a
--- body, a table that is sent as it is, or {} for nil (`body`: its name in messages); the options of every call.
+--- Makes a method that calls an operation. Its arguments are: the id, if the path has one; the body, if the request has
+-- one, as a table that is sent unchanged, or nil for {} (`body` is its name in messages); the options of every call.
 ---@param class table
 ---@param operation string name in request.endpoints, as "reports.generate"
 ---@param body string?

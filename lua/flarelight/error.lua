@@ -16,7 +16,7 @@ local core = require "flarelight.core"
 ---@field attempts integer?
 ---@field elapsed number? seconds
 ---@field retry_after number? seconds the server asked to wait
----@field retry_at number? epoch seconds at which the call could have gone
+---@field retry_at number? epoch seconds: the earliest time for another attempt
 ---@field fate flarelight.Fate? of a write
 ---@field operation string? as "imports.data"
 ---@field method string?

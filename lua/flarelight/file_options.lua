@@ -1,21 +1,21 @@
---- The options that say how a file is read: their types, and what tells two sets of them apart. csv.rows, uploads and
--- comparisons take them. Their values are checked by the core, which opens the file.
--- Relies on the binding to write them as JSON.
+--- The options for reading a file: their types, and the comparison of two sets of them. csv.rows, uploads and
+-- comparisons take them. The core checks their values when it opens the file. Relies on the binding to write options
+-- as JSON.
 
 local core = require "flarelight.core"
 
 ---@class flarelight.FileOptions
 ---@field types "auto"|"text"|table<string, "number"|"text"|"boolean"|"auto">|nil
 ---@field format "csv"|"tsv"|"jsonl"|"json"|nil
----@field delimiter string? one byte; a first line `sep=;` is obeyed where it is not given
+---@field delimiter string? one byte; if it is not given, a first line `sep=;` sets it
 ---@field quote string|false|nil one byte; false: no byte quotes
 ---@field header boolean|string[]|nil whether the first row names the columns, or the names of a file without such a row
 ---@field skip integer? lines before the header
----@field comment string? lines that begin with it are passed over
+---@field comment string? lines that begin with it are skipped
 ---@field encoding string? a name that iconv knows; UTF-8 without it
 ---@field decimal "."|","|nil of numbers; a comma becomes a point
----@field nulls string[]? texts that are null where they stand without quotes
----@field trim boolean? takes white space off cells
+---@field nulls string[]? texts that are null if they stand without quotes
+---@field trim boolean? removes white space around cells
 ---@field at string? JSON: the RFC 6901 pointer to the array of records
 ---@field rename table<string, string>? new names by old ones
 ---@field columns string[]? the members to keep, in this order, by their new names
@@ -44,8 +44,8 @@ function file_options.of(given)
   return own
 end
 
--- What an option stands for where it is not given. A delimiter that is not given is another thing than a comma: a first
--- line `sep=;` is obeyed.
+-- The defaults of the options. The delimiter has none: if it is not given, a first line `sep=;` sets it, unlike with a
+-- comma.
 local defaults = { quote = '"', header = true, skip = 0, decimal = ".", trim = false, at = "" }
 
 -- The options that change records. Types and formats are compared by the columns and records that they make.
@@ -54,7 +54,7 @@ local telling = {
   "set",
 }
 
--- An option as JSON with members in the order of their names; nil where it changes nothing.
+-- An option as JSON with members in the order of their names; nil if it changes nothing.
 local function text_of(name, value)
   if value == nil or value == defaults[name] then return nil end
   if name == "encoding" and value:lower():gsub("%-", "") == "utf8" then return nil end
@@ -63,8 +63,8 @@ local function text_of(name, value)
   return written and (written:record(1):sub(2, -2)) or "?"
 end
 
---- The first option by which two sets of them read other records, and its two values as text; nil where they read the
--- same.
+--- The first option that makes two sets of options read different records, and its two values as text; nil if there is
+-- none.
 ---@return string? name, string? before, string? now
 function file_options.difference(before, now)
   for _, name in ipairs(telling) do

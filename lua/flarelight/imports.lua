@@ -1,4 +1,4 @@
---- Data imports: listing, reading, creating and updating, bulk reads and uploads.
+--- Data imports: lists, reads, creates and updates them; bulk reads and uploads.
 
 local calls = require "flarelight.calls"
 local endpoint = require "flarelight.endpoint"
@@ -17,12 +17,12 @@ local upload = require "flarelight.upload"
 ---@field count integer? most rows, 100
 
 ---@class flarelight.ImportOptions : flarelight.CallOptions
----@field records table[]? stands for data = {records = …}
----@field data table? the member `data` of the body, sent as it is
+---@field records table[]? short for data = {records = …}
+---@field data table? the member `data` of the body, sent unchanged
 ---@field name string?
 ---@field description string?
 ---@field send_events boolean? true: automations may start
----@field id flarelight.Id? the import to update; none makes a new one
+---@field id flarelight.Id? the import to update; without it a new one is created
 
 ---@class flarelight.Imports
 local Imports, new = endpoint.class "imports"
@@ -51,8 +51,8 @@ local import_options = options.with_call {
   records = "table", data = "table", name = "string", description = "string", send_events = "boolean", id = "id",
 }
 
---- Creates an import, or updates the one that `id` names: POST /Import/Data. `records` stands for
--- `data = {records = …}`. Only members that are given are sent, and sendEvents always.
+--- Creates an import, or updates the one that `id` names: POST /Import/Data. `records` is short for `data = {records =
+-- …}`. Sends only the members that are given, and always sendEvents.
 ---@param given flarelight.ImportOptions
 ---@return table? import, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Imports:import(given)
@@ -111,7 +111,7 @@ function Imports:pending()
   return result, message, err
 end
 
---- Goes on with an upload where it stopped; needs the client's state file. The caller gives records of Lua again.
+--- Continues an upload where it stopped; needs the client's state file. Records of Lua have to be given again.
 ---@param token string
 ---@param given flarelight.ResumeOptions?
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err

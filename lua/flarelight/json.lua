@@ -1,4 +1,4 @@
---- JSON without loss: every digit of a number is kept. The codec is in C; this module checks arguments.
+--- JSON without loss of digits. The codec is in C; this module checks arguments.
 
 local core = require "flarelight.core"
 local misuse = require "flarelight.misuse"
@@ -10,8 +10,8 @@ local json = {}
 --- JSON's null: the same value as cjson.null.
 json.null = core.null
 
---- A value as JSON text. Raises for a value that has no form in JSON, naming the path to it: NaN and infinity,
--- functions, cyclic tables, sparse arrays, tables with both names and numbers as keys.
+--- A value as JSON text. Raises for a value that has no form in JSON, with the path to it: NaN and infinity, functions,
+-- cyclic tables, sparse arrays, tables with both names and numbers as keys.
 ---@param value any
 ---@return string
 function json.encode(value)

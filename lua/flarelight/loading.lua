@@ -1,5 +1,5 @@
---- Loads the C module. A build for another Lua is refused by the system's loader with the name of a symbol; this file
--- says instead which Lua it was built for. Relies on nothing.
+--- Loads the C module. If the module was built for another Lua, the system's loader only names a missing symbol. This
+-- file raises a message that names that Lua instead. Relies on nothing.
 
 local loading = {}
 
@@ -20,7 +20,7 @@ local function built_for(name)
   return version, path
 end
 
---- As `require`; what it raises names the Lua that the module was built for, where that is another one.
+--- As `require`. If the module was built for another Lua, the error names that Lua.
 function loading.core()
   local loaded, core = pcall(require, "flarelight.core")
   if loaded then return core end

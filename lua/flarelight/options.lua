@@ -8,7 +8,7 @@ local function whole(value, least)
   return type(value) == "number" and value == math.floor(value) and value >= least and value < 2 ^ 53
 end
 
--- The types of options: a test, and the words for it in messages.
+-- The types of options: a test, and its words in messages.
 local types = {
   string = { function(v) return type(v) == "string" end, "a string" },
   boolean = { function(v) return type(v) == "boolean" end, "true or false" },
@@ -81,8 +81,8 @@ function options.table(what, given, known, secrets)
   return given
 end
 
---- Raises where the elements of a table are not its own: where it is to be called, as an iterator, or gives elements by
--- its metatable. Such a table would look empty.
+--- Raises if a table gets its elements from its metatable, or can be called as an iterator. Such a table would look
+-- empty.
 function options.plain_array(name, value)
   local metatable = getmetatable(value)
   if type(metatable) == "table" and metatable.__call then
@@ -95,7 +95,7 @@ function options.plain_array(name, value)
   end
 end
 
---- Raises where a method was called with a dot instead of a colon. `name` is the method, as "imports.all".
+--- Raises if a method was called with a dot instead of a colon. `name` is the method, as "imports.all".
 function options.self(value, metatable, name)
   if type(value) ~= "table" or getmetatable(value) ~= metatable then
     misuse(("%s: call it with a colon, as in object:%s(…)"):format(name, name:match "[^.]+$"))

@@ -1,6 +1,5 @@
---- The pages of an import, in order. rows.lua gives their rows, export.lua writes them.
--- Relies on the core's pager (policy/page.h has the rules of paging), and on calls.lua for waiting and for another key
--- after a 401.
+--- The pages of an import, in order. rows.lua returns their rows, export/ writes them. Relies on the core's pager
+-- (policy/page.h has the rules of paging), and on calls.lua to wait, and for another key after a 401.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -14,8 +13,8 @@ local tasks = require "flarelight.host.tasks"
 ---@class flarelight.PagesOptions : flarelight.CallOptions
 ---@field start integer? position of the first row, 0
 ---@field limit integer? most rows to give; none
----@field page_size integer? rows to ask for at a time, 5000
----@field prefetch integer? pages ahead of the reader, 2; at most 16
+---@field page_size integer? rows of a request, 5000
+---@field prefetch integer? pages to read ahead, 2; at most 16
 ---@field trust_short_page boolean? the client's
 
 local Pages = {}
@@ -36,10 +35,10 @@ function pages.rows_of(data)
   return data.records
 end
 
--- How often the order is checked: a service that does not keep it may give the right rows once by chance.
+-- How often the order is checked. A service that does not keep it may return the right rows once by chance.
 local CHECKS = 2
 
---- Opens the pages of an import. The caller has checked `given`. The first request goes out with the first `next`.
+--- Opens the pages of an import. The caller has checked `given`. The first `next` sends the first request.
 function pages.open(api, id, given)
   if id == nil then misuse "id: is missing" end
   calls.surface(api)
@@ -100,7 +99,7 @@ local function take(self)
     if not ready then
       if why then return nil, cannot, why end
       if task and task.cancelled then
-        release(self) -- the pager was cancelled; code outside of the task may go on with another
+        release(self) -- the pager was cancelled; code outside the task may continue with a new one
         return errors.fail("cancelled", "the task was cancelled")
       end
       local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
@@ -115,7 +114,7 @@ local function protocol_error(wrong)
     .. ", so that its rows cannot be read page by page")
 end
 
--- Asks for a row far beyond the end of the import. True where there is none, or `nil, message, err`.
+-- Requests a row far beyond the end of the import. True if there is none, or `nil, message, err`.
 local function check_end(self)
   local far = math.min(math.max(request.FAR, self.where * 2), 2 ^ 52)
   local asked = { id = self.id, query = request.query { start = far, count = 1 }, bulk = true }
@@ -129,7 +128,8 @@ local function check_end(self)
   return true
 end
 
--- Asks again for the rows from `start` on, whose keys are `wanted`. True where they come again, or `nil, message, err`.
+-- Requests the rows from `start` on again, whose keys are `wanted`. True if the same rows arrive, or `nil, message,
+-- err`.
 local function check_rows(self, start, wanted)
   local again = pages.open(self.api, self.id, {
     start = start, limit = #wanted, page_size = #wanted, prefetch = 0, deadline = self.deadline,
@@ -150,9 +150,9 @@ local function check_rows(self, start, wanted)
     :format(start))
 end
 
--- Some services do not do what `start` says, or do not keep the order of rows. A row that comes again is a reason to
--- look: the first of all pages, the first of the page before, or one of those sampled. Where the checks find nothing,
--- equal rows are data. True, or `nil, message, err`.
+-- Some services ignore `start`, or do not keep the order of rows. A repeated row is a reason to check: the first row of
+-- all pages, the first row of the page before, or a sampled row. If the checks find nothing, the import holds equal
+-- rows. Returns true, or `nil, message, err`.
 local function check_start(self, page)
   if self.checks_left == 0 then return true end
   local first = page:key(0)
@@ -165,13 +165,13 @@ local function check_start(self, page)
     if not good then return nil, message, err end
     self.checks_left = self.checks_left - 1
   end
-  -- Not before: where a check raised an error, the page is asked for and checked again.
+  -- Set only now: if a check raised an error, the page is requested and checked again.
   self.seen_count, self.last_row = seen, last
   self.last_first_row, self.first_row = first, self.first_row or first
   return true
 end
 
--- Where rows came again and may have been counted twice, the last row has to stand at its position. True, or
+-- If rows were repeated, they may have been counted twice. Then the last row must be at its position. Returns true, or
 -- `nil, message, err`.
 local function check_last(self)
   if self.checks_left == CHECKS or not self.last_row then return true end
@@ -198,7 +198,7 @@ local function turn(self)
       self.rotated = false
       local count, start, last = page:count()
       local good
-      good, message, err = (count > 0 and check_start or check_last)(self, page) -- before the pager may go on
+      good, message, err = (count > 0 and check_start or check_last)(self, page) -- before the pager may continue
       if not good then
         page:close()
         return self:fail(message, err)
@@ -219,10 +219,10 @@ local function turn(self)
   end
 end
 
---- The next page that has rows, and how many of them to take. The caller closes the page. False at the end;
--- `nil, message, err` on failure.
+--- The next page that has rows, and the number of rows to take. The caller closes the page. False at the end; `nil,
+-- message, err` on failure.
 function Pages:next()
-  -- Lack of memory or an interrupt raised an error in the last turn, and its page may be lost: ask for it again.
+  -- Lack of memory or an interrupt raised an error in the last turn. Its page may be lost, so it is requested again.
   if self.turning then release(self) end
   self.turning = true
   local page, count, err = turn(self)
@@ -230,7 +230,7 @@ function Pages:next()
   return page, count, err
 end
 
---- Begins `count` rows further on. Only before the first `next`.
+--- Begins `count` rows later. Only before the first `next`.
 function Pages:skip(count)
   self.where, self.left = self.where + count, self.left - count
 end
@@ -238,7 +238,7 @@ end
 --- The host that the client was given, or nil.
 function Pages:host() return calls.config(self.api).host end
 
---- Whether `next` returns at once: a page has come, or none will.
+--- Whether `next` returns at once: a page has arrived, or none will arrive.
 function Pages:is_here()
   return self.ended or self.failure ~= false or (self.waiter and #self.waiter.pages > 0)
 end

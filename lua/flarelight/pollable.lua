@@ -1,3 +1,3 @@
---- The public name of host/pollable.lua, for hosts that others write (docs/hosts.md).
+--- The public name of host/pollable.lua, for hosts outside flarelight (docs/hosts.md).
 
 return require "flarelight.host.pollable"

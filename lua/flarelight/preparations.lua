@@ -1,4 +1,4 @@
---- Data preparations: listing the models and running one.
+--- Data preparations: lists the models, and runs one.
 
 local endpoint = require "flarelight.endpoint"
 
@@ -9,7 +9,7 @@ local Preparations, new = endpoint.class "preparations"
 ---@type fun(self: flarelight.Preparations, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
 Preparations.all = endpoint.method(Preparations, "preparations.all")
 
---- Runs a preparation: POST /Preparation/{id}/Execute. `parameters` go to the server as they are.
+--- Runs a preparation: POST /Preparation/{id}/Execute. `parameters` are sent unchanged.
 ---@type fun(self: flarelight.Preparations, id: flarelight.Id, parameters: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
 Preparations.execute = endpoint.method(Preparations, "preparations.execute", "parameters")
 

@@ -1,6 +1,6 @@
---- Profiles: the findings of calibration about a service, where its documentation is silent, as a JSON file that
--- people can read. A client adapts to its profile, and a sandbox imitates the service by it. Relies on nothing but the
--- decoder that the caller gives, so that the client and the sandbox can both use it.
+--- Profiles: the findings of calibration about behaviour that the service's documentation leaves open, as a readable
+-- JSON file. A client adapts to its profile, and a sandbox imitates the service by it. Relies only on the caller's
+-- JSON decoder, so that both the client and the sandbox can use it.
 
 ---@class flarelight.Profile
 ---@field version integer 1
@@ -34,7 +34,7 @@ local KNOWN = {
 -- Findings for which the sandbox has no switch.
 local NO_SWITCH = { bad_record = true }
 
---- The fault of a profile, to follow its name in a message; nil where it has none.
+--- The mistake in a profile, for a message after its name; nil if there is none.
 function profile.fault(value)
   if type(value) ~= "table" then return "is no object" end
   if value.version ~= profile.VERSION then
@@ -50,7 +50,7 @@ function profile.fault(value)
   end
 end
 
---- Reads a profile from a file, or takes one that is a table already, and checks it. `nil, message` on failure.
+--- Reads a profile from a file, or takes a table, and checks it. Returns `nil, message` on failure.
 ---@param source string|flarelight.Profile
 ---@param decode fun(text: string): any, string?
 ---@return flarelight.Profile?, string? message
@@ -84,7 +84,7 @@ end
 -- Scheme, host and port of a URL. The path does not matter: it belongs to the same service.
 local function place(url) return (url:lower():match "^%a+://[^/]+" or url) end
 
---- Whether a profile may be used for a service: the one that it describes, or any on this machine.
+--- Whether a profile may be used for a service: the service that it describes, or any service on this machine.
 function profile.fits(value, base_url)
   local host = base_url:match "^%a+://(%[[^%]]*%])" or base_url:match "^%a+://([^/:]+)" or ""
   if host == "localhost" or host:find "^127%." or host == "[::1]" then return true end

@@ -1,4 +1,4 @@
---- Reports: listing, generating, and chart data for custom reporting.
+--- Reports: lists and generates them, and reads chart data for custom reporting.
 
 local endpoint = require "flarelight.endpoint"
 
@@ -9,12 +9,12 @@ local Reports, new = endpoint.class "reports"
 ---@type fun(self: flarelight.Reports, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
 Reports.all = endpoint.method(Reports, "reports.all")
 
---- Generates a report: POST /Report/{id}/Generate. `parameters` go to the server as they are.
+--- Generates a report: POST /Report/{id}/Generate. `parameters` are sent unchanged.
 ---@type fun(self: flarelight.Reports, id: flarelight.Id, parameters: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
 Reports.generate = endpoint.method(Reports, "reports.generate", "parameters")
 
---- Chart data: POST /Report/ChartData. `query` goes to the server as it is. The request changes nothing there, so it
--- is repeated like a GET and has no fate.
+--- Chart data: POST /Report/ChartData. `query` is sent unchanged. The request changes nothing on the server, so it is
+-- repeated like a GET and has no fate.
 ---@type fun(self: flarelight.Reports, query: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
 Reports.chart_data = endpoint.method(Reports, "reports.chart_data", "query")
 

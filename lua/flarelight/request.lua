@@ -7,8 +7,8 @@ local misuse = require "flarelight.misuse"
 
 local request = {}
 
---- The operations: the nine endpoints, as the vendor documents them. This is the one list of them; the methods of the
--- client, the sandbox and docs/api.md are checked against it. `write`: the request may change something there;
+--- The operations: the nine endpoints, as the vendor documents them. This is the only list; the methods of the client,
+-- the sandbox and docs/api.md are checked against it. `write`: the request may change something on the server;
 -- `expects_id`: the reply must have the id of an import; `expects_rows`: the reply must have rows, or null.
 request.endpoints = {
   ["imports.all"] = { method = "GET", path = "/Import/All" },
@@ -23,8 +23,8 @@ request.endpoints = {
   ["reports.chart_data"] = { method = "POST", path = "/Report/ChartData" },
 }
 
---- A position far beyond the end of any import: a row there proves that the service does not do what `start` says.
--- It is a number for services that count in 32 bits.
+--- A position far beyond the end of any import: a row there proves that the service ignores `start`. It fits into 32
+-- bits, which some services use.
 request.FAR = 2 ^ 30
 
 local function escape(text)
@@ -79,7 +79,7 @@ function request.endpoint(operation, arguments, call_options, config)
   }
 end
 
--- Method -> whether it is a write. HEAD is not among them: its reply has no body, so it can be no envelope.
+-- Method -> whether it is a write. HEAD is missing: its reply has no body, and so no envelope.
 local methods = { GET = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
 
 --- The request of `api:request`, to any path.
@@ -110,7 +110,7 @@ local function body_id(id)
   misuse "id: should be a string that is not empty, or a whole number (beyond 2^53 as a string)"
 end
 
---- The body of POST /Import/Data. Only members that are given are sent, and sendEvents always. An empty table of
+--- The body of POST /Import/Data. It has only the members that are given, and always sendEvents. An empty table of
 -- records is sent as an array.
 ---@param members { data: any, records: any, name: string?, description: string?, send_events: boolean?, id: any }
 function request.import_body(members, update_key)

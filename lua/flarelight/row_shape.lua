@@ -1,4 +1,4 @@
---- Row shapes: functions that make the tables of rows, generated for the names of their members and compiled.
+--- Row shapes: functions that make the tables of rows, generated from the names of the members and compiled.
 --
 -- A table constructor with constant names is the fastest way to make a table in Lua: on PUC Lua it costs as much as in
 -- C, on LuaJIT less. A shape is a list of names in order. It takes every row whose members are some of these names in
@@ -19,7 +19,7 @@ row_shape.most = compile and 100 or 0
 local gives_way = (_VERSION ~= "Lua 5.1" or rawget(_G, "jit"))
   and "if timeslice.slice_end then timeslice.check() end" or ""
 
--- `made` is set once the table is complete, and setting it takes no memory: no row is lost where memory runs out.
+-- `made` is set once the table is complete. Setting it takes no memory, so no row is lost if memory runs out.
 local SOURCE = [[
 local values, timeslice, otherwise = ...
 local function row(self, page)
@@ -63,13 +63,13 @@ local function source_of(names)
 end
 
 local MOST_KEPT = 64
-local kept, kept_count = {}, 0 -- shapes by their names: streams of the same import share them
+local kept, kept_count = {}, 0 -- shapes by their names, shared by all streams
 
---- The functions for rows with members of these names, in a table to which the caller may add members.
--- `row(stream, page)` returns the next row of a page and its position, or nothing if that row has another shape or the
--- page has ended. `advance(stream)` does the same for `stream.page` and gives way when the slice is spent; where there
--- is no such row it returns what `otherwise(stream)` returns. `stream.made` is the position of the row made last, -1 at
--- first; call page:settle(stream.made) before any other method of the page.
+--- The functions for rows with members of these names, in a table to which the caller may add members. `row(stream,
+-- page)` returns the next row of a page and its position, or nothing if that row has another shape or the page has
+-- ended. `advance(stream)` does the same for `stream.page`, and lets other code run when the time slice is spent. If
+-- there is no such row, it returns the results of `otherwise(stream)`. `stream.made` is the position of the row made
+-- last, -1 at first; call page:settle(stream.made) before any other method of the page.
 ---@param names string[] 1 to `most`, no two the same
 ---@param otherwise fun(stream: table): any, any the same function at every call
 ---@return { row: (fun(stream: table, page: any): any, integer?), advance: fun(stream: table): any, any }
@@ -87,8 +87,8 @@ function row_shape.of(names, otherwise)
   return made
 end
 
---- The names of a shape that takes the rows of both shapes; nil where the two disagree on the order, or where the
--- names are too many.
+--- The names of a shape that takes the rows of both shapes; nil if the shapes differ in order, or the names are too
+-- many.
 ---@param one string[]
 ---@param other string[]
 ---@return string[]?

@@ -20,7 +20,7 @@ local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.rows"
 setmetatable(Rows, {
-  __index = function(_, key) -- otherwise ipairs over a stream would find nothing and end silently
+  __index = function(_, key) -- without it, ipairs over a stream would find nothing and end silently
     if type(key) == "number" then misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
   end,
 })
@@ -30,14 +30,15 @@ local rows = {}
 -- On Lua 5.1 the iterator of a `for` loop cannot yield.
 local iterators_yield = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
--- The current page, told how far the functions of its shape have read. They alone may use self.page directly.
+-- The current page, after it was told how far the functions of its shape have read. Only these functions may use
+-- self.page directly.
 local function settled(self)
   local page = self.page
   if page and self.shaped then page:settle(self.made) end
   return page
 end
 
--- Leaves the current page and notes its position.
+-- Leaves the current page, and stores its position.
 local function leave_page(self)
   local page = settled(self)
   if not page then return end
@@ -56,15 +57,15 @@ local function turn(self)
   return true
 end
 
--- Ends the stream: the rows that came cannot be those that were asked for.
+-- Ends the stream with an error: its rows cannot be the requested ones.
 local function fail(self, wrong)
   leave_page(self)
   local _, message, err = errors.fail("protocol", "imports.data: " .. wrong)
   return self.pages:fail(message, err)
 end
 
--- Rows are made one at a time, so that garbage is collected early, by the functions for their shape if it is known.
--- A stream tries at most this many shapes, each with the members of those before; after them it makes rows in C.
+-- Rows are made one at a time, so that garbage is collected early, by the functions of their shape if it is known. A
+-- stream tries at most this many shapes, each with the members of the shapes before. After them it makes rows in C.
 local SHAPES = 8
 
 -- Held in a local: looking the method up for each row costs measurable time.
@@ -89,7 +90,7 @@ local function check_self(self, name)
   if not is_rows[getmetatable(self)] then options.self(self, Rows, name) end
 end
 
--- Takes the next row of a page where no known shape fits.
+-- Takes the next row of a page if no known shape fits.
 local function take_unshaped(self)
   local page = settled(self)
   local names = self.shapes_left > 0 and page:names(row_shape.most)
@@ -111,7 +112,7 @@ local function take_unshaped(self)
   return row, position
 end
 
--- Takes the next row of the current page; nothing where there is none.
+-- Takes the next row of the current page; nothing if there is none.
 local function take(self)
   local page, shaped = self.page, self.shaped
   if not page then return nil end
@@ -142,8 +143,8 @@ function Rows:next()
   return next_row(self)
 end
 
--- Collects up to `most` rows by `take_some(page, length, count)`, page after page. Returns the number of rows, or
--- `nil, message, err` if an error came before the first row.
+-- Collects up to `most` rows by `take_some(page, length, count)`, page after page. Returns the number of rows, or `nil,
+-- message, err` for an error before the first row.
 local function collect(self, most, take_some)
   local length = 0
   while length < most do
@@ -164,8 +165,8 @@ local function collect(self, most, take_some)
   return length
 end
 
---- An array of up to `most` rows, empty at the end; or `nil, message, err`. Rows that came before an error are
--- returned first, the error by the next call.
+--- An array of up to `most` rows, empty at the end; or `nil, message, err`. Rows before an error are returned first,
+-- and the next call returns the error.
 ---@param most integer
 ---@return any[]? rows, string? message, flarelight.Error? err
 function Rows:batch(most)
@@ -210,7 +211,7 @@ function Rows:close()
 end
 Rows.__close = Rows.close
 
--- Whether the next row can be had without waiting.
+-- Whether `next` returns without waiting.
 local function has_row(self)
   local page = settled(self)
   if page and select(2, page:position()) > 0 then return true end
@@ -241,7 +242,7 @@ end
 
 Rows.__call = next_or_raise
 
---- Opens a stream. The first request goes out when the first row is asked for.
+--- Opens a stream. Taking the first row sends the first request.
 function rows.open(api, operation, id, given)
   given = options.table(operation, given, pages.options)
   return setmetatable({

@@ -3,8 +3,8 @@
 
 local display = { REPLACEMENT = "\239\191\189" } -- U+FFFD
 
--- Ranges of code points that take no column (combining marks, joiners, selectors) and two columns (East Asian scripts,
--- pictures), by Unicode's East Asian Width and general categories; ascending.
+-- Ranges of code points that take no column (combining marks, joiners, selectors) or two columns (East Asian scripts,
+-- pictures), by Unicode's East Asian Width and general categories, in ascending order.
 local NONE = {
   { 0x300, 0x36F }, { 0x483, 0x489 }, { 0x591, 0x5BD }, { 0x610, 0x61A }, { 0x64B, 0x65F }, { 0x6D6, 0x6DC },
   { 0x93C, 0x93C }, { 0x941, 0x948 }, { 0x94D, 0x94D }, { 0xE31, 0xE31 }, { 0xE34, 0xE3A }, { 0xE47, 0xE4E },

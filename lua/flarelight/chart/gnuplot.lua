@@ -19,8 +19,8 @@ local TERMINALS = {
   png = "pngcairo size 1440,810 noenhanced font 'Sans,15' background '#ffffff'",
 }
 local LABEL_COLUMNS, NAME_COLUMNS, TITLE_COLUMNS = 30, 40, 90
-local MOST_LABELS = 40     -- more are thinned out
-local UPRIGHT_COLUMNS = 90 -- of all labels beside each other; more are turned
+local MOST_LABELS = 40     -- of more labels only some are shown
+local UPRIGHT_COLUMNS = 90 -- columns of all labels beside each other; wider ones are rotated
 local GROUP_WIDTH = 0.8    -- of the distance between two labels
 
 --- A gnuplot string. Not in single quotes: tick labels that begin with one would be lost. Digits are
@@ -30,7 +30,7 @@ local function quote(text)
 end
 
 local function plain(value)
-  return (("%.15g"):format(value):gsub(",", ".")) -- whatever the locale
+  return (("%.15g"):format(value):gsub(",", ".")) -- a comma in some locales
 end
 
 local function colour(position) return COLOURS[(position - 1) % #COLOURS + 1] end

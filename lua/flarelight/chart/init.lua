@@ -42,8 +42,8 @@ local function text(where, value, default)
   return tostring(value)
 end
 
---- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is
--- given as a string of its digits, and printed as they are.
+--- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is a
+-- string of digits, which is printed unchanged.
 local function number(where, value)
   if value == nil or value == null then return nil end
   local drawn = value
@@ -54,7 +54,7 @@ local function number(where, value)
   drawn = drawn + 0.0
   if type(value) == "string" or math.type and math.type(value) == "integer" then return drawn, tostring(value) end
   local whole = drawn == math.floor(drawn) and math.abs(drawn) < 1e15
-  return drawn, (((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".")) -- whatever the locale
+  return drawn, (((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".")) -- a comma in some locales
 end
 
 --- Checks chart data. Returns labels as strings, and each series with `name`, `values` and `texts`; null is a hole in

@@ -1,5 +1,5 @@
 --- Charts for terminals: bars of block characters, with a label, a value, a legend and a scale. Bars of values above
--- zero grow to the right of the axis, those below zero to the left. Pure.
+-- zero grow to the right of the axis, bars of values below zero to the left. Pure.
 
 local display = require "flarelight.chart.display"
 local scale = require "flarelight.chart.scale"
@@ -10,7 +10,7 @@ local FILLS = { "█", "▒", "░", "▓", "▚", "═" }
 -- Only the full block has parts in Unicode: eighths from the left, a half from the right.
 local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
 local RIGHT_HALF, RIGHT_EDGE = "▐", "▕"
-local LEAST_CELLS = 10 -- of the bars, where the width is too small for everything
+local LEAST_CELLS = 10 -- the least cells of the bars, if the width is too small for everything
 local CELLS_A_TICK = 9
 
 local function round(value) return math.floor(value + 0.5) end

@@ -1,4 +1,4 @@
---- flarelight calibrate: finds out what the service does not document, and writes the findings to a profile. It asks
+--- flarelight calibrate: finds out undocumented behaviour of the service, and writes the findings to a profile. It asks
 -- before it sends a write. The work is in flarelight.calibration.
 
 local calibration = require "flarelight.calibration"

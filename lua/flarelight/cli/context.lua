@@ -1,5 +1,5 @@
---- What the commands share: their common options, the converters of option values, the client that the options
--- ask for, and the places where the command keeps things.
+--- The common parts of the commands: their common options, the converters of option values, the client for the options,
+-- and the paths of the command's files.
 
 local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
@@ -20,7 +20,7 @@ function context.printing(command)
   command:flag("-q --quiet"):description "Prints only results and errors: no progress, no remarks."
 end
 
---- Options of every command that sends requests. The key has no option, since options show in the list of processes.
+--- Options of every command that sends requests. The key has no option, since the list of processes shows options.
 function context.connecting(command)
   context.printing(command)
   command:option("--profile"):argname "FILE"
@@ -63,7 +63,7 @@ function context.count(text)
 end
 
 --- The name that begins at `position` of a text and ends before `separator`, as a cell of CSV: a name that holds the
--- separator stands in quotes, and "" inside is a quote. Text after the closing quote belongs to the name.
+-- separator is written in quotes, and "" inside it is a quote. Text after the closing quote belongs to the name.
 ---@return string? name, integer|string end_or_message the position of the separator, or behind the text
 function context.name(text, position, separator)
   local name = ""
@@ -124,13 +124,13 @@ function context.format(args, endings, default)
     .. "what to write"):format(args.output, word, table.concat(known, ", ")))
 end
 
--- An id stays text: as a number it could lose digits, and in a path the service sees no difference.
+-- An id stays a text: as a number it could lose digits, and in a path both look the same.
 function context.id(text)
   if text == "" then return nil, "an id is not empty" end
   return text
 end
 
--- --- places ---
+-- --- paths ---
 
 --- A text in quotes for a shell; a text as one word of a shell.
 context.quote, context.quoted = wording.quote, wording.quoted
@@ -185,7 +185,7 @@ local function read_key(path)
   return (text:gsub("%s+$", ""))
 end
 
-local LONG_WAIT = 2 -- seconds; a shorter wait is not worth a word
+local LONG_WAIT = 2 -- seconds; a shorter wait is not reported
 local REASONS = { rate_limit = "rate limit", throttled = "the service is throttling", network = "network failure",
                   server = "service failure" }
 
@@ -224,7 +224,7 @@ function context.same_options(args)
   return table.concat(words)
 end
 
---- Asks on standard error and reads the answer: whether it was yes. The end of the input is no.
+--- Asks on standard error and reads the answer. Returns whether it was yes. The end of the input counts as no.
 function context.agreed(question)
   io.stderr:write(question, " [y/N] ")
   local answer = io.read "*l"

@@ -1,5 +1,5 @@
---- How the command ends: with an exit status and, after a failure, with a message on standard error, which --json makes
--- one line of JSON. A command ends early by raising; `tell` turns whatever was raised into the message and the status.
+--- The end of the command: an exit status and, after a failure, a message on standard error, with --json as one line of
+-- JSON. A command ends early by raising a value; `tell` prints its message and returns its status.
 
 local errors = require "flarelight.error"
 local output = require "flarelight.cli.output"
@@ -45,7 +45,7 @@ local function message_of(err)
 end
 
 --- Returns the results of a call; after a failure ends the command with the message and status of the error.
----@param resume { heading: string, command: string, forget: string? }? how to go on, or to give it up
+---@param resume { heading: string, command: string, forget: string? }? how to continue, or to give up
 function ending.expect(value, message, err, resume)
   if value ~= nil or err == nil then return value, message end
   if err.kind == "raised" and ending.is_interrupt(err) then error(err.value, 0) end
@@ -119,7 +119,7 @@ end
 --- Prints the message of a raised value and returns the exit status. A broken standard output is raised again.
 ---@param raised any
 ---@param as_json boolean
----@param file string? that the message is about, where a command has several
+---@param file string? the file of the message, if a command has several
 ---@return integer
 function ending.tell(raised, as_json, file)
   if type(raised) == "table" and getmetatable(raised) == output.Broken then error(raised, 0) end
@@ -131,8 +131,8 @@ function ending.tell(raised, as_json, file)
   return ended.status
 end
 
---- Calls `body(file, place)` for each file. Of several files one that fails does not hold up the others: its message is
--- printed. Returns the worst status.
+--- Calls `body(file, place)` for each file. If one of several files fails, its message is printed and the others
+-- continue. Returns the worst status.
 ---@param files any[]
 ---@param as_json boolean
 ---@return integer

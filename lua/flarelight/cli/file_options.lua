@@ -1,5 +1,5 @@
---- The options of the command that say how a file is read, what its records become and what is expected of them: for
--- every command that reads a file as an upload does. flarelight/file_options.lua has the options of the module.
+--- The command's options for reading a file, for changing its records, and for expectations of them, for every command
+-- that reads a file like an upload. flarelight/file_options.lua has the options of the module.
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
@@ -26,10 +26,10 @@ local function types(text)
   return found
 end
 
--- A byte: \t is a tab, which is hard to type in a shell.
+-- A byte. "\t" is a tab, which is hard to type in a shell.
 local function byte(text) return text == "\\t" and "\t" or text end
 
--- NAME=TEXT; a name with "=" stands in quotes.
+-- NAME=TEXT; a name with "=" is written in quotes.
 local function pair(text)
   local name, stop = context.name(text, 1, "=")
   if not name or name == "" or stop > #text then return nil end
@@ -42,7 +42,7 @@ local function renaming(text)
   return nil, ("'%s' is not OLD=NEW"):format(text)
 end
 
--- A value is read as JSON, and is a text where it is none: year=2024 is a number, source=nightly a text.
+-- A value that is valid JSON is read as JSON, any other is a text: year=2024 is a number, source=nightly a text.
 local function constant(text)
   local found = pair(text)
   if not found then return nil, ("'%s' is not NAME=VALUE"):format(text) end
@@ -108,7 +108,7 @@ end
 
 -- --- reading ---
 
--- Pairs as a table by name; nil where there are none.
+-- Pairs as a table by name; nil if there are none.
 local function table_of(option, pairs_given)
   local found
   for _, each in ipairs(pairs_given or {}) do

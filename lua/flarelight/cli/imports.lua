@@ -55,7 +55,7 @@ local function write_whole(path, fill)
   return result, why, err
 end
 
--- Exports a JSON array, which is none of the client's formats.
+-- Exports a JSON array.
 local function export_array(api, args, given)
   local function fill(write)
     local put, close = array_writer(write)
@@ -133,7 +133,7 @@ local function rows(args, out)
     ending.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
   end
   local api = context.client(args, args.continue and { state = context.state(args) } or nil)
-  -- Rows on the terminal show the progress themselves.
+  -- Without progress if the rows are printed on the terminal.
   local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
   local given = export_options(args, bar)
   local ran, result, message, err = pcall(function()
@@ -208,8 +208,8 @@ local function upload_resumption(args, token, records, kind)
   }
 end
 
--- The token of the upload that this command has begun, if it was interrupted before the first progress: that with its
--- key, or the one that was not pending before.
+-- The token of the upload that this command has begun, if it was interrupted before the first progress: the pending
+-- upload with its key, or the one that was not pending before.
 local function begun_token(api, before, key)
   -- Without a state file nothing is pending.
   for _, each in ipairs(api.imports:pending() or {}) do
@@ -265,7 +265,7 @@ function imports.reading(command)
     :description "Largest number of bytes in one request. Default: 8 MiB."
 end
 
---- The sources that a command line names: a path for each upload, or one list of the parts of one.
+--- The sources of a command line: a path for each upload, or one list with the parts of one upload.
 ---@return (string|string[])[]
 function imports.sources(args)
   return args.parts and { args.file } or args.file
@@ -277,7 +277,7 @@ local PASSED = {
   "drift",
 }
 
--- The default name of an import: that of the file without its endings, made UTF-8, since names of files need not be.
+-- The default name of an import: the name of the file without its endings, converted to UTF-8 if it is not.
 local function name_of(path)
   local name = path:match "([^/]+)$" or path
   local compression = core.compression(path)
@@ -309,7 +309,7 @@ local function check_several(args)
   end
 end
 
--- Several uploads, one after another. Interrupted, it prints those that are done.
+-- Runs several uploads, one after another. After Ctrl-C it prints those that are done.
 local function upload_each(api, args, out, sources)
   local results = json.array {}
   local ran, worst = pcall(ending.each, sources, out.json, function(source, place)

@@ -1,19 +1,20 @@
---- The command: reads the command line, runs what it asks for, and ends with a status (docs/command.md). Each command
--- and each group of commands is a file beside this one, which defines its part of the parser.
+--- The command: reads the command line, runs a command, and ends with a status (docs/command.md). Each command and each
+-- group of commands is a file beside this one, which defines its part of the parser.
 
 -- If the caller has closed one of the descriptors 0 to 2, the next file or socket would get its number, and output
 -- would go there. These files take the free numbers. Writing to them fails, as writing to a closed descriptor should.
 local held = {}
 for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
 
-local flarelight = require "flarelight" -- first: it says so where the C module is another Lua's
+-- Loaded first, since it raises a clear message if the C module is built for another Lua.
+local flarelight = require "flarelight"
 local ending = require "flarelight.cli.ending"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
 local cli = { held = held }
 
--- The files that define commands. Each is loaded by its name here, and named nowhere else.
+-- The files that define commands. Each is loaded by its name here, and listed only here.
 local COMMANDS = {
   "imports", "automations", "preparations", "reports", "service", "plan", "calibrate", "torture", "sandbox",
 }
@@ -91,7 +92,7 @@ function cli.run(arguments)
   local done, result = pcall(run, arguments)
   if done then return result end
   if getmetatable(result) ~= output.Broken then return ending.tell(result, asks_for_json(arguments)) end
-  -- A reader that has left (`| head`) needs no message.
+  -- If the reader has ended (`| head`), no message is needed.
   if not tostring(result.message):find "roken pipe" then
     output.complain("flarelight: standard output: " .. tostring(result.message))
   end

@@ -56,7 +56,7 @@ local function names_of(value)
   return names
 end
 
--- A value that is neither array nor object. Paths of files need not be UTF-8, as JSON is.
+-- A value that is neither array nor object. JSON is UTF-8, but paths of files need not be.
 local function encode_plain(value)
   return json.encode(type(value) == "string" and display.utf8(value) or value)
 end
@@ -191,19 +191,19 @@ end
 --- Prints rows as a table, or as JSON. `columns` in order; else those that the rows have.
 ---@param rows table[]
 ---@param columns string[]?
----@param none string what to say, on standard error, where there are none
+---@param none string the remark on standard error if there are none
 function Output:list(rows, columns, none)
   if self.json then return output.write(output.encode(json.array(rows))) end
   if #rows == 0 then return self:note(none) end
   for _, row in ipairs(rows) do
-    -- The service documents no shape of rows: others than objects are printed as JSON.
+    -- The service does not document the shape of rows. A row that is no object is printed as JSON.
     if type(row) ~= "table" then return output.write(output.encode(rows)) end
   end
   output.write(draw(columns or columns_of(rows), rows))
 end
 
 --- Prints facts, one a line; with --json the object instead.
----@param facts { [1]: string, [2]: any }[] a label and what it says; nil and null are left out
+---@param facts { [1]: string, [2]: any }[] a label and its value; nil and null are left out
 ---@param object table for JSON
 function Output:facts(facts, object)
   if self.json then return output.write(output.encode(object)) end

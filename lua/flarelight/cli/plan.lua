@@ -93,7 +93,7 @@ function plan.requests(found, updates, journaled)
   return writes, not updates and writes > 1 and 2 or 1
 end
 
--- The rate limit without a request: that of --rate-limit, or of the state file; and where it is from.
+-- The rate limit without a request, from --rate-limit or the state file, and its origin.
 local function known_limit(args)
   if args.rate_limit then return args.rate_limit, "--rate-limit" end
   local api = flarelight.new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
@@ -103,8 +103,8 @@ local function known_limit(args)
   return limit, "the state file"
 end
 
--- Estimates seconds, and what bounds them. A client spends nine tenths of the limit in a minute; each request takes the
--- latency, and its bytes the bandwidth.
+-- Estimates the seconds, and names what limits the speed. A client uses nine tenths of the limit in a minute. Each
+-- request takes the latency, and its bytes take bandwidth.
 local function estimate(found, requests, limit, args)
   local transfer = requests * args.latency + found.bytes / (args.bandwidth * 1e6)
   local paced = 0
@@ -115,7 +115,7 @@ local function estimate(found, requests, limit, args)
   return math.max(transfer, paced), paced > transfer and "the rate limit" or "the transfer"
 end
 
--- How the file was read, in one line: `csv, delimiter ';', quote '"', header: the first row, encoding utf-8`.
+-- The dialect of the file, in one line: `csv, delimiter ';', quote '"', header: the first row, encoding utf-8`.
 local function dialect_text(args, dialect)
   local parts = { dialect.format }
   local function add(format, value) parts[#parts + 1] = format:format(value) end
@@ -194,7 +194,7 @@ local function print_facts(args, path, out, found, estimated)
   end
 end
 
--- Plans one upload: what was found, and what was estimated.
+-- Plans one upload. Returns the findings and the estimates.
 local function plan_one(args, path)
   local found = measure(args, path)
   found.first_records, found.drift = first_records(args, path), drift(args, found)

@@ -105,7 +105,7 @@ local function draw(self)
 end
 
 --- Sets the progress, and shows it if the last redraw is old enough.
----@param share number? from 0 to 1, where the end is known
+---@param share number? from 0 to 1, if the end is known
 ---@param parts string[] the rest of the line, most important first
 ---@param eta number? seconds to go
 function Progress:update(share, parts, eta)
@@ -172,7 +172,7 @@ local function tick(timeout)
   return math.min(timeout or COUNT, COUNT)
 end
 
---- The host of the command. It blocks as that of scripts does, and redraws the bar while it waits.
+--- The host of the command. It blocks like the host of scripts, and redraws the bar while it waits.
 progress.host = { name = "command", blocks = true, spawn = script.spawn, is_running = script.is_running }
 
 function progress.host.wait(handle)

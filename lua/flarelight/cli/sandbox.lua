@@ -67,11 +67,11 @@ local function run_command(box, words)
   for i, word in ipairs(words) do quoted[i] = context.quote(word) end
   local done, how, code = os.execute(box:environment() .. "unset FLARELIGHT_API_KEY_FILE FLARELIGHT_REGION\n"
     .. table.concat(quoted, " "))
-  if type(done) == "number" then -- what wait(2) gave: Lua 5.1 and LuaJIT
+  if type(done) == "number" then -- the status of wait(2), on Lua 5.1 and LuaJIT
     local signal = done % 128
     how, code = signal == 0 and "exit" or "signal", signal == 0 and math.floor(done / 256) or signal
   end
-  if how == "signal" then return 128 + code end -- as a shell has it
+  if how == "signal" then return 128 + code end -- as in a shell
   return code
 end
 

@@ -24,7 +24,7 @@ end
 
 local function quota(args, out)
   local api = context.client(args, { state = context.state(args) })
-  -- Without a known budget, one cheap request finds it out.
+  -- If the budget is not known, one cheap request finds it out.
   local known = api:quota()
   if not known.limit then
     ending.expect(api.imports:all())

@@ -5,7 +5,7 @@ local status = {
   FAILED = 1, -- refused or failed, with nothing in doubt
   USAGE = 2, -- a wrong command line or configuration; nothing was sent
   DOUBT = 3, -- a write may or may not have happened at the service
-  INTERRUPTED = 130, -- Ctrl-C, as shells have it
+  INTERRUPTED = 130, -- Ctrl-C, as in shells
 }
 
 local doubtful = { in_doubt = true, partial = true, foreign = true }

@@ -1,4 +1,4 @@
---- flarelight torture: ends a script at every checkpoint of its uploads, lets the service fail in every way, and
+--- flarelight torture: kills a script at every checkpoint of its uploads, applies every fault of the sandbox, and
 -- reports lost and repeated rows. The work is in flarelight.torture.
 
 local context = require "flarelight.cli.context"

@@ -1,4 +1,4 @@
---- Translates messages of the module into the words of the command: messages of misuse and of the configuration name
+--- Translates messages of the module into the words of the command. Messages of misuse and of the configuration name
 -- options of Lua, but the user of the command has typed flags. Pure.
 
 local wording = {}
@@ -35,7 +35,7 @@ local FILE_OPTIONS = {
 }
 local FLAGS = { format = "--input-format" }
 
--- An option and its value as they are typed: quote = false is --no-quote.
+-- An option and its value as a flag to type: quote = false is --no-quote.
 local function typed(flag, value)
   if value == "false" then return "--no-" .. flag:sub(3) end
   if value == "true" then return flag end

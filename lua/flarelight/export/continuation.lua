@@ -1,9 +1,10 @@
---- What exports with `continue` keep in the state file: for each import and file how many rows it holds, and the last
--- row of the import that was read for it.
+--- The entries of exports with `continue` in the state file. For each import and file, an entry holds the number of
+-- rows in the file, and the last row of the import that was read.
 --
 -- An entry is {rows =, size =, position =, digest =}: rows and bytes of the file, the position after the last row that
--- was read, and the SHA-256 of that row. An entry is announced before the file takes its name and confirmed after it.
--- So the file is that of one of the two also where the process was killed in between. Relies on the binding's store.
+-- was read, and the SHA-256 of that row. An entry is announced before the new file is renamed to its place, and
+-- confirmed after it. If the process is killed in between, one of the two entries still describes the file. Relies on
+-- the binding's store.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -15,8 +16,8 @@ Continuation.__index = Continuation
 
 local continuation = {}
 
---- The entries of one file. `options`: those that decide what is in it, as a list. nil, message, kind without a state
--- file.
+--- The entries of one file. `options`: a list of the options that decide its content. Returns `nil, message, kind`
+-- without a state file.
 function continuation.open(api, id, path, options)
   local store, config = calls.store(api), calls.config(api)
   if not store then return nil, "continue: needs a state file (the client's option state)", "config" end
@@ -38,8 +39,8 @@ local function run(self, text, ...)
   return nil, "state: " .. tostring(message), kind or closed
 end
 
---- The entries that the file may be of, none where it was never exported; or `nil, message, kind`. The second value is
--- whether it was exported with these options.
+--- The entries that may describe the file, none if it was never exported; or `nil, message, kind`. The second value
+-- tells whether it was exported with these options.
 function Continuation:entries()
   local rows, message, kind = run(self,
     "SELECT options, known, coming FROM exports WHERE service = ? AND import = ? AND path = ?", self.service, self.id,
@@ -54,7 +55,7 @@ function Continuation:entries()
   return entries, rows[1] == nil or rows[1].options == self.options
 end
 
---- The file is about to become that of the entry. True, or `nil, message, kind`.
+--- Records that the file is about to get the content of the entry. Returns true, or `nil, message, kind`.
 function Continuation:announce(entry)
   self.coming = json.encode(entry)
   local rows, message, kind = run(self,
@@ -65,7 +66,7 @@ function Continuation:announce(entry)
   return true
 end
 
---- The file has become that of the entry which was announced. True, or `nil, message, kind`.
+--- Records that the file has the content of the announced entry. Returns true, or `nil, message, kind`.
 function Continuation:confirm()
   local rows, message, kind = run(self, "UPDATE exports SET known = coming, coming = NULL "
     .. "WHERE service = ? AND import = ? AND path = ? AND coming = ?", self.service, self.id, self.path, self.coming)

@@ -1,9 +1,9 @@
 --- Exports: the rows of an import as CSV, TSV, JSON lines or a JSON array, to a file, to standard output or to a
 -- function; or as the table of an SQLite database.
 --
--- The text is made in C, page by page; a row becomes a Lua table only for the function `where`. A file is written
--- beside its place, as PATH.part, and takes its place when it is whole. `resume` goes on with a part that an export
--- left which failed or was killed; `continue` appends to the whole file. Relies on pages.lua for the pages.
+-- The text is made in C, page by page; a row becomes a Lua table only for the function `where`. A file is written as
+-- PATH.part, and renamed to PATH when it is complete. `resume` continues the part of an export that failed or was
+-- killed; `continue` appends to a complete file. Relies on pages.lua for the pages.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -18,7 +18,7 @@ local request = require "flarelight.request"
 ---@class flarelight.ExportProgress
 ---@field rows integer written
 ---@field bytes integer written
----@field position integer of the next row: where to start again
+---@field position integer of the next row, for a new start
 ---@field elapsed number seconds
 
 ---@class flarelight.Export
@@ -50,7 +50,7 @@ local function fail_with(run, message, kind)
   return fail(run, whole, err)
 end
 
--- Hands on what the exporter holds, `rows` of them. True, or `nil, message, kind`.
+-- Writes the `rows` rows that the exporter holds to the target. Returns true, or `nil, message, kind`.
 local function hand_on(run, rows)
   if type(run.to) == "function" then
     local text = run.exporter:text()
@@ -78,24 +78,24 @@ local function ask(run, row, position)
   return nil, ("where: row %d: %s"):format(position, tostring(message)), "io"
 end
 
--- Which rows of a page are written, as an array of booleans, and of how many rows it tells. Where `where` fails, they
--- are those before the row, and `message, kind` follow.
+-- The rows of a page to write: an array of booleans, and its length. If `where` fails at a row, the array ends before
+-- that row, and `message, kind` follow.
 local function choose(run, page, count)
   local kept = {}
   if run.where then page:begin(count, run.null_as_nil) end
   for i = 1, count do
     local keep, message, kind = true, nil, nil
     local row = run.where and page:next()
-    if i == 1 and run.known then keep = false -- the row that was read last, again
+    if i == 1 and run.known then keep = false -- the last row of the run before, read again
     elseif run.where then keep, message, kind = ask(run, row, run.position + i - 1) end
     if keep == nil then return kept, i - 1, message, kind end
-    if keep and run.passed > 0 then keep, run.passed = false, run.passed - 1 end -- it is in the part
+    if keep and run.passed > 0 then keep, run.passed = false, run.passed - 1 end -- the part already has this row
     kept[i] = keep
   end
   return kept, count
 end
 
--- With `continue`, the first row is the one that was read last. True, or `nil, message, kind`.
+-- With `continue`, checks that the first row is the last row of the run before. Returns true, or `nil, message, kind`.
 local function check_known(run, page)
   if not run.known or page:digest(0) == run.known then return true end
   return nil, ("continue: row %d is not the one that was exported last: begin anew without %s"):format(run.position,
@@ -134,7 +134,7 @@ local function write_page(run, page, count)
   return true
 end
 
--- The options that decide what is in a file, as a list without holes.
+-- The options that decide the content of a file, as a list without holes.
 local function identity(given, format, settings)
   return { format, settings.delimiter or "", settings.bom, settings.escape_formulas, given.start or 0,
            given.columns or "", given.where ~= nil }
@@ -147,8 +147,8 @@ local function entry_of(run, rows, bytes)
   end
 end
 
--- With `continue`: the part, which is open, begins as a copy of the file, and rows are read from the last that is
--- known. Begins anew where there is no file, or where nothing is known of it. True, or `nil, message, kind`.
+-- With `continue`: makes the open part a copy of the file, and reads rows from the last known one on. If there is no
+-- file, or no entry for it, the export begins anew. Returns true, or `nil, message, kind`.
 local function take_up(run, stream)
   local entries, same, kind = run.kept:entries()
   if not entries then return nil, same, kind end
@@ -186,7 +186,7 @@ local function open(run, given, is_path, stream)
       return nil, ("%s.part: holds %d rows, more than limit"):format(given.to, rows), "conflict"
     end
     if run.kept then return take_up(run, stream) end
-    if run.where then -- which rows those of the part are, is not known: they are read again
+    if run.where then -- the positions of the part's rows are not known, so the rows are read again
       run.passed = rows
     else
       run.position = run.position + rows
@@ -199,7 +199,7 @@ local function open(run, given, is_path, stream)
   return true
 end
 
--- The name that the service lists an import under; or `nil, message, err`.
+-- The name of an import in the service's list; or `nil, message, err`.
 local function name_of(api, id, given)
   local config = calls.config(api)
   local list, message, err = calls.call(api,
@@ -230,7 +230,7 @@ local function write_pages(run, on_progress)
     :format(run.position, run.name), "conflict")
 end
 
--- Ends the text and gives the file its name. True, or `nil, message, kind`.
+-- Ends the text and gives the file its name. Returns true, or `nil, message, kind`.
 local function complete(run, is_path)
   local good, message, kind = run.exporter:complete()
   if good then good, message, kind = hand_on(run, 0) end
@@ -244,8 +244,8 @@ local function complete(run, is_path)
   return good, message, kind
 end
 
---- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with
--- `err.progress`. What a function in `to`, `where` or `on_progress` raises goes through.
+--- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
+-- An error that a function in `to`, `where` or `on_progress` raises is not caught.
 ---@param api flarelight.Client
 ---@param id flarelight.Id
 ---@param given flarelight.ExportOptions
@@ -280,9 +280,9 @@ function export.run(api, id, given)
   local err
   good, message, err = write_pages(run, given.on_progress)
   if not good then return nil, message, err end
-  exporter:header() -- where no row came
+  exporter:header() -- for an import without rows
   local has_columns = format == "csv" or format == "sqlite"
-  if is_path and has_columns and not exporter:columns()[1] then -- readers of CSV, ours too, refuse an empty file
+  if is_path and has_columns and not exporter:columns()[1] then -- readers of CSV refuse an empty file
     return fail_with(run, ("there are no rows to take the columns of %s from: give columns")
       :format(format == "csv" and "CSV" or "a table"), "conflict")
   end

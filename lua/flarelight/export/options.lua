@@ -1,4 +1,4 @@
---- The options of an export: which there are, and which of them go together. Pure, apart from the pages' options.
+--- The options of an export, and the rules for combining them. Pure, apart from the pages' options.
 
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -8,12 +8,12 @@ local pages = require "flarelight.pages"
 ---@field to string|fun(text: string): any, any path of a file, "-" for standard output, or a function; `nil, message` or false from it ends the export
 ---@field format "csv"|"tsv"|"jsonl"|"json"|"sqlite"|nil by the file's name, else "csv"
 ---@field columns string[]? the columns to write, in order; all that the first page has
----@field where (fun(row: table): boolean?, string?, flarelight.Error?)? whether to write a row; nil and a message end it
+---@field where (fun(row: table): boolean?, string?, flarelight.Error?)? whether to write a row; nil and a message end the export
 ---@field delimiter string? of CSV, ","; of TSV a tab
 ---@field bom boolean? CSV and TSV: begins with a byte order mark
 ---@field escape_formulas boolean? CSV and TSV: an apostrophe goes before texts that a spreadsheet would run
 ---@field table string? SQLite: the table's name; the import's
----@field resume boolean? goes on with the PATH.part that is there
+---@field resume boolean? continues the existing PATH.part
 ---@field continue boolean? appends the rows that came since the last run; needs the client's state file
 ---@field on_progress fun(progress: flarelight.ExportProgress)? called after each page
 
@@ -26,7 +26,7 @@ local known = {
 }
 for name, kind in pairs(pages.options) do known[name] = kind end
 
--- The formats: whether they have the options of CSV, and by which endings they are known.
+-- The formats: whether they have the options of CSV, and their endings.
 local formats = {
   csv = { cells = true, delimiter = ",", endings = { "csv" } },
   tsv = { cells = true, delimiter = "\t", endings = { "tsv" } },
@@ -39,7 +39,7 @@ for format, its in pairs(formats) do
   for _, ending in ipairs(its.endings) do by_ending[ending] = format end
 end
 
---- The format that an ending stands for, as `csv` -> "csv".
+--- The formats by the ending of a file's name, as `csv` -> "csv".
 export_options.by_ending = by_ending
 
 local NAMES = '"csv", "tsv", "jsonl", "json" or "sqlite"'
@@ -57,14 +57,14 @@ local function format_of(given)
     or misuse(("imports:export.format: is needed for a file that ends in .%s: %s"):format(ending, NAMES))
 end
 
---- Raises unless a delimiter is one that cells can be told apart by. `name`: of the option.
+--- Raises unless a delimiter can separate cells. `name`: of the option.
 function export_options.check_delimiter(name, delimiter)
   if not delimiter:find "^[\t!#$%%&'*/:;<=>?@\\^_`{|}~,]$" then
     misuse(("%s: should be one character that no number holds, as \";\" or \"\\t\", but is %q"):format(name, delimiter))
   end
 end
 
--- What has no place with the format or the kind of target.
+-- Raises for options that the format or the kind of target does not allow.
 local function check_format(given, its, is_path)
   for _, name in ipairs { "delimiter", "bom", "escape_formulas" } do
     if given[name] and not its.cells then misuse(("imports:export.%s: is an option of CSV and TSV"):format(name)) end

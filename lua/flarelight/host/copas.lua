@@ -1,9 +1,9 @@
 --- The host of copas. One thread watches the descriptor for all waiting threads: it calls copas.receive on an object
 -- that looks like a socket. The waiting threads are parked until it resumes them. It ends when no thread waits.
 --
--- The copas of Debian (1.2) can neither time nor park a thread. The core makes the descriptor readable when a handle's
--- time is up, and a thread is parked by yielding to a queue of this module, as copas's own functions yield to theirs.
--- Newer versions can park and wake threads (pauseforever, wakeup).
+-- The copas of Debian (1.2) can neither time nor park a thread. So the core makes the descriptor readable when a
+-- handle's time is up, and a thread is parked by yielding to a queue of this module, as copas's own functions yield to
+-- their queues. Newer versions can park and wake threads (pauseforever, wakeup).
 
 local copas = require "copas"
 local timeslice = require "flarelight.host.timeslice"
@@ -41,7 +41,7 @@ local function wake(handle)
   pollable.ring()
 end
 
--- Steps, and has the watching thread resume the threads that the step has woken.
+-- Steps, and lets the watching thread resume the threads that the step has woken.
 local function look()
   pollable.step()
   if #woken > 0 then pollable.ring() end

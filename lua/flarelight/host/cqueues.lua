@@ -1,8 +1,8 @@
 --- The host of cqueues: a wait is cqueues.poll, in a thread of a controller.
 --
--- Of the waiting threads of a controller, one watches the descriptor. Each has a condition that wakes it, to go on or
--- to watch in its turn. Code in a coroutine inside of a thread watches for itself: nothing says that this coroutine is
--- ever resumed (without cqueues.auxlib it is not), and nobody else may depend on it.
+-- One of the waiting threads of a controller watches the descriptor. Each thread has a condition that wakes it, to
+-- continue or to become the watching thread. Code in a coroutine inside a thread watches for itself only: the coroutine
+-- may never be resumed (without cqueues.auxlib it is not), so no other thread may depend on it.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"

@@ -38,7 +38,7 @@ local function resume_one()
     mine[co] = nil
     if not ok then error(raised, 0) end -- an error of the scheduler: the errors of tasks are their results
   elseif not waiting[co] then
-    make_ready(co) -- it gave way
+    make_ready(co) -- it let others run
   end
 end
 
@@ -116,8 +116,8 @@ function frame.run_until(handle)
   while true do
     pollable.step()
     wake_sleepers()
-    -- The calls that begin in this round wake the engine once, together. Coroutines that it makes ready have their turn
-    -- in the next round, after the replies that have come.
+    -- The calls that begin in this round wake the engine only once. Coroutines that become ready in this round are
+    -- resumed in the next one, after the replies that have arrived.
     core.cork(true)
     for _ = ready.first, ready.last do
       if handle.ready then break end

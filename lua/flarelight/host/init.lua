@@ -13,13 +13,13 @@ local script = require "flarelight.host.script"
 ---@field is_running fun(): boolean whether the code that runs now belongs to the host, so that it may wait there
 ---@field wait fun(handle: flarelight.Handle) returns when handle:is_over()
 ---@field spawn fun(run: fun()) begins `run`, which raises nothing, in a coroutine of the host
----@field refuses nil|fun(): string? why nothing can wait now, although the host runs
----@field report nil|fun(message: string) takes errors that nobody asks for; without it they go to standard error
+---@field refuses nil|fun(): string? the reason why nothing can wait now, although the host runs
+---@field report nil|fun(message: string) reports errors that no code asks for; without it they go to standard error
 ---@field begins_anywhere boolean? `spawn` works outside of the host, too
----@field raises_badly boolean? the host shows only strings whole: an error that a loop raises is also reported
+---@field raises_badly boolean? the host shows only raised strings completely: an error that a loop raises is also reported
 ---@field blocks boolean? waiting holds up the whole Lua state
----@field give_way nil|fun() lets others run, for work that takes long without ever waiting
----@field pass nil|fun() yields, and goes on as soon as it may: tells whether Lua can yield; without it a wait of no time
+---@field give_way nil|fun() lets other code run during long work that never waits
+---@field pass nil|fun() yields and continues as soon as possible, which shows whether Lua can yield; without it `wait` is called with no time
 
 ---@class flarelight.Handle
 ---@field wake fun(self: flarelight.Handle)|nil
@@ -30,8 +30,8 @@ local script = require "flarelight.host.script"
 
 local host = {}
 
---- All hosts, in the order in which they are tried. Each is the module `flarelight.host.NAME`. `needs`: the module
--- that has to be loaded already, since a library that nobody has loaded runs nothing.
+--- All hosts, in the order in which they are tried. Each is the module `flarelight.host.NAME`. `needs`: the module that
+-- has to be loaded already, since a library that is not loaded runs no code.
 host.list = {
   { name = "frame" },
   { name = "openresty", needs = "ngx" },
@@ -86,8 +86,8 @@ end
 local function is_running(module) return module.is_running() end
 local function begins_anywhere(module) return module.begins_anywhere end
 
---- The host of the code that runs now; or `nil, message` where that code cannot wait. `chosen`: the client's own
--- host, if it was given one. A task of the host `frame` always waits there, whatever else runs around it.
+--- The host of the code that runs now; or `nil, message` if that code cannot wait. `chosen`: the client's own host, if
+-- it was given one. A task of the host `frame` always waits there, whatever else runs around it.
 ---@param chosen flarelight.Host?
 ---@return flarelight.Host? host, string? message
 function host.current(chosen)
@@ -108,8 +108,8 @@ function host.current(chosen)
   return found
 end
 
---- As `host.current`, for code that is about to wait: fails where Lua cannot yield, which must be known before
--- anything is sent. Lua 5.1 and 5.2 tell it only by trying, so the host yields once; in a metamethod or an iterator of
+--- As `host.current`, for code that is about to wait. Fails if Lua cannot yield here, which must be known before
+-- anything is sent. On Lua 5.1 and 5.2 only a try shows it, so the host yields once. In a metamethod or an iterator of
 -- `for` on Lua 5.1 this raises Lua's own error.
 ---@param chosen flarelight.Host?
 ---@return flarelight.Host? host, string? message
@@ -125,7 +125,7 @@ function host.for_waiting(chosen)
     .. "require" .. (pollable.pcall_yields and ")" or ", pcall)")
 end
 
---- The host for a task that is begun in `here`: a host that blocks runs none by itself.
+--- The host for a task that is started in `here`. A host that blocks runs no tasks by itself.
 ---@param here flarelight.Host
 ---@return flarelight.Host
 function host.for_tasks(here)

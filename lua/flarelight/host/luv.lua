@@ -1,7 +1,7 @@
 --- The host of luv, and so of Neovim: callbacks of the loop resume coroutines.
 --
 -- The descriptor is polled only while a coroutine waits, so that a loop with nothing else to do ends. In Neovim
--- coroutines are resumed where all of its functions may be called (vim.schedule).
+-- coroutines are resumed by vim.schedule, where all of Neovim's functions may be called.
 
 local luv = require "luv"
 local timeslice = require "flarelight.host.timeslice"
@@ -14,7 +14,7 @@ local host = { name = "luv" }
 local poll, polled_fd, waiting = nil, nil, 0
 local woken = {} -- coroutines to resume
 
--- Resumes the coroutines in `woken`. An error that one raises goes where the errors of luv's callbacks go.
+-- Resumes the coroutines in `woken`. An error of a coroutine is raised like an error of a luv callback.
 local function drain()
   local batch, raised = woken, nil
   woken = {}

@@ -1,16 +1,15 @@
---- The Lua side of the engine's mailbox: which waiter waits for which ticket.
--- A waiter is a table. `ready` turns true when something has come for it; `reply` is the outcome of a call or job;
--- `pages` has the pages of a pager that have come and are not read yet. Hosts know it as the handle that pollable.lua
--- describes. Relies on the binding alone.
+--- The Lua side of the engine's mailbox: the table of waiters by ticket. A waiter is a table. `ready` turns true when
+-- an item has arrived for it; `reply` is the outcome of a call or job; `pages` has the pages of a pager that have
+-- arrived and are not read yet. Hosts know it as the handle that pollable.lua describes. Relies on the binding alone.
 
 local core = require "flarelight.core"
 
 local mailbox = {}
 
 local waiters = {}                                     -- ticket -> waiter, of calls and jobs
-local streams = setmetatable({}, { __mode = "v" })     -- ticket -> waiter, of pagers; their readers keep them
+local streams = setmetatable({}, { __mode = "v" })     -- ticket -> waiter, of pagers; their readers keep them alive
 local held = {}                                        -- set of the waiters of pagers during a wait
-local mark = 0                                         -- a ticket of this process, the first: shows a fork
+local mark = 0                                         -- the first ticket of this process, which shows a fork
 local listeners = setmetatable({}, { __mode = "v" })   -- number of a client -> its listener
 
 local Waiter = {}
@@ -19,8 +18,8 @@ Waiter.__index = Waiter
 --- A waiter without a ticket: it ends when `due` passes, or when mailbox.set_ready makes it ready.
 function mailbox.waiter(members) return setmetatable(members, Waiter) end
 
---- Whether the wait has ended: the waiter is ready, its time is up, its task was cancelled (a call that is cancelled
--- ends by itself), or nothing can come for it after a fork.
+--- Whether the wait has ended: the waiter is ready, its time is up, its task was cancelled (a cancelled call ends by
+-- itself), or nothing can arrive for it after a fork.
 function Waiter:is_over()
   return self.ready or (self.due ~= nil and core.now() >= self.due)
     or (self.ticket ~= nil and not core.is_ours(self.ticket))
@@ -47,13 +46,13 @@ function mailbox.expect(ticket, waiter)
   return waiter
 end
 
---- Forgets the waiter of a ticket: nothing is expected for the ticket any more.
+--- Removes the waiter of a ticket.
 function mailbox.forget(ticket)
   waiters[ticket], streams[ticket] = nil, nil
 end
 
---- Says that code waits for a waiter, or with `false` that it no longer does. The waiter of a pager lives only during
--- a wait, or as long as its reader.
+--- Marks that code waits for a waiter, or with `false` that it no longer does. The waiter of a pager is kept alive only
+-- during a wait, or by its reader.
 function mailbox.hold(waiter, is_held)
   if waiter.pages then held[waiter] = is_held or nil end
 end
@@ -64,12 +63,12 @@ function mailbox.is_expecting()
 end
 
 --- Sends the events of a client to `listener.on_event`. An error that it raises is kept in `listener.raised`, as
--- {value}: the code that steps now may wait for something else.
+-- {value}, since the code that steps now may wait for something else.
 function mailbox.listen(number, listener)
   listeners[number] = listener
 end
 
--- After a fork nothing comes for the calls of the parent: their waiters are woken, to find that out.
+-- After a fork nothing arrives for the calls of the parent. Their waiters are woken, so that they end.
 local function leave_to_parent()
   local left = {}
   mark = 0
@@ -87,7 +86,7 @@ local function leave_to_parent()
   end
 end
 
---- Takes everything that has come and hands it to the waiters. Never blocks, never raises.
+--- Takes all items that have arrived, and gives them to the waiters. Never blocks, never raises.
 function mailbox.step()
   local woken
   for ticket, what, value in core.take do
@@ -115,7 +114,7 @@ function mailbox.step()
       end
     end
   end
-  -- Only now that everything is taken, which silences the descriptor: `wake` may make it readable again.
+  -- Wakes after all items were taken, which resets the descriptor: `wake` may make it readable again.
   for i = 1, woken and #woken or 0 do
     local waiter = woken[i]
     if waiter.wake then waiter:wake() end

@@ -1,10 +1,10 @@
 --- The host of OpenResty, and of nginx with its Lua module: a wait is a read from a cosocket.
 --
--- nginx can poll no descriptor of another library. So the core listens on a unix socket in a private directory
+-- nginx cannot poll the descriptor of another library. So the core listens on a unix socket in a private directory
 -- (engine/wakeup.h). Each waiter has a connection to it from nginx's own pool: it sends its ticket, and receives the
 -- ticket when its call has ended. A connection belongs to the handler that took it; between waits it is in the pool.
--- Each waiting call takes one of the worker's `worker_connections`, and a descriptor at the other end, which nginx does
--- not count.
+-- Each waiting call uses one of the worker's `worker_connections`, and a descriptor at the other end of the socket,
+-- which nginx does not count.
 
 local core = require "flarelight.core"
 local timeslice = require "flarelight.host.timeslice"
@@ -43,15 +43,15 @@ function host.spawn(run) assert(ngx.thread.spawn(run)) end
 
 function host.give_way()
   if not waits[ngx.get_phase()] then return end
-  ngx.sleep(0.001) -- 0 is slower where nginx lacks a patch, and says so each time
+  ngx.sleep(0.001) -- without a patch of nginx, 0 is slower and logs a line each time
   timeslice.set(SLICE, host.give_way)
 end
 
--- Waits once for the handle. False and a message where there is no connection.
+-- Waits once for the handle. False and a message if there is no connection.
 local function listen(path, handle)
   local ticket = handle.wakeup_ticket
   local socket = ngx.socket.tcp()
-  socket:settimeouts(5000, 5000, FOREVER) -- an alarm ends the wait in time: nginx would log a time-out of its own
+  socket:settimeouts(5000, 5000, FOREVER) -- an alarm ends the wait in time, since nginx would log its own time-out
   local ok, message = socket:connect("unix:" .. path, { pool_size = POOL })
   if not ok then return false, message end
   if not core.watch(ticket) or handle:is_over() then
@@ -67,7 +67,7 @@ local function listen(path, handle)
     socket:setkeepalive(KEPT, POOL)
     return true
   end
-  socket:close() -- which ends the watch
+  socket:close() -- this ends the watch
   return false, message
 end
 
@@ -76,7 +76,7 @@ local function wake(handle) core.wakeup_notify(handle.wakeup_ticket) end
 function host.wait(handle)
   pollable.step()
   if not handle.ticket and not handle.task and handle.due and not handle.of_tasks then
-    -- Only time can end this wait.
+    -- No item can end this wait, only time.
     ngx.sleep(math.max(0.001, handle:timeout()))
     return
   end
@@ -90,7 +90,7 @@ function host.wait(handle)
       local ok = path and true
       if ok then ok, message = listen(path, handle) end
       if not ok then
-        -- Out of connections or descriptors: the wait is slower, but nothing is lost.
+        -- Without connections or descriptors the wait polls. It is slower, but loses nothing.
         ngx.log(ngx.WARN, "flarelight waits by looking: ", message)
         ngx.sleep(0.01)
       end

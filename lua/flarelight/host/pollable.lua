@@ -1,27 +1,27 @@
 --- The part of flarelight that hosts may use. docs/hosts.md is its manual.
 --
--- One descriptor for each Lua state turns readable when something has come; `pollable.step` then hands it to the
--- waiters. A host waits for a *handle*:
+-- Each Lua state has one descriptor, which turns readable when an item has arrived. `pollable.step` then gives the
+-- items to the waiters. A host waits for a *handle*:
 --
---   handle:is_over()    whether the wait has ended: the outcome is here, or cannot come, or the time is up
---   handle:timeout()    seconds until its time is up; nil where it has none
+--   handle:is_over()    whether the wait has ended: the outcome has arrived, or cannot arrive, or the time is up
+--   handle:timeout()    seconds until its time is up; nil if it has none
 --   handle.wake         set by the host while it waits: called, as handle:wake(), when the step of other code has made
 --                       the handle ready
---   handle.ticket       the number of the call or job; nil where the handle waits for time or for a task alone
+--   handle.ticket       the number of the call or job; nil if the handle waits only for time or for a task
 
 local core = require "flarelight.core"
 local mailbox = require "flarelight.host.mailbox"
 
 local pollable = {}
 
---- The descriptor to watch for reading. It is another one after a fork.
+--- The descriptor to watch for reading. It changes after a fork.
 ---@return integer
 function pollable.fd() return core.fd() end
 
---- Takes everything that has come and hands it to the waiters. Never blocks, never raises.
+--- Takes all items that have arrived, and gives them to the waiters. Never blocks, never raises.
 function pollable.step() mailbox.step() end
 
---- Makes the descriptor readable, so that all code that watches it looks at its handles.
+--- Makes the descriptor readable, so that all code that watches it checks its handles.
 function pollable.ring() core.mailbox_signal() end
 
 --- Makes the descriptor readable in `seconds`: for event loops without timers.
@@ -33,8 +33,9 @@ function pollable.now() return core.now() end
 local outer_of = setmetatable({}, { __mode = "k" })
 local resumer_of = setmetatable({}, { __mode = "k" }) -- inner coroutine -> the coroutine whose code resumes it
 
---- The coroutine that a host resumes to go on with the code that runs now; nil on the main one. On Lua 5.1, where
--- nothing can yield out of a pcall, the function of a task runs in an inner coroutine; this is the outer one.
+--- The coroutine that a host resumes to continue the code that runs now; nil on the main one. On Lua 5.1, where code
+-- cannot yield out of a pcall, the function of a task runs in an inner coroutine. This function then returns the outer
+-- one.
 ---@return thread?
 function pollable.coroutine()
   local running, is_main = coroutine.running()
@@ -47,7 +48,7 @@ pollable.pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 local isyieldable = rawget(coroutine, "isyieldable") -- not on Lua 5.1 and 5.2
 
---- Whether the code that runs now can yield; nil where only trying tells.
+--- Whether the code that runs now can yield; nil if only a try shows it.
 ---@return boolean?
 function pollable.can_yield()
   if isyieldable then return isyieldable() end

@@ -1,4 +1,4 @@
---- Tasks: functions that run at the same time, each in a coroutine of its host, so that their calls yield instead of
+--- Tasks: functions that run concurrently, each in a coroutine of its host, so that their calls yield instead of
 -- blocking. Relies on the hosts to resume them, and on pollable.lua to catch their errors.
 
 local core = require "flarelight.core"
@@ -68,8 +68,8 @@ function tasks.spawn(its_host, run, chosen)
   return task
 end
 
---- Waits for a handle, in the host `handle.here`, or in the one that runs (`handle.chosen`: the client's host, if it
--- was given one). A task that waits can be cancelled. True; or `nil, message` where this code cannot wait.
+--- Waits for a handle, in the host `handle.here`, or in the host that runs now (`handle.chosen`: the client's host, if
+-- it was given one). A waiting task can be cancelled. Returns true, or `nil, message` if this code cannot wait.
 function tasks.wait(handle)
   local task = tasks.current()
   handle.task = task
@@ -86,7 +86,7 @@ function tasks.wait(handle)
   return here and true, message
 end
 
---- Whether the task has ended, well or not.
+--- Whether the task has ended, with or without an error.
 ---@return boolean
 function Task:done() return self.finished == true end
 
@@ -100,7 +100,7 @@ local function wait_for_end(self)
     misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
       :format(self.host.name))
   end
-  if self.finished then return end -- while this code tried whether it can yield
+  if self.finished then return end -- while the try to yield ran other code
   local waiter = mailbox.waiter { of_tasks = true, here = here }
   self.joiners[#self.joiners + 1] = waiter
   tasks.wait(waiter)
@@ -120,7 +120,8 @@ function Task:result()
   error(self.values[1], 0)
 end
 
---- Ends the task's call with kind `cancelled`, and every later call. The task goes on, and its result stays its own.
+--- Ends the task's call with kind `cancelled`, and every later call. The task itself continues, and its function
+-- decides its result.
 function Task:cancel()
   if self.finished or self.cancelled then return end
   self.cancelled = true

@@ -1,5 +1,5 @@
---- Definitions: what a sandbox can run. Reads them from a table or a file, checks them, and brings them into the form
--- that the server takes.
+--- Definitions: the preparations, reports and automations of a sandbox. Reads them from a table or a file, checks them,
+-- and converts them for the server.
 
 local core = require "flarelight.sandbox_core"
 local options = require "flarelight.sandbox.options"
@@ -7,7 +7,7 @@ local options = require "flarelight.sandbox.options"
 local definitions = {}
 local id_text = options.id_text
 
--- The members of each kind: their type; "!": they are needed; true: an id.
+-- The members of each kind and their types; "!": the member is required; true: an id.
 local MEMBERS = {
   preparations = { id = true, name = "string", sql = "string!", target = "string" },
   reports = { id = true, name = "string", sql = "string", preparation = true, chart = "table" },
@@ -69,7 +69,7 @@ function read_kind.automations(definition, read, where, level)
   read.on_import, read.api_trigger = definition.on_import, definition.api_trigger ~= false
 end
 
--- The list of one kind as the server takes it, and the ids that are in it.
+-- The list of one kind in the form for the server, and the ids in it.
 local function read_list(kind, list, level)
   local read, known = {}, {}
   for index, definition in ipairs(list or {}) do
@@ -129,7 +129,7 @@ local function check_references(values, known, level)
   end
 end
 
---- Reads `given.definitions` and the lists beside it. Raises if they are wrong.
+--- Reads `given.definitions` and the lists beside it. Raises if a definition is wrong.
 ---@param given table the options of sandbox.start
 ---@param level integer of the caller to blame
 ---@return table? lists preparations, reports and automations; nil if the file cannot be read

@@ -6,9 +6,9 @@ local options = require "flarelight.sandbox.options"
 local faults = {}
 
 ---@class flarelight.SandboxFault
----@field kind string one of those in docs/sandbox.md, each with members of its own
+---@field kind string one of the kinds in docs/sandbox.md, each with its own members
 ---@field operation string? as "imports.import"; "*"
----@field nth integer? the first call that it meets, 1
+---@field nth integer? the first call that fails, 1
 ---@field times integer? 1
 ---@field probability number? 1
 ---@field seed integer? 1
@@ -16,7 +16,7 @@ local faults = {}
 
 local RULES = { operation = { type = "string", default = "*" }, kind = { type = "string" } }
 
---- A fault as the server takes it. Raises on what it does not know.
+--- A fault in the form for the server. Raises on unknown kinds and options.
 ---@param given flarelight.SandboxFault
 ---@param level integer of the caller to blame
 function faults.read(given, level)

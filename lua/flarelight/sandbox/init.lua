@@ -1,8 +1,8 @@
 --- The sandbox: the Integration API on your own machine.
 --
 -- An HTTP server in this process, over SQLite, for scripts, specs, demos and benchmarks. The server is
--- flarelight.sandbox_core; this file starts it and reads from it. Relies on nothing of the client. The whole
--- description is docs/sandbox.md.
+-- flarelight.sandbox_core; this file starts it and reads from it. Uses no code of the client. docs/sandbox.md describes
+-- it.
 
 local core = require "flarelight.sandbox_core"
 local definitions = require "flarelight.sandbox.definitions"
@@ -44,8 +44,8 @@ end
 ---@field body_bytes integer before the cut
 ---@field time number seconds since the epoch
 ---@field connection integer a number for each TCP connection
----@field fault string? the kind of the fault that met it
----@field committed boolean something was changed for good
+---@field fault string? the kind of its fault
+---@field committed boolean the request changed the database
 ---@field authorized boolean both headers were right
 
 -- The URL that reaches a server at this address.
@@ -130,7 +130,7 @@ function Sandbox:requests(from)
   return core_of(self, "requests"):requests(from)
 end
 
---- Commits that happened twice: of the same X-Request-Id, or without one of the same path and body.
+--- Repeated commits: those with the same X-Request-Id, or without one with the same path and body.
 ---@return { first: integer, again: integer, operation: string, body: string }[] numbers of requests
 function Sandbox:duplicates()
   return core_of(self, "duplicates"):duplicates()
@@ -147,7 +147,7 @@ function Sandbox:rows(id)
   return core_of(self, "rows"):rows(check_id(id, 2))
 end
 
---- The same as the JSON text of an array, digit for digit as it came.
+--- The same as the JSON text of an array, digit for digit as it was sent.
 ---@param id integer|string
 ---@return string?
 function Sandbox:rows_text(id)
@@ -168,7 +168,7 @@ function Sandbox:clear_faults()
   core_of(self, "clear_faults"):clear_faults()
 end
 
---- How often each fault met a call, in the order in which they were set.
+--- How often each fault was applied, in the order in which the faults were set.
 ---@return table hits { {operation =, kind =, hits =, calls =}, …, total = n }
 function Sandbox:hits()
   return core_of(self, "hits"):hits()
@@ -180,24 +180,24 @@ function Sandbox:snapshot()
   return core_of(self, "snapshot"):snapshot()
 end
 
---- Puts back what snapshot returned. The log, the faults and the rate limit stay as they are.
+--- Restores a snapshot. The log, the faults and the rate limit do not change.
 ---@param snapshot string
 function Sandbox:restore(snapshot)
   if type(snapshot) ~= "string" then error("restore: snapshot must be a string", 2) end
   if not core_of(self, "restore"):restore(snapshot) then error("restore: this is no snapshot of a sandbox", 2) end
 end
 
---- As at the start: no imports, no results, no faults, an empty log, a fresh rate limit.
+--- Restores the state of the start: no imports, no results, no faults, an empty log, a fresh rate limit.
 function Sandbox:reset()
   if not core_of(self, "reset"):reset() then error("reset: the database refused", 2) end
 end
 
---- Empties the log, and forgets which commits were seen.
+--- Empties the log and the table of commits.
 function Sandbox:clear_log()
   core_of(self, "clear_log"):clear_log()
 end
 
---- imports, rows, results (of reports); events (imports committed with sendEvents), runs (of
+--- The counters: imports, rows, results (of reports), events (imports committed with sendEvents), runs (of
 --- automations), requests (logged since the last clearing), connections.
 ---@return table<string, integer>
 function Sandbox:counts()

@@ -1,8 +1,8 @@
---- Checks of what a caller of the sandbox gives, by tables of rules. Relies on nothing.
+--- Checks the arguments of the sandbox's functions by tables of rules. Relies on nothing.
 --
--- A rule is a table: `type`, of Lua or one of "integer", "choice" (`choices` lists them), "retry_after" (seconds, or
--- a header's text), "definitions" (a table, or a file's path); `default`; for numbers `least` and `most`. The rules
--- of what the server reads come from its own lists (flarelight.sandbox_core).
+-- A rule is a table: `type`, of Lua or one of "integer", "choice" (`choices` lists them), "retry_after" (seconds, or a
+-- header's text), "definitions" (a table, or a file's path); `default`; for numbers `least` and `most`. The rules of
+-- the server's options come from the server's own lists (flarelight.sandbox_core).
 
 local options = {}
 
@@ -10,7 +10,7 @@ local function is_integer(value)
   return type(value) == "number" and value == math.floor(value)
 end
 
---- What is wrong with a value, or nil.
+--- The rule that a value breaks, or nil.
 function options.fault_of(value, rule)
   local kind = rule.type
   if kind == "choice" then
@@ -38,8 +38,8 @@ function options.fault_of(value, rule)
   if kind == "string" and value:find("%z") then return "must not hold a NUL" end
 end
 
---- The members of `given`, and the defaults of the rules for those that it does not have. Raises on members that no
---- set of rules knows, and on wrong values.
+--- The members of `given`, with the defaults of the rules for missing members. Raises on unknown members and wrong
+--- values.
 ---@param what string the function, for messages
 ---@param given table
 ---@param level integer of the caller to blame
@@ -70,7 +70,7 @@ function options.check_operations(what, list, known, level)
   end
 end
 
---- An id as it stands in a path, or nil if the value is none.
+--- An id as the text in a path, or nil if the value is no id.
 function options.id_text(id)
   if is_integer(id) and math.abs(id) <= 2 ^ 53 then return ("%d"):format(id) end
   if type(id) == "string" and id ~= "" and #id < 200 then return id end

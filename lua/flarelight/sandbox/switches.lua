@@ -1,5 +1,5 @@
---- The options of a sandbox: those that the server reads, by its own list (csrc/sandbox/options.h), and those that
--- only this side knows. docs/sandbox.md describes them.
+--- The options of a sandbox: the options of the server, by its own list (csrc/sandbox/options.h), and the options of
+-- the Lua side. docs/sandbox.md describes them.
 
 local core = require "flarelight.sandbox_core"
 local options = require "flarelight.sandbox.options"
@@ -11,7 +11,7 @@ local switches = {}
 ---@field address string? "127.0.0.1"
 ---@field port integer? 0: the system chooses
 ---@field database string? ":memory:", or a file
----@field certificate string? path or PEM text; with private_key it talks TLS
+---@field certificate string? path or PEM text; with private_key the sandbox uses TLS
 ---@field private_key string?
 ---@field api_key string? "sandbox-key"
 ---@field subscription_id string?
@@ -35,7 +35,7 @@ local switches = {}
 ---@field update_key string? "id"
 ---@field update "append"|"replace"|nil
 ---@field values "verbatim"|"normalized"|"text"|nil
----@field visible_after number? seconds until a batch shows in pages of rows, 0
+---@field visible_after number? seconds until pages of rows contain a batch, 0
 ---@field added_member string?
 ---@field required_columns string[]?
 ---@field rejected_batch "dropped"|"keeps_good"|nil
@@ -53,9 +53,9 @@ local switches = {}
 ---@field log_requests integer?
 ---@field log_bytes integer?
 ---@field log_body_bytes integer?
----@field environment_file string? where to write the environment that leads scripts to the sandbox
----@field profile string|flarelight.Profile|nil what calibration has found out: the switches that are not given
----@field definitions table|string|nil what can be run, or the path of a file that tells
+---@field environment_file string? file for the environment variables that make scripts use the sandbox
+---@field profile string|flarelight.Profile|nil the findings of calibration, for the switches that are not given
+---@field definitions table|string|nil the definitions, or the path of a file with them
 ---@field preparations table[]?
 ---@field reports table[]?
 ---@field automations table[]?
@@ -73,7 +73,7 @@ local RULES = {
   automations = { type = "table" },
 }
 
--- The keys as the server takes them.
+-- The keys in the form for the server.
 local function read_keys(values, level)
   local keys = { { key = values.api_key } }
   for key, grant in pairs(values.keys or {}) do
@@ -89,13 +89,13 @@ local function read_keys(values, level)
   return keys
 end
 
--- A certificate or a key: PEM text as it is, or that of the file of this name.
+-- A certificate or a key: PEM text, or the content of the file of this name.
 local function read_pem(text)
   if not text or text:find("-----BEGIN", 1, true) then return text end
   return options.read_file(text)
 end
 
--- The options, and the switches of their profile where the options do not say them.
+-- The options, with the switches of the profile for the options that are not given.
 local function with_profile(given, level)
   local fault = options.fault_of(given.profile, RULES.profile)
   if fault then error("sandbox.start: profile " .. fault, level + 1) end
@@ -107,7 +107,7 @@ local function with_profile(given, level)
   return merged
 end
 
---- The options of sandbox.start, checked, with all defaults, keys and PEM texts. Raises on what is wrong.
+--- The options of sandbox.start, checked, with all defaults, keys and PEM texts. Raises on wrong options.
 ---@param given flarelight.SandboxOptions
 ---@param level integer of the caller to blame
 ---@return table? values nil if a file cannot be read

@@ -1,5 +1,5 @@
---- What a sandbox holds after a run, compared with what it should hold: by the texts of the rows, digit for digit.
--- Relies on the client, to list the imports.
+--- The rows of a sandbox after a run, compared with the expected rows by their texts, digit for digit. Relies on the
+-- client, to list the imports.
 
 local flarelight = require "flarelight"
 
@@ -67,7 +67,7 @@ function holdings.in_order(text)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
---- The texts of the records in rejects files, and how often each is there. The service refused these records.
+--- The texts of the records in rejects files, and how often each occurs. The service refused these records.
 ---@param lines string[] of the files
 ---@return table<string, integer>
 function holdings.rejected(lines)
@@ -81,7 +81,7 @@ function holdings.rejected(lines)
   return records
 end
 
---- The rows of all imports of a sandbox, by the import's name: { rows = text -> how often it is there, count =,
+--- The rows of all imports of a sandbox, by the import's name: { rows = text -> number of times it occurs, count =,
 --- imports = }. Removes the sandbox's faults.
 ---@param box flarelight.Sandbox
 function holdings.of(box)
@@ -139,7 +139,7 @@ function holdings.compare(expected, held, rejected)
   return lost, repeated
 end
 
---- The same, where the order of a row's members does not matter.
+--- The same, without regard to the order of a row's members.
 ---@return integer lost, integer repeated
 function holdings.compare_in_any_order(expected, held, rejected)
   local lost, repeated = holdings.compare(expected, held, rejected)

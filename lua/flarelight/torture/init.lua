@@ -37,7 +37,7 @@ local function run_to_end(run, checkpoints, doomed)
     local outcome = process.last_outcome(run)
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
     if status == 0 and outcome.fate == "done" then return status, killed, outcome end
-    -- The same error twice would come for ever. A run that was killed does not count.
+    -- The same error twice would occur again and again. A run that was killed does not count.
     if not shot and status ~= 137 and last and stopped and last.fate == outcome.fate and last.kind == outcome.kind then
       return status, killed, outcome
     end

@@ -1,4 +1,4 @@
---- Points: what can go wrong in a run of a script. docs/torture.md describes them.
+--- Points: the failures that a run of a script can meet. docs/torture.md describes them.
 --
 -- A point is { name =, server =, kind =, … }, named SERVER/KIND:WHAT:N. Of the kinds `step` ends the script with
 -- SIGKILL at a checkpoint of its uploads (`what`, for the `nth` time), `net` at a moment of the `nth` request to the
@@ -105,7 +105,7 @@ local function named(list, name)
   end
 end
 
--- The only ones that are tried on servers other than the plain one: there a write's fate depends on what is read back.
+-- The faults for servers other than the plain one. There a write's fate depends on the rows that are read back.
 local DOUBTFUL = {
   commit_then_drop = true, commit_late = true, partial_commit = true, reset = true, read_lag = true,
   received = true, late = true, committed = true,
@@ -120,7 +120,7 @@ local function generator(seed)
   end
 end
 
---- Nothing goes wrong.
+--- A point without a fault.
 function points.clean(server)
   return { name = server.name .. "/clean", server = server, kind = "clean" }
 end
@@ -209,7 +209,8 @@ function points.sample(list, limit, seed)
   return chosen
 end
 
--- The fault as the sandbox takes it, at the nth POST /Import/Data. A late one lands within half of the settle time.
+-- The fault as the sandbox takes it, at the nth POST /Import/Data. A late one is carried out within half of the settle
+-- time.
 local function fault_of(given, nth, settle)
   local fault = {}
   for name, value in pairs(given.fault) do fault[name] = value end
@@ -218,10 +219,10 @@ local function fault_of(given, nth, settle)
   return fault
 end
 
---- Sets what goes wrong at a point.
+--- Sets the faults of a point.
 ---@param point table
 ---@param box flarelight.Sandbox
----@param settle number seconds before the script looks at a doubt
+---@param settle number seconds before the script reads back for a batch in doubt
 ---@return string[] checkpoints to end the script at, by the number of its run
 ---@return (fun(): boolean)? doomed whether the first run is to be ended from here, now
 function points.arrange(point, box, settle)

@@ -2,14 +2,14 @@
 --
 -- A run is { folder =, box =, settle =, timeout =, interpreter =, command = }. In the folder are `state.db`; written by
 -- the shell: `pid`, `output` and, when the process has ended, `status`; written by harness.lua inside the process:
--- `checkpoints` that were reached, `outcomes` of uploads, names of `rejects` files, and `killed` where it has ended
+-- `checkpoints` that were reached, `outcomes` of uploads, names of `rejects` files, and `killed` if it has killed
 -- itself. Relies on a POSIX shell and on harness.lua.
 
 local core = require "flarelight.core"
 
 local process = {}
 
-local POLL = 0.002 -- seconds between two looks at the script and the sandbox
+local POLL = 0.002 -- seconds between two checks of the script and the sandbox
 
 --- The text as one word of a shell.
 function process.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
@@ -44,7 +44,7 @@ end
 
 --- Starts the script in the background.
 ---@param run table
----@param checkpoint string? at which the script ends itself, as "batch.sending:3"
+---@param checkpoint string? at which the script kills itself, as "batch.sending:3"
 function process.start(run, checkpoint)
   local folder, box, quote = run.folder, run.box, process.quote
   local environment = {
@@ -77,8 +77,8 @@ local function kill(run)
   if pid then os.execute(("kill -KILL %d 2>/dev/null"):format(pid)) end
 end
 
---- Waits for the script's end. Kills it when `doomed()` says so, or after `run.timeout` seconds: then `run.hung` is
---- set.
+--- Waits for the script's end. Kills it when `doomed()` is true, or after `run.timeout` seconds; then it sets
+--- `run.hung`.
 ---@param run table
 ---@param doomed (fun(): boolean)?
 ---@return integer status, boolean killed whether it was killed because it was doomed
@@ -97,7 +97,7 @@ function process.wait(run, doomed)
   return tonumber(process.read(run.folder .. "/status")), killed
 end
 
---- What the last call of upload or resume returned: { fate =, kind =, message = }.
+--- The outcome of the last call of upload or resume: { fate =, kind =, message = }.
 function process.last_outcome(run)
   local lines = process.lines(run.folder .. "/outcomes")
   local fate, kind, message = (lines[#lines] or ""):match "^(.-)\t(.-)\t(.*)$"

@@ -4,22 +4,22 @@
 -- it. In the order in which an upload passes them:
 --
 --   upload.planned      the upload is in the journal, nothing has been sent
---   probe.read          an import of somebody else: one more read of the search for its end is done
---   batch.journaled     a batch is in the journal as sent, no byte of it has gone
---   batch.sending       the next batch was asked for; the request goes out next
---   batch.answered      the request has ended, well or not; the journal does not know
---   batch.acknowledged  the journal knows that the batch is applied
---   batch.withdrawn     the journal knows that a batch was not taken: provably not sent, or refused
---   batch.divided       a batch that was refused, or of which only a part is applied, is smaller in the journal
---   doubt.settling      a batch is in doubt, the wait before the next look begins
---   doubt.looked        the list of imports, or the rows, were read
---   doubt.resolved      the fate of the batch is decided, the journal does not know it yet
+--   probe.read          an existing import: one more read of the search for its end is done
+--   batch.journaled     a batch is in the journal as sent, no byte of it has been sent
+--   batch.sending       the next batch was requested from the worker; the request is sent next
+--   batch.answered      the request has ended, with success or not; the journal does not have its outcome
+--   batch.acknowledged  the journal holds the batch as applied
+--   batch.withdrawn     the journal holds the batch as not applied: provably not sent, or refused
+--   batch.divided       a batch that was refused, or only partly applied, is smaller in the journal
+--   doubt.settling      a batch is in doubt, and the wait before the next read begins
+--   doubt.looked        the list of imports or the rows were read
+--   doubt.resolved      the fate of the batch is decided, but not in the journal yet
 --   check.append        the first row was read back after the second batch
 --   reject.journaled    a bad record is in the journal
 --   reject.written      the bad record is in the rejects file
 --   check.end           the end of the import was read
---   reject.durable      the rejects file is on the disk, so that the journal may give up the lines of the file
---   upload.done         the journal knows that the upload is done
+--   reject.durable      the rejects file is on the disk, so that the journal may delete its lines
+--   upload.done         the journal holds the upload as done
 --
 -- An upload without a journal passes them, too. Relies on nothing.
 
@@ -34,7 +34,7 @@ checkpoints.names = {
   "reject.journaled", "reject.written", "check.end", "reject.durable", "upload.done",
 }
 
---- Says that a checkpoint is reached.
+--- Reports that a checkpoint is reached.
 function checkpoints.reached(name)
   if checkpoints.on then checkpoints.on(name) end
 end

@@ -1,5 +1,5 @@
---- Checks of an import on the way and at the end: that an update appends, and that all is there.
--- Relies on readback.lua for the reads and on reconcile.lua for the verdicts.
+--- Checks of an import during the upload and at its end: that an update appends, and that all rows have arrived. Relies
+-- on readback.lua for the reads and on reconcile.lua for the verdicts.
 
 local checkpoints = require "flarelight.upload.checkpoints"
 local failure = require "flarelight.upload.failure"
@@ -9,7 +9,7 @@ local source = require "flarelight.upload.source"
 
 local checks = {}
 
---- After the second batch of an import that the upload has made: whether it was appended.
+--- Called after the second batch of an import that the upload has created: checks that the batch was appended.
 ---@param run flarelight.UploadRun
 function checks.append(run)
   if not run.created or run.checked or run.second == nil then return end
@@ -17,7 +17,7 @@ function checks.append(run)
   local verdict = reconcile.appended(source.row(run.first, 1), run.second, found[1], run.comparison)
   for look = 1, readback.LOOKS do
     if verdict ~= "unclear" then break end
-    -- The content does not tell: the number of rows does.
+    -- The rows are equal, so only the number of rows shows it.
     if look > 1 then readback.settle(run, look - 1) end
     found = failure.check(readback.rows(run, run.id, run.rows - 1, 1))
     if #found == 1 then verdict = "appended" elseif look == readback.LOOKS then verdict = "replaced" end
@@ -31,10 +31,10 @@ function checks.append(run)
   run:learn(run.comparison, true)
 end
 
---- After the batches that are counted: the last row of them is there, and nothing behind it.
+--- Checks that the import ends with the last row of the batches that are counted.
 ---@param run flarelight.UploadRun
----@param looks integer at most, a settle apart: rows may show late
----@param fate flarelight.Fate? of an error that says that this could not be read
+---@param looks integer the most reads, with a wait before each further one, since rows may become visible late
+---@param fate flarelight.Fate? of the error if the rows cannot be read
 function checks.last_row(run, looks, fate)
   if run.per_batch or not run.rows or run.rows == 0 or run.records == 0 then return end
   local function read(start, count)

@@ -1,7 +1,7 @@
---- Sends the batches of an upload, from the first to the last. One batch is under way at a time: it is written into the
--- journal, sent, and its fate is known before the next one is sent. docs/uploads.md describes the protocol,
--- checkpoints.lua names its steps.
--- Relies on run.lua for the state, doubt.lua and refusals.lua for batches that failed, checks.lua to check the import.
+--- Sends the batches of an upload, from the first to the last. Only one batch is under way at a time. It is written
+-- into the journal and sent, and its fate is known before the next batch is sent. docs/uploads.md describes the
+-- protocol, checkpoints.lua names its steps. Relies on run.lua for the state, doubt.lua and refusals.lua for batches
+-- that failed, checks.lua to check the import.
 
 local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
@@ -16,8 +16,8 @@ local tasks = require "flarelight.host.tasks"
 
 local delivery = {}
 
-local SENDINGS = 4      -- of one batch at most, each of which ended in doubt
-local RESUMED_LOOKS = 2 -- at the end of the import before the first batch of a resumed upload
+local SENDINGS = 4      -- the most times that one batch is sent, if it is in doubt each time
+local RESUMED_LOOKS = 2 -- the most reads at the end of the import before the first batch of a resumed upload
 
 local function body_of(run, batch)
   local options = run.options
@@ -27,7 +27,7 @@ local function body_of(run, batch)
   if mark then
     description = (description and description .. " " or "") .. mark
   elseif run.marks and run.created and not creates then
-    description = description or "" -- takes the mark off
+    description = description or "" -- removes the mark
   end
   return request.import_body({
     records = batch.text, name = name, description = description,
@@ -43,7 +43,8 @@ local function submit(run, body)
   return data, err
 end
 
--- Sends the batch in front. Afterwards it is off the queue, divided, or in front still to be sent again.
+-- Sends the batch at the front of the queue. Afterwards the batch is off the queue, or divided, or still at the front
+-- to be sent again.
 local function deliver(run, batch, last)
   if not batch.number then run:send(batch, last) end
   checkpoints.reached "batch.journaled"
@@ -71,7 +72,7 @@ local function deliver(run, batch, last)
   failure.raise(err)
 end
 
--- The batch in front and whether it is the last; nil where all is sent.
+-- The batch at the front, and whether it is the last; nil if all batches are sent.
 local function front(run)
   local reader = run.reader
   local batch = reader:peek(1)
@@ -79,15 +80,15 @@ local function front(run)
   local begun = run.batches + run.rejected > 0
   local unsaid = run.options.send_events ~= false or run.marks and run.created
   if begun and (run.last_sent or run.batches == 0 or not unsaid) then return nil end
-  -- A source without records makes an import all the same. Where the last record was rejected, a batch has yet to
-  -- carry what the last batch says.
+  -- A source without records still creates an import. If the last record was rejected, an empty batch has to carry the
+  -- members of the last request.
   batch = source.empty(reader.record)
   reader:push(batch)
   return batch, true
 end
 
--- Divides a batch that is larger than batches may be by now, or that is the only one of an import with a mark: another
--- batch has to take the mark off.
+-- Divides a batch that exceeds the present limit. Also divides the only batch of an import with a mark, since a second
+-- batch has to remove the mark.
 local function prepare(run, batch, last)
   local most = run.reader.limits.records
   if batch.count <= most then
@@ -98,7 +99,7 @@ local function prepare(run, batch, last)
   return run.reader:divide(most), false
 end
 
--- Whether there was a batch to send.
+-- Sends the batch at the front. Returns whether there was one.
 local function send_front(run)
   local batch, last = front(run)
   if not batch then return false end
@@ -122,11 +123,12 @@ local function send_front(run)
   return true
 end
 
--- What the journal says of a resumed upload is checked with two reads at most: that the first record stands first, if
--- that was not seen before, and that the last acknowledged one stands last. A batch in doubt is looked for instead.
+-- Checks the journal of a resumed upload against the import, with two reads at most: the first record must be the first
+-- row, if that was not checked before, and the last acknowledged record must be the last row. If a batch is in doubt,
+-- it is looked for instead.
 local function check_resumed(run)
   checks.append(run)
-  local doubtful = run.reader.queue[1] -- nothing else was read yet
+  local doubtful = run.reader.queue[1] -- nothing else is in the queue yet
   if not doubtful then checks.last_row(run, RESUMED_LOOKS, "not_sent") end
   if run.on_progress then run.on_progress(run:progress()) end
 end

@@ -1,5 +1,5 @@
---- A batch in doubt: it was sent, and no answer says what became of it. This file searches for it in the import, and
--- for an import in doubt in the list of imports. reconcile.lua has the rules, docs/uploads.md describes the protocol.
+--- A batch in doubt: it was sent, and no reply shows its fate. This file searches for the batch in the import, and for
+-- an import in doubt in the list of imports. reconcile.lua has the rules, docs/uploads.md describes the protocol.
 
 local checkpoints = require "flarelight.upload.checkpoints"
 local endpoint = require "flarelight.endpoint"
@@ -10,8 +10,8 @@ local source = require "flarelight.upload.source"
 
 local doubt = {}
 
---- The mark in the description that a batch is sent with, or nil where it goes without. An import whose first batch
--- is its last has none: no batch after it would take the mark off.
+--- The mark in the description that is sent with a batch, or nil if there is none. An import of one batch has no mark,
+-- since no later batch would remove it.
 ---@param run flarelight.UploadRun
 function doubt.mark(run, batch)
   if not run.marks then return nil end
@@ -19,18 +19,18 @@ function doubt.mark(run, batch)
   return run.created and not batch.last and ("[upload %s]"):format(run.token) or nil
 end
 
--- Finds out from the first batch, which is known to be applied, how rows of this import are compared.
+-- Finds out how rows of this import are compared, from the first batch, which is known to be applied.
 local function learn(run)
   local first = run.first
   if run.comparison ~= "unknown" or not first or run.per_batch then return true end
   local found, message, err = readback.rows(run, run.id, first.rows_before, first.count)
   if not found then return nil, message, err end
-  -- An import that lags behind teaches nothing.
+  -- Nothing can be learned while the rows are not all visible.
   if #found == first.count then run:learn(reconcile.learn(source.rows(first), found), run.checked) end
   return true
 end
 
--- A create is in doubt: the id of its import; nil where it is to be sent again.
+-- Resolves a create in doubt: returns the id of its import, or nil if it has to be sent again.
 local function find_created(run, batch, cause)
   local mark = doubt.mark(run, batch)
   if not mark then
@@ -56,7 +56,8 @@ local function find_created(run, batch, cause)
   end
 end
 
--- A batch whose import is known is in doubt: "applied", "again", or "partial" with the number of its rows.
+-- Resolves a batch in doubt whose import is known. Returns "applied", "again", or "partial" with the number of its
+-- rows.
 local function look_up(run, batch, id, cause)
   if not run.rows and not run.per_batch then
     failure.in_doubt(batch, "how many rows the import had before is not known", cause)
@@ -89,9 +90,9 @@ local function look_up(run, batch, id, cause)
   end
 end
 
---- Finds out what became of the batch in front, which was sent just now or, as the journal says, before. Afterwards
--- the batch is off the queue, whole or its first part; or it is in front still, to be sent again. Fails where the fate
--- cannot be found out.
+--- Finds out the fate of the batch at the front, which was sent just now or by an earlier run. Afterwards the batch, or
+-- its first part, is off the queue; or the batch is still at the front, to be sent again. Fails if the fate cannot be
+-- found out.
 ---@param run flarelight.UploadRun
 ---@param cause flarelight.Error? of the sending
 function doubt.resolve(run, batch, cause)
@@ -109,7 +110,7 @@ function doubt.resolve(run, batch, cause)
   batch.fate = action == "again" and "not_sent" or action
   checkpoints.reached "doubt.resolved"
   if action == "again" then
-    -- To create an import again that is there and empty would leave that one behind.
+    -- The import exists and is empty. Creating it again would leave the empty one behind.
     if run.per_batch then failure.in_doubt(batch, "its import was made, but holds none of its records", cause) end
     return
   end

@@ -1,6 +1,6 @@
---- Failures inside an upload. They are raised where they are found and returned as `nil, message, err` at the edge,
--- the functions of upload/init.lua, so that no line between has to pass an error on.
--- Relies on error.lua for the errors and on host/pollable.lua, which catches them where calls yield, on Lua 5.1 too.
+--- Failures inside an upload. They are raised at their place, and the functions of upload/init.lua return them as `nil,
+-- message, err`, so that no code in between has to pass errors on. Relies on error.lua for the errors and on
+-- host/pollable.lua, which catches them where calls yield, on Lua 5.1 too.
 
 local errors = require "flarelight.error"
 local misuse = require "flarelight.misuse"
@@ -8,7 +8,7 @@ local pollable = require "flarelight.host.pollable"
 
 local failure = {}
 
--- The raised value is { err = }. Its class tells it from errors that functions of the caller raise, which may be
+-- The raised value is { err = }. Its class distinguishes it from errors that the caller's functions raise, which may be
 -- errors of flarelight as well.
 local Failure = { __tostring = function(raised) return raised.err.message end }
 
@@ -29,7 +29,7 @@ function failure.check(value, _, err)
   return value
 end
 
---- Raises an error about a batch: `words` say what is wrong, `cause` is the error that led there.
+--- Raises an error about a batch. `words` describe it, `cause` is the error that caused it.
 ---@param fate flarelight.Fate
 ---@param cause flarelight.Error?
 function failure.stop(kind, batch, fate, words, cause)
@@ -48,18 +48,19 @@ end
 --- Whether a raised value is a failure of this file.
 function failure.is(raised) return getmetatable(raised) == Failure end
 
---- What the edge returns for the results of `pollable.protect`: the result, or `nil, message, err` of a failure.
--- Anything else that was raised is raised again.
+--- Converts the results of `pollable.protect`: returns the result, or `nil, message, err` of a failure. Any other
+-- raised value is raised again.
 function failure.outcome(good, result)
   if good then return result end
   if failure.is(result) then return nil, result.err.message, result.err end
-  -- On Lua 5.1 the caller stands in another coroutine than the code that found the misuse; from here it is in sight.
+  -- On Lua 5.1 the code that found the misuse runs in an inner coroutine, so the caller's line is not on its stack. It
+  -- is on the stack here.
   local text = type(result) == "string" and result:match "^flarelight: (.*)$"
   if text then misuse(text) end
   error(result, 0)
 end
 
---- Calls `body` at the edge: returns its result, or `nil, message, err` of a failure.
+--- Calls `body`. Returns its result, or `nil, message, err` of a failure.
 function failure.caught(body)
   local result, message, err = failure.outcome(pollable.protect(body))
   return result, message, err

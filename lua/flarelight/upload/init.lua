@@ -1,9 +1,8 @@
 --- Uploads: records from a file, an array or an iterator function, sent in batches, one at a time.
 --
--- This file is the edge: it checks the arguments, opens the source and the journal, and begins an upload or takes up
--- one that stopped. delivery.lua runs it, run.lua holds its state. docs/uploads.md describes the protocol and what it
--- guarantees. Everything behind the edge raises failures (failure.lua), which are returned here as `nil, message,
--- err`.
+-- This file checks the arguments, opens the source and the journal, and begins or continues an upload. delivery.lua
+-- runs it, run.lua holds its state. docs/uploads.md describes the protocol and its guarantees. The files behind this
+-- one raise failures (failure.lua), which are returned here as `nil, message, err`.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -28,7 +27,7 @@ local source = require "flarelight.upload.source"
 ---@field records table[]|(fun(): table?, string?, flarelight.Error?)|nil instead of a file; `nil` ends a function's records, `nil, message` or `nil, message, err` stops the upload
 ---@field name string?
 ---@field description string?
----@field key string? names the upload for good; needs the client's state
+---@field key string? a lasting name of the upload; needs the client's state
 ---@field id flarelight.Id? an import that exists; needs update = "append"
 ---@field update "append"|"import_per_batch"|nil
 ---@field batch_records integer? 5000
@@ -45,7 +44,7 @@ local source = require "flarelight.upload.source"
 ---@field deadline number? seconds for each request
 
 ---@class flarelight.ResumeOptions
----@field file string|string[]|nil where the file is now, or the files of a list
+---@field file string|string[]|nil the new path of the file, or of the files of a list
 ---@field records table[]|(fun(): table?)|nil the same records again
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field settle number?
@@ -72,8 +71,8 @@ local source = require "flarelight.upload.source"
 ---@field elapsed number seconds
 ---@field token string?
 ---@field already boolean? true: the upload was done before, and nothing was sent now
----@field loaded_at number? of one that was done before: when, epoch seconds
----@field remarks string[]? what the person who sends the file should look at
+---@field loaded_at number? of an upload that was done before: when, epoch seconds
+---@field remarks string[]? remarks about the file for its user
 
 ---@class flarelight.PendingUpload
 ---@field token string
@@ -84,8 +83,8 @@ local source = require "flarelight.upload.source"
 ---@field files string[]? of a list
 ---@field records integer acknowledged
 ---@field started number epoch seconds
----@field in_doubt boolean a batch was sent whose fate is not known
----@field failure string? why it stopped last
+---@field in_doubt boolean the fate of a batch that was sent is not known
+---@field failure string? the error that stopped it last
 
 local upload = {}
 
@@ -101,14 +100,15 @@ local resumable = {
   file = "source", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
 }
 
--- --- the edge ---
+-- --- catching failures ---
 
--- Runs `body` and closes the run after it, whatever `body` raises (a failure, an interrupt, a mistake in on_progress).
+-- Runs `body`, and closes the run afterwards, whatever `body` raises (a failure, an interrupt, a mistake in
+-- on_progress).
 local function within(run, body)
   local good, result = pollable.protect(body)
   if not good and failure.is(result) then
     local stopped, raised = pollable.protect(function() run:stop(result.err) end)
-    -- A second failure, of the journal, tells less than the first; an interrupt goes through.
+    -- Keeps the first failure if stopping fails too, in the journal. An interrupt is raised again.
     if not stopped and not failure.is(raised) then result = raised end
   end
   run:close()
@@ -120,7 +120,7 @@ local function need_journal(api, operation)
   return journal.of(api) or failure.fail("config", operation .. ": needs a state file: flarelight.new { state = path }")
 end
 
--- --- taking up what stopped ---
+-- --- continuing a stopped upload ---
 
 local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
 
@@ -128,13 +128,13 @@ local function other_source(words)
   conflict(words .. ": give the source as it was, or forget this upload and begin another one")
 end
 
--- The files of an entry of the journal, with what tells each from others.
+-- The files of an entry of the journal, with their identities.
 local function parts_of(kept)
   return kept.options.parts
     or { { path = kept.path, size = kept.size, modified = kept.modified, inode = kept.inode } }
 end
 
--- What tells the opened files from those of an entry of the journal, or nil.
+-- The difference between the opened files and those of an entry of the journal, or nil.
 local function other_file(kept, opened, moved)
   local parts = parts_of(kept)
   if #parts ~= #opened.parts then
@@ -152,7 +152,7 @@ local function other_file(kept, opened, moved)
   end
 end
 
--- What tells an opened source from that of an entry of the journal, or nil.
+-- The difference between an opened source and that of an entry of the journal, or nil.
 local function difference(kept, opened, moved)
   if opened.kind ~= kept.kind then
     return ("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind)
@@ -160,7 +160,7 @@ local function difference(kept, opened, moved)
   return kept.kind == "file" and other_file(kept, opened, moved) or nil
 end
 
--- What an entry of the journal is read from again: a path, or a list of them.
+-- The path, or the list of paths, of an entry of the journal.
 local function paths_of(kept)
   if not kept.options.parts then return kept.path end
   local paths = {}
@@ -168,15 +168,15 @@ local function paths_of(kept)
   return paths
 end
 
--- The records that a batch of the journal was made of, read again from the source; nil where they differ.
+-- The records of a batch in the journal, read again from the source; nil if they differ.
 local function read_again(reader, row)
   if row.count == 0 then return source.empty(row.first) end
   local batch = reader:exactly(row.count)
   return batch and batch.count == row.count and batch.sha256 == row.sha256 and batch or nil
 end
 
--- Reads again what the journal says was sent, and checks it: batches that are applied are counted, one in doubt comes
--- to the front of the queue.
+-- Reads the sent batches of the journal again, and checks them. Counts the applied batches, and puts a batch in doubt
+-- at the front of the queue.
 local function replay(run, batches)
   local lines = {}
   for _, row in ipairs(batches) do
@@ -208,8 +208,8 @@ local function earlier_result(kept)
   return kept.result
 end
 
--- The result of an upload that is done, where its key is used again: the source has to be the same, by its time of
--- change or by its records.
+-- The result of a finished upload whose key is used again. The source has to be the same, by its modification time or
+-- by its records.
 local function result_of(run, kept)
   local opened = run.source
   if kept.kind == "file" and not difference(kept, opened) then return earlier_result(kept) end
@@ -230,7 +230,7 @@ local function result_of(run, kept)
   return earlier_result(kept)
 end
 
--- Goes on with an upload of the journal, whose source may be open already. Returns its result.
+-- Continues an upload of the journal, whose source may be open already. Returns its result.
 local function continue(run, kept, given)
   locks.take(run, "upload " .. kept.token)
   -- It may have ended before it was locked.
@@ -297,7 +297,7 @@ local kept_options = { "name", "description", "id", "update", "batch_bytes", "se
                        "run_token", "settle" }
 for name in pairs(file_options.known) do kept_options[#kept_options + 1] = name end
 
--- An upload whose key the journal knows: goes on with it, or gives its result.
+-- Continues the upload of a known key, or returns its result.
 local function of_key(run, kept, given)
   for _, name in ipairs { "id", "update" } do
     local was, is = runs.text_of(kept.options[name]), runs.text_of(given[name])
@@ -380,8 +380,8 @@ local function start(run, given)
   return delivery.run(run)
 end
 
--- Fails where the options need what the client does not have. Misuse of a body's members raises here, before the
--- journal knows of the upload.
+-- Fails if the options need something that the client does not have. Misuse of a body's members raises here, before the
+-- upload is in the journal.
 local function check_client(run, given)
   request.import_body({ records = {}, name = given.name, description = given.description, id = given.id },
     run.config.update_key)
@@ -399,9 +399,9 @@ local function check_client(run, given)
   end
 end
 
---- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update =
--- "import_per_batch" also `ids`), or `nil, message, err` with `err.progress` and `err.token`; where the error is about
--- a batch, `err.record` and `err.records` say which records it held and `err.line` where it begins in the file.
+--- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update = "import_per_batch"
+-- also `ids`), or `nil, message, err` with `err.progress` and `err.token`; if the error is about a batch, `err.record`
+-- and `err.records` name its records, and `err.line` its first line in the file.
 ---@param api flarelight.Client
 ---@param given flarelight.UploadOptions
 ---@return flarelight.Upload? result, string? message, flarelight.Error? err
@@ -435,7 +435,7 @@ end
 
 -- --- pending, resume, forget ---
 
---- The uploads of this service in the state file that did not end, oldest first.
+--- The unfinished uploads of this service in the state file, oldest first.
 ---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
 function upload.pending(api)
   local rows, message, err = failure.caught(function() return need_journal(api, "imports:pending"):pending() end)
@@ -458,7 +458,7 @@ local function resume(run, token, given)
   return continue(run, kept, asked)
 end
 
---- Goes on with an upload where it stopped. Returns as `upload.run` does; of one that is done, its result.
+--- Continues an upload where it stopped. Returns as `upload.run` does; for a finished upload, its result.
 ---@param api flarelight.Client
 ---@param token string
 ---@param given flarelight.ResumeOptions?
@@ -476,8 +476,9 @@ function upload.resume(api, token, given)
   return result, message, err
 end
 
---- Drops an upload that did not end from the journal: its key is free again. What has arrived stays in the import.
--- Fails with kind not_found where the state file knows none, conflict where it is done or another process is at it.
+--- Deletes an unfinished upload from the journal, so that its key is free again. Rows that have arrived stay in the
+-- import. Fails with kind not_found if the state file does not have it, conflict if it is done or another process runs
+-- it.
 ---@param api flarelight.Client
 ---@param name string token or key
 ---@return true? forgotten, string? message, flarelight.Error? err

@@ -1,7 +1,7 @@
---- The journal of uploads in the state file: which uploads were planned and done, which batches were sent and
--- acknowledged. Each entry is durable when its function returns. docs/uploads.md describes the tables.
--- The functions raise failures (failure.lua): kind conflict where another process has changed the entry, else kind io
--- or config. Relies on the binding's store, which runs a script in one transaction, and on calls.lua to wait for it.
+--- The journal of uploads in the state file: the uploads that were planned and done, the batches that were sent and
+-- acknowledged. Each entry is durable when its function returns. docs/uploads.md describes the tables. The functions
+-- raise failures (failure.lua): kind conflict if another process has changed the entry, else kind io or config. Relies
+-- on the binding's store, which runs a script in one transaction, and on calls.lua to wait for it.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -17,7 +17,7 @@ local journal = {}
 -- Days after which an upload that is done and has no key is deleted.
 local KEPT = 90
 
---- The journal of a client, or nil where it has no state file.
+--- The journal of a client, or nil if it has no state file.
 function journal.of(api)
   local store = calls.store(api)
   if not store then return nil end
@@ -27,14 +27,15 @@ end
 
 local function sql(text, ...) return { text, n = select("#", ...), ... } end
 
--- As sql, but the statement has to change one row, or the journal is not as this process believes.
+-- As sql, but the statement must change one row. If it does not, the journal is not in the state that this process
+-- expects.
 local function one(text, ...)
   local statement = sql(text, ...)
   statement.changes = 1
   return statement
 end
 
--- Runs statements in one transaction: the rows of the last one. False where one did not change its row.
+-- Runs statements in one transaction. Returns the rows of the last one; false if a statement did not change its row.
 local function try(self, ...)
   local rows, message, kind, closed = calls.done(calls.job(self.api, self.store:run({ ... }, calls.blocks(self.api))))
   if rows then return rows end
@@ -48,7 +49,7 @@ local function run(self, ...)
   failure.fail("conflict", "imports:upload: the journal was changed by somebody else")
 end
 
---- A lock for one holder at a time over all processes; nil where another process has it.
+--- A lock that excludes other processes; nil if another process has it.
 function Journal:lock(name)
   local lock, message = self.store:lock(name)
   if message then failure.fail("io", "state: " .. message) end
@@ -79,7 +80,7 @@ function Journal:find(key)
     key, self.service))[1])
 end
 
--- The paths of the parts of a list of files; nil where there is no list.
+-- The paths of a list of files; nil if there is no list.
 local function paths_of(parts)
   if not parts then return nil end
   local paths = {}
@@ -87,7 +88,7 @@ local function paths_of(parts)
   return paths
 end
 
---- The uploads that did not end, oldest first.
+--- The unfinished uploads, oldest first.
 function Journal:pending()
   local rows = run(self, sql("SELECT token, key, import, name, path, options, started, failure, "
     .. "(SELECT ifnull(sum(count), 0) FROM batches WHERE batches.token = uploads.token AND state = 'acknowledged')"
@@ -115,7 +116,7 @@ local DELETE_OLD = "DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND
   .. "AND (series IS NULL OR EXISTS (SELECT 1 FROM uploads AS later WHERE later.service = uploads.service "
   .. "AND later.series = uploads.series AND later.state = 'done' AND later.series_number > uploads.series_number))"
 
---- Plans an upload. Whether its key was free.
+--- Plans an upload. Returns whether its key was free.
 function Journal:plan(upload)
   return try(self,
     sql(DELETE_OLD, upload.started - KEPT * 86400),
@@ -137,23 +138,23 @@ function Journal:last_of_series(name)
   return row and { shape = json.decode(row.shape), ended = row.ended } or nil
 end
 
---- Deletes an upload of which nothing was sent, or provably nothing was taken. Whether it was such a one.
+--- Deletes an upload if nothing of it was sent or applied. Returns whether it was deleted.
 function Journal:forget_unsent(token)
   return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done' "
     .. "AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.token = uploads.token)", token)) ~= false
 end
 
---- Deletes an upload that did not end, and its batches. Whether there was one.
+--- Deletes an unfinished upload and its batches. Returns whether there was one.
 function Journal:forget(token)
   return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done'", token)) ~= false
 end
 
---- The number of rows in the import before the first batch.
+--- Records the number of rows in the import before the first batch.
 function Journal:started(token, rows_start)
   return run(self, one("UPDATE uploads SET rows_start = ? WHERE token = ?", rows_start, token))
 end
 
---- A batch is about to be sent. Durable on return: the first byte may go.
+--- Records that a batch is about to be sent. The entry is durable on return, so the first byte may be sent.
 function Journal:sent(token, batch)
   return run(self,
     one("INSERT INTO batches (token, number, first, count, line, rows_before, sha256, last, state) "
@@ -162,7 +163,8 @@ function Journal:sent(token, batch)
     one("UPDATE uploads SET state = 'running', failure = NULL WHERE token = ?", token))
 end
 
---- A batch is applied. `id`: of the import, where this batch has made it known; `of_batch`: it is the batch's own.
+--- Records that a batch is applied. `id`: of the import, if this batch has shown it; `of_batch`: it is the batch's own
+-- import.
 function Journal:acknowledged(token, number, id, of_batch)
   local import = id ~= nil and json.encode(id) or nil
   return run(self,
@@ -171,7 +173,7 @@ function Journal:acknowledged(token, number, id, of_batch)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", import, token))
 end
 
---- The import that a batch in doubt has made is found.
+--- Records the import that a batch in doubt has created.
 function Journal:adopted(token, number, id, of_batch)
   return run(self,
     one("UPDATE batches SET import = ? WHERE token = ? AND number = ?", of_batch and json.encode(id) or nil, token,
@@ -179,14 +181,15 @@ function Journal:adopted(token, number, id, of_batch)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", json.encode(id), token))
 end
 
---- A batch was provably not taken: it is as if it had not been sent.
+--- Records that a batch was provably not applied, by deleting it.
 function Journal:withdrawn(token, number, batch_records)
   return run(self,
     one("DELETE FROM batches WHERE token = ? AND number = ? AND state = 'sent'", token, number),
     one("UPDATE uploads SET batch_records = min(batch_records, ?) WHERE token = ?", batch_records, token))
 end
 
---- Of a batch only the first `count` records are applied: the batch becomes those records, acknowledged.
+--- Records that only the first `count` records of a batch are applied. The batch is reduced to these records, and
+-- acknowledged.
 function Journal:divided(token, number, count, sha256, id)
   return run(self,
     one("UPDATE batches SET count = ?, sha256 = ?, last = 0, state = 'acknowledged' "
@@ -194,23 +197,24 @@ function Journal:divided(token, number, count, sha256, id)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", id ~= nil and json.encode(id) or nil, token))
 end
 
---- A record was refused for good. `line`: its line in the rejects file.
+--- Records that a record was finally refused. `line`: its line in the rejects file.
 function Journal:rejected(token, number, line)
   return run(self, one("UPDATE batches SET state = 'rejected', last = 0, reject = ? "
     .. "WHERE token = ? AND number = ? AND state = 'sent'", line, token, number))
 end
 
---- How rows of the import are compared, and whether it was seen that an update appends.
+--- Records how rows of the import are compared, and whether an update was seen to append.
 function Journal:learned(token, comparison, checked)
   return run(self, one("UPDATE uploads SET comparison = ?, checked = ? WHERE token = ?", comparison, checked, token))
 end
 
---- The upload has stopped; it can be resumed.
+--- Records that the upload has stopped. It can be resumed.
 function Journal:stopped(token, message)
   return run(self, sql("UPDATE uploads SET failure = ? WHERE token = ? AND state <> 'done'", message, token))
 end
 
---- The upload is done, with this result. The batches of an upload without a key are of no more use.
+--- Records the result of an upload that is done. Deletes the batches of an upload without a key, which are no longer
+-- needed.
 function Journal:done(token, result, ended)
   return run(self,
     one("UPDATE uploads SET state = 'done', result = ?, ended = ?, failure = NULL WHERE token = ?",

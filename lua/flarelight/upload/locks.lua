@@ -1,5 +1,6 @@
---- Locks of uploads: one writer for an import and for an upload, in this process by a table, over all processes of
--- the machine by record locks beside the state file. Relies on the journal for the latter.
+--- Locks of uploads: an import and an upload have only one writer at a time. A table excludes other writers of this
+-- process, record locks beside the state file exclude other processes of the machine. Relies on the journal for the
+-- record locks.
 
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
@@ -8,8 +9,8 @@ local locks = {}
 
 local holders = {} -- name -> { run =, coroutine =, lock = of the journal }
 
--- Whether nothing of a holder is left that could release the lock: its run belongs to the process that this one was
--- forked off, or its coroutine was closed in the middle.
+-- Whether a holder can no longer release its lock: its run belongs to the parent process, or its coroutine was closed
+-- early.
 local function is_gone(holder)
   return not core.is_ours(holder.run.ticket) or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
 end
@@ -20,7 +21,7 @@ local function let_go(name)
   if lock then lock:release() end
 end
 
---- Takes a lock for a run, which keeps it until `locks.release`. Fails with kind conflict where another run has it.
+--- Takes a lock for a run, which keeps it until `locks.release`. Fails with kind conflict if another run has it.
 ---@param run flarelight.UploadRun
 ---@param what string "import ID" or "upload TOKEN"
 function locks.take(run, what)

@@ -1,6 +1,5 @@
---- Reads what an import holds, for everything of an upload that looks before it acts.
--- Functions return `nil, message, err` where a read fails: their callers know what that means.
--- Relies on rows.lua and endpoint.lua for the reads.
+--- Reads the rows of an import, for the checks of an upload. If a read fails, the functions return `nil, message, err`,
+-- since only their callers know the consequence. Relies on rows.lua and endpoint.lua for the reads.
 
 local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
@@ -17,13 +16,13 @@ local readback = {}
 
 local PAGE = 5000 -- rows of a page
 
---- How often an upload looks at what does not settle.
+--- The most reads of an upload that waits until repeated reads agree.
 readback.LOOKS = 6
 
--- Past the end of an import some servers answer an error in place of an empty page.
+-- Past the end of an import some servers return an error instead of an empty page.
 local function is_past_end(err, start) return start > 0 and (err.status == 400 or err.status == 404) end
 
--- A row or two: no server divides a page of them.
+-- Reads a row or two, which every server returns in one page.
 local function read_page(run, id, start, count)
   local query = request.query { start = start, count = count }
   local data, message, err = endpoint.call({ client = run.api }, "imports.data",
@@ -56,8 +55,8 @@ function readback.rows(run, id, start, count)
   return found
 end
 
---- At most `count` rows from `rows_before` on, and whether the row before them is there. The read begins with that
--- row: a start that exists is no error on any server.
+--- At most `count` rows from `rows_before` on, and whether the row before them exists. The read begins with that row,
+-- since an existing start is no error on any server.
 function readback.place(run, id, rows_before, count)
   local back = rows_before > 0 and 1 or 0
   local found, message, err = readback.rows(run, id, rows_before - back, count + back)
@@ -68,13 +67,15 @@ function readback.place(run, id, rows_before, count)
   return found, anchored
 end
 
---- Raises the failure of a service whose rows do not depend on `start`. `words`: what cannot be done there.
+--- Raises the failure of a service whose rows do not depend on `start`. `words`: what cannot be done with such a
+-- service.
 function readback.fail_start(words, fate)
   failure.fail("protocol", "imports:upload: the service gives rows far beyond the end of the import: it does not do "
     .. "what `start` says, so that " .. words, { fate = fate })
 end
 
---- Whether rows depend on `start`, so that reading many of them ends: true, or `nil, message, err`. Asks once a run.
+--- Checks that the rows of a page depend on `start`. Otherwise reading many rows would never end. Returns true, or
+-- `nil, message, err`. Sends a request only once a run.
 function readback.check_start(run, id)
   if run.start_checked then return true end
   local beyond, message, err = readback.rows(run, id, reconcile.far, 1)
@@ -99,7 +100,7 @@ function readback.count(run)
   return count
 end
 
---- Waits before the look of this number (from 1), longer each time: what was written may show late.
+--- Waits before the read of this number (from 1), longer each time, since written rows may become visible late.
 function readback.settle(run, look)
   checkpoints.reached "doubt.settling"
   calls.sleep(reconcile.settle(run.settle, look), run.api)

@@ -1,12 +1,12 @@
---- The policy of an upload in doubt: verdicts on rows that were read back. Pure: it takes rows and counts,
--- and returns verdicts. docs/uploads.md describes the protocol.
+--- The policy for batches in doubt: verdicts on rows that were read back. Pure: it takes rows and counts, and returns
+-- verdicts. docs/uploads.md describes the protocol.
 --
--- Rows are compared in one of three ways. Which one is learned from a batch that was acknowledged:
+-- Rows are compared in one of three ways. An acknowledged batch shows which one:
 --   exact         the same members with the same values, numbers by value
---   loose         the members that were sent, with the same values; more members may stand beside them,
---                 null may be absent, a number may have become its text
---   unverifiable  the server changes rows beyond that, so that no doubt can be resolved
--- Before that ("unknown") two rows are the same if they are the same exactly or loosely.
+--   loose         the members that were sent, with the same values; the row may have more members, null may be absent,
+--                 a number may have become a string
+--   unverifiable  the server changes rows further, so that no doubt can be resolved
+-- Before that ("unknown") two rows are the same if they are the same in one of the first two ways.
 
 local core = require "flarelight.core"
 local request = require "flarelight.request"
@@ -15,7 +15,7 @@ local reconcile = {}
 
 local null = core.null
 
--- Integers that no number of this Lua holds are decoded as strings of digits (see docs/api.md).
+-- An integer that this Lua's numbers cannot hold is decoded as a string of digits (see docs/api.md).
 local function is_long(value)
   return type(value) == "string" and #value > 15 and value:find "^%-?%d+$" ~= nil
 end
@@ -49,7 +49,7 @@ local function same_tables(sent, found, loose)
   return true
 end
 
---- Whether a value that was sent is the value that was found, exactly or (`loose`) loosely.
+--- Whether a value that was read is the value that was sent, exactly or (`loose`) loosely.
 function reconcile.same(sent, found, loose)
   if sent == null then return found == null or loose == true and found == nil end
   if type(sent) == "table" and type(found) == "table" then return same_tables(sent, found, loose) end
@@ -62,15 +62,15 @@ function reconcile.same(sent, found, loose)
 end
 same = reconcile.same
 
---- Whether a row that was sent is the row that was found, compared as `comparison` says.
+--- Whether a row that was read is the row that was sent, by this comparison.
 ---@param comparison "unknown"|"exact"|"loose"
 function reconcile.same_row(sent, found, comparison)
   if comparison ~= "loose" and same(sent, found, false) then return true end
   return comparison ~= "exact" and same(sent, found, true)
 end
 
---- How rows of an import are compared: learned from the rows of a batch that is known to be in it, and those that were
--- read at its place.
+--- How rows of an import are compared, learned from the rows of an applied batch and the rows that were read at its
+-- place.
 ---@return "exact"|"loose"|"unverifiable"
 function reconcile.learn(sent, found)
   local comparison = "exact"
@@ -84,14 +84,14 @@ function reconcile.learn(sent, found)
   return comparison
 end
 
---- What became of a batch.
+--- Judges a batch by the rows that were read.
 ---@param sent any[] rows
 ---@param found any[] rows from the place where the batch belongs; at most one more than it has
----@param anchored boolean the row before that place was seen, or there is none
+---@param anchored boolean the row before that place was read, or there is none
 ---@param comparison "unknown"|"exact"|"loose"|"unverifiable"
 ---@return "applied"|"absent"|"partial"|"foreign"|"behind"|"unverifiable" verdict, integer count of rows of the batch
 --
--- behind: rows that were there before do not show yet, so that nothing can be said of those after them.
+-- behind: earlier rows are not visible yet, so nothing can be said about later ones.
 function reconcile.judge(sent, found, anchored, comparison)
   if #found == 0 then return anchored and "absent" or "behind", 0 end
   if comparison == "unverifiable" then return "unverifiable", 0 end
@@ -102,10 +102,10 @@ function reconcile.judge(sent, found, anchored, comparison)
   return #found == #sent and "applied" or "partial", #found
 end
 
---- What follows from the verdicts so far, the last one being the newest: to settle and look again, or to act. "absent"
--- and "partial" count only when two looks in a row agree: at the first one the request may still be under way.
+--- The action after the verdicts so far, the newest one last: to wait and read again ("look"), or to act. "absent" and
+-- "partial" count only when two reads in a row agree, since the request may still be under way at the first read.
 ---@param verdicts { [1]: string, [2]: integer }[]
----@param most integer looks at most
+---@param most integer the most reads
 ---@return "look"|"applied"|"again"|"partial"|"foreign"|"unverifiable"|"give_up" action
 function reconcile.decide(verdicts, most)
   local newest, before = verdicts[#verdicts], verdicts[#verdicts - 1]
@@ -116,11 +116,11 @@ function reconcile.decide(verdicts, most)
   return #verdicts >= most and "give_up" or "look"
 end
 
---- What a list of imports says of an import in doubt, whose description holds `marker`.
+--- Judges an import in doubt by the list of imports. Its description holds `marker`.
 ---@param list table[] of GET /Import/All
 ---@return "found"|"absent"|"hidden"|"several" verdict, any id
 --
--- hidden: the list shows no descriptions, so that nothing can be said.
+-- hidden: the list has no descriptions, so nothing can be said.
 function reconcile.created(list, marker)
   local found, shows = {}, #list == 0
   for _, import in ipairs(list) do
@@ -143,16 +143,16 @@ function reconcile.decide_created(verdicts)
   return before == "absent" and "again" or "look"
 end
 
---- Seconds to wait before the look of this number (from 1): `settle`, doubling to 30.
+--- Seconds to wait before the read of this number (from 1): `settle`, doubled each time up to 30.
 function reconcile.settle(settle, look)
   return math.max(settle, math.min(30, settle * 2 ^ (look - 1)))
 end
 
---- Whether an update appended, told from the first row of the import after two batches.
+--- Whether an update appended, judged by the first row of the import after two batches.
 ---@param first table the first row of the first batch
 ---@param second table the first row of the second batch
 ---@param found table? the import's first row
----@return "appended"|"replaced"|"unclear" verdict unclear: only the number of rows tells
+---@return "appended"|"replaced"|"unclear" verdict unclear: only the number of rows shows it
 function reconcile.appended(first, second, found, comparison)
   if found == nil then return "unclear" end
   if comparison == "unverifiable" then return "unclear" end
@@ -167,9 +167,9 @@ reconcile.far = request.FAR
 
 --- The search for the number of rows in an import by reading single rows: at 0, far beyond the end, then at positions
 -- that grow eightfold and are bisected at last. Returns the state and the next position to read; or the state, nil and
--- the count; or the state alone where there is a row far beyond the end.
----@param state table? nil at first; then rows below `low` are there, the row at `high` is not
----@param is_there boolean? whether the position returned last holds a row
+-- the count; or the state alone if there is a row far beyond the end.
+---@param state table? nil at first; then rows below `low` exist, and the row at `high` does not
+---@param is_there boolean? whether there is a row at the position returned last
 ---@return table state, integer? position, integer? count
 function reconcile.probe(state, is_there)
   if state == nil then return { low = 0, at = 0 }, 0 end

@@ -1,4 +1,4 @@
---- What follows where the service refuses a batch: it is divided, its bad record is set aside, or the upload stops.
+--- Handles a batch that the service refuses: the batch is divided, its bad record is set aside, or the upload stops.
 
 local checkpoints = require "flarelight.upload.checkpoints"
 local failure = require "flarelight.upload.failure"
@@ -20,7 +20,7 @@ local function reject(run, batch, err)
   run.reader:pop()
 end
 
--- A batch may be divided, or its record set aside, only where nothing of it has gone in.
+-- Checks that no row of a refused batch was stored. Only then may it be divided, or its record set aside.
 local function check_absent(run, batch, err)
   if run.id == nil or run.per_batch then return end
   if not run.rows then
@@ -42,21 +42,22 @@ local function check_absent(run, batch, err)
   end
 end
 
---- The batch in front was refused with `err`. Afterwards it is off the queue or divided; else this fails.
+--- Handles the batch at the front, which was refused with `err`. Afterwards it is off the queue or divided; otherwise
+-- this fails.
 ---@param run flarelight.UploadRun
 ---@param err flarelight.Error
 function refusals.handle(run, batch, err)
   local isolates = run.options.on_reject == "isolate" and batch.count > 0
   if err.status == 413 then
     if batch.count > 1 then
-      run.reader:limit(math.ceil(batch.count / 2)) -- those that follow would be too large as well
+      run.reader:limit(math.ceil(batch.count / 2)) -- the next batches would be too large as well
       return halve(run, batch)
     elseif isolates then
       return reject(run, batch, err)
     end
   elseif err.status == 400 and err.kind == "invalid_request" then
-    -- The batch stays sent in the journal: some services keep the good records of a batch that they reject, so that a
-    -- resumed upload has to look before it sends again.
+    -- The batch stays "sent" in the journal. Some services keep the good records of a rejected batch, so a resumed
+    -- upload has to read back before it sends again.
     if not isolates then failure.raise(err) end
     check_absent(run, batch, err)
     if batch.count == 1 then return reject(run, batch, err) end

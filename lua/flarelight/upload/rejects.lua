@@ -3,8 +3,8 @@
 --   {"record": 12, "line": 13, "messages": [...], "data": {...}}
 --
 -- `record` counts from 1. `line` is that of the uploaded file (null for records of Lua). `messages` are the service's,
--- `data` is the record as it was sent. The journal keeps the lines until the upload is done: a resumed upload writes
--- the file anew from them, so that no line is lost or there twice.
+-- `data` is the record as it was sent. The journal keeps the lines until the upload is done. A resumed upload writes
+-- the file again from them, so that no line is lost or repeated.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -29,7 +29,7 @@ function rejects.line(record, line, messages, text)
     json.encode(json.array(messages)), text)
 end
 
---- Begins the file with the lines that are known already.
+--- Begins the file with the lines of the journal.
 function rejects.begin(path, lines) put(path, "wb", table.concat(lines)) end
 
 --- Appends a line.
@@ -41,7 +41,7 @@ function rejects.sync(api, path)
   if not good then failure.fail(closed or "io", "imports:upload: rejects: " .. message) end
 end
 
---- Fails where the file, which is written anew, would be the uploaded file or the state file.
+--- Fails if the rejects file, which is overwritten, is an uploaded file or the state file.
 ---@param parts { path: string }[]? the files that are uploaded
 function rejects.check(api, path, parts)
   local state = calls.config(api).state

@@ -1,8 +1,8 @@
---- The state of an upload, in memory and in the journal: what it is to do, and how far it has come.
+--- The state of an upload, in memory and in the journal: its task and its progress.
 --
--- Other files read a run's fields; only the methods here change them. A method that tells of a step writes it into the
--- journal, durably, before it counts it; an upload without a journal only counts.
--- Relies on journal.lua, locks.lua and rejects.lua.
+-- Other files read a run's fields; only the methods here change them. A method for a step writes the step into the
+-- journal, durably, before it counts it. An upload without a journal only counts. Relies on journal.lua, locks.lua and
+-- rejects.lua.
 
 local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
@@ -18,21 +18,21 @@ local source = require "flarelight.upload.source"
 ---@field config table the client's configuration
 ---@field service string base URL and subscription
 ---@field begun number core.now() when this run began
----@field ticket integer by which a process knows its own runs
+---@field ticket integer shows whether the run belongs to this process
 ---@field journal flarelight.Journal?
----@field options table of the upload, as the journal keeps them
+---@field options table of the upload, in the form of the journal
 ---@field token string? names the upload in the journal and in the mark of its import
----@field planned boolean the journal holds it, and not as done
----@field per_batch boolean each batch makes an import of its own
----@field created boolean the upload makes its import
----@field replaces boolean an update is known to replace, so that the import is made of one batch
----@field marks boolean descriptions carry a mark, by which an import in doubt is found
----@field settle number seconds before the first look at a batch in doubt
+---@field planned boolean the journal holds it as not done
+---@field per_batch boolean each batch creates an import of its own
+---@field created boolean the upload creates its import
+---@field replaces boolean an update is known to replace, so that the import has to be one batch
+---@field marks boolean descriptions carry a mark, with which an import in doubt is found
+---@field settle number seconds before the first read for a batch in doubt
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field deadline number? seconds for each request
 ---@field source table of source.lua
 ---@field reader table of source.lua: the batches
----@field batch table? that is being sent or looked for; errors are about it
+---@field batch table? the batch that is sent or looked for now; errors name it
 ---@field id any the import, once it is known
 ---@field ids any[] of `per_batch`
 ---@field rows integer? rows of the import after the batches that are counted; nil while unknown
@@ -42,16 +42,16 @@ local source = require "flarelight.upload.source"
 ---@field rejected integer records
 ---@field first table? the first batch that held records; its text stays open
 ---@field second any the first row of the second one
----@field last_sent boolean the last acknowledged batch was sent as the last
+---@field last_sent boolean the last acknowledged batch was sent as the last batch
 ---@field comparison "unknown"|"exact"|"loose"|"unverifiable" how rows of the import are compared, see reconcile.lua
----@field start_checked boolean it was seen that rows depend on `start`
----@field checked boolean it was seen that an update appends
+---@field start_checked boolean rows were seen to depend on `start`
+---@field checked boolean an update was seen to append
 local Run = {}
 Run.__index = Run
 
 local run = {}
 
---- A run that has nothing to do yet. `journal`: of the client, or nil.
+--- A run without a task. `journal`: of the client, or nil.
 ---@return flarelight.UploadRun
 function run.new(api, journal)
   local config = calls.config(api)
@@ -62,17 +62,17 @@ function run.new(api, journal)
   }, Run)
 end
 
---- An id or a choice as a word; "none" of nil.
+--- An id or an option as a word; "none" for nil.
 function run.text_of(value)
   if type(value) == "table" then value = value[1] end
   if type(value) == "number" then return ("%.0f"):format(value) end
   return value == nil and "none" or tostring(value)
 end
 
--- --- what it is to do ---
+-- --- the task ---
 
---- Sets what the upload is to do.
----@param kept table its entry of the journal, or one of the same shape that is not written yet (without `state`)
+--- Sets the task of the upload.
+---@param kept table its entry in the journal, or a table of the same shape that is not written yet (without `state`)
 ---@param given { settle: number?, on_progress: function?, deadline: number? } the options of this call
 function Run:set_up(kept, given)
   local options, profile = kept.options, self.config.profile
@@ -80,14 +80,14 @@ function Run:set_up(kept, given)
   self.per_batch = options.update == "import_per_batch"
   self.created = options.id == nil and not self.per_batch
   self.replaces = self.created and profile ~= nil and profile.found.update == "replace"
-  self.marks = options.run_token == true and not self.replaces -- of one batch, none would take the mark off
+  self.marks = options.run_token == true and not self.replaces -- with one batch, no later one would remove the mark
   self.settle = given.settle or options.settle or 2
   self.on_progress, self.deadline = given.on_progress, given.deadline
   self.id, self.rows = kept.id, kept.rows_start or self.created and 0 or nil
   self.comparison, self.checked = kept.comparison or "unknown", kept.checked or false
 end
 
---- Takes the source over, which is closed with the run.
+--- Takes ownership of the source, which is closed with the run.
 function Run:take_source(opened) self.source = opened end
 
 --- Begins to read the source, in batches of `batch_records`.
@@ -108,7 +108,7 @@ function Run:plan(entry)
   checkpoints.reached "upload.planned"
 end
 
---- Sets the batch that errors are about, or none.
+--- Sets the current batch (nil: none). Errors get its records and line.
 function Run:handle(batch)
   self.batch = batch
   if batch and not batch.fate then batch.fate = "not_sent" end
@@ -116,7 +116,7 @@ end
 
 -- --- steps ---
 
---- Fails in a child that was forked off in the middle of an upload: it has a copy of the run, and the upload goes on
+--- Fails in a child process that was forked during an upload. The child has a copy of the run, but the upload continues
 -- in its parent.
 function Run:check_ours()
   if core.is_ours(self.ticket) then return end
@@ -129,25 +129,25 @@ local function note(self, name, ...)
   if self.journal then self.journal[name](self.journal, self.token, ...) end
 end
 
---- Locks the import, where it is known and the upload has one.
+--- Locks the import, if the upload has one and it is known.
 function Run:lock_import()
   if self.id ~= nil and not self.per_batch then locks.take(self, "import " .. run.text_of(self.id)) end
 end
 
---- The number of rows that an import of somebody else holds before the first batch is known.
+--- Records the number of rows that an existing import holds before the first batch.
 function Run:start(rows)
   note(self, "started", rows)
   self.rows = rows
 end
 
---- A batch is about to be sent for the first time.
+--- Records that a batch is about to be sent for the first time.
 function Run:send(batch, last)
   batch.number, batch.last = self.batches + self.rejected + 1, last
   batch.rows_before = not self.per_batch and self.rows or 0
   note(self, "sent", batch)
 end
 
---- Counts a batch that is applied. Replaying the journal calls this alone.
+--- Counts an applied batch. Replaying the journal calls only this.
 function Run:count(batch, id)
   if self.per_batch then self.ids[#self.ids + 1] = id
   elseif self.rows then self.rows = batch.rows_before + batch.count end
@@ -164,7 +164,7 @@ function Run:count(batch, id)
   end
 end
 
---- A batch is applied, and off the queue. `id`: of its import, where this batch has made it known.
+--- Records that a batch is applied, and takes it off the queue. `id`: of its import, if this batch has shown it.
 function Run:acknowledge(batch, id)
   note(self, "acknowledged", batch.number, id, self.per_batch)
   checkpoints.reached "batch.acknowledged"
@@ -172,13 +172,13 @@ function Run:acknowledge(batch, id)
   self:lock_import()
 end
 
---- A batch was provably not taken.
+--- Records that a batch was provably not applied.
 function Run:withdraw(batch)
   note(self, "withdrawn", batch.number, self.reader.limits.records)
   checkpoints.reached "batch.withdrawn"
 end
 
---- The import that a batch in doubt has made is found.
+--- Records the import that a batch in doubt has created.
 function Run:adopt(batch, id)
   note(self, "adopted", batch.number, id, self.per_batch)
   batch.id = id
@@ -186,8 +186,8 @@ function Run:adopt(batch, id)
   self:lock_import()
 end
 
---- Of a batch that is off the queue the first `count` records are applied. They become a batch of their own, and the
--- others the next one.
+--- Records that only the first `count` records of a batch are applied. They become a batch of their own, and the others
+-- the next batch.
 function Run:divide(batch, count, id)
   local part = source.part(batch, 1, count)
   part.number, part.rows_before, part.last = batch.number, batch.rows_before, false
@@ -197,10 +197,10 @@ function Run:divide(batch, count, id)
   self:count(part, id)
 end
 
---- Counts a record that was refused for good. Replaying the journal calls this alone.
+--- Counts a finally refused record. Replaying the journal calls only this.
 function Run:count_rejected() self.rejected = self.rejected + 1 end
 
---- The one record of a batch was refused for good. `line`: of the rejects file.
+--- Records that the only record of a batch was finally refused. `line`: of the rejects file.
 function Run:reject(batch, line)
   note(self, "rejected", batch.number, line)
   checkpoints.reached "reject.journaled"
@@ -209,18 +209,18 @@ function Run:reject(batch, line)
   self:count_rejected()
 end
 
---- How rows of the import are compared is known, and whether it was seen that an update appends.
+--- Records how rows of the import are compared, and whether an update was seen to append.
 function Run:learn(comparison, checked)
   note(self, "learned", comparison, checked)
   self.comparison, self.checked = comparison, checked
 end
 
---- It was seen that the service does what `start` says.
+--- Records that the service was seen to obey `start`.
 function Run:trust_start() self.start_checked = true end
 
--- --- its end ---
+-- --- the end ---
 
---- How far it has come. The `bytes` of a file say how much of it has arrived: bytes / total_bytes is the share done.
+--- The progress. For a file, `bytes` counts the bytes that have arrived, so bytes / total_bytes is the share done.
 ---@return flarelight.Progress
 function Run:progress()
   local elapsed, total = core.now() - self.begun, self.source and self.source.size
@@ -232,10 +232,10 @@ function Run:progress()
   }
 end
 
---- All is sent. Returns the result, which the journal keeps.
+--- Ends the upload after its last batch. Returns the result, which the journal keeps.
 ---@return flarelight.Upload
 function Run:finish()
-  -- The journal gives up the lines of rejected records here, so the file that has them is synced first.
+  -- The journal deletes the lines of rejected records here, so the file with these lines is synced first.
   if self.rejected > 0 then
     rejects.sync(self.api, self.options.rejects)
     checkpoints.reached "reject.durable"
@@ -250,8 +250,8 @@ function Run:finish()
   return result
 end
 
---- The upload stops with an error, which gets what the caller is to know: the fate of the batch at hand, the token, the
--- progress, the batch. An upload that has sent nothing leaves nothing behind: its key is free.
+--- Stops the upload with an error, and adds to the error the fate of the current batch, the token, the progress and the
+-- batch's records. An upload that has sent nothing is deleted from the journal, so that its key is free.
 function Run:stop(err)
   local batch = self.batch
   if not err.fate then err.fate = batch and batch.fate or "not_sent" end

@@ -2,15 +2,15 @@
 --
 -- A batch is a table of these members. The first group is set here, the second by run.lua as the batch is sent.
 --   text, count, size, sha256   the records (a userdata of the binding), how many, bytes and hash of their JSON
---   record, line                of its first record: the place in the source from 1, the line of the file
---   read                        bytes of the file that are read up to its end
+--   record, line                the first record: its place in the source from 1, its line in the file
+--   read                        bytes of the file up to the end of the batch
 --   number, rows_before, last   its number in the journal, the rows of the import before it, whether it is the last
---   id, sendings                the import that it has made, how often it went
---   fate                        what is known of it now: not_sent, in_doubt (the journal says so, or an answer), …
+--   id, sendings                the import that it has created, how often it was sent
+--   fate                        its present fate: not_sent, in_doubt (by the journal, or by a reply), …
 --
--- Files are read by the worker, the next batch while one is on the wire. Records of Lua are written out in place,
--- members sorted by name, so that equal records give equal text in every process.
--- Functions raise failures (failure.lua). Relies on the binding's sources and on calls.lua to wait for the worker.
+-- The worker reads files: the next batch while one is being sent. Records of Lua are encoded in place, with members
+-- sorted by name, so that equal records give equal text in every process. Functions raise failures (failure.lua).
+-- Relies on the binding's sources and on calls.lua to wait for the worker.
 
 local calls = require "flarelight.calls"
 local compressed = require "flarelight.compressed"
@@ -25,10 +25,10 @@ local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
 
-local PIECE = 64     -- records to write out before others may run
-local ENTRIES = 4096 -- of an array, to count before others may run
+local PIECE = 64     -- records to encode before other code may run
+local ENTRIES = 4096 -- elements of an array to count before other code may run
 
--- A record that cannot be sent is the caller's input, as one that the service rejects is.
+-- A record that cannot be sent is an error in the caller's input, like a record that the service rejects.
 local function fail_record(message, record)
   failure.fail("invalid_request", "imports:upload: " .. message, { record = record })
 end
@@ -38,7 +38,7 @@ end
 local File = {}
 File.__index = File
 
--- The parts of an opened file or list of files, and what tells them from other files.
+-- The files of an opened source, with their identities.
 local function identify(self)
   self.parts = self.handle:parts()
   local first = self.parts[1]
@@ -72,7 +72,7 @@ function File:ahead(most_records, most_bytes)
   self.asked = calls.job(self.api, self.handle:fetch(most_records, most_bytes, false))
 end
 
--- The batch that begins with the record `first`. One that was asked for ahead comes with the limits of that moment.
+-- The batch that begins with the record `first`. If it was requested ahead, it has the limits of that moment.
 function File:take(first, most_records, most_bytes)
   local waiter = self.asked
     or calls.job(self.api, self.handle:fetch(most_records, most_bytes, calls.blocks(self.api)))
@@ -93,7 +93,7 @@ Records.__index = Records
 function Records.ahead() end
 function Records.close() end
 
--- Writes records out from `place` on. `first` is the place of that record in the source.
+-- Encodes records from `place` on. `first` is the place of that record in the source.
 local function write_out(records, place, first, most_records, most_bytes)
   local text, total, offset = nil, 0, first - place
   repeat
@@ -126,7 +126,7 @@ local function open_array(given)
   return self
 end
 
--- The caller's function has given `nil, message` or `nil, message, err`: its own source has failed.
+-- Fails because the caller's function has returned `nil, message` or `nil, message, err`.
 local function fail_source(message, err, number)
   if not errors.is(err) then
     local text = "imports:upload: records: " .. tostring(message)
@@ -139,7 +139,8 @@ end
 local function open_iterator(given)
   local self = setmetatable({ kind = "iterator" }, Records)
   local pull, gathered, used, ended = given.records, {}, 0, false
-  -- Drops the records of the batch before, and pulls others until there are `most`; `first` is the place of the first.
+  -- Drops the records of the batch before, and reads others until there are `most`. `first` is the place of the first
+  -- one.
   local function gather(first, most)
     local left = {}
     for i = used + 1, #gathered do left[#left + 1] = gathered[i] end
@@ -177,7 +178,7 @@ end
 
 -- --- batches ---
 
---- A part of a batch, from its record `first` to `last` (places in the batch), with a text of its own.
+--- A part of a batch, from its record `first` to `last` (places in the batch), with its own text.
 function source.part(batch, first, last)
   local text = batch.text:slice(first, last)
   local _, line = text:record(1)
@@ -195,7 +196,7 @@ function source.empty(record)
   }
 end
 
---- The records of a batch as rows, decoded from their JSON as rows of the service are.
+--- The records of a batch as rows, decoded from their JSON like rows of the service.
 function source.rows(batch)
   if batch.count == 0 then return {} end
   return core.decode(core.encode(batch.text))
@@ -204,7 +205,7 @@ end
 --- One of them.
 function source.row(batch, place) return core.decode((batch.text:record(place))) end
 
--- --- the reader: a queue of batches, read as far ahead as is asked for ---
+-- --- the reader: a queue of batches, read as far ahead as requested ---
 
 local Reader = {}
 Reader.__index = Reader
@@ -223,7 +224,7 @@ local function take(self, most_records, most_bytes)
   return batch
 end
 
---- The batch at `place` of the queue, read if need be; nil where there is none.
+--- The batch at `place` of the queue, which is read if necessary; nil if there is none.
 function Reader:peek(place)
   while #self.queue < place and not self.ended do
     local batch = take(self, self.limits.records, self.limits.bytes)
@@ -232,11 +233,11 @@ function Reader:peek(place)
   return self.queue[place]
 end
 
---- The next `count` records as one batch, as the journal says that they were sent; fewer where the source ends.
--- Only before the first peek.
+--- The next `count` records as one batch, to repeat a batch of the journal; fewer if the source ends. Only before the
+-- first peek.
 function Reader:exactly(count) return take(self, count, 2 ^ 52) end
 
---- Has the batch after those that are read fetched meanwhile.
+--- Lets the worker read the batch after those in the queue.
 function Reader:ahead()
   if not self.ended and not self.source.asked then self.source:ahead(self.limits.records, self.limits.bytes) end
 end
@@ -244,7 +245,7 @@ end
 function Reader:pop() return table.remove(self.queue, 1) end
 function Reader:push(batch) table.insert(self.queue, 1, batch) end
 
---- Divides the batch in front: its first `count` records become the batch in front, which is returned.
+--- Divides the batch at the front. Its first `count` records become the batch at the front, which is returned.
 function Reader:divide(count)
   local batch = self:pop()
   local front = source.part(batch, 1, count)
@@ -254,7 +255,7 @@ function Reader:divide(count)
   return front
 end
 
---- No batch that is read from now on holds more than `most` records.
+--- Limits all batches that are read from now on to `most` records.
 function Reader:limit(most) self.limits.records = math.min(self.limits.records, most) end
 
 return source
