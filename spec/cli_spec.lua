@@ -165,7 +165,7 @@ describe("the command", function()
       local _, err = run(2, "imports forget")
       assert.matches("give either TOKEN or %-%-key KEY", err)
       _, err = run(1, "imports forget nonsense")
-      assert.matches("imports forget: the state file knows no upload \"nonsense\"", err)
+      assert.matches("imports forget: the state file has no upload \"nonsense\"", err)
       _, err = run(0, "imports forget " .. token)
       assert.are.equal("forgotten; what has arrived stays in the import\n", err)
       assert.are.same({}, json "imports pending")
@@ -175,7 +175,7 @@ describe("the command", function()
       run(1, ("imports upload %s --key k --batch-records 5000"):format(STRIKES))
       assert.are.same({ forgotten = "k" }, json "imports forget --key k")
       _, err = run(1, "imports forget --key k")
-      assert.matches("knows no upload", err)
+      assert.matches("has no upload", err)
     end)
 
     it("that are in conflict name the way out", function()
@@ -379,7 +379,7 @@ describe("the command", function()
       { "automations execute 1 --parameters '[1]'", "should be an object" },
       { "automations execute 1 --parameters @/nowhere", "No such file" },
       { "imports list --subscription nonsense", "should be a UUID" },
-      { "imports list --base-url http://example.com", "in clear" },
+      { "imports list --base-url http://example.com", "sent unencrypted; use https://\n" },
       { "imports list --key-file /nowhere", "No such file" },
       { "sandbox --set nonsense=1", "unknown option" }, { "sandbox --set ids", "is not NAME=VALUE" },
       { "sandbox --port 70000", "must be from 0 to 65535" },
@@ -545,7 +545,7 @@ describe("the command", function()
     sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
     local out, err = run(3, "automations execute 1")
     assert.are.equal("", out)
-    assert.matches("in_doubt: it may have happened", err)
+    assert.matches("in_doubt: the write may have happened", err)
   end)
 
   it("takes the key from a file, and has no option for it", function()

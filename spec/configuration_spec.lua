@@ -239,9 +239,9 @@ describe("a client", function()
     end)
     it("and tells what it gave", function()
       for _, case in ipairs {
-        { function() end, "^api_key: the function gave none$" }, { function() return nil, "locked" end, "gave none: locked$" },
-        { function() return 5 end, "what the function gave should be a string, but is a number" },
-        { function() return "hid\nden" end, "what the function gave holds a line break" }, { function() return "" end, "is empty" },
+        { function() end, "^api_key: the function returned no key$" }, { function() return nil, "locked" end, "returned no key: locked$" },
+        { function() return 5 end, "the result of the function should be a string, but is a number" },
+        { function() return "hid\nden" end, "the result of the function holds a line break" }, { function() return "" end, "is empty" },
       } do
         local api = support.client(box, { api_key = case[1] })
         for _, call in ipairs { function() return api.imports:all() end, function() return api.imports:rows(1):next() end } do

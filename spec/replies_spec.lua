@@ -69,7 +69,7 @@ describe("a reply", function()
       local data, message, err = api.imports:import { records = { { n = 1 } } }
       if data == nil then -- a libcurl that decodes it has nothing to say
         assert.are.same({ "protocol", "in_doubt" }, { err.kind, err.fate })
-        assert.matches("the compressed reply goes on after its end", message)
+        assert.matches("the compressed reply has bytes after its end", message)
       end
     end
   end)

@@ -24,7 +24,7 @@ describe("the sandbox", function()
       { { definitions = { tables = {} } }, "unknown member 'tables'" },
       { { preparations = { {} } }, "preparations%[1%]: sql is missing" },
       { { preparations = { { sql = "SELECT 1", colour = 1 } } }, "unknown member 'colour'" },
-      { { preparations = { { id = 1, sql = "a" }, { id = "1", sql = "b" } } }, "was there before" },
+      { { preparations = { { id = 1, sql = "a" }, { id = "1", sql = "b" } } }, "is used twice" },
       { { reports = { { name = "r" } } }, "one of sql and preparation" },
       { { reports = { { preparation = 1 } } }, "there is no preparation 1" },
       { { automations = { { steps = { { report = 3 } } } } }, "there is no report 3" },

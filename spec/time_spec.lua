@@ -166,7 +166,7 @@ describe("time:", function()
       local retried, refused = 0, 0
       for _, result in ipairs(results) do
         if result.err.attempts == 2 then retried = retried + 1 end
-        if result.err.message:find("too many retries of late", 1, true) then refused = refused + 1 end
+        if result.err.message:find("too many retries lately", 1, true) then refused = refused + 1 end
       end
       -- 500 tokens, 14 a retry.
       assert.are.same({ 35, 10 }, { retried, refused })

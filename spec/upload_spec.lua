@@ -327,10 +327,10 @@ describe("imports:upload", function()
   local function nothing() end
   local misuses = {
     { "a table that is to be called", { records = setmetatable({}, { __call = nothing }) }, "should be an array" },
-    { "a table whose elements come by its metatable", { records = setmetatable({}, { __index = { {}, {} } }) },
+    { "a table whose elements come from its metatable", { records = setmetatable({}, { __index = { {}, {} } }) },
       "should be an array" },
     { "a table that only pairs fills", { records = setmetatable({}, { __pairs = function() return next, { {} } end }) },
-      "come by its metatable" },
+      "come from its metatable" },
     { "an array that goes on by its metatable", { records = setmetatable({ {} }, { __index = { {}, {} } }) },
       "should be an array" },
     { "an object", { records = { n = 1 } }, "should be an array" },

@@ -70,7 +70,7 @@ static int absolute_path(lua_State *L) {
   }
   if (getcwd(folder, sizeof folder) == NULL) {
     lua_pushnil(L);
-    lua_pushfstring(L, "the working directory cannot be told: %s", strerror(errno));
+    lua_pushfstring(L, "the working directory cannot be determined: %s", strerror(errno));
     return 2;
   }
   lua_pushfstring(L, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);

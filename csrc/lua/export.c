@@ -167,7 +167,7 @@ static int go_on(lua_State *L, exporter *self) {
     return fail_words(L, self->part, "does not begin with these columns", "conflict");
   if (ftruncate(self->descriptor, (off_t)count.end) != 0 ||
       lseek(self->descriptor, (off_t)count.end, SEEK_SET) < 0)
-    return fail_system(L, self->part, "cut off what is not whole");
+    return fail_system(L, self->part, "cut off the incomplete end");
   self->length = count.end;
   self->export.any = count.records > 0;
   fl_lua_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
@@ -393,7 +393,7 @@ static int exporter_write(lua_State *L) {
   if (!write_all(self->descriptor, self->text.data, length)) {
     int failure = errno;
     if (self->part != NULL && ftruncate(self->descriptor, (off_t)self->length) != 0)
-      return fail_system(L, self->part, "cut off what is not whole");
+      return fail_system(L, self->part, "cut off the incomplete end");
     errno = failure;
     return fail_system(L, name, "write");
   }
@@ -423,7 +423,7 @@ static int exporter_finish(lua_State *L) {
   if (self->part != NULL) {
     if (fsync(self->descriptor) != 0) return fail_system(L, self->part, "write");
     if (rename(self->part, self->path) != 0)
-      return fail_system(L, self->path, "rename the whole file");
+      return fail_system(L, self->path, "rename the complete file");
     self->locked = false;
   }
   close_file(self);

@@ -228,7 +228,7 @@ local function first_batch(run)
   })
   if data == nil then stop(meta, err) end
   if run.id ~= nil and not same_id(data.id, run.id) then
-    stop_with("conflict", ("the member %q does not name the import to update: import %s was made besides")
+    stop_with("conflict", ("the member %q does not name the import to update: import %s was created instead")
       :format(run.update_key, tostring(data.id)))
   end
   run.id = data.id
@@ -236,12 +236,12 @@ local function first_batch(run)
   note(run, "ids", kind_of_id(data.id), ("the id of the import came as a %s"):format(type(data.id)))
   local found = await(run, function(each) return each.ours[1] and each.ours[#records] end)
   if not found then
-    stop_with("timeout", ("%d records were taken in, but did not show within %g s"):format(#records, run.patience))
+    stop_with("timeout", ("%d records were accepted, but not visible within %g s"):format(#records, run.patience))
   end
   note(run, "rows", run.wrapping,
     run.wrapping == "bare" and "data is the array of rows" or "data is an object with records")
   note(run, "visible_after", math.floor(run.lag * 10 + 0.5) / 10,
-    run.late and ("the first records showed after about %.1f s"):format(run.lag) or "records showed at once")
+    run.late and ("records were visible after about %.1f s"):format(run.lag) or "records were visible at once")
   compare_values(run, found)
   run.first = found
   local listed = find(list(run), run.id)
@@ -257,13 +257,13 @@ local function second_batch(run)
   local data, meta, err = write(run, { records = records, id = run.id, description = run.token })
   if data == nil then stop(meta, err) end
   if not same_id(data.id, run.id) then
-    stop_with("conflict", ("the member %q does not name the import to update: import %s was made besides import %s; "
+    stop_with("conflict", ("the member %q does not name the import to update: import %s was created instead import %s; "
       .. "update_key names the member"):format(run.update_key, tostring(data.id), tostring(run.id)))
   end
   note(run, "update_key", run.update_key, ("a write with the member %q went to that import"):format(run.update_key))
   local found = await(run, function(each) return each.ours[11] and each.ours[13] end)
   if not found then
-    note(run, "update", "other", "the records of an update did not show")
+    note(run, "update", "other", "the records of an update did not become visible")
     return
   end
   local expected = run.first.total + #records
@@ -306,7 +306,7 @@ local function bad_batch(run)
   local records = json.array { { [MARK] = run.token, n = 21 }, 1, { [MARK] = run.token, n = 23 } }
   local data, meta, err = write(run, { data = { records = records }, id = run.id, description = run.token })
   if data ~= nil then
-    note(run, "bad_record", "taken", "a record that is a number was taken in")
+    note(run, "bad_record", "taken", "a record that is a number was accepted")
     await(run, function(each) return each.ours[23] end)
     return
   end
@@ -318,11 +318,11 @@ local function bad_batch(run)
   local found = look(run)
   local good = (found.ours[21] and 1 or 0) + (found.ours[23] and 1 or 0)
   if good == 0 and found.total == before then
-    note(run, "rejected_batch", "dropped", "nothing of a batch with a bad record went in")
+    note(run, "rejected_batch", "dropped", "nothing of a batch with a bad record was stored")
   elseif good == 2 then
-    note(run, "rejected_batch", "keeps_good", "the good records of a batch with a bad one went in")
+    note(run, "rejected_batch", "keeps_good", "the good records of a batch with a bad one were stored")
   else
-    note(run, "rejected_batch", "other", ("%d of 2 good records of a batch with a bad one went in"):format(good))
+    note(run, "rejected_batch", "other", ("%d of 2 good records of a batch with a bad one were stored"):format(good))
   end
 end
 
@@ -356,7 +356,7 @@ local function cap_of_pages(run)
   watch(run, meta)
   local came = #(rows_of(data) or {})
   if came < total then
-    note(run, "count_cap", came, ("%d rows were asked for, and %d came"):format(total, came))
+    note(run, "count_cap", came, ("%d rows were requested, and %d arrived"):format(total, came))
     note(run, "over_cap", "cut", "a larger count gives fewer rows")
   else
     note(run, "count_cap", 0, ("%d rows came in one page; more was not tried"):format(came))

@@ -116,9 +116,10 @@ end
 local function ask_key(inner)
   local key, message = inner.config.api_key()
   if key == nil then
-    return errors.fail("config", "api_key: the function gave none" .. (message and ": " .. tostring(message) or ""))
+    return errors.fail("config",
+      "api_key: the function returned no key" .. (message and ": " .. tostring(message) or ""))
   end
-  local good, wrong, err = configuration.check_key(key, "api_key: what the function gave")
+  local good, wrong, err = configuration.check_key(key, "api_key: the result of the function")
   if not good then return nil, wrong, err end
   if key ~= inner.key then inner.key, inner.key_number = key, inner.key_number + 1 end
   return key
@@ -199,7 +200,7 @@ function calls.outcome(api, waiter)
     local _
     mailbox.forget(waiter.ticket)
     if not why then
-      _, cannot, why = errors.fail("closed", "the call belongs to the process that this one was forked off")
+      _, cannot, why = errors.fail("closed", "the call belongs to the parent process")
     end
     if waiter.write then why.fate = "in_doubt" end
     return nil, cannot, why
@@ -240,7 +241,7 @@ function calls.done(waiter)
   if ready then return waiter.reply:outcome() end
   mailbox.forget(waiter.ticket)
   if why then return nil, cannot, nil, why.kind end
-  return nil, "the job belongs to the process that this one was forked off", nil, "closed"
+  return nil, "the job belongs to the parent process", nil, "closed"
 end
 
 --- The state file of a client, or nil if it has none. Opens nothing.

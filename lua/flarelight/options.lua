@@ -91,7 +91,7 @@ function options.plain_array(name, value)
   local beyond = #value + 1
   local by_pairs = type(metatable) == "table" and metatable.__pairs ~= nil
   if by_pairs or value[beyond] ~= nil and rawget(value, beyond) == nil then
-    misuse(name .. ": should be an array, but is a table whose elements come by its metatable")
+    misuse(name .. ": should be an array, but is a table whose elements come from its metatable")
   end
 end
 

@@ -102,7 +102,7 @@ local function take(self)
         release(self) -- the pager was cancelled; code outside the task may continue with a new one
         return errors.fail("cancelled", "the task was cancelled")
       end
-      local _, message, err = errors.fail("closed", "the rows belong to the process that this one was forked off")
+      local _, message, err = errors.fail("closed", "the rows belong to the parent process")
       return self:fail(message, err)
     end
   end
@@ -123,7 +123,7 @@ local function check_end(self)
   local rows = data and pages.rows_of(data)
   if data == nil and not err.status then return nil, meta, err end
   if rows and rows ~= core.null and #rows > 0 then
-    return protocol_error "gives rows far beyond the end of the import: it does not do what `start` says"
+    return protocol_error "gives rows far beyond the end of the import: it ignores or changes `start`"
   end
   return true
 end

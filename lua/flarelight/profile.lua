@@ -46,7 +46,7 @@ function profile.fault(value)
     if not rule then return ("has the unknown finding %q"):format(tostring(name)) end
     local good
     if type(rule) == "table" then good = rule[finding] ~= nil else good = type(finding) == rule end
-    if not good then return ("says %s = %s, which cannot be"):format(name, tostring(finding)) end
+    if not good then return ("has the invalid finding %s = %s"):format(name, tostring(finding)) end
   end
 end
 

@@ -12,7 +12,7 @@ local helpers = os.getenv "SPEC_HELPERS"
 local is_luajit = rawget(_G, "jit") ~= nil
 local checked = system.checked
 
-local TOLD = "a task failed, and nobody asked for its result: .*lost and found"
+local TOLD = "a task failed, and no code asked for its result: .*lost and found"
 
 describe("the same script, unchanged, in #slow", function()
   local box, environment

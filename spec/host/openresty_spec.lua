@@ -85,7 +85,7 @@ describe("in nginx #slow", function()
       assert.truthy(("\n" .. kinds):find("\n" .. phase .. ": phase phase imports.data: a call cannot wait in nginx's phase "
         .. phase .. "; ngx.timer.at(0", 1, true), phase .. "\n" .. kinds)
     end
-    assert.truthy(("\n" .. kinds):find "\ninit: phase phase imports.data: nothing can be asked in nginx's phase init", kinds)
+    assert.truthy(("\n" .. kinds):find "\ninit: phase phase imports.data: no request can be sent in nginx's phase init", kinds)
   end)
 
   it("code that is not cached has a state a request, and each ends its own calls alone", function()

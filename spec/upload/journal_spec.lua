@@ -304,7 +304,7 @@ describe("an upload with a state file", function()
         os.execute(("f='%s'; %s"):format(path, change[2]))
         local _, message, err = api.imports:resume(token)
         assert.are.equal("conflict", err.kind)
-        assert.is_truthy(message:find("is not the file any more that the upload began with", 1, true), message)
+        assert.is_truthy(message:find("is not the same file as when the upload began", 1, true), message)
       end)
     end
 
@@ -313,7 +313,7 @@ describe("an upload with a state file", function()
       interrupt("batch.acknowledged", 2, { file = file(numbers(35)), batch_records = 10 })
       local token = api.imports:pending()[1].token
       for text, words in pairs {
-        [numbers(36)] = "is not the file any more", [numbers(35):gsub("34\n$", "xx\n")] = "has other columns",
+        [numbers(36)] = "is not the same file", [numbers(35):gsub("34\n$", "xx\n")] = "has other columns",
       } do
         local _, message, err = api.imports:resume(token, { file = file(text) })
         assert.are.equal("conflict", err.kind)
@@ -342,7 +342,7 @@ describe("an upload with a state file", function()
     local result, message, err = api.imports:upload { records = support.records(30), batch_records = 10 }
     assert.is_nil(result)
     assert.are.equal("conflict", err.kind)
-    assert.is_truthy(message:find("journal was changed", 1, true), message)
+    assert.is_truthy(message:find("another process has changed the journal", 1, true), message)
     assert.are.same({ 11, 10 }, { err.record, err.records })
   end)
 

@@ -85,7 +85,7 @@ static void explain(fl_call *call, const fl_retry_decision *decision) {
   static const struct {
     const char *reason, *words;
   } words[] = {{"deadline", "the deadline leaves no time to try again"},
-               {"quota", "not tried again: too many retries of late"},
+               {"quota", "not tried again: too many retries lately"},
                {"retry_after", "the wait that the server asks for is too long"}};
   size_t length = strlen(call->message);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -166,7 +166,7 @@ static bool fail_if_hopeless(fl_scheduler *scheduler, fl_call *call, fl_time at)
   fl_lane_leave(call);
   fl_timer_heap_clear(&scheduler->timers, &call->timer);
   call->retry_at_wall = to_wall(scheduler, at);
-  fl_call_set_message(call, "the rate budget leaves no place before the deadline");
+  fl_call_set_message(call, "the rate budget allows no call before the deadline");
   fail_call(scheduler, call, FL_KIND_RATE_LIMITED, fate_unsent(call));
   return true;
 }

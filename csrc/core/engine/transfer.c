@@ -356,7 +356,7 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
     failure.detail = "the server had closed the connection";
   } else if (is_undecodable(transfer, code)) {
     failure.kind = FL_KIND_PROTOCOL;
-    failure.detail = "the compressed reply goes on after its end";
+    failure.detail = "the compressed reply has bytes after its end";
   }
   return fl_outcome_of_failure(transfer->call, &failure);
 }

@@ -83,7 +83,7 @@ static const char *take_value(document *self, size_t length) {
     self->input->line += lines;
     return text;
   }
-  snprintf(words, sizeof words, "%s (byte %zu of what begins on this line)%s",
+  snprintf(words, sizeof words, "%s (byte %zu of the value that begins on this line)%s",
            fl_json_describe(code), error.position + 1,
            code == FL_JSON_BAD_UTF8 ? fl_source_input_encoding_hint(self->input) : "");
   if (code == FL_JSON_MEMORY) fl_source_input_fail_memory(self->input);

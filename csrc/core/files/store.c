@@ -395,7 +395,7 @@ static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer
     result = run_statement(self, script, &place, &value, rows, columns, &kept);
   if (result == SQLITE_OK && kept) result = execute(self, "COMMIT");
   if (result == SQLITE_OK && kept) return FL_STORE_OK;
-  if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "the state file says otherwise");
+  if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "a row of the state file has changed");
   else fail_sqlite(self, error, result);
   if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
   /* A failure may leave the connection unusable: the next script opens it anew. */

@@ -56,8 +56,8 @@ const char *fl_url_describe(fl_url_code code) {
       [FL_URL_CONTROL] = "holds a control character, a space or a byte beyond ASCII",
       [FL_URL_SCHEME] = "begins with neither https:// nor http://",
       [FL_URL_INSECURE] =
-          ("is http:// to a host that is not this machine, so the key would go in clear; "
-           "allow_insecure_http lets it"),
+          ("is http:// to a host that is not this machine, so the key would be sent unencrypted; "
+           "allow_insecure_http allows it"),
       [FL_URL_USER_INFO] = "holds user information before the host",
       [FL_URL_HOST] = "has no host, or a malformed host or port",
       [FL_URL_QUERY] = "has a query or a fragment",

@@ -24,7 +24,7 @@ end
 function context.connecting(command)
   context.printing(command)
   command:option("--profile"):argname "FILE"
-    :description "The service's profile, as calibrate writes it. Uploads go by it."
+    :description "The service's profile, as calibrate writes it. Uploads adapt to it."
   command:option("--region"):argname "REGION":description "The service's region, as eu. Default: FLARELIGHT_REGION."
   command:option("--base-url"):argname "URL":description "The service's address. Default: FLARELIGHT_BASE_URL."
   command:option("--subscription"):argname "UUID":description "The subscription. Default: FLARELIGHT_SUBSCRIPTION_ID."
@@ -38,7 +38,7 @@ end
 --- The option of every command that uses the state file.
 function context.keeping(command)
   command:option("--state"):argname "FILE"
-    :description("State file, which keeps what uploads have done. Default: "
+    :description("State file, the journal of uploads. Default: "
       .. "flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. \"none\" keeps none.")
 end
 
@@ -120,8 +120,8 @@ function context.format(args, endings, default)
   local known = {}
   for each in pairs(endings) do known[#known + 1] = "." .. each end
   table.sort(known)
-  ending.fail(status.USAGE, ("%s: the ending .%s names no format that can be written (known: %s); --format FORMAT says "
-    .. "what to write"):format(args.output, word, table.concat(known, ", ")))
+  ending.fail(status.USAGE, ("%s: the ending .%s names no format that can be written (known: %s); --format FORMAT "
+    .. "chooses one"):format(args.output, word, table.concat(known, ", ")))
 end
 
 -- An id stays a text: as a number it could lose digits, and in a path both look the same.

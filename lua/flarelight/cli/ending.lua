@@ -65,9 +65,9 @@ local function remarks(err)
       or ("  record %s%s"):format(err.record, line)
   end
   if err.fate == "in_doubt" then
-    lines[#lines + 1] = "  fate: in_doubt: it may have happened; look before trying again"
+    lines[#lines + 1] = "  fate: in_doubt: the write may have happened; check before you try again"
   end
-  if err.retry_at then lines[#lines + 1] = "  it can go again at " .. output.clock(math.ceil(err.retry_at)) end
+  if err.retry_at then lines[#lines + 1] = "  try again after " .. output.clock(math.ceil(err.retry_at)) end
   return lines
 end
 

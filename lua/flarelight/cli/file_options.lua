@@ -63,14 +63,14 @@ local function define_dialect(command)
     command:option("--header"):argname "A,B":convert(context.list)
       :description "CSV: names of the columns of a file whose first row is data.",
     command:flag("--no-header"):description "CSV: the first row is data; the columns are column1, column2, ….")
-  command:option("--skip"):argname "N":convert(context.count):description "CSV: lines before the header to pass over."
-  command:option("--comment"):argname "TEXT":description "CSV: passes over lines that begin with TEXT."
+  command:option("--skip"):argname "N":convert(context.count):description "CSV: lines before the header to skip."
+  command:option("--comment"):argname "TEXT":description "CSV: skips lines that begin with TEXT."
   command:option("--encoding"):argname "NAME":description "Encoding of the file, as windows-1252. Default: utf-8."
   command:option("--decimal"):choices { ".", "," }
     :description "CSV: decimal mark of numbers. They are sent with a point."
   command:option("--nulls"):argname "A,B":convert(context.list)
-    :description "CSV: texts that are null where they stand without quotes."
-  command:flag("--trim"):description "CSV: takes white space off cells."
+    :description "CSV: texts that are null if they stand without quotes."
+  command:flag("--trim"):description "CSV: removes white space around cells."
   command:option("--at"):argname "POINTER"
     :description "JSON: pointer (RFC 6901) to the array of records, as /features."
 end
@@ -90,9 +90,9 @@ local function define_expectation(command)
   command:option("--expect-required"):argname "A,B":convert(context.list)
     :description "Sends nothing unless each record has a value in these columns."
   command:option("--expect-unique"):argname "A,B":convert(context.list)
-    :description "Sends nothing if a value is there twice in one of these columns."
+    :description "Sends nothing if a value occurs twice in one of these columns."
   command:option("--expect-min-records"):argname "N":convert(context.count)
-    :description "Sends nothing unless there are so many records."
+    :description "Sends nothing unless there are at least N records."
 end
 
 --- Adds the options to a command.

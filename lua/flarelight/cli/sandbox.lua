@@ -88,7 +88,7 @@ local function run(args, out)
     output.write(box:environment())
   end
   output.flush()
-  out:note(("The sandbox runs at %s until Ctrl-C. The lines above point a shell, and the scripts it starts, at it.")
+  out:note(("The sandbox runs at %s until Ctrl-C. The lines above make a shell and its scripts use it.")
     :format(box.url))
   local log = not out.quiet and { next = 1 } or nil
   local _, raised = pcall(follow, box, log)

@@ -122,14 +122,14 @@ local function check_tls(found)
   if not found.meta then return "skipped", "nothing was reached" end
   if found.failure and found.failure.kind == "tls" then return "failed", found.failure.message end
   if not found.meta.status then return "skipped", "nothing was reached" end
-  if not found.secure then return "warning", "plain http: fine on this machine alone, where the sandbox is" end
+  if not found.secure then return "warning", "plain http: safe only for a service on this machine, as the sandbox" end
   return "ok", "the certificate is good for this host"
 end
 
 local function check_clock(found)
   local meta = found.meta
   if not (meta and meta.status) then return "skipped", "nothing was reached" end
-  if not meta.date then return "warning", "the service does not say what time it is" end
+  if not meta.date then return "warning", "the replies have no Date header" end
   local skew = meta.date - (found.asked_at or os.time())
   local text = ("this clock is %s %s the service's"):format(output.duration(math.abs(skew)),
     skew > 0 and "behind" or "ahead of")

@@ -12,12 +12,12 @@ local torture = require "flarelight.torture"
 
 local command_torture = {}
 
-local BAD = { LOST = true, REPEATED = true, hung = true, ["stopped without a word"] = true }
+local BAD = { LOST = true, REPEATED = true, hung = true, ["stopped without a message"] = true }
 
 local KINDS = {
-  { "step", "ends at a step" }, { "net", "ends in a request" }, { "fault", "the service fails" },
-  { "twice", "ends in a doubt" },
-  { "mix", "fails and ends, drawn" }, { "clean", "none" },
+  { "step", "killed at a checkpoint" }, { "net", "killed in a request" }, { "fault", "fault of the service" },
+  { "twice", "killed while in doubt" },
+  { "mix", "random fault and kill" }, { "clean", "none" },
 }
 
 local TROUBLE = {}

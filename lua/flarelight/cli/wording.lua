@@ -20,6 +20,7 @@ local PHRASES = {
   { "flarelight%.new { state = path }", "--state FILE" },
   { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
   { 'update = "([%w_]+)"', "--update %1" },
+  { "allow_insecure_http allows it", "use https://" },
   { "of CSV from: give columns$", "of CSV from: give --columns" },
   { 'drift = "(%l+)"', "--drift %1" }, { ": series: ", ": --series: " },
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },

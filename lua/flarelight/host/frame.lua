@@ -128,7 +128,7 @@ function frame.run_until(handle)
     if ready.first > ready.last then
       local timeout = next_timeout()
       if not timeout and not mailbox.is_expecting() then
-        misuse "the tasks wait for each other: none of them can go on"
+        misuse "the tasks wait for each other: none of them can continue"
       end
       core.wait(timeout)
     end

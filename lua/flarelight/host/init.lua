@@ -64,7 +64,7 @@ function host.of_option(given)
         :format(table.concat(names, ", "), given))
     end
     local ok, found = pcall(require, names[given].module)
-    if not ok then misuse(("flarelight.new.host: %s is not at hand: %s"):format(given, tostring(found))) end
+    if not ok then misuse(("flarelight.new.host: %s is not available: %s"):format(given, tostring(found))) end
     return found
   end
   for name, kind in pairs(members) do

@@ -31,9 +31,9 @@ function host.refuses()
   local phase = ngx.get_phase()
   if waits[phase] then return nil end
   if phase == "init" then
-    return "nothing can be asked in nginx's phase init, before the workers are there"
+    return "no request can be sent in nginx's phase init, before the workers have started"
   end
-  return ("a call cannot wait in nginx's phase %s; ngx.timer.at(0, function() … end) makes it in one where it can")
+  return ("a call cannot wait in nginx's phase %s; ngx.timer.at(0, function() … end) runs it in a phase where it can")
     :format(phase)
 end
 
@@ -91,7 +91,7 @@ function host.wait(handle)
       if ok then ok, message = listen(path, handle) end
       if not ok then
         -- Without connections or descriptors the wait polls. It is slower, but loses nothing.
-        ngx.log(ngx.WARN, "flarelight waits by looking: ", message)
+        ngx.log(ngx.WARN, "flarelight polls every 10 ms: ", message)
         ngx.sleep(0.01)
       end
       pollable.step()

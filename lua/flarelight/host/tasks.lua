@@ -43,7 +43,7 @@ local function to_standard_error(message) io.stderr:write(message, "\n") end
 local function report_unless_asked(task, raised, trace)
   local report = task.host.report or to_standard_error
   local record = { asked = #task.joiners > 0 or task.cancelled }
-  local message = "flarelight: a task failed, and nobody asked for its result: " .. tostring(raised) .. (trace or "")
+  local message = "flarelight: a task failed, and no code asked for its result: " .. tostring(raised) .. (trace or "")
   record.guard = tasks.when_collected(function()
     if not record.asked then report(message) end
   end)
@@ -97,7 +97,7 @@ local function wait_for_end(self)
     error(err, 0)
   end
   if here.blocks and self.host ~= host.of_option "frame" then
-    misuse(("task:result: the task runs in %s, and this code does not: nothing would go on meanwhile")
+    misuse(("task:result: the task runs in %s, and this code does not: the task could not continue meanwhile")
       :format(self.host.name))
   end
   if self.finished then return end -- while the try to yield ran other code

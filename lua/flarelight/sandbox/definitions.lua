@@ -85,7 +85,7 @@ local function read_list(kind, list, level)
     end
     local id = definition.id == nil and index or definition.id
     local text = id_text(id)
-    if known[text] then error(where .. ": this id was there before", level + 1) end
+    if known[text] then error(where .. ": this id is used twice", level + 1) end
     known[text] = true
     read[index] = {
       id = text, id_is_number = type(id) == "number", name = definition.name or kind .. " " .. text,

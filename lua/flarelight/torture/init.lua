@@ -62,7 +62,7 @@ local function judge(run, point, status, killed, outcome)
   elseif outcome.fate == "in_doubt" then result.outcome = "stopped in_doubt"
   elseif outcome.fate == "foreign" or outcome.kind == "conflict" then result.outcome = "stopped foreign"
   elseif outcome.kind and outcome.kind ~= "" then result.outcome = "stopped " .. outcome.kind
-  else result.outcome = "stopped without a word" end
+  else result.outcome = "stopped without a message" end
   return result
 end
 
@@ -106,7 +106,7 @@ local function plan_servers(given, is_chosen)
       local result, seen = run_point(given, points.clean(server))
       local done = result.fate == "done" and result.status == 0
       if plain and not done then
-        return nil, ("the script does not come through even where nothing goes wrong (status %s): %s\n%s"):format(
+        return nil, ("the script fails although nothing goes wrong (status %s): %s\n%s"):format(
           tostring(result.status), result.message or "it made no upload with flarelight", result.output or "")
       end
       expected_plain = expected_plain or seen.held

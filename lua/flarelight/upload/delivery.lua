@@ -64,7 +64,7 @@ local function deliver(run, batch, last)
     local task = tasks.current()
     if err.kind == "closed" or task and task.cancelled then failure.raise(err) end
     if batch.sendings >= SENDINGS then
-      failure.in_doubt(batch, ("it was sent %d times, each time into doubt"):format(batch.sendings), err)
+      failure.in_doubt(batch, ("it was sent %d times, and was in doubt each time"):format(batch.sendings), err)
     end
     return doubt.resolve(run, batch, err)
   end
@@ -105,7 +105,7 @@ local function send_front(run)
   if not batch then return false end
   if not batch.number then
     if run.replaces and not last then
-      failure.fail("config", "imports:upload: the profile says that an update replaces what was there, and the "
+      failure.fail("config", "imports:upload: by the profile, an update replaces all rows, and the "
         .. "records are more than one batch: use update = \"import_per_batch\"")
     end
     batch, last = prepare(run, batch, last)

@@ -34,14 +34,14 @@ end
 local function find_created(run, batch, cause)
   local mark = doubt.mark(run, batch)
   if not mark then
-    failure.in_doubt(batch, "the import may have been made, and nothing in its description tells it from others", cause)
+    failure.in_doubt(batch, "the import may have been created, and its description has no mark to find it by", cause)
   end
   local verdicts = {}
   while true do
     readback.settle(run, #verdicts + 1)
     local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
       { deadline = run.deadline })
-    if list == nil then failure.in_doubt(batch, "whether the import was made could not be read: " .. message, err) end
+    if list == nil then failure.in_doubt(batch, "the list of imports could not be read: " .. message, err) end
     checkpoints.reached "doubt.looked"
     local verdict, id = reconcile.created(list, mark)
     verdicts[#verdicts + 1] = verdict
@@ -49,7 +49,7 @@ local function find_created(run, batch, cause)
     if action == "found" then return id end
     if action == "again" then return nil end
     if action == "hidden" then
-      failure.in_doubt(batch, "the import may have been made, and the list of imports shows no descriptions", cause)
+      failure.in_doubt(batch, "the import may have been created, and the list of imports shows no descriptions", cause)
     elseif action == "several" then
       failure.stop("conflict", batch, "foreign", "more than one import carries the mark of this upload")
     end
@@ -60,10 +60,10 @@ end
 -- rows.
 local function look_up(run, batch, id, cause)
   if not run.rows and not run.per_batch then
-    failure.in_doubt(batch, "how many rows the import had before is not known", cause)
+    failure.in_doubt(batch, "the number of rows before it is not known", cause)
   end
   local function unread(message, err)
-    failure.in_doubt(batch, "what has arrived could not be read: " .. message, err)
+    failure.in_doubt(batch, "the rows of the import could not be read: " .. message, err)
   end
   local good, message, err = readback.check_start(run, id)
   if good then good, message, err = learn(run) end
@@ -78,12 +78,12 @@ local function look_up(run, batch, id, cause)
     local action = reconcile.decide(verdicts, readback.LOOKS)
     if action == "foreign" then
       failure.stop("conflict", batch, "foreign",
-        "the rows at its place are neither its own nor none: somebody else writes into the import, an update "
-        .. "replaces, or rows do not keep their order", cause)
+        "the rows at its place are not its own: another program writes into the import, an update replaces "
+        .. "rows, or rows do not keep their order", cause)
     elseif action == "unverifiable" then
-      failure.in_doubt(batch, "the service changes rows so that they cannot be told from others", cause)
+      failure.in_doubt(batch, "the service changes rows, so that they cannot be recognised", cause)
     elseif action == "give_up" then
-      failure.in_doubt(batch, "what is read does not settle", cause)
+      failure.in_doubt(batch, "repeated reads disagree", cause)
     elseif action ~= "look" then
       return action, verdicts[#verdicts][2]
     end
@@ -111,7 +111,7 @@ function doubt.resolve(run, batch, cause)
   checkpoints.reached "doubt.resolved"
   if action == "again" then
     -- The import exists and is empty. Creating it again would leave the empty one behind.
-    if run.per_batch then failure.in_doubt(batch, "its import was made, but holds none of its records", cause) end
+    if run.per_batch then failure.in_doubt(batch, "its import was created, but holds none of its records", cause) end
     return
   end
   if action == "partial" and run.per_batch then

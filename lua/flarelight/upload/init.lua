@@ -125,7 +125,7 @@ end
 local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
 
 local function other_source(words)
-  conflict(words .. ": give the source as it was, or forget this upload and begin another one")
+  conflict(words .. ": give the original source, or forget this upload and begin another one")
 end
 
 -- The files of an entry of the journal, with their identities.
@@ -144,7 +144,7 @@ local function other_file(kept, opened, moved)
     local found = opened.parts[i]
     if found.size ~= part.size
       or not moved and (found.modified ~= part.modified or found.inode ~= part.inode) then
-      return ("%s is not the file any more that the upload began with"):format(found.path)
+      return ("%s is not the same file as when the upload began"):format(found.path)
     end
   end
   if opened.columns ~= kept.columns then
@@ -182,7 +182,7 @@ local function replay(run, batches)
   for _, row in ipairs(batches) do
     local batch = read_again(run.reader, row)
     if not batch then
-      other_source(("the source is another than the upload began with: batch %d, records %d to %d, differs")
+      other_source(("the source has changed since the upload began: batch %d, records %d to %d, differs")
         :format(row.number, row.first, row.first + row.count - 1))
     end
     batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
@@ -235,7 +235,7 @@ local function continue(run, kept, given)
   locks.take(run, "upload " .. kept.token)
   -- It may have ended before it was locked.
   kept = run.journal:get(kept.token)
-  if not kept then conflict "the upload is gone from the journal" end
+  if not kept then conflict "the upload is no longer in the journal" end
   if kept.state == "done" then return run.source and result_of(run, kept) or earlier_result(kept) end
   run:set_up(kept, given)
   if not run.source then
@@ -388,7 +388,7 @@ local function check_client(run, given)
   local profile = run.config.profile
   local updates = profile and profile.found.update
   if given.id ~= nil and updates == "replace" then
-    failure.fail("config", "imports:upload: the profile says that an update replaces what was there")
+    failure.fail("config", "imports:upload: by the profile, an update replaces all rows")
   end
   if given.id ~= nil and given.update ~= "append" and updates ~= "append" then
     failure.fail("config", "imports:upload: an import that exists needs update = \"append\", or a profile that "
@@ -445,7 +445,7 @@ end
 local function resume(run, token, given)
   local kept = run.journal:get(token)
   if not kept then
-    failure.fail("config", ("imports:resume: the state file knows no upload %q of this service"):format(token))
+    failure.fail("config", ("imports:resume: the state file has no upload %q of this service"):format(token))
   end
   if kept.state == "done" then return earlier_result(kept) end
   local of_file = kept.kind == "file"
@@ -490,7 +490,7 @@ function upload.forget(api, name)
     need_journal(api, "api:forget")
     local kept = own:get(name) or own:find(name)
     if not kept then
-      failure.fail("not_found", ("api:forget: the state file knows no upload %q of this service"):format(name))
+      failure.fail("not_found", ("api:forget: the state file has no upload %q of this service"):format(name))
     end
     if kept.state ~= "done" then locks.take(run, "upload " .. kept.token) end
     if not own:forget(kept.token) then

@@ -46,7 +46,7 @@ end
 local function run(self, ...)
   local rows = try(self, ...)
   if rows then return rows end
-  failure.fail("conflict", "imports:upload: the journal was changed by somebody else")
+  failure.fail("conflict", "imports:upload: another process has changed the journal")
 end
 
 --- A lock that excludes other processes; nil if another process has it.

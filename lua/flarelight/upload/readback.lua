@@ -70,8 +70,8 @@ end
 --- Raises the failure of a service whose rows do not depend on `start`. `words`: what cannot be done with such a
 -- service.
 function readback.fail_start(words, fate)
-  failure.fail("protocol", "imports:upload: the service gives rows far beyond the end of the import: it does not do "
-    .. "what `start` says, so that " .. words, { fate = fate })
+  failure.fail("protocol", "imports:upload: the service gives rows far beyond the end of the import: it ignores or "
+    .. "changes `start`, so that " .. words, { fate = fate })
 end
 
 --- Checks that the rows of a page depend on `start`. Otherwise reading many rows would never end. Returns true, or
@@ -84,8 +84,8 @@ function readback.check_start(run, id)
     run:trust_start()
     return true
   end
-  return errors.fail("protocol", "the service gives rows far beyond the end of the import: it does not do what `start` "
-    .. "says")
+  return errors.fail("protocol",
+    "the service gives rows far beyond the end of the import: it ignores or changes `start`")
 end
 
 --- The number of rows in an import: searched by reading single rows. Raises failures.

@@ -25,10 +25,10 @@ local function check_absent(run, batch, err)
   if run.id == nil or run.per_batch then return end
   if not run.rows then
     failure.stop("conflict", batch, "in_doubt",
-      "it was rejected, and how many rows there were before is not known", err)
+      "it was rejected, and the number of rows before it is not known", err)
   end
   local function unread(message, wrong)
-    failure.in_doubt(batch, "whether a part of it went in could not be read: " .. message, wrong)
+    failure.in_doubt(batch, "the rows at its place could not be read: " .. message, wrong)
   end
   local good, message, wrong = readback.check_start(run, run.id)
   if not good then unread(message, wrong) end
@@ -37,8 +37,8 @@ local function check_absent(run, batch, err)
     unread(anchored, failed)
   elseif #found > 0 or not anchored then
     failure.stop("conflict", batch, "partial",
-      ("it was rejected, but %s"):format(#found > 0 and "rows of it or of others are there"
-        or "the rows before it do not show"), err)
+      ("it was rejected, but %s"):format(#found > 0 and "there are rows at its place"
+        or "the rows before it are not visible"), err)
   end
 end
 

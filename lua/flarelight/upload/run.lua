@@ -120,7 +120,7 @@ end
 -- in its parent.
 function Run:check_ours()
   if core.is_ours(self.ticket) then return end
-  failure.fail("closed", "imports:upload: the upload belongs to the process that this one was forked off",
+  failure.fail("closed", "imports:upload: the upload belongs to the parent process",
     { fate = "in_doubt" })
 end
 

@@ -133,17 +133,18 @@ static const struct {
     {"lines, an empty file", "a.jsonl", "", "", NULL, 0},
     {"JSON, an empty file", "a.json", "", "", "the file is empty", 0},
     {"a line that is no JSON", "a.jsonl", "{}\n\n{\"a\":01}\n", "{},",
-     "a malformed number (byte 7 of what begins on this line)", 3},
+     "a malformed number (byte 7 of the value that begins on this line)", 3},
     {"a line that is an array", "a.jsonl", "{}\n[1]\n", "{},",
      "the record is not an object but an array", 2},
     {"a line that is a number", "a.jsonl", "7\n", "", "the record is not an object but a number",
      1},
     {"a line with two values", "a.jsonl", "{} {}\n", "",
-     "text after the value (byte 4 of what begins on this line)", 1},
+     "text after the value (byte 4 of the value that begins on this line)", 1},
     {"an object over two lines", "a.jsonl", "{\"a\":\n1}\n", "",
-     "the text ends inside a value (byte 6 of what begins on this line)", 1},
+     "the text ends inside a value (byte 6 of the value that begins on this line)", 1},
     {"a line that is not UTF-8", "a.jsonl", "{}\n{\"a\":\"\xff\"}\n", "{},",
-     "bytes that are not UTF-8 (byte 7 of what begins on this line): encoding = \"windows-1252\", "
+     "bytes that are not UTF-8 (byte 7 of the value that begins on this line): encoding = "
+     "\"windows-1252\", "
      "or the encoding that the file is in, reads it",
      2},
 
@@ -186,14 +187,14 @@ static const struct {
     {"the wrong bracket", "a.json", "[{\"a\":1}}", "{\"a\":1},", "an unexpected character", 1},
     {"cut in the array", "a.json", "[{},\n{}\n", "{},{},", "the text ends inside a value", 3},
     {"cut in a record", "a.json", "[{},\n{\"a\":[1", "{},",
-     "the text ends inside a value (byte 8 of what begins on this line)", 2},
+     "the text ends inside a value (byte 8 of the value that begins on this line)", 2},
     {"cut after a backslash", "a.json", "[{\"a\":\"\\", "",
-     "the text ends inside a value (byte 8 of what begins on this line)", 1},
+     "the text ends inside a value (byte 8 of the value that begins on this line)", 1},
     {"text after the array", "a.json", "[{}]\nx", "{},", "text after the value", 2},
     {"a bad record", "a.json", "[{},\n{\n\"a\":+1}]", "{},",
-     "a malformed number (byte 7 of what begins on this line)", 2},
+     "a malformed number (byte 7 of the value that begins on this line)", 2},
     {"a bad member around records", "a.json", "{\"n\":tru,\"records\":[]}", "",
-     "the text ends inside a value (byte 4 of what begins on this line)", 1},
+     "the text ends inside a value (byte 4 of the value that begins on this line)", 1},
 };
 
 static void test_contents(void **state) {
@@ -234,9 +235,9 @@ static void test_nul_bytes(void **state) {
     const char *message;
   } cases[] = {{"a.csv", FL_LITERAL("a\nx\0y\n"), "a NUL byte"},
                {"a.jsonl", FL_LITERAL("{\"a\":\"\0\"}\n"),
-                "a control character in a string (byte 7 of what begins on this line)"},
+                "a control character in a string (byte 7 of the value that begins on this line)"},
                {"a.json", FL_LITERAL("[\0]"),
-                "an unexpected character (byte 1 of what begins on this line)"}};
+                "an unexpected character (byte 1 of the value that begins on this line)"}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     const char *path = path_of(cases[i].file);
