@@ -103,6 +103,16 @@ function Imports:upload(given)
   return result, message, err
 end
 
+--- What an upload with the same options would send: requests, bytes, columns, how a file is read, and how it differs
+-- from the last of its series. Sends nothing. See upload/plan.lua.
+---@param given flarelight.UploadOptions
+---@return flarelight.Plan? result, string? message, flarelight.Error? err
+function Imports:plan(given)
+  options.self(self, Imports, "imports.plan")
+  local result, message, err = upload.plan(self.client, given)
+  return result, message, err
+end
+
 --- The uploads in the client's state file that have not ended, oldest first.
 ---@return flarelight.PendingUpload[]? uploads, string? message, flarelight.Error? err
 function Imports:pending()

@@ -1,106 +1,54 @@
---- flarelight plan: predicts what an upload of a file would send: requests, minutes of the rate limit, time, and the
--- first records as JSON. Sends nothing, and needs neither a key nor the network.
+--- flarelight plan: tells what an upload of a file would send (imports:plan), and estimates the minutes of the rate
+-- limit and the time. Sends nothing, and needs neither a key nor the network.
 
-local compressed = require "flarelight.compressed"
 local context = require "flarelight.cli.context"
-local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
 local file_options = require "flarelight.cli.file_options"
 local flarelight = require "flarelight"
 local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local plans = require "flarelight.upload.plan"
 local series = require "flarelight.upload.series"
 local status = require "flarelight.cli.status"
-local upload = require "flarelight.upload"
 local wording = require "flarelight.cli.wording"
 
 local plan = {}
 
-local function fail(message, kind)
-  message = wording.of_file(message)
-  ending.fail(kind == "misuse" and status.USAGE or status.FAILED, message, kind ~= "misuse" and kind or nil)
-end
-
-local function open(args, path, survey)
-  local asked = file_options.of(args)
-  asked.survey = survey
-  asked.types = asked.types or "auto"
-  compressed.prepare(path)
-  local source, message, _, kind = core.source(path, asked)
-  if not source then fail(message, kind) end
-  return source
-end
-
--- Reads the whole file in batches, as an upload does, and counts.
-local function measure(args, path)
-  local source = open(args, path, args.series ~= nil)
-  local found = {
-    columns = source:columns(), dialect = source:dialect(), shape = source:shape(), remarks = source:remarks(),
-    records = 0, batches = 0, bytes = 0, largest = 0,
-  }
-  for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
-  while true do
-    local text, count, _, kind = source:read(args.batch_records or 5000, args.batch_bytes or 8 * 2 ^ 20)
-    if text == nil and count == nil then break end
-    if text == nil then fail(count, kind) end
-    found.records, found.batches = found.records + count, found.batches + 1
-    found.bytes, found.largest = found.bytes + text:size(), math.max(found.largest, text:size())
-    text:close()
+-- The client that reads the files. It sends nothing, so that a configuration that is missing is made up, unless a
+-- series is asked for, which belongs to a service.
+local function client(args)
+  local state = args.state ~= "none" and args.state or nil
+  if args.series then
+    state = context.state(args)
+    return context.client(args, { state = state })
   end
-  source:close()
-  return found
+  local api = flarelight.new(context.options(args, { state = state }))
+  if api then return api end
+  local given = context.options(args, {
+    api_key = "none", subscription_id = "00000000-0000-4000-8000-000000000000", base_url = "http://127.0.0.1",
+  })
+  given.region, given.profile = nil, nil
+  return ending.expect(flarelight.new(given))
 end
 
--- The first records as the JSON that would be sent.
-local function first_records(args, path)
-  local source, records = open(args, path), {}
-  for place = 1, args.show do
-    local text, count = source:read(1, 1)
-    if not text or not count then break end
-    records[place] = core.encode(text):sub(2, -2)
-    text:close()
-  end
-  source:close()
-  return records
-end
-
--- What the file differs in from the last upload of its series; false where there is none, nil without a series.
-local function drift(args, found)
+-- The series to compare with. Opening the state file would make it: without the file there is none.
+local function known_series(args)
   if not args.series then
     if args.drift then ending.fail(status.USAGE, "--drift goes with --series, the name that the uploads share") end
     return nil
   end
   local path = context.state(args)
   if not path then ending.fail(status.USAGE, "--series: needs a state file: --state FILE") end
-  local file = io.open(path, "rb") -- opening the state file would make it
-  if not file then return false end
-  file:close()
-  local api = context.client(args, { state = path })
-  local compared = ending.expect(upload.drift(api, args.series, found.shape))
-  api:close()
-  return compared
-end
-
---- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
--- the end. On a new import another one checks after the second batch that the first is still there. An upload with a
--- journal keeps a last batch back, which removes its mark. `updates`: the import exists; the search for its end is not
--- counted, since its length is not known. docs/uploads.md explains each request.
-function plan.requests(found, updates, journaled)
-  local writes = math.max(1, found.batches)
-  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
-  if found.records == 0 or updates and not journaled then return writes, 0 end
-  return writes, not updates and writes > 1 and 2 or 1
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file and args.series or nil
 end
 
 -- The rate limit without a request, from --rate-limit or the state file, and its origin.
-local function known_limit(args)
+local function known_limit(api, args)
   if args.rate_limit then return args.rate_limit, "--rate-limit" end
-  local api = flarelight.new(context.options(args, { state = args.state ~= "none" and args.state or nil }))
-  if not api then return nil end
-  local limit = api:quota().limit
-  api:close()
-  return limit, "the state file"
+  return api:quota().limit, "the state file"
 end
 
 -- Estimates the seconds, and names what limits the speed. A client uses nine tenths of the limit in a minute. Each
@@ -137,25 +85,25 @@ local function json_of(path, found, estimated)
   for i, text in ipairs(found.first_records) do decoded[i] = json.decode(text) end
   return {
     file = path, dialect = found.dialect, remarks = json.array(found.remarks), records = found.records,
-    bytes = found.bytes, batches = found.batches,
-    largest_batch = found.largest, requests = estimated.requests, writes = estimated.writes, reads = estimated.reads,
+    bytes = found.bytes, batches = found.batches, largest_batch = found.largest_batch,
+    requests = estimated.requests, writes = estimated.writes, reads = estimated.reads,
     rate_limit = estimated.limit, minutes_of_quota = estimated.minutes, seconds = estimated.seconds,
     bound_by = estimated.bound, columns = json.array(found.columns), first_records = decoded,
-    differences = found.drift and json.array(found.drift.differences) or nil,
+    differences = found.differences and json.array(found.differences) or nil,
   }
 end
 
 -- Whether an upload would stop.
 local function stops(args, found)
-  return found.drift and #found.drift.differences > 0 and args.drift ~= "accept"
+  return found.differences and #found.differences > 0 and args.drift ~= "accept"
 end
 
 -- The line about the series.
 local function series_text(args, found)
-  if found.drift == nil then return nil end
-  if not found.drift then return args.series .. ": no upload of it is done" end
-  return ("%s: %s the upload of %s%s"):format(args.series, #found.drift.differences == 0 and "as" or "differs from",
-    output.clock(found.drift.ended), stops(args, found) and "; --drift accept sends the file as it is" or "")
+  if not args.series then return nil end
+  if not found.differences then return args.series .. ": no upload of it is done" end
+  return ("%s: %s the upload of %s%s"):format(args.series, #found.differences == 0 and "as" or "differs from",
+    output.clock(found.compared_with), stops(args, found) and "; --drift accept sends the file as it is" or "")
 end
 
 local function print_facts(args, path, out, found, estimated)
@@ -166,7 +114,7 @@ local function print_facts(args, path, out, found, estimated)
     { "read as", dialect_text(args, found.dialect) },
     { "records", output.count(found.records) },
     { "sent", ("%s of JSON in %s, the largest %s"):format(output.bytes(found.bytes),
-      output.counted(found.batches, "batch", "batches"), output.bytes(found.largest)) },
+      output.counted(found.batches, "batch", "batches"), output.bytes(found.largest_batch)) },
     { "requests", ("%s: %s, %s to check them"):format(output.count(estimated.requests),
       output.counted(estimated.writes, "write"), output.counted(estimated.reads, "read"))
       .. (args.id and ", and some more to find the end of the import" or "") },
@@ -179,8 +127,8 @@ local function print_facts(args, path, out, found, estimated)
   facts[#facts + 1] = { "series", series_text(args, found) }
   for _, remark in ipairs(found.remarks) do facts[#facts + 1] = { "remark", remark } end
   out:facts(facts, {})
-  if found.drift and #found.drift.differences > 0 then
-    output.write("\n" .. series.table(found.drift.differences) .. "\n")
+  if found.differences and #found.differences > 0 then
+    output.write("\n" .. series.table(found.differences) .. "\n")
   end
   if #found.columns > 0 then
     local columns = {}
@@ -195,13 +143,16 @@ local function print_facts(args, path, out, found, estimated)
 end
 
 -- Plans one upload. Returns the findings and the estimates.
-local function plan_one(args, path)
-  local found = measure(args, path)
-  found.first_records, found.drift = first_records(args, path), drift(args, found)
+local function plan_one(api, args, path)
+  local given = file_options.of(args)
+  given.file, given.id, given.show, given.series = path, args.id, args.show, known_series(args)
+  given.batch_records, given.batch_bytes = args.batch_records, args.batch_bytes
+  local found = ending.expect(api.imports:plan(given))
+  for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
   local estimated = {}
-  estimated.writes, estimated.reads = plan.requests(found, args.id ~= nil, args.state ~= "none")
+  estimated.writes, estimated.reads = plans.requests(found, args.id ~= nil, args.state ~= "none")
   estimated.requests = estimated.writes + estimated.reads
-  estimated.limit, estimated.origin = known_limit(args)
+  estimated.limit, estimated.origin = known_limit(api, args)
   estimated.seconds, estimated.bound = estimate(found, estimated.requests, estimated.limit, args)
   local limit = estimated.limit
   estimated.minutes = limit and limit > 0 and estimated.requests / limit or nil
@@ -210,9 +161,9 @@ end
 
 local function run(args, out)
   local sources, planned = imports.sources(args), json.array {}
-  local stopped = status.DONE
+  local stopped, api = status.DONE, client(args)
   local worst = ending.each(sources, out.json, function(path, place)
-    local found, estimated = plan_one(args, path)
+    local found, estimated = plan_one(api, args, path)
     if stops(args, found) then stopped = status.FAILED end
     planned[#planned + 1] = json_of(path, found, estimated)
     if out.json then return end

@@ -14,6 +14,7 @@ local json = require "flarelight.json"
 local locks = require "flarelight.upload.locks"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
+local plan = require "flarelight.upload.plan"
 local pollable = require "flarelight.host.pollable"
 local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
@@ -348,9 +349,13 @@ local function compare_with_last(own, name, found)
   return last ~= nil and { differences = series.compare(last.shape, found), ended = last.ended }
 end
 
+local function shape_of(opened, given)
+  return opened.kind == "file" and shape.of_file(opened) or shape.of_array(given.records)
+end
+
 -- Compares a source with the last upload of its series. Returns its shape.
 local function guard(run, opened, given)
-  local found = opened.kind == "file" and shape.of_file(opened) or shape.of_array(given.records)
+  local found = shape_of(opened, given)
   local compared = compare_with_last(run.journal, given.series, found)
   if not compared or #compared.differences == 0 then return found end
   if given.drift ~= "accept" then
@@ -399,6 +404,14 @@ local function check_client(run, given)
   end
 end
 
+local function open_run(api, given)
+  local run = runs.new(api, given.journal ~= false and journal.of(api) or nil)
+  if given.series and not run.journal then
+    misuse "imports:upload: series: needs a state file: flarelight.new { state = path }"
+  end
+  return run
+end
+
 --- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update = "import_per_batch"
 -- also `ids`), or `nil, message, err` with `err.progress` and `err.token`; if the error is about a batch, `err.record`
 -- and `err.records` name its records, and `err.line` its first line in the file.
@@ -408,10 +421,7 @@ end
 function upload.run(api, given)
   given = check(given)
   calls.surface(api)
-  local run = runs.new(api, given.journal ~= false and journal.of(api) or nil)
-  if given.series and not run.journal then
-    misuse "imports:upload: series: needs a state file: flarelight.new { state = path }"
-  end
+  local run = open_run(api, given)
   if given.run_token == nil then given.run_token = run.journal ~= nil end
   local result, message, err = within(run, function()
     check_client(run, given)
@@ -420,17 +430,33 @@ function upload.run(api, given)
   return result, message, err
 end
 
---- The differences between a source and the last upload of its series that is done, as `upload.run` compares them, and
--- when that was done; false where there is none. Sends nothing.
----@param api flarelight.Client with a state file
----@param name string of the series
----@param found { records: integer, columns: { [1]: string, [2]: string }[] } the shape of the source
----@return { differences: flarelight.Difference[], ended: number }|false|nil compared, string? message, flarelight.Error? err
-function upload.drift(api, name, found)
-  local compared, message, err = failure.caught(function()
-    return compare_with_last(need_journal(api, "imports:upload: series"), name, found)
+--- Tells what `upload.run` with the same options would send, and sends nothing. Its errors are those of `upload.run`;
+-- a source that is unlike the last of its series is none.
+---@param api flarelight.Client
+---@param given flarelight.UploadOptions | { show: integer? } `show`: records to give as JSON, 0
+---@return flarelight.Plan? result, string? message, flarelight.Error? err
+function upload.plan(api, given)
+  local asked = {}
+  for name, value in pairs(type(given) == "table" and given or {}) do asked[name] = value end
+  local show = asked.show == nil and 0 or options.check("imports:plan.show", asked.show, "count")
+  asked.show = nil
+  given = check(type(given) == "table" and asked or given)
+  if type(given.records) == "function" then
+    misuse "imports:plan: is for files and arrays: a function gives its records only once"
+  end
+  calls.surface(api)
+  local run = open_run(api, given)
+  local result, message, err = within(run, function()
+    local opened = source.open(api, given)
+    run:take_source(opened)
+    local compared = given.series and compare_with_last(run.journal, given.series, shape_of(opened, given))
+    local found = plan.measure(opened, { records = given.batch_records, bytes = given.batch_bytes }, show)
+    found.writes, found.reads = plan.requests(found, given.id ~= nil, run.journal ~= nil)
+    found.requests = found.writes + found.reads
+    if compared then found.differences, found.compared_with = compared.differences, compared.ended end
+    return found
   end)
-  return compared, message, err
+  return result, message, err
 end
 
 -- --- pending, resume, forget ---

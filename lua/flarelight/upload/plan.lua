@@ -1,0 +1,57 @@
+--- Plans of uploads: reads a source in batches as an upload does, and counts what would be sent. Sends nothing.
+-- Relies on source.lua, which raises failures.
+
+local source = require "flarelight.upload.source"
+
+---@class flarelight.Plan
+---@field records integer
+---@field batches integer
+---@field bytes integer of JSON
+---@field largest_batch integer bytes of JSON
+---@field requests integer of an upload without failures: writes, and reads that check them
+---@field writes integer
+---@field reads integer
+---@field columns { name: string, type: string }[] of CSV and TSV
+---@field dialect table? of a file: as `dialect` of csv.rows gives it
+---@field remarks string[] what the person who sends the file should look at
+---@field first_records string[] the first `show` records as JSON
+---@field differences flarelight.Difference[]? from the last upload of the series; nil where there is none
+---@field compared_with number? when that was done, epoch seconds
+
+local plan = {}
+
+--- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
+-- the end. On a new import another one checks after the second batch that the first is still there. An upload with a
+-- journal keeps a last batch back, which removes its mark. `updates`: the import exists; the search for its end is not
+-- counted, since its length is not known. docs/uploads.md explains each request.
+---@return integer writes, integer reads
+function plan.requests(found, updates, journaled)
+  local writes = math.max(1, found.batches)
+  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
+  if found.records == 0 or updates and not journaled then return writes, 0 end
+  return writes, not updates and writes > 1 and 2 or 1
+end
+
+--- Reads an opened source to its end.
+---@param limits { records: integer, bytes: integer } of a batch
+---@param show integer records to give as JSON
+---@return flarelight.Plan found without its requests and differences
+function plan.measure(opened, limits, show)
+  local found = { records = 0, batches = 0, bytes = 0, largest_batch = 0, first_records = {} }
+  local reader = source.reader(opened, limits)
+  while reader:peek(1) do
+    local batch = reader:pop()
+    for place = 1, math.min(batch.count, show - #found.first_records) do
+      found.first_records[#found.first_records + 1] = (batch.text:record(place))
+    end
+    found.records, found.batches = found.records + batch.count, found.batches + 1
+    found.bytes, found.largest_batch = found.bytes + batch.size, math.max(found.largest_batch, batch.size)
+    batch.text:close()
+  end
+  found.columns = opened.handle and opened.handle:columns() or {}
+  found.dialect = opened.handle and opened.handle:dialect() or nil
+  found.remarks = opened.remarks or {}
+  return found
+end
+
+return plan
