@@ -17,7 +17,9 @@ local log = assert(io.open(log_path, "a"))
 local folder = log_path:match "^(.*)/" or "."
 
 local ROUND = math.min(10, math.max(2, seconds / 8)) -- seconds in which a round starts work
-local DRAIN = 45      -- seconds after which something that has not ended hangs: no wait of a round is longer than 10 s
+-- Seconds after which something that has not ended hangs. Without X-RateLimit-Reset a client takes the window for a
+-- minute; no other wait of a round is longer than 10 s.
+local DRAIN = 90
 local AT_ONCE = 24    -- tasks under way
 local ROWS = 300      -- of the import that streams read
 local WARM = 3        -- rounds before memory, descriptors and threads are first looked at
@@ -343,12 +345,12 @@ local function check_ends()
 end
 
 local function round(until_when)
-  -- Without a Reset a client takes the window for a minute: under a low limit its calls wait for long, by design.
+  -- Under a low limit without a Reset, calls would wait for many windows of a minute, by design.
   local reset_format = pick { "delta", "epoch", "epoch_ms", "iso", "http_date", "absent" }
   box = assert(flarelight.sandbox.start {
     rows = pick { "bare", "records" }, past_end = pick { "empty", "400", "404", "null" }, count_cap = pick { 0, 0, 25 },
-    rate_limit = pick(reset_format == "absent" and { 0, 6000 } or { 0, 6000, 100 }), rate_window = 1, gzip = chance(50), etag = chance(50), messages = pick { "string", "object" },
-    reset_format = reset_format,
+    rate_limit = pick(reset_format == "absent" and { 0, 6000 } or { 0, 6000, 100 }), rate_window = 1,
+    reset_format = reset_format, gzip = chance(50), etag = chance(50), messages = pick { "string", "object" },
     preparations = { { id = 1, sql = "SELECT 1 AS n", target = "prepared" } }, reports = { { id = 1, sql = "SELECT 1 AS n" } },
     automations = { { id = 1, steps = { { preparation = 1 } } } },
   })
