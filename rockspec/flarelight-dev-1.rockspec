@@ -113,6 +113,7 @@ build = {
       ["flarelight.client"] = "lua/flarelight/client.lua",
       ["flarelight.compressed"] = "lua/flarelight/compressed.lua",
       ["flarelight.configuration"] = "lua/flarelight/configuration.lua",
+      ["flarelight.compare"] = "lua/flarelight/compare.lua",
       ["flarelight.csv"] = "lua/flarelight/csv.lua",
       ["flarelight.host.mailbox"] = "lua/flarelight/host/mailbox.lua",
       ["flarelight.endpoint"] = "lua/flarelight/endpoint.lua",

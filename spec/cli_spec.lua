@@ -434,7 +434,7 @@ describe("the command", function()
 
   it("says which commands there are, and which names", function()
     local _, err = run(2, "imports ls")
-    assert.matches("unknown command 'ls'\nThe commands are: list, data, rows, upload, pending, resume", err)
+    assert.matches("unknown command 'ls'\nThe commands are: list, data, rows, upload, diff, pending, resume", err)
     _, err = run(2, "torture examples/nightly.lua --kinds nonsense")
     assert.matches("there is no kind \"nonsense\" %(known: step, net, fault, twice, mix, clean%)", err)
   end)
@@ -452,6 +452,21 @@ describe("the command", function()
     local _, err = run(2, ("reports chart --report 1 -o %s/x.pdf"):format(folder))
     assert.matches("the ending .pdf names no format", err)
     assert.are.equal(0, #support.requests(sandbox, "reports.chart_data"))
+  end)
+
+  it("compares a file with an import, and ends with 1 where they differ", function()
+    local id = assert(api.imports:import { records = { { a = 1 }, { a = 2 } } }).id
+    local same, first, second = system.file("a\n1\n2\n", ".csv"), system.file("a\n1\n", ".csv"),
+      system.file("a\n3\n", ".csv")
+    assert.matches("^equal +yes\nrecords +2\nrows +2\n$", (run(0, ("imports diff %s %s"):format(same, id))))
+    local parts = ("imports diff %s %s --part %s"):format(first, id, second)
+    assert.matches("^equal +no\nrecords +2\nrows +2\nrow +1\nline +2\ncolumn +a\nfile +3\nimport +2\n$",
+      (run(1, parts)))
+    local found = flarelight.json.decode((run(1, parts .. " --json")))
+    assert.are.same({ position = 1, line = 2, column = "a", here = 3, there = 2 }, found.first_difference)
+    local _, err = run(1, ("imports diff %s %s"):format(system.file("a;b\n1;2\n", ".csv"), id))
+    assert.matches("imports diff: .*%-%-delimiter ';' divides it", err)
+    run(2, "imports diff x.csv")
   end)
 
   it("divides lists of columns as CSV does", function()

@@ -1,6 +1,7 @@
 --- Data imports: lists, reads, creates and updates them; bulk reads and uploads.
 
 local calls = require "flarelight.calls"
+local compare = require "flarelight.compare"
 local endpoint = require "flarelight.endpoint"
 local misuse = require "flarelight.misuse"
 local export = require "flarelight.export"
@@ -110,6 +111,16 @@ end
 function Imports:plan(given)
   options.self(self, Imports, "imports.plan")
   local result, message, err = upload.plan(self.client, given)
+  return result, message, err
+end
+
+--- Compares a file with the rows of an import, record by record. See compare.lua.
+---@param id flarelight.Id
+---@param given flarelight.CompareOptions
+---@return flarelight.Comparison? result, string? message, flarelight.Error? err
+function Imports:compare(id, given)
+  options.self(self, Imports, "imports.compare")
+  local result, message, err = compare.run(self.client, id, given)
   return result, message, err
 end
 

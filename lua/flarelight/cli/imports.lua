@@ -1,4 +1,4 @@
---- flarelight imports: list, data, rows, upload, pending, resume, forget.
+--- flarelight imports: list, data, rows, upload, diff, pending, resume, forget.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
@@ -333,6 +333,35 @@ local function upload(args, out)
   print_result(out, upload_one(api, args, out, sources[1]))
 end
 
+-- A value of a difference, as JSON; "nothing" where there is none.
+local function shown(value)
+  if value == nil then return "nothing" end
+  return (json.encode(value))
+end
+
+local function diff(args, out)
+  local api = context.client(args)
+  local given = file_options.of(args)
+  given.file, given.page_size = #args.part > 0 and { args.file, (table.unpack or unpack)(args.part) } or args.file,
+    args.page_size
+  local bar = progress.new(out, "import " .. args.id)
+  given.on_progress = function(p)
+    bar:update(p.total_bytes > 0 and p.bytes / p.total_bytes or nil, { output.counted(p.records, "record") })
+  end
+  local ran, result, message, err = pcall(function() return api.imports:compare(args.id, given) end)
+  bar:finish()
+  if not ran then error(result, 0) end
+  ending.expect(result, message, err)
+  local first = result.first_difference or {}
+  out:facts({
+    { "equal", result.equal and "yes" or result.alike and "no, but alike" or "no" },
+    { "records", result.records }, { "rows", result.rows },
+    { "row", first.position }, { "line", first.line }, { "column", first.column },
+    { "file", first.position and shown(first.here) }, { "import", first.position and shown(first.there) },
+  }, result)
+  if not result.equal then return status.FAILED end
+end
+
 local function pending(args, out)
   local api = context.client(args, { state = context.state(args) })
   local found = ending.expect(api.imports:pending())
@@ -417,6 +446,15 @@ function imports.define(parser, define)
   command:option("--settle"):argname "SECONDS":convert(context.number)
     :description "Wait before a batch in doubt is read back. Default: 2."
   command:flag("--no-events"):description "Sends no events, so that no automation starts."
+  context.connecting(command)
+
+  command = define(group, "diff", "Compares a file with the rows of an import. Ends with status 1 where they differ.",
+    diff)
+  command:argument("file"):argname "FILE":description "File as for upload."
+  command:argument("id"):argname "ID":convert(context.id)
+  command:option("--part"):argname "FILE":count "*":description "The next part of an import of several files."
+  file_options.define(command)
+  command:option("--page-size"):argname "N":convert(context.positive):description "Rows of one request. Default: 5000."
   context.connecting(command)
 
   command = define(group, "pending", "Lists the uploads that did not end.", pending)

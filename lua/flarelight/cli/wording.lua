@@ -26,7 +26,8 @@ local PHRASES = {
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
   { "forget this upload and", "forget this upload (flarelight imports forget) and" },
   { "or forget that one", "or forget that one (flarelight imports forget --key KEY)" },
-  { "^imports:export", "imports rows" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
+  { "^imports:export", "imports rows" },
+  { "^imports:compare", "imports diff" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
 -- The options of a file, by their names in Lua.
@@ -63,6 +64,7 @@ end
 function wording.of(message)
   -- A message about a batch may end with the service's own words.
   local of_file = message:find "^imports:upload" and not message:find "^imports:upload: batch %d"
+    or message:find "^imports:compare"
   for _, phrase in ipairs(PHRASES) do message = message:gsub(phrase[1], phrase[2]) end
   return of_file and wording.of_file(message) or message
 end

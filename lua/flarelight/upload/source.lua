@@ -46,7 +46,7 @@ local function identify(self)
   for _, part in ipairs(self.parts) do self.size = self.size + part.size end
 end
 
-local function open_file(api, given)
+local function open_file(api, given, operation)
   local asked = file_options.of(given)
   asked.types = asked.types or "auto"
   asked.survey = given.series ~= nil
@@ -56,10 +56,10 @@ local function open_file(api, given)
   if handle then
     good, message, line, kind = calls.done(calls.job(api, ticket))
   elseif kind == "misuse" then
-    misuse("imports:upload: " .. message)
+    misuse(operation .. ": " .. message)
   end
-  if not good then failure.fail(kind, "imports:upload: " .. message, { line = line }) end
-  local self = setmetatable({ api = api, handle = handle, kind = "file" }, File)
+  if not good then failure.fail(kind, operation .. ": " .. message, { line = line }) end
+  local self = setmetatable({ api = api, handle = handle, kind = "file", operation = operation }, File)
   identify(self)
   local columns = {}
   for i, column in ipairs(handle:columns()) do columns[i] = { column.name, column.type } end
@@ -79,7 +79,7 @@ function File:take(first, most_records, most_bytes)
   self.asked = nil
   local text, count, line, sha256, read = calls.done(waiter)
   if text == nil and count == nil then return nil end
-  if text == nil then failure.fail(sha256, "imports:upload: " .. count, { line = line, record = first }) end
+  if text == nil then failure.fail(sha256, self.operation .. ": " .. count, { line = line, record = first }) end
   return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
 end
 
@@ -170,8 +170,9 @@ local function open_iterator(given)
 end
 
 --- Opens `given.file`, a path or a list of them, with the options of file_options.lua; or `given.records`.
-function source.open(api, given)
-  if given.file then return open_file(api, given) end
+-- `operation`: begins the messages about a file, "imports:upload" by default.
+function source.open(api, given, operation)
+  if given.file then return open_file(api, given, operation or "imports:upload") end
   if type(given.records) == "function" then return open_iterator(given) end
   return open_array(given)
 end
