@@ -76,7 +76,7 @@ describe("an upload of a series", function()
 
   local function csv(text) return system.file(text, ".csv") end
   local function upload(text, more)
-    return api.imports:upload(support.with({ file = csv(text), name = "n", series = "s" }, more))
+    return api.imports:upload(support.with({ file = text and csv(text), name = "n", series = "s" }, more))
   end
   local function posts() return #support.requests(sandbox, "imports.import") end
   -- Expects that nothing was sent.
@@ -170,6 +170,14 @@ describe("an upload of a series", function()
       assert(upload "b\n1\n")
       assert(upload("a\n1\n", { drift = "accept" }))
     end
+  end)
+
+  it("stays in the series with which it began", function()
+    local given = { file = csv "a\n1\n", key = "k" }
+    interrupt("upload.planned", nil, given)
+    assert(api.imports:upload(support.with(given, { name = "n", series = "t" })))
+    assert(upload("b\n1\n", { series = "t" }))
+    stopped("missing a number>, new b >number", upload "b\n1\n")
   end)
 
   it("whose process is killed at any step goes on, and is the last of its series then #slow", function()
