@@ -75,6 +75,7 @@ build = {
             "csrc/sandbox/module.c", "csrc/sandbox/options.c", "csrc/sandbox/pause.c",
             "csrc/sandbox/push_json.c", "csrc/sandbox/query.c", "csrc/sandbox/reply.c",
             "csrc/sandbox/request_log.c", "csrc/sandbox/result.c", "csrc/sandbox/routes.c",
+            "csrc/sandbox/run_state.c",
             "csrc/sandbox/sandbox.c", "csrc/sandbox/server.c", "csrc/sandbox/statements.c",
             "csrc/sandbox/table.c", "csrc/sandbox/timer.c",
          },

@@ -8,6 +8,11 @@
 /* "flsb". A file with another id is no sandbox's database. */
 #define APPLICATION_ID 0x666c7362
 
+/* The state of the last run of a preparation or a report; `kind` is a sandbox_defined. */
+#define RUNS_TABLE                                                                             \
+  "CREATE TABLE IF NOT EXISTS runs(kind INTEGER, id TEXT, status TEXT, at TEXT, message TEXT," \
+  " PRIMARY KEY(kind, id)) WITHOUT ROWID;"
+
 static const char schema[] =
     "CREATE TABLE imports(id INTEGER PRIMARY KEY AUTOINCREMENT, public TEXT UNIQUE, name TEXT,"
     " description TEXT, records INTEGER NOT NULL DEFAULT 0, created TEXT, updated TEXT);"
@@ -17,8 +22,8 @@ static const char schema[] =
     " WITHOUT ROWID;"
     "CREATE TABLE batches(import INTEGER, first INTEGER, at INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(import, first)) WITHOUT ROWID;"
-    "CREATE TABLE results(report TEXT PRIMARY KEY, generated TEXT, rows INTEGER, chart TEXT);"
-    "PRAGMA application_id = 1718383458;";
+    "CREATE TABLE results(report TEXT PRIMARY KEY, generated TEXT, rows INTEGER, chart "
+    "TEXT);" RUNS_TABLE "PRAGMA application_id = 1718383458;";
 _Static_assert(APPLICATION_ID == 1718383458, "the schema names the same application");
 
 struct sqlite3 *sandbox_database_handle(sandbox_database *database) {
@@ -65,8 +70,8 @@ sandbox_database *sandbox_database_open(const char *path, char **error) {
                 "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")) {
       int64_t application = pragma(database->handle, "PRAGMA application_id");
       int64_t tables = pragma(database->handle, "SELECT count(*) FROM sqlite_schema");
-      /* Older files have no column for the time of a batch. */
-      if (application == APPLICATION_ID &&
+      /* Older files have no column for the time of a batch, and no runs. */
+      if (application == APPLICATION_ID && execute(database->handle, RUNS_TABLE) &&
           (pragma(database->handle,
                   "SELECT count(*) FROM pragma_table_info('batches') WHERE name = 'at'") == 1 ||
            execute(database->handle,
@@ -140,7 +145,7 @@ bool sandbox_database_restore(sandbox_database *database, const unsigned char *b
 bool sandbox_database_reset(sandbox_database *database) {
   return execute(database->handle,
                  "BEGIN; DELETE FROM main.imports; DELETE FROM main.rows; DELETE FROM main.columns;"
-                 "DELETE FROM main.batches; DELETE FROM main.results;"
+                 "DELETE FROM main.batches; DELETE FROM main.results; DELETE FROM main.runs;"
                  "DELETE FROM main.sqlite_sequence; COMMIT;");
 }
 

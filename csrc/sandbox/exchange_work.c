@@ -111,6 +111,11 @@ static void carry_out(sandbox_exchange *asked, sandbox_call *call) {
   if (asked->work == WORK_PART)
     call->record_limit = asked->fault.records >= 0 ? asked->fault.records : RECORDS_HALF;
   if (asked->work == WORK_LAGGING) call->hidden_commits = asked->fault.commits;
+  if (sandbox_routes_starts_run(call->operation)) {
+    if (asked->work == WORK_FAILING_RUN) call->run_end = RUN_FAILS;
+    if (asked->work == WORK_LOST_RUN) call->run_end = RUN_IS_LOST;
+    call->run_message = asked->fault.message;
+  }
   if (call->operation == OPERATION_IMPORTS_DATA) call->page = owner->pages++;
   sandbox_handlers_answer(call, &asked->reply);
 }
@@ -142,6 +147,8 @@ static void work_later(const sandbox_exchange *asked, struct MHD_Connection *con
       .body = call->body,
       .path = asked->path.data,
       .request_id = sandbox_header(connection, "X-Request-Id"),
+      .run_end = call->run_end,
+      .run_message = call->run_message,
   };
   sandbox_late_work_add(
       asked->owner, &work,

@@ -22,6 +22,8 @@ typedef enum {
   WORK_PART,          /* only its first `records` are kept */
   WORK_LAGGING,       /* a read without the newest `commits` */
   WORK_AFTER_FOREIGN, /* carried out after another consumer has spent of the rate limit */
+  WORK_FAILING_RUN,   /* a run is started and fails; other operations are carried out */
+  WORK_LOST_RUN,      /* a run is acknowledged and never happens; the same */
 } sandbox_work_mode;
 
 /* The effect on the reply. */
@@ -76,7 +78,9 @@ typedef enum {
   FAULT("header", WORK_WHOLE, SEND_HEADER, 0, LINE) \
   FAULT("trailer", WORK_WHOLE, SEND_TRAILER, 0, LINE) \
   FAULT("redirect", WORK_NONE, SEND_REDIRECT, 302, STATUS(300, 399), LOCATION) \
-  FAULT("foreign_use", WORK_AFTER_FOREIGN, SEND_WHOLE, 0, REQUESTS)
+  FAULT("foreign_use", WORK_AFTER_FOREIGN, SEND_WHOLE, 0, REQUESTS) \
+  FAULT("fail_run", WORK_FAILING_RUN, SEND_WHOLE, 0, MESSAGE) \
+  FAULT("lose_run", WORK_LOST_RUN, SEND_WHOLE, 0, NO_OPTIONS)
 /* clang-format on */
 
 #define FAULT_OPTIONS 4 /* at most */

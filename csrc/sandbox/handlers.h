@@ -23,6 +23,9 @@ typedef struct sandbox_tally {
 #define RECORDS_ALL (-1)
 #define RECORDS_HALF (-2)
 
+/* How a run that a request starts ends. */
+typedef enum { RUN_SUCCEEDS, RUN_FAILS, RUN_IS_LOST } sandbox_run_end;
+
 /* A complete request that was admitted. */
 typedef struct sandbox_call {
   sandbox_database *database;
@@ -36,6 +39,8 @@ typedef struct sandbox_call {
   int64_t record_limit;   /* the most records that a write keeps */
   int64_t page;           /* the number of pages of rows requested before */
   bool late;              /* a run whose reply was sent before */
+  sandbox_run_end run_end;
+  const char *run_message; /* of a run that fails */
 } sandbox_call;
 
 /* Carries out the call in one transaction, and writes the envelope. */
@@ -45,6 +50,9 @@ void sandbox_handlers_answer(sandbox_call *call, sandbox_reply *reply);
   void sandbox_handlers_##handler(sandbox_call *call, sandbox_reply *reply);
 SANDBOX_OPERATIONS(SANDBOX_DECLARE)
 #undef SANDBOX_DECLARE
+
+/* Notes that a run failed whose reply was sent before. In handlers_runs.c. */
+void sandbox_handlers_runs_note_failure(sandbox_call *call);
 
 /* Runs the automations that are triggered by an import of this name. In handlers_runs.c. */
 void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *import);

@@ -2,17 +2,35 @@
  * handlers_runs.c: the handlers of preparations, reports, automations and chart data.
  *
  * A preparation is a query whose result becomes an import; a report is a query whose chart is
- * stored; an automation is a list of both.
+ * stored; an automation is a list of both. A run that takes its time (`run_seconds`) is started
+ * here and carried out by late_work.c.
  */
 #include "body.h"
 #include "handlers.h"
 #include "query.h"
 #include "result.h"
+#include "run_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const sandbox_parameters no_parameters = {NULL, NULL, 0};
+
+typedef bool run_function(sandbox_call *call, const sandbox_definition *definition,
+                          const sandbox_parameters *parameters, sandbox_json_writer *out,
+                          char *reason);
+static run_function run_preparation, run_report, run_automation;
+
+static const struct runnable {
+  sandbox_defined kind;
+  const char *missing, *never, *finished;
+  run_function *run;
+} preparations = {DEFINED_PREPARATIONS, "There is no preparation of this id", "NotRun", "Completed",
+                  run_preparation},
+  reports = {DEFINED_REPORTS, "There is no report of this id", "NotGenerated", "Generated",
+             run_report},
+  automations = {DEFINED_AUTOMATIONS, "There is no automation of this id", "NotRun", "Completed",
+                 run_automation};
 
 /* Members `id` and `name`, without the closing brace. */
 static void put_head(const sandbox_definition *definition, sandbox_json_writer *out) {
@@ -30,10 +48,12 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
   sandbox_import import;
   sandbox_table table;
   sandbox_json_writer row;
+  char *updated;
   bool good;
   if (!sandbox_query(call->database, call->options, preparation->sql, parameters, &table, reason))
     return false;
   import = sandbox_import_named(call->database, name);
+  updated = import.id ? sandbox_import_updated(call->database, &import) : NULL;
   good = import.id ? sandbox_import_clear(call->database, &import)
                    : sandbox_import_create(call->database, call->options->ids, &import) &&
                          sandbox_import_describe(call->database, &import, name, none);
@@ -50,6 +70,12 @@ static bool run_preparation(sandbox_call *call, const sandbox_definition *prepar
   sandbox_json_writer_free(&row);
   sandbox_table_free(&table);
   good = good && sandbox_import_add_end(call->database, &import);
+  if (good && updated)
+    good = sandbox_import_stamp(call->database, &import, updated,
+                                call->options->run_shows == RUN_SHOWS_NOTHING);
+  free(updated);
+  good = good && sandbox_run_state_end(call->database, DEFINED_PREPARATIONS, preparation->id,
+                                       preparations.finished, NULL);
   if (good) {
     sandbox_json_put(out, ",\"rows\":");
     sandbox_json_put_integer(out, import.records);
@@ -83,6 +109,8 @@ static bool run_report(sandbox_call *call, const sandbox_definition *report,
     snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
     good = false;
   }
+  good = good &&
+         sandbox_run_state_end(call->database, DEFINED_REPORTS, report->id, reports.finished, NULL);
   if (good) {
     sandbox_json_put(out, ",\"rows\":");
     sandbox_json_put_integer(out, (int64_t)table.row_count);
@@ -121,16 +149,46 @@ static bool run_automation(sandbox_call *call, const sandbox_definition *automat
   return true;
 }
 
-static const struct runnable {
-  sandbox_defined kind;
-  const char *missing, *finished;
-  bool (*run)(sandbox_call *call, const sandbox_definition *definition,
-              const sandbox_parameters *parameters, sandbox_json_writer *out, char *reason);
-} preparations = {DEFINED_PREPARATIONS, "There is no preparation of this id", "Completed",
-                  run_preparation},
-  reports = {DEFINED_REPORTS, "There is no report of this id", "Generated", run_report},
-  automations = {DEFINED_AUTOMATIONS, "There is no automation of this id", "Completed",
-                 run_automation};
+/* Calls `note` for what a run changes: a preparation or a report, or each step of an automation. */
+static bool note_state(sandbox_call *call, sandbox_defined kind,
+                       const sandbox_definition *definition,
+                       bool (*note)(sandbox_call *call, sandbox_defined kind, const char *id)) {
+  bool good = true;
+  if (kind != DEFINED_AUTOMATIONS) return note(call, kind, definition->id);
+  for (size_t index = 0; good && index < definition->step_count; index++)
+    good = note(call, definition->steps[index].report ? DEFINED_REPORTS : DEFINED_PREPARATIONS,
+                definition->steps[index].id);
+  return good;
+}
+
+static bool note_start(sandbox_call *call, sandbox_defined kind, const char *id) {
+  return sandbox_run_state_start(call->database, kind, id);
+}
+
+static bool note_failure(sandbox_call *call, sandbox_defined kind, const char *id) {
+  const char *message = call->run_message;
+  return sandbox_run_state_end(call->database, kind, id, "Failed",
+                               message && *message ? message : "The run failed");
+}
+
+/* Starts a run that takes its time, or makes it at once: the members from `status` on. False:
+ * `reason` says why it failed. */
+static bool begin_run(sandbox_call *call, const struct runnable *runnable,
+                      const sandbox_definition *definition, const sandbox_parameters *parameters,
+                      sandbox_reply *reply, char *reason) {
+  bool later = call->options->run_seconds > 0 && !call->late, lost = call->run_end == RUN_IS_LOST;
+  bool fails = call->run_end == RUN_FAILS && !later;
+  reply->run_later = later && !lost;
+  sandbox_json_put(&reply->body, ",\"status\":");
+  sandbox_json_put_string(&reply->body, later || lost ? "Running"
+                                        : fails       ? "Failed"
+                                                      : runnable->finished);
+  if (lost) return true;
+  if (!later && !fails) return runnable->run(call, definition, parameters, &reply->body, reason);
+  if (note_state(call, runnable->kind, definition, fails ? note_failure : note_start)) return true;
+  snprintf(reason, SANDBOX_REASON, "%s", sandbox_database_error(call->database));
+  return false;
+}
 
 static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable *runnable) {
   const sandbox_definition *definition =
@@ -145,15 +203,23 @@ static void run(sandbox_call *call, sandbox_reply *reply, const struct runnable 
     sandbox_reply_refuse(reply, 400, "The automation has no API trigger");
   } else {
     const sandbox_parameters parameters = {&body.tape, body.text, 0};
-    reply->run_later = call->options->run_seconds > 0 && !call->late;
     put_head(definition, &reply->body);
-    sandbox_json_put(&reply->body, ",\"status\":");
-    sandbox_json_put_string(&reply->body, reply->run_later ? "Running" : runnable->finished);
-    if (!reply->run_later && !runnable->run(call, definition, &parameters, &reply->body, reason))
+    if (!begin_run(call, runnable, definition, &parameters, reply, reason))
       sandbox_reply_refuse(reply, 400, "%s", reason);
     sandbox_json_put(&reply->body, "}");
   }
   sandbox_body_free(&body);
+}
+
+void sandbox_handlers_runs_note_failure(sandbox_call *call) {
+  sandbox_defined kind = call->operation == OPERATION_PREPARATIONS_EXECUTE ? DEFINED_PREPARATIONS
+                         : call->operation == OPERATION_REPORTS_GENERATE   ? DEFINED_REPORTS
+                                                                           : DEFINED_AUTOMATIONS;
+  const sandbox_definition *definition =
+      sandbox_routes_starts_run(call->operation)
+          ? sandbox_options_definition(call->options, kind, call->id)
+          : NULL;
+  if (definition) note_state(call, kind, definition, note_failure);
 }
 
 void sandbox_handlers_runs_execute_preparation(sandbox_call *call, sandbox_reply *reply) {
@@ -184,33 +250,47 @@ void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *imp
   free(name);
 }
 
-static void put_list(sandbox_call *call, sandbox_reply *reply, sandbox_defined kind) {
-  const sandbox_definitions *defined = &call->options->defined[kind];
+/* The members of a list's entry that show the last run. */
+static void put_run(sandbox_call *call, const struct runnable *runnable, const char *id,
+                    sandbox_json_writer *out) {
+  unsigned shows = call->options->run_shows;
+  bool report = runnable->kind == DEFINED_REPORTS, generated = false;
+  if (report && (shows == RUN_SHOWS_RESULT || shows == RUN_SHOWS_STATUS))
+    generated = sandbox_result_put(call->database, fl_slice_of(id), out, NULL);
+  if (shows == RUN_SHOWS_STATUS) {
+    sandbox_run_state_put_status(call->database, runnable->kind, id, runnable->never, out);
+  } else if (shows == RUN_SHOWS_UPDATED) {
+    sandbox_run_state_put_updated(call->database, runnable->kind, id, out);
+  } else if (report && shows == RUN_SHOWS_RESULT) {
+    sandbox_json_put(out, ",\"status\":");
+    sandbox_json_put_string(out, generated ? runnable->finished : runnable->never);
+  }
+}
+
+static void put_list(sandbox_call *call, sandbox_reply *reply, const struct runnable *runnable) {
+  const sandbox_definitions *defined = &call->options->defined[runnable->kind];
   sandbox_json_writer *out = &reply->body;
   sandbox_json_put(out, "[");
   for (size_t index = 0; index < defined->count; index++) {
     const sandbox_definition *definition = &defined->list[index];
     sandbox_json_put(out, index > 0 ? "," : "");
     put_head(definition, out);
-    if (kind == DEFINED_PREPARATIONS) {
+    if (runnable->kind == DEFINED_PREPARATIONS) {
       sandbox_json_put(out, ",\"target\":");
       sandbox_json_put_string(out, definition->target);
-    } else {
-      bool generated = sandbox_result_put(call->database, fl_slice_of(definition->id), out, NULL);
-      sandbox_json_put(out,
-                       generated ? ",\"status\":\"Generated\"" : ",\"status\":\"NotGenerated\"");
     }
+    put_run(call, runnable, definition->id, out);
     sandbox_json_put(out, "}");
   }
   sandbox_json_put(out, "]");
 }
 
 void sandbox_handlers_runs_list_preparations(sandbox_call *call, sandbox_reply *reply) {
-  put_list(call, reply, DEFINED_PREPARATIONS);
+  put_list(call, reply, &preparations);
 }
 
 void sandbox_handlers_runs_list_reports(sandbox_call *call, sandbox_reply *reply) {
-  put_list(call, reply, DEFINED_REPORTS);
+  put_list(call, reply, &reports);
 }
 
 /* --- chart data --- */

@@ -116,6 +116,25 @@ bool sandbox_import_add_end(sandbox_database *database, const sandbox_import *im
   return sandbox_statements_run(set);
 }
 
+char *sandbox_import_updated(sandbox_database *database, const sandbox_import *import) {
+  sqlite3_stmt *row = sandbox_statements_get(database, IMPORT_UPDATED);
+  char *text = NULL;
+  sqlite3_bind_int64(row, 1, import->id);
+  if (sqlite3_step(row) == SQLITE_ROW && sandbox_statements_text(row, 0))
+    text = strdup(sandbox_statements_text(row, 0));
+  sqlite3_reset(row);
+  return text;
+}
+
+bool sandbox_import_stamp(sandbox_database *database, const sandbox_import *import,
+                          const char *before, bool hidden) {
+  sqlite3_stmt *stamp = sandbox_statements_get(database, STAMP_RUN);
+  sqlite3_bind_int64(stamp, 1, import->id);
+  sandbox_statements_bind(stamp, 2, fl_slice_of(before));
+  sqlite3_bind_int(stamp, 3, hidden);
+  return sandbox_statements_run(stamp);
+}
+
 bool sandbox_import_add_column(sandbox_database *database, const sandbox_import *import,
                                fl_slice name) {
   sqlite3_stmt *add = sandbox_statements_get(database, ADD_COLUMN);

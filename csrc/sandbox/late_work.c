@@ -7,7 +7,8 @@ typedef struct late_work {
   sandbox *owner;
   int64_t number; /* in the log */
   sandbox_operation operation;
-  char *id, *path, *request_id;
+  char *id, *path, *request_id, *run_message;
+  sandbox_run_end run_end;
   fl_buffer body;
 } late_work;
 
@@ -15,6 +16,7 @@ static void free_late(late_work *work) {
   free(work->id);
   free(work->path);
   free(work->request_id);
+  free(work->run_message);
   fl_buffer_free(&work->body);
   free(work);
 }
@@ -33,6 +35,8 @@ static void carry_out(void *context, bool ended) {
         .body = {work->body.data ? work->body.data : "", work->body.length},
         .record_limit = RECORDS_ALL,
         .late = true,
+        .run_end = work->run_end,
+        .run_message = work->run_message,
     };
     sandbox_reply_init(&reply);
     pthread_mutex_lock(&owner->lock);
@@ -42,6 +46,9 @@ static void carry_out(void *context, bool ended) {
       sandbox_request_log_add_commit(owner->log, work->number, work->operation,
                                      fl_slice_of(work->path), fl_slice_of(work->request_id),
                                      call.body);
+    } else {
+      call.run_message = reply.message;
+      sandbox_handlers_runs_note_failure(&call);
     }
     pthread_mutex_unlock(&owner->lock);
     sandbox_json_writer_free(&reply.body);
@@ -58,8 +65,10 @@ void sandbox_late_work_add(sandbox *owner, const sandbox_late_work *given, doubl
   work->id = strndup(given->id.data ? given->id.data : "", given->id.length);
   work->path = strdup(given->path);
   work->request_id = strdup(given->request_id ? given->request_id : "");
+  work->run_message = strdup(given->run_message ? given->run_message : "");
+  work->run_end = given->run_end;
   fl_buffer_init(&work->body, FL_BUFFER_UNLIMITED);
-  if (!work->id || !work->path || !work->request_id ||
+  if (!work->id || !work->path || !work->request_id || !work->run_message ||
       fl_buffer_append(&work->body, given->body.data, given->body.length) != FL_OK ||
       !sandbox_timer_add(owner->timer, (fl_time)(seconds * (double)FL_SECOND), carry_out, work))
     free_late(work);

@@ -15,6 +15,8 @@ typedef struct sandbox_late_work {
   sandbox_operation operation;
   fl_slice id, body;
   const char *path, *request_id; /* request_id NULL: there was none */
+  sandbox_run_end run_end;
+  const char *run_message; /* of a run that fails */
 } sandbox_late_work;
 
 /* Copies `given`. Without memory the request is not carried out. */

@@ -34,6 +34,12 @@ enum { UPDATE_APPEND, UPDATE_REPLACE };
 typedef enum { VALUES_VERBATIM, VALUES_NORMALIZED, VALUES_TEXT } sandbox_values;
 enum { REJECTED_DROPPED, REJECTED_KEEPS_GOOD };
 enum { MESSAGES_STRING, MESSAGES_OBJECT };
+typedef enum {
+  RUN_SHOWS_RESULT,
+  RUN_SHOWS_STATUS,
+  RUN_SHOWS_UPDATED,
+  RUN_SHOWS_NOTHING
+} sandbox_run_shows;
 
 /*
  * TEXT(name, default), WHOLE and NUMBER(name, default, least, most), FLAG(name, default),
@@ -74,6 +80,7 @@ enum { MESSAGES_STRING, MESSAGES_OBJECT };
   CHOICE(messages, "string", "object") \
   TEXT(notice, NULL) /* a message in every 200 \ */ \
   NUMBER(run_seconds, 0, 0, 86400) /* the time that Execute and Generate take after their reply \ */ \
+  CHOICE(run_shows, "result", "status", "updatedAt", "nothing") /* what lists show of a run */ \
   FLAG(gzip, false) \
   FLAG(etag, false) \
   \

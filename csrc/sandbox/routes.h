@@ -51,6 +51,12 @@ typedef struct sandbox_route {
 
 sandbox_route sandbox_routes_find(const char *method, const char *path);
 
+/* Whether the operation starts a preparation, a report or an automation. */
+static inline bool sandbox_routes_starts_run(sandbox_operation operation) {
+  return operation == OPERATION_PREPARATIONS_EXECUTE || operation == OPERATION_REPORTS_GENERATE ||
+         operation == OPERATION_AUTOMATIONS_EXECUTE;
+}
+
 /* Percent-decodes into `out` and ends it with a NUL; the length, or -1 if an escape is broken. */
 int64_t sandbox_routes_unescape(char *out, fl_slice text);
 

@@ -17,6 +17,9 @@
 
 #define SHOWN "SELECT public, name, description, records, created, updated FROM main.imports "
 
+/* A second after a time: two runs within a second leave different times. */
+#define NEXT_SECOND(time) "strftime('%Y-%m-%dT%H:%M:%SZ', " time ", '+1 second')"
+
 /* clang-format off */
 #define SANDBOX_STATEMENTS(STATEMENT) \
   STATEMENT(FIND_IMPORT, "SELECT id, records FROM main.imports WHERE public = ?") \
@@ -45,8 +48,18 @@
   STATEMENT(PAGE_BACKWARD, "SELECT json, key FROM main.rows WHERE key >= ? AND key < ? ORDER" \
     " BY key DESC") \
   STATEMENT(STORE_RESULT, "REPLACE INTO main.results(report, generated, rows, chart)" \
-    " VALUES(?, ?, ?, ?)") \
+    " VALUES(?1, max(?2, ifnull((SELECT " NEXT_SECOND("generated") " FROM main.results" \
+    " WHERE report = ?1), '')), ?3, ?4)") \
   STATEMENT(FIND_RESULT, "SELECT generated, rows, chart FROM main.results WHERE report = ?") \
+  STATEMENT(STAMP_RUN, "UPDATE main.imports SET updated = CASE WHEN ?3 THEN ?2 ELSE max(updated," \
+    " ifnull(" NEXT_SECOND("?2") ", '')) END WHERE id = ?1") \
+  STATEMENT(IMPORT_UPDATED, "SELECT updated FROM main.imports WHERE id = ?") \
+  STATEMENT(START_RUN, "INSERT INTO main.runs(kind, id, status) VALUES(?1, ?2, 'Running')" \
+    " ON CONFLICT DO UPDATE SET status = 'Running', message = NULL") \
+  STATEMENT(END_RUN, "INSERT INTO main.runs(kind, id, status, at, message)" \
+    " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET status = ?3," \
+    " at = max(?4, ifnull(" NEXT_SECOND("at") ", '')), message = ?5") \
+  STATEMENT(FIND_RUN, "SELECT status, at, message FROM main.runs WHERE kind = ? AND id = ?") \
   STATEMENT(NAMED_IMPORTS, "SELECT name, id FROM main.imports WHERE name IS NOT NULL ORDER" \
     " BY id DESC") \
   STATEMENT(LIST_COLUMNS, "SELECT name FROM main.columns WHERE import = ? ORDER BY ordinal") \

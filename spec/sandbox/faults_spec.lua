@@ -47,6 +47,8 @@ describe("the sandbox", function()
       { { kind = "bom" }, 0, 200, 4 },
       { { kind = "header" }, 0, 200, 4 },
       { { kind = "trailer" }, 0, 200, 4 },
+      { { kind = "fail_run" }, 0, 200, 4 },
+      { { kind = "lose_run" }, 0, 200, 4 },
     }
     it("once, as each kind says, and recovers", function()
       -- All at the same time, so that those whom curl gives up on can wait long enough for what does come.

@@ -210,6 +210,84 @@ describe("the sandbox", function()
       assert.equal("Generated", status)
     end)
 
+    -- What the lists show of preparation 5 and of the report, by the switch.
+    local function entry(box, path, id)
+      return assert(data_of(ask(box, path)):match('{"id":' .. id .. '[^}]*}'))
+    end
+    local function preparation(box) return entry(box, "/Preparation/All", "5") end
+    local function report(box) return entry(box, "/Report/All", '"by%-city"') end
+    local TIME = '"%d+%-%d+%-%d+T%d+:%d+:%d+Z"'
+
+    it("runs that show their status", function()
+      local box = fill { run_shows = "status" }
+      assert.matches('"target":"big","status":"NotRun","lastRunAt":null}', preparation(box))
+      assert.matches('"By city","status":"NotGenerated","lastRunAt":null}', report(box))
+      ask(box, "/Automation/1/Execute", { body = "{}" })
+      assert.matches('"status":"Completed","lastRunAt":' .. TIME .. "}", preparation(box))
+      assert.matches('"rows":2,"generatedAt":' .. TIME .. ',"status":"Generated","lastRunAt":' .. TIME .. "}", report(box))
+      box:reset()
+      assert.matches('"NotRun"', preparation(box))
+    end)
+
+    it("runs that take their time, and fail", function()
+      local box = fill { run_shows = "status", run_seconds = 0.3 }
+      local function wait_for(status)
+        for _ = 1, 2000 do
+          local found = preparation(box)
+          if found:find('"status":"' .. status .. '"', 1, true) then return found end
+          assert.matches('"status":"Running"', found)
+        end
+        error "the run did not end"
+      end
+      box:fault { operation = "preparations.execute", kind = "fail_run", message = "no disk" }
+      assert.matches('"status":"Running"', ask(box, "/Preparation/5/Execute", { body = "{}" }).body)
+      assert.matches('"lastRunAt":' .. TIME .. ',"error":"no disk"}', wait_for "Failed")
+      assert.equal(1, box:counts().imports)
+      ask(box, "/Preparation/5/Execute", { body = "{}" })
+      assert.matches('"lastRunAt":' .. TIME .. "}", wait_for "Completed")
+      assert.equal(2, box:counts().imports)
+      -- A run whose query is wrong fails when it is carried out.
+      assert.equal(200, ask(box, "/Automation/3/Execute", { body = "{}" }).status)
+      assert.matches("nowhere", wait_for "Failed")
+    end)
+
+    it("runs that fail at once, and runs that are lost", function()
+      local box = fill { run_shows = "status" }
+      box:fault { kind = "fail_run", operation = "reports.generate" }
+      assert.matches('"status":"Failed"', ask(box, "/Report/by-city/Generate", { body = "{}" }).body)
+      assert.matches('"error":"The run failed"', report(box))
+      box:fault { kind = "lose_run", operation = "preparations.execute" }
+      local before = preparation(box)
+      assert.matches('"status":"Running"', ask(box, "/Preparation/5/Execute", { body = "{}" }).body)
+      assert.equal(before, preparation(box))
+      assert.equal(1, box:counts().imports)
+      local log = box:requests()
+      assert.is_false(log[#log - 1].committed)
+    end)
+
+    it("runs that change only updatedAt, each to another time", function()
+      local box = fill { run_shows = "updatedAt" }
+      assert.matches('"target":"big","updatedAt":null}', preparation(box))
+      local seen = {}
+      for _ = 1, 3 do
+        ask(box, "/Automation/1/Execute", { body = "{}" })
+        for _, shown in ipairs { preparation(box), report(box), entry(box, "/Import/All", "2") } do
+          assert.matches('"updatedAt":' .. TIME .. "}", shown)
+          assert.is_nil(seen[shown])
+          seen[shown] = true
+        end
+      end
+    end)
+
+    it("runs that show nothing", function()
+      local box = fill { run_shows = "nothing" }
+      ask(box, "/Automation/1/Execute", { body = "{}" })
+      local lists = { preparation(box), report(box), data_of(ask(box, "/Import/All")) }
+      assert.equal('{"id":"by-city","name":"By city"}', lists[2])
+      for _ = 1, 2 do ask(box, "/Automation/1/Execute", { body = "{}" }) end
+      assert.same(lists, { preparation(box), report(box), data_of(ask(box, "/Import/All")) })
+    end)
+
     it("what a file defines", function()
       for ending, text in pairs {
         [".json"] = '{"preparations":[{"id":7,"name":"p","sql":"SELECT 1 AS one"}]}',
