@@ -1,12 +1,14 @@
 --- Automations: starts automations that are set up for API triggers.
 
 local endpoint = require "flarelight.endpoint"
+local wait = require "flarelight.wait"
 
 ---@class flarelight.Automations
 local Automations, new = endpoint.class "automations"
 
 --- Starts an automation: POST /Automation/{id}/Execute. `parameters` are sent unchanged.
----@type fun(self: flarelight.Automations, id: flarelight.Id, parameters: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
-Automations.execute = endpoint.method(Automations, "automations.execute", "parameters")
+-- The option `wait` waits for the end of the run: see wait/init.lua.
+---@type fun(self: flarelight.Automations, id: flarelight.Id, parameters: table?, options: flarelight.RunOptions?): any, flarelight.Meta|string, flarelight.Error?
+Automations.execute = wait.method(Automations, "automations.execute")
 
 return { new = new }

@@ -85,8 +85,11 @@ end
 -- calls under way may still write into it.
 function calls.close(api)
   private[api].handle:close()
-  private[api].store = nil
+  private[api].store, private[api].closed = nil, true
 end
+
+--- Whether the client was closed.
+function calls.is_closed(api) return private[api].closed == true end
 
 --- The client's configuration. Not to be changed.
 function calls.config(api) return private[api].config end
@@ -208,10 +211,11 @@ function calls.outcome(api, waiter)
   return waiter.reply:outcome(private[api].config.null_as_nil)
 end
 
---- One call from beginning to end. `prepared` is a request of request.lua.
+--- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is
+-- a part of another call: what `on_event` has raised must not end that one.
 function calls.call(api, prepared)
   local begun = core.now()
-  if prepared.interactive then calls.surface(api) end
+  if prepared.interactive and not prepared.inner then calls.surface(api) end
   local waiter, message, err = calls.submit(api, prepared)
   if not waiter then return nil, message, err end
   local data, meta, failure = calls.outcome(api, waiter)

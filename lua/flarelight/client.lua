@@ -4,11 +4,11 @@
 local automations = require "flarelight.automations"
 local calls = require "flarelight.calls"
 local configuration = require "flarelight.configuration"
-local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
+local lists = require "flarelight.wait.lists"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -18,6 +18,7 @@ local reports = require "flarelight.reports"
 local request = require "flarelight.request"
 local tasks = require "flarelight.host.tasks"
 local upload = require "flarelight.upload"
+local waiting = require "flarelight.waiting"
 
 ---@class flarelight.Quota
 ---@field limit integer? requests a minute
@@ -117,6 +118,7 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   calls.close(self)
+  lists.wake(self)
   mailbox.step()
   calls.surface(self)
 end
@@ -238,21 +240,13 @@ function Client:wait_until(fn, given)
   options.self(self, Client, "api.wait_until")
   options.check("api:wait_until", fn, "function")
   given = options.table("api:wait_until", given, { timeout = "seconds", interval = "seconds" })
-  local timeout, interval = given.timeout or 600, given.interval or 5
-  local task, begun = tasks.current(), core.now()
-  while true do
-    local value, meta, err = fn()
-    if value then return value end
-    local failure = error_of(value, meta, err)
+  local value, message, err = waiting.poll(self, function()
+    local found, meta, why = fn()
+    if found then return found end
+    local failure = error_of(found, meta, why)
     if failure then return nil, failure.message, failure end
-    if task and task.cancelled then return calls.cancelled() end
-    local left = begun + timeout - core.now()
-    if left <= 0 then
-      return errors.fail("timeout", ("nothing after %g s of waiting"):format(timeout), { elapsed = core.now() - begun })
-    end
-    local slept, message, cannot = calls.sleep(math.min(interval, left), self)
-    if not slept then return nil, message, cannot end
-  end
+  end, { timeout = given.timeout or 600, interval = given.interval or 5 })
+  return value, message, err
 end
 
 return client

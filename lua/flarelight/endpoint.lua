@@ -35,8 +35,9 @@ end
 ---@param class table
 ---@param operation string name in request.endpoints, as "reports.generate"
 ---@param body string?
+---@param known table? the options that the method takes, where it takes more than every call
 ---@return fun(self: table, ...): any, flarelight.Meta|string, flarelight.Error?
-function endpoint.method(class, operation, body)
+function endpoint.method(class, operation, body, known)
   local shown = operation:gsub("%.", ":")
   local takes_id = request.endpoints[operation].path:find("{id}", 1, true)
   return function(self, ...)
@@ -44,7 +45,7 @@ function endpoint.method(class, operation, body)
     local arguments, given = {}, 1
     if takes_id then arguments.id, given = ..., given + 1 end
     if body then arguments.body, given = select(given, ...), given + 1 end
-    local call_options = options.table(shown, (select(given, ...)), options.call)
+    local call_options = options.table(shown, (select(given, ...)), known or options.call)
     if body and arguments.body == nil then arguments.body = {} end
     if body then options.check(("%s: %s"):format(shown, body), arguments.body, "table") end
     local data, meta, err = endpoint.call(self, operation, arguments, call_options)

@@ -4,7 +4,7 @@
 
 local core = require "flarelight.core"
 
----@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"raised"
+---@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"run_failed"|"raised"
 ---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"|"partial"|"foreign"
 
 ---@class flarelight.Error
@@ -31,6 +31,8 @@ local core = require "flarelight.core"
 ---@field line integer? of the file, from 1
 ---@field differences flarelight.Difference[]? of an upload that differs from the last of its series
 ---@field value any kind raised: the raised value
+---@field proof flarelight.Proof? of a wait for a run: what was seen
+---@field data any of a wait for a run: the reply to the start
 
 local errors = {}
 

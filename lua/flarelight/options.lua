@@ -37,6 +37,10 @@ local types = {
   text_or_table = {
     function(v) return type(v) == "string" or type(v) == "table" end, "a string or a table",
   },
+  seconds_or_table = {
+    function(v) return type(v) == "number" and v > 0 or type(v) == "table" end,
+    "a number of seconds above 0 or a table",
+  },
   path_or_table = {
     function(v) return type(v) == "string" and not v:find("\0", 1, true) or type(v) == "table" end,
     "a path without NUL bytes or a table",

@@ -1,6 +1,7 @@
 --- Data preparations: lists the models, and runs one.
 
 local endpoint = require "flarelight.endpoint"
+local wait = require "flarelight.wait"
 
 ---@class flarelight.Preparations
 local Preparations, new = endpoint.class "preparations"
@@ -10,7 +11,8 @@ local Preparations, new = endpoint.class "preparations"
 Preparations.all = endpoint.method(Preparations, "preparations.all")
 
 --- Runs a preparation: POST /Preparation/{id}/Execute. `parameters` are sent unchanged.
----@type fun(self: flarelight.Preparations, id: flarelight.Id, parameters: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
-Preparations.execute = endpoint.method(Preparations, "preparations.execute", "parameters")
+-- The option `wait` waits for the end of the run: see wait/init.lua.
+---@type fun(self: flarelight.Preparations, id: flarelight.Id, parameters: table?, options: flarelight.RunOptions?): any, flarelight.Meta|string, flarelight.Error?
+Preparations.execute = wait.method(Preparations, "preparations.execute", "preparations")
 
 return { new = new }

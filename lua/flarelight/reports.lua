@@ -1,6 +1,7 @@
 --- Reports: lists and generates them, and reads chart data for custom reporting.
 
 local endpoint = require "flarelight.endpoint"
+local wait = require "flarelight.wait"
 
 ---@class flarelight.Reports
 local Reports, new = endpoint.class "reports"
@@ -10,8 +11,9 @@ local Reports, new = endpoint.class "reports"
 Reports.all = endpoint.method(Reports, "reports.all")
 
 --- Generates a report: POST /Report/{id}/Generate. `parameters` are sent unchanged.
----@type fun(self: flarelight.Reports, id: flarelight.Id, parameters: table?, options: flarelight.CallOptions?): any, flarelight.Meta|string, flarelight.Error?
-Reports.generate = endpoint.method(Reports, "reports.generate", "parameters")
+-- The option `wait` waits for the end of the run: see wait/init.lua.
+---@type fun(self: flarelight.Reports, id: flarelight.Id, parameters: table?, options: flarelight.RunOptions?): any, flarelight.Meta|string, flarelight.Error?
+Reports.generate = wait.method(Reports, "reports.generate", "reports")
 
 --- Chart data: POST /Report/ChartData. `query` is sent unchanged. The request changes nothing on the server, so it is
 -- repeated like a GET and has no fate.

@@ -7,7 +7,7 @@ local sandbox = {}
 
 --- Starts the sandbox. Also returns the assignments for a shell that let a child reach it.
 function sandbox.start()
-  local box = support.sandbox { rate_limit = 0 }
+  local box = support.sandbox { rate_limit = 0, run_seconds = 0.1, reports = { { id = 1, sql = "SELECT 1 AS a" } } }
   local api = support.client(box)
   assert(support.import(api, 500) == 1)
   api:close()

@@ -41,6 +41,9 @@ local LUA = {
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
   [CALLS] = with(PURE, "lua/flarelight/host", "lua/flarelight/request", "lua/flarelight/configuration"),
   ["lua/flarelight/upload/checkpoints"] = {},
+  ["lua/flarelight/wait/verdict"] = with(PURE),
+  ["lua/flarelight/wait/outcome"] = with(PURE),
+  ["lua/flarelight/wait/pace"] = {},
   ["lua/flarelight/chart"] = with(PURE),
   ["lua/flarelight/sandbox"] = with(PURE, "lua/flarelight/profile"),
 }

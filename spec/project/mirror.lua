@@ -50,6 +50,10 @@ local COVERS = {
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
   ["spec/start_spec.lua"] = { "lua/flarelight/pages", "lua/flarelight/upload/readback" },
+  ["spec/wait_spec.lua"] = {
+    "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/outcome",
+  },
+  ["spec/wait/verdict_spec.lua"] = { "lua/flarelight/wait/pace" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
   ["spec/torture_spec.lua"] = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",

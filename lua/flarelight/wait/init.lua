@@ -1,0 +1,265 @@
+--- Waiting for the end of a run: the option `wait` of preparations:execute, reports:generate and automations:execute.
+--
+-- The service documents no status of a run, so the end has to be seen: the entry of the preparation or report in its
+-- list, the import that a preparation makes, or the stored result, before the start and after it. verdict.lua decides
+-- what is an end, by the profile of the service if there is one; pace.lua how often to look; lists.lua shares the
+-- requests. Relies on endpoint.lua for calls and on waiting.lua for the loop.
+
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+local endpoint = require "flarelight.endpoint"
+local errors = require "flarelight.error"
+local lists = require "flarelight.wait.lists"
+local misuse = require "flarelight.misuse"
+local options = require "flarelight.options"
+local outcome = require "flarelight.wait.outcome"
+local pace = require "flarelight.wait.pace"
+local pollable = require "flarelight.host.pollable"
+local request = require "flarelight.request"
+local verdict = require "flarelight.wait.verdict"
+local waiting = require "flarelight.waiting"
+
+---@class flarelight.WaitOptions
+---@field timeout number? seconds after the start, 600
+---@field interval number? seconds between the first two looks, 1; it doubles to 30
+---@field done nil|fun(): any, string?, flarelight.Error? tells the end; `["until"]` is another name for it
+---@field report flarelight.Id? the end is that of this report instead
+---@field preparation flarelight.Id? the same
+
+---@class flarelight.RunOptions : flarelight.CallOptions
+---@field wait number|flarelight.WaitOptions|nil waits for the end of the run, so many seconds at most
+
+---@class flarelight.Proof
+---@field seen_in "entry"|"import"|"result"|"reply"|"done" where the end was seen
+---@field changed table<string, { before: any, now: any }> the members that changed
+---@field status string? the status that was seen
+---@field entry table? the whole entry that was seen
+---@field value any what `done` returned
+---@field profile boolean whether a profile said what to look at
+---@field acknowledged boolean whether the service acknowledged the start
+---@field seconds number from the start to the look that saw the end
+---@field looks integer
+
+local wait = {}
+
+-- What can be looked at: its list, and its word in messages.
+local KINDS = {
+  preparations = { list = "preparations.all", word = "preparation" },
+  reports = { list = "reports.all", word = "report" },
+}
+local TIMEOUT = 600
+
+local known = {
+  timeout = "seconds", interval = "seconds", done = "function", ["until"] = "function", report = "id",
+  preparation = "id",
+}
+
+-- Reads the option: { timeout =, interval =, done =, kind =, id = }. Misuse raises.
+local function read(shown, given, kind, id)
+  local name = shown .. ".wait"
+  if type(given) == "number" then given = { timeout = given } end
+  given = options.table(name, given, known)
+  if given.done and given["until"] then misuse(name .. ": give either done or until, which are the same") end
+  if given.report and given.preparation then misuse(name .. ": give either report or preparation") end
+  local plan = {
+    timeout = given.timeout or TIMEOUT, interval = given.interval or pace.FIRST, done = given.done or given["until"],
+    kind = kind, id = id,
+  }
+  if given.report then plan.kind, plan.id = "reports", given.report end
+  if given.preparation then plan.kind, plan.id = "preparations", given.preparation end
+  if not plan.kind and not plan.done then
+    misuse(name .. ": the service has no list of automations in which the end could be seen: give done (or "
+      .. "[\"until\"]), a function that returns true at the end, or the report or preparation that ends with it")
+  end
+  return plan
+end
+
+-- --- looking ---
+
+-- A watch is the state of one wait: what verdict.lua and outcome.lua need, and the boards `list` and `imports` that it
+-- looks at. `seen` says of each board when the request of the newest reply that was used began.
+local function open_watch(api, operation, plan)
+  local profile, kind = calls.config(api).profile, KINDS[plan.kind]
+  local watch = {
+    api = api, operation = operation, id = plan.id, timeout = plan.timeout, interval = plan.interval,
+    done = plan.done, subject = kind and ("%s %s"):format(kind.word, verdict.text(plan.id)) or "what was started",
+    rule = profile and profile.runs and profile.runs[plan.kind], seen = {}, looks = 0,
+  }
+  if plan.done then return watch end
+  watch.list = lists.board(api, kind.list)
+  local seen_in = watch.rule and watch.rule.seen_in
+  if plan.kind == "preparations" and (not seen_in or seen_in == "import") then
+    watch.imports = lists.board(api, "imports.all")
+  end
+  return watch
+end
+
+local function list_of(watch, board, since, deadline)
+  local reply = lists.look(board, watch.seen[board] or since, deadline)
+  watch.seen[board] = reply.begun
+  return reply.data, reply.message, reply.err
+end
+
+-- The stored result of a report, as a text; false while there is none. Only where a profile says that it tells.
+local function result_of(watch, deadline)
+  local prepared = request.endpoint("reports.chart_data", { body = { reportId = watch.id } },
+    { deadline = deadline }, calls.config(watch.api))
+  prepared.inner = true
+  local data, message, err = calls.call(watch.api, prepared)
+  if data == nil and err.kind ~= "invalid_request" and err.kind ~= "not_found" then return nil, message, err end
+  return verdict.result_text(data)
+end
+
+-- What the service shows now; `nil, message, err` where a request fails.
+local function sight_of(watch, since, deadline)
+  local sight = {}
+  local list, message, err = list_of(watch, watch.list, since, deadline)
+  if list == nil then return nil, message, err end
+  sight.entry = verdict.entry(list, watch.id)
+  watch.names = watch.names or verdict.import_names(sight.entry, watch.rule)
+  if verdict.is_told_by_entry(sight.entry, watch.rule) then watch.imports = nil end
+  if watch.imports then
+    list, message, err = list_of(watch, watch.imports, since, deadline)
+    if list == nil then return nil, message, err end
+    sight.imports = verdict.imports(list, watch.names)
+  end
+  if watch.rule and watch.rule.seen_in == "result" then
+    sight.result, message, err = result_of(watch, deadline)
+    if sight.result == nil then return nil, message, err end
+  end
+  return sight
+end
+
+-- --- the loop ---
+
+-- Errors after which no further look can see anything.
+local LAST = { cancelled = true, closed = true, phase = true, config = true, unauthorized = true, forbidden = true }
+
+local function stop(watch, err)
+  watch.stopped = err
+  return nil, err.message, err
+end
+
+-- One look: what was seen of the end, or nil for "not yet". An error that may pass is kept in `watch.failure`.
+local function look(watch)
+  local left = watch.ends - core.now()
+  if left > 0 and pace.holds(calls.handle(watch.api):quota()) then return nil end
+  watch.looks = watch.looks + 1
+  local sight, message, err = sight_of(watch, watch.begun, math.max(5, left))
+  if not sight then
+    watch.failure = message
+    if LAST[err.kind] then return stop(watch, err) end
+    return nil
+  end
+  watch.failure = nil
+  local state, seen = verdict.judge(watch.rule, watch.before, sight, watch.was_running)
+  watch.was_running = watch.was_running or state == "running"
+  watch.entry = sight.entry
+  return seen
+end
+
+-- The same by the caller's own function.
+local function ask_caller(watch)
+  watch.looks = watch.looks + 1
+  local good, value, message, err = pollable.protect(watch.done)
+  if not good then
+    return stop(watch, errors.from_raised(value))
+  end
+  if value then return { seen_in = "done", changed = {}, value = value } end
+  if value == nil and (message ~= nil or err ~= nil) then
+    return stop(watch, errors.is(err) and err or errors.from_raised(err or message))
+  end
+end
+
+-- What was seen of the end; or nil and an error.
+local function poll(watch)
+  local api = watch.api
+  watch.ends = core.now() + watch.timeout
+  local seen, _, err = waiting.poll(api, function()
+    return (watch.done and ask_caller or look)(watch)
+  end, {
+    timeout = watch.timeout, interval = watch.interval, growth = 2, most = math.max(pace.LONGEST, watch.interval),
+    pause = function(seconds, left)
+      if watch.done then return calls.sleep(seconds, api) end
+      local boards = { watch.list, watch.imports }
+      local paced = pace.seconds(seconds, calls.handle(api):quota(), #boards)
+      return lists.pause(api, boards, math.min(paced, left))
+    end,
+  })
+  return seen, err
+end
+
+-- --- start and end ---
+
+-- Starts the run by `start()`, which sends the request, and waits for its end.
+local function run(watch, start)
+  local begun = core.now()
+  if not watch.done then
+    local message, err
+    watch.before, message, err = sight_of(watch, begun - 1e-9, nil)
+    if not watch.before then
+      err.fate = "not_sent"
+      return nil, message, err
+    end
+  end
+  local data, meta, err = start()
+  if data == nil and (err.fate ~= "in_doubt" or LAST[err.kind]) then return nil, meta, err end
+  local acknowledged, seen, why = data ~= nil, nil, nil
+  watch.begun = core.now()
+  if acknowledged then seen = verdict.failed_at_once(data, watch.rule) end
+  if not seen then seen, why = poll(watch) end
+  local proof = outcome.proof(watch, seen, core.now() - watch.begun, acknowledged)
+  if not seen and not acknowledged then
+    err.proof = proof
+    return nil, meta, err
+  end
+  local members = {
+    fate = "applied", data = data, proof = proof, request_id = (acknowledged and meta or err).request_id,
+    elapsed = core.now() - begun,
+  }
+  if why and why ~= watch.stopped and why.kind == "timeout" then return outcome.timed_out(watch, members) end
+  if why then return outcome.stopped(watch, why, members) end
+  if seen.failed then return outcome.failed(watch, seen, members) end
+  if not acknowledged then data, meta = outcome.resolved(err, seen) end
+  meta.proof = proof
+  return data, meta
+end
+
+--- A method that starts a run, with the option `wait`. `kind` is "preparations" or "reports", whose list shows what the
+-- operation runs; nil where there is no list.
+---@param class table
+---@param operation string name in request.endpoints
+---@param kind string?
+---@return fun(self: table, ...): any, flarelight.Meta|string, flarelight.Error?
+function wait.method(class, operation, kind)
+  local shown = operation:gsub("%.", ":")
+  local call_options = options.with_call { wait = "seconds_or_table" }
+  local start = endpoint.method(class, operation, "parameters", call_options)
+  return function(self, id, parameters, given)
+    if type(given) ~= "table" or given.wait == nil then
+      local data, meta, err = start(self, id, parameters, given)
+      return data, meta, err
+    end
+    options.self(self, class, operation)
+    options.table(shown, given, call_options)
+    local plan = read(shown, given.wait, kind, id)
+    if parameters ~= nil then options.check(shown .. ": parameters", parameters, "table") end
+    if id == nil then misuse "id: is missing" end
+    if given.deadline then plan.timeout = math.min(plan.timeout, given.deadline) end
+    local own = {}
+    for name, value in pairs(given) do own[name] = value end
+    own.wait = nil
+    local watch = open_watch(self.client, operation, plan)
+    if watch.rule and watch.rule.seen_in == "nothing" and not plan.done then
+      local _, message, err = outcome.hopeless(watch)
+      return nil, message, err
+    end
+    local data, meta, err = run(watch, function()
+      local reply, its_meta, failure = start(self, id, parameters, own)
+      return reply, its_meta, failure
+    end)
+    return data, meta, err
+  end
+end
+
+return wait
