@@ -222,6 +222,44 @@ describe("the command", function()
     assert.are.equal('{"from":"stdin"}', bodies[2].body)
   end)
 
+  it("waits for runs", function()
+    strikes()
+    local out, err = run(0, "preparations execute 1 --wait")
+    assert.matches("^id +1\nname +Strikes by month and size\n", out)
+    assert.matches("^done after .* %(changed: .*updatedAt%)\n$", err)
+    out, err = run(0, "reports generate --wait=60 1 --json")
+    assert.are.equal("Generated", flarelight.json.decode(out).status)
+    assert.are.equal("", err)
+    _, err = run(0, "automations execute 1 --wait --until-report 1")
+    assert.matches("changed: generatedAt; status Generated", err)
+    run(0, "automations execute 1 -q --wait=60 --until-preparation 1")
+    assert.are.equal(2, sandbox:counts().runs)
+    for _, case in ipairs {
+      { "automations execute 1 --wait", "automations execute %-%-wait: .*: give %-%-until%-report ID or %-%-until%-preparation ID\n$" },
+      { "automations execute 1 --until-report 1", "need %-%-wait" },
+      { "reports generate 1 --wait=soon", "'soon' is not a number above 0" },
+    } do
+      _, err = run(2, case[1])
+      assert.matches(case[2], err)
+    end
+  end)
+
+  it("tells whether a run that it waited for has failed, or is not known to have ended", function()
+    strikes()
+    sandbox:fault { operation = "preparations.execute", kind = "fail_run", message = "no disk" }
+    local _, err = run(1, "preparations execute 1 --wait")
+    assert.matches('^flarelight: preparations.execute: the run of preparation 1 has failed: its status is "Failed": no disk\n$', err)
+    sandbox:fault { operation = "reports.generate", kind = "lose_run", times = 2 }
+    _, err = run(3, "reports generate 1 --wait=0.2 -q")
+    assert.matches("the end of report 1 was not seen within 0.2 s: nothing that the service shows has changed\n"
+      .. "  the run was started; look for its end before you start it again\n$", err)
+    _, err = run(3, "reports generate 1 --wait=0.2 --json")
+    local told = assert(flarelight.json.decode(err))
+    assert.are.same({ "timeout", "applied", "Running", true },
+      { told.kind, told.fate, told.data.status, told.proof.acknowledged })
+    run(1, "reports generate 9 --wait -q")
+  end)
+
   it("draws charts", function()
     strikes()
     run(0, "automations execute 1 -q")

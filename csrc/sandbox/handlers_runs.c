@@ -165,10 +165,12 @@ static bool note_start(sandbox_call *call, sandbox_defined kind, const char *id)
   return sandbox_run_state_start(call->database, kind, id);
 }
 
+static const char *failure_of(const sandbox_call *call) {
+  return call->run_message && *call->run_message ? call->run_message : "The run failed";
+}
+
 static bool note_failure(sandbox_call *call, sandbox_defined kind, const char *id) {
-  const char *message = call->run_message;
-  return sandbox_run_state_end(call->database, kind, id, "Failed",
-                               message && *message ? message : "The run failed");
+  return sandbox_run_state_end(call->database, kind, id, "Failed", failure_of(call));
 }
 
 /* Starts a run that takes its time, or makes it at once: the members from `status` on. False:
@@ -183,6 +185,10 @@ static bool begin_run(sandbox_call *call, const struct runnable *runnable,
   sandbox_json_put_string(&reply->body, later || lost ? "Running"
                                         : fails       ? "Failed"
                                                       : runnable->finished);
+  if (fails) {
+    sandbox_json_put(&reply->body, ",\"error\":");
+    sandbox_json_put_string(&reply->body, failure_of(call));
+  }
   if (lost) return true;
   if (!later && !fails) return runnable->run(call, definition, parameters, &reply->body, reason);
   if (note_state(call, runnable->kind, definition, fails ? note_failure : note_start)) return true;

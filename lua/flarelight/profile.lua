@@ -8,6 +8,19 @@
 ---@field calibrated string when, ISO 8601
 ---@field found table<string, any> by the names of the sandbox's switches (docs/sandbox.md); open questions are absent
 ---@field evidence table<string, string> how each finding was made
+---@field runs table<"preparations"|"reports", flarelight.RunRule>? how the end of a run is seen
+
+-- The names are those of the sandbox's lists where nothing else is said.
+---@class flarelight.RunRule
+---@field seen_in "entry"|"import"|"result"|"nothing" its entry in the list, the import that it makes, the stored result
+---@field members string[]? that the end changes; any
+---@field status string? the member with the status
+---@field running string[]? its words
+---@field done string[]?
+---@field failed string[]?
+---@field import string? the entry's member that names the import
+---@field seconds number? how long the run took
+---@field because string? how it was found out
 
 local profile = { VERSION = 1 }
 
@@ -31,8 +44,41 @@ local KNOWN = {
   gzip = "boolean", etag = "boolean",
 }
 
+-- The members of a rule for runs: their values or type; "list" is a list of strings.
+local RULE = {
+  seen_in = { entry = true, import = true, result = true, nothing = true },
+  members = "list", running = "list", done = "list", failed = "list",
+  status = "string", import = "string", seconds = "number", because = "string",
+}
+
 -- Findings for which the sandbox has no switch.
 local NO_SWITCH = { bad_record = true }
+
+local function is_good(rule, value)
+  if type(rule) == "table" then return rule[value] ~= nil end
+  if rule ~= "list" then return type(value) == rule end
+  if type(value) ~= "table" then return false end
+  for _, each in ipairs(value) do
+    if type(each) ~= "string" then return false end
+  end
+  return true
+end
+
+local function fault_of_runs(runs)
+  if type(runs) ~= "table" then return "has runs that are no object" end
+  for kind, rule in pairs(runs) do
+    if kind ~= "preparations" and kind ~= "reports" then
+      return ("has the unknown kind of run %q"):format(tostring(kind))
+    end
+    if type(rule) ~= "table" or rule.seen_in == nil then return ("lacks runs.%s.seen_in"):format(kind) end
+    for name, value in pairs(rule) do
+      if not RULE[name] then return ("has the unknown member runs.%s.%s"):format(kind, tostring(name)) end
+      if not is_good(RULE[name], value) then
+        return ("has the invalid member runs.%s.%s = %s"):format(kind, name, tostring(value))
+      end
+    end
+  end
+end
 
 --- The mistake in a profile, for a message after its name; nil if there is none.
 function profile.fault(value)
@@ -44,10 +90,9 @@ function profile.fault(value)
   for name, finding in pairs(value.found) do
     local rule = KNOWN[name]
     if not rule then return ("has the unknown finding %q"):format(tostring(name)) end
-    local good
-    if type(rule) == "table" then good = rule[finding] ~= nil else good = type(finding) == rule end
-    if not good then return ("has the invalid finding %s = %s"):format(name, tostring(finding)) end
+    if not is_good(rule, finding) then return ("has the invalid finding %s = %s"):format(name, tostring(finding)) end
   end
+  if value.runs ~= nil then return fault_of_runs(value.runs) end
 end
 
 --- Reads a profile from a file, or takes a table, and checks it. Returns `nil, message` on failure.
@@ -70,6 +115,20 @@ function profile.read(source, decode)
   return value
 end
 
+-- What lists of a sandbox have to show so that the end of a run is seen where the rules say.
+local function shown_by(rules)
+  local shows = "result"
+  for _, rule in pairs(rules) do
+    if rule.seen_in == "nothing" or rule.seen_in == "result" then return "nothing" end
+    if rule.seen_in == "entry" then
+      if #(rule.running or {}) > 0 then return "status" end
+      local only = rule.members and #rule.members == 1 and rule.members[1]
+      if only == "updatedAt" then shows = "updatedAt" end
+    end
+  end
+  return shows
+end
+
 --- The switches of a sandbox that imitates the service of the profile.
 ---@param value flarelight.Profile
 ---@return flarelight.SandboxOptions
@@ -77,6 +136,12 @@ function profile.switches(value)
   local switches = {}
   for name, finding in pairs(value.found) do
     if not NO_SWITCH[name] and finding ~= "other" then switches[name] = finding end
+  end
+  if value.runs and next(value.runs) then
+    switches.run_shows = shown_by(value.runs)
+    for _, rule in pairs(value.runs) do
+      if rule.seconds then switches.run_seconds = math.max(switches.run_seconds or 0, rule.seconds) end
+    end
   end
   return switches
 end

@@ -254,7 +254,7 @@ describe("the sandbox", function()
     it("runs that fail at once, and runs that are lost", function()
       local box = fill { run_shows = "status" }
       box:fault { kind = "fail_run", operation = "reports.generate" }
-      assert.matches('"status":"Failed"', ask(box, "/Report/by-city/Generate", { body = "{}" }).body)
+      assert.matches('"status":"Failed","error":"The run failed"}', ask(box, "/Report/by-city/Generate", { body = "{}" }).body)
       assert.matches('"error":"The run failed"', report(box))
       box:fault { kind = "lose_run", operation = "preparations.execute" }
       local before = preparation(box)

@@ -67,6 +67,9 @@ local function remarks(err)
   if err.fate == "in_doubt" then
     lines[#lines + 1] = "  fate: in_doubt: the write may have happened; check before you try again"
   end
+  if err.proof and err.fate == "applied" and err.kind ~= "run_failed" then
+    lines[#lines + 1] = "  the run was started; look for its end before you start it again"
+  end
   if err.retry_at then lines[#lines + 1] = "  try again after " .. output.clock(math.ceil(err.retry_at)) end
   return lines
 end
@@ -85,7 +88,7 @@ end
 
 local MEMBERS = {
   "fate", "status", "retry_at", "retry_after", "operation", "request_id", "token", "record", "records", "line",
-  "differences",
+  "differences", "proof", "data",
 }
 
 local function tell_json(ended, file)

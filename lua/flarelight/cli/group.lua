@@ -2,6 +2,9 @@
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
+local output = require "flarelight.cli.output"
+local progress = require "flarelight.cli.progress"
+local status = require "flarelight.cli.status"
 
 local group = {}
 
@@ -12,14 +15,51 @@ function group.list(define, parser, description, all, none)
   end))
 end
 
---- Defines `name`, a command with an id and parameters. `run(api, id, parameters)` sends the request.
-function group.run(define, parser, name, description, run)
+-- What a wait saw, for people.
+local function tell_end(out, meta)
+  local proof, names = meta.proof, {}
+  for name in pairs(proof.changed) do names[#names + 1] = name end
+  table.sort(names)
+  local seen = #names > 0 and ("changed: %s"):format(table.concat(names, ", ")) or "its status is no longer that of a run"
+  local status_seen = proof.status and "; status " .. proof.status or ""
+  out:note(("done after %s (%s%s)"):format(output.duration(proof.seconds), seen, status_seen))
+end
+
+-- The option `wait` of the client by the command line; nil without --wait.
+local function wait_of(args)
+  if not args.wait then
+    if args.until_report or args.until_preparation then
+      ending.fail(status.USAGE, "--until-report and --until-preparation need --wait")
+    end
+    return nil
+  end
+  return { timeout = args.wait, report = args.until_report, preparation = args.until_preparation }
+end
+
+--- Defines `name`, a command with an id and parameters that starts a run. `run(api, id, parameters, options)` sends
+-- the request. `elsewhere`: the end of the run shows only at a report or preparation that the user names.
+function group.run(define, parser, name, description, run, elsewhere)
   local command = define(parser, name, description, function(args, out)
-    out:value(ending.expect(run(context.client(args), args.id, args.parameters)))
+    local wait = wait_of(args)
+    local api = context.client(args)
+    local bar = wait and progress.new(out, ("waiting for %s"):format(args.id))
+    local data, meta, err = run(api, args.id, args.parameters, { wait = wait })
+    if bar then bar:clear() end
+    data, meta = ending.expect(data, meta, err)
+    out:value(data)
+    if wait and not out.json then tell_end(out, meta) end
   end)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--parameters"):argname "JSON":convert(context.json)
     :description "An object, or @FILE, or @- for standard input."
+  command:option("--wait"):argname "SECONDS":convert(context.number)
+    :description "Waits for the end of the run. --wait alone: 600; else as in --wait=60."
+  if elsewhere then
+    command:option("--until-report"):argname "ID":convert(context.id)
+      :description "With --wait: the end is that of this report."
+    command:option("--until-preparation"):argname "ID":convert(context.id)
+      :description "With --wait: the end is that of this preparation."
+  end
   context.connecting(command)
 end
 

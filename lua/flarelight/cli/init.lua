@@ -74,10 +74,22 @@ local function asks_for_json(arguments)
   return false
 end
 
+-- The words of a command line, in which an option that may stand alone has its value: argparse would take the next word
+-- for it. Words behind "--" are another command's.
+local ALONE = { ["--wait"] = "--wait=600" }
+local function complete(arguments)
+  local words, own = {}, true
+  for place, word in ipairs(arguments) do
+    own = own and word ~= "--"
+    words[place] = own and ALONE[word] or word
+  end
+  return words
+end
+
 -- Runs a command line and flushes the output: a full disk may show only then.
 local function run(arguments)
   local done, result = pcall(function()
-    local args = make_parser(load_parser()):parse(arguments)
+    local args = make_parser(load_parser()):parse(complete(arguments))
     return args.run(args, output.new(args)) or status.DONE
   end)
   if not done then result = ending.tell(result, asks_for_json(arguments)) end

@@ -4,7 +4,7 @@ local status = {
   DONE = 0,
   FAILED = 1, -- refused or failed, with nothing in doubt
   USAGE = 2, -- a wrong command line or configuration; nothing was sent
-  DOUBT = 3, -- a write may or may not have happened at the service
+  DOUBT = 3, -- a write may or may not have happened at the service, or the end of a run is not known
   INTERRUPTED = 130, -- Ctrl-C, as in shells
 }
 
@@ -15,6 +15,8 @@ local doubtful = { in_doubt = true, partial = true, foreign = true }
 ---@return integer
 function status.of(err)
   if doubtful[err.fate] then return status.DOUBT end
+  -- A wait for a run that has seen no end: the run was started.
+  if err.proof and err.kind ~= "run_failed" then return status.DOUBT end
   if err.kind == "config" then return status.USAGE end
   return status.FAILED
 end

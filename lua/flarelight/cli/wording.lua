@@ -26,6 +26,9 @@ local PHRASES = {
   { ": rejects: ", ": --rejects: " }, { ": key needs ", ": --key needs " },
   { "forget this upload and", "forget this upload (flarelight imports forget) and" },
   { "or forget that one", "or forget that one (flarelight imports forget --key KEY)" },
+  { ": give done %(or .*$", ": give --until-report ID or --until-preparation ID" },
+  { ": give wait a function done that tells it", "; --profile FILE names another profile" },
+  { "^(%l+):(%l+)%.wait: ", "%1 %2 --wait: " },
   { "^imports:export", "imports rows" },
   { "^imports:compare", "imports diff" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
