@@ -230,7 +230,7 @@ describe("the command", function()
     out, err = run(0, "reports generate --wait=60 1 --json")
     assert.are.equal("Generated", flarelight.json.decode(out).status)
     assert.are.equal("", err)
-    _, err = run(0, "automations execute 1 --wait --until-report 1")
+    err = select(2, run(0, "automations execute 1 --wait --until-report 1"))
     assert.matches("changed: generatedAt; status Generated", err)
     run(0, "automations execute 1 -q --wait=60 --until-preparation 1")
     assert.are.equal(2, sandbox:counts().runs)
@@ -239,7 +239,7 @@ describe("the command", function()
       { "automations execute 1 --until-report 1", "need %-%-wait" },
       { "reports generate 1 --wait=soon", "'soon' is not a number above 0" },
     } do
-      _, err = run(2, case[1])
+      err = select(2, run(2, case[1]))
       assert.matches(case[2], err)
     end
   end)
@@ -357,6 +357,32 @@ describe("the command", function()
     run(0, "imports list --profile " .. folder .. "/state/flarelight/profile.json")
     _, err = run(2, "imports list --profile /nowhere")
     assert.matches("/nowhere", err)
+  end)
+
+  it("calibrates runs, and waits by what it has found", function()
+    strikes()
+    run(0, "preparations execute 1 -q")
+    for line, reason in pairs {
+      ["calibrate --runs"] = "%-%-runs needs %-%-preparation ID or %-%-report ID",
+      ["calibrate --report 1"] = "%-%-preparation and %-%-report need %-%-runs",
+    } do
+      assert.matches(reason, (select(2, run(2, line))))
+    end
+    local _, err, status = shell "echo n | flarelight calibrate --runs --preparation 1 --report 1"
+    assert.are.equal(1, status)
+    assert.matches("It starts preparation 1 and report 1 once, .*What the last run has made there is replaced", err)
+    assert.are.equal(1, #support.requests(sandbox, "preparations.execute"))
+    local path = folder .. "/runs.json"
+    local out = run(0, "calibrate --runs --preparation 1 --report 1 --yes -o " .. path)
+    assert.matches("preparations  import: updatedAt +the import that it makes changed 1 time", out)
+    assert.matches("reports +entry: generatedAt, rows, status +its entry changed 1 time", out)
+    local kept = assert(flarelight.json.decode(read(path)))
+    assert.are.same({ "import", "target" }, { kept.runs.preparations.seen_in, kept.runs.preparations.import })
+    run(0, ("preparations execute 1 --wait -q --profile %s"):format(path))
+    run(0, ("calibrate --yes -q -o %s"):format(path))
+    kept = assert(flarelight.json.decode(read(path)))
+    assert.are.same({ "append", "entry" }, { kept.found.update, kept.runs.reports.seen_in })
+    run(1, ("calibrate --runs --preparation 9 --yes -q -o %s"):format(path))
   end)
 
   it("tortures a script, and tells how to do it again #slow", function()

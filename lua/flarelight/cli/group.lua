@@ -20,7 +20,7 @@ local function tell_end(out, meta)
   local proof, names = meta.proof, {}
   for name in pairs(proof.changed) do names[#names + 1] = name end
   table.sort(names)
-  local seen = #names > 0 and ("changed: %s"):format(table.concat(names, ", ")) or "its status is no longer that of a run"
+  local seen = #names > 0 and "changed: " .. table.concat(names, ", ") or "its status is no longer that of a run"
   local status_seen = proof.status and "; status " .. proof.status or ""
   out:note(("done after %s (%s%s)"):format(output.duration(proof.seconds), seen, status_seen))
 end
