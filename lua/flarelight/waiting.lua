@@ -15,8 +15,9 @@ local waiting = {}
 ---@field most number? seconds, the longest interval
 ---@field pause nil|fun(seconds: number, left: number): boolean, string?, flarelight.Error? sleeps at most `left`
 
---- Calls `look` until it returns a true value, and returns that value. `nil, message, err` from `look` ends the wait; nil
--- alone and false mean "not yet". There is a last look when the time is up; then `nil, message, err` of kind timeout.
+--- Calls `look` until it returns a true value, and returns that value. `nil, message, err` from `look` ends the wait;
+-- nil alone and false mean "not yet". There is a last look when the time is up; then `nil, message, err` of kind
+-- timeout.
 ---@param api flarelight.Client
 ---@param look fun(): any, string?, flarelight.Error?
 ---@param pace flarelight.Pace

@@ -50,6 +50,7 @@ local COVERS = {
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox" },
   ["spec/start_spec.lua"] = { "lua/flarelight/pages", "lua/flarelight/upload/readback" },
+  ["spec/calibration/runs_spec.lua"] = { "lua/flarelight/calibration/learning" },
   ["spec/wait_spec.lua"] = {
     "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/outcome",
   },

@@ -1,5 +1,5 @@
---- Learning: by a run that was watched from before its start until nothing more changed, how the end of such a run can be
--- seen. Pure; runs.lua watches.
+--- Learning: by a run that was watched from before its start until nothing more changed, how the end of such a run
+-- can be seen. Pure; runs.lua watches.
 --
 -- The result is a rule of a profile (profile.lua):
 --   { seen_in = "entry" | "import" | "result" | "nothing", members = names of the members that the end changes,

@@ -49,8 +49,8 @@ local function is_same(one, other)
   return verdict.equal({ one.entry, one.imports, one.result }, { other.entry, other.imports, other.result })
 end
 
--- Looks until nothing has changed for long enough, or for `patience` seconds: the first sight and each that differs from
--- the one before, and the seconds in all.
+-- Looks until nothing has changed for long enough, or for `patience` seconds: the first sight and each that differs
+-- from the one before, and the seconds in all.
 local function follow(watch, first, given)
   local sights, pause = { first }, FIRST_PAUSE
   while true do

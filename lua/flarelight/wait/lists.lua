@@ -12,8 +12,8 @@ local request = require "flarelight.request"
 
 local lists = {}
 
--- A request may have lost the code that waits for its reply, where a host has ended the coroutine. After so many seconds
--- others make their own.
+-- A request may have lost the code that waits for its reply, where a host has ended the coroutine. After so many
+-- seconds others make their own.
 local GIVEN_UP = 90
 
 local boards = setmetatable({}, { __mode = "k" }) -- client -> operation -> board
@@ -43,8 +43,8 @@ function lists.wake(api)
   for _, board in pairs(boards[api] or {}) do wake(board) end
 end
 
---- Sleeps for `seconds`, or until a reply has come for one of the boards, or the client is closed. True; `false, message,
--- err` where nothing can wait.
+--- Sleeps for `seconds`, or until a reply has come for one of the boards, or the client is closed. True; `false,
+-- message, err` where nothing can wait.
 ---@param api flarelight.Client
 ---@param watched flarelight.Board[]
 ---@param seconds number

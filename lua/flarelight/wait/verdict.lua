@@ -1,9 +1,9 @@
 --- The verdict: whether a run is over, by what the service showed before its start and what it shows now. Pure.
 --
--- The service documents no status of a run (docs/contract.md, row 12). What it shows of a preparation or a report is a
--- *sight*: { entry =, imports =, result = }. `entry` is its entry in the list, `imports` the entries of the imports that
--- it may make, by the text that names them, `result` the stored result as text. What is not there is `false`.
--- A *rule* is what a profile says of preparations or of reports (profile.lua); it may be nil.
+-- The service documents no status of a run (docs/contract.md, row 12). What it shows of a preparation or a report is
+-- a *sight*: { entry =, imports =, result = }. `entry` is its entry in the list, `imports` the entries of the imports
+-- that it may make, by the text that names them, `result` the stored result as text. What is not there is `false`. A
+-- *rule* is what a profile says of preparations or of reports (profile.lua); it may be nil.
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
@@ -103,8 +103,8 @@ function verdict.class(word, rule)
   return class_of_word[folded(word)]
 end
 
---- The status that an entry shows: its class, its word and the member's name. Without a rule that names the member it is
--- the first, by name, that is called status or state and has a word that is known.
+--- The status that an entry shows: its class, its word and the member's name. Without a rule that names the member it
+-- is the first, by name, that is called status or state and has a word that is known.
 function verdict.status(entry, rule)
   if not is_object(entry) then return nil end
   if rule and rule.status then return verdict.class(entry[rule.status], rule), entry[rule.status], rule.status end
@@ -128,8 +128,8 @@ local function tells_import(name)
   return false
 end
 
---- The texts by which an entry names the import that its run makes: the member that the rule says; else those whose name
--- speaks of a target, an import, an output or a dataset; else the entry's own name.
+--- The texts by which an entry names the import that its run makes: the member that the rule says; else those whose
+-- name speaks of a target, an import, an output or a dataset; else the entry's own name.
 ---@param entry table|false
 ---@param rule table?
 ---@return string[]
@@ -167,7 +167,8 @@ function verdict.imports(list, texts)
   return found
 end
 
---- Whether the entry alone shows the end of a run, so that nobody has to look at imports: it has a status that is known.
+--- Whether the entry alone shows the end of a run, so that nobody has to look at imports: it has a status that is
+-- known.
 function verdict.is_told_by_entry(entry, rule)
   if rule and rule.seen_in then return rule.seen_in == "entry" end
   return verdict.status(entry, rule) ~= nil
