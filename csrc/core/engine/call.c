@@ -97,7 +97,7 @@ void fl_call_set_message(fl_call *call, const char *words) {
 
 void fl_call_set_no_rows_message(fl_call *call) {
   char came[160];
-  fl_page_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
+  fl_envelope_describe(&call->tape, call->text.data, call->envelope.data, came, sizeof came);
   snprintf(
       call->message, sizeof call->message,
       "%s: data should be an array of rows, or an object whose one array is records, but is %s",

@@ -9,7 +9,7 @@
 #define FL_CALL_H
 
 #include "engine/client.h"
-#include "policy/page.h"
+#include "policy/envelope.h"
 #include "policy/response_head.h"
 #include "policy/timer_heap.h"
 
@@ -25,7 +25,8 @@ typedef struct fl_request {
   bool write;        /* may change something on the server */
   bool repeatable;   /* a write that the caller allows to be sent again */
   bool expects_id;   /* a 2xx without data.id is no usable reply */
-  bool expects_rows; /* a 2xx whose data is neither rows (see page.h) nor null is no usable reply */
+  bool expects_rows; /* a 2xx whose data is neither rows (see envelope.h) nor null is no usable
+                        reply */
   bool interactive;  /* may use the last tenth of the rate budget */
   fl_time deadline;  /* point in time; FL_NEVER: none */
 } fl_request;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "policy/page.h"
+#include "policy/envelope.h"
 #include "policy/redact.h"
 
 #define EXCERPT (sizeof((fl_call *)NULL)->excerpt - 1)
@@ -120,8 +120,9 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
              !fl_envelope_has_id(&call->tape, call->text.data, &call->envelope)) {
     outcome.ending = FL_ENDING_LOST;
     snprintf(call->message, sizeof call->message, "%s: the reply has no data.id", call->operation);
-  } else if (call->expects_rows && fl_page_rows(&call->tape, call->text.data, call->envelope.data,
-                                                &rows) == FL_ROWS_STRANGE) {
+  } else if (call->expects_rows &&
+             fl_envelope_rows(&call->tape, call->text.data, call->envelope.data, &rows) ==
+                 FL_ROWS_STRANGE) {
     outcome.ending = FL_ENDING_UNUSABLE_REPLY;
     fl_call_set_no_rows_message(call);
   } else {

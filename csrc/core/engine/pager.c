@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/page.h"
+
 /* Without memory for the next page, the pager tries for this long. */
 #define MEMORY_PATIENCE (2 * FL_SECOND)
 
@@ -229,7 +231,7 @@ static void protocol_error(fl_call *call) {
 /* The number of rows of a successful reply; -1 for null. Sets a protocol error if the data is
  * neither. */
 static int64_t count_rows(fl_call *call) {
-  switch (fl_page_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
+  switch (fl_envelope_rows(&call->tape, call->text.data, call->envelope.data, &call->rows)) {
     case FL_ROWS_OK: return call->tape.nodes[call->rows].value.size.length;
     case FL_ROWS_NULL: return -1;
     case FL_ROWS_STRANGE: break;
