@@ -42,6 +42,7 @@ build = {
             "csrc/core/engine/loop.c", "csrc/core/engine/mailbox.c", "csrc/core/engine/network.c",
             "csrc/core/engine/outcome.c", "csrc/core/engine/pager.c", "csrc/core/engine/scheduler.c",
             "csrc/core/engine/sockets.c", "csrc/core/engine/transfer.c", "csrc/core/engine/wakeup.c",
+            "csrc/core/engine/wakeup_directory.c",
             "csrc/core/files/archive.c", "csrc/core/files/bytes.c", "csrc/core/files/encoding.c",
             "csrc/core/files/expect.c", "csrc/core/files/export_table.c", "csrc/core/files/lock.c",
             "csrc/core/files/source.c",

@@ -67,7 +67,7 @@ local COVERS = {
   ["spec/upload/rejects_spec.lua"] = { "lua/flarelight/upload/refusals", "csrc/core/base/same_file" },
   ["spec/upload/series_spec.lua"] = { "lua/flarelight/upload/shape" },
   ["spec/upload_spec.lua"] = { "lua/flarelight/upload/source" },
-  ["spec/wakeup_spec.lua"] = { "csrc/core/engine/wakeup" },
+  ["spec/wakeup_spec.lua"] = { "csrc/core/engine/wakeup", "csrc/core/engine/wakeup_directory" },
 }
 
 -- Specs of bugs are named by the bug.

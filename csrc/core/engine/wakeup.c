@@ -5,35 +5,27 @@
  * ticket that is not watched is answered at once: its item was posted after the waiter had checked
  * its mailbox and before its line arrived here. So no wake-up is lost.
  *
- * Relies on flock, which the system releases for a process that is killed, and on the peer's
- * credentials, which are those of the connect.
+ * Relies on the peer's credentials, which are those of the connect. wakeup_directory.c makes the
+ * directory of the socket.
  */
 #include "engine/wakeup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "engine/wakeup_directory.h"
 
-#define PREFIX "flarelight-"
-#define TEMPLATE PREFIX "XXXXXX"
-#define SOCKET_NAME "wake"
-#define LOCK_NAME "lock"
 #define BUCKETS 256
 #define LINE 24 /* a ticket's digits, a line feed, a NUL */
-/* The age at which a directory without a lock file is removed. */
-#define UNLOCKED_AGE (3600 * FL_SECOND)
 /* The pause between a failed accept and the next one. */
 #define REFUSED_PAUSE (100 * FL_MILLISECOND)
 
@@ -61,9 +53,9 @@ typedef struct server {
   uint64_t process;
   pthread_t thread;
   bool stop;
-  int listener, lock_file;
+  int listener;
   int wake[2]; /* a pipe that makes the thread look at the alarms and at `stop` */
-  char directory[80], path[96];
+  fl_wakeup_directory directory;
   watch *watches[BUCKETS];
   connection **connections; /* used by the thread only */
   size_t count, capacity;
@@ -74,70 +66,9 @@ typedef struct server {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static server *current;
 
-/* --- the directory --- */
-
-static const char *base_directory(void) {
-  const char *given = getenv("TMPDIR");
-  /* The path of a unix socket has a bound of about 100 bytes. */
-  if (given == NULL || *given != '/' || strlen(given) > 40) return "/tmp";
-  return given;
-}
-
-/* Removes a directory if the process that made it is gone. */
-static void sweep_one(int base, const char *name) {
-  struct stat about;
-  int lock_file, directory = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  bool gone = false;
-  if (directory < 0) return;
-  if (fstat(directory, &about) == 0 && about.st_uid == geteuid()) {
-    lock_file = openat(directory, LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (lock_file >= 0) {
-      gone = flock(lock_file, LOCK_EX | LOCK_NB) == 0;
-      if (gone) {
-        unlinkat(directory, SOCKET_NAME, 0);
-        unlinkat(directory, LOCK_NAME, 0);
-      }
-      close(lock_file);
-    } else if (errno == ENOENT) {
-      gone = fl_clock_wall() - (fl_time)about.st_mtime * FL_SECOND > UNLOCKED_AGE;
-      if (gone) unlinkat(directory, SOCKET_NAME, 0);
-    }
-  }
-  close(directory);
-  if (gone) unlinkat(base, name, AT_REMOVEDIR);
-}
-
-static void sweep(const char *base) {
-  DIR *entries = opendir(base);
-  if (entries == NULL) return;
-  for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries))
-    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
-        strlen(entry->d_name) == strlen(TEMPLATE))
-      sweep_one(dirfd(entries), entry->d_name);
-  closedir(entries);
-}
-
-static void remove_directory(const server *self) {
-  char name[96];
-  unlink(self->path);
-  snprintf(name, sizeof name, "%s/" LOCK_NAME, self->directory);
-  unlink(name);
-  rmdir(self->directory);
-}
-
-/* The file is locked under another name first, so that under its own name it is always locked. */
-static bool lock_directory(server *self) {
-  char making[96], made[96];
-  snprintf(making, sizeof making, "%s/" LOCK_NAME ".new", self->directory);
-  snprintf(made, sizeof made, "%s/" LOCK_NAME, self->directory);
-  self->lock_file = open(making, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (self->lock_file < 0) return false;
-  return flock(self->lock_file, LOCK_EX | LOCK_NB) == 0 && rename(making, made) == 0;
-}
-
 static bool listen_there(server *self) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  memcpy(address.sun_path, self->path, strlen(self->path) + 1);
+  memcpy(address.sun_path, self->directory.socket, strlen(self->directory.socket) + 1);
   self->listener = socket(AF_UNIX, SOCK_STREAM, 0);
   if (self->listener < 0) return false;
   fcntl(self->listener, F_SETFD, FD_CLOEXEC);
@@ -356,7 +287,7 @@ static void close_if_open(int descriptor) {
  * thread may have been changing the memory during the fork. */
 static void free_server(server *self, bool whole) {
   close_if_open(self->listener);
-  close_if_open(self->lock_file);
+  fl_wakeup_directory_close(&self->directory);
   close_if_open(self->wake[0]);
   close_if_open(self->wake[1]);
   if (!whole) return;
@@ -399,26 +330,22 @@ static bool open_pipe(server *self) {
 }
 
 static server *make_server(const char **message) {
-  const char *base = base_directory();
   server *self = calloc(1, sizeof *self);
   *message = "no memory for the wake-up socket";
   if (self == NULL) return NULL;
   self->process = fl_process_generation();
-  self->listener = self->lock_file = self->wake[0] = self->wake[1] = -1;
-  sweep(base);
-  snprintf(self->directory, sizeof self->directory, "%s/" TEMPLATE, base);
+  self->listener = self->wake[0] = self->wake[1] = -1;
   *message = "no directory for the wake-up socket can be made in $TMPDIR or /tmp";
-  if (mkdtemp(self->directory) == NULL) {
+  if (!fl_wakeup_directory_make(&self->directory)) {
     free(self);
     return NULL;
   }
-  snprintf(self->path, sizeof self->path, "%s/" SOCKET_NAME, self->directory);
   *message = "the wake-up socket cannot be opened";
-  if (lock_directory(self) && listen_there(self) && open_pipe(self) && start_thread(self)) {
+  if (listen_there(self) && open_pipe(self) && start_thread(self)) {
     *message = NULL;
     return self;
   }
-  remove_directory(self);
+  fl_wakeup_directory_remove(&self->directory);
   free_server(self, true);
   return NULL;
 }
@@ -444,7 +371,7 @@ static server *start(const char **message) {
 const char *fl_wakeup_path(const char **message) {
   const char *path;
   pthread_mutex_lock(&lock);
-  path = start(message) != NULL ? current->path : NULL;
+  path = start(message) != NULL ? current->directory.socket : NULL;
   pthread_mutex_unlock(&lock);
   return path;
 }
@@ -540,7 +467,7 @@ void fl_wakeup_stop(void) {
   pthread_mutex_unlock(&lock);
   if (self == NULL) return;
   pthread_join(self->thread, NULL);
-  remove_directory(self);
+  fl_wakeup_directory_remove(&self->directory);
   free_server(self, true);
 }
 
