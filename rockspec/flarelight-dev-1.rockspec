@@ -54,7 +54,7 @@ build = {
             "csrc/core/policy/response_head.c", "csrc/core/policy/retry.c", "csrc/core/policy/timer_heap.c",
             "csrc/core/policy/url.c", "csrc/lua/batch.c", "csrc/lua/binding.c", "csrc/lua/client.c",
             "csrc/lua/command.c", "csrc/lua/durable.c", "csrc/lua/export.c", "csrc/lua/job.c", "csrc/lua/module.c",
-            "csrc/lua/page.c", "csrc/lua/page_columns.c", "csrc/lua/push.c", "csrc/lua/records.c",
+            "csrc/lua/page.c", "csrc/lua/page_columns.c", "csrc/lua/paths.c", "csrc/lua/push.c", "csrc/lua/records.c",
             "csrc/lua/reply.c", "csrc/lua/row_values.c", "csrc/lua/settings.c", "csrc/lua/source.c",
             "csrc/lua/source_options.c", "csrc/lua/state.c", "csrc/lua/store.c", "csrc/lua/take.c",
             "csrc/lua/terminal.c", "csrc/lua/wake.c", "csrc/lua/write.c",

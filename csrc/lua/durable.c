@@ -1,16 +1,9 @@
-/*
- * durable.c: syncs a file to the disk, as a job of the worker because the disk may take long. Also
- * compares and resolves paths.
- */
+/* durable.c: syncs a file to the disk, as a job of the worker because the disk may take long. */
 #include "base/durable.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/same_file.h"
 #include "functions.h"
 #include "job.h"
 
@@ -53,29 +46,4 @@ static int durable(lua_State *L) {
   return fl_lua_job_submit(L, &job->job, &job_class, mailbox, in_place);
 }
 
-/* core.same_file(path, path) -> whether both name one file */
-static int same_file(lua_State *L) {
-  lua_pushboolean(L, fl_same_file(fl_lua_check_path(L, 1), fl_lua_check_path(L, 2)));
-  return 1;
-}
-
-/* core.absolute_path(path) -> the path from the root, which names the same file when the working
- * directory changes | nil, message */
-static int absolute_path(lua_State *L) {
-  const char *path = fl_lua_check_path(L, 1);
-  char folder[PATH_MAX];
-  if (path[0] == '/') {
-    lua_pushvalue(L, 1);
-    return 1;
-  }
-  if (getcwd(folder, sizeof folder) == NULL) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "the working directory cannot be determined: %s", strerror(errno));
-    return 2;
-  }
-  lua_pushfstring(L, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
-  return 1;
-}
-
-const luaL_Reg fl_lua_durable_functions[] = {
-    {"durable", durable}, {"same_file", same_file}, {"absolute_path", absolute_path}, {NULL, NULL}};
+const luaL_Reg fl_lua_durable_functions[] = {{"durable", durable}, {NULL, NULL}};

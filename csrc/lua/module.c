@@ -2,9 +2,11 @@
  * module.c: luaopen_flarelight_core: opens the binding in a Lua state.
  *
  * Opening starts nothing: no thread, no descriptor. It pins the library in memory, because the
- * engine's thread may outlive the Lua state that loaded it, and registers the functions.
+ * engine's thread may outlive the Lua state that loaded it, and registers the functions and the
+ * versions.
  */
 #include "base/pin.h"
+#include "engine/engine.h"
 #include "functions.h"
 #include "page.h"
 #include "page_columns.h"
@@ -16,12 +18,31 @@ __attribute__((used)) static const char built_for[] = "flarelight was built for 
 
 int luaopen_flarelight_core(lua_State *L);
 
-static const luaL_Reg *const lists[] = {
-    fl_lua_batch_functions,      fl_lua_client_functions,   fl_lua_command_functions,
-    fl_lua_durable_functions,    fl_lua_export_functions,   fl_lua_push_functions,
-    fl_lua_row_values_functions, fl_lua_settings_functions, fl_lua_source_functions,
-    fl_lua_store_functions,      fl_lua_take_functions,     fl_lua_terminal_functions,
-    fl_lua_wake_functions,       fl_lua_write_functions};
+/* core.libraries() -> the libraries that the core was linked with, as "libcurl/7.88.1
+ * OpenSSL/3.0.19 …" */
+static int libraries(lua_State *L) {
+  lua_pushstring(L, fl_engine_libraries());
+  return 1;
+}
+
+static const luaL_Reg own_functions[] = {{"libraries", libraries}, {NULL, NULL}};
+
+static const luaL_Reg *const lists[] = {own_functions,
+                                        fl_lua_batch_functions,
+                                        fl_lua_client_functions,
+                                        fl_lua_command_functions,
+                                        fl_lua_durable_functions,
+                                        fl_lua_export_functions,
+                                        fl_lua_paths_functions,
+                                        fl_lua_push_functions,
+                                        fl_lua_row_values_functions,
+                                        fl_lua_settings_functions,
+                                        fl_lua_source_functions,
+                                        fl_lua_store_functions,
+                                        fl_lua_take_functions,
+                                        fl_lua_terminal_functions,
+                                        fl_lua_wake_functions,
+                                        fl_lua_write_functions};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

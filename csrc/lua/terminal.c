@@ -1,12 +1,9 @@
-/*
- * terminal.c: for the command: the width of the terminal, and the versions of the libraries.
- */
+/* terminal.c: the width of the terminal, for the command. */
 #include <limits.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "binding.h"
-#include "engine/engine.h"
 #include "functions.h"
 
 /* core.terminal(descriptor) -> columns, 0 if the terminal does not report them | nothing if the
@@ -20,12 +17,4 @@ static int terminal(lua_State *L) {
   return 1;
 }
 
-/* core.libraries() -> the libraries that the core was linked with, as "libcurl/7.88.1
- * OpenSSL/3.0.19 …" */
-static int libraries(lua_State *L) {
-  lua_pushstring(L, fl_engine_libraries());
-  return 1;
-}
-
-const luaL_Reg fl_lua_terminal_functions[] = {
-    {"terminal", terminal}, {"libraries", libraries}, {NULL, NULL}};
+const luaL_Reg fl_lua_terminal_functions[] = {{"terminal", terminal}, {NULL, NULL}};
