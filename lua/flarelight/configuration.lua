@@ -102,6 +102,56 @@ local function find_base(given, environment)
   return ("https://integration.%s.flarelight.cloud"):format(region)
 end
 
+local function find_subscription(given, environment)
+  local subscription, name = given, "subscription_id"
+  if not given then subscription, name = environment "FLARELIGHT_SUBSCRIPTION_ID", "FLARELIGHT_SUBSCRIPTION_ID" end
+  if not subscription then
+    return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
+  end
+  -- The value is not shown: it may be the key in the wrong place.
+  if not core.is_uuid(subscription) then
+    return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#subscription))
+  end
+  return subscription
+end
+
+local function read_profile(given, base)
+  local found, message = profile.read(given, core.decode)
+  if not found then return fail("profile:", message) end
+  if not profile.fits(found, base) then
+    return fail("profile:", ("is that of %s, not of %s"):format(found.service, base))
+  end
+  return found
+end
+
+local function check_headers(found)
+  for _, header in ipairs { "user_agent", "proxy" } do
+    if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
+  end
+  return true
+end
+
+-- Checks the files, and makes their paths absolute: they are opened later, and a change of the working directory must
+-- not lead to other files.
+local function resolve_files(found)
+  for _, name in ipairs { "ca_file", "client_cert", "client_key" } do
+    if found[name] then
+      local file, message = io.open(found[name], "r")
+      if not file then return fail(name .. ":", message) end
+      file:close()
+    end
+  end
+  if found.state == "" then return fail("state", "should be the path of a file") end
+  for _, name in ipairs { "ca_file", "client_cert", "client_key", "state" } do
+    if found[name] then
+      local path, message = core.absolute_path(found[name])
+      if not path then return fail(name .. ":", message) end
+      found[name] = path
+    end
+  end
+  return true
+end
+
 --- The whole configuration, or `nil, message, err`. `environment(name)` reads a variable.
 function configuration.read(given, environment)
   given = options.table("flarelight.new", given, known, { api_key = true, proxy = true })
@@ -111,59 +161,28 @@ function configuration.read(given, environment)
   end
   local found = {}
   for name in pairs(known) do found[name] = given[name] end
+  found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
 
   local key, name, err = find_key(given.api_key, read)
   if not key then return nil, name, err end
-  if type(key) == "string" then
-    local good, message
-    good, message, err = configuration.check_key(key, name)
-    if not good then return nil, message, err end
-  end
   found.api_key, found.key_name = key, name
-
-  name = given.subscription_id and "subscription_id" or "FLARELIGHT_SUBSCRIPTION_ID"
-  found.subscription_id = given.subscription_id or read "FLARELIGHT_SUBSCRIPTION_ID"
-  if not found.subscription_id then
-    return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
+  local good, message = true, nil
+  if type(key) == "string" then good, message, err = configuration.check_key(key, name) end
+  if good then
+    good, message, err = find_subscription(given.subscription_id, read)
+    found.subscription_id = good
   end
-  if not core.is_uuid(found.subscription_id) then
-    -- The value is not shown: it may be the key in the wrong place.
-    return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#found.subscription_id))
+  if good then
+    good, message, err = find_base(given, read)
+    found.base_url = good
   end
-
-  local base, message
-  base, message, err = find_base(given, read)
-  if not base then return nil, message, err end
-  found.base_url = base
-
-  if given.profile then
-    found.profile, message = profile.read(given.profile, core.decode)
-    if not found.profile then return fail("profile:", message) end
-    if not profile.fits(found.profile, base) then
-      return fail("profile:", ("is that of %s, not of %s"):format(found.profile.service, base))
-    end
+  if good and given.profile then
+    good, message, err = read_profile(given.profile, found.base_url)
+    found.profile = good
   end
-
-  found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
-  for _, header in ipairs { "user_agent", "proxy" } do
-    if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
-  end
-  for _, path in ipairs { "ca_file", "client_cert", "client_key" } do
-    local file, reason
-    if found[path] then
-      file, reason = io.open(found[path], "r")
-      if not file then return fail(path .. ":", reason) end
-      file:close()
-    end
-  end
-  if found.state == "" then return fail("state", "should be the path of a file") end
-  -- These files are opened later, and a change of the working directory must not lead to other files.
-  for _, path in ipairs { "ca_file", "client_cert", "client_key", "state" } do
-    if found[path] then
-      found[path], message = core.absolute_path(found[path])
-      if not found[path] then return fail(path .. ":", message) end
-    end
-  end
+  if good then good, message, err = check_headers(found) end
+  if good then good, message, err = resolve_files(found) end
+  if not good then return nil, message, err end
   found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
   return found
 end
