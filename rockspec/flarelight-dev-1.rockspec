@@ -169,6 +169,7 @@ build = {
       ["flarelight.upload.doubt"] = "lua/flarelight/upload/doubt.lua",
       ["flarelight.upload.failure"] = "lua/flarelight/upload/failure.lua",
       ["flarelight.upload.locks"] = "lua/flarelight/upload/locks.lua",
+      ["flarelight.upload.mapping"] = "lua/flarelight/upload/mapping.lua",
       ["flarelight.upload.plan"] = "lua/flarelight/upload/plan.lua",
       ["flarelight.upload.readback"] = "lua/flarelight/upload/readback.lua",
       ["flarelight.upload.refusals"] = "lua/flarelight/upload/refusals.lua",

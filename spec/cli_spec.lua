@@ -518,6 +518,20 @@ describe("the command", function()
     assert.are.equal(0, #support.requests(sandbox, "reports.chart_data"))
   end)
 
+  it("maps the records of an upload by a file of Lua", function()
+    local file = system.file("id\n1\n2\n", ".csv")
+    local map = system.file("return function(r) return r.id > 1 and { n = r.id } or nil end", ".lua")
+    local result = json(("imports upload %s --map %s --name mapped"):format(file, map))
+    assert.are.same({ { n = 2 } }, sandbox:rows(result.import or result.id))
+    assert.are.same({ "{\"n\":2}" }, { flarelight.json.encode(json(("plan %s --map %s"):format(file, map)).first_records[1]) })
+    assert.matches("equal +yes", (run(0, ("imports diff %s %s --map %s"):format(file, result.import or result.id, map))))
+    local bad = system.file("return function(r) return r.id end", ".lua")
+    local _, err = run(1, ("imports upload %s --map %s"):format(file, bad))
+    assert.matches("imports upload: map: .*, line 2: the function should return a table", err)
+    _, err = run(2, ("imports upload %s --map %s"):format(file, system.file("return 5", ".lua")))
+    assert.matches("should return a function", err)
+  end)
+
   it("compares a file with an import, and ends with 1 where they differ", function()
     local id = assert(api.imports:import { records = { { a = 1 }, { a = 2 } } }).id
     local same, first, second = system.file("a\n1\n2\n", ".csv"), system.file("a\n1\n", ".csv"),

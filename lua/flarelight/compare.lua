@@ -18,6 +18,7 @@ local timeslice = require "flarelight.host.timeslice"
 
 ---@class flarelight.CompareOptions : flarelight.FileOptions
 ---@field file string|string[] path of a file that imports:upload takes; a list of them is one source
+---@field map (fun(record: table): table?)? as for an upload
 ---@field page_size integer? rows to ask for at a time, 5000
 ---@field deadline number? seconds for each request
 ---@field on_progress fun(progress: { records: integer, bytes: integer, total_bytes: integer })? after each batch
@@ -39,7 +40,7 @@ local timeslice = require "flarelight.host.timeslice"
 local compare = {}
 
 local known = file_options.with {
-  file = "source", page_size = "positive", deadline = "seconds", on_progress = "function",
+  file = "source", map = "function", page_size = "positive", deadline = "seconds", on_progress = "function",
 }
 
 -- Records that are decoded at once, so that other work of the host waits for no more than these.

@@ -25,6 +25,16 @@ local function data(args, out)
   out:list(rows, nil, "there are no rows there")
 end
 
+-- --where, --map: the function that a file of Lua returns.
+local function lua_function(path)
+  local chunk, message = loadfile(path)
+  if not chunk then return nil, message end
+  local ran, result = pcall(chunk)
+  if not ran then return nil, tostring(result) end
+  if type(result) ~= "function" then return nil, path .. " should return a function" end
+  return { call = result, path = path }
+end
+
 -- --- rows ---
 
 -- Turns pages of JSON lines into one JSON array: a function that takes a page, and one that ends the array.
@@ -97,16 +107,6 @@ end
 local ENDINGS = {
   csv = "csv", tsv = "tsv", jsonl = "jsonl", ndjson = "jsonl", json = "json", sqlite = "sqlite",
 }
-
--- --where: the function that a file of Lua returns.
-local function lua_function(path)
-  local chunk, message = loadfile(path)
-  if not chunk then return nil, message end
-  local ran, result = pcall(chunk)
-  if not ran then return nil, tostring(result) end
-  if type(result) ~= "function" then return nil, path .. " should return a function" end
-  return { call = result, path = path }
-end
 
 -- Converts --columns: the names, and the text for the command that continues.
 local function columns(text)
@@ -200,10 +200,11 @@ local STUCK = { conflict = true, invalid_request = true }
 -- How to continue an upload. `records`: the number that have arrived, nil if that is in doubt; `kind`: of the error.
 local function upload_resumption(args, token, records, kind)
   if not token then return nil end
+  local map = args.map and " --map " .. context.quoted(args.map.path) or ""
   local words = token .. context.same_options(args)
   return {
     heading = records and records > 0 and "What has arrived stays. To go on:" or "To go on:",
-    command = "flarelight imports resume " .. words,
+    command = "flarelight imports resume " .. token .. map .. context.same_options(args),
     forget = STUCK[kind] and "flarelight imports forget " .. words or nil,
   }
 end
@@ -255,6 +256,8 @@ function imports.reading(command)
   command:argument("file"):argname "FILE":args "+":description "File in CSV, TSV, JSON lines or JSON."
   command:flag("--parts"):description "The files are parts of one import, and not an upload each."
   file_options.define(command)
+  command:option("--map"):argname "FILE.lua":convert(lua_function)
+    :description "Sends what the function that FILE.lua returns makes of each record; nil drops the record."
   command:option("--series"):argname "NAME"
     :description "Compares the file with the last upload of this series: its columns, types and number of records."
   command:option("--drift"):choices { "stop", "accept" }
@@ -290,6 +293,7 @@ local function upload_one(api, args, out, source)
   local given = file_options.of(args)
   given.file, given.name = source, args.name or not args.id and name_of(path) or nil
   for _, name in ipairs(PASSED) do given[name] = args[name] end
+  given.map = args.map and args.map.call
   if args.no_events then given.send_events = false end
   local label = path:match "([^/]+)$" or path
   if type(source) == "table" and #source > 1 then label = label .. (" and %d more"):format(#source - 1) end
@@ -345,6 +349,7 @@ local function diff(args, out)
   given.file, given.page_size = #args.part > 0 and { args.file, (table.unpack or unpack)(args.part) } or args.file,
     args.page_size
   local bar = progress.new(out, "import " .. args.id)
+  given.map = args.map and args.map.call
   given.on_progress = function(p)
     bar:update(p.total_bytes > 0 and p.bytes / p.total_bytes or nil, { output.counted(p.records, "record") })
   end
@@ -386,7 +391,9 @@ local function resume(args, out)
   end
   local file = #args.file > 1 and args.file or args.file[1]
   print_result(out, transfer(api, args, out, "upload " .. args.token, function(on_progress)
-    return api.imports:resume(args.token, { file = file, settle = args.settle, on_progress = on_progress })
+    return api.imports:resume(args.token, {
+      file = file, map = args.map and args.map.call, settle = args.settle, on_progress = on_progress,
+    })
   end))
 end
 
@@ -454,6 +461,7 @@ function imports.define(parser, define)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--part"):argname "FILE":count "*":description "The next part of an import of several files."
   file_options.define(command)
+  command:option("--map"):argname "FILE.lua":convert(lua_function):description "The function of --map of the upload."
   command:option("--page-size"):argname "N":convert(context.positive):description "Rows of one request. Default: 5000."
   context.connecting(command)
 
@@ -465,6 +473,8 @@ function imports.define(parser, define)
     :description "Token of the upload. Default: the only one that is pending."
   command:option("--file"):argname "FILE":count "*"
     :description "Path of the file, if it was moved. Of parts: the paths of all, in their order."
+  command:option("--map"):argname "FILE.lua":convert(lua_function)
+    :description "The function of --map again, if the upload was begun with one."
   command:option("--settle"):argname "SECONDS":convert(context.number)
     :description "Wait before a batch in doubt is read back. Default: 2."
   context.connecting(command)

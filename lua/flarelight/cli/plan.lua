@@ -146,7 +146,7 @@ end
 local function plan_one(api, args, path)
   local given = file_options.of(args)
   given.file, given.id, given.show, given.series = path, args.id, args.show, known_series(args)
-  given.batch_records, given.batch_bytes = args.batch_records, args.batch_bytes
+  given.batch_records, given.batch_bytes, given.map = args.batch_records, args.batch_bytes, args.map and args.map.call
   local found = ending.expect(api.imports:plan(given))
   for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
   local estimated = {}

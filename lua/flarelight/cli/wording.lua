@@ -29,6 +29,9 @@ local PHRASES = {
   { ": give done %(or .*$", ": give --until-report ID or --until-preparation ID" },
   { ": give wait a function done that tells it", "; --profile FILE names another profile" },
   { "^(%l+):(%l+)%.wait: ", "%1 %2 --wait: " },
+  { "begun with a function map: give it again", "begun with --map: give --map FILE.lua again" },
+  { "begun without a function map", "begun without --map" }, { "(names an upload %l+) map:", "%1 --map:" },
+  { "or the result of map%)", "or the result of --map)" },
   { "^imports:export", "imports rows" },
   { "^imports:compare", "imports diff" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }

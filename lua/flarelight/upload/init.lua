@@ -47,6 +47,7 @@ local source = require "flarelight.upload.source"
 ---@class flarelight.ResumeOptions
 ---@field file string|string[]|nil the new path of the file, or of the files of a list
 ---@field records table[]|(fun(): table?)|nil the same records again
+---@field map (fun(record: table): table?)? the same function again, if the upload was begun with one
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field settle number?
 ---@field deadline number?
@@ -93,12 +94,13 @@ local known = file_options.with {
   file = "source", records = "array_or_function", name = "string", description = "string", id = "id", key = "string",
   update = "string", batch_records = "positive", batch_bytes = "positive", send_events = "boolean",
   on_reject = "string", rejects = "path", journal = "boolean", run_token = "boolean", settle = "seconds",
-  series = "string", drift = "string",
+  series = "string", drift = "string", map = "function",
   on_progress = "function", deadline = "seconds",
 }
 
 local resumable = {
-  file = "source", records = "array_or_function", on_progress = "function", settle = "seconds", deadline = "seconds",
+  file = "source", records = "array_or_function", map = "function", on_progress = "function", settle = "seconds",
+  deadline = "seconds",
 }
 
 -- --- catching failures ---
@@ -183,8 +185,9 @@ local function replay(run, batches)
   for _, row in ipairs(batches) do
     local batch = read_again(run.reader, row)
     if not batch then
-      other_source(("the source has changed since the upload began: batch %d, records %d to %d, differs")
-        :format(row.number, row.first, row.first + row.count - 1))
+      local whose = run.source.mapped and " (the file, or the result of map)" or ""
+      other_source(("the source has changed since the upload began%s: batch %d, records %d to %d, differs")
+        :format(whose, row.number, row.first, row.first + row.count - 1))
     end
     batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
     if row.state == "acknowledged" then
@@ -213,7 +216,9 @@ end
 -- by its records.
 local function result_of(run, kept)
   local opened = run.source
-  if kept.kind == "file" and not difference(kept, opened) then return earlier_result(kept) end
+  -- Whether a function map is the same, only its records tell.
+  local by_time = kept.kind == "file" and not kept.options.mapped
+  if by_time and not difference(kept, opened) then return earlier_result(kept) end
   local same = opened.kind == kept.kind and opened.columns == kept.columns
   if same then
     local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
@@ -242,7 +247,7 @@ local function continue(run, kept, given)
   if not run.source then
     local asked = file_options.of(kept.options)
     asked.file = kept.kind == "file" and (given.file or paths_of(kept)) or nil
-    asked.records = given.records
+    asked.records, asked.map = given.records, given.map
     run:take_source(source.open(run.api, asked))
   end
   local words = difference(kept, run.source, given.moved)
@@ -285,6 +290,7 @@ local function check(given)
       misuse(("imports:upload.%s: is for files"):format(name))
     end
   end
+  if given.records and given.map then misuse "imports:upload.map: is for files" end
   if given.key == "" then misuse "imports:upload.key: should not be empty" end
   check_series(given)
   local checked = {}
@@ -297,6 +303,8 @@ end
 local kept_options = { "name", "description", "id", "update", "batch_bytes", "send_events", "on_reject", "rejects",
                        "run_token", "settle" }
 for name in pairs(file_options.known) do kept_options[#kept_options + 1] = name end
+
+local function mapping_differs(kept, map) return (kept.options.mapped == true) ~= (map ~= nil) end
 
 -- Continues the upload of a known key, or returns its result.
 local function of_key(run, kept, given)
@@ -311,6 +319,10 @@ local function of_key(run, kept, given)
   if name then
     conflict(("key %q: it names an upload that was read with %s = %s, and not %s: give this one another key%s"):format(
       kept.key, name, was, is, kept.state == "done" and "" or ", or forget that one"))
+  end
+  if mapping_differs(kept, given.map) then
+    conflict(("key %q: it names an upload %s map: give this one another key%s"):format(kept.key,
+      kept.options.mapped and "with" or "without", kept.state == "done" and "" or ", or forget that one"))
   end
   if kept.state == "done" then return result_of(run, kept) end
   return continue(run, kept, given)
@@ -328,6 +340,7 @@ local function entry_of(run, opened, given)
   local kept, first = {}, opened.parts and opened.parts[1] or {}
   for _, name in ipairs(kept_options) do kept[name] = given[name] end
   kept.rejects = absolute(given.rejects)
+  kept.mapped = given.map ~= nil or nil
   kept.format = opened.format -- a file that is moved may get another ending
   if type(given.file) == "table" then
     kept.parts = json.array {}
@@ -350,6 +363,7 @@ local function compare_with_last(own, name, found)
 end
 
 local function shape_of(opened, given)
+  if opened.shape then return opened.shape end
   return opened.kind == "file" and shape.of_file(opened) or shape.of_array(given.records)
 end
 
@@ -478,6 +492,11 @@ local function resume(run, token, given)
   if of_file and given.records or not of_file and not given.records then
     failure.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
       of_file and "a file" or "records", of_file and "the file, or nothing," or "them"))
+  end
+  if mapping_differs(kept, given.map) then
+    failure.fail("config", kept.options.mapped
+      and "imports:resume: the upload was begun with a function map: give it again"
+      or "imports:resume: the upload was begun without a function map")
   end
   local asked = { moved = given.file ~= nil }
   for name, value in pairs(given) do asked[name] = value end

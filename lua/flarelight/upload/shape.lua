@@ -32,16 +32,29 @@ local function learn(types, record)
   end
 end
 
---- The shape of an array of records; those that are no tables are counted alone.
-function shape.of_array(records)
-  local types, columns = {}, json.array {}
-  for place, record in ipairs(records) do
-    if place % PIECE == 0 and timeslice.slice_end then timeslice.check() end
+--- Finds a shape record by record: a function that looks at one, and one that returns the shape of all. Records that
+-- are no tables are counted alone.
+---@return fun(record: any) look, fun(): table shape
+function shape.finder()
+  local types, count = {}, 0
+  local function look(record)
+    count = count + 1
+    if count % PIECE == 0 and timeslice.slice_end then timeslice.check() end
     if type(record) == "table" then learn(types, record) end
   end
-  for name, kind in pairs(types) do columns[#columns + 1] = { name, kind } end
-  table.sort(columns, function(left, right) return left[1] < right[1] end)
-  return { records = #records, columns = columns }
+  return look, function()
+    local columns = json.array {}
+    for name, kind in pairs(types) do columns[#columns + 1] = { name, kind } end
+    table.sort(columns, function(left, right) return left[1] < right[1] end)
+    return { records = count, columns = columns }
+  end
+end
+
+--- The shape of an array of records.
+function shape.of_array(records)
+  local look, found = shape.finder()
+  for _, record in ipairs(records) do look(record) end
+  return found()
 end
 
 --- The shape of an opened file of source.lua.

@@ -19,18 +19,23 @@ local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local file_options = require "flarelight.file_options"
 local json = require "flarelight.json"
+local mapping = require "flarelight.upload.mapping"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
+local pollable = require "flarelight.host.pollable"
+local shape = require "flarelight.upload.shape"
 local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
 
 local PIECE = 64     -- records to encode before other code may run
+local CHECKED = { records = 1000, bytes = 8 * 2 ^ 20 } -- of a batch that is written out to be checked
 local ENTRIES = 4096 -- elements of an array to count before other code may run
 
 -- A record that cannot be sent is an error in the caller's input, like a record that the service rejects.
-local function fail_record(message, record)
-  failure.fail("invalid_request", "imports:upload: " .. message, { record = record })
+local function fail_record(message, record, line)
+  if line then message = ("%s (line %d of the file)"):format(message, line) end
+  failure.fail("invalid_request", "imports:upload: " .. message, { record = record, line = line })
 end
 
 -- --- files ---
@@ -94,7 +99,7 @@ function Records.ahead() end
 function Records.close() end
 
 -- Encodes records from `place` on. `first` is the place of that record in the source.
-local function write_out(records, place, first, most_records, most_bytes)
+local function write_out(records, place, first, most_records, most_bytes, lines)
   local text, total, offset = nil, 0, first - place
   repeat
     local most = most_records - total
@@ -103,7 +108,10 @@ local function write_out(records, place, first, most_records, most_bytes)
       most = math.min(most, PIECE)
     end
     local written, count = core.batch(records, place + total, most, most_bytes, true, offset, text)
-    if written == nil and count ~= nil then fail_record(count, first) end
+    if written == nil and count ~= nil then
+      local number = tonumber(count:match "records%[(%d+)%]")
+      fail_record(count, first, lines and number and lines[number - offset])
+    end
     text, total = written, total + (count or 0)
   until count ~= most or total == most_records
   if text == nil then return nil end
@@ -136,43 +144,107 @@ local function fail_source(message, err, number)
   failure.raise(err)
 end
 
-local function open_iterator(given)
-  local self = setmetatable({ kind = "iterator" }, Records)
-  local pull, gathered, used, ended = given.records, {}, 0, false
-  -- Drops the records of the batch before, and reads others until there are `most`. `first` is the place of the first
-  -- one.
+-- A source of the records that `pull` gives. `pull(number)`: the record of that number, and the line where it begins in
+-- a file; nil at the end.
+local function gather_from(pull, kind)
+  local self = setmetatable({ kind = kind }, Records)
+  local gathered, lines, used, ended = {}, {}, 0, false
+  -- Drops the records of the batch before, and pulls others until there are `most`; `first` is the place of the first.
   local function gather(first, most)
-    local left = {}
-    for i = used + 1, #gathered do left[#left + 1] = gathered[i] end
-    gathered, used = left, 0
+    local left, left_lines = {}, {}
+    for i = used + 1, #gathered do left[#left + 1], left_lines[#left + 1] = gathered[i], lines[i] end
+    gathered, lines, used = left, left_lines, 0
     while #gathered < most and not ended do
       if timeslice.slice_end then timeslice.check() end
-      local record, message, err = pull()
-      local number = first + #gathered
-      if record == nil and message == nil and err == nil then
-        ended = true
-      elseif record == nil then
-        fail_source(message, err, number)
-      elseif type(record) ~= "table" then
-        fail_record(("record %d is a %s and no table"):format(number, type(record)), number)
-      else
-        gathered[#gathered + 1] = record
-      end
+      local place = #gathered + 1
+      gathered[place], lines[place] = pull(first + place - 1)
+      ended = gathered[place] == nil
     end
   end
   function self.take(_, first, most_records, most_bytes)
     gather(first, most_records)
-    local batch = write_out(gathered, 1, first, most_records, most_bytes)
+    local batch = write_out(gathered, 1, first, most_records, most_bytes, lines)
+    if batch then batch.line = lines[1] end
     used = batch and batch.count or 0
     return batch
   end
   return self
 end
 
+local function open_iterator(given)
+  local pull = given.records
+  return gather_from(function(number)
+    local record, message, err = pull()
+    if record == nil and (message ~= nil or err ~= nil) then fail_source(message, err, number) end
+    if record ~= nil and type(record) ~= "table" then
+      fail_record(("record %d is a %s and no table"):format(number, type(record)), number)
+    end
+    return record
+  end, "iterator")
+end
+
+-- --- files with a function `map` ---
+
+local function copy_without(given, names)
+  local copy = {}
+  for name, value in pairs(given) do copy[name] = value end
+  for _, name in ipairs(names) do copy[name] = nil end
+  return copy
+end
+
+local function mapped(file, given, look)
+  local pull = mapping.reader(file.handle, given.map, file.operation)
+  local self = gather_from(function(number)
+    local record, line = pull(number)
+    if record and look then look(record) end
+    return record, line
+  end, "file")
+  for name, value in pairs(file) do self[name] = value end
+  local take = self.take
+  function self.take(...)
+    local batch = take(...)
+    if batch then batch.read = (file.handle:progress()) end
+    return batch
+  end
+  function self.close() file:close() end
+  self.mapped = true
+  return self
+end
+
+-- Opens a file whose records go through a function. All of them go through it once before the first is sent, so that
+-- what the function refuses is found then.
+local function open_mapped(api, given, operation)
+  local look, found
+  if given.series then look, found = shape.finder() end
+  local checked = open_file(api, copy_without(given, { "series" }), operation)
+  local first, trial = 1, mapped(checked, given, look)
+  local good, raised = pollable.protect(function()
+    repeat
+      local batch = trial:take(first, CHECKED.records, CHECKED.bytes)
+      if batch then
+        first = first + batch.count
+        batch.text:close()
+      end
+    until not batch
+  end)
+  checked:close()
+  if not good then error(raised, 0) end
+  local self = mapped(open_file(api, copy_without(given, { "series", "expect" }), operation), given)
+  for i, part in ipairs(checked.parts) do
+    local now = self.parts[i]
+    if now.size ~= part.size or now.modified ~= part.modified or now.inode ~= part.inode then
+      self:close()
+      failure.fail("io", ("%s: %s: the file changed while it was read"):format(operation, part.path))
+    end
+  end
+  self.shape = found and found()
+  return self
+end
+
 --- Opens `given.file`, a path or a list of them, with the options of file_options.lua; or `given.records`.
 -- `operation`: begins the messages about a file, "imports:upload" by default.
 function source.open(api, given, operation)
-  if given.file then return open_file(api, given, operation or "imports:upload") end
+  if given.file then return (given.map and open_mapped or open_file)(api, given, operation or "imports:upload") end
   if type(given.records) == "function" then return open_iterator(given) end
   return open_array(given)
 end
