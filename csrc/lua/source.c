@@ -417,7 +417,7 @@ typedef struct open_job {
 
 static void open_file(holder *held, fl_source_error *error) {
   const fl_lua_source_options *options = &held->options;
-  held->source = fl_source_open_parts(options->paths, options->path_count, &options->core, error);
+  held->source = fl_source_open(options->paths, options->path_count, &options->core, error);
 }
 
 static void run_open(fl_job *job) {

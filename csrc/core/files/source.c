@@ -100,8 +100,8 @@ static bool begin(fl_source *self) {
   return input->failure.code == FL_SOURCE_OK && enter(self, 0);
 }
 
-fl_source *fl_source_open_parts(const char *const *paths, size_t count,
-                                const fl_source_options *options, fl_source_error *error) {
+fl_source *fl_source_open(const char *const *paths, size_t count, const fl_source_options *options,
+                          fl_source_error *error) {
   fl_source *self = calloc(1, sizeof *self);
   if (self == NULL) {
     *error = (fl_source_error){.code = FL_SOURCE_NO_MEMORY, .message = "not enough memory"};
@@ -113,11 +113,6 @@ fl_source *fl_source_open_parts(const char *const *paths, size_t count,
   *error = self->input.failure;
   fl_source_close(self);
   return NULL;
-}
-
-fl_source *fl_source_open(const char *path, const fl_source_options *options,
-                          fl_source_error *error) {
-  return fl_source_open_parts(&path, 1, options, error);
 }
 
 void fl_source_close(fl_source *self) {

@@ -31,12 +31,10 @@ fl_source_format fl_source_format_named(const char *ending);
 /* The format of a file by its name, without the ending of a compression. */
 fl_source_format fl_source_format_of(const char *path);
 
-/* NULL with *error filled. The options have to live as long as the source. */
-fl_source *fl_source_open(const char *path, const fl_source_options *options,
+/* Opens a list of files of one format, whose records follow one another. NULL with *error filled.
+ * The options have to live as long as the source. */
+fl_source *fl_source_open(const char *const *paths, size_t count, const fl_source_options *options,
                           fl_source_error *error);
-/* The same for a list of files of one format, whose records follow one another. */
-fl_source *fl_source_open_parts(const char *const *paths, size_t count,
-                                const fl_source_options *options, fl_source_error *error);
 
 /*
  * Replaces the batch's content by the next records: at most `max_records`, and text of at most

@@ -16,7 +16,7 @@ const char *fl_fate_name(fl_fate fate) {
   static const char *const names[] = {
       [FL_FATE_NONE] = NULL,           [FL_FATE_NOT_SENT] = "not_sent",
       [FL_FATE_REJECTED] = "rejected", [FL_FATE_APPLIED] = "applied",
-      [FL_FATE_PARTIAL] = "partial",   [FL_FATE_IN_DOUBT] = "in_doubt",
+      [FL_FATE_IN_DOUBT] = "in_doubt",
   };
   return names[fate];
 }
@@ -38,9 +38,6 @@ const char *fl_kind_name(fl_kind kind) {
       [FL_KIND_PROTOCOL] = "protocol",
       [FL_KIND_CANCELLED] = "cancelled",
       [FL_KIND_CLOSED] = "closed",
-      [FL_KIND_PHASE] = "phase",
-      [FL_KIND_IO] = "io",
-      [FL_KIND_CONFLICT] = "conflict",
   };
   return names[kind];
 }

@@ -20,20 +20,19 @@
 
 #include "base/base.h"
 
-/* The fate of a write: meta.fate and err.fate. */
+/* The fate of a write: meta.fate and err.fate. (An upload may find more, see docs/uploads.md.) */
 typedef enum fl_fate {
   FL_FATE_NONE,     /* the call is a read */
   FL_FATE_NOT_SENT, /* no byte of the request was sent */
   FL_FATE_REJECTED, /* the server refused it before processing */
   FL_FATE_APPLIED,  /* the server confirmed it */
-  FL_FATE_PARTIAL,  /* found by an upload that reads its rows back; never decided here */
   FL_FATE_IN_DOUBT  /* it may have been processed */
 } fl_fate;
 
 /* "not_sent", …; NULL for FL_FATE_NONE. */
 const char *fl_fate_name(fl_fate fate);
 
-/* The kind of an error: err.kind. */
+/* The kind of an error of a call: err.kind. (Lua modules have more, see docs/api.md.) */
 typedef enum fl_kind {
   FL_KIND_NONE, /* no error */
   FL_KIND_CONFIG,
@@ -50,9 +49,6 @@ typedef enum fl_kind {
   FL_KIND_PROTOCOL,
   FL_KIND_CANCELLED,
   FL_KIND_CLOSED,
-  FL_KIND_PHASE,
-  FL_KIND_IO,
-  FL_KIND_CONFLICT,
   FL_KIND_COUNT
 } fl_kind;
 

@@ -262,15 +262,6 @@ static fl_result append_encoded(fl_buffer *out, fl_slice text, unsigned plain) {
   return result;
 }
 
-/* Cuts the buffer back to `length` bytes after an append that failed. */
-static fl_result undo(fl_buffer *out, size_t length, fl_result result) {
-  if (result != FL_OK && out->data != NULL) {
-    out->length = length;
-    out->data[length] = '\0';
-  }
-  return result;
-}
-
 /* The offset of the segment "{id}", or the template's length if there is none. Sets *many if there
  * is a second "{id}", or one that is not a whole segment. */
 static size_t find_id(fl_slice path, bool *many) {
@@ -306,14 +297,9 @@ fl_result fl_url_append_path(fl_buffer *out, fl_slice base, fl_slice path_templa
     if (result == FL_OK)
       result = append_encoded(out, part(path_template, at + 4, path_template.length), IN_PATH);
   }
-  return undo(out, before, result);
-}
-
-fl_result fl_url_append_query(fl_buffer *out, fl_slice name, fl_slice value, bool first) {
-  size_t before = out->length;
-  fl_result result = fl_buffer_append_byte(out, first ? '?' : '&');
-  if (result == FL_OK) result = append_encoded(out, name, UNRESERVED);
-  if (result == FL_OK) result = fl_buffer_append_byte(out, '=');
-  if (result == FL_OK) result = append_encoded(out, value, UNRESERVED);
-  return undo(out, before, result);
+  if (result != FL_OK && out->data != NULL) {
+    out->length = before;
+    out->data[before] = '\0';
+  }
+  return result;
 }

@@ -65,8 +65,4 @@ fl_url_code fl_url_check_path(fl_slice path);
 fl_result fl_url_append_path(fl_buffer *out, fl_slice base, fl_slice path_template, fl_slice id,
                              fl_url_code *code);
 
-/* Appends "?name=value" where `first`, else "&name=value", both encoded. On failure the buffer is
- * unchanged. */
-fl_result fl_url_append_query(fl_buffer *out, fl_slice name, fl_slice value, bool first);
-
 #endif

@@ -32,12 +32,17 @@ static void write_file(const char *path, const char *text) {
   write_bytes(path, text, strlen(text));
 }
 
+static fl_source *open_one(const char *path, const fl_source_options *options,
+                           fl_source_error *error) {
+  return fl_source_open(&path, 1, options, error);
+}
+
 static fl_source *open_as(const char *path, fl_column_type otherwise, fl_source_error *error) {
   static fl_source_options options;
   options =
       (fl_source_options){.format = fl_source_format_of(path), .columns = {.otherwise = otherwise}};
   memset(error, 0, sizeof *error);
-  return fl_source_open(path, &options, error);
+  return open_one(path, &options, error);
 }
 
 static fl_source *open_good(const char *path) {
@@ -269,7 +274,7 @@ static void test_given_types(void **state) {
   (void)state;
   fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
   write_file(path, "n,z,other\n1e3,07,1\n2,8,true\nx,9,2\n3,3,3\n");
-  source = fl_source_open(path, &options, &error);
+  source = open_one(path, &options, &error);
   assert_non_null(source);
   assert_int_equal(drain(source, 10, 1000, &all, &error), FL_SOURCE_CONTENT);
   assert_string_equal(
@@ -280,10 +285,10 @@ static void test_given_types(void **state) {
   fl_source_close(source);
   /* With one to find out the error comes before any record. */
   options.columns.otherwise = FL_COLUMN_UNDECIDED;
-  assert_null(fl_source_open(path, &options, &error));
+  assert_null(open_one(path, &options, &error));
   assert_int_equal(error.line, 4);
   choices[1].name = FL_LITERAL("nowhere");
-  assert_null(fl_source_open(path, &options, &error));
+  assert_null(open_one(path, &options, &error));
   assert_string_equal(
       error.message,
       "column \"nowhere\" is given a type, but the file does not have it: there are "
@@ -471,7 +476,7 @@ static fl_source *open_parts(const fl_source_options *options, fl_source_error *
     list[i] = paths[i];
   }
   memset(error, 0, sizeof *error);
-  return fl_source_open_parts(list, PARTS, options, error);
+  return fl_source_open(list, PARTS, options, error);
 }
 
 static void test_parts(void **state) {
@@ -550,7 +555,7 @@ static void test_surveys(void **state) {
       options.columns.mapping.set_count = 1;
     }
     write_file(path, cases[i].text);
-    source = fl_source_open(path, &options, &error);
+    source = open_one(path, &options, &error);
     if (source == NULL) fail_msg("%s: %s", cases[i].text, error.message);
     snprintf(found, sizeof found, "%d: ", (int)fl_source_count(source));
     for (size_t place = 0; fl_source_get_member(source, place, &member); place++) {
