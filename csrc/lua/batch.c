@@ -71,9 +71,7 @@ static int batch(lua_State *L) {
     snprintf(name, sizeof name, "records[%lld]", (long long)offset + first + count);
     if (add_record(L, records, name, sorted, most_bytes, &wrong)) continue;
     if (!wrong) break;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
+    return fl_lua_fail_pushed(L);
   }
   lua_settop(L, 8);
   if (records->spans.length == 0) return 0;

@@ -4,6 +4,7 @@
 #include "binding.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -98,6 +99,22 @@ const char *fl_lua_check_path(lua_State *L, int index) {
   const char *path = luaL_checklstring(L, index, &length);
   luaL_argcheck(L, strlen(path) == length, index, "holds a NUL byte");
   return path;
+}
+
+/* --- failures --- */
+
+int fl_lua_fail_pushed(lua_State *L) {
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+int fl_lua_fail(lua_State *L, const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  lua_pushvfstring(L, format, values);
+  va_end(values);
+  return fl_lua_fail_pushed(L);
 }
 
 /* --- fields --- */

@@ -43,6 +43,13 @@ fl_time fl_lua_check_seconds(lua_State *L, int index);
 /* The path of a file: a string without NUL bytes, since the system would cut the path off there. */
 const char *fl_lua_check_path(lua_State *L, int index);
 
+/* --- failures: each returns the number of results --- */
+
+/* Pushes nil and a message, which lua_pushfstring formats. */
+int fl_lua_fail(lua_State *L, const char *format, ...);
+/* The same for a message that is on top of the stack already. */
+int fl_lua_fail_pushed(lua_State *L);
+
 /* --- fields of a table, read without metamethods --- */
 
 /* Pushes the field and gives its type. */

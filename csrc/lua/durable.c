@@ -22,13 +22,9 @@ static void free_job(fl_job *job) { free(job); }
 
 static int push(lua_State *L, fl_job *job) {
   const durable_job *self = (const durable_job *)(const void *)job;
-  if (self->reason == 0) {
-    lua_pushboolean(L, true);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", self->path, strerror(self->reason));
-  return 2;
+  if (self->reason != 0) return fl_lua_fail(L, "%s: %s", self->path, strerror(self->reason));
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 static const fl_lua_job_class job_class = {{run, free_job}, push};

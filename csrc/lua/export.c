@@ -546,11 +546,7 @@ static int new_exporter(lua_State *L) {
   fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
   read_settings(L, self);
-  if (lua_istable(L, 2) && !choose_columns(L, &self->export)) {
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-  }
+  if (lua_istable(L, 2) && !choose_columns(L, &self->export)) return fl_lua_fail_pushed(L);
   return 1;
 }
 

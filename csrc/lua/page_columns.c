@@ -141,12 +141,9 @@ static int page_columns(lua_State *L) {
       length < MOST_EXPECTED && most < MOST_EXPECTED - length ? length + most : MOST_EXPECTED;
   take_columns(&all, length);
   while (count < most && fl_lua_page_step(self, &self->cursor, &row)) {
-    if (push.tape->nodes[row].type != FL_JSON_OBJECT) {
-      lua_pushnil(L);
-      lua_pushfstring(L, "row %d is no object and has no columns",
-                      (int)(self->call->page_start + self->cursor.given - 1));
-      return 2;
-    }
+    if (push.tape->nodes[row].type != FL_JSON_OBJECT)
+      return fl_lua_fail(L, "row %d is no object and has no columns",
+                         (int)(self->call->page_start + self->cursor.given - 1));
     spread_row(&all, row, length + ++count);
   }
   fl_lua_push_count(L, count);

@@ -23,11 +23,8 @@ static int absolute_path(lua_State *L) {
     lua_pushvalue(L, 1);
     return 1;
   }
-  if (getcwd(folder, sizeof folder) == NULL) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "the working directory cannot be determined: %s", strerror(errno));
-    return 2;
-  }
+  if (getcwd(folder, sizeof folder) == NULL)
+    return fl_lua_fail(L, "the working directory cannot be determined: %s", strerror(errno));
   lua_pushfstring(L, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
   return 1;
 }

@@ -157,12 +157,9 @@ static int decode(lua_State *L) {
   lua_setmetatable(L, -2);
   if (fl_buffer_append(&held->text, text + mark, length - mark) != FL_OK)
     return luaL_error(L, "not enough memory");
-  if (fl_json_scan(held->text.data, length - mark, &held->tape, &error) != FL_JSON_OK) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s at byte %d", fl_json_describe(error.code),
-                    (int)(mark + error.position + 1));
-    return 2;
-  }
+  if (fl_json_scan(held->text.data, length - mark, &held->tape, &error) != FL_JSON_OK)
+    return fl_lua_fail(L, "%s at byte %d", fl_json_describe(error.code),
+                       (int)(mark + error.position + 1));
   push.tape = &held->tape;
   push.text = held->text.data;
   push.text_end = fl_buffer_end(&held->text);

@@ -46,11 +46,7 @@ static int check_base(lua_State *L) {
   fl_slice text = check_text(L, 1);
   size_t usable;
   fl_url_code code = fl_url_check_base(text, lua_toboolean(L, 2), &usable);
-  if (code != FL_URL_OK) {
-    lua_pushnil(L);
-    lua_pushstring(L, fl_url_describe(code));
-    return 2;
-  }
+  if (code != FL_URL_OK) return fl_lua_fail(L, "%s", fl_url_describe(code));
   lua_pushlstring(L, text.data, usable);
   return 1;
 }

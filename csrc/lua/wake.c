@@ -46,11 +46,7 @@ static int wakeup_path(lua_State *L) {
   const char *message = fl_engine_prepare(), *path = NULL;
   fl_lua_state_check_mailbox(L);
   if (message == NULL) path = fl_wakeup_path(&message);
-  if (path == NULL) {
-    lua_pushnil(L);
-    lua_pushstring(L, message);
-    return 2;
-  }
+  if (path == NULL) return fl_lua_fail(L, "%s", message);
   lua_pushstring(L, path);
   return 1;
 }

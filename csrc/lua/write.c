@@ -321,11 +321,7 @@ static int encode(lua_State *L) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   luaL_checkany(L, 1);
   scratch->length = 0;
-  if (!fl_lua_write_value(L, 1, scratch, "", false)) {
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-  }
+  if (!fl_lua_write_value(L, 1, scratch, "", false)) return fl_lua_fail_pushed(L);
   lua_pushlstring(L, scratch->data, scratch->length);
   return 1;
 }
