@@ -63,8 +63,7 @@ static void close_file(exporter *self) {
   self->path = self->part = NULL;
 }
 
-/* exporter:discard(): removes the part, whatever it holds, where going on with it would be of no
- * use */
+/* exporter:discard(): removes the part, because an export that continued it would fail again */
 static int exporter_discard(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->locked && self->part != NULL) unlink(self->part);

@@ -165,7 +165,7 @@ static int push_key(lua_State *L, const fl_call *call, uint32_t row) {
   return 1;
 }
 
-/* Finds the row at the index, from 0, at argument 2. False: there is none. */
+/* Finds the row of the index in argument 2, from 0. False if there is none. */
 static bool find_row(lua_State *L, const fl_call *call, uint32_t *row) {
   int64_t index = fl_lua_check_limit(L, 2, call->page_rows);
   *row = call->rows + 1;
@@ -182,8 +182,8 @@ static int page_key(lua_State *L) {
   return find_row(L, call, &row) ? push_key(L, call, row) : 0;
 }
 
-/* page:digest(index) -> the SHA-256 of the key of the row at `index`, from 0; nothing where there
- * is none */
+/* page:digest(index) -> the SHA-256 of the key of the row at `index`, from 0; nothing if there is
+ * no such row */
 static int page_digest(lua_State *L) {
   const fl_call *call = fl_lua_page_check(L, 1)->call;
   char digest[FL_DIGEST_SIZE];
@@ -203,8 +203,9 @@ static int page_digest(lua_State *L) {
 #define SAMPLES 64
 #define MOST_SEEN 512
 
-/* page:sample(seen, count) -> whether one of the rows sampled is in the table `seen` of `count`
- * hashes of rows; the new count; the key of the last row. Adds the hashes to the table. */
+/* page:sample(seen, count) -> whether a sampled row is in the table `seen` of `count` hashes of
+ * rows; the new count; the key of the last row. Adds the hashes of the sampled rows to the table.
+ */
 static int page_sample(lua_State *L) {
   const fl_call *call = fl_lua_page_check(L, 1)->call;
   lua_Number hashes[SAMPLES];
@@ -217,7 +218,7 @@ static int page_sample(lua_State *L) {
   for (; index < rows; index++, row = fl_json_next(&call->tape, row)) {
     last = row;
     if (index < taken * rows / sampled) continue;
-    /* 53 bits are what a number of Lua 5.1 holds. */
+    /* A number of Lua 5.1 holds 53 bits. */
     hashes[taken] = (lua_Number)(fl_row_key_hash(&call->tape, call->text.data, row) >> 11);
     lua_pushnumber(L, hashes[taken++]);
     lua_rawget(L, 2);

@@ -273,7 +273,7 @@ static int source_columns(lua_State *L) {
 
 /*
  * source:shape() -> { records = n, columns = array of { name, type } }, without the constants of
- * `set`; nil where no pass before the first record has counted. The option `survey` asks for one.
+ * `set`; nil if there was no pass before the first record. The option `survey` adds one.
  */
 static int source_shape(lua_State *L) {
   const fl_source *source = check_open(L)->holder->source;

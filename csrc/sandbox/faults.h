@@ -23,7 +23,7 @@ typedef enum {
   WORK_LAGGING,       /* a read without the newest `commits` */
   WORK_AFTER_FOREIGN, /* carried out after another consumer has spent of the rate limit */
   WORK_FAILING_RUN,   /* a run is started and fails; other operations are carried out */
-  WORK_LOST_RUN,      /* a run is acknowledged and never happens; the same */
+  WORK_LOST_RUN, /* a run is acknowledged but never carried out; other operations are carried out */
 } sandbox_work_mode;
 
 /* The effect on the reply. */

@@ -23,7 +23,7 @@ typedef struct sandbox_tally {
 #define RECORDS_ALL (-1)
 #define RECORDS_HALF (-2)
 
-/* How a run that a request starts ends. */
+/* The end of a run that a request starts. */
 typedef enum { RUN_SUCCEEDS, RUN_FAILS, RUN_IS_LOST } sandbox_run_end;
 
 /* A complete request that was admitted. */
@@ -51,7 +51,7 @@ void sandbox_handlers_answer(sandbox_call *call, sandbox_reply *reply);
 SANDBOX_OPERATIONS(SANDBOX_DECLARE)
 #undef SANDBOX_DECLARE
 
-/* Notes that a run failed whose reply was sent before. In handlers_runs.c. */
+/* Records the failure of a run whose reply was sent before. In handlers_runs.c. */
 void sandbox_handlers_runs_note_failure(sandbox_call *call);
 
 /* Runs the automations that are triggered by an import of this name. In handlers_runs.c. */

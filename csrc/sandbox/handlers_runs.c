@@ -2,8 +2,8 @@
  * handlers_runs.c: the handlers of preparations, reports, automations and chart data.
  *
  * A preparation is a query whose result becomes an import; a report is a query whose chart is
- * stored; an automation is a list of both. A run that takes its time (`run_seconds`) is started
- * here and carried out by late_work.c.
+ * stored; an automation is a list of both. A run with a duration (`run_seconds`) is started here
+ * and carried out by late_work.c.
  */
 #include "body.h"
 #include "handlers.h"
@@ -149,7 +149,8 @@ static bool run_automation(sandbox_call *call, const sandbox_definition *automat
   return true;
 }
 
-/* Calls `note` for what a run changes: a preparation or a report, or each step of an automation. */
+/* Calls `note` for each preparation or report that a run changes: itself, or each step of an
+ * automation. */
 static bool note_state(sandbox_call *call, sandbox_defined kind,
                        const sandbox_definition *definition,
                        bool (*note)(sandbox_call *call, sandbox_defined kind, const char *id)) {
@@ -173,8 +174,8 @@ static bool note_failure(sandbox_call *call, sandbox_defined kind, const char *i
   return sandbox_run_state_end(call->database, kind, id, "Failed", failure_of(call));
 }
 
-/* Starts a run that takes its time, or makes it at once: the members from `status` on. False:
- * `reason` says why it failed. */
+/* Starts a run, or carries it out at once if `run_seconds` is 0. Writes the members from `status`
+ * on. False with a `reason` if it failed. */
 static bool begin_run(sandbox_call *call, const struct runnable *runnable,
                       const sandbox_definition *definition, const sandbox_parameters *parameters,
                       sandbox_reply *reply, char *reason) {
@@ -256,7 +257,7 @@ void sandbox_handlers_runs_trigger(sandbox_call *call, const sandbox_import *imp
   free(name);
 }
 
-/* The members of a list's entry that show the last run. */
+/* Writes the members of a list's entry that show the last run. */
 static void put_run(sandbox_call *call, const struct runnable *runnable, const char *id,
                     sandbox_json_writer *out) {
   unsigned shows = call->options->run_shows;

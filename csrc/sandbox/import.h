@@ -38,10 +38,10 @@ bool sandbox_import_clear(sandbox_database *database, sandbox_import *import);
 bool sandbox_import_add_begin(sandbox_database *database, const sandbox_import *import);
 bool sandbox_import_add_row(sandbox_database *database, sandbox_import *import, fl_slice json);
 bool sandbox_import_add_end(sandbox_database *database, const sandbox_import *import);
-/* The time at which it was last changed, to free() after use; NULL without one. */
+/* The time of an import's last change, to free() after use; NULL if it has none. */
 char *sandbox_import_updated(sandbox_database *database, const sandbox_import *import);
 /* Sets the time of the last change after a run that has replaced the import: later than `before`,
- * or still `before` where `hidden`. */
+ * or equal to it if `hidden`. */
 bool sandbox_import_stamp(sandbox_database *database, const sandbox_import *import,
                           const char *before, bool hidden);
 /* Adds a column that rows of the import have. Columns keep the order of their first appearance. */

@@ -80,7 +80,7 @@ typedef enum {
   CHOICE(messages, "string", "object") \
   TEXT(notice, NULL) /* a message in every 200 \ */ \
   NUMBER(run_seconds, 0, 0, 86400) /* the time that Execute and Generate take after their reply \ */ \
-  CHOICE(run_shows, "result", "status", "updatedAt", "nothing") /* what lists show of a run */ \
+  CHOICE(run_shows, "result", "status", "updatedAt", "nothing") /* the sign of a run in lists \ */ \
   FLAG(gzip, false) \
   FLAG(etag, false) \
   \

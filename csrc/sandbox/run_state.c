@@ -21,7 +21,7 @@ bool sandbox_run_state_end(sandbox_database *database, sandbox_defined kind, con
   return sandbox_statements_run(end);
 }
 
-/* The row of a definition, to reset after use; NULL where it has not run. */
+/* The row of a definition, to reset after use; NULL if it has not run. */
 static sqlite3_stmt *find(sandbox_database *database, sandbox_defined kind, const char *id) {
   sqlite3_stmt *row = sandbox_statements_get(database, FIND_RUN);
   sqlite3_bind_int(row, 1, (int)kind);
@@ -31,7 +31,7 @@ static sqlite3_stmt *find(sandbox_database *database, sandbox_defined kind, cons
   return NULL;
 }
 
-/* A member whose value is text; null where the row has none. */
+/* Writes a member whose value is text, or null if the row has none. */
 static void put_member(sandbox_json_writer *out, const char *name, sqlite3_stmt *row, int column) {
   const char *text = row ? sandbox_statements_text(row, column) : NULL;
   sandbox_json_put(out, name);

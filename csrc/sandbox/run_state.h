@@ -1,8 +1,8 @@
 /*
  * run_state.h: the state of the last run of each preparation and report. Under the sandbox's lock.
  *
- * A run is noted when it starts behind its reply, and when it ends. Lists show the state as far as
- * the switch `run_shows` says.
+ * The state is recorded when a run starts after its reply, and when it ends. The switch `run_shows`
+ * decides what lists show of it.
  */
 #ifndef SANDBOX_RUN_STATE_H
 #define SANDBOX_RUN_STATE_H

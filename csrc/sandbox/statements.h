@@ -17,7 +17,7 @@
 
 #define SHOWN "SELECT public, name, description, records, created, updated FROM main.imports "
 
-/* A second after a time: two runs within a second leave different times. */
+/* A second after a time, so that two runs within a second have different times. */
 #define NEXT_SECOND(time) "strftime('%Y-%m-%dT%H:%M:%SZ', " time ", '+1 second')"
 
 /* clang-format off */

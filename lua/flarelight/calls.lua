@@ -211,8 +211,8 @@ function calls.outcome(api, waiter)
   return waiter.reply:outcome(private[api].config.null_as_nil)
 end
 
---- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is
--- a part of another call: what `on_event` has raised must not end that one.
+--- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is a
+-- part of another call, which an error of `on_event` must not end.
 function calls.call(api, prepared)
   local begun = core.now()
   if prepared.interactive and not prepared.inner then calls.surface(api) end

@@ -1,8 +1,8 @@
 --- Compares the records of a file with the rows of an import: api.imports:compare.
 --
--- Both sides are read ahead, a batch and a page at a time, and dropped when they are compared, so that memory does not
--- grow with them. Relies on upload/source.lua for the file and on pages.lua for the rows; upload/reconcile.lua says
--- when two values are the same.
+-- Both sides are read ahead, a batch and a page at a time, and dropped after the comparison, so that memory is bounded.
+-- Relies on upload/source.lua for the file and on pages.lua for the rows; upload/reconcile.lua decides whether two
+-- values are the same.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -19,15 +19,15 @@ local timeslice = require "flarelight.host.timeslice"
 ---@class flarelight.CompareOptions : flarelight.FileOptions
 ---@field file string|string[] path of a file that imports:upload takes; a list of them is one source
 ---@field map (fun(record: table): table?)? as for an upload
----@field page_size integer? rows to ask for at a time, 5000
+---@field page_size integer? rows of a request, 5000
 ---@field deadline number? seconds for each request
 ---@field on_progress fun(progress: { records: integer, bytes: integer, total_bytes: integer })? after each batch
 
 ---@class flarelight.FirstDifference
 ---@field position integer of the row, from 0
----@field line integer? of the record in the file; none where the file has ended
----@field column string? the member that differs; none where a whole row or record is missing, or is no object
----@field here any in the file: the member's value, or the record; nil where there is none
+---@field line integer? of the record in the file; nil if the file has ended
+---@field column string? the member that differs; nil if a whole row or record is missing, or is no object
+---@field here any in the file: the member's value, or the record; nil if there is none
 ---@field there any in the import
 
 ---@class flarelight.Comparison
@@ -35,7 +35,7 @@ local timeslice = require "flarelight.host.timeslice"
 ---@field alike boolean as equal, but the import may have more members in a row, lack members that are null in the file, or hold texts of numbers
 ---@field rows integer of the import
 ---@field records integer of the file
----@field first_difference flarelight.FirstDifference? none where `equal`
+---@field first_difference flarelight.FirstDifference? nil if `equal`
 
 local compare = {}
 
@@ -43,7 +43,7 @@ local known = file_options.with {
   file = "source", map = "function", page_size = "positive", deadline = "seconds", on_progress = "function",
 }
 
--- Records that are decoded at once, so that other work of the host waits for no more than these.
+-- The records that are decoded at once, which bounds the wait of other work in the host.
 local BATCH = { records = 250, bytes = 2 ^ 20 }
 
 -- --- the two sides ---
@@ -85,11 +85,11 @@ local function next_record(run)
   return run.decoded[run.place], true
 end
 
--- --- what differs ---
+-- --- the difference ---
 
 local function is_object(value) return type(value) == "table" and getmetatable(value) ~= core.array_metatable end
 
--- The names of the members of both, those of the file's columns first, in their order.
+-- The names of the members of both: first the file's columns in their order, then the others.
 local function names_of(columns, record, row)
   local names, others, seen = {}, {}, {}
   for _, column in ipairs(columns) do
@@ -147,7 +147,7 @@ local function compare_all(run)
 end
 
 --- Compares a file with an import. Sends nothing but reads; a difference is a result and no error. Returns `nil,
--- message, err` where the file or the rows cannot be read.
+-- message, err` if the file or the rows cannot be read.
 ---@param api flarelight.Client
 ---@param id flarelight.Id
 ---@param given flarelight.CompareOptions

@@ -35,7 +35,7 @@ end
 ---@param class table
 ---@param operation string name in request.endpoints, as "reports.generate"
 ---@param body string?
----@param known table? the options that the method takes, where it takes more than every call
+---@param known table? the options of the method, if it has more than those of every call
 ---@return fun(self: table, ...): any, flarelight.Meta|string, flarelight.Error?
 function endpoint.method(class, operation, body, known)
   local shown = operation:gsub("%.", ":")

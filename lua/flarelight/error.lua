@@ -31,7 +31,7 @@ local core = require "flarelight.core"
 ---@field line integer? of the file, from 1
 ---@field differences flarelight.Difference[]? of an upload that differs from the last of its series
 ---@field value any kind raised: the raised value
----@field proof flarelight.Proof? of a wait for a run: what was seen
+---@field proof flarelight.Proof? of a wait for a run: the observations
 ---@field data any of a wait for a run: the reply to the start
 
 local errors = {}

@@ -104,7 +104,7 @@ function Imports:upload(given)
   return result, message, err
 end
 
---- What an upload with the same options would send: requests, bytes, columns, how a file is read, and how it differs
+--- Plans an upload with the same options: its requests, bytes and columns, the dialect of a file, and the differences
 -- from the last of its series. Sends nothing. See upload/plan.lua.
 ---@param given flarelight.UploadOptions
 ---@return flarelight.Plan? result, string? message, flarelight.Error? err

@@ -8,19 +8,20 @@
 ---@field calibrated string when, ISO 8601
 ---@field found table<string, any> by the names of the sandbox's switches (docs/sandbox.md); open questions are absent
 ---@field evidence table<string, string> how each finding was made
----@field runs table<"preparations"|"reports", flarelight.RunRule>? how the end of a run is seen
+---@field runs table<"preparations"|"reports", flarelight.RunRule>? how the end of a run is recognised
 
--- The names are those of the sandbox's lists where nothing else is said.
+-- The rule by which the end of a run is recognised. `status` and `import` name members of the entry in the service's
+-- list, `members` those of the entry or of the import.
 ---@class flarelight.RunRule
 ---@field seen_in "entry"|"import"|"result"|"nothing" its entry in the list, the import that it makes, the stored result
----@field members string[]? that the end changes; any
+---@field members string[]? the members that the end changes; nil: any
 ---@field status string? the member with the status
 ---@field running string[]? its words
 ---@field done string[]?
 ---@field failed string[]?
 ---@field import string? the entry's member that names the import
----@field seconds number? how long the run took
----@field because string? how it was found out
+---@field seconds number? the duration of the run
+---@field because string? the observation behind the rule
 
 local profile = { VERSION = 1 }
 
@@ -115,7 +116,7 @@ function profile.read(source, decode)
   return value
 end
 
--- What lists of a sandbox have to show so that the end of a run is seen where the rules say.
+-- The switch `run_shows` of a sandbox whose lists show the end of a run as the rules describe.
 local function shown_by(rules)
   local shows = "result"
   for _, rule in pairs(rules) do

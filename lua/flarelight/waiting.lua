@@ -1,5 +1,5 @@
---- Waiting: looks again and again until something has happened. `api:wait_until` and the waits for the end of a run are
--- made of it. Relies on calls.lua for sleeping in the way of the host.
+--- Waiting: calls a function again and again until it returns a value. `api:wait_until` and the waits for the end of a
+-- run use it. Relies on calls.lua to sleep in the way of the host.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -10,13 +10,13 @@ local waiting = {}
 
 ---@class flarelight.Pace
 ---@field timeout number seconds
----@field interval number seconds until the second look
----@field growth number? factor of the interval from look to look, 1
+---@field interval number seconds until the second call
+---@field growth number? factor of the interval from call to call, 1
 ---@field most number? seconds, the longest interval
 ---@field pause nil|fun(seconds: number, left: number): boolean, string?, flarelight.Error? sleeps at most `left`
 
 --- Calls `look` until it returns a true value, and returns that value. `nil, message, err` from `look` ends the wait;
--- nil alone and false mean "not yet". There is a last look when the time is up; then `nil, message, err` of kind
+-- nil alone and false mean "not yet". When the time is up, there is a last call; then `nil, message, err` of kind
 -- timeout.
 ---@param api flarelight.Client
 ---@param look fun(): any, string?, flarelight.Error?

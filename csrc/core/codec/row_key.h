@@ -14,8 +14,7 @@
 fl_result fl_row_key_write(const fl_json_tape *tape, const char *text, uint32_t row,
                            fl_buffer *key);
 
-/* A number that is the same for equal rows, and for others hardly ever: 64 bits, not made to resist
- * an attack. */
+/* A 64-bit hash of a row's key. Not safe against rows that are made to collide. */
 uint64_t fl_row_key_hash(const fl_json_tape *tape, const char *text, uint32_t row);
 
 /* Whether one of the `count` values from node `row` on has one of two keys. Takes a few nanoseconds

@@ -49,10 +49,10 @@ const fl_columns *fl_source_columns(const fl_source *source);
 /* The dialect in which the files are read. */
 fl_source_dialect fl_source_get_dialect(const fl_source *source);
 
-/* How many records there are; -1 where nothing asked for a pass before the first record. */
+/* The number of records; -1 if there was no pass before the first record. */
 int64_t fl_source_count(const fl_source *source);
-/* The member of the records at a place, from 0, without the constants of the mapping; false behind
- * the last one. Those of JSON are known with the option `survey`. */
+/* The member of the records at a place, from 0, without the constants of the mapping. False behind
+ * the last one. Members of JSON records are known only with the option `survey`. */
 bool fl_source_get_member(const fl_source *source, size_t place, fl_source_member *out);
 
 /* A remark about the files for the user, or "". */

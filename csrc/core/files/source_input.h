@@ -27,7 +27,7 @@ typedef struct fl_source_input {
   fl_bytes *archive;       /* the decompressed content, or NULL if the file is not compressed */
   fl_bytes *bytes;         /* the content that is read: decompressed and recoded */
   bool learning;           /* this pass only learns about the records, and gives none */
-  int64_t counted;         /* records that it has seen */
+  int64_t counted;         /* records that it has read */
   bool exhausted;          /* the end of the part was read */
   bool ended;              /* every record of the part is in a batch or waits */
   fl_source_error failure;

@@ -38,7 +38,8 @@ typedef struct fl_source_options {
   const char *at; /* JSON only: RFC 6901 pointer to the array of records; NULL: the text itself, or
                      its member "records" */
   fl_expectation expect;
-  bool survey; /* all is read once before the first record is given: see fl_source_count */
+  bool survey; /* the whole source is read once before the first record is given: see
+                  fl_source_count */
 } fl_source_options;
 
 /* The dialect in which the files are read, including the parts that were detected. */
@@ -49,8 +50,8 @@ typedef struct fl_source_dialect {
   bool separator_line;        /* a first line `sep=;` named the delimiter */
 } fl_source_dialect;
 
-/* A member of the records, and what its values are: "text", "number", "boolean"; of JSON also
- * "array", "object", "null" (nothing else) and "mixed". */
+/* A member of the records, and the type of its values: "text", "number", "boolean"; of JSON also
+ * "array", "object", "null" (only null) and "mixed". */
 typedef struct fl_source_member {
   fl_slice name;
   const char *type;

@@ -86,7 +86,8 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " ended REAL NOT NULL,"
     " PRIMARY KEY (service, import, path)) WITHOUT ROWID;",
     "ALTER TABLE uploads ADD COLUMN series TEXT;"           /* the caller's name for it */
-    "ALTER TABLE uploads ADD COLUMN series_number INTEGER;" /* in it, by their beginnings */
+    "ALTER TABLE uploads ADD COLUMN series_number INTEGER;" /* its number in the series, by the time
+                                                               of its beginning */
     "ALTER TABLE uploads ADD COLUMN shape TEXT;"            /* columns, types and records, JSON */
     "CREATE INDEX uploads_by_series ON uploads (service, series, series_number)"
     " WHERE series IS NOT NULL;",

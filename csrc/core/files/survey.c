@@ -10,7 +10,7 @@
 
 #define MOST_NAMES 4096
 
-/* Kinds of values that a member has, as bits. */
+/* The kinds of values of a member, as bits. */
 enum { BOOLEAN = 1, NUMBER = 2, TEXT = 4, ARRAY = 8, OBJECT = 16 };
 static const unsigned char kind_of[] = {
     [FL_JSON_NULL] = 0,         [FL_JSON_FALSE] = BOOLEAN, [FL_JSON_TRUE] = BOOLEAN,
@@ -71,7 +71,8 @@ static bool grow(name_list *list) {
   size_t room = list->count > 0 ? list->count * 2 : 1;
   fl_slice *names;
   unsigned char *kinds;
-  if ((list->count & (list->count - 1)) != 0) return true; /* full at powers of two alone */
+  /* The array is full only at powers of two. */
+  if ((list->count & (list->count - 1)) != 0) return true;
   names = realloc(list->names, room * sizeof *names);
   if (names != NULL) list->names = names;
   kinds = realloc(list->kinds, room);
@@ -79,8 +80,8 @@ static bool grow(name_list *list) {
   return names != NULL && kinds != NULL;
 }
 
-/* Notes the kind of a value under a name, and adds the name unless it is in the list. Most records
- * have the members of the record before, so the search begins at `place`. */
+/* Records the kind of a value under a name, and adds the name unless it is in the list. Most
+ * records have the members of the record before, so the search begins at `place`. */
 static bool add_name(name_list *list, fl_slice name, size_t place, unsigned char kind) {
   char *copy;
   if (place >= list->count || !fl_slice_equal(list->names[place], name))

@@ -23,8 +23,8 @@ void fl_survey_close(fl_survey *self);
 bool fl_survey_record(fl_survey *self, const fl_json_tape *tape, const char *text, int64_t line);
 /* Called after the last record. */
 void fl_survey_conclude(fl_survey *self);
-/* The member that records are sent with, at a place from 0, without the constants of the mapping;
- * false behind the last one. */
+/* The member of the sent records at a place, from 0, without the constants of the mapping. False
+ * behind the last one. */
 bool fl_survey_member(const fl_survey *self, size_t place, fl_source_member *out);
 
 #endif

@@ -1,5 +1,5 @@
---- Learning: by a run that was watched from before its start until nothing more changed, how the end of such a run
--- can be seen. Pure; runs.lua watches.
+--- Learns how the end of a run can be recognised, from a run that was watched from before its start until nothing more
+-- changed. Pure; runs.lua watches.
 --
 -- The result is a rule of a profile (profile.lua):
 --   { seen_in = "entry" | "import" | "result" | "nothing", members = names of the members that the end changes,
@@ -17,7 +17,7 @@ local function names_of(changed)
   return names
 end
 
--- The changes of one thing from sight to sight: { { at =, changed = }, … }. `pick` takes the thing from a sight.
+-- The changes of one part of the sights: { { at =, changed = }, … }. `pick` takes this part from a sight.
 local function steps_of(sights, pick)
   local steps = {}
   for place = 2, #sights do
@@ -28,7 +28,7 @@ local function steps_of(sights, pick)
   return steps
 end
 
--- The members that the last step changed, without those that an earlier one changed too, unless there are no others.
+-- The members that only the last step changed; if there are none, all members that it changed.
 local function telling(steps)
   local earlier, names = {}, {}
   for place = 1, #steps - 1 do
@@ -41,7 +41,7 @@ local function telling(steps)
   return #names > 0 and names or last
 end
 
--- The member with a status, and its words while the run was under way and at its end.
+-- Learns the member with a status, and its words during the run and at its end.
 local function learn_status(rule, sights)
   local last = sights[#sights].entry
   local _, word, name = verdict.status(last)
@@ -64,7 +64,7 @@ local function text_of(value)
   if type(value) == "string" or type(value) == "number" then return verdict.text(value) end
 end
 
---- The texts of an entry that may name an import: all but its id.
+--- The texts of an entry that may name an import: all except its id.
 function learning.texts(entry)
   local texts = {}
   for _, name in ipairs(names_of(entry or {})) do
@@ -99,7 +99,7 @@ local function by_import(sights)
     local steps = steps_of(sights, function(sight) return sight.imports[text] end)
     if #steps > 0 then
       local names = telling(steps)
-      -- An import that is new has no member that the next run has to change.
+      -- If the import is new, no member is known that the next run has to change.
       local is_new = not sights[1].imports[text]
       return {
         seen_in = "import", members = not is_new and names or nil, seconds = steps[#steps].at,
@@ -119,18 +119,19 @@ local function by_result(sights)
   end
 end
 
---- The rule that a watched run shows. `sights` are those of verdict.lua with `at`, seconds since the start: one from
--- before the start, then each that differs from the one before; with `imports` of preparations and `result` of reports.
+--- The rule learned from a watched run. `sights` are sights of verdict.lua with `at`, seconds since the start: one from
+-- before the start, then each that differs from the one before; with `imports` for preparations and `result` for
+-- reports.
 ---@param sights table[]
----@param seconds number how long it was watched
+---@param seconds number the time for which it was watched
 ---@return flarelight.RunRule rule
 function learning.rule(sights, seconds)
   return by_entry(sights) or by_import(sights) or by_result(sights)
     or { seen_in = "nothing", because = ("nothing changed within %.0f s"):format(seconds) }
 end
 
---- The seconds since the start at which a watched run may be taken for over: after the last change as long as until it,
--- and `quiet` at least. nil while nothing has changed, or a status says that it runs.
+--- The seconds since the start after which a watched run counts as over: twice the time of the last change, but at
+-- least `quiet` after it. nil while nothing has changed, or a status says that it runs.
 ---@param sights table[]
 ---@param quiet number
 ---@return number?

@@ -1,7 +1,7 @@
---- Calibration of runs: starts one preparation or report, watches what the service shows of it until nothing more
--- changes, and makes a rule of that for the profile (learning.lua). docs/calibration.md describes it.
+--- Calibration of runs: starts one preparation or report, watches its data at the service until nothing more changes,
+-- and makes a rule for the profile (learning.lua). docs/calibration.md describes it.
 --
--- It starts what the user names once: that replaces what the last run made. Nobody else may start it meanwhile.
+-- It starts the run once, which replaces the result of the last run. No other program may start it meanwhile.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -11,10 +11,10 @@ local verdict = require "flarelight.wait.verdict"
 
 local runs = {}
 
-local FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.1, 1.5, 5 -- seconds between two looks
+local FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.1, 1.5, 5 -- seconds between two reads
 local QUIET = 3 -- seconds without a change, at least, until a run counts as over
 
--- What is watched of each kind, and how it is started.
+-- The requests for each kind: to watch it, and to start it.
 local KINDS = {
   preparations = {
     list = function(api) return api.preparations:all() end,
@@ -27,13 +27,13 @@ local KINDS = {
   },
 }
 
--- What the service shows now; `nil, message, err` where a list cannot be read.
+-- The present sight; `nil, message, err` if a list cannot be read.
 local function sight_of(watch)
   local list, message, err = watch.kind.list(watch.api)
   if list == nil then return nil, message, err end
   local sight = { entry = verdict.entry(list, watch.id), at = watch.begun and core.now() - watch.begun or 0 }
   if watch.kind.result then
-    -- A report that was not generated yet has no result, whatever the service calls that.
+    -- An error means that the report was not generated yet, so it has no result.
     sight.result = verdict.result_text((watch.kind.result(watch.api, watch.id)))
   else
     local imports
@@ -49,8 +49,8 @@ local function is_same(one, other)
   return verdict.equal({ one.entry, one.imports, one.result }, { other.entry, other.imports, other.result })
 end
 
--- Looks until nothing has changed for long enough, or for `patience` seconds: the first sight and each that differs
--- from the one before, and the seconds in all.
+-- Reads until nothing has changed for long enough, or for `patience` seconds. Returns the first sight and each that
+-- differs from the one before, and the seconds in all.
 local function follow(watch, first, given)
   local sights, pause = { first }, FIRST_PAUSE
   while true do

@@ -17,7 +17,7 @@ local draw = {
   png = function(data, given) return require("flarelight.chart.gnuplot").draw(data, given) end,
 }
 
--- The formats that the endings of files name.
+-- The formats by the endings of files.
 local by_ending = { txt = "text", text = "text", svg = "svg", png = "png" }
 
 -- Larger values could overflow in the arithmetic of scales.
@@ -109,10 +109,9 @@ end
 --- Draws chart data: `{labels = {…}, series = {{name =, values = {…}}, …}}`, with numbers or
 -- `flarelight.null` as values; `type = "line"` draws lines (svg, png).
 --
--- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot); without it,
--- what the ending of `file` says, and text where there is none;
--- file: path of the file to write, which png needs; title: above the chart; stacked: stacks the series of a label
--- in one bar.
+-- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot); the default
+-- is the format of the ending of `file`, or else text; file: path of the file to write, which png needs; title: above
+-- the chart; stacked: stacks the series of a label in one bar.
 --
 -- Returns the text or the SVG, for a PNG the file's name; or `nil, message, err` of kind io if gnuplot is missing or
 -- fails, or the file cannot be written. Misuse raises, and so do data of another shape.

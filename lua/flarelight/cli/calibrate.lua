@@ -68,7 +68,7 @@ end
 
 -- --- runs ---
 
--- The profile at `path`, to which the rules are added; a new one where there is none.
+-- The profile at `path`, to which the rules are added, or a new one if there is none.
 local function profile_at(path, service)
   local file = io.open(path, "rb")
   if not file then
@@ -116,7 +116,7 @@ local function run_runs(args, out)
     ending.expect(rule, message, err)
     profile.runs[subject.kind], rows[place] = rule, row_of(subject.kind, rule)
     profile.calibrated = os.date "!%Y-%m-%dT%H:%M:%SZ"
-    write_profile(path, profile) -- each at once: the next may fail
+    write_profile(path, profile) -- written after each rule, since the next may fail
   end
   if out.json then return output.write(output.encode(profile)) end
   out:list(rows, { "finding", "value", "because" }, "")
@@ -141,7 +141,7 @@ local function run(args, out)
     tell_left(out, left_behind)
     ending.expect(nil, left, err)
   end
-  -- Calibrating anew does not start runs: the rules of --runs stay.
+  -- A new calibration does not start runs, so the rules of --runs stay.
   local former = profiles.read(path, json.decode)
   if former and profiles.fits(former, service_of(api)) then profile.runs = former.runs end
   write_profile(path, profile)

@@ -15,7 +15,7 @@ function group.list(define, parser, description, all, none)
   end))
 end
 
--- What a wait saw, for people.
+-- Prints the end of a run.
 local function tell_end(out, meta)
   local proof, names = meta.proof, {}
   for name in pairs(proof.changed) do names[#names + 1] = name end
@@ -25,7 +25,7 @@ local function tell_end(out, meta)
   out:note(("done after %s (%s%s)"):format(output.duration(proof.seconds), seen, status_seen))
 end
 
--- The option `wait` of the client by the command line; nil without --wait.
+-- The client's option `wait` for this command line; nil without --wait.
 local function wait_of(args)
   if not args.wait then
     if args.until_report or args.until_preparation then
@@ -36,8 +36,8 @@ local function wait_of(args)
   return { timeout = args.wait, report = args.until_report, preparation = args.until_preparation }
 end
 
---- Defines `name`, a command with an id and parameters that starts a run. `run(api, id, parameters, options)` sends
--- the request. `elsewhere`: the end of the run shows only at a report or preparation that the user names.
+--- Defines `name`, a command with an id and parameters that starts a run. `run(api, id, parameters, options)` sends the
+-- request. `elsewhere`: only a report or preparation that the user names shows the end of the run.
 function group.run(define, parser, name, description, run, elsewhere)
   local command = define(parser, name, description, function(args, out)
     local wait = wait_of(args)

@@ -145,7 +145,7 @@ local function rows(args, out)
   bar:finish()
   if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args, format)) end
   if not ran then error(result, 0) end
-  -- A conflict would be there again.
+  -- A conflict would occur again.
   local resumable = not result and err.progress and err.kind ~= "conflict"
   ending.expect(result, message, err, resumable and export_resumption(args, format) or nil)
   if args.output then
@@ -337,7 +337,7 @@ local function upload(args, out)
   print_result(out, upload_one(api, args, out, sources[1]))
 end
 
--- A value of a difference, as JSON; "nothing" where there is none.
+-- A value of a difference, as JSON; "nothing" if it is nil.
 local function shown(value)
   if value == nil then return "nothing" end
   return (json.encode(value))

@@ -1,4 +1,4 @@
---- flarelight plan: tells what an upload of a file would send (imports:plan), and estimates the minutes of the rate
+--- flarelight plan: predicts the requests of an upload of a file (imports:plan), and estimates the minutes of the rate
 -- limit and the time. Sends nothing, and needs neither a key nor the network.
 
 local context = require "flarelight.cli.context"
@@ -15,8 +15,8 @@ local wording = require "flarelight.cli.wording"
 
 local plan = {}
 
--- The client that reads the files. It sends nothing, so that a configuration that is missing is made up, unless a
--- series is asked for, which belongs to a service.
+-- The client that reads the files. It sends nothing, so it gets placeholders for a missing configuration, unless a
+-- series is given, which belongs to a service.
 local function client(args)
   local state = args.state ~= "none" and args.state or nil
   if args.series then
@@ -32,7 +32,7 @@ local function client(args)
   return ending.expect(flarelight.new(given))
 end
 
--- The series to compare with. Opening the state file would make it: without the file there is none.
+-- The series to compare with. nil without a state file, since opening it would create it.
 local function known_series(args)
   if not args.series then
     if args.drift then ending.fail(status.USAGE, "--drift goes with --series, the name that the uploads share") end

@@ -15,7 +15,7 @@ local doubtful = { in_doubt = true, partial = true, foreign = true }
 ---@return integer
 function status.of(err)
   if doubtful[err.fate] then return status.DOUBT end
-  -- A wait for a run that has seen no end: the run was started.
+  -- A wait that has not seen the end of a run that was started.
   if err.proof and err.kind ~= "run_failed" then return status.DOUBT end
   if err.kind == "config" then return status.USAGE end
   return status.FAILED

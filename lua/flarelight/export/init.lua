@@ -102,8 +102,8 @@ local function check_known(run, page)
     run.name), "conflict"
 end
 
--- What is wrong with the columns that were asked for: the end of a message, where no row has had one of them. The rows
--- of a part that an export has gone on with are not known.
+-- The end of a message if one of the chosen columns was in no row, else nil. The rows of a resumed part are not known,
+-- so it is then nil.
 local function missing_columns(run)
   local missing, members = run.exporter:unmet()
   if not missing or not run.chosen or run.resumed then return nil end
@@ -127,7 +127,7 @@ local function write_page(run, page, count)
   if not good then return nil, message, failed end
   run.position = run.position + passed
   if wrong then
-    local missing = missing_columns(run) -- often the name of the column is what is wrong, and not the row
+    local missing = missing_columns(run) -- often the name of the column is wrong, and not the row
     return nil, ("row %d %s%s"):format(run.position, wrong, missing and "; no row so far " .. missing or ""), kind
   end
   if whose then return nil, why, whose end
@@ -288,7 +288,7 @@ function export.run(api, id, given)
   end
   message = run.rows > 0 and missing_columns(run)
   if message then
-    exporter:discard() -- an export that went on with the part would end with the same error
+    exporter:discard() -- an export that continued the part would end with the same error
     return fail_with(run, "no row " .. message, "conflict")
   end
   good, message, kind = complete(run, is_path)

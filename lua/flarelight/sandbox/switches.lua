@@ -43,7 +43,7 @@ local switches = {}
 ---@field messages "string"|"object"|nil
 ---@field notice string? a message that every 200 carries
 ---@field run_seconds number? 0
----@field run_shows "result"|"status"|"updatedAt"|"nothing"|nil what lists show of a run
+---@field run_shows "result"|"status"|"updatedAt"|"nothing"|nil the sign of a run in lists
 ---@field gzip boolean?
 ---@field etag boolean?
 ---@field max_connections integer? 1000

@@ -40,7 +40,7 @@ local source = require "flarelight.upload.source"
 ---@field run_token boolean? as journal: the description carries a mark until the last batch
 ---@field settle number? seconds before a batch in doubt is read back, 2; doubles to 30
 ---@field series string? compares the source with that of the last upload of this series; needs the client's state
----@field drift "stop"|"accept"|nil what follows where they differ; "stop"
+---@field drift "stop"|"accept"|nil the reaction to differences; "stop"
 ---@field on_progress fun(progress: flarelight.Progress)?
 ---@field deadline number? seconds for each request
 
@@ -216,7 +216,7 @@ end
 -- by its records.
 local function result_of(run, kept)
   local opened = run.source
-  -- Whether a function map is the same, only its records tell.
+  -- Only the records show whether the function `map` is the same.
   local by_time = kept.kind == "file" and not kept.options.mapped
   if by_time and not difference(kept, opened) then return earlier_result(kept) end
   local same = opened.kind == kept.kind and opened.columns == kept.columns
@@ -341,7 +341,7 @@ local function entry_of(run, opened, given)
   for _, name in ipairs(kept_options) do kept[name] = given[name] end
   kept.rejects = absolute(given.rejects)
   kept.mapped = given.map ~= nil or nil
-  kept.format = opened.format -- a file that is moved may get another ending
+  kept.format = opened.format -- a moved file may have another ending
   if type(given.file) == "table" then
     kept.parts = json.array {}
     for i, part in ipairs(opened.parts) do
@@ -356,7 +356,7 @@ local function entry_of(run, opened, given)
   }
 end
 
--- What a shape differs in from the last upload of its series, and when that was done; false where there was none.
+-- The differences of a shape from the last upload of its series, and the time of that upload; false if there was none.
 local function compare_with_last(own, name, found)
   local last = own:last_of_series(name)
   return last ~= nil and { differences = series.compare(last.shape, found), ended = last.ended }
@@ -444,8 +444,8 @@ function upload.run(api, given)
   return result, message, err
 end
 
---- Tells what `upload.run` with the same options would send, and sends nothing. Its errors are those of `upload.run`;
--- a source that is unlike the last of its series is none.
+--- Plans `upload.run` with the same options, and sends nothing. Its errors are those of `upload.run`, except that a
+-- source that differs from the last of its series is no error.
 ---@param api flarelight.Client
 ---@param given flarelight.UploadOptions | { show: integer? } `show`: records to give as JSON, 0
 ---@return flarelight.Plan? result, string? message, flarelight.Error? err

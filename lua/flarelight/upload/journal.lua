@@ -111,7 +111,7 @@ function Journal:batches(token)
   return rows
 end
 
--- Deletes old uploads that are done. One that the next of its series is compared with stays.
+-- Deletes old uploads that are done, but not the last of a series, with which the next one is compared.
 local DELETE_OLD = "DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND ended < ? "
   .. "AND (series IS NULL OR EXISTS (SELECT 1 FROM uploads AS later WHERE later.service = uploads.service "
   .. "AND later.series = uploads.series AND later.state = 'done' AND later.series_number > uploads.series_number))"
@@ -130,8 +130,7 @@ function Journal:plan(upload)
       upload.batch_records, upload.started, upload.series, upload.shape and json.encode(upload.shape) or nil)) ~= false
 end
 
---- Of the uploads of a series that are done, the one that was begun last: `{ shape =, ended = }`; nil where there is
--- none.
+--- The finished upload of a series that was begun last: `{ shape =, ended = }`; nil if there is none.
 function Journal:last_of_series(name)
   local row = run(self, sql("SELECT shape, ended FROM uploads WHERE service = ? AND series = ? AND state = 'done' "
     .. "ORDER BY series_number DESC LIMIT 1", self.service, name))[1]

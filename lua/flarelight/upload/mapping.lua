@@ -1,4 +1,4 @@
---- The function `map` of an upload: reads the records of a file as tables, and gives what the function makes of them.
+--- The function `map` of an upload: reads the records of a file as tables, and returns the results of the function.
 -- Relies on the handle of a source (csrc/lua/source.c). Raises failures (failure.lua).
 
 local errors = require "flarelight.error"
@@ -8,7 +8,7 @@ local mapping = {}
 
 local PIECE = 64 -- records made by one call into C
 
--- The place of a record in words: of several files a line alone would be ambiguous.
+-- The place of a record in words, with the file's name if there are several files.
 local function place_of(parts, line)
   return #parts == 1 and ("%s, line %d"):format(parts[1].path, line) or ("line %d of its file"):format(line)
 end
@@ -18,7 +18,7 @@ local function fail(reader, kind, line, words, members)
   failure.fail(kind, ("%s: map: %s: %s"):format(reader.operation, place_of(reader.parts, line), words), members)
 end
 
--- Calls the function. What it raises becomes an error of kind "raised", with the record's line.
+-- Calls the function. An error that it raises becomes an error of kind "raised", with the record's line.
 local function call(reader, row, line, number)
   local good, result, message, err = pcall(reader.map, row)
   if not good then
@@ -36,8 +36,8 @@ local function call(reader, row, line, number)
   return result
 end
 
---- A function that gives the next record that `map` returns and its line in the file; nil at the end. Its argument is
--- the number of that record among those that are sent.
+--- Returns a function that returns the next record from `map` and its line in the file; nil at the end. Its argument is
+-- the number of the record among the sent records.
 ---@param handle userdata an opened source
 ---@param map fun(row: table): table?
 ---@param operation string begins the messages
@@ -51,7 +51,7 @@ function mapping.reader(handle, map, operation)
       if at > #rows then
         local more, found, line, kind = handle:rows(PIECE)
         if more == nil and found == nil then
-          at = at - 1 -- a further call is at the end, too
+          at = at - 1 -- a further call also returns nil
           return nil
         end
         if more == nil then failure.fail(kind, operation .. ": " .. found, { line = line, record = number }) end

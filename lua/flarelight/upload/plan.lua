@@ -1,5 +1,5 @@
---- Plans of uploads: reads a source in batches as an upload does, and counts what would be sent. Sends nothing.
--- Relies on source.lua, which raises failures.
+--- Plans of uploads: reads a source in batches like an upload, and counts the requests and bytes. Sends nothing. Relies
+-- on source.lua, which raises failures.
 
 local source = require "flarelight.upload.source"
 
@@ -13,10 +13,10 @@ local source = require "flarelight.upload.source"
 ---@field reads integer
 ---@field columns { name: string, type: string }[] of CSV and TSV
 ---@field dialect table? of a file: as `dialect` of csv.rows gives it
----@field remarks string[] what the person who sends the file should look at
+---@field remarks string[] remarks about the file for its user
 ---@field first_records string[] the first `show` records as JSON
----@field differences flarelight.Difference[]? from the last upload of the series; nil where there is none
----@field compared_with number? when that was done, epoch seconds
+---@field differences flarelight.Difference[]? from the last upload of the series; nil if there is none
+---@field compared_with number? the time of that upload, epoch seconds
 
 local plan = {}
 

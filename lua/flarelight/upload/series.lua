@@ -1,5 +1,5 @@
 --- Series: uploads of the same kind, such as one a night. Compares the shape of a source with that of the last upload
--- of its series, and says how they differ. Pure. docs/uploads.md has the rules.
+-- of its series, and describes the differences. Pure. docs/uploads.md has the rules.
 --
 -- A shape is { records = number, columns = { { name, type }, … } }. The order of the columns does not matter.
 
@@ -45,7 +45,7 @@ end
 local SHOWN = 40 -- bytes of a name
 local MOST = 20  -- columns of a table
 
--- A name on one line, cut at a character's edge.
+-- A name on one line, cut between two characters.
 local function shown(name)
   local text, stop = name:gsub("%c", " "), SHOWN
   if #text <= SHOWN then return text end
@@ -53,10 +53,10 @@ local function shown(name)
   return text:sub(1, stop) .. "…"
 end
 
--- The number of characters, which are as wide as bytes that continue none.
+-- The number of characters, counted by the bytes that begin a character.
 local function width(text) return select(2, text:gsub("[^\128-\191]", "")) end
 
---- A table of the differences, of the first of them where there are many: lines with line ends between them.
+--- A table of the differences (of the first ones if there are many), as lines separated by line ends.
 ---@param differences flarelight.Difference[]
 ---@return string
 function series.table(differences)

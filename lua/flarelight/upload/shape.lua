@@ -1,7 +1,7 @@
 --- The shape of a source: its columns, their types, and the number of its records. series.lua compares shapes.
 --
--- The core finds the shape of a file in the pass before the first record (the option `survey` of a source). That of an
--- array is found here. Relies on timeslice.lua to let others run meanwhile.
+-- The core finds the shape of a file in the pass before the first record (the option `survey` of a source). The shape
+-- of an array is found here. Relies on timeslice.lua to let other code run meanwhile.
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
@@ -9,11 +9,11 @@ local timeslice = require "flarelight.host.timeslice"
 
 local shape = {}
 
-local PIECE = 64 -- records to look at before others may run
+local PIECE = 64 -- records to read before other code may run
 
 local TYPES = { number = "number", string = "text", boolean = "boolean" }
 
--- The type of a value in the words that the core has for members of JSON; nil for null.
+-- The type of a value, in the core's words for members of JSON; nil for null.
 local function type_of(value)
   if value == json.null then return nil end
   if type(value) ~= "table" then return TYPES[type(value)] end
@@ -32,8 +32,8 @@ local function learn(types, record)
   end
 end
 
---- Finds a shape record by record: a function that looks at one, and one that returns the shape of all. Records that
--- are no tables are counted alone.
+--- Finds a shape record by record. Returns a function that takes a record, and a function that returns the shape of
+-- all. Records that are no tables are only counted.
 ---@return fun(record: any) look, fun(): table shape
 function shape.finder()
   local types, count = {}, 0

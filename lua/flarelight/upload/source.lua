@@ -29,7 +29,7 @@ local timeslice = require "flarelight.host.timeslice"
 local source = {}
 
 local PIECE = 64     -- records to encode before other code may run
-local CHECKED = { records = 1000, bytes = 8 * 2 ^ 20 } -- of a batch that is written out to be checked
+local CHECKED = { records = 1000, bytes = 8 * 2 ^ 20 } -- limits of a batch that is encoded to check it
 local ENTRIES = 4096 -- elements of an array to count before other code may run
 
 -- A record that cannot be sent is an error in the caller's input, like a record that the service rejects.
@@ -144,8 +144,8 @@ local function fail_source(message, err, number)
   failure.raise(err)
 end
 
--- A source of the records that `pull` gives. `pull(number)`: the record of that number, and the line where it begins in
--- a file; nil at the end.
+-- A source of the records from `pull`. `pull(number)` returns the record of that number and its line in a file; nil at
+-- the end.
 local function gather_from(pull, kind)
   local self = setmetatable({ kind = kind }, Records)
   local gathered, lines, used, ended = {}, {}, 0, false
@@ -211,8 +211,8 @@ local function mapped(file, given, look)
   return self
 end
 
--- Opens a file whose records go through a function. All of them go through it once before the first is sent, so that
--- what the function refuses is found then.
+-- Opens a file with a function `map`. All records are passed to the function once before the first is sent, so that its
+-- errors are found then.
 local function open_mapped(api, given, operation)
   local look, found
   if given.series then look, found = shape.finder() end

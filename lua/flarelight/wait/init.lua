@@ -1,9 +1,9 @@
 --- Waiting for the end of a run: the option `wait` of preparations:execute, reports:generate and automations:execute.
 --
--- The service documents no status of a run, so the end has to be seen: the entry of the preparation or report in its
--- list, the import that a preparation makes, or the stored result, before the start and after it. verdict.lua decides
--- what is an end, by the profile of the service if there is one; pace.lua how often to look; lists.lua shares the
--- requests. Relies on endpoint.lua for calls and on waiting.lua for the loop.
+-- The service documents no status of a run, so the end has to be recognised by a change: of the entry of the
+-- preparation or report in its list, of the import that a preparation makes, or of the stored result. verdict.lua
+-- decides whether a run has ended, by the profile of the service if there is one; pace.lua decides how often to read;
+-- lists.lua shares the requests. Relies on endpoint.lua for calls and on waiting.lua for the loop.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -21,28 +21,28 @@ local waiting = require "flarelight.waiting"
 
 ---@class flarelight.WaitOptions
 ---@field timeout number? seconds after the start, 600
----@field interval number? seconds between the first two looks, 1; it doubles to 30
----@field done nil|fun(): any, string?, flarelight.Error? tells the end; `["until"]` is another name for it
----@field report flarelight.Id? the end is that of this report instead
+---@field interval number? seconds between the first two reads, 1; doubles to 30
+---@field done nil|fun(): any, string?, flarelight.Error? returns true at the end; `["until"]` is another name for it
+---@field report flarelight.Id? waits for the end of this report instead
 ---@field preparation flarelight.Id? the same
 
 ---@class flarelight.RunOptions : flarelight.CallOptions
----@field wait number|flarelight.WaitOptions|nil waits for the end of the run, so many seconds at most
+---@field wait number|flarelight.WaitOptions|nil waits for the end of the run, for at most this number of seconds
 
 ---@class flarelight.Proof
----@field seen_in "entry"|"import"|"result"|"reply"|"done" where the end was seen
+---@field seen_in "entry"|"import"|"result"|"reply"|"done" the place where the end was seen
 ---@field changed table<string, { before: any, now: any }> the members that changed
 ---@field status string? the status that was seen
 ---@field entry table? the whole entry that was seen
 ---@field value any what `done` returned
----@field profile boolean whether a profile said what to look at
+---@field profile boolean whether a rule of a profile was used
 ---@field acknowledged boolean whether the service acknowledged the start
----@field seconds number from the start to the look that saw the end
+---@field seconds number from the start to the read that showed the end
 ---@field looks integer
 
 local wait = {}
 
--- What can be looked at: its list, and its word in messages.
+-- The list of each kind, and its word in messages.
 local KINDS = {
   preparations = { list = "preparations.all", word = "preparation" },
   reports = { list = "reports.all", word = "report" },
@@ -74,10 +74,10 @@ local function read(shown, given, kind, id)
   return plan
 end
 
--- --- looking ---
+-- --- reading ---
 
--- A watch is the state of one wait: what verdict.lua and outcome.lua need, and the boards `list` and `imports` that it
--- looks at. `seen` says of each board when the request of the newest reply that was used began.
+-- A watch is the state of one wait: the data for verdict.lua and outcome.lua, and the boards `list` and `imports` that
+-- it reads. `seen` holds for each board the time at which the request of the newest used reply began.
 local function open_watch(api, operation, plan)
   local profile, kind = calls.config(api).profile, KINDS[plan.kind]
   local watch = {
@@ -100,7 +100,8 @@ local function list_of(watch, board, since, deadline)
   return reply.data, reply.message, reply.err
 end
 
--- The stored result of a report, as a text; false while there is none. Only where a profile says that it tells.
+-- The stored result of a report, as a text; false while there is none. Read only if a profile says that it shows the
+-- end.
 local function result_of(watch, deadline)
   local prepared = request.endpoint("reports.chart_data", { body = { reportId = watch.id } },
     { deadline = deadline }, calls.config(watch.api))
@@ -110,7 +111,7 @@ local function result_of(watch, deadline)
   return verdict.result_text(data)
 end
 
--- What the service shows now; `nil, message, err` where a request fails.
+-- The present sight; `nil, message, err` if a request fails.
 local function sight_of(watch, since, deadline)
   local sight = {}
   local list, message, err = list_of(watch, watch.list, since, deadline)
@@ -132,7 +133,7 @@ end
 
 -- --- the loop ---
 
--- Errors after which no further look can see anything.
+-- Errors after which no further read can succeed.
 local LAST = { cancelled = true, closed = true, phase = true, config = true, unauthorized = true, forbidden = true }
 
 local function stop(watch, err)
@@ -140,7 +141,7 @@ local function stop(watch, err)
   return nil, err.message, err
 end
 
--- One look: what was seen of the end, or nil for "not yet". An error that may pass is kept in `watch.failure`.
+-- Reads once. Returns the end that was seen, or nil for "not yet". A temporary error is kept in `watch.failure`.
 local function look(watch)
   local left = watch.ends - core.now()
   if left > 0 and pace.holds(calls.handle(watch.api):quota()) then return nil end
@@ -158,7 +159,7 @@ local function look(watch)
   return seen
 end
 
--- The same by the caller's own function.
+-- The same with the caller's own function.
 local function ask_caller(watch)
   watch.looks = watch.looks + 1
   local good, value, message, err = pollable.protect(watch.done)
@@ -171,7 +172,7 @@ local function ask_caller(watch)
   end
 end
 
--- What was seen of the end; or nil and an error.
+-- Returns the end that was seen, or nil and an error.
 local function poll(watch)
   local api = watch.api
   watch.ends = core.now() + watch.timeout
@@ -225,8 +226,8 @@ local function run(watch, start)
   return data, meta
 end
 
---- A method that starts a run, with the option `wait`. `kind` is "preparations" or "reports", whose list shows what the
--- operation runs; nil where there is no list.
+--- A method that starts a run, with the option `wait`. `kind` is "preparations" or "reports", whose list shows the
+-- run's preparation or report; nil if there is no list.
 ---@param class table
 ---@param operation string name in request.endpoints
 ---@param kind string?

@@ -1,9 +1,9 @@
---- Lists: what the service shows of preparations, reports and imports, for all who wait for a run of one client. They
--- share each request, and each reply is for all of them.
+--- Lists: the service's lists of preparations, reports and imports, for all waits for runs of one client. The waits
+-- share the requests and their replies.
 --
--- There is a board for each list that somebody waits for. Code that needs a look at the list takes the newest reply if
--- that is new to it, joins the request under way, or makes one itself. Nothing runs in the background. A board lives as
--- long as somebody refers to it. Relies on calls.lua for requests and waiting.
+-- Each list that a wait reads has a board. Code that reads the list takes the newest reply if it has not used it yet,
+-- waits for the request under way, or makes a request itself. Nothing runs in the background. A board lives as long as
+-- it is referenced. Relies on calls.lua for requests and waiting.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -12,8 +12,8 @@ local request = require "flarelight.request"
 
 local lists = {}
 
--- A request may have lost the code that waits for its reply, where a host has ended the coroutine. After so many
--- seconds others make their own.
+-- If a host has ended the coroutine that made a request, its reply is never taken. After this number of seconds other
+-- waits make their own request.
 local GIVEN_UP = 90
 
 local boards = setmetatable({}, { __mode = "k" }) -- client -> operation -> board
@@ -23,7 +23,7 @@ local boards = setmetatable({}, { __mode = "k" }) -- client -> operation -> boar
 ---@field operation string as "reports.all"
 ---@field latest table? the newest reply: { begun =, data =, meta =, message =, err = }
 ---@field flight table? the request under way: { begun = }
----@field watchers table<table, true> the waiters to wake when a reply has come
+---@field watchers table<table, true> the waiters to wake when a reply has arrived
 
 --- The board of a client's list.
 ---@return flarelight.Board
@@ -38,13 +38,13 @@ local function wake(board)
   for waiter in pairs(board.watchers) do mailbox.set_ready(waiter) end
 end
 
---- Wakes all who wait for runs of a client, when the client ends.
+--- Wakes all waits for runs of a client, when the client ends.
 function lists.wake(api)
   for _, board in pairs(boards[api] or {}) do wake(board) end
 end
 
---- Sleeps for `seconds`, or until a reply has come for one of the boards, or the client is closed. True; `false,
--- message, err` where nothing can wait.
+--- Sleeps for `seconds`, or until a reply has arrived for one of the boards, or the client is closed. Returns true;
+-- `false, message, err` if this code cannot wait.
 ---@param api flarelight.Client
 ---@param watched flarelight.Board[]
 ---@param seconds number
@@ -60,7 +60,7 @@ function lists.pause(api, watched, seconds)
   return true
 end
 
--- Errors of the code that asks, which are nobody else's.
+-- Errors that concern only the code that made the request.
 local OWN = { cancelled = true, phase = true }
 
 local function ask(board, deadline)
@@ -76,8 +76,8 @@ local function ask(board, deadline)
   return reply
 end
 
---- A look at a list: the newest reply, if its request began after `since` by core.now; else a new one, made here or by
--- somebody else. `deadline`: seconds for a new one.
+--- Reads a list: returns the newest reply, if its request began after `since` by core.now; else a new one, requested
+-- here or by another wait. `deadline`: seconds for a new request.
 ---@param board flarelight.Board
 ---@param since number
 ---@param deadline number?
@@ -90,7 +90,7 @@ function lists.look(board, since, deadline)
     local paused, message, err = lists.pause(board.api, { board }, GIVEN_UP)
     if not paused then return { begun = core.now(), message = message, err = err } end
     if board.flight == flight and core.now() <= flight.begun + GIVEN_UP then
-      -- Its own task was cancelled, or the client was closed: a call of its own says which.
+      -- This task was cancelled, or the client was closed: a separate call gives the right error.
       return ask({ api = board.api, operation = board.operation, watchers = {} }, deadline)
     end
   end

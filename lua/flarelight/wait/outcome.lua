@@ -1,13 +1,13 @@
---- How a wait for a run ends: the proof, and the errors. Pure.
+--- The outcome of a wait for a run: the proof, and the errors. Pure.
 --
 -- A watch (wait/init.lua) has `operation`, `subject` (as "report 3"), `timeout`, `looks`, `was_running`, `failure` (the
--- message of a last look that failed), `rule` and `done` (whether a function of the caller's tells the end).
+-- message of the last read if it failed), `rule` and `done` (whether the caller's function decides about the end).
 
 local errors = require "flarelight.error"
 
 local outcome = {}
 
---- What was seen, for `meta.proof` and `err.proof`.
+--- The observations, for `meta.proof` and `err.proof`.
 ---@param watch table
 ---@param seen table? of verdict.judge; nil: nothing
 ---@param seconds number since the start
@@ -21,20 +21,20 @@ function outcome.proof(watch, seen, seconds, acknowledged)
   return proof
 end
 
--- `members`: the fate, the proof, and `data`, the reply to the start, which is all that the caller gets of it.
+-- `members`: the fate, the proof, and `data`, the reply to the start.
 local function fail(watch, kind, message, members)
   members.operation = watch.operation
   return errors.fail(kind, ("%s: %s"):format(watch.operation, message), members)
 end
 
---- A run that was seen to fail: `nil, message, err` of kind run_failed.
+--- The error of a run that was seen to fail: `nil, message, err` of kind run_failed.
 function outcome.failed(watch, seen, members)
   local said = seen.message and ": " .. seen.message or ""
   return fail(watch, "run_failed",
     ("the run of %s has failed: its status is %q%s"):format(watch.subject, seen.status, said), members)
 end
 
---- A run whose end was not seen in time: `nil, message, err` of kind timeout.
+--- The error of a run whose end was not seen in time: `nil, message, err` of kind timeout.
 function outcome.timed_out(watch, members)
   local shown = watch.was_running and "it was under way at the last look"
     or watch.done and "the function has not said that it is over" or "nothing that the service shows has changed"
@@ -43,7 +43,7 @@ function outcome.timed_out(watch, members)
     :format(watch.subject, watch.timeout, shown, why), members)
 end
 
---- A wait that ended early by an error: `nil, message, err` with its kind and members.
+--- The error of a wait that an error ended: `nil, message, err` with its kind and members.
 function outcome.stopped(watch, err, members)
   for name, value in pairs(err) do
     if members[name] == nil then members[name] = value end
@@ -52,13 +52,13 @@ function outcome.stopped(watch, err, members)
     ("the start was acknowledged, but the end of %s cannot be seen: %s"):format(watch.subject, err.message), members)
 end
 
---- A profile says that nothing shows the end: `nil, message, err` of kind config; nothing was sent.
+--- The error if a profile says that nothing shows the end: `nil, message, err` of kind config. Nothing was sent.
 function outcome.hopeless(watch)
   return fail(watch, "config", ("the profile says that nothing shows the end of a run of %s: give wait a function done "
     .. "that tells it"):format(watch.subject), { fate = "not_sent" })
 end
 
---- The data and meta of a run whose start is in doubt by `err`, but whose end was seen: so it was started.
+--- The data and meta of a run whose start was in doubt by `err`. Its end was seen, so it was started.
 function outcome.resolved(err, seen)
   return seen.entry or seen.value or true, {
     messages = err.messages or {}, attempts = err.attempts or 0, elapsed = err.elapsed or 0,

@@ -1,10 +1,10 @@
---- The pace of looks at a list while runs are waited for: how they keep out of the way of bulk work. Pure.
+--- The pace of reading lists during waits for runs, so that bulk work is not slowed down. Pure.
 --
--- Looks are interactive calls: a tenth of the rate limit is kept for those, and bulk work never uses it
--- (csrc/core/policy/rate_limit.h). Looks use half of that tenth at most.
+-- These reads are interactive calls. A tenth of the rate limit is kept for interactive calls, and bulk work never uses
+-- it (csrc/core/policy/rate_limit.h). The reads use at most half of that tenth.
 
 local pace = {
-  FIRST = 1,   -- seconds between the first two looks; each following interval is twice as long
+  FIRST = 1,   -- seconds between the first two reads; each following interval is twice as long
   LONGEST = 30,
 }
 
@@ -12,10 +12,10 @@ local MINUTE = 60
 
 local function kept(quota) return math.floor((quota.limit or math.huge) / 10) end
 
---- Seconds until the next look that was to be made in `interval`.
+--- Seconds until the next read: `interval`, or more if the rate limit asks for it.
 ---@param interval number
 ---@param quota { limit: integer?, waiting: integer } of the client's service
----@param lists integer how many lists a look reads
+---@param lists integer the number of lists to read
 function pace.seconds(interval, quota, lists)
   if not quota.limit then return interval end
   if quota.waiting > 0 or kept(quota) < 1 then return math.max(interval, pace.LONGEST) end
@@ -23,7 +23,8 @@ function pace.seconds(interval, quota, lists)
   return math.max(interval, looks < 1 and pace.LONGEST or MINUTE / looks)
 end
 
---- Whether no look may be made now: calls wait for the rate limit, and it is too small to keep a part of it.
+--- Whether reading has to wait: calls wait for the rate limit, and the limit is too small to keep a part for
+-- interactive calls.
 ---@param quota { limit: integer?, waiting: integer }
 function pace.holds(quota) return quota.waiting > 0 and kept(quota) < 1 end
 

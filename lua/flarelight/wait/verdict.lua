@@ -1,4 +1,4 @@
---- The verdict: whether a run is over, by what the service showed before its start and what it shows now. Pure.
+--- The verdict: whether a run is over, judged by the service's data before its start and now. Pure.
 --
 -- The service documents no status of a run (docs/contract.md, row 12). What it shows of a preparation or a report is
 -- a *sight*: { entry =, imports =, result = }. `entry` is its entry in the list, `imports` the entries of the imports
@@ -10,7 +10,7 @@ local json = require "flarelight.json"
 
 local verdict = {}
 
--- Words of a status as services write them, in lower case and without spaces. A profile knows those of its service.
+-- The words of a status, in lower case and without spaces. A profile holds the words of its service.
 local WORDS = {
   running = { "accepted", "executing", "generating", "inprogress", "pending", "processing", "queued", "refreshing",
               "running", "scheduled", "started", "starting", "submitted", "waiting" },
@@ -54,7 +54,7 @@ function verdict.entry(list, id)
   return false
 end
 
---- Whether two values that came as JSON are equal.
+--- Whether two decoded JSON values are equal.
 function verdict.equal(left, right)
   if is_object(left) and is_object(right) then
     for name, value in pairs(left) do
@@ -68,8 +68,8 @@ function verdict.equal(left, right)
   return left == right or type(left) == type(right) and not is_object(left) and tostring(left) == tostring(right)
 end
 
---- The members of an entry that changed, as { [name] = { before =, now = } }, or nil. `members`: a list of those that
--- count; all where it is nil or empty. Either entry may be false.
+--- The members of an entry that changed, as { [name] = { before =, now = } }, or nil. `members`: the list of members to
+-- compare; nil or empty: all. Either entry may be false.
 function verdict.changes(before, now, members)
   local names, changed = {}, nil
   if members and #members > 0 then
@@ -90,7 +90,7 @@ function verdict.changes(before, now, members)
   return changed
 end
 
---- The class of a status by its word: "running", "done", "failed", or nil for a word that nobody knows.
+--- The class of a status by its word: "running", "done", "failed", or nil for an unknown word.
 ---@param word any
 ---@param rule table?
 function verdict.class(word, rule)
@@ -103,8 +103,8 @@ function verdict.class(word, rule)
   return class_of_word[folded(word)]
 end
 
---- The status that an entry shows: its class, its word and the member's name. Without a rule that names the member it
--- is the first, by name, that is called status or state and has a word that is known.
+--- The status that an entry shows: its class, its word and the member's name. Without a rule that names the member, it
+-- is the first member by name that is called status or state and has a known word.
 function verdict.status(entry, rule)
   if not is_object(entry) then return nil end
   if rule and rule.status then return verdict.class(entry[rule.status], rule), entry[rule.status], rule.status end
@@ -128,8 +128,8 @@ local function tells_import(name)
   return false
 end
 
---- The texts by which an entry names the import that its run makes: the member that the rule says; else those whose
--- name speaks of a target, an import, an output or a dataset; else the entry's own name.
+--- The texts by which an entry names the import that its run makes: the member that the rule names; else the members
+-- whose names contain target, import, output or dataset; else the entry's own name.
 ---@param entry table|false
 ---@param rule table?
 ---@return string[]
@@ -152,8 +152,8 @@ function verdict.import_names(entry, rule)
   return found
 end
 
---- The entries of the imports of these names or ids: { [text] = entry or false }. Of several the newest, which lists
--- show last.
+--- The entries of the imports of these names or ids: { [text] = entry or false }. Of several entries the last one
+-- counts, which is the newest.
 function verdict.imports(list, texts)
   local found = {}
   for _, text in ipairs(texts) do
@@ -167,8 +167,7 @@ function verdict.imports(list, texts)
   return found
 end
 
---- Whether the entry alone shows the end of a run, so that nobody has to look at imports: it has a status that is
--- known.
+--- Whether the entry alone shows the end of a run, because it has a known status. Then the imports need not be read.
 function verdict.is_told_by_entry(entry, rule)
   if rule and rule.seen_in then return rule.seen_in == "entry" end
   return verdict.status(entry, rule) ~= nil
@@ -176,7 +175,7 @@ end
 
 local function changed_entry(rule, before, now)
   if rule and rule.seen_in and rule.seen_in ~= "entry" then return nil end
-  if not now.entry then return nil end -- a list that lags behind, or is not for this key any more
+  if not now.entry then return nil end -- an outdated list, or a list that this key may no longer see
   return verdict.changes(before.entry, now.entry, rule and rule.members)
 end
 
@@ -189,7 +188,7 @@ local function changed_import(rule, before, now)
   end
 end
 
--- The messages of an entry whose run failed, for people.
+-- The messages of an entry whose run failed, as one text.
 local function words_of(entry)
   for _, name in ipairs { "error", "errorMessage", "lastError", "message" } do
     local value = is_object(entry) and entry[name]
@@ -231,8 +230,8 @@ function verdict.judge(rule, before, now, was_running)
   return "nothing"
 end
 
---- Whether the reply to the start says that the run has failed already. A reply that says "completed" proves nothing:
--- it may mean that the start is.
+--- Whether the reply to the start says that the run has failed. A reply that says "completed" proves nothing, since it
+-- may mean the start.
 function verdict.failed_at_once(reply, rule)
   local class, word = verdict.status(reply, rule)
   if class ~= "failed" then return nil end
