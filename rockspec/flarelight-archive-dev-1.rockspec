@@ -19,7 +19,8 @@ build = {
    type = "builtin",
    modules = {
       ["flarelight.archive_core"] = {
-         sources = { "csrc/archive/ahead.c", "csrc/archive/gzip.c", "csrc/archive/module.c", "csrc/archive/packed.c" },
+         sources = { "csrc/archive/ahead.c", "csrc/archive/gzip.c", "csrc/archive/module.c",
+                     "csrc/archive/pack.c", "csrc/archive/packed.c" },
          defines = { "_GNU_SOURCE" },
          incdirs = { "csrc/core", "$(ARCHIVE_INCDIR)", "$(ZLIB_INCDIR)" },
          libdirs = { "$(ARCHIVE_LIBDIR)", "$(ZLIB_LIBDIR)" },

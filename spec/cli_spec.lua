@@ -505,7 +505,7 @@ describe("the command", function()
 
   it("writes no format under the name of another", function()
     support.import(api, 1)
-    for _, name in ipairs { "x.xlsx", "x.html", "x.pdf", "x.csv.gz", "a.b/x.GZ" } do
+    for _, name in ipairs { "x.xlsx", "x.html", "x.pdf", "x.xlsx.gz", "a.b/x.Txt.GZ" } do
       local _, err = run(2, ("imports rows 1 -o %s/%s"):format(folder, name))
       assert.matches("the ending %.%a+ names no format that can be written %(known: %.csv, .*%-%-format FORMAT", err)
       assert.is_false(system.exists(folder .. "/" .. name))
@@ -530,6 +530,75 @@ describe("the command", function()
     assert.matches("imports upload: map: .*, line 2: the function should return a table", err)
     _, err = run(2, ("imports upload %s --map %s"):format(file, system.file("return 5", ".lua")))
     assert.matches("should return a function", err)
+  end)
+
+  it("writes rows by every flag of an export", function()
+    assert(api.imports:import { name = "spec", records = {
+      { a = 1, b = "=x;y" }, { a = 2, b = "z" }, { a = 3, b = "" }, { a = 4, b = "-1" } } })
+    local path = system.path ".csv"
+    local odd = system.file("return function(row) return row.a % 2 == 1 end", ".lua")
+    for _, case in ipairs {
+      { "--delimiter ';' --columns a,b --limit 1", 'a;b\r\n1;"=x;y"\r\n' },
+      { "--format tsv --columns b,a --limit 1", "b\ta\r\n=x;y\t1\r\n" },
+      { "--delimiter '\\t' --columns b,a --limit 1", "b\ta\r\n=x;y\t1\r\n" },
+      { "--bom --columns a --start 3", "\239\187\191a\r\n4\r\n" },
+      { "--escape-formulas --columns b,a", "b,a\r\n'=x;y,1\r\nz,2\r\n\"\",3\r\n'-1,4\r\n" },
+      { "--where " .. odd .. " --columns a", "a\r\n1\r\n3\r\n" },
+      { "--where " .. odd .. " --columns a --format json", '[\n{"a":1},\n{"a":3}\n]\n' },
+    } do
+      assert.are.equal(case[2], (run(0, "imports rows 1 " .. case[1])))
+      run(0, ("imports rows 1 -q %s -o %s%s"):format(case[1], path, case[1]:find "json" and " --format json" or ""))
+      assert.are.equal(case[2], read(path))
+    end
+    for _, ending in ipairs { ".csv.gz", ".tsv.bz2", ".json.zst", ".jsonl.xz", ".json.zip" } do
+      path = system.path(ending)
+      local _, err = run(0, "imports rows 1 -o " .. path)
+      assert.is_truthy(err:find(("%s: 4 rows, %d B"):format(path, #read(path)), 1, true), err)
+      run(0, ("imports diff %s 1"):format(path))
+    end
+    path = system.path ".sqlite.gz"
+    run(0, ("imports rows 1 -q -o %s --table birds"):format(path))
+    assert.matches('CREATE TABLE "birds"', (system.shell("gzip -dc " .. path)))
+    for _, case in ipairs {
+      { "-o x.csv.gz --resume", "imports rows: --resume: a compressed file %(.gz%) is written in one go" },
+      { "-o x.json.zip --continue", "imports rows: --continue: a compressed file %(.zip%)" },
+      { "-o x.sqlite --continue", "imports rows: --continue: a database is written in one go" },
+      { "-o x.csv --continue --limit 1", "imports rows: --continue: .*limit" },
+      { "-o x.csv --continue --resume", "imports rows: --continue: " }, { "--continue", "%-%-continue needs %-o FILE" },
+      { "-o x.json --bom", "imports rows: --bom: is an option of CSV" }, { "-o x.csv --table t", "--table: " },
+      { "--delimiter 1", "imports rows: --delimiter: " }, { "--where /nowhere.lua", "nowhere.lua" },
+      { "--where " .. system.file("return 1", ".lua"), "should return a function" }, { "-o x.csv.7z", "ending .7z" },
+    } do
+      local _, err = run(2, "imports rows 1 " .. case[1])
+      assert.matches(case[2]:gsub("^imports rows: %-%-", "imports rows: %%-%%-"):gsub("^%-%-", "%%-%%-"), err)
+    end
+    local _, err = run(1, "imports rows 1 --where " .. system.file("return function() return nil, 'a reason' end", ".lua"))
+    assert.matches("imports rows: where: row 0: a reason", err)
+  end)
+
+  it("appends to a file with --continue, and goes on with a JSON array with --resume", function()
+    local other = support.sandbox { update = "append" }
+    local client = support.client(other)
+    use(other)
+    for _, ending in ipairs { ".csv", ".json", ".jsonl" } do
+      local id, path = assert(client.imports:import { records = { { a = 1 }, { a = 2 } } }).id, system.path(ending)
+      for count = 1, 3 do
+        local _, err = run(0, ("imports rows %s -o %s --continue"):format(id, path))
+        assert.is_truthy(err:find(("%d row"):format(#other:rows(id)), 1, true), err)
+        assert.are.equal((run(0, ("imports rows %s --format %s"):format(id, ending:sub(2)))), read(path))
+        if count == 1 then assert(client.imports:import { id = id, records = { { a = 3 }, { a = 4 } } }) end
+      end
+      local text = read(path)
+      system.write(path .. ".part", text:sub(1, -6))
+      os.remove(path)
+      run(0, ("imports rows %s -q -o %s --resume"):format(id, path))
+      assert.are.equal(text, read(path))
+      system.write(path, text:sub(1, -6))
+      local _, err = run(1, ("imports rows %s -o %s --continue"):format(id, path))
+      assert.matches("begin anew without", err)
+    end
+    client:close()
+    other:stop()
   end)
 
   it("compares a file with an import, and ends with 1 where they differ", function()

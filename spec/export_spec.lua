@@ -1,4 +1,5 @@
 local core = require "flarelight.core"
+local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
 
@@ -36,7 +37,8 @@ describe("imports:export", function()
   local function run(code)
     local script = write("-child.lua", ([[
       local flarelight = require "flarelight"
-      local api = assert(flarelight.new { api_key = %q, subscription_id = %q, base_url = %q })
+      local api_key, subscription_id, base_url = %q, %q, %q
+      local api = assert(flarelight.new { api_key = api_key, subscription_id = subscription_id, base_url = base_url })
       local path = %q
       %s
     ]]):format(sandbox.api_key, sandbox.subscription_id, sandbox.url, base .. ".csv", code))
@@ -240,6 +242,178 @@ describe("imports:export", function()
     assert.is_nil(read_file(path .. ".part"))
   end)
 
+  it("names the table after the import, however its id is written", function()
+    open()
+    local id, path = import '{"a":1}\n', path_of ".sqlite"
+    for _, same in ipairs { id, tostring(id), id + 0.0, flarelight.json.integer(tostring(id)) } do
+      assert(api.imports:export(same, { to = path }))
+      assert.is_truthy(read_file(path):find('CREATE TABLE "spec"', 1, true), tostring(same))
+    end
+  end)
+
+  -- --- compressed files, and what is written is read back ---
+
+  local COMPRESSIONS = { "", ".gz", ".zst", ".xz", ".bz2", ".zip" }
+  -- Values that a careless writer or reader would change.
+  local nasty = {
+    [["t":"say \"hi\"","n":12345678901234567890,"f":-0.5]], [["t":"a,b;c\td|e","n":-9007199254740993,"f":1e-7]],
+    [["t":"two\nlines","n":0,"f":-0.0]], [["t":"CR LF\r\n","n":1,"f":1.50]], [["t":"","n":null,"f":null]],
+    [["t":null,"n":2,"f":100000000000000000000.25]], [["t":"=1+1","n":3,"f":0.1]], [["t":"+a","n":4,"f":3]],
+    [["t":"@x\t","n":5,"f":2.5]], [["t":" leading and trailing ","n":6,"f":7]], [["t":"gül ☃ 😀","n":7,"f":8]],
+    [["t":"NULL","n":8,"f":9]], [["t":"true","n":9,"f":1]], [["t":"007","n":10,"f":1]],
+    [["t":"\ufeffmark","n":11,"f":1]], [["t":"'","n":12,"f":1]], [["t":"\\N \\\"","n":13,"f":1]],
+  }
+  local types = { t = "text", n = "number", f = "number" }
+
+  local function nasty_import()
+    local lines = {}
+    for place, line in ipairs(nasty) do lines[place] = ('{"b":%s,%s}\n'):format(tostring(place % 2 == 0), line) end
+    return import(table.concat(lines))
+  end
+
+  -- Uploads a file that was exported, and compares it with both imports.
+  local function check_round(id, path, options)
+    options = options or {}
+    if path:find "%.[ct]sv" then options.types = types end
+    local again = assert(api.imports:upload(support.with(options, { file = path, name = "again" }))).id
+    for _, each in ipairs { id, again } do
+      local result = assert(api.imports:compare(each, support.with(options, { file = path })))
+      assert.are.same({ true, #nasty, #nasty, nil },
+        { result.equal, result.rows, result.records, result.first_difference }, path)
+    end
+  end
+
+  for _, ending in ipairs { ".csv", ".tsv", ".jsonl", ".ndjson", ".json" } do
+    it("what it writes is uploaded, and is equal to both imports, in each compression: " .. ending, function()
+      open()
+      local id = nasty_import()
+      local plain
+      for _, compression in ipairs(COMPRESSIONS) do
+        local path = path_of(ending .. compression)
+        local result = assert(api.imports:export(id, { to = path, page_size = 5 }))
+        local text = read_file(path)
+        assert.are.same({ #nasty, #text, #nasty }, { result.rows, result.bytes, result.position })
+        assert.is_nil(read_file(path .. ".part"))
+        plain = plain or text
+        if compression ~= "" then assert.are_not.equal(plain, text) end
+        check_round(id, path)
+      end
+    end)
+  end
+
+  for _, case in ipairs {
+    { ".csv", { bom = true } }, { ".tsv", { bom = true } }, { ".csv", { delimiter = ";" } },
+    { ".csv", { delimiter = "|", bom = true } }, { ".tsv.gz", { bom = true } },
+  } do
+    it(("reads back what it writes: %s, delimiter %s, mark %s"):format(case[1], tostring(case[2].delimiter),
+      tostring(case[2].bom)), function()
+      open()
+      local id, path = nasty_import(), path_of(case[1])
+      assert(api.imports:export(id, support.with(case[2], { to = path })))
+      check_round(id, path, { delimiter = case[2].delimiter })
+    end)
+  end
+
+  it("writes files that the usual programs decompress, and a zip with one file of its name", function()
+    open()
+    local id, folder = support.import(api, 2000), system.folder()
+    local programs = {
+      [".gz"] = "gzip -dc", [".zst"] = "zstd -qdc", [".xz"] = "xz -dc", [".bz2"] = "bzip2 -dc", [".zip"] = "unzip -p",
+    }
+    for compression, program in pairs(programs) do
+      for _, ending in ipairs { ".csv", ".sqlite" } do
+        local path = folder .. "/x" .. ending .. compression
+        local result = assert(api.imports:export(id, { to = path, format = ending:sub(2), page_size = 500 }))
+        assert.are.equal(#read_file(path), result.bytes)
+        local text = shell(program .. " " .. path)
+        if ending == ".csv" then assert.are.equal(numbers(0, 1999), text)
+        else assert.are.equal("SQLite format 3\0", text:sub(1, 16)) end
+      end
+    end
+    assert.are.equal("x.csv\n", (shell("unzip -Z1 " .. folder .. "/x.csv.zip")))
+    assert(api.imports:export(id, { to = folder .. "/y.zip", format = "tsv" }))
+    assert.are.equal("y.tsv\n", (shell("unzip -Z1 " .. folder .. "/y.zip")))
+    assert.are.equal(2000, assert(api.imports:compare(id, { file = folder .. "/y.zip" })).records)
+    local left = shell("ls -A " .. folder .. " | grep -v '^[xy][.]'") .. shell("ls " .. folder .. " | grep 'part$\\|packed$'")
+    assert.are.equal("", left)
+  end)
+
+  it("leaves no compressed part after an error, and what was there stays", function()
+    open()
+    local id = support.import(api, 30)
+    for _, ending in ipairs { ".csv.gz", ".json.zst", ".sqlite.xz", ".tsv.zip" } do
+      local path = write(ending, "kept")
+      local result, _, err = api.imports:export(id, { to = path, page_size = 10, where = function(row)
+        if row.n == 25 then return nil, "a reason" end
+        return true
+      end })
+      assert.is_nil(result)
+      assert.are.same({ "io", "kept", 25 }, { err.kind, read_file(path), err.progress.rows })
+      for _, rest in ipairs { ".part", ".packed" } do assert.is_nil(read_file(path .. rest)) end
+    end
+  end)
+
+  it("says where a compressed file cannot be written", function()
+    open()
+    support.import(api, 20000)
+    run "" -- makes the script
+    local script = read_file(base .. "-child.lua")
+    for _, ending in ipairs { ".csv.gz", ".sqlite.gz" } do
+      write("-child.lua", script .. ([[
+        local to = path:gsub("%%.csv$", %q)
+        local _, message, err = api.imports:export(1, { to = to, page_size = 5000 })
+        print(err.kind, message)
+      ]]):format(ending))
+      local said = shell(("trap '' XFSZ; ulimit -f 20; exec %s %s-child.lua 2>&1"):format(interpreter, base))
+      assert.is_truthy(said:find("io\timports:export: " .. base .. ending, 1, true), said)
+      assert.is_truthy(said:find(ending == ".csv.gz" and "File too large" or "disk I/O error", 1, true), said)
+      for _, rest in ipairs { "", ".part", ".packed" } do assert.is_nil(read_file(base .. ending .. rest)) end
+    end
+  end)
+
+  it("says what is missing where the module of compressed files was not built", function()
+    open()
+    support.import(api, 3)
+    local said = run [[
+      package.preload["flarelight.archive_core"] = function() error "not there" end
+      local _, message, err = api.imports:export(1, { to = path .. ".gz" })
+      print(err.kind, message)
+    ]]
+    assert.is_truthy(said:find("io\timports:export: " .. base .. ".csv.gz: writing a .gz file needs the module "
+      .. "flarelight.archive_core", 1, true), said)
+    assert.is_nil(read_file(base .. ".csv.gz.part"))
+  end)
+
+  it("compresses in a task beside others, and can be cancelled", function()
+    open()
+    local id = support.import(api, 3000)
+    local pages, others = 0, {}
+    local task = api:spawn(function()
+      return api.imports:export(id, {
+        to = path_of ".csv.xz", page_size = 100, on_progress = function() pages = pages + 1 end,
+      })
+    end)
+    local other = api:spawn(function()
+      for i = 1, 3 do
+        assert(api.imports:all())
+        others[i] = pages
+      end
+    end)
+    other:result()
+    assert.are.equal(3000, task:result().rows)
+    assert.is_true(others[1] < 30)
+    assert.is_true(assert(api.imports:compare(id, { file = path_of ".csv.xz" })).equal)
+    task = api:spawn(function()
+      return api.imports:export(id, {
+        to = path_of ".json.bz2", page_size = 100, on_progress = function() task:cancel() end,
+      })
+    end)
+    local result, _, err = task:result()
+    assert.is_nil(result)
+    assert.are.equal("cancelled", err.kind)
+    assert.is_nil(read_file(base .. ".json.bz2.part"))
+  end)
+
   describe("continued", function()
     for _, ending in ipairs { ".csv", ".jsonl", ".json" } do
       it("appends the rows that came since, and nothing but them: " .. ending, function()
@@ -260,6 +434,74 @@ describe("imports:export", function()
         system.write(given.to, text .. "7\r\n")
         assert.are.equal("conflict", (select(3, api.imports:export(id, given))).kind)
       end)
+    end
+
+    -- The file is what an export of all rows gives, without a part, and continuing again adds nothing.
+    local function check_whole(id, given, rows)
+      local again = support.with(given, {})
+      again.to, again.continue = nil, nil
+      again.format = given.to:match "%.(%l+)$"
+      assert.are.equal((to_string(id, again)), read_file(given.to))
+      assert.is_nil(read_file(given.to .. ".part"))
+      assert.are.equal(rows, assert(api.imports:export(id, given)).rows)
+    end
+
+    for _, ending in ipairs { ".csv", ".jsonl", ".json" } do
+      it("appends what where keeps: " .. ending, function()
+        open({ update = "append" }, { state = path_of ".db" })
+        local id = support.import(api, 6) -- the last row, 5, is kept; the next last rows are not
+        local given = { to = path_of(ending), continue = true, where = function(row) return row.n % 2 == 1 end }
+        assert.are.equal(3, assert(api.imports:export(id, given)).rows)
+        for last = 6, 12, 2 do
+          assert(api.imports:import { id = id, records = { { n = last }, { n = last + 1 }, { n = last + 2 } } })
+          local rows = 0
+          for row in api.imports:rows(id) do rows = rows + row.n % 2 end
+          assert.are.equal(rows, assert(api.imports:export(id, given)).rows)
+          check_whole(id, given, rows)
+        end
+      end)
+    end
+
+    -- Each: a function of the child's `object`, whose methods write the entries in the state file.
+    local deaths = {
+      { "before the entry is announced", "local old = object.announce; function object.announce() die() end", false },
+      { "after it is announced", "local old = object.announce\n"
+        .. "function object.announce(...) old(...) die() end", false },
+      { "before it is confirmed, when the file has its name", "function object.confirm() die() end", true },
+      { "after it is confirmed", "local old = object.confirm\nfunction object.confirm(...) old(...) die() end", true },
+    }
+    for _, first in ipairs(deaths) do
+      for _, second in ipairs(deaths) do
+        it(("appends each row once, killed %s, and again %s"):format(first[1], second[1]), function()
+          open({ update = "append" }, { state = path_of ".db" })
+          local id = support.import(api, 5)
+          local given = { to = path_of ".json", continue = true }
+          assert(api.imports:export(id, given))
+          local rows = 5
+          for _, death in ipairs { first, second } do
+            assert(api.imports:import { id = id, records = { { n = rows }, { n = rows + 1 } } })
+            local before = read_file(given.to)
+            local said = run(([[
+              api = assert(flarelight.new { api_key = api_key, subscription_id = subscription_id, base_url = base_url,
+                state = %q })
+              local continuation = require "flarelight.export.continuation"
+              local open = continuation.open
+              local function die() os.execute "kill -9 $PPID" end
+              function continuation.open(...)
+                local object = open(...)
+                %s
+                return object
+              end
+              print(api.imports:export(1, { to = %q, continue = true }))
+            ]]):format(path_of ".db", death[2], given.to))
+            assert.are.equal("", said)
+            assert.are.equal(death[3], read_file(given.to) ~= before)
+            rows = rows + 2
+          end
+          assert.are.equal(rows, assert(api.imports:export(id, given)).rows)
+          check_whole(id, given, rows)
+        end)
+      end
     end
 
     it("needs a state file", function()
@@ -703,7 +945,11 @@ describe("imports:export", function()
     { "an unknown option", function() api.imports:export(1, { to = "-", form = "csv" }) end, "unknown option" },
     { "an unknown format", function() api.imports:export(1, { to = "-", format = "xml" }) end, "export.format" },
     { "a spreadsheet", function() api.imports:export(1, { to = "x.xlsx" }) end, "that ends in .xlsx" },
-    { "a compressed file", function() api.imports:export(1, { to = "x.csv.gz" }) end, "that ends in .gz" },
+    { "a compressed file of another format", function() api.imports:export(1, { to = "x.txt.gz" }) end, "that ends in .txt" },
+    { "a compressed file resumed", function() api.imports:export(1, { to = "x.csv.gz", resume = true }) end,
+      "export.resume: a compressed file (.gz) is written in one go" },
+    { "a compressed file continued", function() api.imports:export(1, { to = "x.json.ZIP", continue = true }) end,
+      "export.continue: a compressed file (.zip) is written in one go" },
     { "a file of another format", function() api.imports:export(1, { to = "x.txt" }) end, "export.format" },
     { "a delimiter that numbers hold", function() api.imports:export(1, { to = "-", delimiter = "." }) end, "export.delimiter" },
     { "a delimiter of JSON", function() api.imports:export(1, { to = "x.json", delimiter = ";" }) end, "export.delimiter" },

@@ -1,6 +1,6 @@
 /*
- * module.c: luaopen_flarelight_archive_core: returns the functions of decompression, for
- * core.use_archive.
+ * module.c: luaopen_flarelight_archive_core: returns the functions for compressed files,
+ * for core.use_archive.
  *
  * Opening pins the library in memory, because threads of the core may use it after the Lua state
  * that loaded it has ended.
@@ -22,7 +22,9 @@ static fl_bytes *open_compressed(fl_bytes_file *inner, fl_compression compressio
 
 static const char *name_member(fl_bytes *self) { return fl_packed_member(fl_ahead_inner(self)); }
 
-static const fl_archive_functions functions = {FL_ARCHIVE_VERSION, open_compressed, name_member};
+static const fl_archive_functions functions = {
+    FL_ARCHIVE_VERSION, open_compressed, name_member, fl_pack,
+    fl_pack_bytes,      fl_pack_end,     fl_pack_free};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -19,6 +19,12 @@ fl_bytes *fl_ahead_open(fl_bytes *inner);
 /* The source that `self` reads ahead; `self` itself if it is no such source. */
 fl_bytes *fl_ahead_inner(fl_bytes *self);
 
+/* These are the functions of the same names in fl_archive_functions. */
+fl_packer *fl_pack(int descriptor, fl_compression compression, const char *member);
+bool fl_pack_bytes(fl_packer *self, const char *bytes, size_t length);
+bool fl_pack_end(fl_packer *self);
+void fl_pack_free(fl_packer *self);
+
 /* The name of the file in a zip that fl_packed_open opened; else NULL. */
 const char *fl_packed_member(fl_bytes *self);
 

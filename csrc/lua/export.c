@@ -1,33 +1,39 @@
 /*
- * export.c: an exporter as a userdata. It takes pages, formats their rows as CSV, JSON lines or a
- * JSON array in one buffer, and writes the buffer to a file or returns it as a string. Or it writes
- * the rows into a table of an SQLite database.
+ * export.c: an exporter as a userdata. It takes pages, or rows as tables of Lua. It formats them as
+ * CSV, JSON lines or a JSON array in one buffer, and writes the buffer to a file or returns it as a
+ * string. Or it writes the rows into a table of an SQLite database.
  *
  * A file is written as PATH.part and renamed when it is complete. The part holds whole records:
  * after a failed write, the part is cut back to its length before the write. The part is locked, so
  * that two processes do not write into one. A database that is not complete is removed.
  *
+ * A file whose name ends in a compression is compressed (packing.h), and its part is removed if it
+ * is not complete. A database is compressed when it is complete, from its part to PATH.packed.
+ *
  * A failure is `nil, message, kind`.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/process.h"
+#include "base/write_all.h"
 #include "codec/csv.h"
 #include "codec/export.h"
 #include "files/export_table.h"
 #include "functions.h"
+#include "packing.h"
 #include "page.h"
 #include "state.h"
+#include "write.h"
 
 #define CLASS "flarelight.exporter"
 #define ENDING ".part"
+#define PACKED_ENDING ".packed"
 #define CHUNK ((size_t)128 * 1024) /* a part is read in pieces of this size */
 #define HEADER_CEILING ((size_t)64 << 20)
 
@@ -42,31 +48,52 @@ typedef struct exporter {
   int64_t length; /* bytes of whole records in the part */
   fl_export_table *table;
   char *table_name; /* NULL: no database */
+  fl_compression compression;
+  fl_lua_packing *packing; /* NULL: not compressed; of a database, not complete yet */
+  char *packed;            /* the compressed database, before it is renamed */
+  int packed_descriptor;   /* -1: none */
+  fl_buffer row;           /* a row of Lua as JSON text, and its tape */
+  fl_json_tape tape;
+  uint64_t generation; /* of the process that made the exporter */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
-/* A part without rows is removed, since it would be of no use. The database is closed before the
- * descriptor: closing the descriptor first would release the locks of the database. */
-static void close_file(exporter *self) {
+/* A forked child has no files of its parent. */
+static bool is_ours(const exporter *self) { return self->generation == fl_process_generation(); }
+
+/* Removes a part that nothing can go on with: an empty one, a database, a compressed one. */
+static void remove_part(const exporter *self) {
   struct stat found;
-  if (self->locked && self->part != NULL && fstat(self->descriptor, &found) == 0 &&
-      (found.st_size == 0 || self->table != NULL))
+  if (!self->locked || self->part == NULL || !is_ours(self)) return;
+  if (self->packed != NULL) unlink(self->packed);
+  if (self->table != NULL || self->compression != FL_COMPRESSION_NONE ||
+      (fstat(self->descriptor, &found) == 0 && found.st_size == 0))
     unlink(self->part);
+}
+
+/* The database is closed before the descriptor: closing the descriptor first would release the
+ * locks of the database. */
+static void close_file(exporter *self) {
+  fl_lua_packing_close(self->packing);
+  remove_part(self);
   fl_export_table_close(self->table);
+  self->packing = NULL;
   self->table = NULL;
   self->locked = false;
+  if (self->packed_descriptor >= 0) close(self->packed_descriptor);
   if (self->owned && self->descriptor >= 0) close(self->descriptor);
-  self->descriptor = -1;
+  self->descriptor = self->packed_descriptor = -1;
   free(self->path);
   free(self->part);
-  self->path = self->part = NULL;
+  free(self->packed);
+  self->path = self->part = self->packed = NULL;
 }
 
 /* exporter:discard(): removes the part, because an export that continued it would fail again */
 static int exporter_discard(lua_State *L) {
   exporter *self = check_exporter(L);
-  if (self->locked && self->part != NULL) unlink(self->part);
+  if (self->locked && self->part != NULL && is_ours(self)) unlink(self->part);
   close_file(self);
   return 0;
 }
@@ -76,6 +103,8 @@ static int exporter_close(lua_State *L) {
   close_file(self);
   fl_export_free(&self->export);
   fl_buffer_free(&self->text);
+  fl_buffer_free(&self->row);
+  fl_json_tape_free(&self->tape);
   free(self->table_name);
   self->table_name = NULL;
   return 0;
@@ -216,6 +245,14 @@ static int open_special(lua_State *L, exporter *self, const char *path, bool res
   return 0;
 }
 
+/* Begins the compression. Returns 0, or the number of results of a failure. */
+static int open_packing(lua_State *L, exporter *self, int descriptor, const char *member) {
+  const fl_archive_functions *functions = fl_archive_installed();
+  if (functions == NULL) return luaL_error(L, "the module of compressed files is not loaded");
+  self->packing = fl_lua_packing_open(functions, descriptor, self->compression, member);
+  return self->packing != NULL ? 0 : luaL_error(L, "not enough memory");
+}
+
 static int open_file(lua_State *L, exporter *self, const char *path, bool resume) {
   struct stat found;
   self->path = copy_text(path, "");
@@ -238,24 +275,26 @@ static int open_file(lua_State *L, exporter *self, const char *path, bool resume
   return 0;
 }
 
-/* exporter:open(path, resume) -> rows, bytes in the part already | nil, message, kind */
+/* exporter:open(path, resume, member) -> rows, bytes in the part already | nil, message, kind.
+ * `member`: of a compressed file, which cannot be resumed: the name of the file in a zip */
 static int exporter_open(lua_State *L) {
   exporter *self = check_exporter(L);
-  const char *path = fl_lua_check_path(L, 2);
+  const char *path = fl_lua_check_path(L, 2), *member = luaL_optstring(L, 4, NULL);
   bool resume = lua_toboolean(L, 3), special;
   struct stat found;
   int count;
   if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
   close_file(self); /* after an open that failed */
+  self->compression = member != NULL ? fl_archive_compression_of(path) : FL_COMPRESSION_NONE;
   special = stat(path, &found) == 0 && !S_ISREG(found.st_mode);
   count = special ? open_special(L, self, path, resume) : open_file(L, self, path, resume);
+  if (count == 0 && self->compression != FL_COMPRESSION_NONE && self->table == NULL)
+    count = open_packing(L, self, self->descriptor, member);
   if (count > 0) return count;
   fl_lua_push_count(L, 0);
   fl_lua_push_count(L, 0);
   return 2;
 }
-
-static bool write_all(int descriptor, const char *bytes, size_t length);
 
 /* Copies the file at `path` into the empty part. False with errno. */
 static bool copy_file(exporter *self, int from) {
@@ -266,7 +305,7 @@ static bool copy_file(exporter *self, int from) {
     ssize_t got = read(from, self->text.data, CHUNK);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return got == 0 && lseek(self->descriptor, 0, SEEK_SET) == 0;
-    if (!write_all(self->descriptor, self->text.data, (size_t)got)) return false;
+    if (!fl_write_all(self->descriptor, self->text.data, (size_t)got)) return false;
   }
 }
 
@@ -359,22 +398,37 @@ static int exporter_add(lua_State *L) {
   return code == FL_EXPORT_OK ? 2 : 2 + push_failure(L, self, code);
 }
 
-/* Writes all bytes; the descriptor may be a non-blocking one. */
-static bool write_all(int descriptor, const char *bytes, size_t length) {
-  while (length > 0) {
-    /* Some systems refuse a write of more than INT_MAX bytes. */
-    ssize_t put = write(descriptor, bytes, length < (size_t)INT_MAX ? length : (size_t)INT_MAX);
-    if (put >= 0) {
-      bytes += put;
-      length -= (size_t)put;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
-      poll(&ready, 1, -1);
-    } else if (errno != EINTR) {
-      return false;
-    }
+/* exporter:add_row(row) -> bytes of text that are not written yet | nil, message, kind. `kind`:
+ * "misuse" for a value that has no form in JSON; else the row has no form in the format. */
+static int exporter_add_row(lua_State *L) {
+  exporter *self = check_taking(L);
+  fl_json_error where;
+  fl_export_code code;
+  int64_t done;
+  self->row.length = 0;
+  if (!fl_lua_write_value(L, 2, &self->row, "row", true)) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    lua_pushliteral(L, "misuse");
+    return 3;
   }
-  return true;
+  if (fl_json_scan(self->row.data, self->row.length, &self->tape, &where) != FL_JSON_OK)
+    return luaL_error(L, "row: %s", fl_json_describe(where.code));
+  if (self->tape.nodes[0].type != FL_JSON_OBJECT) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "row: should be a table by column, but is an array");
+    lua_pushliteral(L, "misuse");
+    return 3;
+  }
+  code = fl_export_rows(&self->export, &self->tape, self->row.data, self->row.length, 0, 1, NULL,
+                        &self->text, &done);
+  if (code == FL_EXPORT_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (code == FL_EXPORT_OK) {
+    fl_lua_push_count(L, (int64_t)self->text.length);
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1 + push_failure(L, self, code);
 }
 
 /* exporter:write(name) -> bytes that were written | nil, message, kind; `name` is for the message
@@ -384,12 +438,13 @@ static int exporter_write(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   size_t length = self->text.length;
   struct stat found;
+  if (!is_ours(self)) return fail_words(L, name, "belongs to the parent process", "closed");
   if (self->table != NULL && fstat(self->descriptor, &found) == 0) {
     fl_lua_push_count(L, found.st_size - self->length);
     self->length = found.st_size;
     return 1;
   }
-  if (!write_all(self->descriptor, self->text.data, length)) {
+  if (!fl_write_all(self->descriptor, self->text.data, length)) {
     int failure = errno;
     if (self->part != NULL && ftruncate(self->descriptor, (off_t)self->length) != 0)
       return fail_system(L, self->part, "cut off the incomplete end");
@@ -408,6 +463,29 @@ static int exporter_write(lua_State *L) {
   return 1;
 }
 
+/*
+ * exporter:pack(last, job, member) -> bytes of the compressed file so far | nil, message, kind; or,
+ * if `job` is true, a ticket, whose outcome has nil before the kind. Compresses the rows added
+ * since the last call. `last`: the end of the file follows; of a database, its content before that.
+ */
+static int exporter_pack(lua_State *L) {
+  exporter *self = check_exporter(L);
+  fl_lua_packing_piece piece = {&self->text, -1, lua_toboolean(L, 2)};
+  if (!is_ours(self)) return fail_words(L, "the file", "belongs to the parent process", "closed");
+  if (self->table != NULL) {
+    self->packed = copy_text(self->path, PACKED_ENDING);
+    if (self->packed == NULL) return luaL_error(L, "not enough memory");
+    self->packed_descriptor =
+        open(self->packed, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (self->packed_descriptor < 0) return fail_system(L, self->packed, "open");
+    open_packing(L, self, self->packed_descriptor, luaL_checkstring(L, 4));
+    piece.from = self->descriptor;
+  }
+  if (self->packing == NULL) return luaL_error(L, "the exporter is not open");
+  return lua_toboolean(L, 3) ? fl_lua_packing_submit(L, self->packing, piece)
+                             : fl_lua_packing_write(L, self->packing, piece);
+}
+
 /* exporter:text() -> the rows added since the last write or text, as a string */
 static int exporter_text(lua_State *L) {
   exporter *self = check_exporter(L);
@@ -419,10 +497,15 @@ static int exporter_text(lua_State *L) {
 /* exporter:finish() -> true | nil, message, kind: syncs the complete file and renames it */
 static int exporter_finish(lua_State *L) {
   exporter *self = check_exporter(L);
+  if (!is_ours(self)) return fail_words(L, "the file", "belongs to the parent process", "closed");
   if (self->part != NULL) {
-    if (fsync(self->descriptor) != 0) return fail_system(L, self->part, "write");
-    if (rename(self->part, self->path) != 0)
+    bool packed = self->packed != NULL;
+    const char *complete = packed ? self->packed : self->part;
+    if (fsync(packed ? self->packed_descriptor : self->descriptor) != 0)
+      return fail_system(L, complete, "write");
+    if (rename(complete, self->path) != 0)
       return fail_system(L, self->path, "rename the complete file");
+    if (packed) unlink(self->part);
     self->locked = false;
   }
   close_file(self);
@@ -479,13 +562,14 @@ static int exporter_unmet(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"open", exporter_open},     {"standard_output", exporter_standard_output},
-    {"header", exporter_header}, {"append", exporter_append},
-    {"add", exporter_add},       {"complete", exporter_complete},
-    {"write", exporter_write},   {"text", exporter_text},
-    {"finish", exporter_finish}, {"columns", exporter_columns},
-    {"unmet", exporter_unmet},   {"discard", exporter_discard},
-    {"close", exporter_close},   {NULL, NULL}};
+    {"open", exporter_open},         {"standard_output", exporter_standard_output},
+    {"header", exporter_header},     {"append", exporter_append},
+    {"add", exporter_add},           {"add_row", exporter_add_row},
+    {"complete", exporter_complete}, {"write", exporter_write},
+    {"pack", exporter_pack},         {"text", exporter_text},
+    {"finish", exporter_finish},     {"columns", exporter_columns},
+    {"unmet", exporter_unmet},       {"discard", exporter_discard},
+    {"close", exporter_close},       {NULL, NULL}};
 
 /* Reads the options of CSV, and the table's name, from the table at index 3, if there is one. */
 static void read_settings(lua_State *L, exporter *self) {
@@ -541,7 +625,10 @@ static int new_exporter(lua_State *L) {
   memset(self, 0, sizeof *self);
   fl_export_init(&self->export, format);
   fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
-  self->descriptor = -1;
+  fl_buffer_init(&self->row, FL_BUFFER_UNLIMITED);
+  fl_json_tape_init(&self->tape);
+  self->descriptor = self->packed_descriptor = -1;
+  self->generation = fl_process_generation();
   fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
   read_settings(L, self);

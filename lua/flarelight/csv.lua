@@ -1,7 +1,9 @@
---- Rows of a file as Lua tables, typed as an upload would send them. The reader is in C (core.source).
+--- Rows of a file as Lua tables, typed as an upload would send them; and files from Lua tables (csv_writer.lua). The
+-- reader is in C (core.source).
 
 local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
+local csv_writer = require "flarelight.csv_writer"
 local errors = require "flarelight.error"
 local file_options = require "flarelight.file_options"
 local misuse = require "flarelight.misuse"
@@ -103,6 +105,15 @@ function csv.rows(path, options)
     chunk = {},
     at = 0,
   }, Rows)
+end
+
+--- Writes a file row by row. See csv_writer.lua.
+---@param path string
+---@param options flarelight.CsvWriteOptions?
+---@return flarelight.CsvWriter? writer, string? message, flarelight.Error? err
+function csv.write(path, options)
+  local writer, message, err = csv_writer.open(path, options)
+  return writer, message, err
 end
 
 return csv

@@ -102,6 +102,15 @@ function request.free(given, config)
   }
 end
 
+--- An id as the text that a path has for it: 1 and 1.0 are "1", and no digit is lost.
+---@param id flarelight.Id
+---@return string
+function request.id_text(id)
+  local is_exact = math.type and math.type(id) == "integer"
+  if type(id) == "number" and not is_exact and id == math.floor(id) then return ("%.0f"):format(id) end
+  return tostring(id)
+end
+
 -- An id as a member of a body: its digits must not become 1.0 or 1e+15.
 local function body_id(id)
   local is_exact = math.type and math.type(id) == "integer"

@@ -1,5 +1,6 @@
 /*
- * archive.c: compressions by name, and the functions of the module of decompression. See archive.h.
+ * archive.c: compressions by name, and the functions of the module of compressed files. See
+ * archive.h.
  */
 #include "files/archive.h"
 

@@ -1,5 +1,5 @@
 /*
- * archive.h: the interface between the core and the module of decompression (csrc/archive): the
+ * archive.h: the interface between the core and the module of compressed files (csrc/archive): the
  * compressions, and the table of functions that the module registers when it is loaded.
  *
  * The module is a library of its own, so that libarchive is needed only to read and write
@@ -20,10 +20,17 @@ typedef enum fl_compression {
 } fl_compression;
 
 /* Both sides check this number. A module of another build is refused. */
-#define FL_ARCHIVE_VERSION 2u
+#define FL_ARCHIVE_VERSION 3u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
  * A light userdata could not be told from any other light userdata of a script. */
 #define FL_ARCHIVE_CLASS "flarelight.archive"
+
+/* A compressed file that is being written: the head of a larger struct. One thread at a time may
+ * use it. */
+typedef struct fl_packer {
+  int64_t written;   /* bytes of the compressed file so far */
+  char message[200]; /* of the first failure, without the file's name; "" if there is none */
+} fl_packer;
 
 typedef struct fl_archive_functions {
   unsigned version;
@@ -35,6 +42,17 @@ typedef struct fl_archive_functions {
   fl_bytes *(*open)(fl_bytes_file *inner, fl_compression compression);
   /* The name of the file in a zip; NULL for the others, and after a failure. */
   const char *(*member)(fl_bytes *self);
+  /*
+   * Begins a compressed file at the descriptor, which stays the caller's. `member`: the name of the
+   * file in a zip. NULL without memory; any other failure is in the result's message.
+   */
+  fl_packer *(*pack)(int descriptor, fl_compression compression, const char *member);
+  /* Compresses bytes and writes them. False after a failure. */
+  bool (*pack_bytes)(fl_packer *self, const char *bytes, size_t length);
+  /* Writes the end of the file. False after a failure. */
+  bool (*pack_end)(fl_packer *self);
+  /* Frees the memory and writes nothing. */
+  void (*pack_free)(fl_packer *self);
 } fl_archive_functions;
 
 /* The compression of a name by its ending (.gz, .zst, .xz, .bz2, .zip), in any case. */

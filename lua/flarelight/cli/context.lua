@@ -111,9 +111,11 @@ end
 
 --- The format to write: --format, else by the ending of FILE, else JSON with --json, else `default`.
 ---@param endings table<string, string> format by ending
-function context.format(args, endings, default)
+---@param path string? FILE, if not as it was given
+function context.format(args, endings, default, path)
   if args.format then return args.format end
-  local word = args.output and args.output:match "%.([^./]+)$"
+  path = path or args.output
+  local word = path and path:match "%.([^./]+)$"
   if not word then return args.json and "json" or default end
   local format = endings[word:lower()]
   if format then return format end

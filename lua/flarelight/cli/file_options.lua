@@ -26,8 +26,9 @@ local function types(text)
   return found
 end
 
--- A byte. "\t" is a tab, which is hard to type in a shell.
-local function byte(text) return text == "\\t" and "\t" or text end
+--- Converts a byte. "\t" is a tab, which is hard to type in a shell.
+function file_options.byte(text) return text == "\\t" and "\t" or text end
+local byte = file_options.byte
 
 -- NAME=TEXT; a name with "=" is written in quotes.
 local function pair(text)

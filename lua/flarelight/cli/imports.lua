@@ -4,6 +4,7 @@ local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
 local ending = require "flarelight.cli.ending"
+local export_options = require "flarelight.export.options"
 local file_options = require "flarelight.cli.file_options"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
@@ -37,50 +38,9 @@ end
 
 -- --- rows ---
 
--- Turns pages of JSON lines into one JSON array: a function that takes a page, and one that ends the array.
-local function array_writer(write)
-  local opened = false
-  local function put(text)
-    write(opened and ",\n" or "[\n")
-    opened = true
-    write((text:sub(1, -2):gsub("\n", ",\n")))
-  end
-  return put, function() write(opened and "\n]\n" or "[]\n") end
-end
-
--- Writes a file as PATH.part. After `fill` has returned a result, the part gets its name; otherwise it is removed.
-local function write_whole(path, fill)
-  local part = path .. ".part"
-  local file, message = io.open(part, "wb")
-  if not file then ending.fail(status.FAILED, message) end
-  local ran, result, why, err = pcall(fill, function(text)
-    local good, reason = file:write(text)
-    if not good then ending.fail(status.FAILED, part .. ": " .. reason) end
-  end)
-  local closed, reason = file:close()
-  if ran and result and closed then closed, reason = os.rename(part, path) end
-  if not (ran and result and closed) then os.remove(part) end
-  if not ran then error(result, 0) end
-  if result and not closed then ending.fail(status.FAILED, tostring(reason)) end
-  return result, why, err
-end
-
--- Exports a JSON array.
-local function export_array(api, args, given)
-  local function fill(write)
-    local put, close = array_writer(write)
-    given.to, given.format = put, "jsonl"
-    local result, message, err = api.imports:export(args.id, given)
-    if result then close() end
-    return result, message, err
-  end
-  if args.output then return write_whole(args.output, fill) end
-  return fill(output.write)
-end
-
 -- The command that continues an export; nil if the export has left no part.
-local function export_resumption(args, format)
-  local part = args.output and format ~= "json" and not args.continue and io.open(args.output .. ".part", "rb")
+local function export_resumption(args)
+  local part = args.output and not args.continue and io.open(args.output .. ".part", "rb")
   if not part then return nil end
   local size = part:seek "end"
   part:close()
@@ -104,17 +64,13 @@ local function export_resumption(args, format)
   }
 end
 
-local ENDINGS = {
-  csv = "csv", tsv = "tsv", jsonl = "jsonl", ndjson = "jsonl", json = "json", sqlite = "sqlite",
-}
-
 -- Converts --columns: the names, and the text for the command that continues.
 local function columns(text)
   local names, message = context.list(text)
   return names and { names = names, text = text } or nil, message
 end
 
-local function export_options(args, bar)
+local function options_of(args, bar)
   return {
     columns = args.columns and args.columns.names, start = args.start, limit = args.limit, page_size = args.page_size,
     resume = args.resume, where = args.where and args.where.call, delimiter = args.delimiter, bom = args.bom,
@@ -127,27 +83,28 @@ local function export_options(args, bar)
 end
 
 local function rows(args, out)
-  local format = context.format(args, ENDINGS, "csv")
   if args.output == "-" then args.output = nil end
-  if args.resume and (format == "json" or not args.output) then
-    ending.fail(status.USAGE, "--resume needs -o FILE, and --format csv or jsonl")
+  local format = context.format(args, export_options.by_ending, "csv",
+    args.output and export_options.uncompressed(args.output))
+  for _, name in ipairs { "resume", "continue" } do
+    if args[name] and not args.output then ending.fail(status.USAGE, ("--%s needs -o FILE"):format(name)) end
   end
   local api = context.client(args, args.continue and { state = context.state(args) } or nil)
   -- Without progress if the rows are printed on the terminal.
   local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
-  local given = export_options(args, bar)
+  local given = options_of(args, bar)
   local ran, result, message, err = pcall(function()
-    if format == "json" then return export_array(api, args, given) end
     output.flush()
     given.to, given.format = args.output or "-", format
     return api.imports:export(args.id, given)
   end)
   bar:finish()
-  if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args, format)) end
+  if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args)) end
   if not ran then error(result, 0) end
+  if err and not args.output and message:find "standard output: cannot write" then output.broken(message) end
   -- A conflict would occur again.
   local resumable = not result and err.progress and err.kind ~= "conflict"
-  ending.expect(result, message, err, resumable and export_resumption(args, format) or nil)
+  ending.expect(result, message, err, resumable and export_resumption(args) or nil)
   if args.output then
     out:note(("%s: %s, %s in %s"):format(args.output, output.counted(result.rows, "row"), output.bytes(result.bytes),
       output.duration(result.elapsed)))
@@ -417,11 +374,12 @@ function imports.define(parser, define)
   command:option("--count"):argname "N":convert(context.positive):description "Largest number of rows. Default: 100."
   context.connecting(command)
 
-  command = define(group, "rows", "Prints or writes every row of an import, as CSV, JSON lines or a JSON array.", rows)
+  command = define(group, "rows", "Prints or writes every row of an import, as CSV, TSV, JSON or SQLite.", rows)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--format"):choices { "csv", "tsv", "jsonl", "json", "sqlite" }
     :description "Format. Default: by the ending of FILE, else csv."
-  command:option("-o --output"):argname "FILE":description "File to write. It gets its name once it is complete."
+  command:option("-o --output"):argname "FILE"
+    :description "File to write. It gets its name once it is complete. Compressed for .gz, .zst, .xz, .bz2, .zip."
   command:option("--columns"):argname "A,B":convert(columns)
     :description "Only these columns, in this order. As in CSV, a name with a comma stands in quotes."
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
@@ -430,7 +388,8 @@ function imports.define(parser, define)
     :description "Rows of one request. Default: 5000."
   command:option("--where"):argname "FILE.lua":convert(lua_function)
     :description "Only the rows that the function which FILE.lua returns keeps."
-  command:option("--delimiter"):argname "CHARACTER":description "Delimiter of CSV. Default: a comma."
+  command:option("--delimiter"):argname "C":convert(file_options.byte)
+    :description "CSV: byte between cells; \\t is a tab. Default: a comma; for TSV a tab."
   command:flag("--bom"):description "Begins CSV with a byte order mark."
   command:flag("--escape-formulas"):description "CSV: puts an apostrophe before texts that a spreadsheet would run."
   command:option("--table"):argname "NAME":description "Table of the database. Default: the import's name."

@@ -17,16 +17,21 @@ local output = {}
 --- The class of the error that is raised if standard output cannot be written: `{ message = }`.
 output.Broken = {}
 
+--- Raises output.Broken.
+function output.broken(message)
+  error(setmetatable({ message = message:match "standard output: (.*)" or message }, output.Broken), 0)
+end
+
 --- Writes a result's text.
 function output.write(text)
   local written, message = io.stdout:write(text)
-  if not written then error(setmetatable({ message = message }, output.Broken), 0) end
+  if not written then output.broken(message) end
 end
 
 --- Flushes standard output. Raises output.Broken if that fails.
 function output.flush()
   local flushed, message = io.stdout:flush()
-  if not flushed then error(setmetatable({ message = message }, output.Broken), 0) end
+  if not flushed then output.broken(message) end
 end
 
 --- A line on standard error.

@@ -36,6 +36,16 @@ local PHRASES = {
   { "^imports:compare", "imports diff" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
+-- The commands of methods that have other names, and the flags of options that have.
+local COMMANDS = { export = "rows", compare = "diff" }
+local OPTIONS = { to = "-o", file = "FILE" }
+
+-- "imports:export.page_size: " is "imports rows: --page-size: ".
+local function of_option(method, option)
+  local flag = OPTIONS[option] or "--" .. option:gsub("_", "-")
+  return ("imports %s: %s: "):format(COMMANDS[method] or method, flag)
+end
+
 -- The options of a file, by their names in Lua.
 local FILE_OPTIONS = {
   "types", "format", "delimiter", "quote", "header", "skip", "comment", "encoding", "decimal", "nulls", "trim", "at",
@@ -71,6 +81,7 @@ function wording.of(message)
   -- A message about a batch may end with the service's own words.
   local of_file = message:find "^imports:upload" and not message:find "^imports:upload: batch %d"
     or message:find "^imports:compare"
+  message = message:gsub("^imports:(%l+)%.([%l_]+): ", of_option)
   for _, phrase in ipairs(PHRASES) do message = message:gsub(phrase[1], phrase[2]) end
   return of_file and wording.of_file(message) or message
 end

@@ -55,13 +55,16 @@ function Continuation:entries()
   return entries, rows[1] == nil or rows[1].options == self.options
 end
 
---- Records that the file is about to get the content of the entry. Returns true, or `nil, message, kind`.
-function Continuation:announce(entry)
+--- Records that the file is about to get the content of the entry. `known`: the entry that describes the file now, nil
+-- if there is no such file; it may be one that was announced and never confirmed. Returns true, or `nil, message,
+-- kind`.
+function Continuation:announce(entry, known)
   self.coming = json.encode(entry)
   local rows, message, kind = run(self,
-    "INSERT INTO exports (service, import, path, options, coming, ended) VALUES (?, ?, ?, ?, ?, ?) "
-      .. "ON CONFLICT (service, import, path) DO UPDATE SET options = excluded.options, coming = excluded.coming, "
-      .. "ended = excluded.ended", self.service, self.id, self.path, self.options, self.coming, os.time())
+    "INSERT INTO exports (service, import, path, options, known, coming, ended) VALUES (?, ?, ?, ?, ?, ?, ?) "
+      .. "ON CONFLICT (service, import, path) DO UPDATE SET options = excluded.options, known = excluded.known, "
+      .. "coming = excluded.coming, ended = excluded.ended", self.service, self.id, self.path, self.options,
+    known and json.encode(known) or nil, self.coming, os.time())
   if not rows then return nil, message, kind end
   return true
 end

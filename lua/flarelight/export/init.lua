@@ -3,9 +3,11 @@
 --
 -- The text is made in C, page by page; a row becomes a Lua table only for the function `where`. A file is written as
 -- PATH.part, and renamed to PATH when it is complete. `resume` continues the part of an export that failed or was
--- killed; `continue` appends to a complete file. Relies on pages.lua for the pages.
+-- killed; `continue` appends to a complete file. Compression runs on the worker, so that no host is held. Relies on
+-- pages.lua for the pages.
 
 local calls = require "flarelight.calls"
+local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local continuation = require "flarelight.export.continuation"
@@ -50,8 +52,28 @@ local function fail_with(run, message, kind)
   return fail(run, whole, err)
 end
 
--- Writes the `rows` rows that the exporter holds to the target. Returns true, or `nil, message, kind`.
-local function hand_on(run, rows)
+-- Compresses the text that the exporter holds, and with `last` the end of the file. Returns true, or `nil, message,
+-- kind`.
+local function pack(run, last)
+  local bytes, message, kind
+  if calls.blocks(run.api) then
+    bytes, message, kind = run.exporter:pack(last, false, run.member)
+  else
+    local ticket
+    ticket, message, kind = run.exporter:pack(last, true, run.member)
+    if ticket then
+      local _
+      bytes, message, _, kind = calls.done(calls.job(run.api, ticket))
+    end
+  end
+  if not bytes then return nil, ("%s: %s"):format(run.name, message), kind end
+  run.bytes = bytes
+  return true
+end
+
+-- Writes the `rows` rows that the exporter holds to the target. `last`: nothing follows. Returns true, or `nil,
+-- message, kind`.
+local function hand_on(run, rows, last)
   if type(run.to) == "function" then
     local text = run.exporter:text()
     local result, reason = true, nil
@@ -60,6 +82,9 @@ local function hand_on(run, rows)
       return nil, "to: the function failed: " .. tostring(reason or "it returned false"), "io"
     end
     run.bytes = run.bytes + #text
+  elseif run.member and (last or run.format ~= "sqlite") then
+    local good, message, kind = pack(run, last)
+    if not good then return nil, message, kind end
   else
     local bytes, message, kind = run.exporter:write(run.name)
     if not bytes then return nil, message, kind end
@@ -164,7 +189,7 @@ local function take_up(run, stream)
   if not entry then
     return nil, ("continue: %s was changed since it was exported: begin anew without it"):format(run.name), "conflict"
   end
-  run.rows, run.bytes = rows, bytes
+  run.rows, run.bytes, run.entry = rows, bytes, entry
   local read = entry.position - run.position
   if read > 0 then
     run.known, run.digest, run.position = entry.digest, entry.digest, entry.position - 1
@@ -179,7 +204,7 @@ local function open(run, given, is_path, stream)
     if state and core.same_file(given.to, state) then
       return nil, ("to: %s is the state file"):format(given.to), "config"
     end
-    local rows, bytes, kind = run.exporter:open(given.to, given.resume)
+    local rows, bytes, kind = run.exporter:open(given.to, given.resume, run.member)
     if not rows then return nil, bytes, kind end
     run.rows, run.bytes = rows, bytes
     if given.limit and rows > given.limit then
@@ -206,7 +231,7 @@ local function name_of(api, id, given)
     request.endpoint("imports.all", {}, { deadline = given.deadline or config.deadline }, config))
   if list == nil then return nil, message, err end
   for _, each in ipairs(type(list) == "table" and list or {}) do
-    if type(each) == "table" and tostring(each.id) == tostring(id) then
+    if type(each) == "table" and request.id_text(each.id) == request.id_text(id) then
       local name = each.name
       if type(name) == "string" and name ~= "" and not name:find("\0", 1, true) then return name end
     end
@@ -233,11 +258,11 @@ end
 -- Ends the text and gives the file its name. Returns true, or `nil, message, kind`.
 local function complete(run, is_path)
   local good, message, kind = run.exporter:complete()
-  if good then good, message, kind = hand_on(run, 0) end
+  if good then good, message, kind = hand_on(run, 0, true) end
   if good and run.kept then
-    good, message, kind = run.kept:announce {
+    good, message, kind = run.kept:announce({
       rows = run.rows, size = run.bytes, position = run.position, digest = run.digest,
-    }
+    }, run.entry)
   end
   if good and is_path then good, message, kind = run.exporter:finish() end
   if good and run.kept then good, message, kind = run.kept:confirm() end
@@ -259,10 +284,11 @@ function export.run(api, id, given)
     api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
     format = format, where = given.where, null_as_nil = calls.config(api).null_as_nil or false,
     position = given.start or 0, begun = core.now(), rows = 0, bytes = 0, passed = 0,
-    chosen = given.columns ~= nil,
+    chosen = given.columns ~= nil, member = settings.member,
   }
   run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
-  local message, kind
+  local message, kind = compressed.writable(settings.compression)
+  if message then return fail_with(run, ("%s: %s"):format(run.name, message), kind) end
   if given.continue then
     run.kept, message, kind = continuation.open(api, id, given.to, identity(given, format, settings))
     if not run.kept then return fail_with(run, message, kind) end

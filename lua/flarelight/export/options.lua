@@ -1,11 +1,13 @@
---- The options of an export, and the rules for combining them. Pure, apart from the pages' options.
+--- The options of an export, and the rules for combining them; of csv.write, too. Relies on the binding for the
+-- compression that a file's name says, and on pages.lua for the options of pages.
 
+local core = require "flarelight.core"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local pages = require "flarelight.pages"
 
 ---@class flarelight.ExportOptions : flarelight.PagesOptions
----@field to string|fun(text: string): any, any path of a file, "-" for standard output, or a function; `nil, message` or false from it ends the export
+---@field to string|fun(text: string): any, any path of a file (a name that ends in .gz, .zst, .xz, .bz2 or .zip is compressed), "-" for standard output, or a function; `nil, message` or false from it ends the export
 ---@field format "csv"|"tsv"|"jsonl"|"json"|"sqlite"|nil by the file's name, else "csv"
 ---@field columns string[]? the columns to write, in order; all that the first page has
 ---@field where (fun(row: table): boolean?, string?, flarelight.Error?)? whether to write a row; nil and a message end the export
@@ -44,17 +46,33 @@ export_options.by_ending = by_ending
 
 local NAMES = '"csv", "tsv", "jsonl", "json" or "sqlite"'
 
-local function format_of(given)
+--- A path without the ending of a compression, and that ending, as ".gz"; nil if there is none.
+---@param path string
+function export_options.uncompressed(path)
+  local compression = core.compression(path)
+  return compression and path:sub(1, -#compression - 1) or path, compression
+end
+
+-- `path`: without the ending of a compression; nil for what is no path.
+local function format_of(operation, given, path)
   if given.format then
     if not formats[given.format] then
-      misuse(("imports:export.format: should be %s, but is %q"):format(NAMES, given.format))
+      misuse(("%s.format: should be %s, but is %q"):format(operation, NAMES, given.format))
     end
     return given.format
   end
-  local ending = type(given.to) == "string" and given.to:match "%.([^./]*)$"
+  local ending = path and path:match "%.([^./]*)$"
   if not ending then return "csv" end
   return by_ending[ending:lower()]
-    or misuse(("imports:export.format: is needed for a file that ends in .%s: %s"):format(ending, NAMES))
+    or misuse(("%s.format: is needed for a file that ends in .%s: %s"):format(operation, ending, NAMES))
+end
+
+-- The name of the file in a zip: that of the zip, with the ending of its format.
+local function member_of(path, format)
+  local name = path:match "([^/]*)$"
+  local ending = name:match "%.([^.]*)$"
+  if ending and by_ending[ending:lower()] then return name end
+  return (name == "" and "rows" or name) .. "." .. format
 end
 
 --- Raises unless a delimiter can separate cells. `name`: of the option.
@@ -65,47 +83,71 @@ function export_options.check_delimiter(name, delimiter)
 end
 
 -- Raises for options that the format or the kind of target does not allow.
-local function check_format(given, its, is_path)
+local function check_format(operation, given, its, is_path)
   for _, name in ipairs { "delimiter", "bom", "escape_formulas" } do
-    if given[name] and not its.cells then misuse(("imports:export.%s: is an option of CSV and TSV"):format(name)) end
+    if given[name] and not its.cells then misuse(("%s.%s: is an option of CSV and TSV"):format(operation, name)) end
   end
-  if given.delimiter then export_options.check_delimiter("imports:export.delimiter", given.delimiter) end
+  if given.delimiter then export_options.check_delimiter(operation .. ".delimiter", given.delimiter) end
   if not its.database then
-    if given.table then misuse "imports:export.table: is an option of SQLite" end
+    if given.table then misuse(operation .. ".table: is an option of SQLite") end
     return
   end
-  if not is_path then misuse "imports:export.to: a database is written to a file only" end
-  if given.table == "" then misuse "imports:export.table: should be a name" end
-  for _, name in ipairs { "resume", "continue" } do
-    if given[name] then misuse(("imports:export.%s: a database is written in one go"):format(name)) end
-  end
+  if not is_path then misuse(operation .. ".to: a database is written to a file only") end
+  if given.table == "" then misuse(operation .. ".table: should be a name") end
 end
 
-local function check_continue(given)
+--- Whether a target is the path of a file. Raises for a path that no file can have.
+---@param name string of the option
+function export_options.is_path(name, to)
+  local is_path = type(to) == "string" and to ~= "-"
+  if is_path and (to == "" or to:find("\0", 1, true)) then
+    misuse(name .. ": should be a path without NUL bytes, \"-\" or a function")
+  end
+  return is_path
+end
+
+--- The format of what is written, and the settings of the exporter (core.exporter) with these members beside:
+--   format       as the user names it: "tsv" is "csv" with a tab for the exporter
+--   compression  of the file, as ".gz", or nil
+--   member       the name of the file in a zip, where there is a compression
+---@param operation string for messages
+---@param to any the target, which export_options.is_path has checked
+function export_options.settings(operation, given, to)
+  local is_path = type(to) == "string" and to ~= "-"
+  local path, compression
+  if is_path then path, compression = export_options.uncompressed(to) end
+  local format = format_of(operation, given, path)
+  local its = formats[format]
+  check_format(operation, given, its, is_path)
+  return format == "tsv" and "csv" or format, {
+    delimiter = given.delimiter or its.delimiter, bom = given.bom or false,
+    escape_formulas = given.escape_formulas or false, table = given.table or "import", format = format,
+    compression = compression, member = compression and member_of(path, format),
+  }
+end
+
+-- Raises where a file cannot be gone on with.
+local function check_going_on(given, settings, is_path)
+  for _, name in ipairs { "resume", "continue" } do
+    local wrong = not is_path and ("only a file can be %sd"):format(name)
+      or settings.format == "sqlite" and "a database is written in one go"
+      or settings.compression and ("a compressed file (%s) is written in one go"):format(settings.compression)
+    if given[name] and wrong then misuse(("imports:export.%s: %s"):format(name, wrong)) end
+  end
+  if not given.continue then return end
   if given.resume then misuse "imports:export.continue: goes on with the whole file, and resume with its part" end
   if given.limit then misuse "imports:export.continue: goes to the end of the import, so that limit has no place" end
 end
 
---- Checks the options of an export. Returns them, the format ("tsv" is "csv" with a tab), the settings of the exporter,
--- and whether a path is written to.
+--- Checks the options of an export. Returns them, the format and the settings of the exporter, and whether a path is
+-- written to.
 function export_options.check(given)
   given = options.table("imports:export", given, known)
   if given.to == nil then misuse "imports:export.to: is missing" end
-  local is_path = type(given.to) == "string" and given.to ~= "-"
-  if is_path and (given.to == "" or given.to:find("\0", 1, true)) then
-    misuse "imports:export.to: should be a path without NUL bytes, \"-\" or a function"
-  end
-  for _, name in ipairs { "resume", "continue" } do
-    if given[name] and not is_path then misuse(("imports:export.%s: only a file can be %sd"):format(name, name)) end
-  end
-  local format = format_of(given)
-  check_format(given, formats[format], is_path)
-  if given.continue then check_continue(given) end
-  local settings = {
-    delimiter = given.delimiter or formats[format].delimiter, bom = given.bom or false,
-    escape_formulas = given.escape_formulas or false, table = given.table or "import",
-  }
-  return given, format == "tsv" and "csv" or format, settings, is_path
+  local is_path = export_options.is_path("imports:export.to", given.to)
+  local format, settings = export_options.settings("imports:export", given, given.to)
+  check_going_on(given, settings, is_path)
+  return given, format, settings, is_path
 end
 
 return export_options

@@ -11,6 +11,7 @@ local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 local locks = require "flarelight.upload.locks"
 local rejects = require "flarelight.upload.rejects"
+local request = require "flarelight.request"
 local source = require "flarelight.upload.source"
 
 ---@class flarelight.UploadRun
@@ -65,7 +66,7 @@ end
 --- An id or an option as a word; "none" for nil.
 function run.text_of(value)
   if type(value) == "table" then value = value[1] end
-  if type(value) == "number" then return ("%.0f"):format(value) end
+  if type(value) == "number" then return request.id_text(value) end
   return value == nil and "none" or tostring(value)
 end
 
