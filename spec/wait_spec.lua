@@ -253,11 +253,17 @@ describe("a wait for a run", function()
       if event.operation == "reports.generate" and event.name == "done" then acknowledged = true end
     end })
     sandbox:fault { operation = "reports.generate", kind = "latency", seconds = 0.3 }
-    local waiting = api:spawn(function() return report { timeout = 60, interval = 0.01 } end)
+    local waiting = api:spawn(function() return report { timeout = 600, interval = 0.01 } end)
     support.update_until(api, function() return starts "reports.generate" == 1 end)
     for i = 1, 12 do bulk[i] = api:spawn(function() return api.imports:all() end) end
     support.update_until(api, function() return acknowledged and api:quota().waiting > 0 end)
-    for _ = 1, 20 do api:update(0.01) end
+    for _ = 1, 20 do
+      api:update(0.01)
+      os.execute "sleep 0.01"
+      -- No look stands among the calls that wait.
+      local left = #bulk - starts "imports.all"
+      assert.is_true(api:quota().waiting <= left)
+    end
     assert.are.equal(1, starts "reports.all") -- before the start
     waiting:cancel()
     fails("cancelled", "applied", waiting:result())
@@ -269,8 +275,13 @@ describe("a wait for a run", function()
       start { run_seconds = 60 }
       local waiting = api:spawn(function() return report { timeout = 600, interval = 60 } end)
       support.update_until(api, function() return starts "reports.all" >= 2 end)
-      for _ = 1, 5 do api:update(0.01) end
-      if kind == "cancelled" then waiting:cancel() else api:close() end
+      if kind == "cancelled" then
+        for _ = 1, 5 do api:update(0.01) end
+        waiting:cancel()
+      else
+        os.execute "sleep 0.1" -- so that the reply has come, and its task has not gone on yet
+        api:close()
+      end
       local runner = opened.client(sandbox)
       support.update_until(runner, function() return waiting:done() end)
       local err = fails(kind, "applied", waiting:result())
