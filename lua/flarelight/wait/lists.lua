@@ -30,8 +30,9 @@ local boards = setmetatable({}, { __mode = "k" }) -- client -> operation -> boar
 function lists.board(api, operation)
   local own = boards[api] or setmetatable({}, { __mode = "v" })
   boards[api] = own
-  own[operation] = own[operation] or { api = api, operation = operation, watchers = {} }
-  return own[operation]
+  local board = own[operation] or { api = api, operation = operation, watchers = {} }
+  own[operation] = board
+  return board
 end
 
 local function wake(board)
