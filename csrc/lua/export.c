@@ -62,7 +62,7 @@ static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLA
 /* A forked child has no files of its parent. */
 static bool is_ours(const exporter *self) { return self->generation == fl_process_generation(); }
 
-/* Removes a part that nothing can go on with: an empty one, a database, a compressed one. */
+/* Removes a part that no export can continue: an empty part, a database, a compressed file. */
 static void remove_part(const exporter *self) {
   struct stat found;
   if (!self->locked || self->part == NULL || !is_ours(self)) return;

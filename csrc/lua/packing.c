@@ -1,5 +1,5 @@
 /*
- * packing.c: compressing what an export writes. See packing.h.
+ * packing.c: compresses the text of an export. See packing.h.
  */
 #include "packing.h"
 

@@ -1,5 +1,5 @@
 /*
- * packing.h: the compression of a file that is written, in place or as a job of the worker, because
+ * packing.h: compresses a file while it is written, in place or as a job of the worker, because
  * compressing a page may take long.
  *
  * Relies on the module of compressed files (files/archive.h). A packing has a reference count: a
@@ -19,7 +19,7 @@ typedef struct fl_lua_packing fl_lua_packing;
 fl_lua_packing *fl_lua_packing_open(const fl_archive_functions *functions, int descriptor,
                                     fl_compression compression, const char *member);
 
-/* What is compressed next. */
+/* The piece to compress next. */
 typedef struct fl_lua_packing_piece {
   fl_buffer *text; /* is emptied */
   int from;        /* -1, or a descriptor whose file is compressed after the text, from its start */

@@ -1,9 +1,9 @@
 /*
  * write.c: Lua values as JSON, exact. Tables are read without metamethods.
  *
- * A table is an array if it is marked (flarelight.array, or cjson.array_mt where the loaded cjson
- * has it) or if its keys are 1..n. It is an object if all its keys are strings. An empty unmarked
- * table is {}. Any other table is refused, with the path to it.
+ * A table is an array if it is marked (flarelight.array, or cjson.array_mt if the loaded cjson has
+ * it) or if its keys are 1..n. It is an object if all its keys are strings. An empty unmarked table
+ * is {}. Any other table is refused, with the path to it.
  */
 #include "write.h"
 

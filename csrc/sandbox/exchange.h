@@ -19,7 +19,7 @@ typedef struct sandbox_peer {
 typedef struct sandbox_exchange {
   sandbox *owner;
   sandbox_peer *from;
-  char *uri; /* as it came */
+  char *uri; /* still percent-encoded */
   fl_slice path, query;
   const char *method;
   sandbox_route route;

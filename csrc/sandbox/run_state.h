@@ -2,7 +2,7 @@
  * run_state.h: the state of the last run of each preparation and report. Under the sandbox's lock.
  *
  * The state is recorded when a run starts after its reply, and when it ends. The switch `run_shows`
- * decides what lists show of it.
+ * chooses the members of the state in lists.
  */
 #ifndef SANDBOX_RUN_STATE_H
 #define SANDBOX_RUN_STATE_H

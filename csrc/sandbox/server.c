@@ -3,9 +3,9 @@
  *
  * A request goes this way: 1. `open_exchange` gets its URI; 2. the headers are there, and the route
  * and the fault are chosen; 3. the body is gathered; 4. exchange_work.c answers it under the lock
- * and writes the log; 5. where the fault asks for a pause, the connection is suspended until the
- * timer resumes it; 6. exchange_reply.c queues the reply, or closes the connection. Nothing blocks
- * this thread.
+ * and writes the log; 5. for a fault with a pause, the connection is suspended until the timer
+ * resumes it; 6. exchange_reply.c queues the reply, or closes the connection. Nothing blocks this
+ * thread.
  */
 #include "server.h"
 

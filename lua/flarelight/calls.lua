@@ -1,4 +1,4 @@
---- Calls: submits requests to the core, waits for their outcomes in the way of the host, and keeps the private data of
+--- Calls: submits requests to the core, waits for their outcomes through the host, and keeps the private data of
 -- clients. The endpoint modules, pages.lua, export/ and upload/ make their calls here; client.lua is the public class
 -- on top of them. Relies on configuration.lua for the options, on host/ for waiting, on host/mailbox.lua for their
 -- outcomes.
@@ -43,9 +43,9 @@ local tasks = require "flarelight.host.tasks"
 ---@field request_id string
 ---@field attempt integer
 ---@field elapsed number seconds since the call was made
----@field delay number? wait, retry: seconds until it goes on
+---@field delay number? wait, retry: seconds until it continues
 ---@field reason string? wait, retry
----@field status integer? of the reply, where there was one
+---@field status integer? of the reply, if there was one
 ---@field kind flarelight.ErrorKind? retry, done: of the error
 ---@field fate flarelight.Fate? done: of a write
 
@@ -97,8 +97,8 @@ function calls.config(api) return private[api].config end
 --- The core's handle of the client.
 function calls.handle(api) return private[api].handle end
 
---- Waits for a waiter in the way of the host that runs now. Returns true; false if no outcome can arrive any more;
--- `false, message, err` if this code cannot wait.
+--- Waits for a waiter, through the host that runs now. Returns true; false if no outcome can arrive any more; `false,
+-- message, err` if this code cannot wait.
 function calls.wait(waiter)
   if waiter.ready then return true end
   local waited, message = tasks.wait(waiter)
@@ -107,7 +107,7 @@ function calls.wait(waiter)
   return false, whole, err
 end
 
---- Waits for `seconds` in the way of the host. Returns true; `false, message, err` if this code cannot wait. `api`: the
+--- Waits for `seconds`, through the host. Returns true; `false, message, err` if this code cannot wait. `api`: the
 -- client whose option `host` applies; without it the host that runs now.
 function calls.sleep(seconds, api)
   local chosen = api and private[api].config.host

@@ -219,7 +219,7 @@ function Client:map(items, fn, given)
   return results, failed
 end
 
---- Runs functions at the same time. Returns what `api:map` returns.
+--- Runs functions concurrently. Returns the same as `api:map`.
 ---@param functions (fun(): any, any, any)[]
 ---@return flarelight.Result[] results, integer failed
 function Client:all(functions)

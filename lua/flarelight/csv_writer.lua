@@ -35,8 +35,8 @@ local Writer = {}
 Writer.__index = Writer
 Writer.__name = "flarelight.csv.writer"
 
--- Ends the writer with a failure, which every later call returns. What was at the path stays. The part is removed,
--- since nothing can go on with it.
+-- Ends the writer with a failure, which every later call returns. An old file at the path stays. The part is removed,
+-- since no writer can continue it.
 local function fail(self, message, kind, record)
   self.exporter:discard()
   local _, _, err = errors.fail(kind, "csv.write: " .. message, { record = record })
@@ -119,7 +119,7 @@ function Writer:close()
   return result
 end
 
---- Gives the file up: what is at the path stays, and the part is removed. Later calls return an error.
+--- Discards the file: an old file at the path stays, and the part is removed. Later calls return an error.
 function Writer:discard()
   options.self(self, Writer, "writer.discard")
   if self.failure or self.closed then return end

@@ -48,7 +48,7 @@ function pages.open(api, id, given)
     page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
     deadline = given.deadline or config.deadline,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
-    -- All members are there from the beginning, so that setting them takes no memory.
+    -- All members exist from the beginning, so that setting them takes no memory.
     waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
     -- See check_start: keys of rows, and a set of hashes of rows with its size.
     first_row = false, last_first_row = false, last_row = false, seen = {}, seen_count = 0,

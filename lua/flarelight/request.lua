@@ -102,7 +102,7 @@ function request.free(given, config)
   }
 end
 
---- An id as the text that a path has for it: 1 and 1.0 are "1", and no digit is lost.
+--- An id as the text in a path: 1 and 1.0 are "1", and no digit is lost.
 ---@param id flarelight.Id
 ---@return string
 function request.id_text(id)

@@ -248,7 +248,7 @@ function rows.open(api, operation, id, given)
   return setmetatable({
     pages = pages.open(api, id, given), where = given.start or 0,
     null_as_nil = calls.config(api).null_as_nil or false,
-    -- All members are there from the beginning, so that setting them takes no memory.
+    -- All members exist from the beginning, so that setting them takes no memory.
     page = false, names = false, shaped = false, made = -1, shapes_left = SHAPES,
   }, Rows)
 end

@@ -1,5 +1,5 @@
 --- Waiting: calls a function again and again until it returns a value. `api:wait_until` and the waits for the end of a
--- run use it. Relies on calls.lua to sleep in the way of the host.
+-- run use it. Relies on calls.lua to sleep through the host.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"

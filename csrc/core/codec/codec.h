@@ -103,7 +103,7 @@ static inline const char *fl_string_run(const char *cursor, const char *end) {
   }
 }
 
-/* 128 bits, where the compiler has them: exact arithmetic on a double's digits. */
+/* 128-bit integers, if the compiler has them, for exact arithmetic on a double's digits. */
 #ifdef __SIZEOF_INT128__
 #define FL_WIDE 1
 __extension__ typedef unsigned __int128 fl_wide;

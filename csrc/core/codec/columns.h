@@ -101,7 +101,7 @@ fl_result fl_columns_compare(const fl_columns *columns, const fl_csv_cell *cells
  * the first is written.
  */
 bool fl_columns_are_undecided(const fl_columns *columns);
-/* Learns from a record. FL_INVALID with a message where the record does not fit the columns. */
+/* Learns from a record. FL_INVALID with a message if the record does not fit the columns. */
 fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            char message[FL_COLUMNS_MESSAGE]);
 /* Decides the types, once the last record was learned from. */
@@ -117,8 +117,8 @@ bool fl_columns_is_null(const fl_columns *columns, const fl_csv_cell *cell);
  */
 bool fl_columns_look_like_data(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]);
 
-/* Appends a record as a JSON object. FL_INVALID with a message where it has too many or too few
- * cells or one that does not fit its column; `out` may then end with a part of the record. */
+/* Appends a record as a JSON object. FL_INVALID with a message if it has too many or too few cells
+ * or one that does not fit its column; `out` may then end with a part of the record. */
 fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            fl_buffer *out, char message[FL_COLUMNS_MESSAGE]);
 

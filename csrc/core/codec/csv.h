@@ -56,8 +56,8 @@ void fl_csv_close(fl_csv_reader *reader);
 
 const char *fl_csv_describe(fl_csv_code code);
 
-/* Appends one cell for output: quoted where it holds the delimiter, a quote or a line break, begins
- * or ends with a space, or where `quote` asks for it (an empty string that is not null). */
+/* Appends one cell for output: quoted if it holds the delimiter, a quote or a line break, begins or
+ * ends with a space, or where `quote` asks for it (an empty string that is not null). */
 fl_result fl_csv_write_cell(fl_buffer *out, fl_slice text, char delimiter, bool quote);
 
 #endif

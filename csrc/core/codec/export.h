@@ -82,15 +82,15 @@ struct fl_export {
 void fl_export_init(fl_export *self, fl_export_format format);
 void fl_export_free(fl_export *self);
 
-/* Adds a column, before the first row. FL_INVALID: its name is there already or is not UTF-8; in
- * CSV also an empty name, and one with a NUL character. */
+/* Adds a column, before the first row. FL_INVALID: its name is repeated or is not UTF-8; in CSV
+ * also an empty name, and one with a NUL character. */
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 
 /* Whether a text begins like a formula of a spreadsheet. */
 bool fl_export_is_formula(fl_slice text);
 
-/* Appends the header, unless there is none to write or it was appended before. */
+/* Appends the header, unless the format has none or it was appended before. */
 fl_result fl_export_begin(fl_export *self, fl_buffer *out);
 
 /*

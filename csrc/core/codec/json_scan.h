@@ -11,8 +11,8 @@
  * one move. Strings are unescaped in place in the text that was scanned; numbers are left as
  * written, so that they can go out again digit for digit. So a tape is read together with its text.
  *
- * Rows repeat their keys. Where the scanner knows an earlier key with the same bytes, the node of a
- * key names it: readers then compare two numbers instead of two strings.
+ * Rows repeat their keys. If the scanner knows an earlier key with the same bytes, the node of a
+ * key holds the index of that key: readers then compare two numbers instead of two strings.
  */
 #ifndef FL_JSON_SCAN_H
 #define FL_JSON_SCAN_H
@@ -31,7 +31,7 @@ typedef enum fl_json_type {
   FL_JSON_TRUE,
   FL_JSON_INTEGER, /* no point, no exponent, fits 64 bits: value.integer; "-0" is a FLOAT */
   FL_JSON_BIG, /* an integer literal beyond 64 bits: size.length digits (sign included) at offset */
-  FL_JSON_FLOAT,  /* value.number, correctly rounded, to zero where it is too small */
+  FL_JSON_FLOAT,  /* value.number, correctly rounded, to zero if it is too small */
   FL_JSON_STRING, /* size.length bytes at offset, unescaped, valid UTF-8, may hold NUL */
   FL_JSON_ARRAY,  /* size.length values */
   FL_JSON_OBJECT  /* size.length members; repeated keys are all there, in order: the last wins */
@@ -78,8 +78,8 @@ typedef enum fl_json_code {
 } fl_json_code;
 
 /*
- * `position` counts bytes from 0: the byte that cannot stand where it is. ENDED and EMPTY have the
- * text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the
+ * `position` counts bytes from 0: the byte that is not allowed at its place. ENDED and EMPTY have
+ * the text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the
  * backslash of the half; BAD_UTF8 the first byte of the sequence.
  */
 typedef struct fl_json_error {
@@ -93,9 +93,9 @@ void fl_json_tape_free(fl_json_tape *tape);
 
 /*
  * Scans `length` bytes at `text`, which must be writable and have a NUL at text[length]. On success
- * the tape holds one value (node 0 and what it contains); what it held before is replaced and its
- * memory used again. On failure `error` tells why and where, the tape is empty and the text may
- * have been changed.
+ * the tape holds one value (node 0 and what it contains); its earlier content is replaced and its
+ * memory used again. On failure `error` holds the reason and the place, the tape is empty, and the
+ * text may have been changed.
  */
 fl_json_code fl_json_scan(char *text, size_t length, fl_json_tape *tape, fl_json_error *error);
 

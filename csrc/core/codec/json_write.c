@@ -35,7 +35,7 @@ static bool short_digits(double value, int magnitude, decimal *number) {
   if (scaled >= 1e15) scaled = value * FL_TENS[--places];
   number->digits = (uint64_t)(scaled + 0.5);
   number->exponent = -places;
-  /* Both operands are exact, so the division gives what a reader of the text would get. */
+  /* Both operands are exact, so the division gives the same double as reading the text. */
   return number->digits < UINT64_C(1000000000000000) &&
          (double)number->digits / FL_TENS[places] == value;
 }
@@ -110,7 +110,7 @@ static decimal shortest_digits(double value) {
   return far_digits(value);
 }
 
-/* Writes digits up to `end` and answers where they begin. */
+/* Writes digits up to `end`. Returns their beginning. */
 static char *put_digits(char *end, uint64_t digits) {
   do *--end = (char)('0' + digits % 10);
   while ((digits /= 10) > 0);
@@ -129,7 +129,7 @@ static char *fill(char *out, size_t length) {
   return out + length;
 }
 
-/* Writes digits with a decimal point, or with an exponent where the point would be far away. */
+/* Writes digits with a decimal point, or with an exponent if the point would be far away. */
 static char *put_decimal(char *out, decimal number, fl_json_float_style style) {
   char room[DIGITS_ROOM], *end = room + sizeof room, *digits = put_digits(end, number.digits);
   int count = (int)(end - digits), point = count + number.exponent, exponent = point - 1;

@@ -10,7 +10,7 @@
 #include "base/buffer.h"
 #include "codec/json_scan.h"
 
-/* Appends the key of the value at node `row`. FL_OK or what fl_buffer_append answers. */
+/* Appends the key of the value at node `row`. Results as of fl_buffer_append. */
 fl_result fl_row_key_write(const fl_json_tape *tape, const char *text, uint32_t row,
                            fl_buffer *key);
 

@@ -1,6 +1,6 @@
 /*
- * client.h: the settings that the calls of one client share, their counters, and what the engine
- * keeps for each client. Reference-counted.
+ * client.h: the settings and counters of a client, and the engine's data for each client.
+ * Reference-counted.
  */
 #ifndef FL_CLIENT_H
 #define FL_CLIENT_H

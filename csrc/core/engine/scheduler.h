@@ -55,7 +55,7 @@ void fl_scheduler_take_ended(fl_scheduler *scheduler);
 /* The next time at which fl_scheduler_start_due has work, or FL_NEVER. */
 fl_time fl_scheduler_next_due(const fl_scheduler *scheduler);
 
-/* After the last fl_scheduler_stop_all: frees what is left. */
+/* Frees the memory. Call it after the last fl_scheduler_stop_all. */
 void fl_scheduler_free(fl_scheduler *scheduler);
 
 #ifdef FL_CHECK

@@ -28,7 +28,8 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now);
 
 /*
  * The attempt has ended with `code`, and the handle is out of the multi handle. Sets the outcome of
- * the call (outcome.h) and returns what retry.h needs. The transfer is free for the next attempt.
+ * the call (outcome.h) and returns the input of policy/retry.h. The transfer is free for the next
+ * attempt.
  */
 fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code);
 

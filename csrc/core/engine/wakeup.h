@@ -32,8 +32,8 @@ void fl_wakeup_unwatch(uint64_t ticket);
 /* Sends the wake-up of a ticket, and ends its watch. Any thread. */
 void fl_wakeup_notify(uint64_t ticket);
 
-/* At `due` sends the wake-up of `ticket`, or, where it is 0, makes the mailbox's descriptor
- * readable. False: the thread cannot be started, or no memory. */
+/* At `due` sends the wake-up of `ticket`, or, if it is 0, makes the mailbox's descriptor readable.
+ * False: the thread cannot be started, or no memory. */
 bool fl_wakeup_alarm(fl_mailbox *mailbox, uint64_t ticket, fl_time due);
 
 /* Removes every watch and alarm of a mailbox, whose reader is gone. */

@@ -245,7 +245,7 @@ static bool take_row(void *context, const fl_csv_cell *cells, size_t count, int6
   return fl_source_input_fail_result(self->input, result, line, message);
 }
 
-/* Feeds the next chunk to the reader, or tells it that there is none. */
+/* Feeds the next chunk to the reader, or ends its text after the last one. */
 static void pull(void *state) {
   table *self = state;
   fl_source_input *input = self->input;

@@ -48,7 +48,7 @@ static void begin_window(fl_rate_limit *limit, fl_time end, int64_t left) {
   limit->next_at = 0;
 }
 
-/* Begins the first window with the first call, and the next one where the present one has ended. */
+/* Begins the first window with the first call, and the next one if the present one has ended. */
 static void roll(fl_rate_limit *limit, fl_time now) {
   if (limit->limit == FL_UNKNOWN) return;
   if (limit->reset_at == FL_UNKNOWN) {

@@ -1,5 +1,5 @@
 /*
- * retry.c: what follows an attempt, and the fate of a write.
+ * retry.c: decides what follows an attempt, and the fate of a write.
  *
  * Two tables hold the rules of docs/delivery.md. The first gives the row of a status, the second
  * gives for each row whether reads and writes are sent again. The functions compute the time of a

@@ -26,7 +26,7 @@ typedef enum fl_url_code {
                      that is not a whole segment */
 } fl_url_code;
 
-/* What the code means, as the end of a sentence: "is empty", "holds a control character". */
+/* The meaning of the code, as the end of a sentence: "is empty", "holds a control character". */
 const char *fl_url_describe(fl_url_code code);
 
 /*

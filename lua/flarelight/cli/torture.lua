@@ -36,7 +36,7 @@ local function count(row, result)
   return column
 end
 
--- The columns of the table. Of the outcomes "exact" is first; the others are sorted by name.
+-- The columns of the table. The outcome "exact" is first; the others are sorted by name.
 local function columns_of(outcomes)
   local columns, order = { "server", "trouble", "points" }, {}
   for name in pairs(outcomes) do order[#order + 1] = name end
@@ -98,7 +98,7 @@ end
 local function temporary_folder()
   local path = os.tmpname()
   os.remove(path)
-  -- Readable by this user only; mkdir fails if somebody else has made it.
+  -- Readable by this user only; mkdir fails if the folder exists.
   local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
   if done ~= true and done ~= 0 then ending.fail(status.FAILED, "no folder for temporary files can be made") end
   return path

@@ -3,8 +3,8 @@
 --
 -- The text is made in C, page by page; a row becomes a Lua table only for the function `where`. A file is written as
 -- PATH.part, and renamed to PATH when it is complete. `resume` continues the part of an export that failed or was
--- killed; `continue` appends to a complete file. Compression runs on the worker, so that no host is held. Relies on
--- pages.lua for the pages.
+-- killed; `continue` appends to a complete file. Compression runs on the worker, so that the host is not blocked.
+-- Relies on pages.lua for the pages.
 
 local calls = require "flarelight.calls"
 local compressed = require "flarelight.compressed"
@@ -71,7 +71,7 @@ local function pack(run, last)
   return true
 end
 
--- Writes the `rows` rows that the exporter holds to the target. `last`: nothing follows. Returns true, or `nil,
+-- Writes the `rows` rows that the exporter holds to the target. `last`: these are the last rows. Returns true, or `nil,
 -- message, kind`.
 local function hand_on(run, rows, last)
   if type(run.to) == "function" then

@@ -16,7 +16,7 @@ local pages = require "flarelight.pages"
 ---@field escape_formulas boolean? CSV and TSV: an apostrophe goes before texts that a spreadsheet would run
 ---@field table string? SQLite: the table's name; the import's
 ---@field resume boolean? continues the existing PATH.part
----@field continue boolean? appends the rows that came since the last run; needs the client's state file
+---@field continue boolean? appends the rows added since the last run; needs the client's state file
 ---@field on_progress fun(progress: flarelight.ExportProgress)? called after each page
 
 local export_options = {}
@@ -53,7 +53,7 @@ function export_options.uncompressed(path)
   return compression and path:sub(1, -#compression - 1) or path, compression
 end
 
--- `path`: without the ending of a compression; nil for what is no path.
+-- `path`: without the ending of a compression; nil if the target is no path.
 local function format_of(operation, given, path)
   if given.format then
     if not formats[given.format] then
@@ -126,7 +126,7 @@ function export_options.settings(operation, given, to)
   }
 end
 
--- Raises where a file cannot be gone on with.
+-- Raises if a file cannot be continued.
 local function check_going_on(given, settings, is_path)
   for _, name in ipairs { "resume", "continue" } do
     local wrong = not is_path and ("only a file can be %sd"):format(name)

@@ -16,7 +16,7 @@ local sandbox = { null = core.null }
 
 --- A running sandbox.
 ---@class flarelight.Sandbox
----@field url string where it listens: "http://127.0.0.1:PORT"
+---@field url string its URL: "http://127.0.0.1:PORT"
 ---@field port integer
 ---@field api_key string the key that may do everything
 ---@field subscription_id string
@@ -35,7 +35,7 @@ end
 ---@class flarelight.SandboxRequest
 ---@field number integer from 1
 ---@field method string
----@field path string as it came, still percent-encoded
+---@field path string still percent-encoded
 ---@field query string without the question mark
 ---@field operation string? as "imports.import"; nil for a path that is no endpoint
 ---@field status integer? nil: no reply was sent

@@ -187,7 +187,7 @@ function points.all(server, seen, given)
   return list
 end
 
---- The points of these kinds; all where none are named.
+--- The points of these kinds; all if no kinds are given.
 function points.of_kinds(list, kinds)
   if not kinds then return list end
   local wanted, chosen = {}, {}

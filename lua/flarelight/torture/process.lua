@@ -23,7 +23,7 @@ function process.read(path)
   return text
 end
 
---- The lines of a file that are not empty; none where there is no file.
+--- The lines of a file that are not empty; none if there is no file.
 function process.lines(path)
   local lines = {}
   for line in (process.read(path) or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end

@@ -36,7 +36,7 @@ local source = require "flarelight.upload.source"
 ---@field send_events boolean? true: with the last batch
 ---@field on_reject "stop"|"isolate"|nil "stop"
 ---@field rejects string? path of the file for rejected records; with on_reject = "isolate"
----@field journal boolean? true where the client has a state file
+---@field journal boolean? true if the client has a state file
 ---@field run_token boolean? as journal: the description carries a mark until the last batch
 ---@field settle number? seconds before a batch in doubt is read back, 2; doubles to 30
 ---@field series string? compares the source with that of the last upload of this series; needs the client's state

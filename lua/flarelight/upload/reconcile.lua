@@ -86,7 +86,7 @@ end
 
 --- Judges a batch by the rows that were read.
 ---@param sent any[] rows
----@param found any[] rows from the place where the batch belongs; at most one more than it has
+---@param found any[] rows from the batch's place on; at most one more than it has
 ---@param anchored boolean the row before that place was read, or there is none
 ---@param comparison "unknown"|"exact"|"loose"|"unverifiable"
 ---@return "applied"|"absent"|"partial"|"foreign"|"behind"|"unverifiable" verdict, integer count of rows of the batch

@@ -34,7 +34,7 @@ local waiting = require "flarelight.waiting"
 ---@field changed table<string, { before: any, now: any }> the members that changed
 ---@field status string? the status that was seen
 ---@field entry table? the whole entry that was seen
----@field value any what `done` returned
+---@field value any the result of `done`
 ---@field profile boolean whether a rule of a profile was used
 ---@field acknowledged boolean whether the service acknowledged the start
 ---@field seconds number from the start to the read that showed the end

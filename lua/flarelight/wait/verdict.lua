@@ -1,9 +1,9 @@
 --- The verdict: whether a run is over, judged by the service's data before its start and now. Pure.
 --
--- The service documents no status of a run (docs/contract.md, row 12). What it shows of a preparation or a report is
--- a *sight*: { entry =, imports =, result = }. `entry` is its entry in the list, `imports` the entries of the imports
--- that it may make, by the text that names them, `result` the stored result as text. What is not there is `false`. A
--- *rule* is what a profile says of preparations or of reports (profile.lua); it may be nil.
+-- The service documents no status of a run (docs/contract.md, row 12). Its data about a preparation or a report is a
+-- *sight*: { entry =, imports =, result = }. `entry` is its entry in the list, `imports` the entries of the imports
+-- that it may make, by the text that names them, `result` the stored result as text. A missing part is `false`. A
+-- *rule* is the part of a profile about preparations or about reports (profile.lua); it may be nil.
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
@@ -202,13 +202,13 @@ end
 -- - Any change of the entry is the end: of the members that the rule names, or of any member without a rule. So is a
 --   status that says "running" no more.
 -- - Any change of the import that the run makes is the end; but not under a status "failed" that stood there before.
--- - A stored result that is another than before is the end, where the rule says that it tells.
+-- - A changed stored result is the end, if the rule says so.
 ---@param rule table?
 ---@param before table sight
 ---@param now table sight
 ---@param was_running boolean
 ---@return "nothing"|"running"|"done"|"failed" state
----@return table? seen { seen_in =, changed =, status =, entry =, message =, failed = } where it has ended
+---@return table? seen { seen_in =, changed =, status =, entry =, message =, failed = } if it has ended
 function verdict.judge(rule, before, now, was_running)
   local class, word = verdict.status(now.entry, rule)
   if class == "running" then return "running" end
