@@ -86,7 +86,7 @@ describe("the example in", function()
         local id = assert(api.imports:import { records = {
           { name = "Gull", cost = 10 }, { name = "Owl" }, { name = "Crow", cost = 2.5 },
         } }).id
-        local code = block.code:gsub('"([%w_%-]+%.(%l+))"', elsewhere)
+        local code = block.code:gsub('"([%w_%-]+%.(%l+)%.?%l*)"', elsewhere)
         local expected = expected_of(block.code)
         local environment = setmetatable({
           flarelight = flarelight, api = api, sandbox = sandbox, id = id,
