@@ -581,7 +581,7 @@ describe("imports:export", function()
   local refused = {
     { "new columns", '{"a":1}\n{"a":2}\n{"a":3}\n{"z":1,"a":4,"y":2}\n', "conflict", 'row 3 has new columns: "z", "y"',
       rows = 3, text = "a\r\n1\r\n2\r\n3\r\n" },
-    { "null in the only column", '{"a":1}\n{"a":null}\n', "conflict", "row 1 has nothing in the only column",
+    { "null in the only column", '{"a":1}\n{"a":null}\n', "conflict", "row 1 has no value in the only column",
       rows = 1, text = "a\r\n1\r\n" },
     { "a NUL character", '{"a":"x\\u0000"}\n', "conflict", "row 0 holds a NUL character", rows = 0, text = "a\r\n" },
   }
@@ -610,7 +610,7 @@ describe("imports:export", function()
       assert.is_false(system.exists(path .. ".part"))
     end
     local _, message = api.imports:export(id, { to = path, columns = { "nmae" } })
-    assert.are.equal("imports:export: row 0 has nothing in the only column, which CSV has no line for (JSON lines have); "
+    assert.are.equal("imports:export: row 0 has no value in the only column, so its line in CSV would be blank (JSON lines can hold it); "
       .. 'no row so far has the column "nmae": there are "name", "cost"', message)
     -- A column of some rows alone is none of them, wherever they are.
     assert.are.equal("late\r\n2\r\n", (to_string(id, { columns = { "late" }, start = 1 })))

@@ -345,6 +345,14 @@ static size_t room_for(const fl_export *self, const reader *page, uint32_t row) 
   return 2 * (size_t)(end - begin) + self->count + SLACK;
 }
 
+/* NULL if the string holds a NUL. */
+static inline char *put_text(const fl_export *self, char *out, const char *bytes, size_t length,
+                             const char *end) {
+  if (self->escape && fl_export_is_formula((fl_slice){bytes, length}))
+    return put_escaped(out, bytes, length, end, self->delimiter);
+  return put_string(out, bytes, length, end, self->delimiter);
+}
+
 static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row, fl_buffer *out) {
   const char delimiter = self->delimiter;
   char *begin, *to;
@@ -367,15 +375,11 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
         to += 4;
         break;
       case FL_JSON_STRING:
-        if (self->escape && fl_export_is_formula((fl_slice){bytes, node->value.size.length}))
-          to = put_escaped(to, bytes, node->value.size.length, page->end, delimiter);
-        else to = put_string(to, bytes, node->value.size.length, page->end, delimiter);
-        if (to == NULL) {
-          return fail(self, FL_EXPORT_NUL,
-                      "holds a NUL character, which has no place in CSV, in the column ",
-                      fl_export_column_name(self, i));
-        }
-        break;
+        to = put_text(self, to, bytes, node->value.size.length, page->end);
+        if (to != NULL) break;
+        return fail(self, FL_EXPORT_NUL,
+                    "holds a NUL character, which has no place in CSV, in the column ",
+                    fl_export_column_name(self, i));
       case FL_JSON_INTEGER:
       case FL_JSON_BIG:
       case FL_JSON_FLOAT: to = put_number(to, bytes, page->end); break;
@@ -386,11 +390,11 @@ static fl_export_code csv_row(fl_export *self, const reader *page, uint32_t row,
         to = put_quoted(to, self->nested.data, self->nested.length);
     }
   }
-  if (to == begin) {
+  if (to == begin)
     return fail(self, FL_EXPORT_BLANK,
-                "has nothing in the only column, which CSV has no line for (JSON lines have)",
+                "has no value in the only column, so its line in CSV would be blank (JSON lines "
+                "can hold it)",
                 NO_NAME);
-  }
   *to++ = '\r';
   *to++ = '\n';
   *to = '\0';

@@ -144,9 +144,11 @@ static void csv_is_written(void **state) {
        FL_EXPORT_NO_OBJECT, "is no object and has no columns"},
       {"null in the only column", NULL, "[{\"a\":\"\"},{\"a\":null}]", NULL, "a" END "\"\"" END,
        FL_EXPORT_BLANK,
-       "has nothing in the only column, which CSV has no line for (JSON lines have)"},
+       "has no value in the only column, so its line in CSV would be blank (JSON lines can hold "
+       "it)"},
       {"nothing in the only column chosen", "x,", "[{\"a\":1}]", NULL, "x" END, FL_EXPORT_BLANK,
-       "has nothing in the only column, which CSV has no line for (JSON lines have)"},
+       "has no value in the only column, so its line in CSV would be blank (JSON lines can hold "
+       "it)"},
       {"a NUL", NULL, "[{\"a\":1,\"b\":\"0123456789\"},{\"a\":2,\"b\":\"0123456\\u0000\"}]", NULL,
        "a,b" END "1,0123456789" END, FL_EXPORT_NUL,
        "holds a NUL character, which has no place in CSV, in the column \"b\""},
