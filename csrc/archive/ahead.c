@@ -123,6 +123,7 @@ static bool rewind_ahead(fl_bytes *bytes) {
   ahead *self = (ahead *)(void *)bytes;
   if (!is_here(self)) return false;
   stop(self);
+  fl_bytes_forget_content(bytes);
   return self->inner->class->rewind(self->inner) || fl_bytes_is_well(bytes, self->inner);
 }
 

@@ -57,6 +57,7 @@ static size_t read_gzip(fl_bytes *bytes, char *out, size_t room) {
 
 static bool rewind_gzip(fl_bytes *bytes) {
   gzip *self = (gzip *)(void *)bytes;
+  fl_bytes_forget_content(bytes);
   self->stream.avail_in = 0;
   self->between = false;
   if (!self->inner->class->rewind(self->inner)) return fl_bytes_is_well(bytes, self->inner);

@@ -18,17 +18,22 @@ typedef struct packed {
   struct archive *archive; /* NULL: not open */
   char *member;            /* of a zip */
   bool ended;
+  bool exhausted; /* the compressed file was read to its end */
   char chunk[CHUNK];
 } packed;
 
 static bool fail_data(packed *self) {
   const char *words = archive_error_string(self->archive);
+  /* A zip has its directory at its end. */
+  bool may_be_cut =
+      self->compression == FL_COMPRESSION_ZIP ? self->member == NULL : self->exhausted;
   if (!fl_bytes_is_well(&self->bytes, &self->inner->bytes)) return false;
-  return fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken %s data: %s",
+  return fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken %s data%s: %s",
                        self->compression == FL_COMPRESSION_ZIP     ? "zip"
                        : self->compression == FL_COMPRESSION_ZSTD  ? "zstd"
                        : self->compression == FL_COMPRESSION_BZIP2 ? "bzip2"
                                                                    : "xz",
+                       may_be_cut ? " (the file may be cut off)" : "",
                        words != NULL ? words : "unknown");
 }
 
@@ -38,6 +43,7 @@ static la_ssize_t read_inner(struct archive *archive, void *context, const void 
   packed *self = context;
   size_t count = self->inner->bytes.class->read(&self->inner->bytes, self->chunk, CHUNK);
   *bytes = self->chunk;
+  self->exhausted = count == 0;
   if (self->inner->bytes.code == FL_BYTES_OK) return (la_ssize_t)count;
   archive_set_error(archive, -1, "%s", self->inner->bytes.message);
   return ARCHIVE_FATAL;
@@ -152,6 +158,7 @@ static size_t read_packed(fl_bytes *bytes, char *out, size_t room) {
 
 static bool rewind_packed(fl_bytes *bytes) {
   packed *self = (packed *)(void *)bytes;
+  fl_bytes_forget_content(bytes);
   if (!self->inner->bytes.class->rewind(&self->inner->bytes))
     return fl_bytes_is_well(bytes, &self->inner->bytes);
   return begin_pass(self);

@@ -66,6 +66,12 @@ static inline bool fl_bytes_is_well(fl_bytes *self, const fl_bytes *inner) {
   return inner->code == FL_BYTES_OK || fl_bytes_fail(self, inner->code, "%s", inner->message);
 }
 
+/* Forgets a failure of the content, for another pass, which fails at the same place. A filter that
+ * reads ahead of its reader may have failed at a place that the reader did not reach. */
+static inline void fl_bytes_forget_content(fl_bytes *self) {
+  if (self->code == FL_BYTES_CONTENT) self->code = FL_BYTES_OK;
+}
+
 /* --- a regular file --- */
 
 #define FL_BYTES_CHANGED_WORDS "the file changed while it was read"

@@ -163,6 +163,7 @@ static size_t read_encoding(fl_bytes *bytes, char *out, size_t room) {
 
 static bool rewind_encoding(fl_bytes *bytes) {
   encoding *self = (encoding *)(void *)bytes;
+  fl_bytes_forget_content(bytes);
   self->at = self->held = 0;
   self->ended = self->lacking = false;
   if (!self->inner->class->rewind(self->inner)) return fl_bytes_is_well(bytes, self->inner);

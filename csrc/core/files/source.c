@@ -87,11 +87,15 @@ static bool drain(fl_source *self) {
   return input->failure.code == FL_SOURCE_OK && fl_source_input_check_unchanged(input);
 }
 
-/* Runs the learning pass if one is needed, then reads up to the first record. */
+/* Runs the learning pass if one is needed, then reads up to the first record. Without a learning
+ * pass, a file that is compressed or in another encoding is checked: it may be cut off. */
 static bool begin(fl_source *self) {
   fl_source_input *input = &self->input;
   if (!enter(self, 0)) return false;
-  if (!input->learning) return true;
+  if (!input->learning)
+    return !fl_source_input_is_filtered(input) ||
+           (fl_source_input_enter(input, 0) && fl_source_input_check_bytes(input) &&
+            enter(self, 0));
   for (size_t part = 0; part < input->part_count; part++)
     if ((part > 0 && !enter(self, part)) || !drain(self)) return false;
   self->reader->conclude(self->state);

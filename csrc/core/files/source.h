@@ -12,7 +12,9 @@
  *
  * Opening reads all files once if the options need it: to decide the type of a column, for
  * expectations, for a mapping of JSON records, for a survey, or for a list of files. Mistakes in
- * the files are then found before the first record is given.
+ * the files are then found before the first record is given. Otherwise a file that is compressed or
+ * in another encoding than UTF-8 is decompressed and recoded once without being parsed, so that a
+ * file that is cut off is found.
  *
  * A name that ends in .gz, .zst, .xz, .bz2 or .zip is that of a compressed file (archive.h).
  *

@@ -186,6 +186,15 @@ bool fl_source_input_read(fl_source_input *self) {
   return count > 0;
 }
 
+bool fl_source_input_check_bytes(fl_source_input *self) {
+  self->waiting_taken = self->waiting.text.length = self->waiting.spans.length = 0;
+  do {
+    self->line += fl_source_input_count_lines(self->window.data, self->window.length);
+    self->at = self->window.length;
+  } while (fl_source_input_read(self));
+  return self->failure.code == FL_SOURCE_OK && fl_source_input_check_unchanged(self);
+}
+
 static void close_bytes(fl_source_input *self) {
   if (self->bytes != NULL) self->bytes->class->close(self->bytes);
   self->file = NULL;

@@ -76,6 +76,13 @@ void fl_source_input_close(fl_source_input *input);
 bool fl_source_input_enter(fl_source_input *input, size_t part);
 /* Reads a chunk behind the bytes in the window. False: the file has ended, or a failure. */
 bool fl_source_input_read(fl_source_input *input);
+/* Whether the bytes of the part are decompressed or recoded. */
+static inline bool fl_source_input_is_filtered(const fl_source_input *input) {
+  return input->bytes != &input->file->bytes;
+}
+/* Reads the part that was entered to its end, to see whether it can be decompressed and recoded.
+ * Drops it, and the records that wait: another pass has to begin. */
+bool fl_source_input_check_bytes(fl_source_input *input);
 /* Line ends in a text. */
 int64_t fl_source_input_count_lines(const char *text, size_t length);
 /* Fails if the part has changed since it was opened. */
