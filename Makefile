@@ -219,7 +219,7 @@ reloads: deps-test
 .PHONY: torture
 torture: deps
 	@$(MAKE) --no-print-directory -s LUA=$(LUA)
-	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) bin/flarelight torture examples/nightly.lua
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) bin/flarelight torture spec/torture/loading.lua
 
 # --- sanitizers: the specs under clang's, with a Lua host that is linked for them ---
 

@@ -1,22 +1,55 @@
--- A script for cron that may be killed at any moment, and run again: the key names the upload for good, so
--- that the same file is never loaded twice; the state file remembers what was sent. Each night's file has a name of
--- its own (strikes-2026-11-24.csv), which is the key. Try it to the limit with
---   flarelight torture examples/nightly.lua
+-- A night's work: loads two files, prepares them, generates a report, draws its chart and prints a summary. It may be
+-- killed at any moment, and started again at any time: docs/night.md explains how, and has the lines for cron and
+-- systemd. To try it:
+--   flarelight sandbox --definitions examples/definitions.lua -- lua examples/nightly.lua
+-- Usage: nightly.lua [STRIKES.csv [WEATHER.csv [FOLDER OF CHARTS]]]. The name of each night's file is its own.
 local flarelight = require "flarelight"
 
+local PREPARATION, REPORT = 1, 1 -- their ids at the service
 local here = arg[0]:match "^(.*/)" or "./"
-local file = arg[1] or here .. "data/birdstrikes.csv"
-local state = os.getenv "FLARELIGHT_STATE" or "nightly.db"
-local api = assert(flarelight.new { state = state })
+local files = { { "strikes", arg[1] or here .. "data/birdstrikes.csv" },
+                { "weather", arg[2] or here .. "data/seattle-weather.csv" } }
+local night = files[1][2]:match "([^/]+)%.[^./]+$"
+local chart = (arg[3] or ".") .. "/" .. night .. ".svg"
+local api = assert(flarelight.new { state = os.getenv "FLARELIGHT_STATE" or "nightly.db" })
 
-local result, message, err = api.imports:upload {
-  file = file, name = "strikes", key = file:match "[^/]+$", batch_records = tonumber(arg[2]) or 1000,
-}
-if not result then
-  -- In doubt or foreign, or a file that has changed under its name: somebody has to look. Anything else: the next
-  -- run goes on.
-  io.stderr:write(message, "\n")
-  os.exit((err.fate == "in_doubt" or err.fate == "foreign" or err.kind == "conflict") and 3 or 1)
+-- Ends the script after an error. 1: the next start goes on from here. 3: somebody has to look first, because it is not
+-- known what happened, or because the data is not what it was.
+local function expect(data, meta, err)
+  if data then return data, meta end
+  io.stderr:write("nightly: ", tostring(meta), "\n")
+  local unknown = err.fate == "in_doubt" or err.fate == "foreign" or err.fate == "partial" or err.fate == "applied"
+  os.exit((unknown or err.kind == "conflict") and 3 or 1)
 end
-print(("import %s: %d records"):format(tostring(result.id), result.records))
+
+local function say(name, ...) print(("%-8s  "):format(name) .. string.format(...)) end
+
+-- The key names the upload for good: a file that is loaded is never loaded again. The series refuses a file that is
+-- unlike the one of the night before. The description lets an import be found whose creation is in doubt.
+local sent = 0
+for _, each in ipairs(files) do
+  local name, file = each[1], each[2]
+  local key = file:match "[^/]+$"
+  local result = expect(api.imports:upload { file = file, name = name, description = key, series = name, key = key })
+  if not result.already then sent = sent + 1 end
+  say(name, "import %s, %d records%s", tostring(result.id), result.records, result.already and ", loaded before" or "")
+end
+
+-- The chart is written last, so it stands for the whole night.
+local drawn = io.open(chart)
+if sent == 0 and drawn then
+  say("chart", "%s, drawn before: nothing to do", chart)
+  os.exit(0)
+end
+
+-- Both replace what the run before has made, so a night that was broken off runs them again.
+local _, prepared = expect(api.preparations:execute(PREPARATION, nil, { wait = 600 }))
+say("prepared", "after %.1f s, seen in its %s", prepared.proof.seconds, prepared.proof.seen_in)
+local _, generated = expect(api.reports:generate(REPORT, nil, { wait = 600 }))
+say("report", "after %.1f s, seen in its %s", generated.proof.seconds, generated.proof.seen_in)
+
+local data = expect(api.reports:chart_data { reportId = REPORT })
+expect(flarelight.chart.render(data, { title = night, file = chart .. ".new.svg" }))
+assert(os.rename(chart .. ".new.svg", chart))
+say("chart", "%s", chart)
 api:close()

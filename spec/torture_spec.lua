@@ -53,7 +53,7 @@ describe("torture", function()
   it("draws the same from the same seed", function()
     local function names(seed)
       local found = {}
-      for i, result in ipairs(assert(run({ "examples/nightly.lua", WEATHER, "500" },
+      for i, result in ipairs(assert(run({ "spec/torture/loading.lua", WEATHER, "500" },
           { servers = { "plain" }, limit = 3, mixes = 2, seed = seed }))) do
         found[i] = result.point .. " " .. result.outcome
       end
@@ -63,7 +63,7 @@ describe("torture", function()
   end)
 
   it("ends an upload with a key at some of all points, and nothing is lost or repeated #slow", function()
-    local results = assert(run({ "examples/nightly.lua", WEATHER, "500" },
+    local results = assert(run({ "spec/torture/loading.lua", WEATHER, "500" },
       { servers = { "plain" }, limit = quick and 4 or thorough and 16 or 6, mixes = 4, seed = os.time() % 1000 }))
     local counts = outcomes(results)
     local bad = {}
@@ -89,7 +89,7 @@ describe("torture", function()
 
   it("meets servers that are not what one would wish #slow", function()
     if not thorough then return end
-    local results = assert(run({ "examples/nightly.lua", WEATHER, "500" }, { limit = 1 }))
+    local results = assert(run({ "spec/torture/loading.lua", WEATHER, "500" }, { limit = 1 }))
     for _, result in ipairs(results) do
       assert.is_truthy(result.outcome == "exact" or result.outcome == "not reached"
         or result.outcome == "stopped in_doubt" or result.outcome == "stopped foreign",

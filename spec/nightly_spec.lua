@@ -1,0 +1,118 @@
+-- The example of a night's work, as cron runs it: what it leaves, that it can be killed at every write and started
+-- again, and the statuses with which it asks somebody to look.
+
+local support = require "support"
+local system = require "support.system"
+
+local quote = system.quote
+local STRIKES, WEATHER = "examples/data/birdstrikes.csv", "examples/data/seattle-weather.csv"
+
+describe("the night's work", function()
+  local opened = support.opened(after_each)
+  local sandbox, folder, environment
+
+  before_each(function()
+    sandbox = opened.sandbox { definitions = "examples/definitions.lua" }
+    folder = system.folder()
+    environment = ("%s FLARELIGHT_STATE=%s"):format(system.environment(sandbox), quote(folder .. "/state.db"))
+  end)
+
+  local function command(strikes)
+    return ("env %s %s examples/nightly.lua %s %s %s 2>&1"):format(environment, quote(system.interpreter),
+      quote(strikes or STRIKES), quote(WEATHER), quote(folder))
+  end
+
+  -- Runs it and expects a status; what it printed.
+  local function run(status, strikes)
+    local out, found = system.shell(command(strikes))
+    assert.are.equal(status, found, out)
+    return out
+  end
+
+  local function writes()
+    local count = 0
+    for _, request in ipairs(sandbox:requests()) do
+      if request.method == "POST" and request.operation ~= "reports.chart_data" then count = count + 1 end
+    end
+    return count
+  end
+
+  local function is_whole()
+    local counts = sandbox:counts()
+    assert.are.same({ 3, 10000 + 1461 + 12, 1 }, { counts.imports, counts.rows, counts.results })
+    assert.are.equal(0, #sandbox:duplicates())
+    assert.matches("^<%?xml.*</svg>", system.read(folder .. "/birdstrikes.svg"))
+  end
+
+  it("is done once, and says what it did", function()
+    local out = run(0)
+    for _, line in ipairs { "strikes   import 1, 10000 records\n", "weather   import 2, 1461 records\n", "prepared  ",
+        "report    after .* s, seen in its entry\n", "chart     .*/birdstrikes.svg\n" } do
+      assert.matches(line, out)
+    end
+    is_whole()
+    local before = writes()
+    out = run(0)
+    assert.matches("strikes   import 1, 10000 records, loaded before\n", out)
+    assert.are.equal(before, writes())
+    is_whole()
+  end)
+
+  -- Starts it, kills it once `condition` holds, and waits for its end.
+  local function kill_when(condition)
+    local pid = system.path()
+    local pipe = assert(io.popen(("sh -c 'echo $$ >%s; exec %s' & wait"):format(pid,
+      command():gsub("'", "'\\''"))))
+    local ends = os.time() + 60
+    while not condition() do
+      assert(os.time() < ends, "the condition did not come true")
+      os.execute "sleep 0.02"
+    end
+    os.execute(("kill -KILL %s"):format(assert(system.read(pid)):match "%d+"))
+    pipe:read "*a"
+    pipe:close()
+  end
+
+  -- The waits that settle a doubt take seconds, and hang little on the Lua below.
+  for _, each in ipairs(not system.thorough and {} or {
+    { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "preparations.execute", 1 },
+    { "reports.generate", 1 },
+  }) do
+    for _, kind in ipairs { "latency", "hang" } do -- carried out, or not
+      it(("goes on after it was killed in write %d of %s, %s"):format(each[2], each[1], kind), function()
+        sandbox:fault { operation = each[1], nth = each[2], kind = kind, seconds = 30 }
+        kill_when(function() return sandbox:hits().total == 1 end)
+        run(0)
+        is_whole()
+        local before = writes()
+        run(0)
+        assert.are.equal(before, writes())
+      end)
+    end
+  end
+
+  it("leaves the work to another process that is at it", function()
+    sandbox:fault { operation = "imports.import", kind = "latency", seconds = 3 }
+    local first = assert(io.popen(command() .. "; echo $?"))
+    while sandbox:hits().total == 0 do os.execute "sleep 0.02" end
+    assert.matches("another upload writes into", run(3))
+    assert.are.equal(1, writes())
+    assert.matches("\n0\n$", first:read "*a")
+    first:close()
+    is_whole()
+  end)
+
+  it("asks somebody to look where the file is unlike the last one", function()
+    run(0)
+    local file = system.file("a,b\n1,2\n", ".csv")
+    assert.matches('series "strikes"', run(3, file))
+    assert.are.equal(3, sandbox:counts().imports)
+  end)
+
+  it("goes on after a service that was down", function()
+    sandbox:fault { operation = "reports.generate", kind = "status", status = 404 }
+    assert.matches("nightly: reports.generate: 404", run(1))
+    run(0)
+    is_whole()
+  end)
+end)
