@@ -186,6 +186,7 @@ build = {
       ["flarelight.wait.outcome"] = "lua/flarelight/wait/outcome.lua",
       ["flarelight.wait.pace"] = "lua/flarelight/wait/pace.lua",
       ["flarelight.wait.verdict"] = "lua/flarelight/wait/verdict.lua",
+      ["flarelight.system"] = "lua/flarelight/system.lua",
       ["flarelight.waiting"] = "lua/flarelight/waiting.lua",
    },
    install = { bin = { flarelight = "bin/flarelight" } },

@@ -125,7 +125,7 @@ describe("flarelight.new", function()
     { { api_key = "hid\195\164den" }, {}, "!^api_key holds a character beyond ASCII" },
     { { api_key = "none" }, { [E_KEY] = "hid\nden" }, "!^FLARELIGHT_API_KEY holds a line break" },
     { { api_key = "none" }, { [E_FILE] = "/nowhere/key" }, "!^FLARELIGHT_API_KEY_FILE: /nowhere/key: No such file" },
-    { { api_key = "none" }, { [E_FILE] = "/" }, "!^the key in FLARELIGHT_API_KEY_FILE is empty" },
+    { { api_key = "none" }, { [E_FILE] = "/" }, "!^FLARELIGHT_API_KEY_FILE: .*directory" },
     { { subscription_id = "hidden" }, {}, "!^subscription_id should be a UUID" }, -- the key, in the wrong place
     { { user_agent = "a\r\nX: y" }, {}, "!^user_agent holds a control" }, { { proxy = "http://p\n" }, {}, "!^proxy holds a control" },
     { { ca_file = "/nowhere/ca" }, {}, "!^ca_file: /nowhere/ca: No such file" }, { { client_cert = "/nowhere/c" }, {}, "!^client_cert: " },

@@ -6,6 +6,7 @@ local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
+local system = require "flarelight.system"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options
@@ -53,10 +54,8 @@ local function fail(name, what)
 end
 
 local function read_key_file(path)
-  local file, message = io.open(path, "r")
-  if not file then return fail("FLARELIGHT_API_KEY_FILE:", message) end
-  local text = file:read "*a" or ""
-  file:close()
+  local text, message = system.read(path)
+  if not text then return fail("FLARELIGHT_API_KEY_FILE:", message) end
   return (text:gsub("%s+$", ""))
 end
 

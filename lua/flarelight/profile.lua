@@ -1,6 +1,8 @@
 --- Profiles: the findings of calibration about behaviour that the service's documentation leaves open, as a readable
--- JSON file. A client adapts to its profile, and a sandbox imitates the service by it. Relies only on the caller's
--- JSON decoder, so that both the client and the sandbox can use it.
+-- JSON file. A client adapts to its profile, and a sandbox imitates the service by it. Relies only on
+-- system.lua and on the caller's JSON decoder, so that both the client and the sandbox can use it.
+
+local system = require "flarelight.system"
 
 ---@class flarelight.Profile
 ---@field version integer 1
@@ -103,12 +105,10 @@ end
 function profile.read(source, decode)
   local value, where = source, "the profile"
   if type(source) == "string" then
-    local file, message = io.open(source, "rb")
-    if not file then return nil, message end
-    local text = file:read "*a"
-    file:close()
+    local text, message = system.read(source)
+    if not text then return nil, message end
     where = source
-    value, message = decode(text or "")
+    value, message = decode(text)
     if value == nil then return nil, ("%s: %s"):format(source, message) end
   end
   local fault = profile.fault(value)

@@ -20,6 +20,7 @@ local CALLS = "lua/flarelight/calls"
 local PURE = {
   "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options", "lua/flarelight/json",
 }
+local SYSTEM = "lua/flarelight/system"
 local function with(...)
   local list = {}
   for _, each in ipairs { ... } do
@@ -31,21 +32,22 @@ end
 -- Modules of Lua that no row names are the top layer: they may use all but the command.
 local LUA = {
   ["lua/flarelight/error"] = {},
+  [SYSTEM] = {},
   ["lua/flarelight/misuse"] = { "lua/flarelight/error" },
   ["lua/flarelight/json"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
   ["lua/flarelight/options"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
   ["lua/flarelight/host"] = with(PURE),
   ["lua/flarelight/request"] = with(PURE),
-  ["lua/flarelight/configuration"] = with(PURE, "lua/flarelight/profile"),
-  ["lua/flarelight/profile"] = with(PURE),
+  ["lua/flarelight/configuration"] = with(PURE, SYSTEM, "lua/flarelight/profile"),
+  ["lua/flarelight/profile"] = with(PURE, SYSTEM),
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
   [CALLS] = with(PURE, "lua/flarelight/host", "lua/flarelight/request", "lua/flarelight/configuration"),
   ["lua/flarelight/upload/checkpoints"] = {},
   ["lua/flarelight/wait/verdict"] = with(PURE),
   ["lua/flarelight/wait/outcome"] = with(PURE),
   ["lua/flarelight/wait/pace"] = {},
-  ["lua/flarelight/chart"] = with(PURE),
-  ["lua/flarelight/sandbox"] = with(PURE, "lua/flarelight/profile"),
+  ["lua/flarelight/chart"] = with(PURE, SYSTEM),
+  ["lua/flarelight/sandbox"] = with(PURE, SYSTEM, "lua/flarelight/profile"),
 }
 
 local function lines_of(command)

@@ -9,6 +9,7 @@ local display = require "flarelight.chart.display"
 local errors = require "flarelight.error"
 local fonts = require "flarelight.chart.fonts"
 local scale = require "flarelight.chart.scale"
+local system = require "flarelight.system"
 
 local gnuplot = {}
 
@@ -180,15 +181,6 @@ local function succeeds(command)
   return status == true or status == 0
 end
 
-local function read(path)
-  local file = io.open(path, "rb")
-  local content = file and file:read "*a"
-  if file then file:close() end
-  return content or ""
-end
-
-local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 --- Draws checked chart data. Returns the picture's bytes, or `nil, message, err` of kind io.
 function gnuplot.draw(data, given)
   if not succeeds "command -v gnuplot >/dev/null 2>&1" then
@@ -202,11 +194,11 @@ function gnuplot.draw(data, given)
     file:write(script_of(data, given))
     file:close()
     -- -d ignores the user's settings
-    drawn = succeeds(("gnuplot -d %s >%s 2>%s </dev/null"):format(shell_quote(script), shell_quote(picture),
-      shell_quote(complaint)))
-    message = read(complaint):gsub("%s+", " ")
+    drawn = succeeds(("gnuplot -d %s >%s 2>%s </dev/null"):format(system.quote(script), system.quote(picture),
+      system.quote(complaint)))
+    message = (system.read(complaint) or ""):gsub("%s+", " ")
   end
-  local content = read(picture)
+  local content = system.read(picture) or ""
   for _, path in ipairs { script, picture, complaint } do os.remove(path) end
   if drawn and content ~= "" then return content end
   return errors.fail("io", "chart: gnuplot did not draw: " .. message)

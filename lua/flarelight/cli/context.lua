@@ -8,6 +8,7 @@ local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
+local system = require "flarelight.system"
 local wording = require "flarelight.cli.wording"
 
 local context = {}
@@ -135,7 +136,7 @@ end
 -- --- paths ---
 
 --- A text in quotes for a shell; a text as one word of a shell.
-context.quote, context.quoted = wording.quote, wording.quoted
+context.quote, context.quoted = system.quote, wording.quoted
 
 --- The command's folder by the XDG base directories, made if it is missing; or nil, message.
 ---@param variable string as "XDG_STATE_HOME"
@@ -177,12 +178,7 @@ function context.profile_path()
 end
 
 local function read_key(path)
-  local file, message = io.open(path, "rb")
-  local text
-  if file then
-    text, message = file:read "*a"
-    file:close()
-  end
+  local text, message = system.read(path)
   if not text then ending.fail(status.USAGE, "--key-file: " .. message) end
   return (text:gsub("%s+$", ""))
 end

@@ -11,6 +11,7 @@ local output = require "flarelight.cli.output"
 local plans = require "flarelight.upload.plan"
 local series = require "flarelight.upload.series"
 local status = require "flarelight.cli.status"
+local system = require "flarelight.system"
 local wording = require "flarelight.cli.wording"
 
 local plan = {}
@@ -68,11 +69,11 @@ local function dialect_text(args, dialect)
   local parts = { dialect.format }
   local function add(format, value) parts[#parts + 1] = format:format(value) end
   if dialect.delimiter then
-    add("delimiter %s", wording.quote(dialect.delimiter == "\t" and "\\t" or dialect.delimiter))
+    add("delimiter %s", system.quote(dialect.delimiter == "\t" and "\\t" or dialect.delimiter))
     if dialect.separator_line then parts[#parts] = parts[#parts] .. " (by the first line)" end
-    add(dialect.quote and "quote %s" or "no quotes", dialect.quote and wording.quote(dialect.quote))
+    add(dialect.quote and "quote %s" or "no quotes", dialect.quote and system.quote(dialect.quote))
     add("header: %s", dialect.header and "the first row" or args.header and "as given" or "none")
-    add("decimal %s", wording.quote(dialect.decimal))
+    add("decimal %s", system.quote(dialect.decimal))
   end
   if args.at then add("at %s", args.at) end
   add("encoding %s", dialect.encoding)

@@ -1,13 +1,12 @@
 --- Translates messages of the module into the words of the command. Messages of misuse and of the configuration name
 -- options of Lua, but the user of the command has typed flags. Pure.
 
+local system = require "flarelight.system"
+
 local wording = {}
 
---- A text in quotes for a shell.
-function wording.quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 --- A text as one word of a shell, in quotes if it needs them.
-function wording.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or wording.quote(text) end
+function wording.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or system.quote(text) end
 
 -- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {

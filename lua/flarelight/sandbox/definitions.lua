@@ -3,6 +3,7 @@
 
 local core = require "flarelight.sandbox_core"
 local options = require "flarelight.sandbox.options"
+local system = require "flarelight.system"
 
 local definitions = {}
 local id_text = options.id_text
@@ -100,7 +101,7 @@ local function load(source)
   if type(source) == "table" then return source end
   local loaded, message
   if source:find "%.json$" then
-    loaded, message = options.read_file(source)
+    loaded, message = system.read(source)
     if loaded then loaded, message = core.decode(loaded) end
   else
     local chunk

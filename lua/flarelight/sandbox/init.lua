@@ -9,6 +9,7 @@ local definitions = require "flarelight.sandbox.definitions"
 local faults = require "flarelight.sandbox.faults"
 local options = require "flarelight.sandbox.options"
 local switches = require "flarelight.sandbox.switches"
+local system = require "flarelight.system"
 
 ---@class flarelight.sandbox
 ---@field null lightuserdata
@@ -109,7 +110,7 @@ end
 ---@return string
 function Sandbox:environment()
   core_of(self, "environment")
-  local function line(name, value) return ("export %s='%s'\n"):format(name, (value:gsub("'", "'\\''"))) end
+  local function line(name, value) return ("export %s=%s\n"):format(name, system.quote(value)) end
   return line("FLARELIGHT_BASE_URL", self.url) .. line("FLARELIGHT_API_KEY", self.api_key)
     .. line("FLARELIGHT_SUBSCRIPTION_ID", self.subscription_id)
 end
@@ -119,7 +120,7 @@ function Sandbox:stop()
   core_of(self, "stop"):stop()
   local path = self._environment_file
   -- Another sandbox may have written the file since.
-  if path and options.read_file(path) == self:environment() then os.remove(path) end
+  if path and system.read(path) == self:environment() then os.remove(path) end
 end
 Sandbox.__close = Sandbox.stop
 

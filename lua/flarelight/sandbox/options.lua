@@ -76,13 +76,4 @@ function options.id_text(id)
   if type(id) == "string" and id ~= "" and #id < 200 then return id end
 end
 
---- The bytes of a file, or nil and a message.
-function options.read_file(path)
-  local file, message = io.open(path, "rb")
-  if not file then return nil, message end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 return options

@@ -4,6 +4,7 @@
 local core = require "flarelight.sandbox_core"
 local options = require "flarelight.sandbox.options"
 local profile = require "flarelight.profile"
+local system = require "flarelight.system"
 
 local switches = {}
 
@@ -93,7 +94,7 @@ end
 -- A certificate or a key: PEM text, or the content of the file of this name.
 local function read_pem(text)
   if not text or text:find("-----BEGIN", 1, true) then return text end
-  return options.read_file(text)
+  return system.read(text)
 end
 
 -- The options, with the switches of the profile for the options that are not given.

@@ -6,6 +6,7 @@ local holdings = require "flarelight.torture.holdings"
 local points = require "flarelight.torture.points"
 local process = require "flarelight.torture.process"
 local sandbox = require "flarelight.sandbox"
+local system = require "flarelight.system"
 
 local torture = {}
 
@@ -31,7 +32,7 @@ local function run_to_end(run, checkpoints, doomed)
     status, shot = process.wait(run, number == 1 and doomed or nil)
     -- Only the first run counts: a fault that did not meet it is not reached by this script.
     if number == 1 then run.hits = run.box:hits().total end
-    run.at_checkpoint = run.at_checkpoint or process.read(run.folder .. "/killed") ~= nil
+    run.at_checkpoint = run.at_checkpoint or system.read(run.folder .. "/killed") ~= nil
     killed = killed or shot or run.at_checkpoint
     if run.hung then return status, killed, process.last_outcome(run) end
     local outcome = process.last_outcome(run)
@@ -75,7 +76,7 @@ local function run_point(given, point, expected)
   options.log_body_bytes = 0
   local box = assert(sandbox.start(options))
   local folder = given.folder .. "/run"
-  os.execute("rm -rf " .. process.quote(folder) .. " && mkdir -p " .. process.quote(folder))
+  os.execute("rm -rf " .. system.quote(folder) .. " && mkdir -p " .. system.quote(folder))
   local run = {
     box = box, folder = folder, settle = given.settle, timeout = given.timeout, interpreter = given.interpreter,
     command = given.command, expected = expected or {},
@@ -87,7 +88,7 @@ local function run_point(given, point, expected)
   for _, request in ipairs(box:requests()) do
     if request.operation == "imports.import" then imports = imports + 1 end
   end
-  result.output = process.read(folder .. "/output")
+  result.output = system.read(folder .. "/output")
   local seen = {
     imports = imports, checkpoints = process.lines(folder .. "/checkpoints"),
     held = expected == nil and holdings.of(box),

@@ -6,27 +6,16 @@
 -- itself. Relies on a POSIX shell and on harness.lua.
 
 local core = require "flarelight.core"
+local system = require "flarelight.system"
 
 local process = {}
 
 local POLL = 0.002 -- seconds between two checks of the script and the sandbox
 
---- The text as one word of a shell.
-function process.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
---- The bytes of a file, or nil.
-function process.read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 --- The lines of a file that are not empty; none if there is no file.
 function process.lines(path)
   local lines = {}
-  for line in (process.read(path) or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
+  for line in (system.read(path) or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
   return lines
 end
 
@@ -46,7 +35,7 @@ end
 ---@param run table
 ---@param checkpoint string? at which the script kills itself, as "batch.sending:3"
 function process.start(run, checkpoint)
-  local folder, box, quote = run.folder, run.box, process.quote
+  local folder, box, quote = run.folder, run.box, system.quote
   local environment = {
     FLARELIGHT_BASE_URL = box.url, FLARELIGHT_API_KEY = box.api_key, FLARELIGHT_SUBSCRIPTION_ID = box.subscription_id,
     FLARELIGHT_STATE = folder .. "/state.db", FLARELIGHT_TORTURE = folder,
@@ -59,7 +48,7 @@ function process.start(run, checkpoint)
     words[#words + 1] = ("-u LUA_PATH_%s -u LUA_CPATH_%s"):format(version, version)
   end
   environment.LUA_PATH, environment.LUA_CPATH = package.path, package.cpath
-  for name, value in pairs(environment) do words[#words + 1] = name .. "=" .. quote(value) end
+  for name, value in pairs(environment) do words[#words + 1] = name .. "=" .. quote(tostring(value)) end
   words[#words + 1] = quote(run.interpreter) .. " " .. quote(assert(module_path "flarelight.torture.harness"))
   for _, word in ipairs(run.command) do words[#words + 1] = quote(word) end
   os.remove(folder .. "/status")
@@ -70,10 +59,10 @@ function process.start(run, checkpoint)
     quote(inner), file "output", file "status.new", file "status.new", file "status"))
 end
 
-local function ended(run) return process.read(run.folder .. "/status") ~= nil end
+local function ended(run) return system.read(run.folder .. "/status") ~= nil end
 
 local function kill(run)
-  local pid = tonumber(process.read(run.folder .. "/pid") or "")
+  local pid = tonumber(system.read(run.folder .. "/pid") or "")
   if pid then os.execute(("kill -KILL %d 2>/dev/null"):format(pid)) end
 end
 
@@ -94,7 +83,7 @@ function process.wait(run, doomed)
     end
     core.wait(POLL)
   end
-  return tonumber(process.read(run.folder .. "/status")), killed
+  return tonumber(system.read(run.folder .. "/status")), killed
 end
 
 --- The outcome of the last call of upload or resume: { fate =, kind =, message = }.
