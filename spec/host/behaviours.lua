@@ -280,6 +280,24 @@ it("uploads and exports", function(api)
   equal("n\r\n1\r\n2", table.concat(text):sub(1, 7))
 end)
 
+it("writes a compressed file, compares it, and uploads it, beside others", function(api, env)
+  local base, ticks = os.tmpname(), 0
+  -- A program that embeds Lua may not have the module for compressed files.
+  local path = base .. (pcall(require, "flarelight.archive_core") and ".csv.gz" or ".csv")
+  local stop = env.start_ticks(function() ticks = ticks + 1 end)
+  local written = assert(api.imports:export(1, { to = path, page_size = 50 }))
+  local compared = assert(api.imports:compare(1, { file = path, page_size = 50 }))
+  local uploaded = assert(api.imports:upload { file = path, name = "again" })
+  stop()
+  os.remove(path)
+  os.remove(base)
+  equal(500, written.rows)
+  equal(true, compared.equal)
+  equal(500, compared.rows)
+  equal(500, uploaded.records)
+  if env.blocks then equal(0, ticks) else assert(ticks > 0) end
+end)
+
 it("ready rows give way to others", function(api, env)
   if env.blocks then return end
   local ticks, most, before = 0, 0, 0

@@ -50,17 +50,18 @@ end
 function drivers.copas()
   local copas = require "copas"
   local good
-  -- Two sockets of luasocket send a byte to and fro, as the other work of a copas server.
   local socket = require "socket"
   local server = assert(socket.bind("127.0.0.1", 0))
   local address, port = server:getsockname()
-  local one = assert(socket.connect(address, port))
-  local other = server:accept()
-  one:settimeout(0)
-  other:settimeout(0)
   copas.autoclose = false
   copas.addthread(function()
     good = behaviours.run({ name = "copas", start_ticks = function(tick)
+      -- Two sockets of luasocket send a byte to and fro, as the other work of a copas server. Each call has its own
+      -- two, since the thread of the call before may still wait for its byte.
+      local one = assert(socket.connect(address, port))
+      local other = server:accept()
+      one:settimeout(0)
+      other:settimeout(0)
       local stopped
       copas.addthread(function()
         while not stopped do
@@ -68,6 +69,8 @@ function drivers.copas()
           copas.send(one, "x")
           copas.receive(other, 1)
         end
+        one:close()
+        other:close()
       end)
       return function() stopped = true end
     end }, print)
