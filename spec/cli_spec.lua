@@ -244,6 +244,22 @@ describe("the command", function()
     end
   end)
 
+  it("says after Ctrl-C where the state of a run shows that it waited for", function()
+    if quick then return end
+    strikes()
+    sandbox:fault { operation = "automations.execute", kind = "lose_run" }
+    local out, err = shell(([[
+      %s bin/flarelight automations execute 1 --wait --until-report 1 -q & running=$!
+      for i in $(seq 1000); do [ -e %s/waiting ] && break; sleep 0.05; done
+      kill -INT $running; wait $running; echo "ended with $?" >&2]]):format(quote(interpreter), folder), function()
+      local ends = os.time() + 60
+      while #support.requests(sandbox, "reports.all") < 2 and os.time() < ends do os.execute "sleep 0.05" end
+      system.write(folder .. "/waiting", "")
+    end)
+    assert.are.equal("", out)
+    assert.matches("flarelight: interrupted\nThe run may have been started. .*:\n  flarelight reports list\nended with 130\n$", err)
+  end)
+
   it("tells whether a run that it waited for has failed, or is not known to have ended", function()
     strikes()
     sandbox:fault { operation = "preparations.execute", kind = "fail_run", message = "no disk" }

@@ -36,15 +36,26 @@ local function wait_of(args)
   return { timeout = args.wait, report = args.until_report, preparation = args.until_preparation }
 end
 
+-- After Ctrl-C during a wait: the command that shows the state of the run.
+local function list_of(args, kind)
+  if args.until_report then kind = "reports" elseif args.until_preparation then kind = "preparations" end
+  return { heading = "The run may have been started. Its state, as far as the service shows it:",
+           command = ("flarelight %s list%s"):format(kind, context.same_options(args)) }
+end
+
 --- Defines `name`, a command with an id and parameters that starts a run. `run(api, id, parameters, options)` sends the
--- request. `elsewhere`: only a report or preparation that the user names shows the end of the run.
-function group.run(define, parser, name, description, run, elsewhere)
+-- request. `kind`: the list that shows the end of the run, "preparations" or "reports"; nil if only a report or
+-- preparation that the user names shows it.
+function group.run(define, parser, name, description, run, kind)
   local command = define(parser, name, description, function(args, out)
     local wait = wait_of(args)
     local api = context.client(args)
-    local bar = wait and progress.new(out, ("waiting for %s"):format(args.id))
-    local data, meta, err = run(api, args.id, args.parameters, { wait = wait })
+    local bar = wait and progress.new(out, args.id)
+    if bar then bar:update(nil, { "waiting for the end of the run" }) end
+    local ran, data, meta, err = pcall(run, api, args.id, args.parameters, { wait = wait })
     if bar then bar:clear() end
+    if wait and ending.was_interrupted(ran, data, err) then ending.interrupted(list_of(args, kind)) end
+    if not ran then error(data, 0) end
     data, meta = ending.expect(data, meta, err)
     out:value(data)
     if wait and not out.json then tell_end(out, meta) end
@@ -54,7 +65,7 @@ function group.run(define, parser, name, description, run, elsewhere)
     :description "An object, or @FILE, or @- for standard input."
   command:option("--wait"):argname "SECONDS":convert(context.number)
     :description "Waits for the end of the run. --wait alone: 600; else as in --wait=60."
-  if elsewhere then
+  if not kind then
     command:option("--until-report"):argname "ID":convert(context.id)
       :description "With --wait: the end is that of this report."
     command:option("--until-preparation"):argname "ID":convert(context.id)

@@ -9,7 +9,7 @@ function preparations.define(parser, define)
   group.list(define, commands, "The data preparations that the key may see.",
     function(api) return api.preparations:all() end, "there are no data preparations")
   group.run(define, commands, "execute", "Runs a data preparation.",
-    function(api, id, parameters, given) return api.preparations:execute(id, parameters, given) end)
+    function(api, id, parameters, given) return api.preparations:execute(id, parameters, given) end, "preparations")
 end
 
 return preparations

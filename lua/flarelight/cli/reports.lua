@@ -60,7 +60,7 @@ function reports.define(parser, define)
   group.list(define, commands, "The reports that the key may see.",
     function(api) return api.reports:all() end, "there are no reports")
   group.run(define, commands, "generate", "Generates a report.",
-    function(api, id, parameters, given) return api.reports:generate(id, parameters, given) end)
+    function(api, id, parameters, given) return api.reports:generate(id, parameters, given) end, "reports")
 
   local command = define(commands, "chart", "Draws chart data, in the terminal or to a file.", chart)
   command:option("--query"):argname "JSON":convert(context.json)
