@@ -17,6 +17,7 @@ extern const luaL_Reg fl_lua_push_functions[];
 extern const luaL_Reg fl_lua_row_values_functions[];
 extern const luaL_Reg fl_lua_settings_functions[];
 extern const luaL_Reg fl_lua_source_functions[];
+extern const luaL_Reg fl_lua_spool_functions[];
 extern const luaL_Reg fl_lua_store_functions[];
 extern const luaL_Reg fl_lua_take_functions[];
 extern const luaL_Reg fl_lua_terminal_functions[];

@@ -167,7 +167,10 @@ function compare.run(api, id, given)
   end)
   if run.page then run.page:close() end
   run.pages:close()
-  if run.opened then run.opened:close() end
+  if run.opened then
+    run.opened:close()
+    if run.opened.spool then run.opened.spool:drop() end
+  end
   local value, message, err = failure.outcome(good, result)
   return value, message, err
 end

@@ -239,6 +239,7 @@ local PASSED = {
 
 -- The default name of an import: the name of the file without its endings, converted to UTF-8 if it is not.
 local function name_of(path)
+  if path == "-" then return "standard input" end
   local name = path:match "([^/]+)$" or path
   local compression = core.compression(path)
   if compression then name = name:sub(1, -#compression - 1) end

@@ -22,6 +22,7 @@ local runs = require "flarelight.upload.run"
 local series = require "flarelight.upload.series"
 local shape = require "flarelight.upload.shape"
 local source = require "flarelight.upload.source"
+local spool = require "flarelight.upload.spool"
 
 ---@class flarelight.UploadOptions : flarelight.FileOptions
 ---@field file string|string[]|nil path of a CSV, TSV, JSON lines or JSON file; a list of them is one source
@@ -246,7 +247,8 @@ local function continue(run, kept, given)
   run:set_up(kept, given)
   if not run.source then
     local asked = file_options.of(kept.options)
-    asked.file = kept.kind == "file" and (given.file or paths_of(kept)) or nil
+    asked.file = kept.kind == "file" and (given.moved and given.file or paths_of(kept)) or nil
+    asked.spool = kept.options.spool and not given.moved and spool.known(kept.path, kept.options.spool) or nil
     asked.records, asked.map = given.records, given.map
     run:take_source(source.open(run.api, asked))
   end
@@ -288,6 +290,11 @@ local function check(given)
   for name in pairs(file_options.known) do
     if given.records and given[name] ~= nil and name ~= "types" and name ~= "format" then
       misuse(("imports:upload.%s: is for files"):format(name))
+    end
+  end
+  for _, path in ipairs(type(given.file) == "table" and given.file or {}) do
+    if spool.is_needed(path) then
+      misuse("imports:upload.file: standard input and pipes are files of their own, and not parts of one")
     end
   end
   if given.records and given.map then misuse "imports:upload.map: is for files" end
@@ -340,6 +347,7 @@ local function entry_of(run, opened, given)
   local kept, first = {}, opened.parts and opened.parts[1] or {}
   for _, name in ipairs(kept_options) do kept[name] = given[name] end
   kept.rejects = absolute(given.rejects)
+  kept.spool = opened.spool and opened.spool.original
   kept.mapped = given.map ~= nil or nil
   kept.format = opened.format -- a moved file may have another ending
   if type(given.file) == "table" then
@@ -381,11 +389,35 @@ local function guard(run, opened, given)
   return found
 end
 
+-- The copy that an unfinished upload was begun with is read again. Another copy has to hold the same bytes; it is deleted.
+local function compare_spools(run, kept)
+  local copy = run.source.spool
+  if not copy or kept.state == "done" then return end
+  if not (kept.options.spool and spool.same_content(copy.path, kept.path)) then
+    other_source(("%s has other content than the source that the upload with the key %q began with"):format(copy.name,
+      kept.key))
+  end
+  run.source:close()
+  copy:drop()
+  run:take_source(nil)
+end
+
+local function open_source(run, given)
+  local kept = spool.is_needed(given.file) and journal.of(run.api)
+  if kept ~= false then
+    spool.sweep(run.api, function(path) return kept ~= nil and kept:needs(path) end)
+  end
+  run:take_source(source.open(run.api, given))
+  return run.source
+end
+
 local function start(run, given)
-  local opened = source.open(run.api, given)
-  run:take_source(opened)
+  local opened = open_source(run, given)
   local earlier = given.key and run.journal:find(given.key)
-  if earlier then return of_key(run, earlier, given) end
+  if earlier then
+    compare_spools(run, earlier)
+    return of_key(run, earlier, given)
+  end
   local found = given.series and guard(run, opened, given) or nil
   if given.rejects then
     rejects.check(run.api, given.rejects, opened.parts)
@@ -512,6 +544,9 @@ function upload.resume(api, token, given)
   options.check("imports:resume: token", token, "string")
   given = options.table("imports:resume", given, resumable)
   if given.file and given.records then misuse "imports:resume: give either file or records" end
+  if given.file and spool.is_needed(given.file) then
+    misuse "imports:resume.file: should be a file: standard input and pipes were copied when the upload was begun"
+  end
   calls.surface(api)
   local run = runs.new(api, journal.of(api))
   local result, message, err = within(run, function()
@@ -538,7 +573,9 @@ function upload.forget(api, name)
       failure.fail("not_found", ("api:forget: the state file has no upload %q of this service"):format(name))
     end
     if kept.state ~= "done" then locks.take(run, "upload " .. kept.token) end
-    if not own:forget(kept.token) then
+    local forgotten = own:forget(kept.token)
+    if forgotten and kept.options.spool then os.remove(kept.path) end
+    if not forgotten then
       failure.fail("conflict", ("api:forget: the upload %q is done, and not pending"):format(name))
     end
     return true

@@ -96,11 +96,17 @@ function Journal:pending()
     .. "(SELECT count(*) FROM batches WHERE batches.token = uploads.token AND state = 'sent') AS in_doubt "
     .. "FROM uploads WHERE service = ? AND state <> 'done' ORDER BY started, token", self.service))
   for _, row in ipairs(rows) do
-    row.id, row.file, row.files = decoded(row.import), row.path, paths_of(decoded(row.options).parts)
+    local options = decoded(row.options)
+    row.id, row.file, row.files = decoded(row.import), options.spool or row.path, paths_of(options.parts)
     row.import, row.path, row.options = nil, nil, nil
     row.in_doubt = row.in_doubt > 0
   end
   return rows
+end
+
+--- Whether an unfinished upload, of any service, reads the file.
+function Journal:needs(path)
+  return run(self, sql("SELECT 1 FROM uploads WHERE path = ? AND state <> 'done' LIMIT 1", path))[1] ~= nil
 end
 
 --- The batches of an upload, in order.

@@ -8,14 +8,15 @@ local mapping = {}
 
 local PIECE = 64 -- records made by one call into C
 
--- The place of a record in words, with the file's name if there are several files.
-local function place_of(parts, line)
-  return #parts == 1 and ("%s, line %d"):format(parts[1].path, line) or ("line %d of its file"):format(line)
+-- The place of a record in words, with the file's name if there is one file.
+local function place_of(reader, line)
+  if #reader.parts > 1 then return ("line %d of its file"):format(line) end
+  return ("%s, line %d"):format(reader.spool and reader.spool.name or reader.parts[1].path, line)
 end
 
 local function fail(reader, kind, line, words, members)
   members.line = line
-  failure.fail(kind, ("%s: map: %s: %s"):format(reader.operation, place_of(reader.parts, line), words), members)
+  failure.fail(kind, ("%s: map: %s: %s"):format(reader.operation, place_of(reader, line), words), members)
 end
 
 -- Calls the function. An error that it raises becomes an error of kind "raised", with the record's line.
@@ -41,9 +42,10 @@ end
 ---@param handle userdata an opened source
 ---@param map fun(row: table): table?
 ---@param operation string begins the messages
+---@param spool flarelight.Spool? that the file is a copy in
 ---@return fun(number: integer): table?, integer?
-function mapping.reader(handle, map, operation)
-  local reader = { map = map, operation = operation, parts = handle:parts() }
+function mapping.reader(handle, map, operation, spool)
+  local reader = { map = map, operation = operation, parts = handle:parts(), spool = spool }
   local rows, lines, at = {}, {}, 0
   return function(number)
     while true do
@@ -54,7 +56,10 @@ function mapping.reader(handle, map, operation)
           at = at - 1 -- a further call also returns nil
           return nil
         end
-        if more == nil then failure.fail(kind, operation .. ": " .. found, { line = line, record = number }) end
+        if more == nil then
+          local message = spool and spool:named(found) or found
+          failure.fail(kind, operation .. ": " .. message, { line = line, record = number })
+        end
         rows, lines, at = more, found, 1
       end
       local result = call(reader, rows[at], lines[at], number)

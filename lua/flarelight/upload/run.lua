@@ -247,6 +247,7 @@ function Run:finish()
     remarks = self.source.remarks and self.source.remarks[1] and json.array(self.source.remarks) or nil,
   }
   note(self, "done", result, os.time())
+  self.planned = false
   checkpoints.reached "upload.done"
   return result
 end
@@ -267,9 +268,17 @@ function Run:stop(err)
   end
 end
 
+-- Deletes the copy of standard input, unless the journal holds an upload that needs it.
+local function close_spool(self)
+  local copy = self.source and self.source.spool
+  if copy and (self.planned or not core.is_ours(self.ticket)) then copy:close()
+  elseif copy then copy:drop() end
+end
+
 --- Closes the source and releases the locks.
 function Run:close()
   if self.source then self.source:close() end
+  close_spool(self)
   locks.release(self)
 end
 

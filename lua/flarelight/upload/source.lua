@@ -24,6 +24,7 @@ local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local shape = require "flarelight.upload.shape"
+local spool = require "flarelight.upload.spool"
 local timeslice = require "flarelight.host.timeslice"
 
 local source = {}
@@ -51,6 +52,8 @@ local function identify(self)
   for _, part in ipairs(self.parts) do self.size = self.size + part.size end
 end
 
+local function named(copy, message) return copy and copy:named(message) or message end
+
 local function open_file(api, given, operation)
   local asked = file_options.of(given)
   asked.types = asked.types or "auto"
@@ -63,8 +66,10 @@ local function open_file(api, given, operation)
   elseif kind == "misuse" then
     misuse(operation .. ": " .. message)
   end
-  if not good then failure.fail(kind, operation .. ": " .. message, { line = line }) end
-  local self = setmetatable({ api = api, handle = handle, kind = "file", operation = operation }, File)
+  if not good then failure.fail(kind, operation .. ": " .. named(given.spool, message), { line = line }) end
+  local self = setmetatable({
+    api = api, handle = handle, kind = "file", operation = operation, spool = given.spool,
+  }, File)
   identify(self)
   local columns = {}
   for i, column in ipairs(handle:columns()) do columns[i] = { column.name, column.type } end
@@ -84,7 +89,11 @@ function File:take(first, most_records, most_bytes)
   self.asked = nil
   local text, count, line, sha256, read = calls.done(waiter)
   if text == nil and count == nil then return nil end
-  if text == nil then failure.fail(sha256, self.operation .. ": " .. count, { line = line, record = first }) end
+  if text == nil then
+    failure.fail(sha256, self.operation .. ": " .. named(self.spool, count), {
+      line = line, record = first,
+    })
+  end
   return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
 end
 
@@ -193,7 +202,7 @@ local function copy_without(given, names)
 end
 
 local function mapped(file, given, look)
-  local pull = mapping.reader(file.handle, given.map, file.operation)
+  local pull = mapping.reader(file.handle, given.map, file.operation, file.spool)
   local self = gather_from(function(number)
     local record, line = pull(number)
     if record and look then look(record) end
@@ -241,10 +250,26 @@ local function open_mapped(api, given, operation)
   return self
 end
 
---- Opens `given.file`, a path or a list of them, with the options of file_options.lua; or `given.records`.
+-- Opens a copy of a file that can be read only once.
+local function open_copy(api, given, operation)
+  local copy = spool.take(api, given.file, given.format, operation)
+  local asked = copy_without(given, {})
+  asked.file, asked.format, asked.spool = copy.path, copy.format, copy
+  local good, opened = pollable.protect(function() return source.open(api, asked, operation) end)
+  if good then return opened end
+  copy:drop()
+  error(opened, 0)
+end
+
+--- Opens `given.file`, a path or a list of them, with the options of file_options.lua; or `given.records`. Of standard
+-- input ("-") and of pipes a copy is opened: the source has `spool`, which the caller closes or drops.
 -- `operation`: begins the messages about a file, "imports:upload" by default.
 function source.open(api, given, operation)
-  if given.file then return (given.map and open_mapped or open_file)(api, given, operation or "imports:upload") end
+  operation = operation or "imports:upload"
+  if given.file then
+    if not given.spool and spool.is_needed(given.file) then return open_copy(api, given, operation) end
+    return (given.map and open_mapped or open_file)(api, given, operation)
+  end
   if type(given.records) == "function" then return open_iterator(given) end
   return open_array(given)
 end

@@ -1,0 +1,166 @@
+/*
+ * spool.c: a copy of a pipe, in steps. See spool.h.
+ *
+ * Relies on poll, which waits for a FIFO that no process has opened for writing yet, and on flock,
+ * which the system releases for a process that is killed.
+ */
+#include "files/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STEP ((size_t)1024 * 1024)
+#define PATIENCE 200 /* ms that a step waits */
+#define RANDOM "XXXXXX"
+
+struct fl_spool {
+  atomic_int references;
+  int from, to;
+  bool owns_from, done;
+  char *source, *path;
+  char *bytes;
+  char message[300];
+};
+
+static bool is_standard_input(const char *path) { return strcmp(path, "-") == 0; }
+
+bool fl_spool_is_needed(const char *path) {
+  struct stat about;
+  if (is_standard_input(path)) return true;
+  return stat(path, &about) == 0 && S_ISFIFO(about.st_mode);
+}
+
+fl_spool *fl_spool_new(const char *from, const char *prefix) {
+  fl_spool *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  atomic_init(&self->references, 1);
+  self->from = self->to = -1;
+  self->source = strdup(from);
+  self->path = malloc(strlen(prefix) + sizeof RANDOM);
+  self->bytes = malloc(STEP);
+  if (self->source == NULL || self->path == NULL || self->bytes == NULL) {
+    fl_spool_release(self);
+    return NULL;
+  }
+  strcpy(self->path, prefix);
+  strcat(self->path, RANDOM);
+  return self;
+}
+
+fl_spool *fl_spool_retain(fl_spool *self) {
+  atomic_fetch_add(&self->references, 1);
+  return self;
+}
+
+void fl_spool_release(fl_spool *self) {
+  if (atomic_fetch_sub(&self->references, 1) != 1) return;
+  if (self->owns_from && self->from >= 0) close(self->from);
+  if (self->to >= 0) close(self->to);
+  free(self->source);
+  free(self->path);
+  free(self->bytes);
+  free(self);
+}
+
+static fl_spool_code fail(fl_spool *self, const char *path, const char *what) {
+  const char *name = is_standard_input(path) ? "standard input" : path;
+  snprintf(self->message, sizeof self->message, "%s: cannot %s: %s", name, what, strerror(errno));
+  if (self->to >= 0) {
+    unlink(self->path);
+    close(self->to);
+    self->to = -1;
+  }
+  return FL_SPOOL_FAILED;
+}
+
+static bool open_both(fl_spool *self) {
+  self->owns_from = !is_standard_input(self->source);
+  /* A blocking open of a FIFO would wait for its writer. */
+  self->from =
+      self->owns_from ? open(self->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : STDIN_FILENO;
+  if (self->from < 0) {
+    fail(self, self->source, "open the file");
+    return false;
+  }
+  self->to = mkstemp(self->path); /* O_EXCL, mode 0600 */
+  if (self->to < 0) {
+    fail(self, self->path, "make the copy");
+    return false;
+  }
+  fcntl(self->to, F_SETFD, FD_CLOEXEC);
+  flock(self->to, LOCK_EX | LOCK_NB);
+  return true;
+}
+
+static bool write_all(int descriptor, const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(descriptor, bytes, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes += written;
+    length -= (size_t)written;
+  }
+  return true;
+}
+
+fl_spool_code fl_spool_step(fl_spool *self) {
+  struct pollfd polled;
+  ssize_t got;
+  if (self->done) return FL_SPOOL_DONE;
+  if (self->message[0] != '\0') return FL_SPOOL_FAILED;
+  if (self->to < 0 && !open_both(self)) return FL_SPOOL_FAILED;
+  polled = (struct pollfd){.fd = self->from, .events = POLLIN};
+  if (poll(&polled, 1, PATIENCE) <= 0) return FL_SPOOL_MORE;
+  got = read(self->from, self->bytes, STEP);
+  if (got < 0)
+    return errno == EAGAIN || errno == EINTR ? FL_SPOOL_MORE : fail(self, self->source, "read");
+  if (!write_all(self->to, self->bytes, (size_t)got))
+    return fail(self, self->path, "write the copy");
+  if (got > 0) return FL_SPOOL_MORE;
+  if (fsync(self->to) != 0) return fail(self, self->path, "write the copy to the disk");
+  self->done = true;
+  return FL_SPOOL_DONE;
+}
+
+static bool is_left(const char *path) {
+  struct stat about;
+  int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  bool left = descriptor >= 0 && fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) &&
+              about.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+  if (descriptor >= 0) close(descriptor);
+  return left;
+}
+
+void fl_spool_each_left(const char *prefix, void (*found)(void *context, const char *path),
+                        void *context) {
+  const char *slash = strrchr(prefix, '/'), *begin = slash != NULL ? slash + 1 : prefix;
+  size_t folder_length = (size_t)(begin - prefix), length = strlen(begin);
+  char path[PATH_MAX];
+  DIR *entries;
+  if (strlen(prefix) + sizeof RANDOM > sizeof path) return;
+  memcpy(path, prefix, folder_length);
+  path[folder_length] = '\0';
+  entries = opendir(folder_length > 0 ? path : ".");
+  if (entries == NULL) return;
+  for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+    if (strncmp(entry->d_name, begin, length) != 0 ||
+        strlen(entry->d_name) != length + strlen(RANDOM))
+      continue;
+    strcpy(path + folder_length, entry->d_name);
+    if (is_left(path)) found(context, path);
+  }
+  closedir(entries);
+}
+
+const char *fl_spool_path(const fl_spool *self) { return self->to >= 0 ? self->path : ""; }
+const char *fl_spool_message(const fl_spool *self) { return self->message; }
