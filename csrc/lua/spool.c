@@ -74,17 +74,21 @@ static int spool_close(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"step", spool_step}, {"path", spool_path}, {"close", spool_close}, {NULL, NULL}};
 
-/* core.spool(from, prefix) -> spool; "-" is standard input. The copy gets the name `prefix` and six
- * characters. */
+/* core.spool(from, prefix, compression) -> spool; "-" is standard input. The copy gets the name
+ * `prefix`, six characters, and the ending of the compression, which is ".zst" or the like, or nil.
+ */
 static int new_spool(lua_State *L) {
   const char *from = fl_lua_check_path(L, 1), *prefix = fl_lua_check_path(L, 2);
+  fl_compression compression = fl_archive_compression_of(luaL_optstring(L, 3, ""));
   fl_spool **box;
+  if (compression != FL_COMPRESSION_NONE && fl_archive_installed() == NULL)
+    return luaL_error(L, "the module of compressed files is not loaded");
   luaL_checkstack(L, 5, "spool");
   box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
   fl_lua_new_class(L, CLASS, methods, spool_close);
   lua_setmetatable(L, -2);
-  *box = fl_spool_new(from, prefix);
+  *box = fl_spool_new(from, prefix, compression);
   if (*box == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }

@@ -17,17 +17,23 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/write_all.h"
 
 #define STEP ((size_t)1024 * 1024)
 #define PATIENCE 200 /* ms that a step waits */
 #define RANDOM "XXXXXX"
+#define EMPTY_AGE 60 /* s after which an empty spool was left by a dead process */
 
 struct fl_spool {
   atomic_int references;
   int from, to;
   bool owns_from, done;
   char *source, *path;
+  fl_compression compression;
+  fl_packer *packer; /* NULL: the copy is not compressed */
   char *bytes;
   char message[300];
 };
@@ -40,13 +46,15 @@ bool fl_spool_is_needed(const char *path) {
   return stat(path, &about) == 0 && S_ISFIFO(about.st_mode);
 }
 
-fl_spool *fl_spool_new(const char *from, const char *prefix) {
+fl_spool *fl_spool_new(const char *from, const char *prefix, fl_compression compression) {
+  const char *ending = fl_archive_ending(compression);
   fl_spool *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   atomic_init(&self->references, 1);
   self->from = self->to = -1;
   self->source = strdup(from);
-  self->path = malloc(strlen(prefix) + sizeof RANDOM);
+  self->compression = compression;
+  self->path = malloc(strlen(prefix) + sizeof RANDOM + strlen(ending));
   self->bytes = malloc(STEP);
   if (self->source == NULL || self->path == NULL || self->bytes == NULL) {
     fl_spool_release(self);
@@ -54,6 +62,7 @@ fl_spool *fl_spool_new(const char *from, const char *prefix) {
   }
   strcpy(self->path, prefix);
   strcat(self->path, RANDOM);
+  strcat(self->path, ending);
   return self;
 }
 
@@ -64,6 +73,7 @@ fl_spool *fl_spool_retain(fl_spool *self) {
 
 void fl_spool_release(fl_spool *self) {
   if (atomic_fetch_sub(&self->references, 1) != 1) return;
+  if (self->packer != NULL) fl_archive_installed()->pack_free(self->packer);
   if (self->owns_from && self->from >= 0) close(self->from);
   if (self->to >= 0) close(self->to);
   free(self->source);
@@ -74,7 +84,11 @@ void fl_spool_release(fl_spool *self) {
 
 static fl_spool_code fail(fl_spool *self, const char *path, const char *what) {
   const char *name = is_standard_input(path) ? "standard input" : path;
-  snprintf(self->message, sizeof self->message, "%s: cannot %s: %s", name, what, strerror(errno));
+  const char *of_packer = self->packer != NULL ? self->packer->message : "";
+  if (of_packer[0] != '\0')
+    snprintf(self->message, sizeof self->message, "%s: %s", name, of_packer);
+  else
+    snprintf(self->message, sizeof self->message, "%s: cannot %s: %s", name, what, strerror(errno));
   if (self->to >= 0) {
     unlink(self->path);
     close(self->to);
@@ -92,7 +106,7 @@ static bool open_both(fl_spool *self) {
     fail(self, self->source, "open the file");
     return false;
   }
-  self->to = mkstemp(self->path); /* O_EXCL, mode 0600 */
+  self->to = mkstemps(self->path, (int)strlen(fl_archive_ending(self->compression)));
   if (self->to < 0) {
     fail(self, self->path, "make the copy");
     return false;
@@ -102,15 +116,33 @@ static bool open_both(fl_spool *self) {
   return true;
 }
 
-static bool write_all(int descriptor, const char *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(descriptor, bytes, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes += written;
-    length -= (size_t)written;
+static bool put(fl_spool *self, size_t length) {
+  if (self->compression == FL_COMPRESSION_NONE) return fl_write_all(self->to, self->bytes, length);
+  if (self->packer == NULL)
+    self->packer = fl_archive_installed()->pack(self->to, self->compression, NULL);
+  errno = ENOMEM;
+  return self->packer != NULL &&
+         fl_archive_installed()->pack_bytes(self->packer, self->bytes, length);
+}
+
+/* An empty copy gets the name of a file that is not compressed: an empty file is no compressed one.
+ */
+static bool end(fl_spool *self) {
+  char *whole;
+  if (self->packer != NULL) {
+    if (!fl_archive_installed()->pack_end(self->packer)) return false;
+  } else if (self->compression != FL_COMPRESSION_NONE) {
+    whole = strdup(self->path);
+    if (whole == NULL) return false;
+    self->path[strlen(whole) - strlen(fl_archive_ending(self->compression))] = '\0';
+    if (rename(whole, self->path) != 0) {
+      strcpy(self->path, whole);
+      free(whole);
+      return false;
+    }
+    free(whole);
   }
-  return true;
+  return fsync(self->to) == 0;
 }
 
 fl_spool_code fl_spool_step(fl_spool *self) {
@@ -124,19 +156,27 @@ fl_spool_code fl_spool_step(fl_spool *self) {
   got = read(self->from, self->bytes, STEP);
   if (got < 0)
     return errno == EAGAIN || errno == EINTR ? FL_SPOOL_MORE : fail(self, self->source, "read");
-  if (!write_all(self->to, self->bytes, (size_t)got))
-    return fail(self, self->path, "write the copy");
-  if (got > 0) return FL_SPOOL_MORE;
-  if (fsync(self->to) != 0) return fail(self, self->path, "write the copy to the disk");
+  if (got > 0)
+    return put(self, (size_t)got) ? FL_SPOOL_MORE : fail(self, self->path, "write the copy");
+  if (!end(self)) return fail(self, self->path, "write the copy");
   self->done = true;
   return FL_SPOOL_DONE;
 }
 
+/* Whether the rest of a name is six characters and perhaps the ending of a compressed file. */
+static bool is_random(const char *rest) {
+  size_t ending = strlen(fl_archive_ending(fl_archive_compression_of(rest)));
+  return strlen(rest) == strlen(RANDOM) + ending;
+}
+
+/* A file is locked before anything is written into it. One that is empty may be new and not locked
+ * yet. */
 static bool is_left(const char *path) {
   struct stat about;
   int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   bool left = descriptor >= 0 && fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) &&
-              about.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+              about.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+              (about.st_size > 0 || time(NULL) - about.st_mtime > EMPTY_AGE);
   if (descriptor >= 0) close(descriptor);
   return left;
 }
@@ -153,9 +193,7 @@ void fl_spool_each_left(const char *prefix, void (*found)(void *context, const c
   entries = opendir(folder_length > 0 ? path : ".");
   if (entries == NULL) return;
   for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-    if (strncmp(entry->d_name, begin, length) != 0 ||
-        strlen(entry->d_name) != length + strlen(RANDOM))
-      continue;
+    if (strncmp(entry->d_name, begin, length) != 0 || !is_random(entry->d_name + length)) continue;
     strcpy(path + folder_length, entry->d_name);
     if (is_left(path)) found(context, path);
   }

@@ -2,7 +2,8 @@
  * spool.h: copies standard input or a pipe into a file of its own, which can be read as often as a
  * source is.
  *
- * A spool is made at PREFIX and six characters that cannot be guessed, with mode 0600. It is locked
+ * A spool is made at PREFIX and six characters that cannot be guessed, with mode 0600. It may be
+ * compressed; its name then ends as that of a compressed file. It is locked
  * (flock) while the process that made it keeps it open, so that other processes can tell it from
  * one that a dead process has left. The copy goes in steps: none waits for long, so that a caller
  * can stop between them.
@@ -11,6 +12,7 @@
 #define FL_SPOOL_H
 
 #include "base/base.h"
+#include "files/archive.h"
 
 typedef struct fl_spool fl_spool;
 
@@ -19,8 +21,9 @@ typedef enum fl_spool_code { FL_SPOOL_MORE, FL_SPOOL_DONE, FL_SPOOL_FAILED } fl_
 /* Whether reading the path would use up its content: "-", which is standard input, and pipes. */
 bool fl_spool_is_needed(const char *path);
 
-/* NULL: no memory. Files are opened by the first step. */
-fl_spool *fl_spool_new(const char *from, const char *prefix);
+/* NULL: no memory. Files are opened by the first step. A compression needs the module of compressed
+ * files (archive.h). */
+fl_spool *fl_spool_new(const char *from, const char *prefix, fl_compression compression);
 fl_spool *fl_spool_retain(fl_spool *self);
 /* Closes the files with the last reference. The spool stays where it is. */
 void fl_spool_release(fl_spool *self);

@@ -389,7 +389,8 @@ local function guard(run, opened, given)
   return found
 end
 
--- The copy that an unfinished upload was begun with is read again. Another copy has to hold the same bytes; it is deleted.
+-- The copy that an unfinished upload was begun with is read again. Another copy has to hold the same bytes; it is
+-- deleted.
 local function compare_spools(run, kept)
   local copy = run.source.spool
   if not copy or kept.state == "done" then return end

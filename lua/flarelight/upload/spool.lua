@@ -6,6 +6,7 @@
 -- Raises failures (failure.lua). Relies on the binding's spools.
 
 local calls = require "flarelight.calls"
+local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
 local timeslice = require "flarelight.host.timeslice"
@@ -13,6 +14,7 @@ local timeslice = require "flarelight.host.timeslice"
 local spool = {}
 
 local FORMATS = { csv = "csv", tsv = "tsv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
+local COMPRESSION = ".zst" -- of a copy; a build without the module of compressed files makes plain ones
 local PIECE = 65536 -- bytes to compare before other code may run
 
 ---@class flarelight.Spool
@@ -53,7 +55,7 @@ function spool.take(api, path, format, operation)
     failure.fail("io", ('%s: %s: the format cannot be told by the name: format = "csv", or another, says it'):format(
       operation, name))
   end
-  local handle = core.spool(path, prefix_of(api))
+  local handle = core.spool(path, prefix_of(api), not compressed.writable(COMPRESSION) and COMPRESSION or nil)
   local self = setmetatable({ handle = handle, original = path, name = name, format = format, path = "" }, Spool)
   repeat
     local whole, message, _, kind = calls.done(calls.job(api, handle:step(calls.blocks(api))))
