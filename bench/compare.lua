@@ -46,8 +46,9 @@ local function grown(kind, unit, count)
 end
 
 -- --- the comparisons: sides, and bars over them ---
--- A bar is about `time` (of two sides), `time_each` (the same, for each row or call) or `peak` (memory,
--- of one side in MB or of two as a ratio); one without a limit only tells. A side is named by its place; a list is the fastest of several.
+-- A bar is about `time` (of two sides), `time_each` (the same, for each row or call), `cpu` (the CPU time of the whole
+-- process, which other work of the machine changes less) or `peak` (memory, of one side in MB or of two as a ratio); one
+-- without a limit only tells. A side is named by its place; a list is the fastest of several.
 
 local comparisons = {
   rows = {
@@ -96,6 +97,30 @@ local comparisons = {
     bars = {
       { "Python csv + requests / upload", "time", 3, 1, at_least = 5 },
       { ("peak memory, %d rows / 100000"):format(rows), "peak", 1, 2, at_most = 1.1 },
+    },
+  },
+  files = {
+    sides = {
+      side("upload of a CSV file", flarelight .. "upload BASE COUNT", rows),
+      side("delimiter, rename, set, columns", flarelight .. "upload-mapped BASE COUNT", rows),
+      side("windows-1252", flarelight .. "upload-windows BASE COUNT", rows),
+      side("gzip", flarelight .. "upload-gzip BASE COUNT", rows),
+      side("map, the identity", flarelight .. "upload-map BASE COUNT", rows),
+      side("Python csv + requests, mapped", "PYTHON bench/clients/requests_client.py upload-mapped BASE COUNT", rows),
+    },
+    bars = {
+      { "delimiter, rename, set, columns / plain", "time", 2, 1, at_most = 1.1 },
+      { "windows-1252 / plain", "time", 3, 1, at_most = 1.3 },
+      { "gzip / plain", "time", 4, 1, at_most = 1.5 },
+      { "map, the identity / plain", "time", 5, 1, at_most = 3 },
+      { "Python, mapped / the same upload", "time", 6, 2, at_least = 5 },
+      { "CPU: delimiter, rename, set, columns / plain", "cpu", 2, 1 },
+      { "CPU: windows-1252 / plain", "cpu", 3, 1 },
+      { "CPU: gzip / plain", "cpu", 4, 1 },
+      { "CPU: map, the identity / plain", "cpu", 5, 1 },
+      { "CPU: Python, mapped / the same upload", "cpu", 6, 2 },
+      { "peak memory of gzip, MB", "peak", 4, at_most = 40 },
+      { "peak memory of map, MB", "peak", 5, at_most = 40 },
     },
   },
   calls = {
@@ -147,9 +172,9 @@ end
 
 local peak_path, error_path = scratch .. "/peak", scratch .. "/errors"
 
---- Runs a side once: seconds, peak in MB; or nil and what is wrong.
+--- Runs a side once: seconds, peak in MB, CPU seconds; or nil and what is wrong.
 local function measure(self)
-  local pipe = assert(io.popen(("exec env time -q -f %%M -o '%s' timeout 170 %s 2>'%s'"):format(
+  local pipe = assert(io.popen(("exec env time -q -f '%%M %%U %%S' -o '%s' timeout 170 %s 2>'%s'"):format(
     peak_path, self.command, error_path)))
   local line = pipe:read "*l" or ""
   pipe:close()
@@ -157,7 +182,8 @@ local function measure(self)
   if not seconds then return nil, read_file(error_path):match "[^\n]+" or "no result" end
   if tonumber(count) ~= self.count then return nil, ("%s of %d were seen"):format(count, self.count) end
   if self.sum and tonumber(sum) ~= self.sum then return nil, ("the sum is %s, not %.0f"):format(sum, self.sum) end
-  return tonumber(seconds), assert(tonumber(read_file(peak_path):match "%d+")) / 1024
+  local peak, user, system = read_file(peak_path):match "(%d+) ([%d.]+) ([%d.]+)"
+  return tonumber(seconds), assert(tonumber(peak)) / 1024, user + system
 end
 
 local function median(values)
@@ -184,7 +210,7 @@ end
 local sides = comparison.sides
 rounds = math.min(rounds, comparison.rounds or rounds)
 
-for _, self in ipairs(sides) do self.time, self.peak = {}, {} end
+for _, self in ipairs(sides) do self.time, self.peak, self.cpu = {}, {}, {} end
 for round = 1, rounds do
   -- Every second round backwards, so that no side always follows the same other one.
   local first, last, step = 1, #sides, 1
@@ -192,8 +218,8 @@ for round = 1, rounds do
   for place = first, last, step do
     local self = sides[place]
     if not self.failure then
-      local seconds, peak = measure(self)
-      if seconds then self.time[round], self.peak[round] = seconds, peak
+      local seconds, peak, cpu = measure(self)
+      if seconds then self.time[round], self.peak[round], self.cpu[round] = seconds, peak, cpu
       else self.failure = peak end
     end
   end
@@ -210,13 +236,14 @@ local function tell(kind, format, ...)
 end
 
 print(("\n%s on %s, %d round%s"):format(what, lua, rounds, rounds == 1 and "" or "s"))
-print(("  %-42s %9s %9s %9s"):format("side", "seconds", "fastest", "peak MB"))
+print(("  %-42s %9s %9s %9s %9s"):format("side", "seconds", "fastest", "peak MB", "CPU s"))
 for _, self in ipairs(sides) do
   if self.failure then
     print(("  %-42s not measured: %s"):format(self.name, self.failure))
   else
-    tell("side", "  %-42s %9s %9s %9s", self.name, ("%.3f"):format(median_of(self, "time")),
-      ("%.3f"):format(math.min((unpack or table.unpack)(self.time))), ("%.1f"):format(median_of(self, "peak")))
+    tell("side", "  %-42s %9s %9s %9s %9s", self.name, ("%.3f"):format(median_of(self, "time")),
+      ("%.3f"):format(math.min((unpack or table.unpack)(self.time))), ("%.1f"):format(median_of(self, "peak")),
+      ("%.2f"):format(median_of(self, "cpu")))
   end
 end
 
@@ -238,7 +265,7 @@ local function figure(bar)
   if not other then return median_of(one, of) end
   local ratios = {}
   for round = 1, rounds do
-    local key = of == "peak" and "peak" or "time"
+    local key = of == "time_each" and "time" or of
     ratios[round] = one[key][round] / other[key][round]
     if of == "time_each" then ratios[round] = ratios[round] / one.count * other.count end
   end

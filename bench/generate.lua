@@ -1,6 +1,6 @@
 -- generate.lua FOLDER: the pages that every side reads: a million rows of ten columns as 200 pages of
 -- 5,000, 236 MB of JSON, the same bytes on every machine and Lua. Beside them an empty page, a page of
--- ten rows, a list of imports (the small call), and rows as CSV files for uploads.
+-- ten rows, a list of imports (the small call), and rows as CSV files for uploads, in several forms.
 -- In every page `quantity` is a permutation of 0 to 4,999, so its sum tells whether a side read all.
 
 local folder = arg[1]
@@ -67,18 +67,37 @@ local imports = {}
 for id = 1, 3 do imports[id] = ('{"id":%d,"name":"strikes of 20%02d","records":%d}'):format(id, id, id * 1000) end
 write("imports.json", imports)
 
--- What is uploaded: as many rows as CSV, and the two that are read back at the end of it.
+-- What is uploaded: as many rows as CSV, and the two that are read back at the end of it. The same with semicolons, as
+-- windows-1252 and compressed; with the columns that "upload-mapped" sends, the two rows are others.
+local function mapped(position)
+  return (row(position):gsub('"cost":', '"price":'):gsub(',"phase":.*', ',"source":"nightly"}'))
+end
+
 for _, count in ipairs { 100000, 1000000 } do
-  local file = assert(io.open(("%s/%d.csv"):format(folder, count), "wb"))
+  local function open(ending) return assert(io.open(("%s/%d%s"):format(folder, count, ending), "wb")) end
+  local file, semicolons, windows = open ".csv", open "-semicolons.csv", open "-windows.csv"
   assert(file:write(csv_header))
+  assert(windows:write(csv_header))
+  assert(semicolons:write((csv_header:gsub(",", ";"))))
   seed = 20240506
   for position = 0, count - 1 do
     if position == 0 or position == count - 1 then
       local before = seed
       write(position == 0 and "first.json" or ("last%d.json"):format(count), { row(position) })
       seed = before
+      write(position == 0 and "first-mapped.json" or ("last-mapped%d.json"):format(count), { mapped(position) })
+      seed = before
     end
-    assert(file:write(line(position)))
+    local text = line(position)
+    assert(file:write(text))
+    assert(semicolons:write((text:gsub('"unknown, medium"', "unknown/ medium"):gsub(",", ";")
+      :gsub("unknown/ medium", "unknown, medium"))))
+    -- Not in the rows that are read back.
+    if position > 0 and position < count - 1 then text = text:gsub("heron", "h\233ron") end
+    assert(windows:write(text))
   end
   assert(file:close())
+  assert(semicolons:close())
+  assert(windows:close())
+  assert(os.execute(("gzip -kf %s/%d.csv"):format(folder, count)))
 end

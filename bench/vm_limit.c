@@ -21,7 +21,7 @@
 #include <time.h>
 
 #include "codec/json_scan.h"
-#include "policy/page.h"
+#include "policy/envelope.h"
 
 #define CHUNK 64
 #define MOST_COLUMNS 32
@@ -164,7 +164,7 @@ static void read_page(lua_State *L, token_set *set, token_page *page, const char
   memcpy(copy, text, length);
   if (fl_json_scan(copy, length, tape, &error) != FL_JSON_OK) luaL_error(L, "a page is not JSON");
   envelope = fl_envelope_of(tape, copy);
-  if (fl_page_rows(tape, copy, envelope.data, &rows) != FL_ROWS_OK)
+  if (fl_envelope_rows(tape, copy, envelope.data, &rows) != FL_ROWS_OK)
     luaL_error(L, "a page has no rows");
   page->rows = (int)tape->nodes[rows].value.size.length;
   set->columns = (int)tape->nodes[rows + 1].value.size.length;
@@ -192,7 +192,7 @@ static void push_names(lua_State *L, const token_set *set, const fl_json_tape *t
                        const char *text) {
   fl_envelope envelope = fl_envelope_of(tape, text);
   uint32_t rows;
-  fl_page_rows(tape, text, envelope.data, &rows);
+  fl_envelope_rows(tape, text, envelope.data, &rows);
   for (int column = 0; column < set->columns; column++) {
     const fl_json_node *key = &tape->nodes[rows + 2 + 2 * (uint32_t)column];
     lua_pushlstring(L, text + key->offset, key->value.size.length);

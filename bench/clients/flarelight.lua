@@ -9,8 +9,9 @@ local what, base, count = arg[1], arg[2], tonumber(arg[3])
 local api = assert(flarelight.new {
   api_key = "key-of-the-benchmark", subscription_id = "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
   base_url = base, max_concurrency = 64,
-  user_agent = what == "upload" and "upload/" .. arg[3] or nil, -- tells the server how many rows it will have
-  state = what == "upload" and os.getenv "BENCH_SCRATCH" .. "/state" or nil,
+  -- Tells the server how many rows it will have, and which.
+  user_agent = what:find "^upload" and (what:match "^upload%-mapped" or "upload") .. "/" .. arg[3] or nil,
+  state = what:find "^upload" and os.getenv "BENCH_SCRATCH" .. "/state" or nil,
 })
 
 local function visit(id, options)
@@ -31,6 +32,15 @@ local function warm_up()
   for _ = 1, 100 do assert(api.imports:all()) end
 end
 
+-- Uploads a file of the pages' folder, with these options.
+local function uploader(ending, options)
+  return { run = function()
+    local given = { file = ("%s/pages/%s%s"):format(os.getenv "BENCH_WORK", arg[3], ending), name = "strikes" }
+    for name, value in pairs(options or {}) do given[name] = value end
+    return assert(api.imports:upload(given)).records
+  end }
+end
+
 local kinds = {
   rows = { run = function() return visit(arg[3]) end },
   -- Pages of ten rows: what a page costs.
@@ -47,10 +57,14 @@ local kinds = {
   end },
   ["export-csv"] = { run = function() return export "csv" end, header = 1 },
   ["export-jsonl"] = { run = function() return export "jsonl" end, header = 0 },
-  upload = { run = function()
-    local path = ("%s/pages/%s.csv"):format(os.getenv "BENCH_WORK", arg[3])
-    return assert(api.imports:upload { file = path, name = "strikes" }).records
-  end },
+  upload = uploader ".csv",
+  ["upload-mapped"] = uploader("-semicolons.csv", {
+    delimiter = ";", rename = { cost = "price" }, set = { source = "nightly" },
+    columns = { "number", "name", "species", "airport", "observed_at", "price", "quantity", "damaged", "reported" },
+  }),
+  ["upload-windows"] = uploader("-windows.csv", { encoding = "windows-1252" }),
+  ["upload-gzip"] = uploader ".csv.gz",
+  ["upload-map"] = uploader(".csv", { map = function(row) return row end }),
   calls = { before = warm_up, run = function()
     for _ = 1, count do assert(api.imports:all()) end
     return count

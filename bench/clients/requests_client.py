@@ -1,7 +1,7 @@
 """requests_client.py WHAT BASE ROWS: Python requests with one session, page by page.
 
 WHAT is rows (visit each one), export-csv (write them to the file `export` in $BENCH_SCRATCH with the csv
-module) or upload (a CSV file in batches of 5000 records, typed as flarelight types them). Prints the seconds, the rows, and of rows the sum of the column `quantity`.
+module) or upload (a CSV file in batches of 5000 records, typed as flarelight types them) or upload-mapped (the same from a file with semicolons, with a column renamed, one left out and a constant). Prints the seconds, the rows, and of rows the sum of the column `quantity`.
 """
 import csv
 import itertools
@@ -50,7 +50,7 @@ def export(session):
     return seen, ""
 
 
-def upload(session):
+def upload(session, is_mapped=False):
     def number(text):
         return float(text) if "." in text else int(text)
 
@@ -59,14 +59,19 @@ def upload(session):
 
     types = {"number": number, "cost": number, "quantity": number, "damaged": boolean, "reported": boolean}
     seen, import_id = 0, None
-    headers = {"Content-Type": "application/json", "User-Agent": f"upload/{rows_wanted}"}
-    path = f"{os.environ['BENCH_WORK']}/pages/{rows_wanted}.csv"
+    headers = {"Content-Type": "application/json", "User-Agent": f"{what}/{rows_wanted}"}
+    path = f"{os.environ['BENCH_WORK']}/pages/{rows_wanted}{'-semicolons' if is_mapped else ''}.csv"
     with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, delimiter=";" if is_mapped else ",")
         names = next(reader)
         makers = [types.get(name, str) for name in names]
+        sent = ["price" if is_mapped and name == "cost" else name for name in names]
         while lines := list(itertools.islice(reader, 5000)):
-            records = [{name: make(cell) for name, make, cell in zip(names, makers, line)} for line in lines]
+            records = [{name: make(cell) for name, make, cell in zip(sent, makers, line)} for line in lines]
+            if is_mapped:
+                for record in records:
+                    del record["phase"]
+                    record["source"] = "nightly"
             seen += len(records)
             body = {"data": {"records": records}, "name": "strikes", "sendEvents": seen == int(rows_wanted)}
             if import_id is not None:
@@ -79,5 +84,6 @@ def upload(session):
 
 begun = time.monotonic()
 with requests.Session() as the_session:
-    count, check = {"rows": visit, "export-csv": export, "upload": upload}[what](the_session)
+    count, check = {"rows": visit, "export-csv": export, "upload": upload,
+                    "upload-mapped": lambda session: upload(session, True)}[what](the_session)
 print(f"{time.monotonic() - begun:.6f} {count} {check}")
