@@ -29,6 +29,7 @@ local COVERS = {
     "csrc/core/engine/network",
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
+  ["spec/recipes_spec.lua"] = { "docs" },
   ["spec/endpoints_spec.lua"] = {
     "lua/flarelight/automations", "lua/flarelight/client", "lua/flarelight/endpoint", "lua/flarelight/imports",
     "lua/flarelight/preparations", "lua/flarelight/reports", "lua/flarelight/request", "csrc/lua",
