@@ -322,6 +322,18 @@ describe("rows", function()
     assert.are.same({ a = { flarelight.null, flarelight.null }, b = { 1, nested } }, (api.imports:rows(id):columns(2)))
   end)
 
+  it("gives every row of an import that holds the same rows several times", function()
+    open()
+    local records = {}
+    for n = 0, 59 do records[n + 1] = { n = n % 20 } end
+    local id = assert(api.imports:import { records = records }).id
+    for page_size = 1, 21 do
+      local found = {}
+      for row in api.imports:rows(id, { page_size = page_size }) do found[#found + 1] = row end
+      assert.are.same(records, found)
+    end
+  end)
+
   it("asks a key function again after a 401 once", function()
     open()
     local id = support.import(api, 20)

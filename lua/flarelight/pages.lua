@@ -154,7 +154,10 @@ end
 -- all pages, the first row of the page before, or a sampled row. If the checks find nothing, the import holds equal
 -- rows. Returns true, or `nil, message, err`.
 local function check_start(self, page)
-  if self.checks_left == 0 then return true end
+  if self.checks_left == 0 then
+    if self.last_row then self.last_row = page:key(page:count() - 1) end -- for check_last
+    return true
+  end
   local first = page:key(0)
   local again, seen, last = page:sample(self.seen, self.seen_count)
   again = again or self.first_row and page:has(self.first_row, self.last_first_row)
