@@ -125,6 +125,7 @@ build = {
       ["flarelight.host.mailbox"] = "lua/flarelight/host/mailbox.lua",
       ["flarelight.endpoint"] = "lua/flarelight/endpoint.lua",
       ["flarelight.error"] = "lua/flarelight/error.lua",
+      ["flarelight.fates"] = "lua/flarelight/fates.lua",
       ["flarelight.export"] = "lua/flarelight/export/init.lua",
       ["flarelight.export.continuation"] = "lua/flarelight/export/continuation.lua",
       ["flarelight.export.options"] = "lua/flarelight/export/options.lua",

@@ -6,6 +6,7 @@
 local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local fates = require "flarelight.fates"
 local host = require "flarelight.host"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
@@ -54,18 +55,6 @@ local calls = {}
 -- Client -> its handle, its configuration and its key. Kept apart from the client, so that no dump of one shows
 -- the key.
 local private = setmetatable({}, { __mode = "k" })
-
--- The writes under way: waiter -> operation. A write whose outcome was not taken when the Lua state is closed, because
--- the script ended or closed the coroutine, is reported.
-local writes = {}
-calls.guard = tasks.when_collected(function()
-  for waiter, operation in pairs(writes) do
-    if core.is_ours(waiter.ticket) then
-      io.stderr:write(("flarelight: the script ended while %s was under way: it is in doubt whether it was applied\n")
-        :format(operation))
-    end
-  end
-end)
 
 --- Gives a client its handle and its configuration (of configuration.lua). Starts no thread and sends nothing.
 function calls.open(api, config)
@@ -184,7 +173,7 @@ local function hand_over(api, prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
   local waiter = mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
-  if prepared.write then writes[waiter] = prepared.operation end
+  if prepared.write then fates.watch(waiter, prepared.operation) end
   return waiter
 end
 
@@ -198,7 +187,7 @@ end
 --- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
 function calls.outcome(api, waiter)
   local ready, cannot, why = calls.wait(waiter)
-  writes[waiter] = nil
+  if waiter.write then fates.taken(waiter) end
   if not ready then
     local _
     mailbox.forget(waiter.ticket)

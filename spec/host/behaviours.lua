@@ -4,8 +4,8 @@
 --   name         the name of the host that flarelight should find
 --   blocks       whether a waiting call blocks the whole process
 --   start_ticks  function(tick): calls `tick` again and again beside the behaviour; returns a function that ends this
--- The sandbox (spec/host/sandbox.lua) answers /Report/All late and stalls /Preparation/All; import 1 has 500 rows. Report 1
--- takes a moment behind its reply.
+-- The sandbox (spec/host/sandbox.lua) answers /Report/All and automations late, and stalls /Preparation/All; import 1 has
+-- 500 rows. Report 1 takes a moment behind its reply.
 
 local flarelight = require "flarelight"
 local pollable = require "flarelight.pollable"
@@ -424,6 +424,29 @@ it("a coroutine inside of a thread that is never resumed holds up no other", fun
   for _ = 1, 3 do equal(1, api:spawn(function() return #assert(api.reports:all()) end):result()) end
 end)
 
+local left = 0 -- writes whose outcome no code takes
+
+it("a coroutine that is closed while it writes, or never resumed, holds up no other", function(api, env)
+  local close = rawget(coroutine, "close") -- Lua 5.4
+  local is_resumed = env.name == "luv" or env.name == "copas"
+  if not close and (env.name ~= "cqueues" or not rawget(coroutine, "isyieldable")) then return end
+  if not is_resumed and env.name ~= "cqueues" then return end -- the coroutine of a script blocks
+  local function write() error((select(3, api.automations:execute(404)))) end
+  local function rejected() return api:stats().errors.not_found or 0 end
+  local before = rejected() - left
+  for _, closes in ipairs(is_resumed and { true } or close and { false, true } or { false }) do
+    local co = coroutine.create(write)
+    assert(coroutine.resume(co))
+    equal("suspended", coroutine.status(co))
+    if closes then assert(close(co)) end
+    left = left + 1
+  end
+  assert(api:wait_until(function() return rejected() - before == left end, { interval = 0.01 }))
+  equal(1, api:spawn(function() return #assert(api.reports:all()) end):result())
+  collectgarbage()
+  collectgarbage()
+end)
+
 it("rows that have come are given where Lua cannot yield", function(api, env)
   if env.blocks then return end
   local rows, n = api.imports:rows(1, { page_size = 500 }), 0
@@ -459,6 +482,7 @@ function behaviours.run(env, say)
     end
   end
   api:close()
+  say(("writes whose outcome is not taken: %d"):format(left))
   say(("%s: %d behaviours, %d failed"):format(env.name, #list, failed))
   return failed == 0
 end

@@ -27,6 +27,10 @@ describe("the same script, unchanged, in #slow", function()
     assert.truthy(output:find(name .. ": %d+ behaviours, 0 failed"), output)
     assert.is_nil(output:find("FAILED", 1, true), output)
     assert.truthy(output:find(TOLD), output)
+    -- The fate of a write that no code waits for any more is reported.
+    local left = tonumber(output:match "writes whose outcome is not taken: (%d+)")
+    local _, reported = output:gsub("no code took the outcome of a write%. It is rejected: automations%.execute: 404", "")
+    assert.equal(left, reported, output)
   end
 
   for _, each in ipairs(hosts) do

@@ -12,6 +12,7 @@ function sandbox.start()
   assert(support.import(api, 500) == 1)
   api:close()
   box:fault { operation = "reports.all", kind = "latency", seconds = 0.15, times = math.huge }
+  box:fault { operation = "automations.execute", kind = "latency", seconds = 0.15, times = math.huge }
   box:fault { operation = "preparations.all", kind = "stall", seconds = 300, times = math.huge }
   return box, system.environment(box)
 end

@@ -13,7 +13,7 @@ local SLICE = 0.01 -- seconds of work that never waits before others run
 
 local host = { name = "copas" }
 
-local waiting, watched = {}, false -- set of the handles of parked threads; whether the watching thread runs
+local waiting, watched = {}, false -- parked thread -> its handle; whether the watching thread runs
 local woken = {}                   -- coroutines to resume
 
 -- The methods of a socket that copas and socket.select call.
@@ -52,7 +52,7 @@ local function watch()
   while next(waiting) or #woken > 0 do
     copas.receive(setmetatable({}, Socket), 1)
     pollable.step()
-    for handle in pairs(waiting) do
+    for _, handle in pairs(waiting) do
       if not handle.queued and handle:is_over() then
         handle.queued = true
         woken[#woken + 1] = handle.coroutine
@@ -60,7 +60,13 @@ local function watch()
     end
     local batch = woken
     woken = {}
-    for _, co in ipairs(batch) do resume(co) end
+    for _, co in ipairs(batch) do
+      if coroutine.status(co) == "dead" then -- closed while it waited
+        waiting[co] = nil
+      else
+        resume(co)
+      end
+    end
   end
   watched = false
 end
@@ -104,8 +110,9 @@ function host.wait(handle)
   if handle:is_over() then
     timeslice.at_once(handle, SLICE, host.give_way)
   else
-    handle.coroutine, handle.wake = pollable.coroutine(), wake
-    waiting[handle] = true
+    local co = pollable.coroutine()
+    handle.coroutine, handle.wake = co, wake
+    waiting[co] = handle
     be_watched()
     while not handle:is_over() do
       local timeout = handle:timeout()
@@ -113,7 +120,7 @@ function host.wait(handle)
       handle.queued = false
       park()
     end
-    waiting[handle], handle.wake, handle.queued = nil, nil, nil
+    waiting[co], handle.wake, handle.queued = nil, nil, nil
     timeslice.set(SLICE, host.give_way)
   end
 end

@@ -12,7 +12,22 @@ local SLICE = 0.005 -- seconds of work that never waits before others run
 local host = { name = "luv" }
 
 local poll, polled_fd, waiting = nil, nil, 0
-local woken = {} -- coroutines to resume
+local woken = {}  -- coroutines to resume
+local parked = {} -- coroutine -> the handle it waits for
+
+-- Stops polling if no coroutine waits any more.
+local function unwatch()
+  waiting = waiting - 1
+  if waiting == 0 and poll then poll:stop() end
+end
+
+-- Ends a wait: of the coroutine itself, or of one that was closed while it waited.
+local function unpark(co)
+  local handle = parked[co]
+  if handle.timer then handle.timer:close() end
+  parked[co], handle.timer, handle.wake, handle.queued = nil, nil, nil, nil
+  unwatch()
+end
 
 -- Resumes the coroutines in `woken`. An error of a coroutine is raised like an error of a luv callback.
 local function drain()
@@ -20,7 +35,11 @@ local function drain()
   woken = {}
   for _, co in ipairs(batch) do
     local ok, message
-    if coroutine.status(co) == "suspended" then ok, message = coroutine.resume(co) end
+    if coroutine.status(co) == "suspended" then
+      ok, message = coroutine.resume(co)
+    elseif coroutine.status(co) == "dead" and parked[co] then
+      unpark(co)
+    end
     if ok == false then raised = raised or debug.traceback(co, tostring(message)) end
   end
   if #woken > 0 then pollable.ring() end
@@ -71,11 +90,6 @@ local function watch()
   poll:start("r", on_readable)
 end
 
-local function unwatch()
-  waiting = waiting - 1
-  if waiting == 0 and poll then poll:stop() end
-end
-
 if schedule then
   function host.report(message)
     schedule(function() vim.notify(message, vim.log.levels.ERROR) end) -- luacheck: ignore
@@ -96,21 +110,20 @@ function host.wait(handle)
   if handle:is_over() then
     timeslice.at_once(handle, SLICE, host.give_way)
   else
-    local timer
-    handle.coroutine, handle.wake = pollable.coroutine(), wake
+    local co = pollable.coroutine()
+    handle.coroutine, handle.wake = co, wake
+    parked[co] = handle
     watch()
     while not handle:is_over() do
       local timeout = handle:timeout()
       if timeout then
-        timer = timer or luv.new_timer()
-        timer:start(math.ceil(timeout * 1000), 0, function() wake(handle) end)
+        handle.timer = handle.timer or luv.new_timer()
+        handle.timer:start(math.ceil(timeout * 1000), 0, function() wake(handle) end)
       end
       handle.queued = false
       coroutine.yield()
     end
-    if timer then timer:close() end
-    handle.wake, handle.queued = nil, nil
-    unwatch()
+    unpark(co)
     timeslice.set(SLICE, host.give_way)
   end
 end

@@ -103,6 +103,7 @@ function mailbox.step()
         if what == "call" then
           waiters[ticket] = nil
           waiter.reply = value
+          if waiter.arrived then waiter:arrived() end
         else
           waiter.pages[#waiter.pages + 1] = value
         end

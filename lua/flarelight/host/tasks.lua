@@ -36,12 +36,13 @@ function tasks.when_collected(fn)
   return setmetatable({}, { __gc = fn })
 end
 
-local function to_standard_error(message) io.stderr:write(message, "\n") end
+--- Reports an error in hosts that have no other way.
+function tasks.to_standard_error(message) io.stderr:write(message, "\n") end
 
 -- An error that a task raised is its result. If no code asks for the result before the task is collected, the error is
 -- reported, unless the task was cancelled.
 local function report_unless_asked(task, raised, trace)
-  local report = task.host.report or to_standard_error
+  local report = task.host.report or tasks.to_standard_error
   local record = { asked = #task.joiners > 0 or task.cancelled }
   local message = "flarelight: a task failed, and no code asked for its result: " .. tostring(raised) .. (trace or "")
   record.guard = tasks.when_collected(function()
