@@ -21,15 +21,21 @@ fates.guard = tasks.when_collected(function()
   end
 end)
 
--- Called when the outcome has arrived. The guard is made after `waiter.reply`, so that Lua finalizes it first.
+local function describe(reply, operation)
+  local _, meta, err = reply:outcome()
+  return ("flarelight: no code took the outcome of a write. It is %s: %s")
+    :format(((err or meta).fate:gsub("_", " ")), err and meta or operation)
+end
+
+-- Called when the outcome has arrived. The guard is made after `waiter.reply`, so that Lua finalizes it first. A child
+-- that was forked meanwhile leaves the report to its parent. Without memory nothing can be reported.
 local function arrived(waiter)
-  local arrival, reply, operation = {}, waiter.reply, under_way[waiter]
+  local arrival, reply, operation, ticket = {}, waiter.reply, under_way[waiter], waiter.ticket
   local report = waiter.here.report or tasks.to_standard_error
   arrival.guard = tasks.when_collected(function()
-    if arrival.taken then return end
-    local _, meta, err = reply:outcome()
-    local fate = (err or meta).fate:gsub("_", " ")
-    report(("flarelight: no code took the outcome of a write. It is %s: %s"):format(fate, err and meta or operation))
+    if arrival.taken or not core.is_ours(ticket) then return end
+    local ok, message = pcall(describe, reply, operation)
+    if ok then report(message) end
   end)
   waiter.arrival = arrival
 end
