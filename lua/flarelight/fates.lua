@@ -1,8 +1,8 @@
 --- Reports the fate of a write whose outcome no code takes.
 --
 -- A coroutine that waits for a write may never be resumed, or may be closed. If the outcome arrives, and the coroutine
--- is then collected, the report names the fate. If the Lua state is closed while the write is under way, the report says
--- that it is in doubt. Relies on host/tasks.lua for finalizers, and on host/mailbox.lua to call `waiter:arrived()`.
+-- is then collected, the report names the fate. If the Lua state is closed while the write is under way, the report
+-- says that it is in doubt. Relies on host/tasks.lua for finalizers and on host/mailbox.lua for `waiter:arrived()`.
 
 local core = require "flarelight.core"
 local tasks = require "flarelight.host.tasks"
