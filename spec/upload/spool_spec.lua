@@ -99,6 +99,35 @@ describe("an upload of standard input", function()
     assert.are.same({}, spools())
   end)
 
+  it("keeps the copy of an upload that was interrupted where its state file is reached by another path", function()
+    local folder, link, moved, first = system.folder(), system.path(), system.path(), state
+    local function at(path, ...)
+      state = path .. "/state.db"
+      return run(...)
+    end
+    system.shell(("ln -s %s %s"):format(folder, link))
+    at(link, numbers(25), "key = 'k'", 5)
+    assert.are.equal("3", at(folder, numbers(3)):match "%S+") -- which removes copies that nothing needs
+    assert.are.equal(1, #spools())
+    system.shell(("mv %s %s"):format(folder, moved))
+    assert.are.equal("25", at(moved, numbers(25), "key = 'k'"):match "%S+")
+    assert.are.same({}, spools())
+    holds(1, 25)
+    state = first
+  end)
+
+  it("stops if its copy is gone, and can be forgotten", function()
+    run(numbers(25), "key = 'k'", 5)
+    os.remove(spools()[1])
+    local gone = "conflict: .*the copy of standard input that the upload began with is gone .*forget this upload"
+    assert.matches(gone, run(numbers(25), "key = 'k'"))
+    local _, message, err = api.imports:resume(api.imports:pending()[1].token)
+    assert.matches(gone, err.kind .. ": " .. message)
+    assert(api:forget "k")
+    assert.are.equal("25", run(numbers(25), "key = 'k'"):match "%S+")
+    assert.are.same({}, spools())
+  end)
+
   it("loses its copy when it is forgotten", function()
     run(numbers(25), "key = 'k'", 5)
     assert.are.equal(1, #spools())

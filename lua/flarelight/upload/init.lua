@@ -237,6 +237,17 @@ local function result_of(run, kept)
   return earlier_result(kept)
 end
 
+-- The copy of standard input that an entry of the journal reads; nil if it reads none.
+local function spool_of(run, kept)
+  return kept.options.spool and spool.known(run.api, kept.path, kept.options.spool) or nil
+end
+
+local function need_copy(copy)
+  if copy:is_there() then return end
+  conflict(("the copy of %s that the upload began with is gone (%s): put it back, or forget this upload and begin "
+    .. "another one"):format(copy.name, copy.path))
+end
+
 -- Continues an upload of the journal, whose source may be open already. Returns its result.
 local function continue(run, kept, given)
   locks.take(run, "upload " .. kept.token)
@@ -248,7 +259,11 @@ local function continue(run, kept, given)
   if not run.source then
     local asked = file_options.of(kept.options)
     asked.file = kept.kind == "file" and (given.moved and given.file or paths_of(kept)) or nil
-    asked.spool = kept.options.spool and not given.moved and spool.known(kept.path, kept.options.spool) or nil
+    asked.spool = not given.moved and spool_of(run, kept) or nil
+    if asked.spool then
+      need_copy(asked.spool)
+      asked.file = asked.spool.path
+    end
     asked.records, asked.map = given.records, given.map
     run:take_source(source.open(run.api, asked))
   end
@@ -394,7 +409,9 @@ end
 local function compare_spools(run, kept)
   local copy = run.source.spool
   if not copy or kept.state == "done" then return end
-  if not (kept.options.spool and spool.same_content(copy.path, kept.path)) then
+  local first = spool_of(run, kept)
+  if first then need_copy(first) end
+  if not (first and spool.same_content(copy.path, first.path)) then
     other_source(("%s has other content than the source that the upload with the key %q began with"):format(copy.name,
       kept.key))
   end
@@ -575,7 +592,8 @@ function upload.forget(api, name)
     end
     if kept.state ~= "done" then locks.take(run, "upload " .. kept.token) end
     local forgotten = own:forget(kept.token)
-    if forgotten and kept.options.spool then os.remove(kept.path) end
+    local copy = forgotten and spool_of(run, kept)
+    if copy then copy:drop() end
     if not forgotten then
       failure.fail("conflict", ("api:forget: the upload %q is done, and not pending"):format(name))
     end

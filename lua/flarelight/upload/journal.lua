@@ -104,9 +104,12 @@ function Journal:pending()
   return rows
 end
 
---- Whether an unfinished upload, of any service, reads the file.
+--- Whether an unfinished upload, of any service, reads a file of this name. The folder does not count: the state file
+-- may have been moved with it, or be reached by a symbolic link.
 function Journal:needs(path)
-  return run(self, sql("SELECT 1 FROM uploads WHERE path = ? AND state <> 'done' LIMIT 1", path))[1] ~= nil
+  local name = path:match "[^/]*$"
+  return run(self, sql("SELECT 1 FROM uploads WHERE (path = ? OR substr(path, ?) = ?) AND state <> 'done' LIMIT 1",
+    path, -#name - 1, "/" .. name))[1] ~= nil
 end
 
 --- The batches of an upload, in order.

@@ -68,11 +68,24 @@ function spool.take(api, path, format, operation)
   return self
 end
 
---- The spool of an upload that the journal keeps. `original`: the path that was copied.
+local function is_file(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+--- The spool of an upload that the journal keeps: at `path`, or beside the state file, if the folder was moved.
+-- `original`: the path that was copied.
 ---@return flarelight.Spool
-function spool.known(path, original)
+function spool.known(api, path, original)
+  local prefix = prefix_of(api)
+  local rest = path:match "%-spool%-([^/]*)$"
+  if rest and not is_file(path) and is_file(prefix .. rest) then path = prefix .. rest end
   return setmetatable({ path = path, original = original, name = name_of(original) }, Spool)
 end
+
+--- Whether the copy can be read.
+function Spool:is_there() return is_file(self.path) end
 
 --- Deletes the copy.
 function Spool:drop()
