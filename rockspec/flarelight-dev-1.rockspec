@@ -36,7 +36,7 @@ build = {
             "csrc/core/base/durable.c", "csrc/core/base/process.c", "csrc/core/base/same_file.c",
             "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c",
             "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/codec/mapping.c",
-            "csrc/core/codec/row_key.c", "csrc/core/engine/budget.c", "csrc/core/engine/buffer_pool.c",
+            "csrc/core/codec/name_index.c", "csrc/core/codec/row_key.c", "csrc/core/engine/budget.c", "csrc/core/engine/buffer_pool.c",
             "csrc/core/engine/call.c", "csrc/core/engine/client.c", "csrc/core/engine/command.c",
             "csrc/core/engine/engine.c", "csrc/core/engine/event.c", "csrc/core/engine/lane.c",
             "csrc/core/engine/loop.c", "csrc/core/engine/mailbox.c", "csrc/core/engine/network.c",

@@ -599,6 +599,24 @@ describe("imports:export", function()
     end)
   end
 
+  it("refuses rows with more members than a file has columns, and a header with more", function()
+    open()
+    local members, names = {}, {}
+    for n = 1, 16385 do members[n], names[n] = ('"m%d":1'):format(n), "m" .. n end
+    local id = import("{" .. table.concat(members, ",") .. "}\n")
+    local _, message, err = api.imports:export(id, { to = path_of ".csv" })
+    assert.are.equal("conflict", err.kind)
+    assert.matches("at most 16384 columns", message)
+    assert.are.equal(1, assert(api.imports:export(id, { to = path_of ".jsonl" })).rows)
+    assert.are.equal("m7\r\n1\r\n", (to_string(id, { columns = { "m7" } })))
+    local good, raised = pcall(api.imports.export, api.imports, id, { to = path_of ".csv", columns = names })
+    assert.is_false(good)
+    assert.matches("columns: should be at most 16384 names", raised)
+    local file = system.file(table.concat(names, ",") .. "\n", ".csv")
+    _, message = flarelight.csv.rows(file):next()
+    assert.matches("the header has 16385 columns, but a file has at most 16384", message)
+  end)
+
   it("columns that no row has are an error that names those there are", function()
     open()
     local id, path = import '{"name":"Gull","cost":1}\n{"name":"Owl","late":2}\n', path_of ".csv"

@@ -606,6 +606,10 @@ static bool choose_columns(lua_State *L, fl_export *export) {
                           : "");
       return false;
     }
+    if (result == FL_TOO_LARGE) {
+      lua_pushfstring(L, "columns: should be at most %d names", FL_COLUMNS_MOST);
+      return false;
+    }
     if (result != FL_OK) luaL_error(L, "not enough memory");
     lua_pop(L, 1);
   }

@@ -163,10 +163,8 @@ static fl_result refuse_cell(const fl_column *column, fl_slice text, char *messa
 /* The column of this name: its name in the records if `sent` is set, else its name in the header.
  */
 static fl_column *find(const fl_columns *columns, fl_slice name, bool sent) {
-  for (size_t i = 0; i < columns->count; i++)
-    if (fl_slice_equal(sent ? columns->list[i].sent : columns->list[i].name, name))
-      return &columns->list[i];
-  return NULL;
+  size_t place = fl_name_index_find(sent ? &columns->by_sent : &columns->by_name, name);
+  return place == FL_NO_PLACE ? NULL : &columns->list[place];
 }
 
 static fl_result refuse_name(fl_slice name, const char *words, char *message) {
@@ -208,17 +206,20 @@ static fl_result copy_names(fl_columns *columns, const fl_csv_cell *cells, size_
 
 static fl_result name_columns(fl_columns *columns, size_t count, const fl_columns_options *options,
                               char *message) {
+  fl_result result;
   for (size_t i = 0; i < count; i++) {
     fl_column *column = &columns->list[i];
     if (column->name.length == 0) {
       snprintf(message, FL_COLUMNS_MESSAGE, "column %zu has no name", i + 1);
       return FL_INVALID;
     }
-    if (find(columns, column->name, false) != NULL)
-      return refuse_name(column->name, "is there twice", message);
     column->sent = fl_mapping_rename(&options->mapping, column->name);
-    if (find(columns, column->sent, true) != NULL)
+    result = fl_name_index_add(&columns->by_name, column->name);
+    if (result == FL_INVALID) return refuse_name(column->name, "is there twice", message);
+    if (result == FL_OK) result = fl_name_index_add(&columns->by_sent, column->sent);
+    if (result == FL_INVALID)
       return refuse_name(column->sent, "is there twice: rename gives its name to another", message);
+    if (result != FL_OK) return result;
     column->type = options->otherwise;
     column->strict = options->otherwise != FL_COLUMN_UNDECIDED;
     column->possible = BIT(FL_COLUMN_NUMBER) | BIT(FL_COLUMN_BOOLEAN);
@@ -292,6 +293,11 @@ static fl_result make_members(fl_columns *columns, const fl_mapping *mapping, ch
 static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                       const fl_columns_options *options, char *message) {
   fl_result result;
+  if (count > FL_COLUMNS_MOST) {
+    snprintf(message, FL_COLUMNS_MESSAGE, "the header has %zu columns, but a file has at most %d",
+             count, FL_COLUMNS_MOST);
+    return FL_INVALID;
+  }
   columns->list = calloc(count, sizeof *columns->list);
   if (columns->list == NULL) return FL_NO_MEMORY;
   result = copy_names(columns, cells, count);
@@ -314,6 +320,8 @@ fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t 
 }
 
 void fl_columns_free(fl_columns *columns) {
+  fl_name_index_free(&columns->by_name);
+  fl_name_index_free(&columns->by_sent);
   free(columns->list);
   free(columns->members);
   columns->list = NULL;

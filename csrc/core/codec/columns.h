@@ -23,6 +23,7 @@
 
 #include "codec/csv.h"
 #include "codec/mapping.h"
+#include "codec/name_index.h"
 
 typedef enum fl_column_type {
   FL_COLUMN_UNDECIDED,
@@ -72,7 +73,8 @@ typedef struct fl_columns {
   size_t member_count;
   char decimal;
   fl_names nulls;
-  fl_buffer names, keys; /* their texts */
+  fl_buffer names, keys;          /* their texts */
+  fl_name_index by_name, by_sent; /* the places in `list` */
 } fl_columns;
 
 /* Room for a message: words without the file's name or line. */
@@ -85,8 +87,8 @@ bool fl_column_type_named(const char *name, fl_column_type *type);
 
 /*
  * Makes the columns from the header's cells. FL_INVALID with a message: a name that is empty or
- * repeated, a choice or a mapping that names no column. On anything but FL_OK there is nothing to
- * free.
+ * repeated, more than FL_COLUMNS_MOST names, a choice or a mapping that names no column. On
+ * anything but FL_OK there is nothing to free.
  */
 fl_result fl_columns_init(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                           const fl_columns_options *options, char message[FL_COLUMNS_MESSAGE]);

@@ -16,6 +16,9 @@
 #include "codec/json_write.h"
 
 #define NO_COLUMN UINT32_MAX
+#define IN_WORDS(number) #number
+#define AS_WORDS(number) IN_WORDS(number)
+#define MOST_IN_WORDS AS_WORDS(FL_COLUMNS_MOST)
 /* Room beyond the cells of a row: for the line end, and because whole words are written, up to
  * eight bytes too far. */
 #define SLACK 64
@@ -36,6 +39,7 @@ void fl_export_init(fl_export *self, fl_export_format format) {
 
 void fl_export_free(fl_export *self) {
   for (size_t i = 0; i < self->count; i++) fl_buffer_free(&self->columns[i].text);
+  fl_name_index_free(&self->names);
   free(self->columns);
   free(self->cells);
   fl_buffer_free(&self->nested);
@@ -59,16 +63,14 @@ fl_slice fl_export_column_name(const fl_export *self, size_t index) {
   return (fl_slice){self->columns[index].text.data, self->columns[index].name_length};
 }
 
-/* Searches all columns, beginning with `guess`. */
+/* The column of this name, which is most often the one at `guess`. */
 static uint32_t find_column(const fl_export *self, const char *name, size_t length, size_t guess) {
-  if (guess >= self->count) guess = 0;
-  for (size_t i = 0, at = guess; i < self->count; i++, at++) {
-    if (at == self->count) at = 0;
-    if (self->columns[at].name_length == length &&
-        fl_same_bytes(self->columns[at].text.data, name, length))
-      return (uint32_t)at;
-  }
-  return NO_COLUMN;
+  size_t place;
+  if (guess < self->count && self->columns[guess].name_length == length &&
+      fl_same_bytes(self->columns[guess].text.data, name, length))
+    return (uint32_t)guess;
+  place = fl_name_index_find(&self->names, (fl_slice){name, length});
+  return place == FL_NO_PLACE ? NO_COLUMN : (uint32_t)place;
 }
 
 fl_result fl_export_add_column(fl_export *self, fl_slice name) {
@@ -78,6 +80,7 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   if (find_column(self, name.data, name.length, 0) != NO_COLUMN) return FL_INVALID;
   if (has_columns(self) && (name.length == 0 || memchr(name.data, '\0', name.length) != NULL))
     return FL_INVALID;
+  if (self->count == FL_COLUMNS_MOST) return FL_TOO_LARGE;
   if ((self->count & (self->count - 1)) == 0) { /* a power of two: full */
     size_t capacity = self->count ? self->count * 2 : 1;
     fl_export_column *columns = realloc(self->columns, capacity * sizeof *columns);
@@ -96,6 +99,8 @@ fl_result fl_export_add_column(fl_export *self, fl_slice name) {
   if (result == FL_OK)
     result = fl_json_write_string(&column->text, name.data, name.length, &unused);
   if (result == FL_OK) result = fl_buffer_append_byte(&column->text, ':');
+  if (result == FL_OK)
+    result = fl_name_index_add(&self->names, (fl_slice){column->text.data, name.length});
   if (result == FL_OK) self->count++, self->unmet++;
   else fl_buffer_free(&column->text);
   return result;
@@ -259,6 +264,11 @@ static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, i
                         : "or one after it has a NUL character in the name of a member, which has "
                           "no place in the name of a column",
                     NO_NAME);
+      if (result == FL_TOO_LARGE)
+        return fail(self, FL_EXPORT_TOO_WIDE,
+                    "or one after it has a member for which there is no column: a file has at "
+                    "most " MOST_IN_WORDS " columns (`columns` chooses some; JSON lines hold all)",
+                    NO_NAME);
       if (result != FL_OK) return FL_EXPORT_NO_MEMORY;
     }
   }
@@ -269,24 +279,25 @@ static fl_export_code learn(fl_export *self, const reader *page, uint32_t row, i
  * only the members without a column. */
 static void name_members(const fl_export *self, const reader *page, uint32_t row, bool all,
                          char *out, size_t size) {
-  uint32_t end = page->nodes[row].value.size.end;
-  size_t used = 0;
+  uint32_t end = page->nodes[row].value.size.end, named[FL_EXPORT_MESSAGE];
+  size_t used = 0, count = 0, before;
   *out = '\0';
   for (uint32_t at = row + 1; at < end; at = fl_json_next(page->tape, at + 1)) {
     const char *name = page->text + page->nodes[at].offset;
-    uint32_t length = page->nodes[at].value.size.length, before = row + 1;
+    uint32_t length = page->nodes[at].value.size.length;
     if (!all && find_column(self, name, length, 0) != NO_COLUMN) continue;
-    for (; before < at; before = fl_json_next(page->tape, before + 1))
-      if (page->nodes[before].value.size.length == length &&
-          fl_same_bytes(page->text + page->nodes[before].offset, name, length))
+    for (before = 0; before < count; before++)
+      if (page->nodes[named[before]].value.size.length == length &&
+          fl_same_bytes(page->text + page->nodes[named[before]].offset, name, length))
         break;
-    if (before < at) continue;
+    if (before < count) continue;
     if (used + length + 10 > size) {
       snprintf(out + used, size - used, ", …");
       break;
     }
     used += (size_t)snprintf(out + used, size - used, "%s\"%.*s\"", used ? ", " : "", (int)length,
                              name);
+    named[count++] = at; /* each takes two quotes of the message at least, so there is room */
   }
 }
 

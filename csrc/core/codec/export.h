@@ -21,6 +21,7 @@
 
 #include "base/buffer.h"
 #include "codec/json_scan.h"
+#include "codec/name_index.h"
 
 typedef enum fl_export_format {
   FL_EXPORT_CSV,
@@ -36,6 +37,7 @@ typedef enum fl_export_code {
   FL_EXPORT_BLANK,      /* CSV: a record that would be a blank line */
   FL_EXPORT_NUL,        /* CSV: a string that holds a NUL character */
   FL_EXPORT_NO_NAME,    /* CSV: a member with an empty name */
+  FL_EXPORT_TOO_WIDE,   /* the rows have more than FL_COLUMNS_MOST members */
   FL_EXPORT_REFUSED,    /* cells: `take` has no place for the row; it has written the message */
   FL_EXPORT_IO,         /* cells: `take` cannot write the row; it has written the message */
   FL_EXPORT_NO_MEMORY
@@ -65,6 +67,7 @@ struct fl_export {
   fl_export_take take; /* of cells */
   void *take_context;
   fl_export_column *columns;
+  fl_name_index names; /* of the columns */
   size_t count;
   bool chosen;      /* CSV: members without a column are left out instead of being an error */
   size_t unmet;     /* columns that no row has had yet */
@@ -83,7 +86,7 @@ void fl_export_init(fl_export *self, fl_export_format format);
 void fl_export_free(fl_export *self);
 
 /* Adds a column, before the first row. FL_INVALID: its name is repeated or is not UTF-8; in CSV
- * also an empty name, and one with a NUL character. */
+ * also an empty name, and one with a NUL character. FL_TOO_LARGE: there are FL_COLUMNS_MOST. */
 fl_result fl_export_add_column(fl_export *self, fl_slice name);
 fl_slice fl_export_column_name(const fl_export *self, size_t index);
 

@@ -338,12 +338,18 @@ static bool grow(fl_json_tape *tape, size_t length) {
   size_t capacity = tape->capacity ? tape->capacity * (size_t)2 : length / 10 + 16;
   fl_json_node *nodes;
   if (capacity > most) capacity = most;
-  if (capacity > SIZE_MAX / sizeof *nodes) return false;
+  if (tape->most > 0 && capacity > tape->most) capacity = tape->most;
+  if (capacity == tape->capacity || capacity > SIZE_MAX / sizeof *nodes) return false;
   nodes = realloc(tape->nodes, capacity * sizeof *nodes);
   if (nodes == NULL) return false;
   tape->nodes = nodes;
   tape->capacity = (uint32_t)capacity;
   return true;
+}
+
+static char *fail_full(const scanner *scan, const fl_json_tape *tape, const char *where) {
+  bool many = tape->most > 0 && tape->capacity >= tape->most;
+  return fail(scan, many ? FL_JSON_MANY : FL_JSON_MEMORY, many ? where : scan->text);
 }
 
 static char *scan_value(scanner *scan, fl_json_tape *tape) {
@@ -355,12 +361,11 @@ static char *scan_value(scanner *scan, fl_json_tape *tape) {
   bool in_object = false; /* whether the open container is an object */
 
 /* A new node, which may move the tape. */
-#define PUSH(where)                                     \
-  do {                                                  \
-    if (count == tape->capacity && !grow(tape, length)) \
-      return fail(scan, FL_JSON_MEMORY, scan->text);    \
-    node = &tape->nodes[count++];                       \
-    node->offset = (uint32_t)((where)-scan->text);      \
+#define PUSH(where)                                                                          \
+  do {                                                                                       \
+    if (count == tape->capacity && !grow(tape, length)) return fail_full(scan, tape, where); \
+    node = &tape->nodes[count++];                                                            \
+    node->offset = (uint32_t)((where)-scan->text);                                           \
   } while (0)
 
   if (cursor == scan->end) return fail(scan, FL_JSON_EMPTY, cursor);
@@ -524,6 +529,7 @@ const char *fl_json_describe(fl_json_code code) {
       [FL_JSON_BAD_UTF8] = "bytes that are not UTF-8",
       [FL_JSON_DEEP] = "nested too deep",
       [FL_JSON_SIZE] = "larger than 4 GiB",
+      [FL_JSON_MANY] = "more values than there is memory for",
       [FL_JSON_MEMORY] = "out of memory",
   };
   return words[code];

@@ -58,6 +58,7 @@ typedef struct fl_json_tape {
   fl_json_node *nodes;
   uint32_t count;
   uint32_t capacity;
+  uint32_t most; /* the capacity never passes it; 0: no ceiling */
 } fl_json_tape;
 
 typedef enum fl_json_code {
@@ -74,13 +75,14 @@ typedef enum fl_json_code {
   FL_JSON_BAD_UTF8,     /* bytes that are not UTF-8 (overlong and surrogate forms included) */
   FL_JSON_DEEP,         /* nested deeper than FL_JSON_DEPTH */
   FL_JSON_SIZE,         /* the text or the tape passes 32 bits */
+  FL_JSON_MANY,         /* the text has more values than `most` of the tape allows */
   FL_JSON_MEMORY
 } fl_json_code;
 
 /*
  * `position` counts bytes from 0: the byte that is not allowed at its place. ENDED and EMPTY have
- * the text's length; DEEP the bracket; NUMBER_RANGE the number's first character; SURROGATE the
- * backslash of the half; BAD_UTF8 the first byte of the sequence.
+ * the text's length; MANY the value that is too many; DEEP the bracket; NUMBER_RANGE the number's
+ * first character; SURROGATE the backslash of the half; BAD_UTF8 the first byte of the sequence.
  */
 typedef struct fl_json_error {
   fl_json_code code;

@@ -34,8 +34,7 @@ void fl_buffer_pool_take(fl_buffer_pool *pool, fl_buffer *text, fl_json_tape *ta
     *text = pooled->text;
     text->length = 0;
     text->ceiling = ceiling;
-    *tape = pooled->tape;
-    tape->count = 0;
+    *tape = (fl_json_tape){pooled->tape.nodes, 0, pooled->tape.capacity, tape->most};
   }
   pthread_mutex_unlock(&pool->lock);
 }

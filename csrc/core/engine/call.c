@@ -9,6 +9,8 @@
 
 #include "policy/url.h"
 
+#define FEW_VALUES 65536 /* of 16 bytes each */
+
 /* Copies a slice to `*cursor`, adds a NUL, and moves the cursor behind it. */
 static char *place(char **cursor, fl_slice text) {
   char *start = *cursor;
@@ -16,6 +18,14 @@ static char *place(char **cursor, fl_slice text) {
   start[text.length] = '\0';
   *cursor += text.length + 1;
   return start;
+}
+
+/* The values of a reply may take as much memory again as its text. Small replies are not counted.
+ */
+static uint32_t most_values(size_t bytes) {
+  size_t most = bytes / sizeof(fl_json_node);
+  if (most < FEW_VALUES) most = FEW_VALUES;
+  return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
 static void free_item(fl_item *item) { fl_call_free((fl_call *)(void *)item); }
@@ -46,6 +56,7 @@ static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64
   fl_response_head_init(&call->head);
   fl_buffer_init(&call->text, client->settings.max_response_bytes);
   fl_json_tape_init(&call->tape);
+  call->tape.most = most_values(client->settings.max_response_bytes);
 }
 
 fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,

@@ -84,6 +84,14 @@ static bool scan_reply(fl_call *call) {
   if (code == FL_JSON_OK) call->envelope = fl_envelope_of(&call->tape, call->text.data);
   if (call->envelope.found) call->excerpt[0] = '\0';
   else redact_excerpt(call, kept, false);
+  if (code == FL_JSON_MANY) {
+    snprintf(call->message, sizeof call->message,
+             "%s: the reply (%zu bytes) has more than %lu values: the memory for them would pass "
+             "max_response_bytes (%zu)",
+             call->operation, call->text.length, (unsigned long)call->tape.most,
+             call->client->settings.max_response_bytes);
+    return false;
+  }
   if (code != FL_JSON_OK) {
     call->tape.count = 0;
     snprintf(call->message, sizeof call->message,

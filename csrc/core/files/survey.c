@@ -18,9 +18,8 @@ static const unsigned char kind_of[] = {
     [FL_JSON_STRING] = TEXT,    [FL_JSON_ARRAY] = ARRAY,   [FL_JSON_OBJECT] = OBJECT};
 
 typedef struct name_list {
-  fl_slice *names; /* each in an allocation of its own */
+  fl_name_index index; /* of names, each in an allocation of its own */
   unsigned char *kinds;
-  size_t count;
 } name_list;
 
 struct fl_survey {
@@ -52,8 +51,8 @@ fl_survey *fl_survey_open(fl_source_input *input) {
 }
 
 static void free_names(name_list *list) {
-  for (size_t i = 0; i < list->count; i++) free((char *)(uintptr_t)list->names[i].data);
-  free(list->names);
+  for (size_t i = 0; i < list->index.count; i++) free((char *)(uintptr_t)list->index.names[i].data);
+  fl_name_index_free(&list->index);
   free(list->kinds);
 }
 
@@ -66,36 +65,28 @@ void fl_survey_close(fl_survey *self) {
   free(self);
 }
 
-/* Makes room for one more name. */
-static bool grow(name_list *list) {
-  size_t room = list->count > 0 ? list->count * 2 : 1;
-  fl_slice *names;
-  unsigned char *kinds;
-  /* The array is full only at powers of two. */
-  if ((list->count & (list->count - 1)) != 0) return true;
-  names = realloc(list->names, room * sizeof *names);
-  if (names != NULL) list->names = names;
-  kinds = realloc(list->kinds, room);
-  if (kinds != NULL) list->kinds = kinds;
-  return names != NULL && kinds != NULL;
+/* Adds a copy of the name. False without memory. */
+static bool copy_name(name_list *list, fl_slice name, unsigned char kind) {
+  char *copy = malloc(name.length + 1);
+  if (copy == NULL) return false;
+  memcpy(copy, name.data, name.length);
+  if (list->kinds == NULL) list->kinds = malloc(MOST_NAMES);
+  if (list->kinds == NULL ||
+      fl_name_index_add(&list->index, (fl_slice){copy, name.length}) != FL_OK) {
+    free(copy);
+    return false;
+  }
+  list->kinds[list->index.count - 1] = kind;
+  return true;
 }
 
 /* Records the kind of a value under a name, and adds the name unless it is in the list. Most
  * records have the members of the record before, so the search begins at `place`. */
 static bool add_name(name_list *list, fl_slice name, size_t place, unsigned char kind) {
-  char *copy;
-  if (place >= list->count || !fl_slice_equal(list->names[place], name))
-    place = fl_names_find((fl_names){list->names, list->count}, name);
-  if (place < list->count) {
-    list->kinds[place] |= kind;
-    return true;
-  }
-  if (list->count == MOST_NAMES) return true;
-  copy = grow(list) ? malloc(name.length + 1) : NULL;
-  if (copy == NULL) return false;
-  memcpy(copy, name.data, name.length);
-  list->kinds[list->count] = kind;
-  list->names[list->count++] = (fl_slice){copy, name.length};
+  if (place >= list->index.count || !fl_slice_equal(list->index.names[place], name))
+    place = fl_name_index_find(&list->index, name);
+  if (place == FL_NO_PLACE) return list->index.count == MOST_NAMES || copy_name(list, name, kind);
+  list->kinds[place] |= kind;
   return true;
 }
 
@@ -172,9 +163,9 @@ bool fl_survey_record(fl_survey *self, const fl_json_tape *tape, const char *tex
 
 /* Checks that a name in an option occurs. If not, fails with a list of the names that do. */
 static bool check_name(fl_survey *self, const char *option, fl_slice name, const name_list *list) {
-  const fl_names names = {list->names, list->count};
+  const fl_names names = {list->index.names, list->index.count};
   char words[FL_COLUMNS_MESSAGE];
-  if (list->count == MOST_NAMES || fl_names_find(names, name) < names.count) return true;
+  if (list->index.count == MOST_NAMES || fl_names_find(names, name) < names.count) return true;
   snprintf(words, sizeof words, "%s: no record has a member \"%s\"; there are ", option,
            fl_show(name).text);
   fl_names_show(names, words, sizeof words);
@@ -182,7 +173,7 @@ static bool check_name(fl_survey *self, const char *option, fl_slice name, const
 }
 
 static bool check_names(fl_survey *self) {
-  const fl_names sent = {self->sent.names, self->sent.count};
+  const fl_names sent = {self->sent.index.names, self->sent.index.count};
   const fl_mapping *mapping = self->mapping;
   char words[FL_COLUMNS_MESSAGE];
   fl_result result;
@@ -217,8 +208,8 @@ static const char *type_of(unsigned char kinds) {
 
 bool fl_survey_member(const fl_survey *self, size_t place, fl_source_member *out) {
   const fl_names *chosen = &self->mapping->columns;
-  for (size_t i = 0; i < self->sent.count; i++) {
-    fl_slice name = self->sent.names[i];
+  for (size_t i = 0; i < self->sent.index.count; i++) {
+    fl_slice name = self->sent.index.names[i];
     if (fl_mapping_constant(self->mapping, name) != NULL ||
         (chosen->count > 0 && fl_names_find(*chosen, name) == chosen->count) || place-- > 0)
       continue;

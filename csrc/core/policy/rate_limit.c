@@ -27,13 +27,15 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit) {
   memset(limit, 0, sizeof *limit);
-  limit->limit = limit->left = assumed_limit > 0 ? assumed_limit : FL_UNKNOWN;
+  limit->limit = limit->left =
+      assumed_limit > 0 ? least(assumed_limit, FL_RATE_LIMIT_MOST) : FL_UNKNOWN;
   limit->assumed = assumed_limit > 0;
   limit->reset_at = FL_UNKNOWN;
 }
 
 void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests) {
   if (limit->limit != FL_UNKNOWN || requests <= 0) return;
+  requests = least(requests, FL_RATE_LIMIT_MOST);
   limit->limit = requests;
   limit->left = requests - limit->in_flight;
   limit->assumed = true;
@@ -121,6 +123,7 @@ void fl_rate_limit_give_back(fl_rate_limit *limit) {
 
 /* The server's limit: the first that it names, or another one, since tiers change. */
 static void learn_limit(fl_rate_limit *limit, fl_time now, int64_t requests) {
+  requests = least(requests, FL_RATE_LIMIT_MOST);
   if (limit->limit == FL_UNKNOWN) {
     limit->limit = requests;
     begin_window(limit, now + FL_RATE_WINDOW, requests);

@@ -55,6 +55,9 @@ typedef struct fl_rate_limit {
   bool guessed;          /* no reply has named the end of this window yet */
 } fl_rate_limit;
 
+/* A larger limit counts as this one, so that no arithmetic with it overflows. */
+#define FL_RATE_LIMIT_MOST 1000000000
+
 /* `assumed_limit`: requests a minute until the server names a limit; 0: none. */
 void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit);
 

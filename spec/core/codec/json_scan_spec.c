@@ -838,6 +838,24 @@ static void replaces_what_has_no_form(void **state) {
   }
 }
 
+static void test_a_tape_has_a_ceiling(void **state) {
+  char numbers[256] = "[";
+  fl_json_tape small;
+  fl_json_error where;
+  (void)state;
+  fl_json_tape_init(&small);
+  small.most = 64;
+  for (int i = 0; i < 62; i++) strcat(numbers, "0,");
+  strcat(numbers, "0]"); /* an array and 63 numbers */
+  assert_int_equal(fl_json_scan(numbers, strlen(numbers), &small, &where), FL_JSON_OK);
+  numbers[strlen(numbers) - 1] = '\0';
+  strcat(numbers, ",0]");
+  assert_int_equal(fl_json_scan(numbers, strlen(numbers), &small, &where), FL_JSON_MANY);
+  assert_int_equal(where.position, strlen(numbers) - 2);
+  assert_true(small.capacity <= 64);
+  fl_json_tape_free(&small);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_accepts),
@@ -857,6 +875,7 @@ int main(void) {
       cmocka_unit_test(test_member),
       cmocka_unit_test(test_keys_name_an_earlier_one_of_the_same_bytes),
       cmocka_unit_test(test_tape_grows_and_is_used_again),
+      cmocka_unit_test(test_a_tape_has_a_ceiling),
       cmocka_unit_test(test_every_code_has_words),
       cmocka_unit_test(replaces_what_has_no_form),
   };

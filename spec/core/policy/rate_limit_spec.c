@@ -652,6 +652,20 @@ static void gets_by_without_a_reset(void **state) {
     }
 }
 
+static void takes_no_limit_beyond_a_billion(void **state) {
+  fl_response_head head = head_of(INT64_MAX, INT64_MAX, WINDOW);
+  fl_rate_limit budget;
+  (void)state;
+  fl_rate_limit_init(&budget, INT64_MAX);
+  assert_int_equal(budget.limit, FL_RATE_LIMIT_MOST);
+  fl_rate_limit_init(&budget, 0);
+  fl_rate_limit_assume(&budget, INT64_MAX);
+  assert_int_equal(budget.limit, FL_RATE_LIMIT_MOST);
+  fl_rate_limit_init(&budget, 0);
+  fl_rate_limit_learn(&budget, T0, &head);
+  assert_int_equal(budget.limit, FL_RATE_LIMIT_MOST);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(knows_nothing_and_lets_every_call_go),
@@ -673,6 +687,7 @@ int main(void) {
       cmocka_unit_test(interactive_calls_get_their_tenth),
       cmocka_unit_test(shares_with_other_consumers),
       cmocka_unit_test(gets_by_without_a_reset),
+      cmocka_unit_test(takes_no_limit_beyond_a_billion),
   };
   return cmocka_run_group_tests_name("rate_limit", tests, NULL, NULL);
 }
