@@ -61,6 +61,7 @@ local COVERS = {
   ["spec/torture_spec.lua"] = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
   },
+  ["spec/upload/kill_spec.lua"] = { "lua/flarelight/upload/delivery" },
   ["spec/upload/spool_spec.lua"] = { "csrc/core/files/spool" },
   ["spec/upload/journal_spec.lua"] = {
     "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/checks", "lua/flarelight/upload/delivery",
