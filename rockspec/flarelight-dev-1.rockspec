@@ -176,6 +176,7 @@ build = {
       ["flarelight.upload.plan"] = "lua/flarelight/upload/plan.lua",
       ["flarelight.upload.readback"] = "lua/flarelight/upload/readback.lua",
       ["flarelight.upload.refusals"] = "lua/flarelight/upload/refusals.lua",
+      ["flarelight.upload.resumption"] = "lua/flarelight/upload/resumption.lua",
       ["flarelight.upload.run"] = "lua/flarelight/upload/run.lua",
       ["flarelight.upload.series"] = "lua/flarelight/upload/series.lua",
       ["flarelight.upload.shape"] = "lua/flarelight/upload/shape.lua",

@@ -66,7 +66,7 @@ local COVERS = {
   ["spec/upload/journal_spec.lua"] = {
     "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/checks", "lua/flarelight/upload/delivery",
     "lua/flarelight/upload/doubt", "lua/flarelight/upload/failure", "lua/flarelight/upload/locks",
-    "lua/flarelight/upload/readback", "lua/flarelight/upload/run", "csrc/core/files/worker",
+    "lua/flarelight/upload/readback", "lua/flarelight/upload/resumption", "lua/flarelight/upload/run", "csrc/core/files/worker",
   },
   ["spec/upload/rejects_spec.lua"] = { "lua/flarelight/upload/refusals", "csrc/core/base/same_file" },
   ["spec/upload/series_spec.lua"] = { "lua/flarelight/upload/shape" },

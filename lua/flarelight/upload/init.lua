@@ -18,6 +18,7 @@ local plan = require "flarelight.upload.plan"
 local pollable = require "flarelight.host.pollable"
 local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
+local resumption = require "flarelight.upload.resumption"
 local runs = require "flarelight.upload.run"
 local series = require "flarelight.upload.series"
 local shape = require "flarelight.upload.shape"
@@ -124,156 +125,6 @@ local function need_journal(api, operation)
   return journal.of(api) or failure.fail("config", operation .. ": needs a state file: flarelight.new { state = path }")
 end
 
--- --- continuing a stopped upload ---
-
-local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
-
-local function other_source(words)
-  conflict(words .. ": give the original source, or forget this upload and begin another one")
-end
-
--- The files of an entry of the journal, with their identities.
-local function parts_of(kept)
-  return kept.options.parts
-    or { { path = kept.path, size = kept.size, modified = kept.modified, inode = kept.inode } }
-end
-
--- The difference between the opened files and those of an entry of the journal, or nil.
-local function other_file(kept, opened, moved)
-  local parts = parts_of(kept)
-  if #parts ~= #opened.parts then
-    return ("the upload was begun with %d files, and not with %d"):format(#parts, #opened.parts)
-  end
-  for i, part in ipairs(parts) do
-    local found = opened.parts[i]
-    if found.size ~= part.size
-      or not moved and (found.modified ~= part.modified or found.inode ~= part.inode) then
-      return ("%s is not the same file as when the upload began"):format(found.path)
-    end
-  end
-  if opened.columns ~= kept.columns then
-    return ("%s has other columns than the upload began with"):format(opened.parts[1].path)
-  end
-end
-
--- The difference between an opened source and that of an entry of the journal, or nil.
-local function difference(kept, opened, moved)
-  if opened.kind ~= kept.kind then
-    return ("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind)
-  end
-  return kept.kind == "file" and other_file(kept, opened, moved) or nil
-end
-
--- The path, or the list of paths, of an entry of the journal.
-local function paths_of(kept)
-  if not kept.options.parts then return kept.path end
-  local paths = {}
-  for i, part in ipairs(kept.options.parts) do paths[i] = part.path end
-  return paths
-end
-
--- The records of a batch in the journal, read again from the source; nil if they differ.
-local function read_again(reader, row)
-  if row.count == 0 then return source.empty(row.first) end
-  local batch = reader:exactly(row.count)
-  return batch and batch.count == row.count and batch.sha256 == row.sha256 and batch or nil
-end
-
--- Reads the sent batches of the journal again, and checks them. Counts the applied batches, and puts a batch in doubt
--- at the front of the queue.
-local function replay(run, batches)
-  local lines = {}
-  for _, row in ipairs(batches) do
-    local batch = read_again(run.reader, row)
-    if not batch then
-      local whose = run.source.mapped and " (the file, or the result of map)" or ""
-      other_source(("the source has changed since the upload began%s: batch %d, records %d to %d, differs")
-        :format(whose, row.number, row.first, row.first + row.count - 1))
-    end
-    batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
-    if row.state == "acknowledged" then
-      run:count(batch, row.id or run.id)
-    elseif row.state == "rejected" then
-      run:count_rejected()
-      lines[#lines + 1] = row.reject
-    else
-      batch.fate = "in_doubt"
-      run.reader:push(batch)
-    end
-  end
-  if run.options.rejects then
-    rejects.check(run.api, run.options.rejects, run.source.parts)
-    rejects.begin(run.options.rejects, lines)
-  end
-end
-
--- The result of an upload that was done before.
-local function earlier_result(kept)
-  kept.result.already, kept.result.loaded_at = true, kept.ended
-  return kept.result
-end
-
--- The result of a finished upload whose key is used again. The source has to be the same, by its modification time or
--- by its records.
-local function result_of(run, kept)
-  local opened = run.source
-  -- Only the records show whether the function `map` is the same.
-  local by_time = kept.kind == "file" and not kept.options.mapped
-  if by_time and not difference(kept, opened) then return earlier_result(kept) end
-  local same = opened.kind == kept.kind and opened.columns == kept.columns
-  if same then
-    local reader = source.reader(opened, { records = kept.batch_records, bytes = kept.options.batch_bytes })
-    for _, row in ipairs(run.journal:batches(kept.token)) do
-      local batch = same and row.count > 0 and read_again(reader, row)
-      if batch then batch.text:close() end
-      same = same and (row.count == 0 or batch ~= nil)
-    end
-    same = same and reader:peek(1) == nil
-  end
-  if not same then
-    conflict(("key %q: it names the upload of another source, which was loaded on %s (%d records): give this one "
-      .. "another key"):format(kept.key, os.date("%Y-%m-%d", math.floor(kept.ended)), kept.result.records))
-  end
-  return earlier_result(kept)
-end
-
--- The copy of standard input that an entry of the journal reads; nil if it reads none.
-local function spool_of(run, kept)
-  return kept.options.spool and spool.known(run.api, kept.path, kept.options.spool) or nil
-end
-
-local function need_copy(copy)
-  if copy:is_there() then return end
-  conflict(("the copy of %s that the upload began with is gone (%s): put it back, or forget this upload and begin "
-    .. "another one"):format(copy.name, copy.path))
-end
-
--- Continues an upload of the journal, whose source may be open already. Returns its result.
-local function continue(run, kept, given)
-  locks.take(run, "upload " .. kept.token)
-  -- It may have ended before it was locked.
-  kept = run.journal:get(kept.token)
-  if not kept then conflict "the upload is no longer in the journal" end
-  if kept.state == "done" then return run.source and result_of(run, kept) or earlier_result(kept) end
-  run:set_up(kept, given)
-  if not run.source then
-    local asked = file_options.of(kept.options)
-    asked.file = kept.kind == "file" and (given.moved and given.file or paths_of(kept)) or nil
-    asked.spool = not given.moved and spool_of(run, kept) or nil
-    if asked.spool then
-      need_copy(asked.spool)
-      asked.file = asked.spool.path
-    end
-    asked.records, asked.map = given.records, given.map
-    run:take_source(source.open(run.api, asked))
-  end
-  local words = difference(kept, run.source, given.moved)
-  if words then other_source(words) end
-  run:read(kept.batch_records)
-  replay(run, run.journal:batches(kept.token))
-  return delivery.run(run)
-end
-
 -- --- upload ---
 
 local choices = {
@@ -325,30 +176,6 @@ end
 local kept_options = { "name", "description", "id", "update", "batch_bytes", "send_events", "on_reject", "rejects",
                        "run_token", "settle" }
 for name in pairs(file_options.known) do kept_options[#kept_options + 1] = name end
-
-local function mapping_differs(kept, map) return (kept.options.mapped == true) ~= (map ~= nil) end
-
--- Continues the upload of a known key, or returns its result.
-local function of_key(run, kept, given)
-  for _, name in ipairs { "id", "update" } do
-    local was, is = runs.text_of(kept.options[name]), runs.text_of(given[name])
-    if was ~= is then
-      conflict(("key %q: it names an upload with %s %s, and not %s: give this one another key%s"):format(kept.key, name,
-        was, is, kept.state == "done" and "" or ", or forget that one"))
-    end
-  end
-  local name, was, is = file_options.difference(kept.options, given)
-  if name then
-    conflict(("key %q: it names an upload that was read with %s = %s, and not %s: give this one another key%s"):format(
-      kept.key, name, was, is, kept.state == "done" and "" or ", or forget that one"))
-  end
-  if mapping_differs(kept, given.map) then
-    conflict(("key %q: it names an upload %s map: give this one another key%s"):format(kept.key,
-      kept.options.mapped and "with" or "without", kept.state == "done" and "" or ", or forget that one"))
-  end
-  if kept.state == "done" then return result_of(run, kept) end
-  return continue(run, kept, given)
-end
 
 -- The path from the root, so that the upload can be resumed from another folder.
 local function absolute(path)
@@ -404,22 +231,6 @@ local function guard(run, opened, given)
   return found
 end
 
--- The copy that an unfinished upload was begun with is read again. Another copy has to hold the same bytes; it is
--- deleted.
-local function compare_spools(run, kept)
-  local copy = run.source.spool
-  if not copy or kept.state == "done" then return end
-  local first = spool_of(run, kept)
-  if first then need_copy(first) end
-  if not (first and spool.same_content(copy.path, first.path)) then
-    other_source(("%s has other content than the source that the upload with the key %q began with"):format(copy.name,
-      kept.key))
-  end
-  run.source:close()
-  copy:drop()
-  run:take_source(nil)
-end
-
 local function open_source(run, given)
   local kept = spool.is_needed(given.file) and journal.of(run.api)
   if kept ~= false then
@@ -432,10 +243,7 @@ end
 local function start(run, given)
   local opened = open_source(run, given)
   local earlier = given.key and run.journal:find(given.key)
-  if earlier then
-    compare_spools(run, earlier)
-    return of_key(run, earlier, given)
-  end
+  if earlier then return resumption.of_key(run, earlier, given) end
   local found = given.series and guard(run, opened, given) or nil
   if given.rejects then
     rejects.check(run.api, given.rejects, opened.parts)
@@ -537,20 +345,20 @@ local function resume(run, token, given)
   if not kept then
     failure.fail("config", ("imports:resume: the state file has no upload %q of this service"):format(token))
   end
-  if kept.state == "done" then return earlier_result(kept) end
+  if kept.state == "done" then return resumption.earlier_result(kept) end
   local of_file = kept.kind == "file"
   if of_file and given.records or not of_file and not given.records then
     failure.fail("config", ("imports:resume: the upload was begun with %s: give %s again"):format(
       of_file and "a file" or "records", of_file and "the file, or nothing," or "them"))
   end
-  if mapping_differs(kept, given.map) then
+  if resumption.mapping_differs(kept, given.map) then
     failure.fail("config", kept.options.mapped
       and "imports:resume: the upload was begun with a function map: give it again"
       or "imports:resume: the upload was begun without a function map")
   end
   local asked = { moved = given.file ~= nil }
   for name, value in pairs(given) do asked[name] = value end
-  return continue(run, kept, asked)
+  return resumption.continue(run, kept, asked)
 end
 
 --- Continues an upload where it stopped. Returns as `upload.run` does; for a finished upload, its result.
@@ -592,7 +400,7 @@ function upload.forget(api, name)
     end
     if kept.state ~= "done" then locks.take(run, "upload " .. kept.token) end
     local forgotten = own:forget(kept.token)
-    local copy = forgotten and spool_of(run, kept)
+    local copy = forgotten and resumption.spool_of(run, kept)
     if copy then copy:drop() end
     if not forgotten then
       failure.fail("conflict", ("api:forget: the upload %q is done, and not pending"):format(name))
