@@ -17,15 +17,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/write_all.h"
 
 #define STEP ((size_t)1024 * 1024)
 #define PATIENCE 200 /* ms that a step waits */
 #define RANDOM "XXXXXX"
-#define EMPTY_AGE 60 /* s after which an empty spool was left by a dead process */
+#define EMPTY_AGE (60 * FL_SECOND) /* after which an empty spool was left by a dead process */
 
 struct fl_spool {
   atomic_int references;
@@ -174,9 +174,10 @@ static bool is_random(const char *rest) {
 static bool is_left(const char *path) {
   struct stat about;
   int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  bool left = descriptor >= 0 && fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) &&
-              about.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
-              (about.st_size > 0 || time(NULL) - about.st_mtime > EMPTY_AGE);
+  bool left =
+      descriptor >= 0 && fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) &&
+      about.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+      (about.st_size > 0 || fl_clock_wall() - (fl_time)about.st_mtime * FL_SECOND > EMPTY_AGE);
   if (descriptor >= 0) close(descriptor);
   return left;
 }
