@@ -15,7 +15,7 @@
 /* The effect on the request. */
 typedef enum {
   WORK_WHOLE,         /* carried out */
-  WORK_REUSED,        /* the same; a call on a fresh connection does not count as a call */
+  WORK_REUSED,        /* carried out; only calls on a reused connection count for `nth` */
   WORK_NONE,          /* not carried out */
   WORK_UNREAD,        /* its body is not read either */
   WORK_LATE,          /* carried out `seconds` later */
@@ -101,7 +101,7 @@ const sandbox_fault_kind *sandbox_faults_kind(const char *name);
 typedef struct sandbox_fault {
   const sandbox_fault_kind *kind;
   sandbox_operation operation; /* OPERATION_NONE = every one */
-  int64_t nth, times;          /* times -1: 1, or without an end if probability is below 1 */
+  int64_t nth, times;          /* times -1 (not given): 1, or no end if probability is below 1 */
   double probability;          /* of a call that nth and times let through; 1 = each */
   int64_t seed;
   uint64_t chance;     /* the state of the generator */

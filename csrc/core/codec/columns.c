@@ -416,7 +416,7 @@ static void put(fl_buffer *out, const char *bytes, size_t length) {
   out->length += length;
 }
 
-/* Bytes beside a key and a cell that is no string: "null". */
+/* The most bytes of a value that is written without its cell's text: those of "null". */
 #define BESIDE 4
 
 fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, size_t count,

@@ -5,8 +5,8 @@
  * ticket that is not watched is answered at once: its item was posted after the waiter had checked
  * its mailbox and before its line arrived here. So no wake-up is lost.
  *
- * Relies on the peer's credentials, which are those of the connect. wakeup_directory.c makes the
- * directory of the socket.
+ * A connection is refused unless its peer is this process: relies on SO_PEERCRED, which tells the
+ * process that connected. wakeup_directory.c makes the directory of the socket.
  */
 #include "engine/wakeup.h"
 

@@ -89,7 +89,7 @@ static size_t find_status(int status) {
 
 fl_kind fl_kind_of_status(int status) { return statuses[find_status(status)].kind; }
 
-/* `again_write` is for writes that are not repeatable; repeatable ones use the column of reads.
+/* `again_read` is for reads and repeatable writes, `again_write` for all other writes.
  * `fate` is that of a write which ends with this attempt. */
 static const struct {
   bool again_read, again_write;

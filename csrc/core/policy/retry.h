@@ -120,9 +120,9 @@ typedef struct fl_retry_decision {
    * rate_limited and forbidden stay. */
   fl_kind kind;
   fl_fate fate; /* of the call, if it ends now */
-  /* True: the other calls of the same budget wait until `at` too, whether this call is retried or
-   * not. False if the wait is longer than the ceiling: each of the other calls then gets its own
-   * reply, and fails at once. */
+  /* True: no call of the same budget is sent before `at`, even if this call is not retried. False
+   * also after a throttled reply that names a wait longer than the ceiling: then the other calls
+   * are sent, and each fails by its own reply. */
   bool throttled;
   /* For events. AGAIN: "throttled", "server", "network". FAIL: the reason against a retry:
    * "deadline", "attempts", "quota", "retry_after" (over the ceiling), "in_doubt" (only a read
