@@ -128,6 +128,29 @@ describe("an upload of standard input", function()
     assert.are.same({}, spools())
   end)
 
+  it("leaves no copy if it is interrupted or cancelled while it copies", function()
+    local pipe = system.path ".csv"
+    system.shell("mkfifo " .. pipe)
+    local script = system.file(([[
+      local flarelight = require "flarelight"
+      flarelight.new { state = %q }.imports:upload { file = %q }
+    ]]):format(state, pipe), ".lua")
+    local _, status = system.shell(([[
+      { exec 3>%s; printf 'n\n1\n' >&3; sleep 2; } >/dev/null 2>&1 &
+      %s %s %s >/dev/null 2>&1 &
+      for _ in $(seq 200); do ls %s-spool-* >/dev/null 2>&1 && break; sleep 0.05; done
+      ls %s-spool-* >/dev/null 2>&1 || exit 9
+      kill -INT $!
+      wait $!]]):format(pipe, "env " .. system.environment(sandbox), system.interpreter, script, state, state))
+    assert.are.equal(1, status)
+    assert.are.same({}, spools())
+    local task = api:spawn(function() return api.imports:upload { file = pipe } end)
+    support.update_until(api, function() return #spools() == 1 end)
+    task:cancel()
+    support.update_until(api, function() return task:done() end)
+    assert.are.same({}, spools())
+  end)
+
   it("loses its copy when it is forgotten", function()
     run(numbers(25), "key = 'k'", 5)
     assert.are.equal(1, #spools())

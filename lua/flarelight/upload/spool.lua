@@ -9,6 +9,7 @@ local calls = require "flarelight.calls"
 local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
+local pollable = require "flarelight.host.pollable"
 local timeslice = require "flarelight.host.timeslice"
 
 local spool = {}
@@ -57,14 +58,19 @@ function spool.take(api, path, format, operation)
   end
   local handle = core.spool(path, prefix_of(api), not compressed.writable(COMPRESSION) and COMPRESSION or nil)
   local self = setmetatable({ handle = handle, original = path, name = name, format = format, path = "" }, Spool)
-  repeat
-    local whole, message, _, kind = calls.done(calls.job(api, handle:step(calls.blocks(api))))
-    self.path = handle:path()
-    if whole == nil then
-      self:drop()
-      failure.fail(kind or "io", operation .. ": " .. message)
-    end
-  until whole
+  local good, raised = pollable.protect(function()
+    repeat
+      local whole, message, _, kind = calls.done(calls.job(api, handle:step(calls.blocks(api))))
+      self.path = handle:path()
+      if whole == nil then failure.fail(kind or "io", operation .. ": " .. message) end
+    until whole
+  end)
+  if not good then
+    -- An interrupt comes between two steps. A worker may still be in the first step of a task that was cancelled.
+    if self.path == "" and calls.blocks(api) then self.path = handle:path() end
+    self:drop()
+    error(raised, 0)
+  end
   return self
 end
 
