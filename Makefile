@@ -22,7 +22,24 @@ endif
 OPTIMIZE ?= -O2 -g
 CPPFLAGS_ALL = -D_GNU_SOURCE -iquote csrc/core $(CPPFLAGS)
 # pkg-config does not know libcsv: its header is looked for.
-CFLAGS_ALL = $(call header,csv.h)-std=c11 -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(WARNINGS) $(SANITIZER) $(CFLAGS)
+CFLAGS_ALL = $(call header,csv.h)-std=c11 -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(WARNINGS) $(HARDENING) \
+             $(SANITIZER) $(CFLAGS)
+
+# Hardening: those flags of the lists that the compiler and the linker take without a warning; `HARDENING= \
+# HARDENING_LINK=` builds without. A sanitizer misses calls that _FORTIFY_SOURCE replaces, so it is left out there. A
+# value that CPPFLAGS or CFLAGS set is kept.
+FORTIFY = $(if $(SANITIZER)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDENING_WANTED = $(call taken,-c,-fstack-protector-strong) $(call taken,-c,$(FORTIFY)) \
+                   $(call taken,-c,-fstack-clash-protection) $(call taken,-c,-fcf-protection)
+HARDENING ?= $(call once,HARDENING_WANTED)
+HARDENING_LINK_WANTED = $(call taken,$(SHARED),-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
+HARDENING_LINK ?= $(call once,HARDENING_LINK_WANTED)
+comma := ,
+# $(call taken,STEP,FLAGS) is FLAGS if the compiler takes them in the step (-c or the flags of a link), else empty.
+taken = $(if $(2),$(shell $(CC) $(CPPFLAGS) $(OPTIMIZE) $(CFLAGS) -fPIC -Werror $(2) $(1) -include stdio.h \
+          -o /dev/null -x c /dev/null >/dev/null 2>&1 && echo '$(2)'))
+# $(call once,NAME) is the value of the variable NAME, expanded at its first use only.
+once = $(if $(filter undefined,$(origin $(1)_ONCE)),$(eval $(1)_ONCE := $$($(1))))$($(1)_ONCE)
 
 # $(call ask,NAME,QUESTION) is what pkg-config answers. The first recipe that needs it asks, and NAME_ANSWER
 # keeps it. So a target that compiles nothing needs no pkg-config.
@@ -93,11 +110,11 @@ $(BUILD)/$(LUA)/sandbox/%.o: csrc/sandbox/%.c
 
 $(BUILD)/$(LUA)/flarelight/core.so: $(LUA_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) $(CORE_LIBS)
+	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(CURL_LIBS) $(CORE_LIBS)
 
 $(BUILD)/$(LUA)/flarelight/sandbox_core.so: $(SANDBOX_OBJECTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lm
+	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lm
 
 $(BUILD)/$(LUA)/archive/%.o: csrc/archive/%.c
 	@mkdir -p $(@D)
@@ -105,9 +122,14 @@ $(BUILD)/$(LUA)/archive/%.o: csrc/archive/%.c
 
 $(BUILD)/$(LUA)/flarelight/archive_core.so: $(ARCHIVE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(ARCHIVE_LIBS) -ldl
+	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(ARCHIVE_LIBS) -ldl
 
 -include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
+
+# The chosen flags, for spec/project/hardened.
+.PHONY: hardening
+hardening:
+	@echo $(HARDENING) $(HARDENING_LINK)
 
 .PHONY: env
 env:
