@@ -1,29 +1,20 @@
 /*
  * export.c: an exporter as a userdata. It takes pages, or rows as tables of Lua. It formats them as
- * CSV, JSON lines or a JSON array in one buffer, and writes the buffer to a file or returns it as a
- * string. Or it writes the rows into a table of an SQLite database.
+ * CSV, JSON lines or a JSON array in one buffer, and writes the buffer to a file (export_file.h) or
+ * returns it as a string. Or it writes the rows into a table of an SQLite database.
  *
- * A file is written as PATH.part and renamed when it is complete. The part holds whole records:
- * after a failed write, the part is cut back to its length before the write. The part is locked, so
- * that two processes do not write into one. A database that is not complete is removed.
- *
- * A file whose name ends in a compression is compressed (packing.h), and its part is removed if it
- * is not complete. A database is compressed when it is complete, from its part to PATH.packed.
+ * A file whose name ends in a compression is compressed (packing.h). A database is compressed when
+ * it is complete, from its part to PATH.packed.
  *
  * A failure is `nil, message, kind`.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/process.h"
-#include "base/write_all.h"
-#include "codec/csv.h"
 #include "codec/export.h"
+#include "files/export_file.h"
 #include "files/export_table.h"
 #include "functions.h"
 #include "packing.h"
@@ -32,68 +23,36 @@
 #include "write.h"
 
 #define CLASS "flarelight.exporter"
-#define ENDING ".part"
-#define PACKED_ENDING ".packed"
-#define CHUNK ((size_t)128 * 1024) /* a part is read in pieces of this size */
-#define HEADER_CEILING ((size_t)64 << 20)
 
 typedef struct exporter {
   fl_export export;
   fl_buffer text; /* not written yet */
-  int descriptor; /* -1: none */
-  bool owned;     /* the descriptor is closed with the exporter; false for standard output */
-  char *path;     /* the file's name when it is complete; NULL: no regular file, never renamed */
-  char *part;
-  bool locked;    /* the part is this exporter's */
-  int64_t length; /* bytes of whole records in the part */
+  fl_export_file file;
   fl_export_table *table;
   char *table_name; /* NULL: no database */
   fl_compression compression;
   fl_lua_packing *packing; /* NULL: not compressed; of a database, not complete yet */
-  char *packed;            /* the compressed database, before it is renamed */
-  int packed_descriptor;   /* -1: none */
   fl_buffer row;           /* a row of Lua as JSON text, and its tape */
   fl_json_tape tape;
-  uint64_t generation; /* of the process that made the exporter */
 } exporter;
 
 static exporter *check_exporter(lua_State *L) { return luaL_checkudata(L, 1, CLASS); }
 
-/* A forked child has no files of its parent. */
-static bool is_ours(const exporter *self) { return self->generation == fl_process_generation(); }
-
-/* Removes a part that no export can continue: an empty part, a database, a compressed file. */
-static void remove_part(const exporter *self) {
-  struct stat found;
-  if (!self->locked || self->part == NULL || !is_ours(self)) return;
-  if (self->packed != NULL) unlink(self->packed);
-  if (self->table != NULL || self->compression != FL_COMPRESSION_NONE ||
-      (fstat(self->descriptor, &found) == 0 && found.st_size == 0))
-    unlink(self->part);
-}
-
-/* The database is closed before the descriptor: closing the descriptor first would release the
- * locks of the database. */
+/* The database is closed before its descriptor: closing the descriptor first would release the
+ * locks of the database. What no export can resume is removed while it is locked. */
 static void close_file(exporter *self) {
   fl_lua_packing_close(self->packing);
-  remove_part(self);
+  fl_export_file_remove_useless(&self->file);
   fl_export_table_close(self->table);
+  fl_export_file_close(&self->file);
   self->packing = NULL;
   self->table = NULL;
-  self->locked = false;
-  if (self->packed_descriptor >= 0) close(self->packed_descriptor);
-  if (self->owned && self->descriptor >= 0) close(self->descriptor);
-  self->descriptor = self->packed_descriptor = -1;
-  free(self->path);
-  free(self->part);
-  free(self->packed);
-  self->path = self->part = self->packed = NULL;
 }
 
 /* exporter:discard(): removes the part, because an export that continued it would fail again */
 static int exporter_discard(lua_State *L) {
   exporter *self = check_exporter(L);
-  if (self->locked && self->part != NULL && is_ours(self)) unlink(self->part);
+  fl_export_file_discard(&self->file);
   close_file(self);
   return 0;
 }
@@ -110,14 +69,6 @@ static int exporter_close(lua_State *L) {
   return 0;
 }
 
-static int fail_system(lua_State *L, const char *path, const char *what) {
-  const char *words = strerror(errno);
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: cannot %s: %s", path, what, words);
-  lua_pushliteral(L, "io");
-  return 3;
-}
-
 static int fail_words(lua_State *L, const char *path, const char *words, const char *kind) {
   lua_pushnil(L);
   lua_pushfstring(L, "%s: %s", path, words);
@@ -125,150 +76,64 @@ static int fail_words(lua_State *L, const char *path, const char *words, const c
   return 3;
 }
 
+static int fail_forked(lua_State *L, const char *name) {
+  return fail_words(L, name, "belongs to the parent process", "closed");
+}
+
+static int fail_file(lua_State *L, const exporter *self, fl_export_file_code code) {
+  const char *name = self->file.failed.name;
+  if (code == FL_EXPORT_FILE_BUSY)
+    return fail_words(L, name, "another process writes it", "conflict");
+  if (code == FL_EXPORT_FILE_DIFFERS)
+    return fail_words(L, name, "does not begin with these columns", "conflict");
+  if (code == FL_EXPORT_FILE_IRREGULAR) return fail_words(L, name, "is no regular file", "io");
+  if (code == FL_EXPORT_FILE_NO_MEMORY) return luaL_error(L, "not enough memory");
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: cannot %s: %s", name, self->file.failed.action, strerror(errno));
+  lua_pushliteral(L, "io");
+  return 3;
+}
+
 /* --- opening --- */
 
-/* The header of a part that is resumed. */
-typedef struct header {
-  fl_export *export; /* has the chosen columns. If it has none, the columns of the part are added */
-  bool differs;
-} header;
-
-/* Whether a cell of the header is the name of a column. */
-static bool is_name(const fl_export *export, fl_slice name, fl_slice cell) {
-  size_t before = export->escape && fl_export_is_formula(name);
-  return cell.length == name.length + before &&
-         memcmp(cell.data + before, name.data, name.length) == 0;
-}
-
-/* The name in a cell of the header. */
-static fl_slice name_of(const fl_export *export, fl_slice cell) {
-  fl_slice name = {cell.data + 1, cell.length - 1};
-  bool escaped = export->escape && cell.length > 1 && cell.data[0] == '\'';
-  return escaped && fl_export_is_formula(name) ? name : cell;
-}
-
-static bool take_header(void *context, const fl_csv_cell *cells, size_t count, int64_t line) {
-  header *self = context;
-  fl_export *export = self->export;
-  (void)line;
-  if (export->count > 0) {
-    self->differs = export->count != count;
-    for (size_t i = 0; i < count && !self->differs; i++)
-      self->differs = !is_name(export, fl_export_column_name(export, i), cells[i].text);
-  } else {
-    for (size_t i = 0; i < count && !self->differs; i++)
-      self->differs = fl_export_add_column(export, name_of(export, cells[i].text)) != FL_OK;
-  }
-  export->begun = true;
-  return false;
-}
-
-/* Reads `length` bytes of the part's beginning as its header. */
-static bool read_header(exporter *self, size_t length) {
-  header first = {&self->export, false};
-  fl_csv_reader *reader = fl_csv_open(&(fl_csv_dialect){.delimiter = self->export.delimiter},
-                                      HEADER_CEILING, take_header, &first);
-  fl_csv_code code = FL_CSV_MEMORY;
-  ssize_t got = -1;
-  if (reader != NULL && fl_buffer_reserve(&self->text, length) == FL_OK)
-    got = pread(self->descriptor, self->text.data, length, 0);
-  if (got == (ssize_t)length &&
-      (fl_json_mark_length(self->text.data, length) > 0) == self->export.mark)
-    code = fl_csv_feed(reader, self->text.data, length);
-  fl_csv_close(reader);
-  return code == FL_CSV_STOPPED && !first.differs;
-}
-
-/* Moves to the end of the complete records of the part, and cuts off the rest. -> rows, bytes */
-static int go_on(lua_State *L, exporter *self) {
-  fl_export_count count = {.format = self->export.format};
-  bool csv = count.format == FL_EXPORT_CSV;
-  if (fl_buffer_reserve(&self->text, CHUNK) != FL_OK) return luaL_error(L, "not enough memory");
-  for (;;) {
-    ssize_t got = read(self->descriptor, self->text.data, CHUNK);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_system(L, self->part, "read");
-    if (got == 0) break;
-    fl_export_count_feed(&count, self->text.data, (size_t)got);
-  }
-  if (csv && count.records > 0 && !read_header(self, (size_t)count.first_end))
-    return fail_words(L, self->part, "does not begin with these columns", "conflict");
-  if (ftruncate(self->descriptor, (off_t)count.end) != 0 ||
-      lseek(self->descriptor, (off_t)count.end, SEEK_SET) < 0)
-    return fail_system(L, self->part, "cut off the incomplete end");
-  self->length = count.end;
-  self->export.any = count.records > 0;
-  fl_lua_push_count(L, csv && count.records > 0 ? count.records - 1 : count.records);
-  fl_lua_push_count(L, self->length);
+/* Continues the part. -> rows in it, bytes of them */
+static int resume(lua_State *L, exporter *self) {
+  int64_t records;
+  fl_export_file_code code =
+      fl_export_file_resume(&self->file, &self->export, &self->text, &records);
+  if (code != FL_EXPORT_FILE_OK) return fail_file(L, self, code);
+  fl_lua_push_count(L, self->export.format == FL_EXPORT_CSV && records > 0 ? records - 1 : records);
+  fl_lua_push_count(L, self->file.length);
   return 2;
 }
 
-/* Opens the part and locks it. False with errno; EAGAIN: another process holds the lock. */
-static bool open_part(exporter *self, struct stat *found) {
-  for (;;) {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct stat named;
-    self->descriptor =
-        open(self->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    if (self->descriptor < 0 || fstat(self->descriptor, found) != 0) return false;
-    if (!S_ISREG(found->st_mode)) return true;
-    if (fcntl(self->descriptor, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
-      errno = EAGAIN;
-      return false;
-    }
-    /* The holder before may have renamed the file before this process locked it. Then it is no part
-     * any more. */
-    if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev &&
-        named.st_ino == found->st_ino)
-      return true;
-    close(self->descriptor);
-  }
-}
-
-static char *copy_text(const char *text, const char *ending) {
-  size_t length = strlen(text), more = strlen(ending);
-  char *copy = malloc(length + more + 1);
-  if (copy == NULL) return NULL;
-  memcpy(copy, text, length);
-  memcpy(copy + length, ending, more + 1);
-  return copy;
-}
-
-/* A device or a pipe at `path` is written to directly. */
-static int open_special(lua_State *L, exporter *self, const char *path, bool resume) {
-  if (resume) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
+/* Opens the device or the pipe at `path`. Returns 0, or the number of results of a failure. */
+static int open_special(lua_State *L, exporter *self, const char *path, bool resumes) {
+  fl_export_file_code code;
+  if (resumes) return fail_words(L, path, "cannot be resumed: it is no regular file", "io");
   if (self->table_name != NULL)
     return fail_words(L, path, "cannot be a database: it is no regular file", "io");
-  self->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  if (self->descriptor < 0) return fail_system(L, path, "open");
-  self->owned = true;
-  return 0;
+  code = fl_export_file_open_special(&self->file, path);
+  return code == FL_EXPORT_FILE_OK ? 0 : fail_file(L, self, code);
 }
 
-/* Begins the compression. Returns 0, or the number of results of a failure. */
-static int open_packing(lua_State *L, exporter *self, int descriptor, const char *member) {
+/* Begins the compression into the descriptor. */
+static void open_packing(lua_State *L, exporter *self, int descriptor, const char *member) {
   const fl_archive_functions *functions = fl_archive_installed();
-  if (functions == NULL) return luaL_error(L, "the module of compressed files is not loaded");
+  if (functions == NULL) luaL_error(L, "the module of compressed files is not loaded");
   self->packing = fl_lua_packing_open(functions, descriptor, self->compression, member);
-  return self->packing != NULL ? 0 : luaL_error(L, "not enough memory");
+  if (self->packing == NULL) luaL_error(L, "not enough memory");
 }
 
-static int open_file(lua_State *L, exporter *self, const char *path, bool resume) {
-  struct stat found;
-  self->path = copy_text(path, "");
-  self->part = copy_text(path, ENDING);
-  if (self->path == NULL || self->part == NULL) return luaL_error(L, "not enough memory");
-  self->owned = true;
-  if (!open_part(self, &found)) {
-    if (errno == EAGAIN) return fail_words(L, self->part, "another process writes it", "conflict");
-    return fail_system(L, self->part, "open");
-  }
-  if (!S_ISREG(found.st_mode)) return fail_words(L, self->part, "is no regular file", "io");
-  self->locked = true;
-  if (resume) return go_on(L, self);
-  if (ftruncate(self->descriptor, 0) != 0) return fail_system(L, self->part, "empty");
+/* Opens the part of `path`, and the database in it. Returns 0, or the number of results. */
+static int open_part(lua_State *L, exporter *self, const char *path, bool resumes) {
+  fl_export_file_code code = fl_export_file_open(&self->file, path);
+  self->file.one_piece = self->table_name != NULL || self->compression != FL_COMPRESSION_NONE;
+  if (code == FL_EXPORT_FILE_OK && resumes) return resume(L, self);
+  if (code == FL_EXPORT_FILE_OK) code = fl_export_file_empty(&self->file);
+  if (code != FL_EXPORT_FILE_OK) return fail_file(L, self, code);
   if (self->table_name == NULL) return 0;
-  self->table = fl_export_table_open(self->part, self->table_name);
+  self->table = fl_export_table_open(self->file.part, self->table_name);
   if (self->table == NULL) return luaL_error(L, "not enough memory");
   self->export.take = fl_export_table_take;
   self->export.take_context = self->table;
@@ -280,33 +145,20 @@ static int open_file(lua_State *L, exporter *self, const char *path, bool resume
 static int exporter_open(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *path = fl_lua_check_path(L, 2), *member = luaL_optstring(L, 4, NULL);
-  bool resume = lua_toboolean(L, 3), special;
+  bool resumes = lua_toboolean(L, 3), special;
   struct stat found;
   int count;
-  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
+  if (self->file.descriptor >= 0) return luaL_error(L, "the exporter is open");
   close_file(self); /* after an open that failed */
   self->compression = member != NULL ? fl_archive_compression_of(path) : FL_COMPRESSION_NONE;
   special = stat(path, &found) == 0 && !S_ISREG(found.st_mode);
-  count = special ? open_special(L, self, path, resume) : open_file(L, self, path, resume);
+  count = special ? open_special(L, self, path, resumes) : open_part(L, self, path, resumes);
   if (count == 0 && self->compression != FL_COMPRESSION_NONE && self->table == NULL)
-    count = open_packing(L, self, self->descriptor, member);
+    open_packing(L, self, self->file.descriptor, member);
   if (count > 0) return count;
   fl_lua_push_count(L, 0);
   fl_lua_push_count(L, 0);
   return 2;
-}
-
-/* Copies the file at `path` into the empty part. False with errno. */
-static bool copy_file(exporter *self, int from) {
-  struct stat found;
-  if (fstat(from, &found) != 0 || fchmod(self->descriptor, found.st_mode & 07777) != 0)
-    return false;
-  for (;;) {
-    ssize_t got = read(from, self->text.data, CHUNK);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got == 0 && lseek(self->descriptor, 0, SEEK_SET) == 0;
-    if (!fl_write_all(self->descriptor, self->text.data, (size_t)got)) return false;
-  }
 }
 
 /* exporter:append() -> rows, bytes | nil, message, kind | false: there is no such file. The open
@@ -314,29 +166,21 @@ static bool copy_file(exporter *self, int from) {
  * closing bracket of a JSON array). */
 static int exporter_append(lua_State *L) {
   exporter *self = check_exporter(L);
-  int from, failure;
-  bool copied;
-  if (self->part == NULL || self->table != NULL) return luaL_error(L, "the exporter has no part");
-  if (fl_buffer_reserve(&self->text, CHUNK) != FL_OK) return luaL_error(L, "not enough memory");
-  from = open(self->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (from < 0 && errno == ENOENT) {
-    lua_pushboolean(L, false);
-    return 1;
-  }
-  if (from < 0) return fail_system(L, self->path, "open");
-  copied = copy_file(self, from);
-  failure = errno;
-  close(from);
-  errno = failure;
-  return copied ? go_on(L, self) : fail_system(L, self->part, "copy the file there");
+  fl_export_file_code code;
+  if (self->file.part == NULL || self->table != NULL)
+    return luaL_error(L, "the exporter has no part");
+  code = fl_export_file_copy(&self->file, &self->text);
+  if (code == FL_EXPORT_FILE_OK) return resume(L, self);
+  if (code != FL_EXPORT_FILE_ABSENT) return fail_file(L, self, code);
+  lua_pushboolean(L, false);
+  return 1;
 }
 
 /* exporter:standard_output() */
 static int exporter_standard_output(lua_State *L) {
   exporter *self = check_exporter(L);
-  if (self->descriptor >= 0) return luaL_error(L, "the exporter is open");
-  self->descriptor = STDOUT_FILENO;
-  self->owned = false;
+  if (self->file.descriptor >= 0) return luaL_error(L, "the exporter is open");
+  fl_export_file_open_output(&self->file);
   return 0;
 }
 
@@ -436,30 +280,19 @@ static int exporter_add_row(lua_State *L) {
 static int exporter_write(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *name = luaL_checkstring(L, 2);
-  size_t length = self->text.length;
+  fl_slice text = {self->text.data, self->text.length};
+  fl_export_file_code code;
   struct stat found;
-  if (!is_ours(self)) return fail_words(L, name, "belongs to the parent process", "closed");
-  if (self->table != NULL && fstat(self->descriptor, &found) == 0) {
-    fl_lua_push_count(L, found.st_size - self->length);
-    self->length = found.st_size;
+  if (!fl_export_file_is_ours(&self->file)) return fail_forked(L, name);
+  if (self->table != NULL && fstat(self->file.descriptor, &found) == 0) {
+    fl_lua_push_count(L, found.st_size - self->file.length);
+    self->file.length = found.st_size;
     return 1;
   }
-  if (!fl_write_all(self->descriptor, self->text.data, length)) {
-    int failure = errno;
-    if (self->part != NULL && ftruncate(self->descriptor, (off_t)self->length) != 0)
-      return fail_system(L, self->part, "cut off the incomplete end");
-    errno = failure;
-    return fail_system(L, name, "write");
-  }
+  code = fl_export_file_write(&self->file, name, text);
+  if (code != FL_EXPORT_FILE_OK) return fail_file(L, self, code);
   self->text.length = 0;
-#ifdef SYNC_FILE_RANGE_WRITE
-  /* Linux: begins to write back now, so that the fsync at the end has less to wait for. */
-  if (self->part != NULL)
-    (void)sync_file_range(self->descriptor, (off_t)self->length, (off_t)length,
-                          SYNC_FILE_RANGE_WRITE);
-#endif
-  self->length += (int64_t)length;
-  fl_lua_push_count(L, (int64_t)length);
+  fl_lua_push_count(L, (int64_t)text.length);
   return 1;
 }
 
@@ -471,15 +304,12 @@ static int exporter_write(lua_State *L) {
 static int exporter_pack(lua_State *L) {
   exporter *self = check_exporter(L);
   fl_lua_packing_piece piece = {&self->text, -1, lua_toboolean(L, 2)};
-  if (!is_ours(self)) return fail_words(L, "the file", "belongs to the parent process", "closed");
+  if (!fl_export_file_is_ours(&self->file)) return fail_forked(L, "the file");
   if (self->table != NULL) {
-    self->packed = copy_text(self->path, PACKED_ENDING);
-    if (self->packed == NULL) return luaL_error(L, "not enough memory");
-    self->packed_descriptor =
-        open(self->packed, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (self->packed_descriptor < 0) return fail_system(L, self->packed, "open");
-    open_packing(L, self, self->packed_descriptor, luaL_checkstring(L, 4));
-    piece.from = self->descriptor;
+    fl_export_file_code code = fl_export_file_open_packed(&self->file);
+    if (code != FL_EXPORT_FILE_OK) return fail_file(L, self, code);
+    open_packing(L, self, self->file.packed_descriptor, luaL_checkstring(L, 4));
+    piece.from = self->file.descriptor;
   }
   if (self->packing == NULL) return luaL_error(L, "the exporter is not open");
   return lua_toboolean(L, 3) ? fl_lua_packing_submit(L, self->packing, piece)
@@ -497,17 +327,10 @@ static int exporter_text(lua_State *L) {
 /* exporter:finish() -> true | nil, message, kind: syncs the complete file and renames it */
 static int exporter_finish(lua_State *L) {
   exporter *self = check_exporter(L);
-  if (!is_ours(self)) return fail_words(L, "the file", "belongs to the parent process", "closed");
-  if (self->part != NULL) {
-    bool packed = self->packed != NULL;
-    const char *complete = packed ? self->packed : self->part;
-    if (fsync(packed ? self->packed_descriptor : self->descriptor) != 0)
-      return fail_system(L, complete, "write");
-    if (rename(complete, self->path) != 0)
-      return fail_system(L, self->path, "rename the complete file");
-    if (packed) unlink(self->part);
-    self->locked = false;
-  }
+  fl_export_file_code code;
+  if (!fl_export_file_is_ours(&self->file)) return fail_forked(L, "the file");
+  code = fl_export_file_finish(&self->file);
+  if (code != FL_EXPORT_FILE_OK) return fail_file(L, self, code);
   close_file(self);
   lua_pushboolean(L, true);
   return 1;
@@ -525,7 +348,7 @@ static int exporter_complete(lua_State *L) {
   if (code == FL_EXPORT_OK) return 1;
   lua_pushnil(L);
   lua_replace(L, -2);
-  lua_pushfstring(L, "%s: %s", self->part, self->export.message);
+  lua_pushfstring(L, "%s: %s", self->file.part, self->export.message);
   lua_pushstring(L, code == FL_EXPORT_IO ? "io" : "conflict");
   return 3;
 }
@@ -582,7 +405,7 @@ static void read_settings(lua_State *L, exporter *self) {
   export->escape = lua_toboolean(L, -1);
   if (export->format == FL_EXPORT_CELLS) {
     fl_lua_field(L, 3, "table");
-    self->table_name = copy_text(luaL_checkstring(L, -1), "");
+    self->table_name = strdup(luaL_checkstring(L, -1));
     if (self->table_name == NULL) luaL_error(L, "not enough memory");
   }
   lua_settop(L, 4);
@@ -631,8 +454,7 @@ static int new_exporter(lua_State *L) {
   fl_buffer_init(&self->text, FL_BUFFER_UNLIMITED);
   fl_buffer_init(&self->row, FL_BUFFER_UNLIMITED);
   fl_json_tape_init(&self->tape);
-  self->descriptor = self->packed_descriptor = -1;
-  self->generation = fl_process_generation();
+  fl_export_file_init(&self->file);
   fl_lua_new_class(L, CLASS, methods, exporter_close);
   lua_setmetatable(L, -2);
   read_settings(L, self);
