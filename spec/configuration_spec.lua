@@ -32,7 +32,7 @@ local write_file = system.file
 describe("flarelight.new", function()
   describe("raises, where it is called,", function()
     local cases = {
-      { { colour = "red" }, 'unknown option "colour" %(known: allow_insecure_http, api_key, ' }, { { "k" }, "unknown option 1" },
+      { { colour = "red" }, 'unknown option "colour" %(known: after, allow_insecure_http, api_key, ' }, { { "k" }, "unknown option 1" },
     }
     local wrong = {
       api_key = 5, subscription_id = 5, region = true, base_url = {}, allow_insecure_http = "yes", connect_timeout = 0,

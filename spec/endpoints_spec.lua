@@ -400,7 +400,7 @@ describe("endpoints", function()
         { { path = "/a", method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" }, "method" }, { { path = "/a", query = "x=1" }, "%.query: should be a table" },
         { { path = "/a", query = { a = {} } }, "query%.a: should be a string, a number" }, { { path = "/a", query = { 1 } }, "query: names are strings" },
         { { path = "/a", query = { a = 0 / 0 } }, "query%.a: should be" }, { { path = "/a", query = { a = -math.huge } }, "query%.a: should be" },
-        { { path = "/a", deadline = -1 }, "%.deadline: " }, { { path = "/a", headers = {} }, 'unknown option "headers"' },
+        { { path = "/a", deadline = -1 }, "%.deadline: " }, { { path = "/a", haeders = {} }, 'unknown option "haeders"' },
         { { path = "/a", method = "POST", body = { x = { print } } }, "x%[1%]: a function has no form" },
       } do
         raises(".*" .. case[2], function() api:request(case[1]) end)

@@ -169,9 +169,10 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
 }
 
 /*
- * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, write=,
- * repeatable=, expects_id=, expects_rows=, interactive=, deadline=, waits=} -> ticket | nil, kind,
- * message. `waits`: the caller blocks until it has the outcome.
+ * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, headers=,
+ * request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, interactive=, deadline=,
+ * waits=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL behind it. `waits`: the
+ * caller blocks until it has the outcome.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -189,6 +190,9 @@ static int client_submit(lua_State *L) {
   request.path = fl_lua_field_text(L, 2, "path");
   request.query = fl_lua_field_text(L, 2, "query");
   request.api_key = fl_lua_field_text(L, 2, "api_key");
+  request.headers = fl_lua_field_text(L, 2, "headers");
+  request.request_id = fl_lua_field_text(L, 2, "request_id");
+  request.raw = fl_lua_field_flag(L, 2, "raw");
   request.write = fl_lua_field_flag(L, 2, "write");
   request.repeatable = fl_lua_field_flag(L, 2, "repeatable");
   request.expects_id = fl_lua_field_flag(L, 2, "expects_id");
@@ -212,9 +216,9 @@ static int client_submit(lua_State *L) {
 }
 
 /*
- * client:pages{operation=, path=, id=, api_key=, start=, page_size=, prefetch=, limit=,
- * trust_short_page=, deadline=} -> ticket | nil, kind, message; the pages then arrive under that
- * ticket
+ * client:pages{operation=, path=, id=, api_key=, headers=, request_id=, start=, page_size=,
+ * prefetch=, limit=, trust_short_page=, deadline=} -> ticket | nil, kind, message; the pages then
+ * arrive under that ticket
  */
 static int client_pages(lua_State *L) {
   client_box *box;
@@ -229,6 +233,8 @@ static int client_pages(lua_State *L) {
   request.operation = fl_lua_field_text(L, 2, "operation");
   request.path = fl_lua_field_text(L, 2, "path");
   request.api_key = fl_lua_field_text(L, 2, "api_key");
+  request.headers = fl_lua_field_text(L, 2, "headers");
+  request.request_id = fl_lua_field_text(L, 2, "request_id");
   request.start = fl_lua_field_whole(L, 2, "start", 0, LARGEST);
   request.page_size = fl_lua_field_whole(L, 2, "page_size", 5000, LARGEST);
   request.prefetch = (int)fl_lua_field_whole(L, 2, "prefetch", 2, INT_MAX);
@@ -240,6 +246,21 @@ static int client_pages(lua_State *L) {
   pager = fl_pager_new(box->client, state->mailbox, fl_item_next_ticket(), &request, &code);
   if (pager == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, fl_pager_item(pager), NULL);
+}
+
+/* core.path(template, id) -> the path that a call of them requests; nothing if they are refused */
+static int path(lua_State *L) {
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  fl_slice path_template, id = {NULL, 0};
+  fl_url_code code;
+  char digits[32];
+  path_template.data = luaL_checklstring(L, 1, &path_template.length);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2) && !read_id(L, 2, digits, &id)) return 0;
+  scratch->length = 0;
+  if (fl_url_append_path(scratch, (fl_slice){"", 0}, path_template, id, &code) != FL_OK) return 0;
+  lua_pushlstring(L, scratch->data, scratch->length);
+  return 1;
 }
 
 /* --- quota and counters --- */
@@ -366,4 +387,4 @@ static int new_client(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg fl_lua_client_functions[] = {{"client", new_client}, {NULL, NULL}};
+const luaL_Reg fl_lua_client_functions[] = {{"client", new_client}, {"path", path}, {NULL, NULL}};

@@ -12,6 +12,7 @@ extern const luaL_Reg fl_lua_client_functions[];
 extern const luaL_Reg fl_lua_command_functions[];
 extern const luaL_Reg fl_lua_durable_functions[];
 extern const luaL_Reg fl_lua_export_functions[];
+extern const luaL_Reg fl_lua_head_functions[];
 extern const luaL_Reg fl_lua_paths_functions[];
 extern const luaL_Reg fl_lua_push_functions[];
 extern const luaL_Reg fl_lua_row_values_functions[];

@@ -33,6 +33,7 @@ static const luaL_Reg *const lists[] = {own_functions,
                                         fl_lua_command_functions,
                                         fl_lua_durable_functions,
                                         fl_lua_export_functions,
+                                        fl_lua_head_functions,
                                         fl_lua_paths_functions,
                                         fl_lua_push_functions,
                                         fl_lua_row_values_functions,
@@ -62,6 +63,8 @@ int luaopen_flarelight_core(lua_State *L) {
   lua_setfield(L, -2, "integer_metatable");
   fl_lua_state_push_error_metatable(L);
   lua_setfield(L, -2, "error_metatable");
+  fl_lua_state_push_meta_metatable(L);
+  lua_setfield(L, -2, "meta_metatable");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   fl_lua_page_push_methods(L);

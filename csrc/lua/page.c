@@ -253,11 +253,18 @@ static int page_failure(lua_State *L) {
   return fl_lua_reply_push_outcome(L, self->call, false);
 }
 
+/* page:meta() -> the table `meta` of a page, or its error */
+static int page_meta(lua_State *L) {
+  fl_lua_reply_push_meta(L, fl_lua_page_check(L, 1)->call);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {
-    {"begin", page_begin},     {"count", page_count},   {"position", page_position},
-    {"failure", page_failure}, {"close", page_close},   {"names", page_names},
-    {"settle", page_settle},   {"key", page_key},       {"has", page_has},
-    {"digest", page_digest},   {"sample", page_sample}, {NULL, NULL}};
+    {"begin", page_begin}, {"count", page_count},     {"position", page_position},
+    {"meta", page_meta},   {"failure", page_failure}, {"close", page_close},
+    {"names", page_names}, {"settle", page_settle},   {"key", page_key},
+    {"has", page_has},     {"digest", page_digest},   {"sample", page_sample},
+    {NULL, NULL}};
 static const luaL_Reg row_methods[] = {{"next", page_next}, {"batch", page_batch}, {NULL, NULL}};
 
 static void push_class(lua_State *L) { fl_lua_new_class(L, CLASS, methods, page_close); }

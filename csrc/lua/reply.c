@@ -6,6 +6,7 @@
  */
 #include "reply.h"
 
+#include "head.h"
 #include "push.h"
 #include "state.h"
 
@@ -64,7 +65,17 @@ static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
   if (call->head.date_wall != FL_UNKNOWN) set_time(L, "date", call->head.date_wall);
 }
 
-static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
+/* Pushes the reply as it came: `{ status =, headers =, body = }`. */
+static void push_raw(lua_State *L, fl_call *call, const fl_buffer *body) {
+  lua_createtable(L, 0, 3);
+  set_integer(L, "status", call->head.status);
+  fl_lua_head_push(L, fl_lua_head_of(call));
+  lua_setfield(L, -2, "headers");
+  lua_pushlstring(L, body->length > 0 ? body->data : "", body->length);
+  lua_setfield(L, -2, "body");
+}
+
+static void push_error(lua_State *L, fl_call *call, const fl_push *push) {
   lua_createtable(L, 0, 16);
   fl_lua_state_push_error_metatable(L);
   lua_setmetatable(L, -2);
@@ -76,8 +87,38 @@ static void push_error(lua_State *L, const fl_call *call, const fl_push *push) {
   set_string(L, "path", call->path);
   set_string(L, "location", call->head.location);
   set_string(L, "body", call->excerpt);
+  if (call->head.status != 0) {
+    fl_lua_head_push(L, fl_lua_head_of(call));
+    lua_setfield(L, -2, "headers");
+  }
+  if (call->raw && call->head.status != 0) {
+    push_raw(L, call, &call->raw_text);
+    lua_setfield(L, -2, "reply");
+  }
   if (call->head.retry_after_known) set_time(L, "retry_after", call->head.retry_after);
   if (call->retry_at_wall != FL_UNKNOWN) set_time(L, "retry_at", call->retry_at_wall);
+}
+
+static void push_meta(lua_State *L, fl_call *call, const fl_push *push) {
+  lua_createtable(L, 0, 16);
+  set_common(L, call, push);
+  set_string(L, "encoding", call->head.encoding);
+  if (call->head.has_etag) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "etag");
+  }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "cached");
+  fl_lua_head_set(L, call);
+}
+
+void fl_lua_reply_push_meta(lua_State *L, fl_call *call) {
+  fl_push push = {
+      .tape = &call->tape, .text = call->text.data, .text_end = fl_buffer_end(&call->text)};
+  luaL_checkstack(L, 20, "reply");
+  fl_push_begin(L, &push);
+  if (call->kind == FL_KIND_NONE) push_meta(L, call, &push);
+  else push_error(L, call, &push);
 }
 
 int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
@@ -93,16 +134,9 @@ int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil) {
     push_error(L, call, &push);
     return 3;
   }
-  fl_push_value(L, &push, call->envelope.data);
-  lua_createtable(L, 0, 16);
-  set_common(L, call, &push);
-  set_string(L, "encoding", call->head.encoding);
-  if (call->head.has_etag) {
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "etag");
-  }
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "cached");
+  if (call->raw) push_raw(L, call, &call->text);
+  else fl_push_value(L, &push, call->envelope.data);
+  push_meta(L, call, &push);
   return 2;
 }
 

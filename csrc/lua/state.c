@@ -16,7 +16,7 @@
 #define CLASS "flarelight.state"
 
 /* Their addresses are keys of the registry. */
-static const char state_key, array_key, integer_key, error_key;
+static const char state_key, array_key, integer_key, error_key, meta_key;
 
 void fl_lua_state_push_array_metatable(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
@@ -28,6 +28,10 @@ void fl_lua_state_push_integer_metatable(lua_State *L) {
 
 void fl_lua_state_push_error_metatable(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
+}
+
+void fl_lua_state_push_meta_metatable(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
 }
 
 fl_lua_state *fl_lua_state_of(lua_State *L) {
@@ -76,7 +80,7 @@ static int collect(lua_State *L) {
 }
 
 void fl_lua_state_open(lua_State *L) {
-  static const char *const metatables[] = {&array_key, &integer_key, &error_key};
+  static const char *const metatables[] = {&array_key, &integer_key, &error_key, &meta_key};
   fl_lua_state *state;
   for (size_t i = 0; i < sizeof metatables / sizeof *metatables; i++) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, metatables[i]);

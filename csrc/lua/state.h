@@ -29,9 +29,10 @@ fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state);
 /* The same, but raises an error instead of returning NULL. */
 fl_mailbox *fl_lua_state_check_mailbox(lua_State *L);
 
-/* Each pushes a metatable: of arrays, of flarelight.integer, of errors. */
+/* Each pushes a metatable: of arrays, of flarelight.integer, of errors, of `meta`. */
 void fl_lua_state_push_array_metatable(lua_State *L);
 void fl_lua_state_push_integer_metatable(lua_State *L);
 void fl_lua_state_push_error_metatable(lua_State *L);
+void fl_lua_state_push_meta_metatable(lua_State *L);
 
 #endif

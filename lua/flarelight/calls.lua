@@ -7,6 +7,7 @@ local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local fates = require "flarelight.fates"
+local hooks = require "flarelight.hooks"
 local host = require "flarelight.host"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
@@ -16,6 +17,7 @@ local tasks = require "flarelight.host.tasks"
 ---@field deadline number? seconds from now, over all attempts and waits
 ---@field repeatable boolean? a write that may be sent again though it may have arrived
 ---@field fresh boolean? bypasses a cache; this version has none
+---@field headers table<string, string>? more headers
 
 ---@class flarelight.RateLimit
 ---@field limit integer?
@@ -35,6 +37,13 @@ local tasks = require "flarelight.host.tasks"
 ---@field date number? epoch seconds by the service's clock
 ---@field encoding string? as "gzip": how the reply was compressed
 ---@field etag boolean? the reply had a tag
+---@field head string? the head of the reply as it came: status line and header lines
+---@field headers table<string, string>? of the reply, names in lower case; made when it is first read
+
+---@class flarelight.RawReply
+---@field status integer
+---@field headers table<string, string> names in lower case
+---@field body string
 
 ---@class flarelight.Event
 ---@field name "start"|"wait"|"retry"|"done"
@@ -63,7 +72,8 @@ function calls.open(api, config)
   local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
   if type(config.api_key) == "string" then inner.key = config.api_key end
   private[api] = inner
-  if config.on_event then
+  inner.hooks = hooks.new(config)
+  if config.on_event or config.after then
     -- Only the client keeps the listener alive, so that events of a collected client are dropped.
     inner.listener = { on_event = config.on_event }
     mailbox.listen(inner.handle:number(), inner.listener)
@@ -141,8 +151,8 @@ end
 --- `nil, message, err` of a task that was cancelled.
 function calls.cancelled() return errors.fail("cancelled", "the task was cancelled") end
 
---- Raises an error that `on_event` has raised since the last time. Called only while the caller has no call under way:
--- a mistake in a logging function must not lose the outcome of a write.
+--- Raises an error that `on_event` or `after` has raised since the last time. Called only while the caller has no call
+-- under way: a mistake in a logging function must not lose the outcome of a write.
 function calls.surface(api)
   local listener = private[api].listener
   local raised = listener and listener.raised
@@ -150,6 +160,19 @@ function calls.surface(api)
     listener.raised = nil
     error(raised[1], 0)
   end
+end
+
+-- Sets the headers of a request. An error that `before` raises is raised here; the error of a request that is a part of
+-- other work is returned, so that this work ends in order.
+local function set_headers(inner, prepared, method)
+  if prepared.interactive and not prepared.inner then
+    inner.hooks:before(prepared, method)
+    return true
+  end
+  local ok, raised = pcall(inner.hooks.before, inner.hooks, prepared, method)
+  if ok then return true end
+  local err = errors.from_raised(raised)
+  return nil, err.message, err
 end
 
 -- The beginning of submit and pages: returns the host and sets the key in `prepared`, or returns `nil, message, err`.
@@ -161,6 +184,10 @@ local function admit(inner, prepared, method)
   local key, message, err = key_of(inner)
   if not key then return nil, message, err end
   prepared.api_key = key
+  if inner.hooks.active or prepared.given_headers then
+    local good, why, failure = set_headers(inner, prepared, method)
+    if not good then return nil, why, failure end
+  end
   return here
 end
 
@@ -173,6 +200,7 @@ local function hand_over(api, prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
   local waiter = mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
+  if inner.hooks.after_function then waiter.request = prepared end
   if prepared.write then fates.watch(waiter, prepared.operation) end
   return waiter
 end
@@ -197,7 +225,14 @@ function calls.outcome(api, waiter)
     if waiter.write then why.fate = "in_doubt" end
     return nil, cannot, why
   end
-  return waiter.reply:outcome(private[api].config.null_as_nil)
+  local data, meta, err = waiter.reply:outcome(private[api].config.null_as_nil)
+  if waiter.request then private[api].hooks:after(waiter.request, err or meta, private[api].listener) end
+  return data, meta, err
+end
+
+--- Calls `after` for a page that was taken out of the waiter of a pager.
+function calls.page_taken(api, waiter, page)
+  if waiter.request then private[api].hooks:after(waiter.request, page:meta(), private[api].listener) end
 end
 
 --- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is a
@@ -253,6 +288,7 @@ function calls.pages(api, prepared)
   local ticket, kind, why = inner.handle:pages(prepared)
   if not ticket then return refused(kind, why, "GET", prepared.path) end
   local waiter = mailbox.expect(ticket, { pages = {}, key_number = inner.key_number, chosen = inner.config.host })
+  if inner.hooks.after_function then waiter.request = prepared end
   return waiter, core.guard(ticket)
 end
 

@@ -76,11 +76,12 @@ end
 
 local request_options = {
   method = "string", path = "string", query = "table", body = "any", repeatable = "boolean",
-  deadline = "seconds",
+  deadline = "seconds", headers = "table", raw = "boolean",
 }
 
---- Any request to the service, with the client's headers, retries and errors.
----@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number? }
+--- Any request to the service, with the client's headers, retries and errors. With `raw`, `data` is a reply of 2xx as
+-- it came, `{ status =, headers =, body = }`, of any content type; another reply is an error, which has it in `reply`.
+---@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number?, headers: table<string, string>?, raw: boolean? }
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Client:request(given)
   options.self(self, Client, "api.request")

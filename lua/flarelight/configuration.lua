@@ -4,6 +4,7 @@
 
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
+local headers = require "flarelight.headers"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
 local system = require "flarelight.system"
@@ -36,6 +37,9 @@ local system = require "flarelight.system"
 ---@field user_agent string?
 ---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the host that runs
 ---@field on_event fun(event: flarelight.Event)?
+---@field headers table<string, string>? of every request
+---@field before fun(request: flarelight.Request)? called before each call; may add headers
+---@field after fun(reply: flarelight.Reply)? called with each outcome
 local configuration = {}
 
 local known = {
@@ -47,6 +51,7 @@ local known = {
   rate_limit = "positive", profile = "path_or_table",
   ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",
   user_agent = "string", on_event = "function", state = "path", host = "text_or_table",
+  headers = "table", before = "function", after = "function",
 }
 
 local function fail(name, what)
@@ -154,12 +159,14 @@ end
 --- The whole configuration, or `nil, message, err`. `environment(name)` reads a variable.
 function configuration.read(given, environment)
   given = options.table("flarelight.new", given, known, { api_key = true, proxy = true })
+  local own_headers = given.headers and headers.check("flarelight.new.headers", given.headers, true)
   local read = function(name)
     local value = environment(name)
     if value ~= "" then return value end
   end
   local found = {}
   for name in pairs(known) do found[name] = given[name] end
+  found.headers = own_headers
   found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
 
   local key, name, err = find_key(given.api_key, read)

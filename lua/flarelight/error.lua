@@ -23,6 +23,8 @@ local core = require "flarelight.core"
 ---@field path string?
 ---@field request_id string?
 ---@field location string? of a redirect, which is never followed
+---@field headers table<string, string>? of the reply, names in lower case
+---@field reply flarelight.RawReply? of a call with `raw`: the reply as it came
 ---@field body string? first KiB of a reply that was not the envelope
 ---@field progress flarelight.Progress? of an upload
 ---@field token string? of an upload: for imports:resume

@@ -27,6 +27,9 @@ local types = {
   text_or_function = {
     function(v) return type(v) == "string" or type(v) == "function" end, "a string or a function",
   },
+  boolean_or_function = {
+    function(v) return type(v) == "boolean" or type(v) == "function" end, "true, false or a function",
+  },
   id = {
     function(v) return type(v) == "string" or type(v) == "number" or type(v) == "table" end,
     "a string or a whole number",
@@ -107,7 +110,7 @@ function options.self(value, metatable, name)
 end
 
 --- The options that every call takes.
-options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean" }
+options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean", headers = "table" }
 
 --- The options of a call that has more of its own.
 function options.with_call(more)

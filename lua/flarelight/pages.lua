@@ -41,12 +41,13 @@ local CHECKS = 2
 --- Opens the pages of an import. The caller has checked `given`. The first `next` sends the first request.
 function pages.open(api, id, given)
   if id == nil then misuse "id: is missing" end
+  local given_headers = request.headers("imports:rows", given)
   calls.surface(api)
   local config = calls.config(api)
   return setmetatable({
     api = api, id = id, where = given.start or 0, left = given.limit or math.huge,
     page_size = given.page_size or 5000, prefetch = math.min(given.prefetch or 2, 16),
-    deadline = given.deadline or config.deadline,
+    deadline = given.deadline or config.deadline, given_headers = given_headers,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
     -- All members exist from the beginning, so that setting them takes no memory.
     waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
@@ -62,7 +63,7 @@ local function begin(self)
     operation = "imports.data", path = endpoint.path, id = self.id,
     start = self.where, page_size = self.page_size, prefetch = self.prefetch,
     limit = self.left < math.huge and self.left or nil,
-    trust_short_page = self.trust_short_page, deadline = self.deadline,
+    trust_short_page = self.trust_short_page, deadline = self.deadline, given_headers = self.given_headers,
   })
   if not waiter then return nil, guard, err end
   self.waiter, self.guard = waiter, guard
@@ -106,7 +107,9 @@ local function take(self)
       return self:fail(message, err)
     end
   end
-  return table.remove(waiter.pages, 1)
+  local page = table.remove(waiter.pages, 1)
+  calls.page_taken(self.api, waiter, page)
+  return page
 end
 
 local function protocol_error(wrong)
@@ -119,7 +122,8 @@ local function check_end(self)
   local far = math.min(math.max(request.FAR, self.where * 2), 2 ^ 52)
   local asked = { id = self.id, query = request.query { start = far, count = 1 }, bulk = true }
   local data, meta, err = calls.call(self.api,
-    request.endpoint("imports.data", asked, { deadline = self.deadline }, calls.config(self.api)))
+    request.endpoint("imports.data", asked, { deadline = self.deadline, headers = self.given_headers },
+      calls.config(self.api)))
   local rows = data and pages.rows_of(data)
   if data == nil and not err.status then return nil, meta, err end
   if rows and rows ~= core.null and #rows > 0 then
@@ -133,6 +137,7 @@ end
 local function check_rows(self, start, wanted)
   local again = pages.open(self.api, self.id, {
     start = start, limit = #wanted, page_size = #wanted, prefetch = 0, deadline = self.deadline,
+    headers = self.given_headers,
   })
   again.checks_left = 0
   local found = {}

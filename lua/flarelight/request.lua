@@ -2,6 +2,7 @@
 -- Pure: nothing is sent here. Misuse raises.
 
 local core = require "flarelight.core"
+local headers = require "flarelight.headers"
 local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
 
@@ -60,10 +61,17 @@ function request.query(query)
   return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end
 
+--- The checked headers of a call's options; nil for none.
+---@param operation string for messages
+function request.headers(operation, call_options)
+  if call_options.headers == nil then return nil end
+  return headers.check(operation:gsub("%.", ":") .. ".headers", call_options.headers)
+end
+
 --- The request of one of the operations.
 ---@param operation string name in `endpoints`
 ---@param arguments { id: any, query: string?, body: any }
----@param call_options table deadline, repeatable
+---@param call_options table deadline, repeatable, headers
 ---@param config table the client's configuration
 function request.endpoint(operation, arguments, call_options, config)
   local endpoint = request.endpoints[operation]
@@ -75,6 +83,7 @@ function request.endpoint(operation, arguments, call_options, config)
     write = endpoint.write, expects_id = endpoint.expects_id, expects_rows = endpoint.expects_rows,
     interactive = not arguments.bulk,
     repeatable = call_options.repeatable,
+    given_headers = request.headers(operation, call_options),
     deadline = call_options.deadline or config.deadline,
   }
 end
@@ -97,7 +106,8 @@ function request.free(given, config)
   return {
     operation = method .. " " .. given.path, method = method, path = given.path,
     query = request.query(given.query), body = body, has_body = has_body,
-    write = methods[method], interactive = true,
+    write = methods[method], interactive = true, raw = given.raw,
+    given_headers = request.headers("api:request", given),
     repeatable = given.repeatable, deadline = given.deadline or config.deadline,
   }
 end

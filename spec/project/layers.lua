@@ -19,6 +19,7 @@ local C = {
 local CALLS = "lua/flarelight/calls"
 local PURE = {
   "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options", "lua/flarelight/json",
+  "lua/flarelight/headers",
 }
 local SYSTEM = "lua/flarelight/system"
 local function with(...)
@@ -36,13 +37,15 @@ local LUA = {
   ["lua/flarelight/misuse"] = { "lua/flarelight/error" },
   ["lua/flarelight/json"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
   ["lua/flarelight/options"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
+  ["lua/flarelight/headers"] = { "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options" },
+  ["lua/flarelight/hooks"] = with(PURE),
   ["lua/flarelight/host"] = with(PURE),
   ["lua/flarelight/request"] = with(PURE),
   ["lua/flarelight/configuration"] = with(PURE, SYSTEM, "lua/flarelight/profile"),
   ["lua/flarelight/profile"] = with(PURE, SYSTEM),
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
   ["lua/flarelight/fates"] = { "lua/flarelight/host" },
-  [CALLS] = with(PURE, "lua/flarelight/fates", "lua/flarelight/host", "lua/flarelight/request",
+  [CALLS] = with(PURE, "lua/flarelight/fates", "lua/flarelight/hooks", "lua/flarelight/host", "lua/flarelight/request",
                  "lua/flarelight/configuration"),
   ["lua/flarelight/upload/checkpoints"] = {},
   ["lua/flarelight/wait/verdict"] = with(PURE),

@@ -38,6 +38,7 @@ local COVERS = {
     "lua/flarelight/calls", "csrc/core/engine/call", "csrc/core/engine/client", "csrc/core/engine/event",
   },
   ["spec/export_spec.lua"] = { "csrc/core/files/export_file", "csrc/core/files/export_table", "lua/flarelight/export" },
+  ["spec/hooks_spec.lua"] = { "lua/flarelight/headers" },
   ["spec/host/behaviours_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/host", "lua/flarelight/pollable" },
   ["spec/host/examples_spec.lua"] = { "examples" },
   ["spec/host/tasks_spec.lua"] = { "lua/flarelight/host/timeslice" },

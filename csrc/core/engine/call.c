@@ -9,7 +9,8 @@
 
 #include "policy/url.h"
 
-#define FEW_VALUES 65536 /* of 16 bytes each */
+#define FEW_VALUES 65536                  /* of 16 bytes each */
+#define MOST_HEAD_BYTES ((size_t)1 << 20) /* libcurl refuses a larger head */
 
 /* Copies a slice to `*cursor`, adds a NUL, and moves the cursor behind it. */
 static char *place(char **cursor, fl_slice text) {
@@ -47,6 +48,7 @@ static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64
   call->repeatable = request->repeatable;
   call->expects_id = request->expects_id;
   call->expects_rows = request->expects_rows;
+  call->raw = request->raw;
   call->interactive = request->interactive;
   call->deadline = request->deadline;
   call->retry.write = request->write;
@@ -54,6 +56,8 @@ static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64
   call->retry.deadline = request->deadline;
   call->retry_at_wall = FL_UNKNOWN;
   fl_response_head_init(&call->head);
+  fl_buffer_init(&call->head_lines, MOST_HEAD_BYTES);
+  fl_buffer_init(&call->raw_text, FL_BUFFER_UNLIMITED);
   fl_buffer_init(&call->text, client->settings.max_response_bytes);
   fl_json_tape_init(&call->tape);
   call->tape.most = most_values(client->settings.max_response_bytes);
@@ -77,7 +81,7 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   }
   path = (fl_slice){url.data + base.length, url.length - base.length - request->query.length};
   call = calloc(1, sizeof *call + request->operation.length + request->method.length + url.length +
-                       path.length + request->api_key.length + 5);
+                       path.length + request->api_key.length + request->headers.length + 6);
   if (call == NULL) goto done;
   cursor = (char *)(call + 1);
   call->operation = place(&cursor, request->operation);
@@ -85,6 +89,10 @@ fl_call *fl_call_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   call->url = place(&cursor, (fl_slice){url.data, url.length});
   call->path = place(&cursor, path);
   call->api_key = place(&cursor, request->api_key);
+  call->headers.data = place(&cursor, request->headers);
+  call->headers.length = request->headers.length;
+  if (request->request_id.length > 0 && request->request_id.length < sizeof call->request_id)
+    memcpy(call->request_id, request->request_id.data, request->request_id.length);
 
   set_up(call, client, mailbox, ticket, request);
 
@@ -96,6 +104,8 @@ done:
 void fl_call_free(fl_call *call) {
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
+  fl_buffer_free(&call->head_lines);
+  fl_buffer_free(&call->raw_text);
   fl_buffer_pool_give(&call->client->pool, (fl_pooled_buffer){call->text, call->tape});
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);

@@ -21,15 +21,21 @@ typedef struct fl_request {
   fl_slice id;    /* data NULL: none */
   fl_slice query; /* encoded already, with its "?"; empty: none */
   fl_slice api_key;
-  fl_buffer *body;   /* NULL: none; otherwise the buffer is empty afterwards */
-  bool write;        /* may change something on the server */
-  bool repeatable;   /* a write that the caller allows to be sent again */
-  bool expects_id;   /* a 2xx without data.id is no usable reply */
-  bool expects_rows; /* a 2xx whose data is neither rows (see envelope.h) nor null is no usable
-                        reply */
-  bool interactive;  /* may use the last tenth of the rate budget */
-  fl_time deadline;  /* point in time; FL_NEVER: none */
+  fl_slice headers;    /* more header lines, "Name: value", a NUL after each; empty: none */
+  fl_slice request_id; /* empty: the engine makes one */
+  fl_buffer *body;     /* NULL: none; otherwise the buffer is empty afterwards */
+  bool write;          /* may change something on the server */
+  bool repeatable;     /* a write that the caller allows to be sent again */
+  bool expects_id;     /* a 2xx without data.id is no usable reply */
+  bool expects_rows;   /* a 2xx whose data is neither rows (see envelope.h) nor null is no usable
+                          reply */
+  bool raw;            /* a 2xx of any content type is a good reply, and is not parsed */
+  bool interactive;    /* may use the last tenth of the rate budget */
+  fl_time deadline;    /* point in time; FL_NEVER: none */
 } fl_request;
+
+#define FL_HEADERS_MOST 64 /* header lines of a caller */
+#define FL_REQUEST_ID 129  /* bytes of the longest request id, with its NUL */
 
 typedef enum fl_call_state {
   FL_CALL_NEW,
@@ -46,8 +52,9 @@ typedef struct fl_call {
   fl_client *client;
   fl_mailbox *mailbox;
   char *operation, *method, *url, *path, *api_key; /* in the block that follows the struct */
+  fl_slice headers;                                /* the same; see fl_request */
   fl_buffer body;
-  bool has_body, write, repeatable, expects_id, expects_rows, interactive;
+  bool has_body, write, repeatable, expects_id, expects_rows, raw, interactive;
   fl_time deadline;
   struct fl_pager *pager; /* the pager that made it, or NULL */
 
@@ -67,14 +74,16 @@ typedef struct fl_call {
   fl_kind kind; /* FL_KIND_NONE: success */
   fl_fate fate;
   fl_response_head head;
+  fl_buffer head_lines; /* the status line and the header lines of the reply, as they came */
+  fl_buffer raw_text;   /* of a raw call that failed: the reply before it was parsed */
   fl_time elapsed;
   fl_time retry_at_wall; /* of an error: the earliest time of another attempt, or FL_UNKNOWN */
   fl_buffer text;        /* the reply; the tape's strings are in it */
   fl_json_tape tape;     /* empty if the reply is not JSON */
   fl_envelope envelope;
-  char excerpt[1025];  /* the first KiB of a reply that was not the envelope; empty otherwise */
-  char message[768];   /* of the error; "" on success */
-  char request_id[37]; /* sent as X-Request-Id, the same over all attempts */
+  char excerpt[1025]; /* the first KiB of a reply that was not the envelope; empty otherwise */
+  char message[768];  /* of the error; "" on success */
+  char request_id[FL_REQUEST_ID]; /* sent as X-Request-Id, the same over all attempts */
 
   /* of a page */
   int64_t page_start, page_count, page_rows;

@@ -21,7 +21,7 @@ typedef struct fl_event {
   char operation[64];
   char method[16];
   char path[256]; /* cut to fit */
-  char request_id[37];
+  char request_id[FL_REQUEST_ID];
   char reason[16];
   int attempt, status;
   fl_kind kind;

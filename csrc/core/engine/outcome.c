@@ -111,7 +111,14 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
   outcome.ending = FL_ENDING_REPLY;
   outcome.status = call->head.status;
   outcome.kind = fl_kind_of_status(call->head.status);
+  if (call->raw) fl_redact(call->api_key, call->text.data, call->text.length, false);
+  if (good && call->raw) {
+    outcome.kind = FL_KIND_NONE;
+    call->message[0] = '\0';
+    return outcome;
+  }
   if (!good) {
+    if (call->raw) fl_buffer_append(&call->raw_text, call->text.data, call->text.length);
     scan_reply(call);
     set_status_message(call);
     return outcome;

@@ -25,7 +25,8 @@ struct fl_pager {
   fl_pager *next;
   fl_client *client;
   fl_mailbox *mailbox;
-  char *operation, *path, *id, *api_key; /* one block behind the struct */
+  char *operation, *path, *id, *api_key, *request_id; /* one block behind the struct */
+  fl_slice headers;                                   /* the same */
   bool has_id;
   int64_t stop_at; /* the first row that is not wanted */
   fl_time deadline;
@@ -66,6 +67,8 @@ static fl_call *make_call(fl_pager *pager, int64_t start, int64_t count, fl_time
   if (pager->has_id) request.id = fl_slice_of(pager->id);
   request.query = (fl_slice){query, (size_t)length};
   request.api_key = fl_slice_of(pager->api_key);
+  request.headers = pager->headers;
+  request.request_id = fl_slice_of(pager->request_id);
   request.deadline = pager->deadline == FL_NEVER ? FL_NEVER : now + pager->deadline;
   call = fl_call_new(pager->client, pager->mailbox, fl_item_next_ticket(), &request, code);
   if (call == NULL) return NULL;
@@ -80,7 +83,8 @@ static void free_item(fl_item *item) { fl_pager_free((fl_pager *)(void *)item); 
 fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
                        const fl_pager_request *request, int *code) {
   fl_pager *pager = calloc(1, sizeof *pager + request->operation.length + request->path.length +
-                                  request->id.length + request->api_key.length + 4);
+                                  request->id.length + request->api_key.length +
+                                  request->headers.length + request->request_id.length + 6);
   char *cursor;
   *code = 0;
   if (pager == NULL) return NULL;
@@ -89,6 +93,8 @@ fl_pager *fl_pager_new(fl_client *client, fl_mailbox *mailbox, uint64_t ticket,
   pager->path = place(&cursor, request->path);
   pager->id = place(&cursor, request->id);
   pager->api_key = place(&cursor, request->api_key);
+  pager->request_id = place(&cursor, request->request_id);
+  pager->headers = (fl_slice){place(&cursor, request->headers), request->headers.length};
   pager->has_id = request->id.data != NULL;
   pager->item.type = FL_ITEM_PAGER;
   pager->item.free = free_item;

@@ -21,6 +21,7 @@ typedef struct fl_pager fl_pager;
 
 typedef struct fl_pager_request {
   fl_slice operation, path, id, api_key;
+  fl_slice headers, request_id; /* of every page; see fl_request */
   int64_t start, page_size;
   int64_t limit; /* rows to read at most; INT64_MAX: all */
   int prefetch;  /* pages ahead of the one being read, 0 to FL_PAGER_AHEAD */

@@ -295,7 +295,7 @@ static bool adopt_client(fl_scheduler *scheduler, fl_client *client) {
 void fl_scheduler_take(fl_scheduler *scheduler, fl_call *call) {
   call->submitted = scheduler->now;
   index_call(scheduler, call);
-  fl_random_id(&scheduler->random, call->request_id);
+  if (call->request_id[0] == '\0') fl_random_id(&scheduler->random, call->request_id);
   if (call->client->closed || scheduler->closing) {
     fl_call_set_message(call, "the client is closed");
     fail_call(scheduler, call, FL_KIND_CLOSED, fate_unsent(call));

@@ -17,7 +17,8 @@
 #include "policy/redact.h"
 
 #define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
-#define HEADER_COUNT 8
+#define OWN_HEADERS 6
+#define USUAL_HEAD ((size_t)1000) /* bytes of a reply's head */
 #define TRUSTED_LENGTH (4u << 20)
 
 struct fl_transfer {
@@ -31,7 +32,7 @@ struct fl_transfer {
   bool closed;         /* the server had closed the connection before the request was sent */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
-  struct curl_slist headers[HEADER_COUNT];
+  struct curl_slist headers[OWN_HEADERS + FL_HEADERS_MOST];
   fl_buffer header_text; /* holds the key: wiped */
   char error[CURL_ERROR_SIZE];
 };
@@ -92,9 +93,16 @@ static void reserve_for(fl_transfer *transfer, const char *line, size_t length) 
     fl_buffer_reserve(&call->text, (size_t)announced);
 }
 
+/* Keeps the lines of the reply's head: not those of interim heads, nor trailers. The first line
+ * that finds the head empty is its status line. */
+static void keep_line(fl_call *call, const char *line, size_t length) {
+  if (call->head.part == FL_HEAD_INSIDE) fl_buffer_append(&call->head_lines, line, length);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
   fl_transfer *transfer = context;
   fl_response_head_line(&transfer->call->head, bytes, size * count);
+  keep_line(transfer->call, bytes, size * count);
   reserve_for(transfer, bytes, size * count);
   return size * count;
 }
@@ -128,32 +136,45 @@ static int on_close(void *context, curl_socket_t descriptor) {
   return 0;
 }
 
+/* Whether the caller's lines have this header. `name` ends with its colon. */
+static bool is_given(fl_slice lines, const char *name) {
+  size_t length = strlen(name);
+  for (size_t at = 0; at < lines.length; at += strlen(lines.data + at) + 1)
+    if (strncasecmp(lines.data + at, name, length) == 0) return true;
+  return false;
+}
+
 /* Writes the header lines into one buffer, and the list that libcurl reads over them. */
 static bool build_headers(fl_transfer *transfer) {
   const fl_call *call = transfer->call;
-  const char *parts[HEADER_COUNT][2];
-  size_t offsets[HEADER_COUNT];
-  int count = 0;
+  const char *parts[OWN_HEADERS][2];
+  size_t offsets[OWN_HEADERS + FL_HEADERS_MOST];
+  int own = 0, count = 0;
   fl_buffer *text = &transfer->header_text;
 
-  parts[count][0] = "X-Api-Key: ", parts[count++][1] = call->api_key;
-  parts[count][0] = "X-Subscription-Id: ",
-  parts[count++][1] = call->client->settings.subscription_id;
-  parts[count][0] = "X-Request-Id: ", parts[count++][1] = call->request_id;
-  parts[count][0] = "Accept: ", parts[count++][1] = "application/json";
+  parts[own][0] = "X-Api-Key: ", parts[own++][1] = call->api_key;
+  parts[own][0] = "X-Subscription-Id: ", parts[own++][1] = call->client->settings.subscription_id;
+  parts[own][0] = "X-Request-Id: ", parts[own++][1] = call->request_id;
+  if (!is_given(call->headers, "accept:"))
+    parts[own][0] = "Accept: ", parts[own++][1] = call->raw ? "*/*" : "application/json";
   if (call->has_body || strcmp(call->method, "POST") == 0) {
-    parts[count][0] = "Content-Type: ", parts[count++][1] = "application/json";
+    if (!is_given(call->headers, "content-type:"))
+      parts[own][0] = "Content-Type: ", parts[own++][1] = "application/json";
     /* Without this empty header, libcurl may wait a second for a 100-continue. */
-    parts[count][0] = "Expect:", parts[count++][1] = "";
+    parts[own][0] = "Expect:", parts[own++][1] = "";
   }
 
   text->length = 0;
-  for (int i = 0; i < count; i++) {
-    offsets[i] = text->length;
-    if (fl_buffer_append_text(text, parts[i][0]) != FL_OK ||
-        fl_buffer_append(text, parts[i][1], strlen(parts[i][1]) + 1) != FL_OK)
+  for (; count < own; count++) {
+    offsets[count] = text->length;
+    if (fl_buffer_append_text(text, parts[count][0]) != FL_OK ||
+        fl_buffer_append(text, parts[count][1], strlen(parts[count][1]) + 1) != FL_OK)
       return false;
   }
+  for (size_t at = 0; at < call->headers.length && count < OWN_HEADERS + FL_HEADERS_MOST;
+       at += strlen(call->headers.data + at) + 1)
+    offsets[count++] = text->length + at;
+  if (fl_buffer_append(text, call->headers.data, call->headers.length) != FL_OK) return false;
   for (int i = 0; i < count; i++) {
     transfer->headers[i].data = text->data + offsets[i];
     transfer->headers[i].next = i + 1 < count ? &transfer->headers[i + 1] : NULL;
@@ -281,6 +302,8 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   call->envelope = (fl_envelope){false, 0, 0};
   call->excerpt[0] = '\0';
   fl_response_head_init(&call->head);
+  call->head_lines.length = call->raw_text.length = 0;
+  fl_buffer_reserve(&call->head_lines, USUAL_HEAD);
   if (!build_headers(transfer)) return CURLE_OUT_OF_MEMORY;
 
   if ((code = configure(transfer, call->client)) != CURLE_OK) return code;

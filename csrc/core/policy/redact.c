@@ -3,24 +3,59 @@
 
 #include <ctype.h>
 
+static int hex_digit(char byte) {
+  if (byte >= '0' && byte <= '9') return byte - '0';
+  byte |= 0x20;
+  return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
 /* The length of an occurrence of the secret at the beginning of `bytes`; 0 if there is none. */
 static size_t match_secret(const char *secret, const char *bytes, size_t length, bool cut) {
   size_t used = 0, matched = 0;
   for (; secret[matched] != '\0'; matched++, used++) {
+    unsigned char byte;
     if (used < length && bytes[used] == '\\' && secret[matched] != '\\') used++;
     if (used >= length) return cut && matched >= FL_REDACT_SHORTEST ? length : 0;
-    if (tolower((unsigned char)bytes[used]) != tolower((unsigned char)secret[matched])) return 0;
+    byte = (unsigned char)bytes[used];
+    if (byte == '%' && secret[matched] != '%' && length - used <= 2 && cut &&
+        matched >= FL_REDACT_SHORTEST)
+      return length;
+    if (byte == '%' && secret[matched] != '%' && length - used > 2) {
+      int high = hex_digit(bytes[used + 1]), low = hex_digit(bytes[used + 2]);
+      if (high >= 0 && low >= 0) {
+        byte = (unsigned char)(high << 4 | low);
+        used += 2;
+      }
+    }
+    if (tolower(byte) != tolower((unsigned char)secret[matched])) return 0;
   }
   return used;
 }
 
+/* The bytes with which an occurrence can begin. */
+#define BEGINNINGS 4
+
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
-  if (strlen(secret) < FL_REDACT_SHORTEST) return;
-  for (size_t i = 0; i < length; i++) {
-    size_t size = match_secret(secret, bytes + i, length - i, cut);
-    if (size == 0) continue;
-    memset(bytes + i, '*', size);
-    i += size - 1;
+  const unsigned char first = (unsigned char)secret[0];
+  const int beginnings[BEGINNINGS] = {tolower(first), toupper(first), '\\', '%'};
+  char *end = bytes + length, *at = bytes, *next[BEGINNINGS];
+  if (length == 0 || strlen(secret) < FL_REDACT_SHORTEST) return;
+  /* memchr skips the bytes between far faster than a comparison of each byte. */
+  for (int i = 0; i < BEGINNINGS; i++) next[i] = bytes;
+  while (at < end) {
+    char *found = end;
+    size_t size;
+    for (int i = 0; i < BEGINNINGS; i++) {
+      if (next[i] < at || (next[i] == at && (unsigned char)*at != beginnings[i])) {
+        next[i] = memchr(at, beginnings[i], (size_t)(end - at));
+        if (next[i] == NULL) next[i] = end;
+      }
+      if (next[i] < found) found = next[i];
+    }
+    if (found == end) return;
+    size = match_secret(secret, found, (size_t)(end - found), cut);
+    if (size > 0) memset(found, '*', size);
+    at = found + (size > 0 ? size : 1);
   }
 }
 

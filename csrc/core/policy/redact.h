@@ -12,7 +12,8 @@
 /* A shorter secret is not covered: it would hit ordinary words. */
 #define FL_REDACT_SHORTEST 4
 
-/* Covers every occurrence of `secret`, in any case and with or without the backslashes of JSON.
+/* Covers every occurrence of `secret`, in any case, with or without the backslashes of JSON, and
+ * with characters written as %XX.
  * `cut`: the text was cut, so it may end in the middle of an occurrence, whose beginning is covered
  * too. */
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut);

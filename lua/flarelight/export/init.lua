@@ -228,7 +228,9 @@ end
 local function name_of(api, id, given)
   local config = calls.config(api)
   local list, message, err = calls.call(api,
-    request.endpoint("imports.all", {}, { deadline = given.deadline or config.deadline }, config))
+    request.endpoint("imports.all", {}, {
+      deadline = given.deadline or config.deadline, headers = given.headers,
+    }, config))
   if list == nil then return nil, message, err end
   for _, each in ipairs(type(list) == "table" and list or {}) do
     if type(each) == "table" and request.id_text(each.id) == request.id_text(id) then

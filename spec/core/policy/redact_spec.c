@@ -22,6 +22,11 @@ static void test_secrets(void **state) {
       {"as a beginning only", "secret-key", "secret-", "secret-", false},
       {"as a beginning, cut", "secret-key", "key secret-", "key *******", true},
       {"as a beginning that is too short, cut", "secret-key", "key sec", "key sec", true},
+      {"percent-encoded", "ab=c+d", "?k=ab%3Dc%2bd&x", "?k=**********&x", false},
+      {"percent-encoded at its beginning", "=abc", "k=%3dabc", "k=******", false},
+      {"with a percent sign of its own", "ab%41", "ab%41", "*****", false},
+      {"percent-encoded, cut", "abcd=fgh", "x abcd%3", "x ******", true},
+      {"before a percent sign", "secret", "secret%zz%", "******%zz%", false},
       {"after a false start", "aaab", "aaaab", "a****", false},
   };
   (void)state;
