@@ -1,11 +1,14 @@
--- compare.lua WHAT LUA BASE: runs the sides of one comparison in alternating rounds and prints the ratios
--- beside their bars. Started by bench/run, which has built the sides and serves the pages at BASE.
--- BENCH_ROUNDS is how often each side runs (5; memory and linear at most 3 times), BENCH_ROWS the rows to
--- read (1000000; 100000 for a quick look, which proves nothing), BENCH_WORK the folder of what is
--- generated (what is measured goes to results/ there, for bench/report), BENCH_SCRATCH one that goes away.
+-- compare.lua WHAT LUA BASE: runs the sides of one comparison in alternating rounds, and prints the ratios beside
+-- their bars. bench/run starts it, after it has built the sides and begun to serve the pages at BASE.
 --
--- A side is a command that times itself, without its interpreter's start, and prints: seconds, how many
--- rows, pages or calls, and a sum that shows that it saw all of them. A figure is the median, over the
+-- Environment:
+--   BENCH_ROUNDS   rounds; 5 by default. memory and linear run at most 3.
+--   BENCH_ROWS     rows to read; 1000000 by default. 100000 gives a quick look, which proves nothing.
+--   BENCH_WORK     folder of the generated files. Results go to results/ in it, for bench/report.
+--   BENCH_SCRATCH  folder that is removed afterwards.
+--
+-- A side is a command that measures its own time, without the start of its interpreter. It prints the seconds, the
+-- number of rows, pages or calls, and a sum that shows that it saw all of them. A figure is the median, over the
 -- rounds, of the ratio of two sides in the same round.
 
 local what, lua, base = arg[1], arg[2], arg[3]
@@ -46,9 +49,13 @@ local function grown(kind, unit, count)
 end
 
 -- --- the comparisons: sides, and bars over them ---
--- A bar is about `time` (of two sides), `time_each` (the same, for each row or call), `cpu` (the CPU time of the whole
--- process, which other work of the machine changes less) or `peak` (memory, of one side in MB or of two as a ratio); one
--- without a limit only tells. A side is named by its place; a list is the fastest of several.
+-- The quantity of a bar is one of these:
+--   time       the ratio of the times of two sides
+--   time_each  the same, for each row or call
+--   cpu        the ratio of the CPU times of the whole processes; other load on the machine changes it less
+--   peak       memory: the MB of one side, or the ratio of two
+-- A bar without a limit is printed and not checked. A side is named by its place. A list stands for the fastest side in
+-- it.
 
 local comparisons = {
   rows = {
@@ -172,7 +179,7 @@ end
 
 local peak_path, error_path = scratch .. "/peak", scratch .. "/errors"
 
---- Runs a side once: seconds, peak in MB, CPU seconds; or nil and what is wrong.
+--- Runs a side once. Returns seconds, peak in MB, CPU seconds; or nil and a message.
 local function measure(self)
   local pipe = assert(io.popen(("exec env time -q -f '%%M %%U %%S' -o '%s' timeout 170 %s 2>'%s'"):format(
     peak_path, self.command, error_path)))
@@ -212,7 +219,7 @@ rounds = math.min(rounds, comparison.rounds or rounds)
 
 for _, self in ipairs(sides) do self.time, self.peak, self.cpu = {}, {}, {} end
 for round = 1, rounds do
-  -- Every second round backwards, so that no side always follows the same other one.
+  -- Every second round runs in reverse order, so that no side always follows the same other side.
   local first, last, step = 1, #sides, 1
   if round % 2 == 0 then first, last, step = last, first, -1 end
   for place = first, last, step do
@@ -225,11 +232,11 @@ for round = 1, rounds do
   end
 end
 
--- --- telling ---
+-- --- output ---
 
 local results = assert(io.open(("%s/results/%s.%s"):format(work, what, lua), "w"))
 
---- One line to the terminal, and the same cells to bench/report.
+--- Prints one line to the terminal, and keeps the same cells for bench/report.
 local function tell(kind, format, ...)
   print(format:format(...))
   results:write(table.concat({ kind, lua, rounds, ... }, "\t"), "\n")
@@ -247,7 +254,7 @@ for _, self in ipairs(sides) do
   end
 end
 
---- The side that a bar names: of a list the fastest; nil if one of them was not measured.
+--- The side that a bar names; of a list, the fastest. nil if one of them was not measured.
 local function named(place)
   if type(place) == "number" then return not sides[place].failure and sides[place] or nil end
   local fastest
