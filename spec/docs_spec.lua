@@ -7,7 +7,7 @@ local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
 
-local PAGES = { "README.md", "docs/api.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
+local PAGES = { "README.md", "docs/api.md", "docs/cache.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
 local FILES = { csv = true, jsonl = true, svg = true, db = true }
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 

@@ -6,6 +6,8 @@
  */
 #include "reply.h"
 
+#include <string.h>
+
 #include "head.h"
 #include "push.h"
 #include "state.h"
@@ -161,9 +163,14 @@ void fl_lua_reply_push_event(lua_State *L, const fl_event *event) {
 
 /* --- the userdata: an ended call whose outcome has not been taken --- */
 
-static void end_call(fl_call **held) {
-  if (*held != NULL) fl_call_free(*held);
-  *held = NULL;
+typedef struct reply_box {
+  fl_call *call; /* NULL: its outcome was taken */
+  bool kept;     /* the outcome can be taken many times */
+} reply_box;
+
+static void end_call(reply_box *box) {
+  if (box->call != NULL) fl_call_free(box->call);
+  box->call = NULL;
 }
 
 static int collect(lua_State *L) {
@@ -171,22 +178,41 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* reply:outcome(null_as_nil) -> data, meta | nil, message, err; once */
+static reply_box *check_reply(lua_State *L) {
+  reply_box *box = luaL_checkudata(L, 1, CLASS);
+  if (box->call == NULL) luaL_error(L, "the outcome of a call can be taken once");
+  return box;
+}
+
+/* reply:outcome(null_as_nil) -> data, meta | nil, message, err; once, unless the reply is kept */
 static int take_outcome(lua_State *L) {
-  fl_call **held = luaL_checkudata(L, 1, CLASS);
-  int count;
-  if (*held == NULL) return luaL_error(L, "the outcome of a call can be taken once");
-  count = fl_lua_reply_push_outcome(L, *held, lua_toboolean(L, 2));
-  end_call(held);
+  reply_box *box = check_reply(L);
+  int count = fl_lua_reply_push_outcome(L, box->call, lua_toboolean(L, 2));
+  if (!box->kept) end_call(box);
   return count;
 }
 
-static const luaL_Reg methods[] = {{"outcome", take_outcome}, {NULL, NULL}};
+/* reply:keep() -> whether the call succeeded, bytes of memory that the reply holds. From now on the
+ * outcome can be taken many times. The API key is overwritten. */
+static int keep(lua_State *L) {
+  reply_box *box = check_reply(L);
+  fl_call *call = box->call;
+  fl_lua_head_of(call); /* covers the key in it, which is known now */
+  fl_wipe(call->api_key, strlen(call->api_key));
+  fl_buffer_free(&call->body);
+  box->kept = true;
+  lua_pushboolean(L, call->kind == FL_KIND_NONE);
+  fl_lua_push_count(L, (int64_t)(sizeof *call + call->text.capacity + call->head_lines.capacity +
+                                 call->tape.capacity * sizeof *call->tape.nodes));
+  return 2;
+}
+
+static const luaL_Reg methods[] = {{"outcome", take_outcome}, {"keep", keep}, {NULL, NULL}};
 
 fl_call **fl_lua_reply_push(lua_State *L) {
-  fl_call **held = lua_newuserdata(L, sizeof *held);
-  *held = NULL;
+  reply_box *box = lua_newuserdata(L, sizeof *box);
+  *box = (reply_box){NULL, false};
   fl_lua_new_class(L, CLASS, methods, collect);
   lua_setmetatable(L, -2);
-  return held;
+  return &box->call;
 }

@@ -316,12 +316,12 @@ bool fl_lua_write_value(lua_State *L, int index, fl_buffer *out, const char *roo
   return good;
 }
 
-/* core.encode(value) -> text | nil, message */
+/* core.encode(value, sorted) -> text | nil, message. `sorted`: the members of objects by name */
 static int encode(lua_State *L) {
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   luaL_checkany(L, 1);
   scratch->length = 0;
-  if (!fl_lua_write_value(L, 1, scratch, "", false)) return fl_lua_fail_pushed(L);
+  if (!fl_lua_write_value(L, 1, scratch, "", lua_toboolean(L, 2))) return fl_lua_fail_pushed(L);
   lua_pushlstring(L, scratch->data, scratch->length);
   return 1;
 }

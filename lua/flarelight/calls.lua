@@ -16,7 +16,7 @@ local tasks = require "flarelight.host.tasks"
 ---@class flarelight.CallOptions
 ---@field deadline number? seconds from now, over all attempts and waits
 ---@field repeatable boolean? a write that may be sent again though it may have arrived
----@field fresh boolean? bypasses a cache; this version has none
+---@field fresh boolean? sends the request, whatever the cache has
 ---@field headers table<string, string>? more headers
 
 ---@class flarelight.RateLimit
@@ -123,7 +123,10 @@ local function ask_key(inner)
   end
   local good, wrong, err = configuration.check_key(key, "api_key: the result of the function")
   if not good then return nil, wrong, err end
-  if key ~= inner.key then inner.key, inner.key_number = key, inner.key_number + 1 end
+  if key ~= inner.key then
+    inner.key, inner.key_number = key, inner.key_number + 1
+    if inner.on_write then inner.on_write() end -- nothing that another key has read is given to this one
+  end
   return key
 end
 
@@ -191,6 +194,20 @@ local function admit(inner, prepared, method)
   return here
 end
 
+--- Calls `fn()` when a write of this client is submitted, when its outcome arrives, and when the key changes. `fn` must
+-- not raise.
+function calls.watch_writes(api, fn) private[api].on_write = fn end
+
+-- Announces a write to the function of calls.watch_writes, now and when the outcome arrives.
+local function announce(inner, waiter)
+  local arrived = waiter.arrived
+  inner.on_write()
+  function waiter.arrived(self)
+    inner.on_write()
+    arrived(self)
+  end
+end
+
 local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(inner, prepared, prepared.method)
@@ -199,9 +216,14 @@ local function hand_over(api, prepared)
   local ticket, kind, why = inner.handle:submit(prepared)
   if not ticket then return refused(kind, why, prepared.method, prepared.path) end
   -- The code that submits a call also waits for it, in the same host.
-  local waiter = mailbox.expect(ticket, { key_number = inner.key_number, here = here, write = prepared.write })
+  local waiter = mailbox.expect(ticket, {
+    key_number = inner.key_number, here = here, write = prepared.write, arrived = prepared.arrived,
+  })
   if inner.hooks.after_function then waiter.request = prepared end
-  if prepared.write then fates.watch(waiter, prepared.operation) end
+  if prepared.write then
+    fates.watch(waiter, prepared.operation)
+    if inner.on_write then announce(inner, waiter) end
+  end
   return waiter
 end
 
@@ -235,8 +257,9 @@ function calls.page_taken(api, waiter, page)
   if waiter.request then private[api].hooks:after(waiter.request, page:meta(), private[api].listener) end
 end
 
---- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is a
--- part of another call, which an error of `on_event` must not end.
+--- One call from beginning to end. `prepared` is a request of request.lua. Its member `inner` marks a request that is a
+-- part of another call, which an error of `on_event` must not end. `arrived(waiter)`, of a read, is called when the
+-- outcome has arrived, before any code takes it.
 function calls.call(api, prepared)
   local begun = core.now()
   if prepared.interactive and not prepared.inner then calls.surface(api) end

@@ -2,6 +2,7 @@
 -- Relies on calls.lua for making calls and waiting, on host/tasks.lua and host/frame.lua for tasks.
 
 local automations = require "flarelight.automations"
+local cache = require "flarelight.cache"
 local calls = require "flarelight.calls"
 local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
@@ -39,6 +40,7 @@ local waiting = require "flarelight.waiting"
 ---@field bytes_in integer
 ---@field bytes_out integer
 ---@field connections integer opened
+---@field cache flarelight.CacheStats? with the option `cache`
 
 -- The outcome of one function of api:all or api:map.
 ---@class flarelight.Result
@@ -76,17 +78,19 @@ end
 
 local request_options = {
   method = "string", path = "string", query = "table", body = "any", repeatable = "boolean",
-  deadline = "seconds", headers = "table", raw = "boolean",
+  deadline = "seconds", fresh = "boolean", headers = "table", raw = "boolean",
 }
 
---- Any request to the service, with the client's headers, retries and errors. With `raw`, `data` is a reply of 2xx as
--- it came, `{ status =, headers =, body = }`, of any content type; another reply is an error, which has it in `reply`.
----@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number?, headers: table<string, string>?, raw: boolean? }
+--- Any request to the service, with the client's headers, retries and errors. A GET may come from the cache. With `raw`,
+-- `data` is a reply of 2xx as it came, `{ status =, headers =, body = }`, of any content type; another reply is an error,
+-- which has it in `reply`.
+---@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number?, fresh: boolean?, headers: table<string, string>?, raw: boolean? }
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Client:request(given)
   options.self(self, Client, "api.request")
   given = options.table("api:request", given, request_options)
-  local data, meta, err = calls.call(self, request.free(given, calls.config(self)))
+  local prepared = request.free(given, calls.config(self))
+  local data, meta, err = cache.call(self, prepared, given.fresh or prepared.method ~= "GET")
   return data, meta, err
 end
 
@@ -112,7 +116,9 @@ end
 ---@return flarelight.Stats
 function Client:stats()
   options.self(self, Client, "api.stats")
-  return calls.handle(self):stats()
+  local stats = calls.handle(self):stats()
+  stats.cache = cache.stats(self)
+  return stats
 end
 
 --- Ends the client: calls under way end with kind `closed`. May be called again.

@@ -5,6 +5,7 @@
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local headers = require "flarelight.headers"
+local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
 local system = require "flarelight.system"
@@ -29,6 +30,7 @@ local system = require "flarelight.system"
 ---@field update_key string? the member that names the import to update; by the profile, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than requested is the last
 ---@field state string? path of the state file: the journal of uploads
+---@field cache { ttl: number, max_bytes: integer?, stale_if_error: number? }? keeps the replies to reads for `ttl` seconds
 ---@field rate_limit integer? requests a minute to assume until a reply names the limit
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
@@ -52,7 +54,10 @@ local known = {
   ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",
   user_agent = "string", on_event = "function", state = "path", host = "text_or_table",
   headers = "table", before = "function", after = "function",
+  cache = "table",
 }
+
+local cache_known = { ttl = "seconds", max_bytes = "positive", stale_if_error = "duration" }
 
 local function fail(name, what)
   return errors.fail("config", ("%s %s"):format(name, what))
@@ -128,6 +133,13 @@ local function read_profile(given, base)
   return found
 end
 
+-- The option `cache` with its defaults.
+local function read_cache(given)
+  options.table("flarelight.new.cache", given, cache_known)
+  if given.ttl == nil then misuse "flarelight.new.cache.ttl: is missing: give the seconds for which replies are kept" end
+  return { ttl = given.ttl, max_bytes = given.max_bytes or 64 * 2 ^ 20, stale_if_error = given.stale_if_error or 0 }
+end
+
 local function check_headers(found)
   for _, header in ipairs { "user_agent", "proxy" } do
     if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
@@ -167,6 +179,7 @@ function configuration.read(given, environment)
   local found = {}
   for name in pairs(known) do found[name] = given[name] end
   found.headers = own_headers
+  found.cache = given.cache and read_cache(given.cache)
   found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
 
   local key, name, err = find_key(given.api_key, read)

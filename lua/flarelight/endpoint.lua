@@ -1,6 +1,8 @@
 --- Endpoints: the common part of the modules imports, automations, preparations and reports. A class of endpoints holds
--- its client in `client`; request.endpoints describes the requests. Relies on calls.lua to make the calls.
+-- its client in `client`; request.endpoints describes the requests. Relies on calls.lua to make the calls,
+-- and on cache/ for reads that are kept.
 
+local cache = require "flarelight.cache"
 local calls = require "flarelight.calls"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
@@ -26,7 +28,8 @@ end
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function endpoint.call(self, operation, arguments, call_options)
   local config = calls.config(self.client)
-  local data, meta, err = calls.call(self.client, request.endpoint(operation, arguments, call_options, config))
+  local prepared = request.endpoint(operation, arguments, call_options, config)
+  local data, meta, err = cache.call(self.client, prepared, call_options.fresh)
   return data, meta, err
 end
 

@@ -104,6 +104,20 @@ it("an error ends a for loop by being raised", function(api, env)
   if not (is_51 and not env.blocks) then equal("not_found", raised.kind) end
 end)
 
+it("equal reads at the same time are one request with a cache", function()
+  local cached = assert(flarelight.new { cache = { ttl = 60 } })
+  local reads = {}
+  for i = 1, 10 do reads[i] = function() return cached.reports:all() end end
+  local results, failed = cached:all(reads)
+  equal(0, failed)
+  for i = 2, 10 do equal(true, results[i].data ~= results[1].data and #results[i].data == #results[1].data) end
+  local stats = cached:stats()
+  equal(1, stats.attempts)
+  equal(9, stats.cache.hits)
+  equal(true, select(2, cached.reports:all()).cached)
+  cached:close()
+end)
+
 it("api:all runs calls at the same time and answers in order", function(api)
   local order = {}
   local function call(method)

@@ -26,12 +26,13 @@ describe("the example for #slow", function()
       server.stop()
       api:close()
     end)
-    for _ = 1, 5 do
+    for _ = 1, 6 do
       local body, status = server.get "/report"
       assert.are.equal(200, status, server.log())
       assert.truthy(body:find('"labels"', 1, true), body)
     end
-    assert.are.equal(1, #box:requests() - before) -- all but the first come from the cache
+    local sent = #box:requests() - before
+    assert.is_true(sent == 1 or sent == 2, sent .. " requests") -- one for each worker that was asked
     local place, status = server.get("/upload?name=weather", "--data-binary @examples/data/seattle-weather.csv")
     assert.are.equal(202, status)
     place = place:match "%S+"

@@ -1,0 +1,202 @@
+--- The cache of reads: the option `cache` of a client. Replies are kept as they came, in memory, and made into new tables
+-- for each caller, so that no caller changes the copy of another. docs/cache.md describes it.
+--
+-- A read is a *flight* while its request is under way. Equal reads wait for its reply instead of sending their own
+-- request. The mailbox ends a flight when the reply arrives, even if the code that began it is gone.
+--
+-- Every write of the client drops all entries, when it is submitted and when its outcome arrives: automations may start
+-- with a write, so there is no entry of which it is known that a write leaves it true. A reply whose request began
+-- before that moment is not stored, and is not given to later callers.
+--
+-- Relies on calls.lua for the calls, on cache/entries.lua for the bound.
+
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+local entries = require "flarelight.cache.entries"
+local mailbox = require "flarelight.host.mailbox"
+local request = require "flarelight.request"
+local tasks = require "flarelight.host.tasks"
+
+local cache = {}
+
+-- client -> its cache, made with the first read
+local caches = setmetatable({}, { __mode = "k" })
+
+---@class flarelight.CacheStats
+---@field hits integer reads that sent nothing
+---@field shared integer of them, those that waited for the request of an equal read
+---@field misses integer reads that sent a request
+---@field stale integer reads that failed and got an older reply (`stale_if_error`)
+---@field entries integer
+---@field bytes integer
+
+local function open(api, settings)
+  local self = {
+    entries = entries.new(settings.max_bytes), ttl = settings.ttl, stale_if_error = settings.stale_if_error,
+    flights = {}, hits = 0, shared = 0, misses = 0, stale = 0,
+  }
+  calls.watch_writes(api, function()
+    self.entries:clear()
+    self.flights = {}
+  end)
+  caches[api] = self
+  return self
+end
+
+-- The key of a read: all that the service sees of it, apart from the client's own headers. nil if the body has no form in
+-- JSON. The lengths keep the parts apart.
+local function key_of(prepared)
+  local id, query, body = prepared.id, prepared.query or "", ""
+  id = id ~= nil and request.id_text(id) or ""
+  if prepared.has_body then
+    body = core.encode(prepared.body, true)
+    if not body then return nil end
+  end
+  return table.concat({ prepared.method, prepared.path, #id, id, #query, query, body }, " ")
+end
+
+-- --- flights ---
+
+---@class flarelight.Flight
+---@field begun number
+---@field due number when its deadline ends; math.huge without one
+---@field reply userdata? when it has arrived
+---@field watchers table<table, true> waiters of equal reads
+
+local function end_flight(self, key, flight)
+  if self.flights[key] == flight then self.flights[key] = nil end
+  for waiter in pairs(flight.watchers) do mailbox.set_ready(waiter) end
+end
+
+-- Called when the reply has arrived, in whatever code steps the mailbox. Raises nothing but lack of memory.
+local function arrived(self, key, flight, reply)
+  local good, size = reply:keep()
+  flight.reply = reply
+  if good and self.flights[key] == flight then self.entries:put(key, reply, size, flight.begun) end
+  end_flight(self, key, flight)
+end
+
+local function begin_flight(self, key, prepared)
+  local now = core.now()
+  local flight = { begun = now, due = prepared.deadline and now + prepared.deadline or math.huge, watchers = {} }
+  self.flights[key] = flight
+  prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply) end
+  return flight
+end
+
+-- Waits for the reply of another read's flight, until `due` at most. Returns whether this code may have waited.
+local function await(api, flight, due)
+  local waiter = mailbox.waiter {
+    due = due < math.huge and due or nil, chosen = calls.config(api).host,
+    of_tasks = not calls.blocks(api) or nil,
+  }
+  flight.watchers[waiter] = true
+  local _, _, err = calls.wait(waiter)
+  flight.watchers[waiter] = nil
+  return err == nil
+end
+
+-- --- outcomes ---
+
+-- Makes the outcome of a kept reply. The members of meta that describe the sending of the request are those of this
+-- call, which sent nothing.
+local function outcome(api, reply, stored)
+  local data, meta, err = reply:outcome(calls.config(api).null_as_nil)
+  if err then return data, meta, err end
+  meta.cached, meta.age = true, math.max(0, core.now() - stored)
+  meta.attempts, meta.elapsed, meta.rate_limit = 0, 0, nil
+  return data, meta
+end
+
+-- Kinds of errors that concern only the read that sent the request, or that another key may mend.
+local OWN = { cancelled = true, closed = true, phase = true, unauthorized = true }
+
+-- Kinds of errors after which an older reply is better than none.
+local MENDED = { network = true, timeout = true, server = true, rate_limited = true }
+
+-- The entry if it is at most `age` seconds old.
+local function within(entry, age)
+  return entry and core.now() - entry.stored <= age and entry or nil
+end
+
+-- Sends the request of a flight.
+local function ask(self, api, key, prepared)
+  self.misses = self.misses + 1
+  local flight = begin_flight(self, key, prepared)
+  local data, meta, err = calls.call(api, prepared)
+  if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
+  if err and MENDED[err.kind] then
+    local entry = within(self.entries:get(key), self.ttl + self.stale_if_error)
+    if entry then
+      self.stale = self.stale + 1
+      return outcome(api, entry.reply, entry.stored)
+    end
+  end
+  return data, meta, err
+end
+
+-- Waits for a flight, and returns its outcome; nothing if this read has to send its own request.
+local function share(self, api, flight, due)
+  if not await(api, flight, due) or not flight.reply then return end
+  local data, meta, err = outcome(api, flight.reply, flight.begun)
+  if err and OWN[err.kind] then return end
+  self.hits, self.shared = self.hits + 1, self.shared + 1
+  return true, data, meta, err
+end
+
+local function is_cancelled()
+  local task = tasks.current()
+  return task ~= nil and task.cancelled
+end
+
+--- Makes a read, or takes its reply from the cache. Without the option `cache` it is calls.call.
+---@param api flarelight.Client
+---@param prepared table a request of request.lua
+---@param fresh boolean? sends the request, whatever the cache has
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
+function cache.call(api, prepared, fresh)
+  local settings = calls.config(api).cache
+  local passes = prepared.write or prepared.raw or prepared.given_headers ~= nil -- headers may change the reply
+  if not settings or passes or calls.is_closed(api) or is_cancelled() then
+    local data, meta, err = calls.call(api, prepared)
+    return data, meta, err
+  end
+  calls.surface(api)
+  local self = caches[api] or open(api, settings)
+  local key, begun = key_of(prepared), core.now()
+  if not key then -- the call raises the misuse
+    local data, meta, err = calls.call(api, prepared)
+    return data, meta, err
+  end
+  local due = prepared.deadline and begun + prepared.deadline or math.huge
+  while not fresh do
+    local entry = within(self.entries:get(key), self.ttl)
+    if entry then
+      self.hits = self.hits + 1
+      return outcome(api, entry.reply, entry.stored)
+    end
+    local flight = self.flights[key]
+    -- A read with more time than the flight would get the flight's timeout.
+    if not flight or flight.due < due then break end
+    local got, data, meta, err = share(self, api, flight, due)
+    if got then return data, meta, err end
+    if is_cancelled() or core.now() >= due or self.flights[key] == flight then break end
+  end
+  if prepared.deadline then prepared.deadline = math.max(0, due - core.now()) end
+  local data, meta, err = ask(self, api, key, prepared)
+  return data, meta, err
+end
+
+--- Counters for api:stats; nil without the option `cache`.
+---@return flarelight.CacheStats?
+function cache.stats(api)
+  if not calls.config(api).cache then return nil end
+  local self = caches[api]
+  if not self then return { hits = 0, shared = 0, misses = 0, stale = 0, entries = 0, bytes = 0 } end
+  return {
+    hits = self.hits, shared = self.shared, misses = self.misses, stale = self.stale,
+    entries = self.entries.count, bytes = self.entries.bytes,
+  }
+end
+
+return cache
