@@ -116,6 +116,16 @@ describe("a cache", function()
       assert.are.equal(11, #assert(api.imports:data(id)))
     end)
 
+    it("drops what was read while it was under way", function()
+      local id = open { ttl = 60 }
+      sandbox:fault { operation = "imports.import", kind = "hang", seconds = 0.3, late = true }
+      support.together {
+        function() api.imports:import { id = id, records = { { n = 10 } } } end,
+        function() assert.are.equal(10, #assert(api.imports:data(id))) end,
+      }
+      assert.are.equal(11, #assert(api.imports:data(id)))
+    end)
+
     it("stores no read that began before it", function()
       local id = open { ttl = 60 }
       sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.2 }

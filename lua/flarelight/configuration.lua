@@ -136,7 +136,7 @@ end
 -- The option `cache` with its defaults.
 local function read_cache(given)
   options.table("flarelight.new.cache", given, cache_known)
-  if given.ttl == nil then misuse "flarelight.new.cache.ttl: is missing: give the seconds for which replies are kept" end
+  if given.ttl == nil then misuse "flarelight.new.cache.ttl: is missing: give the seconds for which a reply is kept" end
   return { ttl = given.ttl, max_bytes = given.max_bytes or 64 * 2 ^ 20, stale_if_error = given.stale_if_error or 0 }
 end
 
