@@ -220,6 +220,26 @@ describe("a cache", function()
     assert.are.equal("unauthorized", select(3, rotating.imports:data(id)).kind)
   end)
 
+  it("is passed by for raw replies and calls with headers of their own", function()
+    open { ttl = 60 }
+    sandbox:clear_log()
+    for _ = 1, 2 do
+      assert(api.imports:all { headers = { ["X-User"] = "a" } })
+      assert(api:request { path = "/Import/All", raw = true })
+    end
+    assert.are.equal(4, sent "imports.all")
+  end)
+
+  it("shows the headers of a kept reply, without the key", function()
+    open { ttl = 60 }
+    sandbox:fault { operation = "imports.all", kind = "header", line = "X-Echo: " .. sandbox.api_key }
+    local _, first = assert(api.imports:all())
+    local _, again = assert(api.imports:all())
+    assert.is_true(again.cached)
+    assert.are.same(first.headers, again.headers)
+    assert.is_nil(again.head:find(sandbox.api_key, 1, true))
+  end)
+
   it("ends with its client", function()
     open { ttl = 60 }
     assert(api.imports:all())
