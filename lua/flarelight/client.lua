@@ -81,9 +81,9 @@ local request_options = {
   deadline = "seconds", fresh = "boolean", headers = "table", raw = "boolean",
 }
 
---- Any request to the service, with the client's headers, retries and errors. A GET may come from the cache. With `raw`,
--- `data` is a reply of 2xx as it came, `{ status =, headers =, body = }`, of any content type; another reply is an error,
--- which has it in `reply`.
+--- Any request to the service, with the client's headers, retries and errors. A GET may come from the cache. With
+-- `raw`, `data` is a reply of 2xx as it came, `{ status =, headers =, body = }`, of any content type; another reply is
+-- an error, which has it in `reply`.
 ---@param given { method: "GET"|"OPTIONS"|"POST"|"PUT"|"PATCH"|"DELETE"|nil, path: string, query: table<string, string|number|boolean>?, body: any, repeatable: boolean?, deadline: number?, fresh: boolean?, headers: table<string, string>?, raw: boolean? }
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function Client:request(given)

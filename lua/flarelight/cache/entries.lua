@@ -1,5 +1,5 @@
---- The entries of a cache: replies by key, bounded by their bytes. The entry that was used longest ago goes first. Pure:
--- the time is an argument.
+--- The entries of a cache: replies by key, bounded by their bytes. The entry that was used longest ago goes first.
+-- Pure: the time is an argument.
 
 local Entries = {}
 Entries.__index = Entries

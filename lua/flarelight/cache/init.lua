@@ -1,5 +1,5 @@
---- The cache of reads: the option `cache` of a client. Replies are kept as they came, in memory, and made into new tables
--- for each caller, so that no caller changes the copy of another. docs/cache.md describes it.
+--- The cache of reads: the option `cache` of a client. Replies are kept as they came, in memory, and made into new
+-- tables for each caller, so that no caller changes the copy of another. docs/cache.md describes it.
 --
 -- A read is a *flight* while its request is under way. Equal reads wait for its reply instead of sending their own
 -- request. The mailbox ends a flight when the reply arrives, even if the code that began it is gone.
@@ -43,8 +43,8 @@ local function open(api, settings)
   return self
 end
 
--- The key of a read: all that the service sees of it, apart from the client's own headers. nil if the body has no form in
--- JSON. The lengths keep the parts apart.
+-- The key of a read: all that the service sees of it, apart from the client's own headers. nil if the body has no form
+-- in JSON. The lengths keep the parts apart.
 local function key_of(prepared)
   local id, query, body = prepared.id, prepared.query or "", ""
   id = id ~= nil and request.id_text(id) or ""
