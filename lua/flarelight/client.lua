@@ -67,6 +67,7 @@ function client.new(given)
   if not config then return nil, message, err end
   local self = setmetatable({}, Client)
   calls.open(self, config)
+  cache.open(self)
   self.imports, self.automations = imports.new(self), automations.new(self)
   self.preparations, self.reports = preparations.new(self), reports.new(self)
   return self

@@ -19,7 +19,7 @@ local tasks = require "flarelight.host.tasks"
 
 local cache = {}
 
--- client -> its cache, made with the first read
+-- client -> its cache
 local caches = setmetatable({}, { __mode = "k" })
 
 ---@class flarelight.CacheStats
@@ -30,7 +30,10 @@ local caches = setmetatable({}, { __mode = "k" })
 ---@field entries integer
 ---@field bytes integer
 
-local function open(api, settings)
+--- Gives a new client the cache that its options ask for, before its first call.
+function cache.open(api)
+  local settings = calls.config(api).cache
+  if not settings then return end
   local self = {
     entries = entries.new(settings.max_bytes), ttl = settings.ttl, stale_if_error = settings.stale_if_error,
     flights = {}, hits = 0, shared = 0, misses = 0, stale = 0,
@@ -40,7 +43,6 @@ local function open(api, settings)
     self.flights = {}
   end)
   caches[api] = self
-  return self
 end
 
 -- The key of a read: all that the service sees of it, apart from the client's own headers. nil if the body has no form
@@ -155,14 +157,13 @@ end
 ---@param fresh boolean? sends the request, whatever the cache has
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function cache.call(api, prepared, fresh)
-  local settings = calls.config(api).cache
+  local self = caches[api]
   local passes = prepared.write or prepared.raw or prepared.given_headers ~= nil -- headers may change the reply
-  if not settings or passes or calls.is_closed(api) or is_cancelled() then
+  if not self or passes or calls.is_closed(api) or is_cancelled() then
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err
   end
   calls.surface(api)
-  local self = caches[api] or open(api, settings)
   local key, begun = key_of(prepared), core.now()
   if not key then -- the call raises the misuse
     local data, meta, err = calls.call(api, prepared)
@@ -190,10 +191,8 @@ end
 --- Counters for api:stats; nil without the option `cache`.
 ---@return flarelight.CacheStats?
 function cache.stats(api)
-  if not calls.config(api).cache then return nil end
   local self = caches[api]
-  if not self then return { hits = 0, shared = 0, misses = 0, stale = 0, entries = 0, bytes = 0 } end
-  return {
+  return self and {
     hits = self.hits, shared = self.shared, misses = self.misses, stale = self.stale,
     entries = self.entries.count, bytes = self.entries.bytes,
   }
