@@ -201,6 +201,32 @@ describe("a cache", function()
     assert.are.equal(3, api:stats().cache.stale)
   end)
 
+  it("asks whether a tagged reply is still right", function()
+    local id = open({ ttl = 1e-9 }, { etag = true })
+    local rows = assert(api.imports:data(id))
+    sandbox:clear_log()
+    for _ = 1, 2 do
+      local again, meta = assert(api.imports:data(id))
+      assert.are.same(rows, again)
+      assert.is_true(meta.cached)
+      assert.are.equal(200, meta.status)
+    end
+    for _, asked in ipairs(support.requests(sandbox, "imports.data")) do assert.are.equal(304, asked.status) end
+    assert.are.equal(2, sent "imports.data")
+    local other = opened.client(sandbox)
+    assert(other.imports:import { id = id, records = { { n = 10 } } })
+    local now, meta = assert(api.imports:data(id))
+    assert.are.same({ 11, false }, { #now, meta.cached })
+    local stats = api:stats()
+    assert.are.same({ 0, 4, 2 }, { stats.cache.hits, stats.cache.misses, stats.cache.unchanged })
+    assert.are.same({}, stats.errors)
+    local results = {}
+    support.together {
+      function() results[1] = assert(api.imports:data(id)) end, function() results[2] = assert(api.imports:data(id)) end,
+    }
+    assert.are.same({ now, now }, results)
+  end)
+
   it("goes on without an entry that does not fit", function()
     local id = open { ttl = 60, max_bytes = 1 }
     for _ = 1, 3 do assert.are.equal(10, #assert(api.imports:data(id))) end

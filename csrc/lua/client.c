@@ -170,9 +170,9 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
 
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, headers=,
- * request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, interactive=, deadline=,
- * waits=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL behind it. `waits`: the
- * caller blocks until it has the outcome.
+ * request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, conditional=, interactive=,
+ * deadline=, waits=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL behind it.
+ * `waits`: the caller blocks until it has the outcome.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -193,6 +193,7 @@ static int client_submit(lua_State *L) {
   request.headers = fl_lua_field_text(L, 2, "headers");
   request.request_id = fl_lua_field_text(L, 2, "request_id");
   request.raw = fl_lua_field_flag(L, 2, "raw");
+  request.conditional = fl_lua_field_flag(L, 2, "conditional");
   request.write = fl_lua_field_flag(L, 2, "write");
   request.repeatable = fl_lua_field_flag(L, 2, "repeatable");
   request.expects_id = fl_lua_field_flag(L, 2, "expects_id");

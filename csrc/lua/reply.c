@@ -192,8 +192,14 @@ static int take_outcome(lua_State *L) {
   return count;
 }
 
-/* reply:keep() -> whether the call succeeded, bytes of memory that the reply holds. From now on the
- * outcome can be taken many times. The API key is overwritten. */
+/* reply:headers() -> a table of the headers, names in lower case. The outcome stays. */
+static int take_headers(lua_State *L) {
+  fl_lua_head_push(L, fl_lua_head_of(check_reply(L)->call));
+  return 1;
+}
+
+/* reply:keep() -> status of a call that succeeded, or nil; bytes of memory that the reply holds.
+ * From now on the outcome can be taken many times. The API key is overwritten. */
 static int keep(lua_State *L) {
   reply_box *box = check_reply(L);
   fl_call *call = box->call;
@@ -201,13 +207,15 @@ static int keep(lua_State *L) {
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
   box->kept = true;
-  lua_pushboolean(L, call->kind == FL_KIND_NONE);
+  if (call->kind == FL_KIND_NONE) lua_pushinteger(L, call->head.status);
+  else lua_pushnil(L);
   fl_lua_push_count(L, (int64_t)(sizeof *call + call->text.capacity + call->head_lines.capacity +
                                  call->tape.capacity * sizeof *call->tape.nodes));
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"outcome", take_outcome}, {"keep", keep}, {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"outcome", take_outcome}, {"keep", keep}, {"headers", take_headers}, {NULL, NULL}};
 
 fl_call **fl_lua_reply_push(lua_State *L) {
   reply_box *box = lua_newuserdata(L, sizeof *box);

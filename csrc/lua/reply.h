@@ -13,8 +13,8 @@ int fl_lua_reply_push_outcome(lua_State *L, fl_call *call, bool null_as_nil);
 /* Pushes `meta` alone, or the error. */
 void fl_lua_reply_push_meta(lua_State *L, fl_call *call);
 
-/* Pushes a userdata with the methods `outcome` and `keep`. The caller stores an ended call in it,
- * which it then owns. */
+/* Pushes a userdata with the methods `outcome`, `keep` and `headers`. The caller stores an ended
+ * call in it, which it then owns. */
 fl_call **fl_lua_reply_push(lua_State *L);
 
 void fl_lua_reply_push_event(lua_State *L, const fl_event *event);

@@ -30,6 +30,7 @@ typedef struct fl_request {
   bool expects_rows;   /* a 2xx whose data is neither rows (see envelope.h) nor null is no usable
                           reply */
   bool raw;            /* a 2xx of any content type is a good reply, and is not parsed */
+  bool conditional;    /* has If-None-Match: a 304 is a good reply, with null as its data */
   bool interactive;    /* may use the last tenth of the rate budget */
   fl_time deadline;    /* point in time; FL_NEVER: none */
 } fl_request;
@@ -54,7 +55,7 @@ typedef struct fl_call {
   char *operation, *method, *url, *path, *api_key; /* in the block that follows the struct */
   fl_slice headers;                                /* the same; see fl_request */
   fl_buffer body;
-  bool has_body, write, repeatable, expects_id, expects_rows, raw, interactive;
+  bool has_body, write, repeatable, expects_id, expects_rows, raw, conditional, interactive;
   fl_time deadline;
   struct fl_pager *pager; /* the pager that made it, or NULL */
 

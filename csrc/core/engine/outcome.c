@@ -69,13 +69,13 @@ static void drop_byte_order_mark(fl_buffer *text) {
 /* Scans the reply. False if it is not JSON: the text is then unchanged, and the message describes
  * the error. */
 static bool scan_reply(fl_call *call) {
+  bool no_content = call->head.status == 204 || call->head.status == 304;
   fl_json_error error = {FL_JSON_EMPTY, 0};
   fl_json_code code = FL_JSON_EMPTY;
   size_t kept;
   drop_byte_order_mark(&call->text);
-  /* No Content: a complete reply without data. */
-  if (call->head.status == 204 && call->text.length == 0)
-    fl_buffer_append_text(&call->text, "{\"data\":null}");
+  /* No Content, Not Modified: a complete reply without data. */
+  if (no_content && call->text.length == 0) fl_buffer_append_text(&call->text, "{\"data\":null}");
   /* Copied before the scan, which unescapes strings in place. */
   kept = keep_excerpt(call);
   if (call->text.length > 0)
@@ -106,11 +106,12 @@ static bool scan_reply(fl_call *call) {
 
 fl_outcome fl_outcome_of_reply(fl_call *call) {
   fl_outcome outcome = {0};
-  bool good = call->head.status >= 200 && call->head.status < 300;
+  bool unmodified = call->conditional && call->head.status == 304;
+  bool good = unmodified || (call->head.status >= 200 && call->head.status < 300);
   uint32_t rows;
   outcome.ending = FL_ENDING_REPLY;
-  outcome.status = call->head.status;
-  outcome.kind = fl_kind_of_status(call->head.status);
+  outcome.status = unmodified ? 200 : call->head.status; /* for the policy: a success */
+  outcome.kind = fl_kind_of_status(outcome.status);
   if (call->raw) fl_redact(call->api_key, call->text.data, call->text.length, false);
   if (good && call->raw) {
     outcome.kind = FL_KIND_NONE;

@@ -13,7 +13,8 @@ local OVERHEAD = 300
 ---@field key string
 ---@field reply userdata whose outcome can be taken many times
 ---@field stored number when the request of the reply began, by core.now
----@field bytes integer
+---@field size integer bytes of the reply
+---@field bytes integer of the entry
 
 ---@class flarelight.CacheEntries
 ---@field bytes integer of all entries
@@ -63,7 +64,7 @@ function Entries:put(key, reply, size, now)
   if old then self:remove(old) end
   if bytes > self.max_bytes then return end
   while self.bytes + bytes > self.max_bytes do self:remove(self.newer) end
-  local entry = { key = key, reply = reply, stored = now, bytes = bytes }
+  local entry = { key = key, reply = reply, stored = now, size = size, bytes = bytes }
   self.by_key[key] = entry
   link(self, entry)
   self.bytes, self.count = self.bytes + bytes, self.count + 1

@@ -26,6 +26,7 @@ local caches = setmetatable({}, { __mode = "k" })
 ---@field hits integer reads that sent nothing
 ---@field shared integer of them, those that waited for the request of an equal read
 ---@field misses integer reads that sent a request
+---@field unchanged integer of them, those whose reply said that the older reply is still right (304)
 ---@field stale integer reads that failed and got an older reply (`stale_if_error`)
 ---@field entries integer
 ---@field bytes integer
@@ -36,7 +37,7 @@ function cache.open(api)
   if not settings then return end
   local self = {
     entries = entries.new(settings.max_bytes), ttl = settings.ttl, stale_if_error = settings.stale_if_error,
-    flights = {}, hits = 0, shared = 0, misses = 0, stale = 0,
+    flights = {}, hits = 0, shared = 0, misses = 0, unchanged = 0, stale = 0,
   }
   calls.watch_writes(api, function()
     self.entries:clear()
@@ -70,19 +71,32 @@ local function end_flight(self, key, flight)
   for waiter in pairs(flight.watchers) do mailbox.set_ready(waiter) end
 end
 
--- Called when the reply has arrived, in whatever code steps the mailbox. Raises nothing but lack of memory.
-local function arrived(self, key, flight, reply)
-  local good, size = reply:keep()
+-- Called when the reply has arrived, in whatever code steps the mailbox. `older`: the entry that a 304 confirms.
+local function arrived(self, key, flight, reply, older)
+  local status, size = reply:keep()
+  if status == 304 then
+    self.unchanged = self.unchanged + 1
+    reply, size = older.reply, older.size
+  end
   flight.reply = reply
-  if good and self.flights[key] == flight then self.entries:put(key, reply, size, flight.begun) end
+  if status and self.flights[key] == flight then self.entries:put(key, reply, size, flight.begun) end
   end_flight(self, key, flight)
+end
+
+-- Makes the request conditional if the older reply had a tag. A tag that no header can hold is left out.
+local function set_condition(prepared, older)
+  local tag = older and older.reply:headers().etag
+  if not tag or #tag > 200 or not tag:find '^[W/]*"[\33\35-\126]*"$' then return nil end
+  prepared.given_headers, prepared.conditional = { ["If-None-Match"] = tag }, true
+  return older
 end
 
 local function begin_flight(self, key, prepared)
   local now = core.now()
   local flight = { begun = now, due = prepared.deadline and now + prepared.deadline or math.huge, watchers = {} }
+  local older = set_condition(prepared, self.entries:get(key))
   self.flights[key] = flight
-  prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply) end
+  prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply, older) end
   return flight
 end
 
@@ -127,6 +141,7 @@ local function ask(self, api, key, prepared)
   local flight = begin_flight(self, key, prepared)
   local data, meta, err = calls.call(api, prepared)
   if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
+  if data ~= nil and meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
   if err and MENDED[err.kind] then
     local entry = within(self.entries:get(key), self.ttl + self.stale_if_error)
     if entry then
@@ -193,7 +208,7 @@ end
 function cache.stats(api)
   local self = caches[api]
   return self and {
-    hits = self.hits, shared = self.shared, misses = self.misses, stale = self.stale,
+    hits = self.hits, shared = self.shared, misses = self.misses, unchanged = self.unchanged, stale = self.stale,
     entries = self.entries.count, bytes = self.entries.bytes,
   }
 end
