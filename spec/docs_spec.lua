@@ -7,7 +7,9 @@ local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
 
-local PAGES = { "README.md", "docs/api.md", "docs/cache.md", "docs/files.md", "docs/hosts.md", "docs/sandbox.md" }
+local PAGES = {
+  "README.md", "docs/api.md", "docs/cache.md", "docs/files.md", "docs/hosts.md", "docs/moving.md", "docs/sandbox.md",
+}
 local FILES = { csv = true, jsonl = true, svg = true, db = true }
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
 
@@ -105,6 +107,22 @@ describe("the example in", function()
       end)
     end
   end
+end)
+
+-- The files of docs/testing.md, each in a block of its own, run by busted in a folder.
+describe("the files of docs/testing.md", function()
+  it("pass", function()
+    local folder, count = system.folder(), 0
+    for name, code in read "docs/testing.md":gmatch "\n```lua file=([%w_]+%.lua)\n(.-\n)```" do
+      system.write(folder .. "/" .. name, code)
+      count = count + 1
+    end
+    assert.are.equal(2, count)
+    local out, status = system.shell(("cd %s && LUA_PATH=\"?.lua;$LUA_PATH\" %s /usr/bin/busted --output=plainTerminal "
+      .. "load_spec.lua 2>&1"):format(folder, system.quote(system.interpreter)))
+    assert.are.equal(0, status, out)
+    assert.truthy(out:find("3 successes / 0 failures / 0 errors", 1, true), out)
+  end)
 end)
 
 -- The lines of README.md, "From a shell", one after the other, in a shell whose service is a sandbox.
