@@ -33,7 +33,8 @@ build = {
       ["flarelight.core"] = {
          sources = {
             "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/digest.c",
-            "csrc/core/base/durable.c", "csrc/core/base/process.c", "csrc/core/base/same_file.c",
+            "csrc/core/base/durable.c", "csrc/core/base/owned.c", "csrc/core/base/process.c",
+            "csrc/core/base/same_file.c",
             "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c",
             "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/codec/mapping.c",
             "csrc/core/codec/name_index.c", "csrc/core/codec/row_key.c", "csrc/core/engine/budget.c", "csrc/core/engine/buffer_pool.c",
@@ -67,8 +68,8 @@ build = {
       },
       ["flarelight.sandbox_core"] = {
          sources = {
-            "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/codec/json_scan.c",
-            "csrc/core/codec/json_write.c",
+            "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/owned.c",
+            "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c",
             "csrc/sandbox/admission.c", "csrc/sandbox/body.c", "csrc/sandbox/database.c",
             "csrc/sandbox/exchange_log.c", "csrc/sandbox/exchange_reply.c",
             "csrc/sandbox/exchange_work.c", "csrc/sandbox/faults.c", "csrc/sandbox/faulty_body.c",

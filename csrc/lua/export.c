@@ -86,7 +86,12 @@ static int fail_file(lua_State *L, const exporter *self, fl_export_file_code cod
     return fail_words(L, name, "another process writes it", "conflict");
   if (code == FL_EXPORT_FILE_DIFFERS)
     return fail_words(L, name, "does not begin with these columns", "conflict");
-  if (code == FL_EXPORT_FILE_IRREGULAR) return fail_words(L, name, "is no regular file", "io");
+  if (code == FL_EXPORT_FILE_REFUSED) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: is refused: %s", name, self->file.failed.action);
+    lua_pushliteral(L, "io");
+    return 3;
+  }
   if (code == FL_EXPORT_FILE_NO_MEMORY) return luaL_error(L, "not enough memory");
   lua_pushnil(L);
   lua_pushfstring(L, "%s: cannot %s: %s", name, self->file.failed.action, strerror(errno));
@@ -126,8 +131,8 @@ static void open_packing(lua_State *L, exporter *self, int descriptor, const cha
 }
 
 /* Opens the part of `path`, and the database in it. Returns 0, or the number of results. */
-static int open_part(lua_State *L, exporter *self, const char *path, bool resumes) {
-  fl_export_file_code code = fl_export_file_open(&self->file, path);
+static int open_part(lua_State *L, exporter *self, const char *path, bool resumes, bool shared) {
+  fl_export_file_code code = fl_export_file_open(&self->file, path, shared);
   self->file.one_piece = self->table_name != NULL || self->compression != FL_COMPRESSION_NONE;
   if (code == FL_EXPORT_FILE_OK && resumes) return resume(L, self);
   if (code == FL_EXPORT_FILE_OK) code = fl_export_file_empty(&self->file);
@@ -140,8 +145,9 @@ static int open_part(lua_State *L, exporter *self, const char *path, bool resume
   return 0;
 }
 
-/* exporter:open(path, resume, member) -> rows, bytes in the part already | nil, message, kind.
- * `member`: of a compressed file, which cannot be resumed: the name of the file in a zip */
+/* exporter:open(path, resume, member, shared) -> rows, bytes in the part already | nil, message,
+ * kind. `member`: of a compressed file, which cannot be resumed: the name of the file in a zip.
+ * `shared`: base/owned.h */
 static int exporter_open(lua_State *L) {
   exporter *self = check_exporter(L);
   const char *path = fl_lua_check_path(L, 2), *member = luaL_optstring(L, 4, NULL);
@@ -152,7 +158,8 @@ static int exporter_open(lua_State *L) {
   close_file(self); /* after an open that failed */
   self->compression = member != NULL ? fl_archive_compression_of(path) : FL_COMPRESSION_NONE;
   special = stat(path, &found) == 0 && !S_ISREG(found.st_mode);
-  count = special ? open_special(L, self, path, resumes) : open_part(L, self, path, resumes);
+  count = special ? open_special(L, self, path, resumes)
+                  : open_part(L, self, path, resumes, lua_toboolean(L, 5));
   if (count == 0 && self->compression != FL_COMPRESSION_NONE && self->table == NULL)
     open_packing(L, self, self->file.descriptor, member);
   if (count > 0) return count;

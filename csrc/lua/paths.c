@@ -1,12 +1,15 @@
-/* paths.c: compares and resolves the paths of files. */
+/* paths.c: compares and resolves the paths of files; reads and replaces files of this user alone.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/owned.h"
 #include "base/same_file.h"
 #include "binding.h"
 #include "functions.h"
+#include "state.h"
 
 /* core.same_file(path, path) -> whether both name one file */
 static int same_file(lua_State *L) {
@@ -29,5 +32,59 @@ static int absolute_path(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg fl_lua_paths_functions[] = {
-    {"same_file", same_file}, {"absolute_path", absolute_path}, {NULL, NULL}};
+/* core.file_fault(path, shared) -> nil | the reason why the file is refused: another user may
+ * change it (base/owned.h). nil if there is no file. */
+static int file_fault(lua_State *L) {
+  struct stat status;
+  const char *fault = NULL;
+  if (stat(fl_lua_check_path(L, 1), &status) == 0)
+    fault = fl_owned_fault(&status, lua_toboolean(L, 2));
+  lua_pushstring(L, fault);
+  return 1;
+}
+
+/* core.read_owned(path, shared) -> the bytes of a file that no other user may change | nil, message
+ */
+static int read_owned(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1), *fault;
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  int reason;
+  scratch->length = 0;
+  reason = fl_owned_read(path, lua_toboolean(L, 2), scratch, &fault);
+  if (reason == ENOMEM) return luaL_error(L, "not enough memory");
+  if (fault != NULL) return fl_lua_fail(L, "%s: is refused: %s", path, fault);
+  if (reason != 0) return fl_lua_fail(L, "%s: %s", path, strerror(reason));
+  lua_pushlstring(L, scratch->data != NULL ? scratch->data : "", scratch->length);
+  return 1;
+}
+
+/* core.create_owned(path, shared) -> true | nil, message: creates a missing file, with mode 0600
+ * (shared: 0660) */
+static int create_owned(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1), *fault;
+  int descriptor = fl_owned_open(path, lua_toboolean(L, 2), &fault);
+  if (fault != NULL) return fl_lua_fail(L, "%s: is refused: %s", path, fault);
+  if (descriptor < 0) return fl_lua_fail(L, "%s: %s", path, strerror(errno));
+  close(descriptor);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* core.replace_file(path, bytes) -> true | nil, message: the file has mode 0600 */
+static int replace_file(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 2, &length);
+  int reason = fl_owned_replace(path, bytes, length);
+  if (reason != 0) return fl_lua_fail(L, "%s: %s", path, strerror(reason));
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+const luaL_Reg fl_lua_paths_functions[] = {{"same_file", same_file},
+                                           {"absolute_path", absolute_path},
+                                           {"file_fault", file_fault},
+                                           {"create_owned", create_owned},
+                                           {"read_owned", read_owned},
+                                           {"replace_file", replace_file},
+                                           {NULL, NULL}};

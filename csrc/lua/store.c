@@ -182,7 +182,7 @@ static int store_lock(lua_State *L) {
   fl_store *store = check_store(L);
   fl_slice name;
   fl_lock **box;
-  const char *path;
+  const char *path, *fault;
   fl_result result;
   int reason;
   name.data = luaL_checklstring(L, 2, &name.length);
@@ -192,27 +192,28 @@ static int store_lock(lua_State *L) {
   *box = NULL;
   fl_lua_new_class(L, LOCK_CLASS, lock_methods, lock_release);
   lua_setmetatable(L, -2);
-  result = fl_lock_take(path, name, box);
+  result = fl_lock_take(path, name, fl_store_is_shared(store), box, &fault);
   if (result == FL_OK) return 1;
   reason = errno;
   if (result == FL_NO_MEMORY) return luaL_error(L, "not enough memory");
   lua_pushnil(L);
   if (result == FL_INVALID) return 1;
-  lua_pushfstring(L, "%s: %s", path, strerror(reason));
+  if (fault != NULL) lua_pushfstring(L, "%s: is refused: %s", path, fault);
+  else lua_pushfstring(L, "%s: %s", path, strerror(reason));
   return 2;
 }
 
 static const luaL_Reg methods[] = {
     {"run", store_run}, {"lock", store_lock}, {"close", store_close}, {NULL, NULL}};
 
-/* core.store(path) -> the state file; opens nothing */
+/* core.store(path, shared) -> the state file; opens nothing. `shared`: base/owned.h */
 static int new_store(lua_State *L) {
   const char *path = fl_lua_check_path(L, 1);
   fl_store **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
   fl_lua_new_class(L, CLASS, methods, store_close);
   lua_setmetatable(L, -2);
-  *box = fl_store_new(path);
+  *box = fl_store_new(path, lua_toboolean(L, 2));
   if (*box == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }

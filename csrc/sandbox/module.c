@@ -5,11 +5,13 @@
  * lock, into memory that another userdata owns. It releases the lock before it makes Lua values
  * from the copy, so that no Lua error is raised while the lock is held.
  */
+#include "base/owned.h"
 #include "lua_options.h"
 #include "push_json.h"
 #include "sandbox.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TYPE "flarelight.sandbox_core"
 #define COPY "flarelight.sandbox_core.copy"
@@ -389,6 +391,23 @@ static int decode(lua_State *L) {
   return sandbox_push_json(L, copied, length);
 }
 
+/* replace_file(path, bytes) -> true | nil, message: the file has mode 0600 */
+static int replace_file(lua_State *L) {
+  size_t path_length, length;
+  const char *path = luaL_checklstring(L, 1, &path_length);
+  const char *bytes = luaL_checklstring(L, 2, &length);
+  int reason;
+  luaL_argcheck(L, strlen(path) == path_length, 1, "holds a NUL byte");
+  reason = fl_owned_replace(path, bytes, length);
+  if (reason == 0) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(reason));
+  return 2;
+}
+
 static void set_functions(lua_State *L, const luaL_Reg *functions) {
   for (; functions->name; functions++) {
     lua_pushcfunction(L, functions->func);
@@ -414,7 +433,8 @@ int luaopen_flarelight_sandbox_core(lua_State *L) {
                                      {"clear_faults", clear_faults},
                                      {"hits", hits},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"start", start}, {"decode", decode}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"start", start}, {"decode", decode}, {"replace_file", replace_file}, {NULL, NULL}};
   luaL_newmetatable(L, COPY);
   lua_pushcfunction(L, free_copy);
   lua_setfield(L, -2, "__gc");

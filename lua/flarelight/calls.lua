@@ -298,7 +298,9 @@ end
 --- The state file of a client, or nil if it has none. Opens nothing.
 function calls.store(api)
   local inner = private[api]
-  if inner.config.state and not inner.store then inner.store = core.store(inner.config.state) end
+  if inner.config.state and not inner.store then
+    inner.store = core.store(inner.config.state, inner.config.shared_files)
+  end
   return inner.store
 end
 

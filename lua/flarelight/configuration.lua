@@ -8,7 +8,6 @@ local headers = require "flarelight.headers"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
-local system = require "flarelight.system"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options
@@ -32,6 +31,7 @@ local system = require "flarelight.system"
 ---@field state string? path of the state file: the journal of uploads
 ---@field cache { ttl: number, max_bytes: integer?, stale_if_error: number? }? keeps the replies to reads for `ttl` seconds
 ---@field rate_limit integer? requests a minute to assume until a reply names the limit
+---@field shared_files boolean? files may be other members' of a group of this process
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
 ---@field client_key string? PEM file
@@ -52,9 +52,8 @@ local known = {
   null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
   rate_limit = "positive", profile = "path_or_table",
   ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",
-  user_agent = "string", on_event = "function", state = "path", host = "text_or_table",
-  headers = "table", before = "function", after = "function",
-  cache = "table",
+  user_agent = "string", shared_files = "boolean", on_event = "function", state = "path", host = "text_or_table",
+  headers = "table", before = "function", after = "function", cache = "table",
 }
 
 local cache_known = { ttl = "seconds", max_bytes = "positive", stale_if_error = "duration" }
@@ -63,21 +62,21 @@ local function fail(name, what)
   return errors.fail("config", ("%s %s"):format(name, what))
 end
 
-local function read_key_file(path)
-  local text, message = system.read(path)
+local function read_key_file(path, shared)
+  local text, message = core.read_owned(path, shared)
   if not text then return fail("FLARELIGHT_API_KEY_FILE:", message) end
   return (text:gsub("%s+$", ""))
 end
 
 local function find_key(given, environment)
-  if given ~= nil then return given, "api_key" end
+  if given.api_key ~= nil then return given.api_key, "api_key" end
   local key = environment "FLARELIGHT_API_KEY"
   if key then return key, "FLARELIGHT_API_KEY" end
   local path = environment "FLARELIGHT_API_KEY_FILE"
   if not path then
     return fail("api_key", "is missing: give api_key, or set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE")
   end
-  local found, message, err = read_key_file(path)
+  local found, message, err = read_key_file(path, given.shared_files)
   if not found then return nil, message, err end
   return found, "the key in FLARELIGHT_API_KEY_FILE"
 end
@@ -124,8 +123,9 @@ local function find_subscription(given, environment)
   return subscription
 end
 
-local function read_profile(given, base)
-  local found, message = profile.read(given, core.decode)
+local function read_profile(given, base, shared)
+  local read = function(path) return core.read_owned(path, shared) end
+  local found, message = profile.read(given, core.decode, read)
   if not found then return fail("profile:", message) end
   if not profile.fits(found, base) then
     return fail("profile:", ("is that of %s, not of %s"):format(found.service, base))
@@ -155,6 +155,8 @@ local function resolve_files(found)
       local file, message = io.open(found[name], "r")
       if not file then return fail(name .. ":", message) end
       file:close()
+      local fault = core.file_fault(found[name], found.shared_files)
+      if fault then return fail(name .. ":", ("%s: is refused: %s"):format(found[name], fault)) end
     end
   end
   if found.state == "" then return fail("state", "should be the path of a file") end
@@ -182,7 +184,7 @@ function configuration.read(given, environment)
   found.cache = given.cache and read_cache(given.cache)
   found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
 
-  local key, name, err = find_key(given.api_key, read)
+  local key, name, err = find_key(given, read)
   if not key then return nil, name, err end
   found.api_key, found.key_name = key, name
   local good, message = true, nil
@@ -196,7 +198,7 @@ function configuration.read(given, environment)
     found.base_url = good
   end
   if good and given.profile then
-    good, message, err = read_profile(given.profile, found.base_url)
+    good, message, err = read_profile(given.profile, found.base_url, given.shared_files)
     found.profile = good
   end
   if good then good, message, err = check_headers(found) end

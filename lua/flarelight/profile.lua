@@ -101,11 +101,12 @@ end
 --- Reads a profile from a file, or takes a table, and checks it. Returns `nil, message` on failure.
 ---@param source string|flarelight.Profile
 ---@param decode fun(text: string): any, string?
+---@param read (fun(path: string): string?, string?)? reads a file; by default system.read
 ---@return flarelight.Profile?, string? message
-function profile.read(source, decode)
+function profile.read(source, decode, read)
   local value, where = source, "the profile"
   if type(source) == "string" then
-    local text, message = system.read(source)
+    local text, message = (read or system.read)(source)
     if not text then return nil, message end
     where = source
     value, message = decode(text)

@@ -48,6 +48,7 @@ local COVERS = {
   ["spec/rate_spec.lua"] = { "csrc/core/engine/budget" },
   ["spec/replies_spec.lua"] = { "csrc/core/engine/outcome", "csrc/core/engine/sockets" },
   ["spec/rows_spec.lua"] = { "lua/flarelight/pages" },
+  ["spec/owned_files_spec.lua"] = { "csrc/core/base/owned", "lua/flarelight/configuration" },
   ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox", "lua/flarelight/system" },

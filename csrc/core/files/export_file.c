@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/owned.h"
 #include "base/process.h"
 #include "base/write_all.h"
 #include "codec/csv.h"
@@ -49,39 +50,39 @@ static char *join(const char *text, const char *ending) {
 
 /* --- opening --- */
 
-/* Opens and locks the part. False with errno; EAGAIN: another process holds the lock. */
-static bool open_part(fl_export_file *self, struct stat *found) {
+/* Opens and locks the part. False with *fault or with errno; EAGAIN: another process holds the
+ * lock. */
+static bool open_part(fl_export_file *self, bool shared, const char **fault) {
   for (;;) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct stat named;
-    self->descriptor =
-        open(self->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    if (self->descriptor < 0 || fstat(self->descriptor, found) != 0) return false;
-    if (!S_ISREG(found->st_mode)) return true;
+    struct stat found, named;
+    self->descriptor = fl_owned_open(self->part, shared, fault);
+    if (self->descriptor < 0 || fstat(self->descriptor, &found) != 0) return false;
     if (fcntl(self->descriptor, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
       errno = EAGAIN;
       return false;
     }
     /* The holder before may have renamed the file before this process locked it. Then it is no part
      * any more. */
-    if (lstat(self->part, &named) == 0 && named.st_dev == found->st_dev &&
-        named.st_ino == found->st_ino)
+    if (lstat(self->part, &named) == 0 && named.st_dev == found.st_dev &&
+        named.st_ino == found.st_ino)
       return true;
     close(self->descriptor);
   }
 }
 
-fl_export_file_code fl_export_file_open(fl_export_file *self, const char *path) {
-  struct stat found;
+fl_export_file_code fl_export_file_open(fl_export_file *self, const char *path, bool shared) {
+  const char *fault;
   self->path = join(path, "");
   self->part = join(path, ENDING);
   if (self->path == NULL || self->part == NULL) return FL_EXPORT_FILE_NO_MEMORY;
   self->owned = true;
-  if (!open_part(self, &found)) {
+  self->mode = 0666 & ~fl_owned_umask();
+  if (!open_part(self, shared, &fault)) {
+    if (fault != NULL) return fail(self, FL_EXPORT_FILE_REFUSED, self->part, fault);
     if (errno == EAGAIN) return fail(self, FL_EXPORT_FILE_BUSY, self->part, NULL);
     return fail_io(self, self->part, "open");
   }
-  if (!S_ISREG(found.st_mode)) return fail(self, FL_EXPORT_FILE_IRREGULAR, self->part, NULL);
   self->locked = true;
   return FL_EXPORT_FILE_OK;
 }
@@ -105,8 +106,10 @@ fl_export_file_code fl_export_file_empty(fl_export_file *self) {
 fl_export_file_code fl_export_file_open_packed(fl_export_file *self) {
   self->packed = join(self->path, PACKED_ENDING);
   if (self->packed == NULL) return FL_EXPORT_FILE_NO_MEMORY;
+  /* The lock of the part keeps other exports away: a file of this name was left behind. */
+  unlink(self->packed);
   self->packed_descriptor =
-      open(self->packed, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+      open(self->packed, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   return self->packed_descriptor >= 0 ? FL_EXPORT_FILE_OK : fail_io(self, self->packed, "open");
 }
 
@@ -187,11 +190,11 @@ fl_export_file_code fl_export_file_resume(fl_export_file *self, fl_export *expor
   return FL_EXPORT_FILE_OK;
 }
 
-/* Copies the content and the mode of an open file into the part. False with errno. */
-static bool copy_content(const fl_export_file *self, int from, fl_buffer *scratch) {
+/* Copies the content of an open file into the part, and keeps its mode. False with errno. */
+static bool copy_content(fl_export_file *self, int from, fl_buffer *scratch) {
   struct stat found;
-  if (fstat(from, &found) != 0 || fchmod(self->descriptor, found.st_mode & 07777) != 0)
-    return false;
+  if (fstat(from, &found) != 0) return false;
+  self->mode = found.st_mode & 07777;
   for (;;) {
     ssize_t got = read(from, scratch->data, CHUNK);
     if (got < 0 && errno == EINTR) continue;
@@ -237,9 +240,12 @@ fl_export_file_code fl_export_file_write(fl_export_file *self, const char *name,
 fl_export_file_code fl_export_file_finish(fl_export_file *self) {
   bool packed = self->packed != NULL;
   const char *complete = packed ? self->packed : self->part;
+  int descriptor = packed ? self->packed_descriptor : self->descriptor;
   if (self->part == NULL) return FL_EXPORT_FILE_OK;
-  if (fsync(packed ? self->packed_descriptor : self->descriptor) != 0)
-    return fail_io(self, complete, "write");
+  /* EPERM: a shared part that another user began keeps its mode. */
+  if (fchmod(descriptor, self->mode) != 0 && errno != EPERM)
+    return fail_io(self, complete, "set the rights of the file");
+  if (fsync(descriptor) != 0) return fail_io(self, complete, "write");
   if (rename(complete, self->path) != 0)
     return fail_io(self, self->path, "rename the complete file");
   if (packed) unlink(self->part);

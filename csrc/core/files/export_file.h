@@ -6,6 +6,9 @@
  * locked, so that two processes do not write into one. A later export may resume it, unless
  * `one_piece` is set: such a part (a database, a compressed file) is removed if it is not complete.
  *
+ * Only its owner may read and write a part. The complete file gets the rights that the umask
+ * leaves, or those of the file that it continues.
+ *
  * A device, a pipe and standard output are written to directly.
  *
  * In a forked child, a file of the parent is never written, renamed or removed.
@@ -13,15 +16,17 @@
 #ifndef FL_EXPORT_FILE_H
 #define FL_EXPORT_FILE_H
 
+#include <sys/types.h>
+
 #include "codec/export.h"
 
 typedef enum fl_export_file_code {
   FL_EXPORT_FILE_OK = 0,
-  FL_EXPORT_FILE_IO,        /* errno; failed.name and failed.action say what could not be done */
-  FL_EXPORT_FILE_BUSY,      /* another process holds the lock of failed.name */
-  FL_EXPORT_FILE_IRREGULAR, /* failed.name is no regular file */
-  FL_EXPORT_FILE_DIFFERS,   /* the header of failed.name has other columns */
-  FL_EXPORT_FILE_ABSENT,    /* there is no file failed.name */
+  FL_EXPORT_FILE_IO,      /* errno; failed.name and failed.action say what could not be done */
+  FL_EXPORT_FILE_BUSY,    /* another process holds the lock of failed.name */
+  FL_EXPORT_FILE_REFUSED, /* failed.name; failed.action says why */
+  FL_EXPORT_FILE_DIFFERS, /* the header of failed.name has other columns */
+  FL_EXPORT_FILE_ABSENT,  /* there is no file failed.name */
   FL_EXPORT_FILE_NO_MEMORY
 } fl_export_file_code;
 
@@ -35,10 +40,11 @@ typedef struct fl_export_file {
   int64_t length; /* bytes of whole records in the part */
   char *packed;   /* the compressed copy of the part, which is renamed instead of it; or NULL */
   int packed_descriptor;
+  mode_t mode;         /* of the complete file */
   uint64_t generation; /* of the process that made the structure */
   struct {
     const char *name;   /* of a file; valid until the structure is closed */
-    const char *action; /* words that follow "cannot " */
+    const char *action; /* words that follow "cannot ", or the reason of a refusal */
   } failed;
 } fl_export_file;
 
@@ -47,8 +53,9 @@ void fl_export_file_init(fl_export_file *self);
 /* Whether this process made the structure; false in a forked child. */
 bool fl_export_file_is_ours(const fl_export_file *self);
 
-/* Opens and locks PATH.part, and creates it if it is missing. Its content is kept. */
-fl_export_file_code fl_export_file_open(fl_export_file *self, const char *path);
+/* Opens and locks PATH.part, and creates it if it is missing. Its content is kept. A part that
+ * another user may change is refused (base/owned.h, `shared`). */
+fl_export_file_code fl_export_file_open(fl_export_file *self, const char *path, bool shared);
 
 /* Opens a device or a pipe for writing. */
 fl_export_file_code fl_export_file_open_special(fl_export_file *self, const char *path);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/owned.h"
 #include "base/process.h"
 
 struct fl_lock {
@@ -86,23 +87,23 @@ static void close_unused(int descriptor) {
 }
 
 /* Under the guard. */
-static fl_result take(fl_lock *lock) {
+static fl_result take(fl_lock *lock, bool shared, const char **fault) {
   fl_lock *other = held;
   for (; other != NULL; other = other->next)
     if (other->offset == lock->offset && strcmp(other->path, lock->path) == 0) return FL_INVALID;
   other = partner(lock->path);
-  lock->descriptor = other != NULL
-                         ? other->descriptor
-                         : open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  lock->descriptor = other != NULL ? other->descriptor : fl_owned_open(lock->path, shared, fault);
   if (lock->descriptor < 0) return FL_SYSTEM;
   if (set_lock(lock->descriptor, lock->offset, F_WRLCK) == 0) return FL_OK;
   close_unused(lock->descriptor);
   return errno == EAGAIN || errno == EACCES ? FL_INVALID : FL_SYSTEM;
 }
 
-fl_result fl_lock_take(const char *path, fl_slice name, fl_lock **out) {
+fl_result fl_lock_take(const char *path, fl_slice name, bool shared, fl_lock **out,
+                       const char **fault) {
   fl_lock *lock = calloc(1, sizeof *lock);
   fl_result result;
+  *fault = NULL;
   if (lock == NULL) return FL_NO_MEMORY;
   lock->path = strdup(path);
   if (lock->path == NULL) {
@@ -116,7 +117,7 @@ fl_result fl_lock_take(const char *path, fl_slice name, fl_lock **out) {
     pthread_atfork(before_fork, after_fork, in_child);
     prepared = true;
   }
-  result = take(lock);
+  result = take(lock, shared, fault);
   if (result == FL_OK) {
     lock->next = held;
     held = lock;

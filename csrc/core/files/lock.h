@@ -12,9 +12,11 @@
 
 typedef struct fl_lock fl_lock;
 
-/* FL_OK with *lock; FL_INVALID: another holder has the name; FL_SYSTEM with errno; FL_NO_MEMORY. A
- * missing file is created with mode 0600. Never blocks. */
-fl_result fl_lock_take(const char *path, fl_slice name, fl_lock **lock);
+/* FL_OK with *lock; FL_INVALID: another holder has the name; FL_SYSTEM with *fault, the reason why
+ * the file is refused (base/owned.h), or with errno and *fault = NULL; FL_NO_MEMORY. A missing file
+ * is created with mode 0600 (shared: 0660). Never blocks. */
+fl_result fl_lock_take(const char *path, fl_slice name, bool shared, fl_lock **lock,
+                       const char **fault);
 
 /* Releases the lock; NULL is allowed. */
 void fl_lock_release(fl_lock *lock);

@@ -112,6 +112,7 @@ static bool open_both(fl_spool *self) {
     return false;
   }
   fcntl(self->to, F_SETFD, FD_CLOEXEC);
+  fchmod(self->to, 0600);
   flock(self->to, LOCK_EX | LOCK_NB);
   return true;
 }

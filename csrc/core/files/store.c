@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/owned.h"
 
 /* The most time that a script waits for a locked file, in all. */
 #define PATIENCE (10 * FL_SECOND)
@@ -32,6 +33,7 @@ struct fl_store {
                  with "./" in front */
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
+  bool shared;          /* base/owned.h */
   sqlite3 *database;    /* NULL: not open */
   fl_time until;        /* the end of the script's wait for a locked file */
   fl_store *next;
@@ -207,16 +209,42 @@ static void close_database(fl_store *self) {
   self->database = NULL;
 }
 
-/* Creates the file if it is missing, so that only its owner can ever read it. */
+/* The files of SQLite beside the state file: it would take over what they hold. */
+static const char *const companions[] = {"-wal", "-shm", "-journal"};
+
+/* Refuses files that another user may change, as they are before SQLite opens them. */
+static fl_store_code check_owner(fl_store *self, const struct stat *status, fl_store_error *error) {
+  const char *fault = fl_owned_fault(status, self->shared);
+  char words[200];
+  for (size_t i = 0; fault == NULL && i < sizeof companions / sizeof *companions; i++) {
+    char *name = sqlite3_mprintf("%s%s", self->path, companions[i]);
+    if (name == NULL) return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+    fault = fl_owned_fault_at(name, self->shared);
+    sqlite3_free(name);
+    if (fault == NULL) continue;
+    snprintf(words, sizeof words, "the file with the ending %s is refused: %s", companions[i],
+             fault);
+    return fail(self, error, FL_STORE_IO, words);
+  }
+  if (fault == NULL) return FL_STORE_OK;
+  snprintf(words, sizeof words, "the state file is refused: %s", fault);
+  return fail(self, error, FL_STORE_IO, words);
+}
+
+/* Creates the file if it is missing, so that only its owner (or its group) can ever read it. */
 static fl_store_code create_file(fl_store *self, fl_store_error *error) {
   struct stat status;
-  int descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+  mode_t mode = self->shared ? 0660 : 0600;
+  int descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
   if (descriptor >= 0) {
+    bool good = fchmod(descriptor, mode) == 0 && fstat(descriptor, &status) == 0;
+    int reason = errno;
     close(descriptor);
-    return FL_STORE_OK;
+    return good ? check_owner(self, &status, error)
+                : fail(self, error, FL_STORE_IO, strerror(reason));
   }
   if (errno == EEXIST && stat(self->path, &status) == 0) {
-    if (S_ISREG(status.st_mode)) return FL_STORE_OK;
+    if (S_ISREG(status.st_mode)) return check_owner(self, &status, error);
     return fail(
         self, error, FL_STORE_IO,
         S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
@@ -449,7 +477,7 @@ static void in_child(void) {
 
 static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
 
-fl_store *fl_store_new(const char *path) {
+fl_store *fl_store_new(const char *path, bool shared) {
   fl_store *self = calloc(1, sizeof *self);
   char *name;
   pthread_once(&once, prepare);
@@ -460,6 +488,7 @@ fl_store *fl_store_new(const char *path) {
     return NULL;
   }
   self->path = strcpy(strcpy(name, FOLDER) + strlen(FOLDER), path);
+  self->shared = shared;
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->lock, NULL);
   pthread_mutex_lock(&list_lock);
@@ -490,3 +519,4 @@ void fl_store_release(fl_store *self) {
 }
 
 const char *fl_store_path(const fl_store *self) { return self->path; }
+bool fl_store_is_shared(const fl_store *self) { return self->shared; }

@@ -4,8 +4,9 @@
  * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
  * describes) and the state of the files of exports with `continue` (`exports`). Migrations add
  * later tables. The first script opens it, in WAL mode with synchronous = FULL: committed data
- * survives a crash of the machine. A new file is readable by its owner alone (0600). A script that
- * finds the file locked waits for up to 10 s.
+ * survives a crash of the machine. A new file is readable by its owner alone (0600). A file that
+ * another user owns or may write is refused. A script that finds the file locked waits for up to
+ * 10 s.
  *
  * A script is a list of statements with their values, which run in one transaction. The functions
  * below write it into a buffer. The rows of its last statement come as a buffer, too.
@@ -22,8 +23,10 @@
 
 typedef struct fl_store fl_store;
 
-/* Opens nothing yet. NULL without memory. One reference is the caller's. */
-fl_store *fl_store_new(const char *path);
+/* Opens nothing yet. NULL without memory. One reference is the caller's. `shared`: the file may be
+ * other members' of a group of this process, and a new one may be written by the group
+ * (base/owned.h). */
+fl_store *fl_store_new(const char *path, bool shared);
 fl_store *fl_store_retain(fl_store *store);
 /* Releases a reference. The last one closes the database, which may wait for the disk. */
 void fl_store_release(fl_store *store);
@@ -79,5 +82,6 @@ fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *
                            fl_store_error *error);
 
 const char *fl_store_path(const fl_store *store);
+bool fl_store_is_shared(const fl_store *store);
 
 #endif

@@ -4,6 +4,7 @@
 local calibration = require "flarelight.calibration"
 local calibration_runs = require "flarelight.calibration.runs"
 local context = require "flarelight.cli.context"
+local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
@@ -47,15 +48,7 @@ local ORDER = {
 }
 
 local function write_profile(path, profile)
-  local temporary = path .. ".new"
-  local file, message = io.open(temporary, "wb")
-  local done = file ~= nil
-  if done then
-    done, message = file:write(output.encode(profile))
-    local closed, why = file:close()
-    if done and not closed then done, message = nil, why end
-  end
-  if done then done, message = os.rename(temporary, path) end
+  local done, message = core.replace_file(path, output.encode(profile))
   if not done then ending.fail(status.FAILED, ("the profile could not be kept: %s"):format(message)) end
 end
 

@@ -33,6 +33,8 @@ function context.connecting(command)
     :description "File with the API key. Default: FLARELIGHT_API_KEY, or the file in FLARELIGHT_API_KEY_FILE."
   command:option("--deadline"):argname "SECONDS":convert(context.number)
     :description "Most time for each call, with all its attempts and waits."
+  command:flag("--shared-files")
+    :description "Accepts key files, profiles and a state file of other members of your group."
   context.keeping(command)
 end
 
@@ -177,8 +179,8 @@ function context.profile_path()
   return folder .. "/profile.json"
 end
 
-local function read_key(path)
-  local text, message = system.read(path)
+local function read_key(path, shared)
+  local text, message = core.read_owned(path, shared)
   if not text then ending.fail(status.USAGE, "--key-file: " .. message) end
   return (text:gsub("%s+$", ""))
 end
@@ -198,7 +200,7 @@ function context.options(args, more)
   local given = {
     region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
     profile = args.profile, on_event = not args.quiet and tell_waits or nil,
-    api_key = args.key_file and read_key(args.key_file) or nil,
+    api_key = args.key_file and read_key(args.key_file, args.shared_files) or nil, shared_files = args.shared_files,
     user_agent = "flarelight-command/" .. flarelight._VERSION, host = progress.host,
   }
   for name, value in pairs(more or {}) do given[name] = value end
@@ -219,6 +221,7 @@ function context.same_options(args)
       words[#words + 1] = " --" .. name:gsub("_", "-") .. " " .. context.quoted(args[name])
     end
   end
+  if args.shared_files then words[#words + 1] = " --shared-files" end
   return table.concat(words)
 end
 

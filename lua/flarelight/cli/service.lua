@@ -97,9 +97,18 @@ local function check_state(found)
   if found.args.state == "none" then return "skipped", "--state none" end
   local made, path = pcall(context.state, found.args)
   if not made then return "failed", type(path) == "table" and path.message or tostring(path) end
-  local file, message = io.open(path, "ab")
-  if not file then return "failed", message end
-  file:close()
+  local shared, file = found.args.shared_files, io.open(path, "rb")
+  local good, message
+  if file then
+    file:close()
+    local fault = core.file_fault(path, shared)
+    if fault then return "failed", ("%s: is refused: %s"):format(path, fault) end
+    good, message = io.open(path, "ab")
+    if good then good:close() end
+  else
+    good, message = core.create_owned(path, shared)
+  end
+  if not good then return "failed", message end
   found.state = path
   return "ok", path
 end

@@ -204,7 +204,8 @@ local function open(run, given, is_path, stream)
     if state and core.same_file(given.to, state) then
       return nil, ("to: %s is the state file"):format(given.to), "config"
     end
-    local rows, bytes, kind = run.exporter:open(given.to, given.resume, run.member)
+    local rows, bytes, kind = run.exporter:open(given.to, given.resume, run.member,
+      calls.config(run.api).shared_files)
     if not rows then return nil, bytes, kind end
     run.rows, run.bytes = rows, bytes
     if given.limit and rows > given.limit then

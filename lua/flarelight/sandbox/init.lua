@@ -57,21 +57,6 @@ local function url_of(values, port)
   return ("%s://%s:%d"):format(values.certificate and "https" or "http", host, port)
 end
 
--- Writes a file under another name first, so that no reader sees a part of it. Returns true, or nil and a message.
-local function write_whole(path, text)
-  local file, message = io.open(path .. ".new", "w")
-  if not file then return nil, message end
-  local written, closed
-  written, message = file:write(text)
-  if not written then
-    file:close()
-    return nil, message
-  end
-  closed, message = file:close()
-  if not closed then return nil, message end
-  return os.rename(path .. ".new", path)
-end
-
 --- Starts a sandbox. Raises on an unknown or wrong option; docs/sandbox.md describes all of them.
 ---@param given flarelight.SandboxOptions?
 ---@return flarelight.Sandbox? sandbox nil if it cannot listen, or a file cannot be read
@@ -100,7 +85,7 @@ function sandbox.start(given)
   }, Sandbox)
   if not values.environment_file then return box end
   local written
-  written, message = write_whole(values.environment_file, box:environment())
+  written, message = core.replace_file(values.environment_file, box:environment())
   if written then return box end
   handle:stop()
   return nil, message

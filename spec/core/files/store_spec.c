@@ -45,7 +45,7 @@ static void add(fl_buffer *script, const char *sql, int changes) {
 /* Up to two statements in a store of its own; *first: the first integer of the rows. */
 static fl_store_code run(const char *one, const char *two, int changes, int64_t *first,
                          fl_store_error *error) {
-  fl_store *store = fl_store_new(path);
+  fl_store *store = fl_store_new(path, false);
   fl_buffer script, rows;
   fl_store_value value;
   fl_store_code code;
