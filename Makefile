@@ -272,8 +272,9 @@ bench: bench-deps
 	   sh bench/run $$bench $$lua || failed=1; done; done; \
 	 for bench in $(HOST_BENCHES); do sh bench/hosts $$bench || failed=1; done; sh bench/report; exit $$failed
 
-# The sides that are compiled.
-bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/nethttp $(BENCH_DIR)/$(LUA)/vm_limit.so
+# The sides that are compiled. Without Go its side is left out.
+bench-sides: $(MODULES) $(BENCH_DIR)/easy $(if $(shell command -v go),$(BENCH_DIR)/nethttp) \
+  $(BENCH_DIR)/$(LUA)/vm_limit.so
 
 $(BENCH_DIR)/easy: bench/clients/easy.c
 	@mkdir -p $(@D)

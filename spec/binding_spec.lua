@@ -45,6 +45,9 @@ describe("the binding", function()
     "page:close(); page:next()", "local b = core.batch({ {} }, 1, 1, 1); b:close(); b:record(1)",
     "local e = core.exporter 'csv'; e:standard_output(); e:open(p)", "core.use_archive(core.null)",
     "core.use_archive(io.stdout)", "core.use_archive()",
+    "core.recording(p):add({}, 1, 2 ^ 40)", "core.recording(p):add({}, 0, 1, nil, nil, 0)",
+    "local r = core.recording(p); r:close(); r:write(true)", "core.recording_source('r', {})",
+    "assert(core.recording_source('r', core.recording(p)))",
   }
 
   it("raises where a value is of another class or a number has no meaning", function()
@@ -84,6 +87,52 @@ describe("the binding", function()
     local output, status = run(script)
     assert.matches("done$", output)
     assert.are.equal(0, status, output)
+  end)
+
+  it("writes members in the order of their names, whatever objects follow one another", function()
+    local json = require "flarelight.json"
+    local long = ("n"):rep(50)
+    local names = { "a", "b", "zz", "", "\195\164", 'q"', long, long .. "2" }
+    for n = 1, 70 do names[#names + 1] = "m" .. n end
+    local function value_of(n, depth)
+      if n % 5 == 0 and depth < 6 then return { y = value_of(n + 1, depth + 1), x = n } end
+      if n % 7 == 0 then return { 1, { c = 1, a = 2 } } end
+      return n % 3 == 0 and tostring(n) or n
+    end
+    local function text_of(value)
+      if type(value) ~= "table" or value[1] then
+        return value == nil and "" or type(value) ~= "table" and json.encode(value) or '[1,{"a":2,"c":1}]'
+      end
+      local keys, parts = {}, {}
+      for key in pairs(value) do keys[#keys + 1] = key end
+      table.sort(keys)
+      for i, key in ipairs(keys) do parts[i] = json.encode(key) .. ":" .. text_of(value[key]) end
+      return "{" .. table.concat(parts, ",") .. "}"
+    end
+    local rows, random = {}, 12345
+    for row = 1, 400 do
+      random = (random * 1103 + 12345) % 100003
+      rows[row] = row % 40 == 0 and {} or { a = row, b = tostring(row) }
+      local first, last = random % #names + 1, row % 3 == 0 and #names or random % #names + 3
+      if row % 4 ~= 0 then first, last = row > 200 and 5 or 1, 8 end
+      for place = first, last do
+        -- Long names are made anew each time.
+        if names[place] then rows[row][names[place] .. ""] = value_of(random + place, 1) end
+      end
+    end
+    local core = require "flarelight.core"
+    for row = 1, #rows do
+      local text = core.batch(rows, row, #rows, 2 ^ 40, true, 0):record(1)
+      if next(rows[row]) then assert.are.equal(text_of(rows[row]), (text)) end
+    end
+    local whole = core.batch(rows, 1, #rows, 2 ^ 40, true, 0)
+    for row = 1, #rows do
+      if next(rows[row]) then assert.are.equal(text_of(rows[row]), (whole:record(row))) end
+    end
+    rows[7].b = print
+    local none, message = core.batch(rows, 1, #rows, 2 ^ 40, true, 0)
+    assert.is_nil(none)
+    assert.are.equal("records[7].b: a function has no form in JSON", message)
   end)
 
   for _, seed in ipairs(system.checked and { 1 } or { 1, 2 }) do

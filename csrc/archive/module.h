@@ -20,7 +20,7 @@ fl_bytes *fl_ahead_open(fl_bytes *inner);
 fl_bytes *fl_ahead_inner(fl_bytes *self);
 
 /* These are the functions of the same names in fl_archive_functions. */
-fl_packer *fl_pack(int descriptor, fl_compression compression, const char *member);
+fl_packer *fl_pack(int descriptor, fl_compression compression, const char *member, bool fast);
 bool fl_pack_bytes(fl_packer *self, const char *bytes, size_t length);
 bool fl_pack_end(fl_packer *self);
 void fl_pack_free(fl_packer *self);

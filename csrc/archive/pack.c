@@ -1,6 +1,6 @@
 /*
- * pack.c: writes a compressed file over libarchive, at the default level of each compression. Uses
- * only the memory of libarchive, whatever the size of the file.
+ * pack.c: writes a compressed file over libarchive, at the default level of each compression, or a
+ * fast one. Uses only the memory of libarchive, whatever the size of the file.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -43,10 +43,13 @@ static la_ssize_t write_out(struct archive *archive, void *context, const void *
   return (la_ssize_t)length;
 }
 
-static int choose(struct archive *archive, fl_compression compression) {
+static int choose(struct archive *archive, fl_compression compression, bool fast) {
   switch (compression) {
     case FL_COMPRESSION_ZIP: return archive_write_set_format_zip(archive);
-    case FL_COMPRESSION_ZSTD: archive_write_add_filter_zstd(archive); break;
+    case FL_COMPRESSION_ZSTD:
+      archive_write_add_filter_zstd(archive);
+      if (fast) archive_write_set_filter_option(archive, "zstd", "compression-level", "1");
+      break;
     case FL_COMPRESSION_XZ: archive_write_add_filter_xz(archive); break;
     case FL_COMPRESSION_BZIP2: archive_write_add_filter_bzip2(archive); break;
     default:
@@ -58,7 +61,7 @@ static int choose(struct archive *archive, fl_compression compression) {
   return archive_write_set_format_raw(archive);
 }
 
-static void begin(packer *self, fl_compression compression, const char *member) {
+static void begin(packer *self, fl_compression compression, const char *member, bool fast) {
   struct archive_entry *entry = archive_entry_new2(self->archive);
   if (entry == NULL) {
     fail(self, "not enough memory");
@@ -69,14 +72,14 @@ static void begin(packer *self, fl_compression compression, const char *member) 
   archive_entry_set_mtime(entry, time(NULL), 0);
   archive_entry_set_pathname(entry, member);
   /* No padding to whole blocks at the end. */
-  if (check(self, choose(self->archive, compression)) &&
+  if (check(self, choose(self->archive, compression, fast)) &&
       check(self, archive_write_set_bytes_per_block(self->archive, 0)) &&
       check(self, archive_write_open(self->archive, self, NULL, write_out, NULL)))
     check(self, archive_write_header(self->archive, entry));
   archive_entry_free(entry);
 }
 
-fl_packer *fl_pack(int descriptor, fl_compression compression, const char *member) {
+fl_packer *fl_pack(int descriptor, fl_compression compression, const char *member, bool fast) {
   packer *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->descriptor = descriptor;
@@ -85,7 +88,7 @@ fl_packer *fl_pack(int descriptor, fl_compression compression, const char *membe
     free(self);
     return NULL;
   }
-  begin(self, compression, member);
+  begin(self, compression, member, fast);
   return &self->head;
 }
 

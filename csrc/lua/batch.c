@@ -1,8 +1,6 @@
 /*
  * batch.c: records of a Lua array as JSON text, bounded in number and in bytes.
  */
-#include <stdio.h>
-
 #include "files/source.h"
 #include "functions.h"
 #include "records.h"
@@ -26,7 +24,7 @@ static fl_lua_records *begin_records(lua_State *L, int index) {
 
 /* Appends the record on top of the stack, and pops it. False if the record does not fit into the
  * batch. If it has no form in JSON, sets *wrong and leaves a message on the stack. */
-static bool add_record(lua_State *L, fl_lua_records *records, const char *name, bool sorted,
+static bool add_record(lua_State *L, fl_lua_writer *writer, fl_lua_records *records, int64_t place,
                        size_t most_bytes, bool *wrong) {
   fl_buffer *text = &records->text;
   const size_t before = text->length;
@@ -34,7 +32,7 @@ static bool add_record(lua_State *L, fl_lua_records *records, const char *name, 
   if (records->spans.length > 0 && fl_buffer_append_byte(text, ',') != FL_OK)
     luaL_error(L, "not enough memory");
   span.start = text->length;
-  *wrong = !fl_lua_write_value(L, -1, text, name, sorted);
+  *wrong = !fl_lua_writer_write(writer, -1, place);
   if (*wrong) return false;
   lua_pop(L, 1);
   if (records->spans.length > 0 && text->length + 1 > most_bytes) {
@@ -60,16 +58,16 @@ static int batch(lua_State *L) {
   bool sorted = lua_toboolean(L, 5);
   int64_t offset = lua_isnoneornil(L, 6) ? 0 : fl_lua_check_limit(L, 6, INT64_MAX / 2);
   fl_lua_records *records;
+  fl_lua_writer writer;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 7);
   records = begin_records(L, 7);
+  fl_lua_writer_begin(L, &writer, &records->text, "records", sorted);
   for (; count < most; count++) {
-    char name[40];
     bool wrong;
     lua_rawgeti(L, 1, first + count);
     if (lua_isnil(L, -1)) break;
-    snprintf(name, sizeof name, "records[%lld]", (long long)offset + first + count);
-    if (add_record(L, records, name, sorted, most_bytes, &wrong)) continue;
+    if (add_record(L, &writer, records, offset + first + count, most_bytes, &wrong)) continue;
     if (!wrong) break;
     return fl_lua_fail_pushed(L);
   }

@@ -15,6 +15,7 @@ extern const luaL_Reg fl_lua_export_functions[];
 extern const luaL_Reg fl_lua_head_functions[];
 extern const luaL_Reg fl_lua_paths_functions[];
 extern const luaL_Reg fl_lua_push_functions[];
+extern const luaL_Reg fl_lua_recording_functions[];
 extern const luaL_Reg fl_lua_row_values_functions[];
 extern const luaL_Reg fl_lua_settings_functions[];
 extern const luaL_Reg fl_lua_source_functions[];

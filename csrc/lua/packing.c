@@ -28,7 +28,7 @@ fl_lua_packing *fl_lua_packing_open(const fl_archive_functions *functions, int d
   fl_lua_packing *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->functions = functions;
-  self->packer = functions->pack(descriptor, compression, member);
+  self->packer = functions->pack(descriptor, compression, member, false);
   if (self->packer == NULL) {
     free(self);
     return NULL;

@@ -16,6 +16,7 @@
 #include "functions.h"
 #include "job.h"
 #include "push.h"
+#include "recording.h"
 #include "records.h"
 #include "source_options.h"
 
@@ -222,8 +223,9 @@ static int source_read(lua_State *L) {
 }
 
 /*
- * source:rows(max_records) -> array of rows, array of the lines they begin on | nothing at the end
- * | nil, message, line, kind. Null is the light userdata NULL.
+ * source:rows(max_records) -> array of rows, array of the lines they begin on, array of their files
+ * in the list (from 1; nil if there is one file) | nothing at the end | nil, message, line, kind.
+ * Null is the light userdata NULL.
  */
 static int source_rows(lua_State *L) {
   source_box *box = check_open(L);
@@ -249,7 +251,13 @@ static int source_rows(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)spans[i].line);
     lua_rawseti(L, -2, (int)i + 1);
   }
-  return 2;
+  if (box->holder->options.path_count == 1) return 2;
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushinteger(L, (lua_Integer)spans[i].part + 1);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 3;
 }
 
 /* source:columns() -> array of {name =, type =} of the columns that are sent; empty if the format
@@ -496,6 +504,27 @@ static int open_source(lua_State *L) {
   return 2;
 }
 
+/* core.recording_source(name, recording) -> source | nil, message, line, kind: the records of an
+ * ended recording. `name`: of its file in messages. */
+static int recording_source(lua_State *L) {
+  fl_recording *recording = fl_lua_recording_check(L, 2);
+  fl_source_error error;
+  fl_lua_source_options *options;
+  source_box *box;
+  int count;
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 1);
+  set_text(L, "format", fl_slice_of("jsonl"));
+  lua_insert(L, 2);
+  count = begin(L, &box);
+  if (count != 0) return count;
+  options = &box->holder->options;
+  box->holder->source =
+      fl_source_open_recording(recording, options->paths[0], &options->core, &error);
+  if (box->holder->source == NULL) return push_failure(L, box->holder, &error);
+  return 1;
+}
+
 /* core.compression(path) -> ".gz" | ".zst" | ".xz" | ".bz2" | ".zip" | nil, by the name's ending */
 static int compression(lua_State *L) {
   fl_compression found = fl_archive_compression_of(fl_lua_check_path(L, 1));
@@ -514,6 +543,7 @@ static int use_archive(lua_State *L) {
 
 const luaL_Reg fl_lua_source_functions[] = {{"source", new_source},
                                             {"open_source", open_source},
+                                            {"recording_source", recording_source},
                                             {"compression", compression},
                                             {"use_archive", use_archive},
                                             {NULL, NULL}};

@@ -31,23 +31,35 @@ typedef struct frame {
   int depth;
 } frame;
 
-typedef struct encoder {
-  lua_State *L;
-  fl_buffer *out;
-  const char *root; /* name of the whole value in messages; "": none */
-  bool sorted;
-  int array_metatable, cjson_array_metatable, integer_metatable; /* stack indices; 0: none */
-  const void *cjson_empty_array;
-} encoder;
+typedef fl_lua_writer encoder;
 
-static void push_path(lua_State *L, const char *root, const frame *at) {
+#define MEMBERS 64 /* of an object whose order is kept */
+#define NAMES 2048 /* bytes of their names as JSON */
+#define KEPT_DEPTHS 3
+
+/*
+ * The names of the object that was written last at a depth. Objects of a batch mostly have the same
+ * names, and lua_next gives them in the same order. Then their order by name is known, too.
+ */
+typedef struct fl_lua_writer_order {
+  size_t count;            /* 0: no object is kept */
+  fl_slice keys[MEMBERS];  /* as lua_next gives them; they belong to strings of the batch */
+  uint8_t sorted[MEMBERS]; /* places in `keys`, in the order of the names */
+  uint16_t ends[MEMBERS];  /* of the texts in `names`, in the order of the names */
+  char names[NAMES];       /* the names as JSON, each with its colon */
+} member_order;
+
+static void push_path(const encoder *writer, const frame *at) {
+  lua_State *L = writer->L;
+  char place[32];
   if (at == NULL) {
-    lua_pushstring(L, root);
+    snprintf(place, sizeof place, "[%lld]", (long long)writer->place);
+    lua_pushfstring(L, "%s%s", writer->root, writer->place > 0 ? place : "");
     return;
   }
-  push_path(L, root, at->outer);
+  push_path(writer, at->outer);
   if (at->key == NULL) lua_pushfstring(L, "[%d]", (int)at->place);
-  else if (at->outer == NULL && *root == '\0') lua_pushstring(L, at->key);
+  else if (at->outer == NULL && *writer->root == '\0') lua_pushstring(L, at->key);
   else lua_pushfstring(L, ".%s", at->key);
   lua_concat(L, 2);
 }
@@ -60,7 +72,7 @@ static bool refuse(const encoder *writer, const frame *at, const char *words) {
     lua_pushstring(L, words);
     return false;
   }
-  push_path(L, writer->root, at);
+  push_path(writer, at);
   lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), words);
   lua_remove(L, -2);
   return false;
@@ -123,12 +135,114 @@ static int compare_keys(const void *left, const void *right) {
   return one->length < other->length ? -1 : one->length > other->length;
 }
 
+/* --- members in the order of their names --- */
+
+/* Where the order of objects at this depth is kept; NULL: nowhere. */
+static member_order *order_at(const encoder *writer, int depth) {
+  return depth <= KEPT_DEPTHS ? &writer->orders[depth - 1] : NULL;
+}
+
+/* Keeps the order of a table, whose names are sorted in `keys`. */
+static void keep_order(encoder *writer, member_order *kept, int table, const fl_slice *keys,
+                       size_t count) {
+  lua_State *L = writer->L;
+  fl_buffer *out = writer->out;
+  const size_t before = out->length;
+  size_t end = 0, at = 0, bad;
+  kept->count = 0;
+  if (count > MEMBERS) return;
+  for (size_t i = 0; i < count; i++) {
+    if (fl_json_write_string(out, keys[i].data, keys[i].length, &bad) != FL_OK) return;
+    end += out->length - before + 1;
+    if (end <= NAMES) {
+      memcpy(kept->names + end - (out->length - before) - 1, out->data + before,
+             out->length - before);
+      kept->names[end - 1] = ':';
+      kept->ends[i] = (uint16_t)end;
+    }
+    out->length = before;
+    if (end > NAMES) return;
+  }
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), at++) {
+    fl_slice key;
+    key.data = lua_tolstring(L, -2, &key.length);
+    kept->keys[at] = key;
+    for (size_t i = 0; i < count; i++)
+      if (keys[i].data == key.data) kept->sorted[i] = (uint8_t)at;
+  }
+  kept->count = count;
+}
+
+/* Whether the key below the top is the one at `place`. */
+static inline bool is_kept_key(lua_State *L, member_order *kept, size_t place) {
+  fl_slice key, *known = &kept->keys[place];
+  if (place >= kept->count || lua_type(L, -2) != LUA_TSTRING) return false;
+  key.data = lua_tolstring(L, -2, &key.length);
+  if (key.data == known->data) return true;
+  if (key.length != known->length || memcmp(key.data, known->data, key.length) != 0) return false;
+  *known = key; /* a long string, which is there more than once */
+  return true;
+}
+
+/* Puts the names to the values, which begin at `starts` and end at the end of the text. */
+static bool arrange(encoder *writer, const member_order *kept, const size_t *starts) {
+  fl_buffer *out = writer->out;
+  const size_t begin = starts[0], end = out->length, count = kept->count;
+  const size_t length = end - begin + kept->ends[count - 1] + count + 1;
+  size_t name = 0;
+  char *to;
+  if (!put(writer, fl_buffer_reserve(out, length))) return false;
+  to = out->data + end;
+  for (size_t i = 0; i < count; i++) {
+    const size_t place = kept->sorted[i];
+    const size_t stop = place + 1 < count ? starts[place + 1] : end;
+    *to++ = i == 0 ? '{' : ',';
+    memcpy(to, kept->names + name, kept->ends[i] - name);
+    to += kept->ends[i] - name;
+    name = kept->ends[i];
+    memcpy(to, out->data + starts[place], stop - starts[place]);
+    to += stop - starts[place];
+  }
+  *to = '}';
+  memmove(out->data + begin, out->data + end, length);
+  out->length = begin + length;
+  out->data[out->length] = '\0';
+  return true;
+}
+
+/* Writes an object that has the names of the kept one, beginning with the key and value on the
+ * stack, which are popped. False, with the text as before: it has other names, or a value has no
+ * form in JSON. */
+static bool write_kept(encoder *writer, member_order *kept, int table, frame *here) {
+  lua_State *L = writer->L;
+  const size_t before = writer->out->length;
+  const int top = lua_gettop(L) - 2;
+  size_t starts[MEMBERS], count = 0;
+  do {
+    if (!is_kept_key(L, kept, count)) break;
+    starts[count] = writer->out->length;
+    here->key = kept->keys[count].data;
+    if (!write_value(writer, top + 2, here)) break;
+    count++;
+    lua_settop(L, top + 1);
+  } while (lua_next(L, table));
+  if (lua_gettop(L) == top && count == kept->count && arrange(writer, kept, starts)) return true;
+  lua_settop(L, top);
+  writer->out->length = before;
+  return false;
+}
+
 /* As write_object, but in the order of the names. */
 static bool write_sorted(encoder *writer, int table, frame *here, const frame *outer) {
   lua_State *L = writer->L;
+  member_order *kept = order_at(writer, here->depth);
   size_t count = 0, at = 0;
   fl_slice *keys;
-  lua_pop(L, 2);
+  if (kept != NULL && kept->count > 0) {
+    if (write_kept(writer, kept, table, here)) return true;
+  } else {
+    lua_pop(L, 2);
+  }
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(writer, outer);
     count++;
@@ -137,6 +251,7 @@ static bool write_sorted(encoder *writer, int table, frame *here, const frame *o
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), at++)
     keys[at].data = lua_tolstring(L, -2, &keys[at].length); /* the table keeps them */
   qsort(keys, count, sizeof *keys, compare_keys);
+  if (kept != NULL) keep_order(writer, kept, table, keys, count);
   if (!put(writer, fl_buffer_append_byte(writer->out, '{'))) return false;
   for (at = 0; at < count; at++) {
     lua_pushlstring(L, keys[at].data, keys[at].length);
@@ -295,24 +410,45 @@ static void find_cjson(lua_State *L, encoder *writer) {
   }
 }
 
-bool fl_lua_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted) {
-  encoder writer = {L, out, root, sorted, 0, 0, 0, NULL};
-  int top = lua_gettop(L);
-  bool good;
-  index = lua_absindex(L, index);
+void fl_lua_writer_begin(lua_State *L, fl_lua_writer *writer, fl_buffer *out, const char *root,
+                         bool sorted) {
+  *writer = (fl_lua_writer){.L = L, .out = out, .root = root, .sorted = sorted};
   luaL_checkstack(L, 20, "nested too deeply");
+  if (sorted) {
+    writer->orders = lua_newuserdata(L, KEPT_DEPTHS * sizeof *writer->orders);
+    for (int i = 0; i < KEPT_DEPTHS; i++) writer->orders[i].count = 0;
+  }
   fl_lua_state_push_array_metatable(L);
-  writer.array_metatable = lua_gettop(L);
+  writer->array_metatable = lua_gettop(L);
   fl_lua_state_push_integer_metatable(L);
-  writer.integer_metatable = lua_gettop(L);
-  find_cjson(L, &writer);
-  good = write_value(&writer, index, NULL);
+  writer->integer_metatable = lua_gettop(L);
+  find_cjson(L, writer);
+}
+
+bool fl_lua_writer_write(fl_lua_writer *writer, int index, int64_t place) {
+  lua_State *L = writer->L;
+  const int top = lua_gettop(L);
+  bool good;
+  writer->place = place;
+  good = write_value(writer, lua_absindex(L, index), NULL);
   if (good) {
     lua_settop(L, top);
   } else {
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
   }
+  return good;
+}
+
+bool fl_lua_write_value(lua_State *L, int index, fl_buffer *out, const char *root, bool sorted) {
+  const int top = lua_gettop(L);
+  fl_lua_writer writer;
+  bool good;
+  index = lua_absindex(L, index);
+  fl_lua_writer_begin(L, &writer, out, root, sorted);
+  good = fl_lua_writer_write(&writer, index, 0);
+  if (!good) lua_replace(L, top + 1);
+  lua_settop(L, good ? top : top + 1);
   return good;
 }
 

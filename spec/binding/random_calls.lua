@@ -82,6 +82,7 @@ local makers = {
   function() return core.open_source(CSV, { types = "auto" }, random(2) == 1) end,
   function() return core.source(CSV):fetch(2, 1000, false) end,
   function() return core.batch({ { a = 1 }, { b = 2 } }, 1, 5, 1000, true) end,
+  function() return core.recording "recording-" end,
   function() return core.exporter "csv" end,
   function() return core.exporter("jsonl", { "a" }) end,
   function() return core.store "state.db" end,

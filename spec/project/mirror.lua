@@ -17,6 +17,7 @@ local COVERS = {
   ["spec/core/engine/scheduler_spec.c"] = {
     "csrc/core/engine/command", "csrc/core/engine/lane", "csrc/core/engine/loop",
   },
+  ["spec/core/files/recording_spec.c"] = { "csrc/core/files/source_recorded" },
   ["spec/core/files/source_spec.c"] = {
     "csrc/core/files/bytes", "csrc/core/files/source_csv", "csrc/core/files/source_input", "csrc/core/files/source_json",
     "csrc/core/files/survey",

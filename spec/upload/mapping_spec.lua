@@ -35,7 +35,7 @@ describe("an upload with map", function()
     assert.are.same({ 200, 200, 5 }, { #rows, result.records, result.batches })
     assert.are.same({ id = 1, text = "n11", list = { true } }, rows[1])
     assert.are.same({ id = 299, text = "n2991", list = { true } }, rows[200])
-    assert.are.equal(600, seen) -- once before anything is sent, and once for it
+    assert.are.equal(300, seen)
   end)
 
   it("takes every format, compressed files and lists of files", function()
@@ -76,6 +76,35 @@ describe("an upload with map", function()
       assert(api.imports:upload { file = file, key = "k", map = identity }) -- the key is free
     end)
   end
+
+  it("names the line of the file where the service refuses a batch", function()
+    open()
+    sandbox:fault { operation = "imports.import", kind = "status", status = 400, nth = 2 }
+    local _, _, err = api.imports:upload { file = file, batch_records = 10, map = function(record)
+      return record.id % 3 == 0 and record or nil
+    end }
+    assert.are.same({ 11, 34 }, { err.record, err.line }) -- the 11th is 33, which stands below the header
+  end)
+
+  it("sends nothing where the disk is full, and leaves nothing", function()
+    open()
+    local lines, digits = { "n" }, {}
+    for n = 1, 30000 do
+      for i = 1, 8 do digits[i] = ("%08x"):format(math.random(0, 2 ^ 31 - 1)) end
+      lines[n + 1] = table.concat(digits)
+    end
+    local folder = system.folder()
+    local script = system.file(([[
+      local api = assert(require "flarelight".new { state = %q })
+      local _, message, err = api.imports:upload { file = %q, map = function(r) return r end }
+      print(err.kind, err.fate, message, #api.imports:pending())
+    ]]):format(folder .. "/state", system.file(table.concat(lines, "\n"), ".csv")), ".lua")
+    local said = system.shell(("trap '' XFSZ; ulimit -f 1000; env %s %s %s 2>&1"):format(system.environment(sandbox),
+      system.interpreter, script))
+    assert.matches("^io%s+not_sent%s+imports:upload: the temporary file of map: .*File too large%s+0%s*$", said)
+    assert.are.equal(0, #sandbox:requests())
+    assert.are.equal("", (system.shell("ls -d " .. folder .. "/*spool* 2>/dev/null")))
+  end)
 
   -- Begins an upload with `map`, which is ended after its second batch. Returns its options.
   local function interrupted(map)

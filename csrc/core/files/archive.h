@@ -20,7 +20,7 @@ typedef enum fl_compression {
 } fl_compression;
 
 /* Both sides check this number. A module of another build is refused. */
-#define FL_ARCHIVE_VERSION 3u
+#define FL_ARCHIVE_VERSION 4u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
  * A light userdata could not be told from any other light userdata of a script. */
 #define FL_ARCHIVE_CLASS "flarelight.archive"
@@ -44,9 +44,10 @@ typedef struct fl_archive_functions {
   const char *(*member)(fl_bytes *self);
   /*
    * Begins a compressed file at the descriptor, which stays the caller's. `member`: the name of the
-   * file in a zip. NULL without memory; any other failure is in the result's message.
+   * file in a zip. `fast`: .zst at the fastest level, for a file that is soon gone. NULL without
+   * memory; any other failure is in the result's message.
    */
-  fl_packer *(*pack)(int descriptor, fl_compression compression, const char *member);
+  fl_packer *(*pack)(int descriptor, fl_compression compression, const char *member, bool fast);
   /* Compresses bytes and writes them. False after a failure. */
   bool (*pack_bytes)(fl_packer *self, const char *bytes, size_t length);
   /* Writes the end of the file. False after a failure. */

@@ -61,16 +61,19 @@ static void close_file(fl_bytes *bytes) {
 
 static const fl_bytes_class file_class = {read_file, rewind_file, close_file};
 
-fl_bytes_file *fl_bytes_open_file(const char *path) {
+static fl_bytes_file *new_file(const char *path) {
   fl_bytes_file *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->bytes.class = &file_class;
   self->descriptor = -1;
   self->path = strdup(path);
-  if (self->path == NULL) {
-    fl_bytes_fail_memory(&self->bytes);
-    return self;
-  }
+  if (self->path == NULL) fl_bytes_fail_memory(&self->bytes);
+  return self;
+}
+
+fl_bytes_file *fl_bytes_open_file(const char *path) {
+  fl_bytes_file *self = new_file(path);
+  if (self == NULL || self->bytes.code != FL_BYTES_OK) return self;
   /* Without O_NONBLOCK a pipe without a writer would block here. */
   self->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (self->descriptor < 0 || fstat(self->descriptor, &self->status) != 0) {
@@ -81,5 +84,19 @@ fl_bytes_file *fl_bytes_open_file(const char *path) {
   } else if (!S_ISREG(self->status.st_mode)) {
     fl_bytes_fail(&self->bytes, FL_BYTES_SYSTEM, "not a regular file: it has to be read twice");
   }
+  return self;
+}
+
+/* The path is empty, which is no file's: see fl_bytes_is_changed. */
+fl_bytes_file *fl_bytes_adopt_file(int descriptor) {
+  fl_bytes_file *self = new_file("");
+  if (self == NULL) {
+    if (descriptor >= 0) close(descriptor);
+    return NULL;
+  }
+  self->descriptor = descriptor;
+  if (self->bytes.code == FL_BYTES_OK && (descriptor < 0 || fstat(descriptor, &self->status) != 0 ||
+                                          lseek(descriptor, 0, SEEK_SET) != 0))
+    fail_system(self, "open");
   return self;
 }

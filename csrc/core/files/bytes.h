@@ -93,6 +93,9 @@ typedef struct fl_bytes_file {
 
 /* Opens a file; NULL without memory. Any other failure is in bytes.code. */
 fl_bytes_file *fl_bytes_open_file(const char *path);
+/* The same for an open descriptor, which the file then owns. It is read from its beginning. -1:
+ * with errno. */
+fl_bytes_file *fl_bytes_adopt_file(int descriptor);
 /* Whether the file has changed since it was opened. A removed name is no change, since the opened
  * file is still complete. Any thread. */
 bool fl_bytes_is_changed(const fl_bytes_file *self);

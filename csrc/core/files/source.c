@@ -9,6 +9,7 @@
 
 #include "files/source_csv.h"
 #include "files/source_json.h"
+#include "files/source_recorded.h"
 
 struct fl_source {
   fl_source_input input;
@@ -104,13 +105,36 @@ static bool begin(fl_source *self) {
   return input->failure.code == FL_SOURCE_OK && enter(self, 0);
 }
 
+static fl_source *new_source(fl_source_error *error) {
+  fl_source *self = calloc(1, sizeof *self);
+  if (self == NULL)
+    *error = (fl_source_error){.code = FL_SOURCE_NO_MEMORY, .message = "not enough memory"};
+  return self;
+}
+
+fl_source *fl_source_open_recording(fl_recording *recording, const char *name,
+                                    const fl_source_options *options, fl_source_error *error) {
+  fl_source *self = new_source(error);
+  fl_bytes_file *file = self != NULL ? fl_recording_open(recording) : NULL;
+  if (self == NULL) return NULL;
+  self->format = FL_SOURCE_JSONL;
+  if (file == NULL) {
+    fl_source_input_fail_memory(&self->input);
+  } else if (fl_source_input_open_recording(&self->input, file, fl_recording_compression(recording),
+                                            name, options)) {
+    self->reader = &fl_source_recorded;
+    self->state = self->reader->open(&self->input);
+    if (enter(self, 0)) return self;
+  }
+  *error = self->input.failure;
+  fl_source_close(self);
+  return NULL;
+}
+
 fl_source *fl_source_open(const char *const *paths, size_t count, const fl_source_options *options,
                           fl_source_error *error) {
-  fl_source *self = calloc(1, sizeof *self);
-  if (self == NULL) {
-    *error = (fl_source_error){.code = FL_SOURCE_NO_MEMORY, .message = "not enough memory"};
-    return NULL;
-  }
+  fl_source *self = new_source(error);
+  if (self == NULL) return NULL;
   if (fl_source_input_open(&self->input, paths, count, options) && choose_reader(self) &&
       begin(self))
     return self;

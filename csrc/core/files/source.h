@@ -24,6 +24,7 @@
 #ifndef FL_SOURCE_H
 #define FL_SOURCE_H
 
+#include "files/recording.h"
 #include "files/source_types.h"
 
 typedef struct fl_source fl_source;
@@ -37,6 +38,10 @@ fl_source_format fl_source_format_of(const char *path);
  * The options have to live as long as the source. */
 fl_source *fl_source_open(const char *const *paths, size_t count, const fl_source_options *options,
                           fl_source_error *error);
+
+/* The records of an ended recording, as they were written. `name`: of the recording in messages. */
+fl_source *fl_source_open_recording(fl_recording *recording, const char *name,
+                                    const fl_source_options *options, fl_source_error *error);
 
 /*
  * Replaces the batch's content by the next records: at most `max_records`, and text of at most

@@ -107,7 +107,7 @@ void fl_source_input_drop_record(fl_source_input *self) {
   self->target->length = self->begin - (comma ? 1 : 0);
 }
 
-static bool end_record(fl_source_input *self, int64_t line, size_t part) {
+bool fl_source_input_end_record_of(fl_source_input *self, int64_t line, size_t part) {
   fl_source_batch *batch = self->batch;
   if (batch != NULL && batch->spans.length > 0 && self->target->length + 1 > self->max_bytes) {
     size_t length = self->target->length - self->begin;
@@ -126,7 +126,7 @@ static bool end_record(fl_source_input *self, int64_t line, size_t part) {
 }
 
 bool fl_source_input_end_record(fl_source_input *self, int64_t line) {
-  return end_record(self, line, self->part);
+  return fl_source_input_end_record_of(self, line, self->part);
 }
 
 bool fl_source_input_take_waiting(fl_source_input *self) {
@@ -142,7 +142,7 @@ bool fl_source_input_take_waiting(fl_source_input *self) {
     if (fl_buffer_append(self->target, self->waiting.text.data + span->start, span->length) !=
         FL_OK)
       return fl_source_input_fail_memory(self);
-    if (!end_record(self, span->line, span->part)) return false;
+    if (!fl_source_input_end_record_of(self, span->line, span->part)) return false;
     self->waiting_taken++;
   }
   if (self->waiting_taken == count)
@@ -233,18 +233,39 @@ static bool open_bytes(fl_source_input *self, fl_source_part *part) {
   return take_failure(self, self->bytes, 0);
 }
 
-bool fl_source_input_open(fl_source_input *self, const char *const *paths, size_t count,
-                          const fl_source_options *options) {
+static void begin_open(fl_source_input *self, const fl_source_options *options, size_t count) {
   self->options = options;
   fl_buffer_init(&self->window, FL_SOURCE_RECORD_CEILING + CHUNK);
   fl_source_batch_init(&self->waiting);
   self->parts = calloc(count, sizeof *self->parts);
+}
+
+static bool add_part(fl_source_input *self, const char *path) {
+  char *copy = strdup(path);
+  if (copy == NULL) return fl_source_input_fail_memory(self);
+  self->parts[self->part_count++].path = copy;
+  return true;
+}
+
+bool fl_source_input_open_recording(fl_source_input *self, fl_bytes_file *file,
+                                    fl_compression compression, const char *name,
+                                    const fl_source_options *options) {
+  begin_open(self, options, 1);
+  self->is_recording = true;
+  self->file = file;
+  self->bytes = &file->bytes;
   if (self->parts == NULL) return fl_source_input_fail_memory(self);
-  for (self->part_count = 0; self->part_count < count; self->part_count++) {
-    char *path = strdup(paths[self->part_count]);
-    if (path == NULL) return fl_source_input_fail_memory(self);
-    self->parts[self->part_count].path = path;
-  }
+  if (!add_part(self, name) || !take_failure(self, self->bytes, 0)) return false;
+  self->parts[0].status = file->status;
+  return compression == FL_COMPRESSION_NONE || open_archive(self, compression);
+}
+
+bool fl_source_input_open(fl_source_input *self, const char *const *paths, size_t count,
+                          const fl_source_options *options) {
+  begin_open(self, options, count);
+  if (self->parts == NULL) return fl_source_input_fail_memory(self);
+  for (size_t i = 0; i < count; i++)
+    if (!add_part(self, paths[i])) return false;
   for (size_t i = count; i-- > 0;) {
     self->part = i;
     close_bytes(self);
@@ -258,7 +279,9 @@ bool fl_source_input_open(fl_source_input *self, const char *const *paths, size_
 static bool check_width(fl_source_input *self) {
   const unsigned char *text = (const unsigned char *)self->window.data;
   const char *name = NULL;
-  if (!fl_encoding_is_utf8(self->options->encoding) || self->window.length < 4) return true;
+  if (self->is_recording || !fl_encoding_is_utf8(self->options->encoding) ||
+      self->window.length < 4)
+    return true;
   if ((text[0] == 0xFF && text[1] == 0xFE) || (text[0] == 0xFE && text[1] == 0xFF)) name = "utf-16";
   else if (text[0] != 0 && text[1] == 0 && text[2] != 0 && text[3] == 0) name = "utf-16le";
   else if (text[0] == 0 && text[1] != 0 && text[2] == 0 && text[3] != 0) name = "utf-16be";

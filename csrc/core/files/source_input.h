@@ -26,6 +26,7 @@ typedef struct fl_source_input {
   fl_bytes_file *file;     /* NULL: none is open */
   fl_bytes *archive;       /* the decompressed content, or NULL if the file is not compressed */
   fl_bytes *bytes;         /* the content that is read: decompressed and recoded */
+  bool is_recording;       /* the content is no text */
   bool learning;           /* this pass only learns about the records, and gives none */
   int64_t counted;         /* records that it has read */
   bool exhausted;          /* the end of the part was read */
@@ -70,6 +71,10 @@ typedef struct fl_source_reader {
  * input in either case. */
 bool fl_source_input_open(fl_source_input *input, const char *const *paths, size_t count,
                           const fl_source_options *options);
+/* The same with one file that is open, and that the input then owns. `name`: in messages. */
+bool fl_source_input_open_recording(fl_source_input *input, fl_bytes_file *file,
+                                    fl_compression compression, const char *name,
+                                    const fl_source_options *options);
 void fl_source_input_close(fl_source_input *input);
 
 /* Begins a pass over a part, and reads its beginning. */
@@ -115,6 +120,8 @@ bool fl_source_input_begin_record(fl_source_input *input);
 void fl_source_input_drop_record(fl_source_input *input);
 /* `line`: on which the record begins. */
 bool fl_source_input_end_record(fl_source_input *input, int64_t line);
+/* The same for a record of another file of the list. */
+bool fl_source_input_end_record_of(fl_source_input *input, int64_t line, size_t part);
 /* Moves waiting records into the batch, as many as fit. */
 bool fl_source_input_take_waiting(fl_source_input *input);
 

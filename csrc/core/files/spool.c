@@ -120,7 +120,7 @@ static bool open_both(fl_spool *self) {
 static bool put(fl_spool *self, size_t length) {
   if (self->compression == FL_COMPRESSION_NONE) return fl_write_all(self->to, self->bytes, length);
   if (self->packer == NULL)
-    self->packer = fl_archive_installed()->pack(self->to, self->compression, NULL);
+    self->packer = fl_archive_installed()->pack(self->to, self->compression, NULL, true);
   errno = ENOMEM;
   return self->packer != NULL &&
          fl_archive_installed()->pack_bytes(self->packer, self->bytes, length);

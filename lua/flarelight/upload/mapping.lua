@@ -1,71 +1,144 @@
---- The function `map` of an upload: reads the records of a file as tables, and returns the results of the function.
--- Relies on the handle of a source (csrc/lua/source.c). Raises failures (failure.lua).
+--- The function `map` of an upload: makes the records of a file into tables, calls the function once for each, and
+-- keeps the results in a temporary file, from which they are sent. So all results are known before the first is sent.
+--
+-- The temporary file has no name, and is gone with the process. A resumed upload makes the results again. Relies on
+-- the handle of a source (csrc/lua/source.c) and on recordings (csrc/lua/recording.c). Raises failures (failure.lua).
 
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
+local pollable = require "flarelight.host.pollable"
+local spool = require "flarelight.upload.spool"
+local timeslice = require "flarelight.host.timeslice"
 
 local mapping = {}
 
-local PIECE = 64 -- records made by one call into C
+local PIECE = 64        -- records made by one call into C
+local ENOUGH = 2 ^ 20   -- bytes of results to gather before the worker writes them
+local NAME = "the temporary file of map"
 
--- The place of a record in words, with the file's name if there is one file.
-local function place_of(reader, line)
-  if #reader.parts > 1 then return ("line %d of its file"):format(line) end
-  return ("%s, line %d"):format(reader.spool and reader.spool.name or reader.parts[1].path, line)
+---@class flarelight.Mapping
+---@field handle userdata the opened source
+---@field recording userdata
+---@field api flarelight.Client
+---@field map fun(record: table): table?
+---@field look fun(record: table)? called with each result
+---@field operation string begins the messages
+---@field spool flarelight.Spool? that the file is a copy in
+---@field parts table[] the files of the source
+---@field sent integer results in the recording
+---@field place integer the row that is passed to the function
+---@field writing table? waits for the worker to write
+
+-- The place of a row in words: the file and the line.
+local function place_of(self, piece)
+  local part = self.parts[piece.parts and piece.parts[self.place] or 1]
+  return ("%s, line %d"):format(self.spool and self.spool.name or part.path, piece.lines[self.place])
 end
 
-local function fail(reader, kind, line, words, members)
-  members.line = line
-  failure.fail(kind, ("%s: map: %s: %s"):format(reader.operation, place_of(reader, line), words), members)
+-- Fails because of the row that was passed to the function last.
+local function fail(self, piece, kind, words, members)
+  local number = self.sent + 1
+  for place = piece.first, self.place - 1 do
+    if piece.results[place] then number = number + 1 end
+  end
+  members.line, members.record = piece.lines[self.place], number
+  failure.fail(kind, ("%s: map: %s: %s"):format(self.operation, place_of(self, piece), words), members)
 end
 
--- Calls the function. An error that it raises becomes an error of kind "raised", with the record's line.
-local function call(reader, row, line, number)
-  local good, result, message, err = pcall(reader.map, row)
-  if not good then
-    local raised = errors.from_raised(result)
-    fail(reader, raised.kind, line, raised.message, { value = result, record = number })
-  end
-  if result == nil and (message ~= nil or err ~= nil) then
-    fail(reader, "io", line, tostring(message), { record = number })
-  end
-  if result ~= nil and type(result) ~= "table" then
-    fail(reader, "invalid_request", line,
-      ("the function should return a table, or nil to drop the record, but returned a %s"):format(type(result)),
-      { record = number })
-  end
-  return result
-end
-
---- Returns a function that returns the next record from `map` and its line in the file; nil at the end. Its argument is
--- the number of the record among the sent records.
----@param handle userdata an opened source
----@param map fun(row: table): table?
----@param operation string begins the messages
----@param spool flarelight.Spool? that the file is a copy in
----@return fun(number: integer): table?, integer?
-function mapping.reader(handle, map, operation, spool)
-  local reader = { map = map, operation = operation, parts = handle:parts(), spool = spool }
-  local rows, lines, at = {}, {}, 0
-  return function(number)
-    while true do
-      at = at + 1
-      if at > #rows then
-        local more, found, line, kind = handle:rows(PIECE)
-        if more == nil and found == nil then
-          at = at - 1 -- a further call also returns nil
-          return nil
-        end
-        if more == nil then
-          local message = spool and spool:named(found) or found
-          failure.fail(kind, operation .. ": " .. message, { line = line, record = number })
-        end
-        rows, lines, at = more, found, 1
-      end
-      local result = call(reader, rows[at], lines[at], number)
-      if result then return result, lines[at] end
+-- Calls the function for the rows from `piece.first` on. Returns the place of the last one, and if the function has
+-- returned neither a table nor nil, true and its results. Ends early if the slice of the host is spent.
+local function call_all(self, piece)
+  local map, look, rows, results = self.map, self.look, piece.rows, piece.results
+  for place = piece.first, #rows do
+    self.place = place
+    local result, message, err = map(rows[place])
+    if type(result) ~= "table" and (result ~= nil or message ~= nil or err ~= nil) then
+      return place, true, result, message
     end
+    results[place] = result or false
+    if look and result then look(result) end
+    if timeslice.slice_end and core.now() >= timeslice.slice_end then return place end
   end
+  return #rows
+end
+
+-- Waits until the worker has written what was given to it.
+local function wait(self)
+  if not self.writing then return end
+  local done, message, _, kind = calls.done(self.writing)
+  self.writing = nil
+  if not done then failure.fail(kind or "io", ("%s: %s: %s"):format(self.operation, NAME, message)) end
+end
+
+-- Lets the worker write the results that were gathered.
+local function write(self, last)
+  wait(self)
+  self.writing = calls.job(self.api, self.recording:write(last, false))
+end
+
+-- Adds the results from `piece.first` to `last` to the recording.
+local function add(self, piece, last)
+  local count, pending, bad = self.recording:add(piece.results, piece.first, last, piece.lines, piece.parts, self.sent)
+  if not count then
+    local line = piece.lines[bad]
+    failure.fail("invalid_request", ("%s: %s (line %d of the file)"):format(self.operation, pending, line), {
+      line = line, record = tonumber(pending:match "records%[(%d+)%]"),
+    })
+  end
+  self.sent = self.sent + count
+  if pending >= ENOUGH then write(self, false) end
+end
+
+local function map_piece(self, piece)
+  while piece.first <= #piece.rows do
+    local good, last, wrong, result, message = pcall(call_all, self, piece)
+    if not good then
+      local raised = errors.from_raised(last)
+      fail(self, piece, raised.kind, raised.message, { value = last })
+    elseif wrong and result == nil then
+      fail(self, piece, "io", tostring(message), {})
+    elseif wrong then
+      fail(self, piece, "invalid_request",
+        ("the function should return a table, or nil to drop the record, but returned a %s"):format(type(result)), {})
+    end
+    add(self, piece, last)
+    piece.first = last + 1
+    if timeslice.slice_end then timeslice.check() end
+  end
+end
+
+-- The next rows; nil at the end.
+local function next_piece(self)
+  local rows, lines, parts_or_line, kind = self.handle:rows(PIECE)
+  if rows then return { rows = rows, lines = lines, parts = parts_or_line, first = 1, results = {} } end
+  if not lines then return nil end
+  local message = self.spool and self.spool:named(lines) or lines
+  failure.fail(kind, self.operation .. ": " .. message, { line = parts_or_line, record = self.sent + 1 })
+end
+
+--- Passes all records of an opened file to the function. Returns the results as a source, in their order, with the
+-- lines of their records.
+---@param file table of source.lua
+---@param map fun(record: table): table?
+---@param look fun(record: table)? called with each result
+---@return userdata handle of the source
+function mapping.run(file, map, look)
+  local self = {
+    api = file.api, handle = file.handle, parts = file.parts, operation = file.operation, spool = file.spool,
+    recording = core.recording(spool.prefix(file.api), spool.compression()), map = map, look = look, sent = 0,
+  }
+  local good, result = pollable.protect(function()
+    for piece in next_piece, self do map_piece(self, piece) end
+    write(self, true)
+    wait(self)
+    local handle, message, _, kind = core.recording_source(NAME, self.recording)
+    return handle or failure.fail(kind, self.operation .. ": " .. message)
+  end)
+  self.recording:close()
+  if not good then error(result, 0) end
+  return result
 end
 
 return mapping

@@ -30,13 +30,11 @@ local timeslice = require "flarelight.host.timeslice"
 local source = {}
 
 local PIECE = 64     -- records to encode before other code may run
-local CHECKED = { records = 1000, bytes = 8 * 2 ^ 20 } -- limits of a batch that is encoded to check it
 local ENTRIES = 4096 -- elements of an array to count before other code may run
 
 -- A record that cannot be sent is an error in the caller's input, like a record that the service rejects.
-local function fail_record(message, record, line)
-  if line then message = ("%s (line %d of the file)"):format(message, line) end
-  failure.fail("invalid_request", "imports:upload: " .. message, { record = record, line = line })
+local function fail_record(message, record)
+  failure.fail("invalid_request", "imports:upload: " .. message, { record = record })
 end
 
 -- --- files ---
@@ -78,14 +76,23 @@ local function open_file(api, given, operation)
   return self
 end
 
-function File:ahead(most_records, most_bytes)
-  self.asked = calls.job(self.api, self.handle:fetch(most_records, most_bytes, false))
+local function fetch(self, most_records, most_bytes, in_place)
+  return calls.job(self.api, (self.results or self.handle):fetch(most_records, most_bytes, in_place))
+end
+
+function File:ahead(most_records, most_bytes) self.asked = fetch(self, most_records, most_bytes, false) end
+
+-- The share of the file that was read, as bytes. With `map` the file is read before the first batch; then it is the
+-- share of the results.
+local function bytes_read(self, read)
+  if not self.results then return read end
+  local _, total = self.results:progress()
+  return total > 0 and math.floor(self.size * (read / total)) or self.size
 end
 
 -- The batch that begins with the record `first`. If it was requested ahead, it has the limits of that moment.
 function File:take(first, most_records, most_bytes)
-  local waiter = self.asked
-    or calls.job(self.api, self.handle:fetch(most_records, most_bytes, calls.blocks(self.api)))
+  local waiter = self.asked or fetch(self, most_records, most_bytes, calls.blocks(self.api))
   self.asked = nil
   local text, count, line, sha256, read = calls.done(waiter)
   if text == nil and count == nil then return nil end
@@ -94,10 +101,15 @@ function File:take(first, most_records, most_bytes)
       line = line, record = first,
     })
   end
-  return { text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = read }
+  return {
+    text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = bytes_read(self, read),
+  }
 end
 
-function File:close() self.handle:close() end
+function File:close()
+  self.handle:close()
+  if self.results then self.results:close() end
+end
 
 -- --- records of Lua ---
 
@@ -108,7 +120,7 @@ function Records.ahead() end
 function Records.close() end
 
 -- Encodes records from `place` on. `first` is the place of that record in the source.
-local function write_out(records, place, first, most_records, most_bytes, lines)
+local function write_out(records, place, first, most_records, most_bytes)
   local text, total, offset = nil, 0, first - place
   repeat
     local most = most_records - total
@@ -118,8 +130,7 @@ local function write_out(records, place, first, most_records, most_bytes, lines)
     end
     local written, count = core.batch(records, place + total, most, most_bytes, true, offset, text)
     if written == nil and count ~= nil then
-      local number = tonumber(count:match "records%[(%d+)%]")
-      fail_record(count, first, lines and number and lines[number - offset])
+      fail_record(count, first)
     end
     text, total = written, total + (count or 0)
   until count ~= most or total == most_records
@@ -153,43 +164,36 @@ local function fail_source(message, err, number)
   failure.raise(err)
 end
 
--- A source of the records from `pull`. `pull(number)` returns the record of that number and its line in a file; nil at
--- the end.
-local function gather_from(pull, kind)
-  local self = setmetatable({ kind = kind }, Records)
-  local gathered, lines, used, ended = {}, {}, 0, false
-  -- Drops the records of the batch before, and pulls others until there are `most`; `first` is the place of the first.
-  local function gather(first, most)
-    local left, left_lines = {}, {}
-    for i = used + 1, #gathered do left[#left + 1], left_lines[#left + 1] = gathered[i], lines[i] end
-    gathered, lines, used = left, left_lines, 0
-    while #gathered < most and not ended do
-      if timeslice.slice_end then timeslice.check() end
-      local place = #gathered + 1
-      gathered[place], lines[place] = pull(first + place - 1)
-      ended = gathered[place] == nil
-    end
-  end
-  function self.take(_, first, most_records, most_bytes)
-    gather(first, most_records)
-    local batch = write_out(gathered, 1, first, most_records, most_bytes, lines)
-    if batch then batch.line = lines[1] end
-    used = batch and batch.count or 0
-    return batch
-  end
-  return self
-end
-
 local function open_iterator(given)
-  local pull = given.records
-  return gather_from(function(number)
-    local record, message, err = pull()
+  local self = setmetatable({ kind = "iterator" }, Records)
+  local gathered, used, ended = {}, 0, false
+  local function pull(number)
+    local record, message, err = given.records()
     if record == nil and (message ~= nil or err ~= nil) then fail_source(message, err, number) end
     if record ~= nil and type(record) ~= "table" then
       fail_record(("record %d is a %s and no table"):format(number, type(record)), number)
     end
     return record
-  end, "iterator")
+  end
+  -- Drops the records of the batch before, and pulls others until there are `most`; `first` is the place of the first.
+  local function gather(first, most)
+    local left = {}
+    for i = used + 1, #gathered do left[#left + 1] = gathered[i] end
+    gathered, used = left, 0
+    while #gathered < most and not ended do
+      if timeslice.slice_end then timeslice.check() end
+      local place = #gathered + 1
+      gathered[place] = pull(first + place - 1)
+      ended = gathered[place] == nil
+    end
+  end
+  function self.take(_, first, most_records, most_bytes)
+    gather(first, most_records)
+    local batch = write_out(gathered, 1, first, most_records, most_bytes)
+    used = batch and batch.count or 0
+    return batch
+  end
+  return self
 end
 
 -- --- files with a function `map` ---
@@ -201,52 +205,18 @@ local function copy_without(given, names)
   return copy
 end
 
-local function mapped(file, given, look)
-  local pull = mapping.reader(file.handle, given.map, file.operation, file.spool)
-  local self = gather_from(function(number)
-    local record, line = pull(number)
-    if record and look then look(record) end
-    return record, line
-  end, "file")
-  for name, value in pairs(file) do self[name] = value end
-  local take = self.take
-  function self.take(...)
-    local batch = take(...)
-    if batch then batch.read = (file.handle:progress()) end
-    return batch
-  end
-  function self.close() file:close() end
-  self.mapped = true
-  return self
-end
-
--- Opens a file with a function `map`. All records are passed to the function once before the first is sent, so that its
--- errors are found then.
+-- Opens a file with a function `map`. All records are passed to the function before the first is sent. The results are
+-- read from a temporary file.
 local function open_mapped(api, given, operation)
   local look, found
   if given.series then look, found = shape.finder() end
-  local checked = open_file(api, copy_without(given, { "series" }), operation)
-  local first, trial = 1, mapped(checked, given, look)
-  local good, raised = pollable.protect(function()
-    repeat
-      local batch = trial:take(first, CHECKED.records, CHECKED.bytes)
-      if batch then
-        first = first + batch.count
-        batch.text:close()
-      end
-    until not batch
-  end)
-  checked:close()
-  if not good then error(raised, 0) end
-  local self = mapped(open_file(api, copy_without(given, { "series", "expect" }), operation), given)
-  for i, part in ipairs(checked.parts) do
-    local now = self.parts[i]
-    if now.size ~= part.size or now.modified ~= part.modified or now.inode ~= part.inode then
-      self:close()
-      failure.fail("io", ("%s: %s: the file changed while it was read"):format(operation, part.path))
-    end
+  local self = open_file(api, copy_without(given, { "series" }), operation)
+  local good, results = pollable.protect(function() return mapping.run(self, given.map, look) end)
+  if not good then
+    self:close()
+    error(results, 0)
   end
-  self.shape = found and found()
+  self.results, self.mapped, self.shape = results, true, found and found()
   return self
 end
 

@@ -15,7 +15,9 @@ local timeslice = require "flarelight.host.timeslice"
 local spool = {}
 
 local FORMATS = { csv = "csv", tsv = "tsv", jsonl = "jsonl", ndjson = "jsonl", json = "json" }
-local COMPRESSION = ".zst" -- of a copy; a build without the module of compressed files makes plain ones
+--- The compression of temporary files; nil in a build without the module of compressed files.
+function spool.compression() return not compressed.writable ".zst" and ".zst" or nil end
+
 local PIECE = 65536 -- bytes to compare before other code may run
 
 ---@class flarelight.Spool
@@ -31,8 +33,8 @@ local function name_of(path) return path == "-" and "standard input" or path end
 --- Whether a path has to be copied: "-", which is standard input, or a pipe.
 function spool.is_needed(path) return type(path) == "string" and core.needs_spool(path) end
 
--- What the paths of the client's spools begin with.
-local function prefix_of(api)
+--- What the paths of the client's spools begin with.
+function spool.prefix(api)
   local state = calls.config(api).state
   if state then return state .. "-spool-" end
   local folder = os.getenv "TMPDIR"
@@ -41,7 +43,7 @@ end
 
 --- Deletes the spools that dead processes have left. `is_kept(path)`: whether an unfinished upload needs it.
 function spool.sweep(api, is_kept)
-  for _, path in ipairs(core.left_spools(prefix_of(api))) do
+  for _, path in ipairs(core.left_spools(spool.prefix(api))) do
     if not is_kept(path) then os.remove(path) end
   end
 end
@@ -56,7 +58,7 @@ function spool.take(api, path, format, operation)
     failure.fail("io", ('%s: %s: the format cannot be told by the name: format = "csv", or another, says it'):format(
       operation, name))
   end
-  local handle = core.spool(path, prefix_of(api), not compressed.writable(COMPRESSION) and COMPRESSION or nil)
+  local handle = core.spool(path, spool.prefix(api), spool.compression())
   local self = setmetatable({ handle = handle, original = path, name = name, format = format, path = "" }, Spool)
   local good, raised = pollable.protect(function()
     repeat
@@ -84,7 +86,7 @@ end
 -- `original`: the path that was copied.
 ---@return flarelight.Spool
 function spool.known(api, path, original)
-  local prefix = prefix_of(api)
+  local prefix = spool.prefix(api)
   local rest = path:match "%-spool%-([^/]*)$"
   if rest and not is_file(path) and is_file(prefix .. rest) then path = prefix .. rest end
   return setmetatable({ path = path, original = original, name = name_of(original) }, Spool)
