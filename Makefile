@@ -158,7 +158,8 @@ core-specs: $(CORE_SPECS)
 
 # --- helpers of the process specs, for each Lua: a module, and programs that embed Lua ---
 LUA_LIBS ?= $(call ask,LUA_LIBS,--libs $(LUA_PACKAGE))
-PROCESS_HELPERS = $(BUILD)/$(LUA)/spec_process.so $(BUILD)/$(LUA)/spec/embed $(BUILD)/$(LUA)/spec/embed_static
+PROCESS_HELPERS = $(BUILD)/$(LUA)/spec_process.so $(BUILD)/$(LUA)/spec/embed $(BUILD)/$(LUA)/spec/embed_static \
+                  $(BUILD)/$(LUA)/memory/host $(BUILD)/$(LUA)/memory/flarelight/core.so
 EMBED = $(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(CFLAGS_ALL) -o $@
 
 $(BUILD)/$(LUA)/spec_process.so: spec/process/spec_process.c
@@ -259,6 +260,27 @@ $(BUILD)/host/$(LUA): spec/tools/host.c
 	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(LUA_LIBS) -rdynamic -ldl -lm
 .PHONY: host
 host: $(BUILD)/host/$(LUA)
+
+# --- memory that runs out: the n-th allocation fails, for each n. The suite has a sample ---
+MEMORY = $(BUILD)/$(LUA)/memory
+WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=free
+
+# The module's allocations go through the host, which has the functions __wrap_….
+$(MEMORY)/flarelight/core.so: $(LUA_OBJECTS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) $(WRAP) -o $@ $^ $(CURL_LIBS) $(CORE_LIBS)
+
+$(MEMORY)/host: spec/memory/host.c
+	@mkdir -p $(@D)
+	$(EMBED) $(SANITIZER) -rdynamic $< $(LUA_LIBS) $(CURL_LIBS) $(CORE_LIBS) -ldl
+
+.PHONY: memory memory-host
+memory-host: $(MEMORY)/host $(MEMORY)/flarelight/core.so
+STEP ?= 1
+memory: deps
+	@$(MAKE) --no-print-directory -s LUA=$(LUA) all memory-host
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && LUA_PATH="spec/?.lua;$$LUA_PATH" \
+	  $(LUA) spec/memory/sweep.lua $(MEMORY)/host "$(abspath $(MEMORY))/?.so" $(STEP) $(SOURCES)
 
 # --- benchmarks: docs/performance.md; one of them alone is `sh bench/run rows lua5.4` ---
 BENCH_LUAS ?= lua5.4 luajit

@@ -23,7 +23,8 @@
 #define LARGEST INT64_C(9007199254740992) /* start and page size: 2^53 */
 
 typedef struct client_box {
-  fl_client *client; /* NULL once it is closed */
+  fl_client *client;   /* NULL once it is closed */
+  fl_command *closing; /* made in advance, since closing must not fail */
   bool entered;
 } client_box;
 
@@ -41,12 +42,11 @@ static fl_time time_setting(lua_State *L, const char *name, double otherwise) {
 
 static void close_box(client_box *box) {
   fl_client *client = box->client;
-  fl_command *command;
   const char *message;
   if (client == NULL) return;
   box->client = NULL;
-  command = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, client, NULL);
-  if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
+  if (box->closing != NULL) fl_engine_submit(&box->closing->item, NULL, false, &message);
+  box->closing = NULL;
   fl_client_release(client);
   if (box->entered && fl_engine_leave()) fl_worker_stop();
   box->entered = false;
@@ -171,8 +171,8 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, headers=,
  * request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, conditional=, interactive=,
- * deadline=, waits=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL behind it.
- * `waits`: the caller blocks until it has the outcome.
+ * deadline=, waits=, ticket=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL
+ * behind it. `waits`: the caller blocks until it has the outcome. `ticket`: of core.ticket.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -181,6 +181,7 @@ static int client_submit(lua_State *L) {
   fl_request request = {0};
   fl_call *call;
   bool waits;
+  uint64_t ticket;
   double deadline;
   int code, count = begin(L, &box, &state, digits, &request.id);
   if (count != 0) return count;
@@ -200,6 +201,8 @@ static int client_submit(lua_State *L) {
   request.expects_rows = fl_lua_field_flag(L, 2, "expects_rows");
   request.interactive = fl_lua_field_flag(L, 2, "interactive");
   waits = fl_lua_field_flag(L, 2, "waits");
+  ticket = (uint64_t)fl_lua_field_whole(L, 2, "ticket", 0, LARGEST);
+  if (ticket < state->first_ticket) ticket = fl_item_next_ticket();
   deadline = fl_lua_field_number(L, 2, "deadline", -1);
   if (fl_lua_field_flag(L, 2, "has_body")) {
     state->scratch.length = 0;
@@ -211,7 +214,7 @@ static int client_submit(lua_State *L) {
   /* No Lua call from here to hand_over, so nothing can leak. */
   request.deadline = deadline < 0 ? FL_NEVER : fl_lua_seconds(deadline);
   if (request.deadline != FL_NEVER) request.deadline += fl_clock_now();
-  call = fl_call_new(box->client, state->mailbox, fl_item_next_ticket(), &request, &code);
+  call = fl_call_new(box->client, state->mailbox, ticket, &request, &code);
   if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, &call->item, waits ? state->mailbox : NULL);
 }
@@ -382,6 +385,8 @@ static int new_client(lua_State *L) {
     return luaL_error(L, "base_url, subscription_id and user_agent are needed");
   box->client = fl_client_new(&settings);
   if (box->client == NULL) return luaL_error(L, "not enough memory");
+  box->closing = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, box->client, NULL);
+  if (box->closing == NULL) return luaL_error(L, "not enough memory");
   fl_engine_enter();
   box->entered = true;
   lua_pushvalue(L, 2);

@@ -214,8 +214,21 @@ static int keep(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-    {"outcome", take_outcome}, {"keep", keep}, {"headers", take_headers}, {NULL, NULL}};
+/* reply:fate() -> the fate of a write, without taking the outcome | nil. Lua has these strings, so
+ * that none is allocated. */
+static int fate(lua_State *L) {
+  const reply_box *box = luaL_checkudata(L, 1, CLASS);
+  const char *name = box->call != NULL ? fl_fate_name(box->call->fate) : NULL;
+  if (name == NULL) return 0;
+  lua_pushstring(L, name);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"outcome", take_outcome},
+                                   {"keep", keep},
+                                   {"headers", take_headers},
+                                   {"fate", fate},
+                                   {NULL, NULL}};
 
 fl_call **fl_lua_reply_push(lua_State *L) {
   reply_box *box = lua_newuserdata(L, sizeof *box);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/command.h"
 #include "engine/engine.h"
 #include "engine/wakeup.h"
 #include "files/worker.h"
@@ -42,10 +41,26 @@ fl_lua_state *fl_lua_state_of(lua_State *L) {
   return state;
 }
 
+/* In a child process: the mailbox stays with the parent. */
+static void abandon(fl_lua_state *state) {
+  fl_mailbox_abandon(state->mailbox);
+  fl_item_free(&state->closing->item);
+  state->closing = NULL;
+  state->mailbox = NULL;
+}
+
 fl_mailbox *fl_lua_state_mailbox(fl_lua_state *state) {
   if (state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox)) return state->mailbox;
-  if (state->mailbox != NULL) fl_mailbox_abandon(state->mailbox);
+  if (state->mailbox != NULL) abandon(state);
   state->mailbox = fl_mailbox_new();
+  if (state->mailbox == NULL) return NULL;
+  state->closing = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, state->mailbox);
+  if (state->closing == NULL) {
+    fl_mailbox_release(state->mailbox);
+    state->mailbox = NULL;
+    errno = ENOMEM;
+    return NULL;
+  }
   state->first_ticket = fl_item_next_ticket();
   return state->mailbox;
 }
@@ -56,10 +71,12 @@ fl_mailbox *fl_lua_state_check_mailbox(lua_State *L) {
   return mailbox;
 }
 
-static void close_mailbox(fl_mailbox *mailbox) {
-  fl_command *command = fl_command_new(FL_ITEM_CLOSE_MAILBOX, 0, NULL, mailbox);
+static void close_mailbox(fl_lua_state *state) {
+  fl_mailbox *mailbox = state->mailbox;
   const char *message;
-  if (command != NULL) fl_engine_submit(&command->item, NULL, false, &message);
+  fl_engine_submit(&state->closing->item, NULL, false, &message);
+  state->closing = NULL;
+  state->mailbox = NULL;
   fl_worker_close_mailbox(mailbox);
   fl_wakeup_leave(mailbox);
   fl_item_free_chain(fl_mailbox_take(mailbox));
@@ -68,14 +85,12 @@ static void close_mailbox(fl_mailbox *mailbox) {
 
 static int collect(lua_State *L) {
   fl_lua_state *state = luaL_checkudata(L, 1, CLASS);
-  fl_mailbox *mailbox = state->mailbox;
   fl_buffer_wipe(&state->scratch);
   fl_item_free_chain(state->taken.first);
   state->taken.first = state->taken.last = NULL;
-  state->mailbox = NULL;
-  if (mailbox == NULL) return 0;
-  if (fl_mailbox_is_ours(mailbox)) close_mailbox(mailbox);
-  else fl_mailbox_abandon(mailbox);
+  if (state->mailbox == NULL) return 0;
+  if (fl_mailbox_is_ours(state->mailbox)) close_mailbox(state);
+  else abandon(state);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "binding.h"
+#include "engine/command.h"
 #include "engine/mailbox.h"
 
 typedef struct fl_lua_state {
@@ -15,6 +16,7 @@ typedef struct fl_lua_state {
   uint64_t first_ticket; /* smaller tickets belong to a parent process */
   fl_buffer scratch;     /* for building texts before their owner exists */
   bool corked;           /* submitted items wake the engine only at the flush */
+  fl_command *closing;   /* closes the mailbox; made in advance, since closing must not fail */
 } fl_lua_state;
 
 /* Makes the userdata and the metatables, unless they exist already, because package.loaded was

@@ -9,15 +9,23 @@
 #include "reply.h"
 #include "state.h"
 
+/* Moves the items that have arrived to the list. */
+static void fill(fl_lua_state *state) {
+  fl_item *item = fl_mailbox_take(state->mailbox);
+  while (item != NULL) {
+    fl_item *next = item->next;
+    fl_list_append(&state->taken, item);
+    item = next;
+  }
+}
+
+static bool has_mailbox(const fl_lua_state *state) {
+  return state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox);
+}
+
 /* The next item, which stays in the list; NULL if there is none. */
 static fl_item *next_item(fl_lua_state *state) {
-  fl_item *item;
-  if (state->taken.first == NULL && state->mailbox != NULL && fl_mailbox_is_ours(state->mailbox))
-    for (item = fl_mailbox_take(state->mailbox); item != NULL;) {
-      fl_item *next = item->next;
-      fl_list_append(&state->taken, item);
-      item = next;
-    }
+  if (state->taken.first == NULL && has_mailbox(state)) fill(state);
   return state->taken.first;
 }
 
@@ -52,4 +60,33 @@ static int take(lua_State *L) {
   return 3;
 }
 
-const luaL_Reg fl_lua_take_functions[] = {{"take", take}, {NULL, NULL}};
+/* The fate of the write under this ticket; NULL if its outcome is not in the list. */
+static const char *find_fate(const fl_lua_state *state, uint64_t ticket) {
+  for (const fl_item *item = state->taken.first; item != NULL; item = item->next)
+    if (item->type == FL_ITEM_CALL && item->ticket == ticket)
+      return fl_fate_name(((const fl_call *)(const void *)item)->fate);
+  return NULL;
+}
+
+/*
+ * core.fate(ticket, blocks) -> the fate of a write whose outcome has arrived and is not taken; nil
+ * if it has not arrived. `blocks`: waits for it; a signal ends the wait. For a caller without
+ * memory: allocates nothing, since Lua has the strings.
+ */
+static int fate(lua_State *L) {
+  fl_lua_state *state = fl_lua_state_of(L);
+  const uint64_t ticket = fl_lua_check_ticket(L, 1);
+  const bool blocks = lua_toboolean(L, 2);
+  const char *name = NULL;
+  if (!has_mailbox(state) || ticket < state->first_ticket) return 0;
+  if (state->corked) fl_engine_flush();
+  do {
+    fill(state);
+    name = find_fate(state, ticket);
+  } while (name == NULL && blocks && fl_mailbox_wait(state->mailbox, FL_NEVER));
+  if (name == NULL) return 0;
+  lua_pushstring(L, name);
+  return 1;
+}
+
+const luaL_Reg fl_lua_take_functions[] = {{"take", take}, {"fate", fate}, {NULL, NULL}};

@@ -146,6 +146,8 @@ function calls.rotate_key(api, waiter)
   return inner.key_number ~= waiter.key_number
 end
 
+local take_outcome -- defined below
+
 local function refused(kind, message, method, path)
   if kind == "misuse" then misuse(message) end
   return errors.fail(kind, message, { method = method, path = path })
@@ -208,23 +210,35 @@ local function announce(inner, waiter)
   end
 end
 
+-- The waiter is complete before the request is submitted, since from then on memory may run out only where the outcome
+-- cannot be lost.
 local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(inner, prepared, prepared.method)
   if not here then return nil, message, err end
   prepared.waits = here.blocks -- this code does nothing else meanwhile
-  local ticket, kind, why = inner.handle:submit(prepared)
-  if not ticket then return refused(kind, why, prepared.method, prepared.path) end
+  prepared.ticket = core.ticket()
   -- The code that submits a call also waits for it, in the same host.
-  local waiter = mailbox.expect(ticket, {
-    key_number = inner.key_number, here = here, write = prepared.write, arrived = prepared.arrived,
-  })
+  local waiter = {
+    key_number = inner.key_number, here = here, write = prepared.write, ticket = prepared.ticket, ready = false,
+    reply = false, next_woken = false, take = false, handed_over = false, is_taken = false,
+    arrived = prepared.arrived,
+  }
   if inner.hooks.after_function then waiter.request = prepared end
   if prepared.write then
+    waiter.take = fates.prepare(waiter, prepared, function() return take_outcome(api, waiter) end)
     fates.watch(waiter, prepared.operation)
     if inner.on_write then announce(inner, waiter) end
   end
-  return waiter
+  mailbox.expect(prepared.ticket, waiter)
+  waiter.handed_over = true
+  local good, ticket, kind, why = pcall(inner.handle.submit, inner.handle, prepared)
+  if good and ticket then return waiter end
+  waiter.handed_over = false
+  fates.taken(waiter)
+  mailbox.forget(prepared.ticket)
+  if not good then error(ticket, 0) end
+  return refused(kind, why, prepared.method, prepared.path)
 end
 
 --- Submits a request. Returns its waiter, or `nil, message, err` if nothing was sent. Misuse raises.
@@ -234,10 +248,8 @@ function calls.submit(api, prepared)
   return waiter, message, err
 end
 
---- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`.
-function calls.outcome(api, waiter)
+function take_outcome(api, waiter)
   local ready, cannot, why = calls.wait(waiter)
-  if waiter.write then fates.taken(waiter) end
   if not ready then
     local _
     mailbox.forget(waiter.ticket)
@@ -250,6 +262,13 @@ function calls.outcome(api, waiter)
   local data, meta, err = waiter.reply:outcome(private[api].config.null_as_nil)
   if waiter.request then private[api].hooks:after(waiter.request, err or meta, private[api].listener) end
   return data, meta, err
+end
+
+--- Waits for a waiter's outcome: `data, meta`, or `nil, message, err`. Memory that runs out meanwhile raises for a
+-- read; a write fails with kind `memory` and its fate.
+function calls.outcome(api, waiter)
+  if waiter.write then return waiter.take() end
+  return take_outcome(api, waiter)
 end
 
 --- Calls `after` for a page that was taken out of the waiter of a pager.

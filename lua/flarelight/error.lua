@@ -4,7 +4,7 @@
 
 local core = require "flarelight.core"
 
----@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"run_failed"|"raised"
+---@alias flarelight.ErrorKind "config"|"invalid_request"|"unauthorized"|"forbidden"|"not_found"|"rate_limited"|"server"|"http"|"timeout"|"network"|"tls"|"protocol"|"cancelled"|"closed"|"phase"|"io"|"conflict"|"run_failed"|"memory"|"raised"
 ---@alias flarelight.Fate "not_sent"|"rejected"|"applied"|"in_doubt"|"partial"|"foreign"
 
 ---@class flarelight.Error
@@ -55,6 +55,27 @@ function errors.fail(kind, message, members)
   local err = setmetatable({ kind = kind, message = message }, metatable)
   for name, value in pairs(members or {}) do err[name] = value end
   return nil, message, err
+end
+
+--- Whether a raised value says that memory ran out: Lua's own message, or one of the binding.
+function errors.is_of_memory(raised)
+  return raised == "not enough memory" or type(raised) == "string" and raised:find("not enough memory", 1, true) ~= nil
+end
+
+--- Makes an error of kind `memory` in advance, since none can be made once memory has run out. Its fate has to be set.
+---@param message string without the reason
+---@param members table? becomes the error
+function errors.in_reserve(message, members)
+  local err = members or {}
+  err.kind, err.message, err.fate = "memory", message .. ": not enough memory", "not_sent"
+  return setmetatable(err, metatable)
+end
+
+--- A value of a few KB, to be dropped when memory runs out. Each one is another value.
+function errors.ballast()
+  local ballast = {}
+  for i = 1, 256 do ballast[i] = false end
+  return ballast
 end
 
 --- Makes an error of a raised value. An error of flarelight stays as it is.

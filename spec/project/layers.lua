@@ -44,7 +44,7 @@ local LUA = {
   ["lua/flarelight/configuration"] = with(PURE, SYSTEM, "lua/flarelight/profile"),
   ["lua/flarelight/profile"] = with(PURE, SYSTEM),
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
-  ["lua/flarelight/fates"] = { "lua/flarelight/host" },
+  ["lua/flarelight/fates"] = { "lua/flarelight/error", "lua/flarelight/host" },
   [CALLS] = with(PURE, "lua/flarelight/fates", "lua/flarelight/hooks", "lua/flarelight/host", "lua/flarelight/request",
                  "lua/flarelight/configuration"),
   ["lua/flarelight/upload/checkpoints"] = {},

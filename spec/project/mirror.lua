@@ -55,6 +55,7 @@ local COVERS = {
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox", "lua/flarelight/system" },
   ["spec/start_spec.lua"] = { "lua/flarelight/pages", "lua/flarelight/upload/readback" },
   ["spec/calibration/runs_spec.lua"] = { "lua/flarelight/calibration/learning" },
+  ["spec/memory_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/upload/failure" },
   ["spec/nightly_spec.lua"] = { "examples/nightly.lua" },
   ["spec/wait_spec.lua"] = {
     "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/outcome",

@@ -19,9 +19,9 @@ local PASS = {}                                 -- yielded by frame.pass
 
 local function make_ready(co)
   if queued[co] then return end
+  ready[ready.last + 1] = co -- first: memory may run out here
   queued[co] = true
   ready.last = ready.last + 1
-  ready[ready.last] = co
 end
 
 local function wake(handle) make_ready(handle.coroutine) end

@@ -1,8 +1,10 @@
 --- The Lua side of the engine's mailbox: the table of waiters by ticket. A waiter is a table. `ready` turns true when
 -- an item has arrived for it; `reply` is the outcome of a call or job; `pages` has the pages of a pager that have
--- arrived and are not read yet. Hosts know it as the handle that pollable.lua describes. Relies on the binding alone.
+-- arrived and are not read yet. Hosts know it as the handle that pollable.lua describes. Relies on the binding, and on
+-- error.lua to recognise a lack of memory.
 
 local core = require "flarelight.core"
+local errors = require "flarelight.error"
 
 local mailbox = {}
 
@@ -31,16 +33,43 @@ function Waiter:timeout()
   return self.due and math.max(0, self.due - core.now())
 end
 
+-- Queue of the waiters to wake, linked by `next_woken`; that of the last is LAST.
+local LAST = {}
+local first_woken, last_woken = LAST, LAST
+
+local function queue_to_wake(waiter)
+  if waiter.next_woken then return end
+  waiter.next_woken = LAST
+  if first_woken == LAST then first_woken = waiter else last_woken.next_woken = waiter end
+  last_woken = waiter
+end
+
+-- A waiter that could not be woken for lack of memory is woken by the next step.
+local function wake_first()
+  local waiter = first_woken
+  first_woken, waiter.next_woken = waiter.next_woken, false
+  if not waiter.wake then return end
+  local ok, raised = pcall(waiter.wake, waiter)
+  if ok then return end
+  if errors.is_of_memory(raised) then
+    waiter.next_woken, first_woken = first_woken, waiter
+    if waiter.next_woken == LAST then last_woken = waiter end
+  end
+  error(raised, 0)
+end
+
 --- Makes a waiter ready and wakes the code that waits for it.
 function mailbox.set_ready(waiter)
   waiter.ready = true
-  if waiter.wake then waiter:wake() end
+  if not waiter.wake then return end
+  queue_to_wake(waiter)
+  while first_woken ~= LAST do wake_first() end
 end
 
---- Registers a waiter for a ticket.
+--- Registers a waiter for a ticket. It gets all the members that mailbox.step sets, so that step needs no memory.
 function mailbox.expect(ticket, waiter)
   setmetatable(waiter, Waiter)
-  waiter.ticket = ticket
+  waiter.ticket, waiter.ready, waiter.reply, waiter.next_woken = ticket, false, false, false
   if mark == 0 then mark = ticket end
   if waiter.pages then streams[ticket] = waiter else waiters[ticket] = waiter end
   return waiter
@@ -86,40 +115,53 @@ local function leave_to_parent()
   end
 end
 
---- Takes all items that have arrived, and gives them to the waiters. Never blocks, never raises.
+-- The item that was taken and has no place yet: if memory runs out while it gets its place, the next step begins with
+-- it.
+local ticket_taken, what_taken, value_taken
+
+local function send_event(event)
+  local listener = listeners[event.client]
+  if not listener then return end
+  event.client = nil
+  local ok, raised = pcall(listener.on_event, event)
+  if not ok and not listener.raised then listener.raised = { raised } end
+end
+
+-- Gives the item to its waiter. Returns the waiter if it has to be woken.
+local function place()
+  local waiter = waiters[ticket_taken] or streams[ticket_taken]
+  if not waiter then return nil end
+  if what_taken == "call" then
+    waiter.reply, waiter.ready = value_taken, true
+    waiters[ticket_taken] = nil
+    if waiter.arrived then pcall(waiter.arrived, waiter) end -- without memory it reports nothing
+  else
+    waiter.pages[#waiter.pages + 1] = value_taken
+    waiter.ready = true
+  end
+  return waiter.wake and waiter or nil
+end
+
+--- Takes all items that have arrived, and gives them to the waiters. Never blocks. Raises only if memory runs out; the
+-- items are then with the next step.
 function mailbox.step()
-  local woken
-  for ticket, what, value in core.take do
-    if what == "event" then
-      local listener = listeners[value.client]
-      if listener then
-        value.client = nil
-        local ok, raised = pcall(listener.on_event, value)
-        if not ok and not listener.raised then listener.raised = { raised } end
-      end
+  while true do
+    if not ticket_taken then
+      ticket_taken, what_taken, value_taken = core.take()
+      if not ticket_taken then break end
+    end
+    if what_taken == "event" then
+      local event = value_taken
+      ticket_taken, value_taken = nil, nil
+      send_event(event)
     else
-      local waiter = waiters[ticket] or streams[ticket]
-      if waiter then
-        if what == "call" then
-          waiters[ticket] = nil
-          waiter.reply = value
-          if waiter.arrived then waiter:arrived() end
-        else
-          waiter.pages[#waiter.pages + 1] = value
-        end
-        waiter.ready = true
-        if waiter.wake then
-          woken = woken or {}
-          woken[#woken + 1] = waiter
-        end
-      end
+      local waiter = place()
+      ticket_taken, value_taken = nil, nil
+      if waiter then queue_to_wake(waiter) end
     end
   end
   -- Wakes after all items were taken, which resets the descriptor: `wake` may make it readable again.
-  for i = 1, woken and #woken or 0 do
-    local waiter = woken[i]
-    if waiter.wake then waiter:wake() end
-  end
+  while first_woken ~= LAST do wake_first() end
   if mark > 0 and not core.is_ours(mark) then leave_to_parent() end
 end
 

@@ -82,13 +82,14 @@ function pollable.try_yield(run)
   return (pcall(run))
 end
 
---- Calls `run` and returns the error that it raises, as pcall does: true and the results, or false, the error and its
--- traceback.
+--- Prepares a protected call, so that the call itself needs no memory. Returns a function to be called once, by the
+-- coroutine that runs now. It calls `run` and returns the error that it raises, as pcall does: true and the results, or
+-- false, the error and its traceback.
 ---@param run fun(): ...
----@return boolean ok, ...
-function pollable.protect(run)
-  local trace
+---@return fun(): boolean, ...
+function pollable.prepare(run)
   if pollable.pcall_yields or not coroutine.running() then
+    local trace
     local function keep(raised)
       trace = debug.traceback("", 2)
       return raised
@@ -97,7 +98,7 @@ function pollable.protect(run)
       if ok then return true, ... end
       return false, ..., trace
     end
-    return after(xpcall(run, keep))
+    return function() return after(xpcall(run, keep)) end
   end
   local inner = coroutine.create(run)
   outer_of[inner], resumer_of[inner] = pollable.coroutine(), coroutine.running()
@@ -106,7 +107,12 @@ function pollable.protect(run)
     if coroutine.status(inner) == "dead" then return true, ... end
     return relay(coroutine.resume(inner, coroutine.yield(...)))
   end
-  return relay(coroutine.resume(inner))
+  return function() return relay(coroutine.resume(inner)) end
 end
+
+--- Calls `run` under protection: pollable.prepare and the call in one.
+---@param run fun(): ...
+---@return boolean ok, ...
+function pollable.protect(run) return pollable.prepare(run)() end
 
 return pollable

@@ -55,6 +55,7 @@ local function deliver(run, batch, last)
   local data, err = submit(run, body)
   batch.fate = data ~= nil and "applied" or err.fate
   checkpoints.reached "batch.answered"
+  if err and err.kind == "memory" then failure.raise(err) end
   if data ~= nil then
     run.reader:pop()
     return run:acknowledge(batch, (run.id == nil or run.per_batch) and data.id or nil)

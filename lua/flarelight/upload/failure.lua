@@ -23,6 +23,12 @@ function failure.fail(kind, message, members)
   failure.raise(select(3, errors.fail(kind, message, members)))
 end
 
+--- A failure of kind `memory`, made in advance (see errors.in_reserve). Not raised, since raising needs memory. To drop
+-- its `ballast` gives Lua the memory for a few calls.
+function failure.in_reserve(message)
+  return setmetatable({ err = errors.in_reserve(message), ballast = errors.ballast() }, Failure)
+end
+
 --- Returns the first result of a call, or raises the error of `nil, message, err`.
 function failure.check(value, _, err)
   if value == nil and err then failure.raise(err) end

@@ -7,6 +7,7 @@
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local delivery = require "flarelight.upload.delivery"
+local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local file_options = require "flarelight.file_options"
 local journal = require "flarelight.upload.journal"
@@ -108,15 +109,26 @@ local resumable = {
 -- --- catching failures ---
 
 -- Runs `body`, and closes the run afterwards, whatever `body` raises (a failure, an interrupt, a mistake in
--- on_progress).
+-- on_progress). If memory runs out, the failure is one that was made in advance, since an upload that has sent
+-- something has to end with a fate.
 local function within(run, body)
+  local reserve, first = failure.in_reserve "imports:upload", nil
+  local stop = pollable.prepare(function() run:stop(first.err) end)
+  local close = pollable.prepare(function() run:close() end)
   local good, result = pollable.protect(body)
-  if not good and failure.is(result) then
-    local stopped, raised = pollable.protect(function() run:stop(result.err) end)
-    -- Keeps the first failure if stopping fails too, in the journal. An interrupt is raised again.
-    if not stopped and not failure.is(raised) then result = raised end
+  if not good then reserve.ballast = nil end
+  if not good and errors.is_of_memory(result) then
+    result, reserve.err.fate = reserve, run.batch and run.batch.fate or "not_sent"
   end
-  run:close()
+  if not good and failure.is(result) then
+    first = result
+    local stopped, raised = stop()
+    -- Keeps the first failure if stopping fails too, in the journal. An interrupt is raised again.
+    if not stopped and not failure.is(raised) and not errors.is_of_memory(raised) then result = raised end
+  end
+  run.over = true
+  local closed, raised = close()
+  if not closed and not errors.is_of_memory(raised) then error(raised, 0) end
   local value, message, err = failure.outcome(good, result)
   return value, message, err
 end

@@ -9,10 +9,11 @@ local locks = {}
 
 local holders = {} -- name -> { run =, coroutine =, lock = of the journal }
 
--- Whether a holder can no longer release its lock: its run belongs to the parent process, or its coroutine was closed
--- early.
+-- Whether a holder can no longer release its lock: its run has ended without memory to release it, or belongs to the
+-- parent process, or its coroutine was closed early.
 local function is_gone(holder)
-  return not core.is_ours(holder.run.ticket) or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
+  return holder.run.over or not core.is_ours(holder.run.ticket)
+    or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
 end
 
 local function let_go(name)

@@ -47,6 +47,7 @@ local source = require "flarelight.upload.source"
 ---@field comparison "unknown"|"exact"|"loose"|"unverifiable" how rows of the import are compared, see reconcile.lua
 ---@field start_checked boolean rows were seen to depend on `start`
 ---@field checked boolean an update was seen to append
+---@field over boolean it has ended, so its locks do not count
 local Run = {}
 Run.__index = Run
 
@@ -59,7 +60,7 @@ function run.new(api, journal)
   return setmetatable({
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
     ticket = core.ticket(), journal = journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
-    rejected = 0, last_sent = false, start_checked = false,
+    rejected = 0, last_sent = false, start_checked = false, over = false,
   }, Run)
 end
 
@@ -275,11 +276,12 @@ local function close_spool(self)
   elseif copy then copy:drop() end
 end
 
---- Closes the source and releases the locks.
+--- Releases the locks and closes the source. The locks come first, since closing the source may fail for lack of
+-- memory.
 function Run:close()
+  locks.release(self)
   if self.source then self.source:close() end
   close_spool(self)
-  locks.release(self)
 end
 
 return run
