@@ -33,12 +33,16 @@ function locks.take(run, what)
     let_go(name)
     holder = nil
   end
-  local lock = not holder and run.journal and run.journal:lock(name)
-  if holder or run.journal and not lock then
-    failure.fail("conflict", ("imports:upload: another upload writes into %s"):format(
-      what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
+  if not holder then
+    -- In the table before it is taken: a lock that no table holds would stay until it is collected.
+    local taken = { run = run, coroutine = coroutine.running(), lock = false }
+    holders[name] = taken
+    taken.lock = run.journal and run.journal:lock(name)
+    if taken.lock or not run.journal then return end
+    holders[name] = nil
   end
-  holders[name] = { run = run, coroutine = coroutine.running(), lock = lock or nil }
+  failure.fail("conflict", ("imports:upload: another upload writes into %s"):format(
+    what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
 end
 
 --- Releases all locks of a run.
