@@ -1,7 +1,8 @@
 # Builds the core once (build/libflarelight.a), and the binding and the sandbox once for each Lua.
 #
 #   make [LUA=lua5.4]   lua5.1, lua5.2, lua5.3, luajit too; CC=gcc or clang
-#   make demo | test | bench | install | clean | deps
+#   make demo | test | bench | install | uninstall | clean | deps
+#   make dist | deb     a tarball with its rockspecs; packages for Debian
 #   make fresh          demo and test in a bare Debian that it makes and removes
 #   eval "$(make -s env LUA=lua5.4)"   lets any script run against the build
 #
@@ -67,6 +68,8 @@ CORE_CFLAGS = $(call ask,CORE_CFLAGS,--cflags sqlite3 nettle)
 CORE_LIBS = $(call ask,CORE_LIBS,--libs sqlite3 nettle) -lcsv -lm
 ARCHIVE_CFLAGS = $(call ask,ARCHIVE_CFLAGS,--cflags libarchive zlib)
 ARCHIVE_LIBS = $(call ask,ARCHIVE_LIBS,--libs libarchive zlib)
+INI_CFLAGS = $(call ask,INI_CFLAGS,--cflags inih)
+INI_LIBS = $(call ask,INI_LIBS,--libs inih)
 SANDBOX_CFLAGS = $(call ask,SANDBOX_CFLAGS,--cflags libmicrohttpd sqlite3 zlib)
 SANDBOX_LIBS = $(call ask,SANDBOX_LIBS,--libs libmicrohttpd sqlite3 zlib)
 SHARED = -shared
@@ -77,20 +80,29 @@ endif
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/core/*/*.c))
 LUA_SOURCES := $(sort $(wildcard csrc/lua/*.c))
 ARCHIVE_SOURCES := $(sort $(wildcard csrc/archive/*.c))
+INI_SOURCES := $(sort $(wildcard csrc/ini/*.c))
 SANDBOX_SOURCES := $(sort $(wildcard csrc/sandbox/*.c))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
 
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 ARCHIVE_OBJECTS = $(ARCHIVE_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
+INI_OBJECTS = $(INI_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 SANDBOX_OBJECTS = $(SANDBOX_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 ARCHIVE = $(BUILD)/libflarelight.a
-# Compressed files need libarchive. Without it the module that reads them is not built, and the others are whole.
-ARCHIVE_MODULE := $(if $(shell $(PKG_CONFIG) --exists libarchive zlib 2>/dev/null && echo yes),archive_core)
-MODULES = $(patsubst %,$(BUILD)/$(LUA)/flarelight/%.so,core sandbox_core $(ARCHIVE_MODULE))
+# A part that few programs need is a module of its own. Where its libraries are missing, it is left out, and the others
+# are whole; `flarelight version` says which are there. WITHOUT="sandbox archive ini" leaves out more.
+WITHOUT ?=
+# $(call part,NAME,LIBRARIES) is NAME_core if pkg-config knows the libraries.
+part = $(if $(filter $(1),$(WITHOUT)),,$(if $(shell $(PKG_CONFIG) --exists $(2) 2>/dev/null && echo yes),$(1)_core))
+PARTS := $(call part,archive,libarchive zlib) $(call part,ini,inih) $(call part,sandbox,libmicrohttpd sqlite3 zlib)
+MODULES = $(patsubst %,$(BUILD)/$(LUA)/flarelight/%.so,core $(PARTS))
 
 .PHONY: all
 all: $(MODULES)
+	@for part in archive ini sandbox; do case " $(PARTS) " in *" $${part}_core "*) ;; *) \
+	   echo "This build is without $$part: \`flarelight version\` lists the parts, \`make deps\` installs what they need." ;; \
+	 esac; done
 
 $(BUILD)/core/%.o: csrc/core/%.c
 	@mkdir -p $(@D)
@@ -124,7 +136,15 @@ $(BUILD)/$(LUA)/flarelight/archive_core.so: $(ARCHIVE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(ARCHIVE_LIBS) -ldl
 
--include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
+$(BUILD)/$(LUA)/ini/%.o: csrc/ini/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(INI_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/$(LUA)/flarelight/ini_core.so: $(INI_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(INI_LIBS)
+
+-include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(INI_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
 
 # The chosen flags, for spec/project/hardened.
 .PHONY: hardening
@@ -181,7 +201,7 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev ca-certificates
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev libinih-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
@@ -215,7 +235,7 @@ check:
 
 # Both in a bare Debian that is made for them: FRESH_COMMANDS='"make demo"' runs others.
 .PHONY: fresh
-FRESH_COMMANDS = "make demo" "make test"
+FRESH_COMMANDS = "make demo" "make test" "make deb-try"
 fresh:
 	@exec sh spec/tools/fresh $(FRESH_COMMANDS)
 
@@ -314,9 +334,24 @@ $(BENCH_DIR)/$(LUA)/vm_limit.so: bench/vm_limit.c $(ARCHIVE)
 MODULE_DIR ?= $(PREFIX)/lib/lua/$(LUA_API)
 SHARE_DIR ?= $(PREFIX)/share/lua/$(LUA_API)
 BIN_DIR ?= $(PREFIX)/bin
+MAN_DIR ?= $(PREFIX)/share/man/man1
+BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
+ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
+FISH_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
+
+# The man page and the completions: the command writes them. It needs argparse; without it they are left out.
+PAGES = $(BUILD)/$(LUA)/pages
+.PHONY: pages
+pages: $(MODULES)
+	@mkdir -p $(PAGES)
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA) BUILD=$(BUILD))" && unset LUA_INIT && \
+	if $(LUA) -e 'require "argparse"' >/dev/null 2>&1; then \
+	  $(LUA) bin/flarelight help man >$(PAGES)/flarelight.1 && \
+	  for shell in bash zsh fish; do $(LUA) bin/flarelight completion $$shell >$(PAGES)/$$shell || exit 1; done; \
+	else rm -f $(PAGES)/*; echo "There is no argparse for $(LUA): no command, man page and completion work without it."; fi
 
 .PHONY: install
-install: $(MODULES)
+install: pages
 	install -d "$(DESTDIR)$(MODULE_DIR)/flarelight"
 	install -m 755 $(MODULES) "$(DESTDIR)$(MODULE_DIR)/flarelight/"
 	cd lua && find flarelight -name '*.lua' -exec sh -c 'for file do \
@@ -331,9 +366,61 @@ install: $(MODULES)
 	    print "package.cpath = own [[" ENVIRON["MODULES"] "/?.so;]] .. package.cpath"; next } \
 	  { sub(":-lua5[.]4}", ":-" ENVIRON["LUA"] "}"); print }' bin/flarelight >"$(DESTDIR)$(BIN_DIR)/flarelight"
 	chmod 755 "$(DESTDIR)$(BIN_DIR)/flarelight"
+	@page() { [ ! -e "$(PAGES)/$$1" ] || { install -d "$(DESTDIR)$$2" && install -m 644 "$(PAGES)/$$1" "$(DESTDIR)$$2/$$3"; }; }; \
+	 page flarelight.1 "$(MAN_DIR)" flarelight.1 && page bash "$(BASH_DIR)" flarelight && \
+	 page zsh "$(ZSH_DIR)" _flarelight && page fish "$(FISH_DIR)" flarelight.fish
 	@[ -n "$(DESTDIR)" ] || (cd / && $(LUA) -e 'require "flarelight"') >/dev/null 2>&1 || printf '%s\n' \
 	  "The command finds its modules. For scripts of your own:" \
 	  "  export LUA_PATH='$(SHARE_DIR)/?.lua;$(SHARE_DIR)/?/init.lua;;' LUA_CPATH='$(MODULE_DIR)/?.so;;'"
+
+# Removes what `install` with the same variables has installed, and the folders that are empty then.
+.PHONY: uninstall
+uninstall:
+	rm -f "$(DESTDIR)$(MODULE_DIR)/flarelight/core.so" "$(DESTDIR)$(MODULE_DIR)"/flarelight/*_core.so
+	cd lua && find flarelight -name '*.lua' -exec sh -c 'for file do rm -f "$(DESTDIR)$(SHARE_DIR)/$$file"; done' sh {} +
+	rm -f "$(DESTDIR)$(BIN_DIR)/flarelight" "$(DESTDIR)$(MAN_DIR)/flarelight.1" "$(DESTDIR)$(BASH_DIR)/flarelight" \
+	  "$(DESTDIR)$(ZSH_DIR)/_flarelight" "$(DESTDIR)$(FISH_DIR)/flarelight.fish"
+	@for folder in "$(DESTDIR)$(MODULE_DIR)/flarelight" "$(DESTDIR)$(SHARE_DIR)/flarelight"; do \
+	   [ ! -d "$$folder" ] || find "$$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true; done
+
+# --- distribution: build/dist has the tarball and its rockspecs, build/deb the packages of Debian ---
+VERSION = $(shell sed -n 's/^\#define FL_VERSION "\(.*\)"/\1/p' csrc/core/base/base.h)
+NAME = flarelight-$(VERSION)
+
+# A tarball of the last commit (of the tree itself, if it is no clone of git), and a rockspec of each rock for it.
+.PHONY: dist
+dist:
+	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist
+	@if git rev-parse --git-dir >/dev/null 2>&1 && [ "$$(git rev-parse --show-prefix)" = "" ]; then \
+	  git archive --prefix=$(NAME)/ HEAD | gzip -n >$(BUILD)/dist/$(NAME).tar.gz; \
+	  [ -z "$$(git status --porcelain)" ] || echo "This tree has changes that are not committed, and they are not in the tarball."; \
+	else tar -c --exclude=./build --exclude=./debian/*/ --transform 's,^\.,$(NAME),' . | \
+	  gzip -n >$(BUILD)/dist/$(NAME).tar.gz; fi
+	@for rock in flarelight flarelight-archive flarelight-ini; do \
+	  sed -e 's/^version = "dev-1"/version = "$(VERSION)-1"/' \
+	    -e 's,^source = .*,source = { url = "file://$(NAME).tar.gz"\, dir = "$(NAME)" },' \
+	    -e 's/, built from this tree: luarocks make .*/ $(VERSION)/' \
+	    rockspec/$$rock-dev-1.rockspec >$(BUILD)/dist/$$rock-$(VERSION)-1.rockspec; done
+	@echo "$(BUILD)/dist: $$(cd $(BUILD)/dist && echo *)"
+
+PACKAGES_DEB = debhelper lintian fakeroot
+.PHONY: deb deb-deps
+deb-deps:
+	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(filter-out luajit,$(LUAS))) $(PACKAGES_DEB)
+
+# lua-flarelight and flarelight, built from the tarball alone; lintian must find no errors.
+deb: deb-deps dist
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb
+	@tar -xzf $(BUILD)/dist/$(NAME).tar.gz -C $(BUILD)/deb
+	@cd $(BUILD)/deb/$(NAME) && env -u MAKEFLAGS -u MAKELEVEL -u CI dpkg-buildpackage -b -us -uc >../log 2>&1 || \
+	  { tail -40 ../log; exit 1; }
+	@cd $(BUILD)/deb && lintian --fail-on error --tag-display-limit 0 *.changes
+	@echo "$(BUILD)/deb: $$(cd $(BUILD)/deb && echo *.deb)"
+
+# Installs both packages, uses them with each Lua, and removes them: for a bare machine, as `make fresh` makes it.
+.PHONY: deb-try
+deb-try: deb
+	@sh spec/tools/deb $(BUILD)/deb
 
 .PHONY: clean
 clean:

@@ -94,13 +94,26 @@ static int collect(lua_State *L) {
   return 0;
 }
 
+/* Pushes the metatable of arrays: that of cjson, if one was loaded before and has one, so that
+ * cjson writes empty arrays of this module as arrays; else a new one. */
+static void push_new_array_metatable(lua_State *L) {
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  if (lua_istable(L, -1) && fl_lua_field(L, top + 1, "cjson") == LUA_TTABLE &&
+      fl_lua_field(L, -1, "array_mt") == LUA_TTABLE)
+    lua_replace(L, top + 1);
+  else lua_newtable(L), lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
 void fl_lua_state_open(lua_State *L) {
   static const char *const metatables[] = {&array_key, &integer_key, &error_key, &meta_key};
   fl_lua_state *state;
   for (size_t i = 0; i < sizeof metatables / sizeof *metatables; i++) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, metatables[i]);
     if (lua_isnil(L, -1)) {
-      lua_newtable(L);
+      if (i == 0) push_new_array_metatable(L);
+      else lua_newtable(L);
       lua_rawsetp(L, LUA_REGISTRYINDEX, metatables[i]);
     }
     lua_pop(L, 1);

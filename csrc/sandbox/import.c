@@ -68,6 +68,18 @@ bool sandbox_import_create(sandbox_database *database, sandbox_ids ids, sandbox_
   return sandbox_statements_run(name);
 }
 
+bool sandbox_import_adopt(sandbox_database *database, fl_slice id, fl_slice new_id,
+                          fl_slice created, fl_slice updated) {
+  sqlite3_stmt *adopt = sandbox_statements_get(database, ADOPT_IMPORT);
+  sqlite3_stmt *skip = sandbox_statements_get(database, SKIP_IDS);
+  sandbox_statements_bind(adopt, 1, id);
+  sandbox_statements_bind(adopt, 2, new_id);
+  sandbox_statements_bind(adopt, 3, created);
+  sandbox_statements_bind(adopt, 4, updated);
+  sandbox_statements_bind(skip, 1, new_id);
+  return sandbox_statements_run(adopt) && sandbox_statements_run(skip);
+}
+
 bool sandbox_import_describe(sandbox_database *database, const sandbox_import *import,
                              fl_slice name, fl_slice description) {
   sqlite3_stmt *describe = sandbox_statements_get(database, DESCRIBE_IMPORT);
@@ -143,10 +155,16 @@ bool sandbox_import_add_column(sandbox_database *database, const sandbox_import 
   return sandbox_statements_run(add);
 }
 
+/* An import that was adopted may have another id than a number. */
+static bool is_number(const char *id) {
+  return strspn(id, "0123456789") == strlen(id) && *id != '\0' && (*id != '0' || id[1] == '\0');
+}
+
 static void put_import(sqlite3_stmt *row, const sandbox_options *options,
                        sandbox_json_writer *out) {
   sandbox_json_put(out, "{\"id\":");
-  if (options->ids == IDS_NUMBER) sandbox_json_put(out, sandbox_statements_text(row, 0));
+  if (options->ids == IDS_NUMBER && is_number(sandbox_statements_text(row, 0)))
+    sandbox_json_put(out, sandbox_statements_text(row, 0));
   else sandbox_json_put_string(out, sandbox_statements_text(row, 0));
   sandbox_json_put(out, ",\"name\":");
   sandbox_json_put_string(out, sandbox_statements_text(row, 1));

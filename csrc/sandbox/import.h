@@ -28,6 +28,12 @@ char *sandbox_import_name(sandbox_database *database, const sandbox_import *impo
 
 /* Creates an empty import. */
 bool sandbox_import_create(sandbox_database *database, sandbox_ids ids, sandbox_import *import);
+/*
+ * Gives an import the id, and the times, if their data is not NULL, that it has at another service.
+ * Later imports get other ids.
+ */
+bool sandbox_import_adopt(sandbox_database *database, fl_slice id, fl_slice new_id,
+                          fl_slice created, fl_slice updated);
 /* Sets name and description. A slice whose data is NULL leaves its value unchanged. */
 bool sandbox_import_describe(sandbox_database *database, const sandbox_import *import,
                              fl_slice name, fl_slice description);

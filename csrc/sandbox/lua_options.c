@@ -184,14 +184,15 @@ static void read_definitions(lua_State *L, int index, const char *name, sandbox_
     definition->chart_type = member_text(L, "type");
     definition->on_import = member_text(L, "on_import");
     definition->api_trigger = member_true(L, "api_trigger");
+    definition->played = member_true(L, "played");
     read_texts(L, "series", &definition->series, &definition->series_count);
     read_steps(L, definition);
     check_present(L, definition->id, "id");
     check_present(L, definition->name, "name");
     if (kind == DEFINED_PREPARATIONS) {
-      check_present(L, definition->sql, "sql");
+      if (!definition->played) check_present(L, definition->sql, "sql");
       check_present(L, definition->target, "target");
-    } else if (kind == DEFINED_REPORTS && definition->preparation == NULL) {
+    } else if (kind == DEFINED_REPORTS && definition->preparation == NULL && !definition->played) {
       check_present(L, definition->sql, "sql");
     }
     lua_pop(L, 1);

@@ -8,6 +8,7 @@
 #include "base/owned.h"
 #include "lua_options.h"
 #include "push_json.h"
+#include "result.h"
 #include "sandbox.h"
 
 #include <stdlib.h>
@@ -312,6 +313,41 @@ static int restore(lua_State *L) {
   return 1;
 }
 
+/* The text at a stack index; no data for nil. */
+static fl_slice optional_text(lua_State *L, int index) {
+  fl_slice text = {NULL, 0};
+  if (!lua_isnoneornil(L, index)) text.data = luaL_checklstring(L, index, &text.length);
+  return text;
+}
+
+/* adopt(id, new id, created | nil, updated | nil) -> whether there was such an import, and no other
+ * one with the new id */
+static int adopt(lua_State *L) {
+  sandbox *running = check_running(L);
+  fl_slice id = optional_text(L, 2), new_id = optional_text(L, 3);
+  fl_slice created = optional_text(L, 4), updated = optional_text(L, 5);
+  bool done;
+  pthread_mutex_lock(&running->lock);
+  done = sandbox_import_adopt(running->database, id, new_id, created, updated);
+  pthread_mutex_unlock(&running->lock);
+  lua_pushboolean(L, done);
+  return 1;
+}
+
+/* store_result(report, rows, chart as JSON) -> whether it was stored */
+static int store_result(lua_State *L) {
+  sandbox *running = check_running(L);
+  const char *report = luaL_checkstring(L, 2);
+  int64_t row_count = (int64_t)luaL_checknumber(L, 3);
+  fl_slice chart = optional_text(L, 4);
+  bool done;
+  pthread_mutex_lock(&running->lock);
+  done = sandbox_result_store(running->database, report, row_count, chart);
+  pthread_mutex_unlock(&running->lock);
+  lua_pushboolean(L, done);
+  return 1;
+}
+
 static int reset(lua_State *L) {
   sandbox *running = check_running(L);
   bool done;
@@ -428,6 +464,8 @@ int luaopen_flarelight_sandbox_core(lua_State *L) {
                                      {"counts", counts},
                                      {"snapshot", snapshot},
                                      {"restore", restore},
+                                     {"adopt", adopt},
+                                     {"store_result", store_result},
                                      {"reset", reset},
                                      {"fault", fault},
                                      {"clear_faults", clear_faults},

@@ -114,6 +114,7 @@ typedef struct sandbox_definition {
   char *preparation; /* report: uses that preparation's query instead of its own */
   char *labels;      /* report: the column of labels; NULL = the first */
   char *chart_type;
+  bool played;   /* preparation, report: runs nothing; its stored result is given again */
   char **series; /* report: columns; none = all but the labels */
   size_t series_count;
   sandbox_step *steps; /* automation */

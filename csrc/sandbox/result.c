@@ -13,6 +13,13 @@ bool sandbox_result_store(sandbox_database *database, const char *report, int64_
   return sandbox_statements_run(store);
 }
 
+bool sandbox_result_replay(sandbox_database *database, const char *report) {
+  sqlite3_stmt *replay = sandbox_statements_get(database, REPLAY_RESULT);
+  sandbox_statements_bind(replay, 1, fl_slice_of(report));
+  sandbox_statements_bind_now(replay, 2);
+  return sandbox_statements_run(replay);
+}
+
 bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_json_writer *members,
                         sandbox_json_writer *chart) {
   sqlite3_stmt *result = sandbox_statements_get(database, FIND_RESULT);

@@ -15,4 +15,7 @@ bool sandbox_result_store(sandbox_database *database, const char *report, int64_
 bool sandbox_result_put(sandbox_database *database, fl_slice report, sandbox_json_writer *members,
                         sandbox_json_writer *chart);
 
+/* Gives a stored result a new time, as a run that has stored it again. */
+bool sandbox_result_replay(sandbox_database *database, const char *report);
+
 #endif

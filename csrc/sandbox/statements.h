@@ -50,6 +50,12 @@
   STATEMENT(STORE_RESULT, "REPLACE INTO main.results(report, generated, rows, chart)" \
     " VALUES(?1, max(?2, ifnull((SELECT " NEXT_SECOND("generated") " FROM main.results" \
     " WHERE report = ?1), '')), ?3, ?4)") \
+  STATEMENT(REPLAY_RESULT, "UPDATE main.results SET generated = max(?2," \
+    " ifnull(" NEXT_SECOND("generated") ", '')) WHERE report = ?1") \
+  STATEMENT(ADOPT_IMPORT, "UPDATE main.imports SET public = ?2, created = ifnull(?3, created)," \
+    " updated = ifnull(?4, updated) WHERE public = ?1") \
+  STATEMENT(SKIP_IDS, "UPDATE main.sqlite_sequence SET seq = max(seq, CAST(?1 AS INTEGER))" \
+    " WHERE name = 'imports'") \
   STATEMENT(FIND_RESULT, "SELECT generated, rows, chart FROM main.results WHERE report = ?") \
   STATEMENT(STAMP_RUN, "UPDATE main.imports SET updated = CASE WHEN ?3 THEN ?2 ELSE max(updated," \
     " ifnull(" NEXT_SECOND("?2") ", '')) END WHERE id = ?1") \

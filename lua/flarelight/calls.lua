@@ -115,14 +115,70 @@ function calls.sleep(seconds, api)
   return true
 end
 
-local function ask_key(inner)
+local KEY_COMMAND_SECONDS = 60
+
+-- Waits for the run of the key command that another call has started. Returns whether it has told its result. False,
+-- without an error: the call was cancelled, or the host has ended its coroutine.
+local function await_key_run(inner, running)
+  local waiter = mailbox.waiter {
+    of_tasks = true, chosen = inner.config.host, due = running.begun + KEY_COMMAND_SECONDS + 5,
+  }
+  running.waiters[#running.waiters + 1] = waiter
+  local _, message, err = calls.wait(waiter)
+  if err then return false, message, err end
+  local task = tasks.current()
+  if not running.told and task and task.cancelled then
+    _, message, err = calls.cancelled()
+    return false, message, err
+  end
+  return running.told or false
+end
+
+local function run_key_command(api, inner)
+  local name = inner.config.key_name
+  local ticket = core.program_output(inner.config.key_command, KEY_COMMAND_SECONDS, calls.blocks(api))
+  local text, message, _, kind = calls.done(calls.job(api, ticket))
+  if text then return configuration.check_key(text:match "^%s*(.-)%s*$", name .. ": the output") end
+  if kind then return errors.fail(kind, message) end
+  return errors.fail("config", ("%s: the command %s"):format(name, message))
+end
+
+-- The key that the command prints, or `nil, message, err`. Calls that need it at the same time share one run, since the
+-- command may ask its user a question.
+local function command_key(api, inner)
+  local running = inner.key_run
+  while running do
+    local told, message, err = await_key_run(inner, running)
+    if told then return running.key, running.message, running.err end
+    if err then return nil, message, err end
+    if inner.key_run == running then inner.key_run = nil end
+    running = inner.key_run
+  end
+  running = { begun = core.now(), waiters = {} }
+  inner.key_run = running
+  local key, message, err = run_key_command(api, inner)
+  running.key, running.message, running.err = key, message, err
+  -- An error of kind config is that of the command; any other concerns only the code that has run it.
+  running.told = key ~= nil or err.kind == "config"
+  if inner.key_run == running then inner.key_run = nil end
+  for _, waiter in ipairs(running.waiters) do mailbox.set_ready(waiter) end
+  return key, message, err
+end
+
+local function call_key_function(inner)
   local key, message = inner.config.api_key()
   if key == nil then
     return errors.fail("config",
       "api_key: the function returned no key" .. (message and ": " .. tostring(message) or ""))
   end
-  local good, wrong, err = configuration.check_key(key, "api_key: the result of the function")
-  if not good then return nil, wrong, err end
+  return configuration.check_key(key, "api_key: the result of the function")
+end
+
+local function ask_key(api, inner)
+  local key, message, err
+  if inner.config.key_command then key, message, err = command_key(api, inner)
+  else key, message, err = call_key_function(inner) end
+  if not key then return nil, message, err end
   if key ~= inner.key then
     inner.key, inner.key_number = key, inner.key_number + 1
     if inner.on_write then inner.on_write() end -- nothing that another key has read is given to this one
@@ -130,19 +186,19 @@ local function ask_key(inner)
   return key
 end
 
--- The key to send: the configured one, or the result of the caller's function, which is called once.
-local function key_of(inner)
+-- The key to send: the configured one, or that of the caller's function or command, which is asked once.
+local function key_of(api, inner)
   if inner.key then return inner.key end
-  local key, message, err = ask_key(inner)
+  local key, message, err = ask_key(api, inner)
   return key, message, err
 end
 
---- After a 401: whether there is another key than the one that `waiter` was sent with. Calls the caller's function for
--- it, unless another call has done so since.
+--- After a 401: whether there is another key than the one that `waiter` was sent with. Asks the caller's function or
+-- command for it, unless another call has done so since.
 function calls.rotate_key(api, waiter)
   local inner = private[api]
-  if type(inner.config.api_key) ~= "function" then return false end
-  if inner.key_number == waiter.key_number then ask_key(inner) end
+  if type(inner.config.api_key) ~= "function" and not inner.config.key_command then return false end
+  if inner.key_number == waiter.key_number then ask_key(api, inner) end
   return inner.key_number ~= waiter.key_number
 end
 
@@ -181,12 +237,13 @@ local function set_headers(inner, prepared, method)
 end
 
 -- The beginning of submit and pages: returns the host and sets the key in `prepared`, or returns `nil, message, err`.
-local function admit(inner, prepared, method)
+local function admit(api, prepared, method)
+  local inner = private[api]
   local here, cannot = host.for_waiting(inner.config.host)
   if not here then return refused("phase", ("%s: %s"):format(prepared.operation, cannot), method, prepared.path) end
   local task = tasks.current()
   if task and task.cancelled then return calls.cancelled() end
-  local key, message, err = key_of(inner)
+  local key, message, err = key_of(api, inner)
   if not key then return nil, message, err end
   prepared.api_key = key
   if inner.hooks.active or prepared.given_headers then
@@ -214,7 +271,7 @@ end
 -- cannot be lost.
 local function hand_over(api, prepared)
   local inner = private[api]
-  local here, message, err = admit(inner, prepared, prepared.method)
+  local here, message, err = admit(api, prepared, prepared.method)
   if not here then return nil, message, err end
   prepared.waits = here.blocks -- this code does nothing else meanwhile
   prepared.ticket = core.ticket()
@@ -327,7 +384,7 @@ end
 -- `nil, message, err`.
 function calls.pages(api, prepared)
   local inner = private[api]
-  local here, message, err = admit(inner, prepared, "GET")
+  local here, message, err = admit(api, prepared, "GET")
   if not here then return nil, message, err end
   local ticket, kind, why = inner.handle:pages(prepared)
   if not ticket then return refused(kind, why, "GET", prepared.path) end

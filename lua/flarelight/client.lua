@@ -9,6 +9,7 @@ local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
+local known_settings = require "flarelight.settings"
 local lists = require "flarelight.wait.lists"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
@@ -111,6 +112,25 @@ function Client:forget(name)
   options.self(self, Client, "api.forget")
   local forgotten, message, err = upload.forget(self, name)
   return forgotten, message, err
+end
+
+--- The settings that were given, with their origin, sorted by name; no secret is shown. And the warnings about the
+-- configuration file. Sends nothing.
+---@return { name: string, value: any, from: string }[] settings, string[] warnings
+function Client:settings()
+  options.self(self, Client, "api.settings")
+  local config, list, warnings = calls.config(self), {}, {}
+  for name, found in pairs(config.sources) do
+    local row = known_settings.by_name[name]
+    local shown = { name = name, from = found.from }
+    if not row.secret and type(found.value) ~= "table" and type(found.value) ~= "function" then
+      shown.value = found.value
+    end
+    list[#list + 1] = shown
+  end
+  table.sort(list, function(one, other) return one.name < other.name end)
+  for place, warning in ipairs(config.warnings) do warnings[place] = warning end
+  return list, warnings
 end
 
 --- Counters since the client was made.

@@ -1,17 +1,23 @@
---- Configuration of a client: the options, and the environment for those that are not given. Wrong types and unknown
+--- Configuration of a client: the options, then the variables of the environment, then the configuration file, for
+-- those that are not given. settings.lua lists what all three may have. Wrong types and unknown
 -- names are misuse and raise. A missing or malformed value may come from outside the script, so it returns `nil,
 -- message, err` of kind config. No message shows a key.
 
 local core = require "flarelight.core"
+local environments = require "flarelight.environments"
 local errors = require "flarelight.error"
 local headers = require "flarelight.headers"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
+local settings = require "flarelight.settings"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options
 ---@field api_key string|(fun(): string?, string?)|nil the key, or a function that returns it; else FLARELIGHT_API_KEY, or the file that FLARELIGHT_API_KEY_FILE names
+---@field api_key_file string? a file with the key; else FLARELIGHT_API_KEY_FILE
+---@field key_command string? a command of a shell that prints the key; else FLARELIGHT_KEY_COMMAND
+---@field environment string? the section of the configuration file; else FLARELIGHT_ENVIRONMENT; without it no file is read
 ---@field subscription_id string? a UUID; else FLARELIGHT_SUBSCRIPTION_ID
 ---@field region string? as "eu"; else FLARELIGHT_REGION
 ---@field base_url string? instead of a region; else FLARELIGHT_BASE_URL
@@ -28,7 +34,7 @@ local profile = require "flarelight.profile"
 ---@field profile string|flarelight.Profile|nil the findings of calibration: a file, or its content
 ---@field update_key string? the member that names the import to update; by the profile, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than requested is the last
----@field state string? path of the state file: the journal of uploads
+---@field state string|false|nil path of the state file: the journal of uploads; false: none
 ---@field cache { ttl: number, max_bytes: integer?, stale_if_error: number? }? keeps the replies to reads for `ttl` seconds
 ---@field rate_limit integer? requests a minute to assume until a reply names the limit
 ---@field shared_files boolean? files may be other members' of a group of this process
@@ -44,17 +50,15 @@ local profile = require "flarelight.profile"
 ---@field after fun(reply: flarelight.Reply)? called with each outcome
 local configuration = {}
 
+-- Name -> type, for options.lua: the settings of settings.lua, some of them with wider types, and what only Lua can
+-- give.
 local known = {
-  api_key = "text_or_function", subscription_id = "string", region = "string", base_url = "string",
-  allow_insecure_http = "boolean",
-  connect_timeout = "seconds", read_timeout = "seconds", write_timeout = "seconds", deadline = "seconds",
-  max_attempts = "positive", max_concurrency = "positive", max_response_bytes = "positive", replace_invalid = "boolean",
-  null_as_nil = "boolean", update_key = "string", trust_short_page = "boolean",
-  rate_limit = "positive", profile = "path_or_table",
-  ca_file = "path", client_cert = "path", client_key = "path", proxy = "string",
-  user_agent = "string", shared_files = "boolean", on_event = "function", state = "path", host = "text_or_table",
-  headers = "table", before = "function", after = "function", cache = "table",
+  api_key = "text_or_function", environment = "string", null_as_nil = "boolean", profile = "path_or_table",
+  user_agent = "string", on_event = "function", state = "path_or_false", host = "text_or_table",
+  headers = "table", before = "function", after = "function",
+  cache = "table",
 }
+for _, row in ipairs(settings.list) do known[row.name] = known[row.name] or row.type end
 
 local cache_known = { ttl = "seconds", max_bytes = "positive", stale_if_error = "duration" }
 
@@ -62,23 +66,102 @@ local function fail(name, what)
   return errors.fail("config", ("%s %s"):format(name, what))
 end
 
-local function read_key_file(path, shared)
-  local text, message = core.read_owned(path, shared)
-  if not text then return fail("FLARELIGHT_API_KEY_FILE:", message) end
+-- --- the origin of a value ---
+
+-- A value and its origin: `label` stands before messages, `from` is for doctor. `fault`: the text has no such value.
+---@class flarelight.Found
+---@field value any
+---@field label string as "FLARELIGHT_REGION"
+---@field from string as "FLARELIGHT_REGION" or "/home/ada/.config/flarelight/config.ini [prod]"
+---@field fault string?
+---@field level integer? the smaller, the stronger
+
+local function converted(row, text, label, from)
+  local value, fault = settings.value(row, text)
+  return { value = value, fault = fault, label = label, from = from }
+end
+
+-- The levels at which a setting is looked for, the strongest first. Each is a function of a row of settings.lua, which
+-- returns a flarelight.Found or nil.
+local function levels_of(given, read, environment)
+  return {
+    function(row)
+      local value = given[row.name]
+      if value ~= nil then return { value = value, label = row.name, from = "option" } end
+    end,
+    function(row)
+      local text = read(row.variable)
+      if text then return converted(row, text, row.variable, row.variable) end
+    end,
+    environment and function(row)
+      local entry = environment.entries[row.name]
+      if not entry then return nil end
+      local text = entry.value
+      if row.type == "path" then text = environments.resolve(environment, text, read "HOME") end
+      return converted(row, text, ("%s, line %d: %s"):format(environment.path, entry.line, row.name),
+        ("%s [%s]"):format(environment.path, environment.name))
+    end,
+  }
+end
+
+-- The values of some settings that exclude each other, from the strongest level that has one of them: name ->
+-- flarelight.Found, empty if none has; and the number of the level. Or `nil, message, err`.
+local function choose(levels, names)
+  for place, level in ipairs(levels) do
+    local chosen = {}
+    for _, name in ipairs(names) do
+      local one = level(settings.by_name[name])
+      if one and one.fault then return fail(one.label, one.fault) end
+      if one then one.level = place end
+      chosen[name] = one
+    end
+    if next(chosen) then return chosen, place end
+  end
+  return {}
+end
+
+-- --- the key ---
+
+local KEYS = { "api_key", "api_key_file", "key_command" }
+local VARIABLES = 2 -- the level at which one key may stand beside another: the first of KEYS counts
+
+local function read_key_file(found, shared)
+  local text, message = core.read_owned(found.value, shared)
+  if not text then return fail(found.label .. ":", message) end
   return (text:gsub("%s+$", ""))
 end
 
-local function find_key(given, environment)
-  if given.api_key ~= nil then return given.api_key, "api_key" end
-  local key = environment "FLARELIGHT_API_KEY"
-  if key then return key, "FLARELIGHT_API_KEY" end
-  local path = environment "FLARELIGHT_API_KEY_FILE"
-  if not path then
+-- Sets the key, or the command that prints it. Returns true, or `nil, message, err`.
+local function find_key(found, levels, sources)
+  local chosen, level, err = choose(levels, KEYS)
+  if not chosen then return nil, level, err end
+  local name
+  for _, each in ipairs(KEYS) do
+    if chosen[each] and name and level ~= VARIABLES then
+      return fail(chosen[each].label, ("stands beside %s: give only one of %s"):format(name, table.concat(KEYS, ", ")))
+    end
+    name = name or chosen[each] and each
+  end
+  if not name then
     return fail("api_key", "is missing: give api_key, or set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE")
   end
-  local found, message, err = read_key_file(path, given.shared_files)
-  if not found then return nil, message, err end
-  return found, "the key in FLARELIGHT_API_KEY_FILE"
+  local one = chosen[name]
+  found.key_name, sources[name] = one.label, one
+  if name == "key_command" then
+    if not one.value:find "%S" then return fail(one.label, "is empty") end
+    found.key_command = one.value
+    return true
+  end
+  local key = one.value
+  if name == "api_key_file" then
+    local message
+    found.key_name = "the key in " .. one.label
+    key, message, err = read_key_file(one, found.shared_files)
+    if not key then return nil, message, err end
+  end
+  found.api_key = key
+  if type(key) ~= "string" then return true end
+  return configuration.check_key(key, found.key_name)
 end
 
 --- Checks a key. Returns it, or `nil, message, err`.
@@ -89,38 +172,35 @@ function configuration.check_key(key, name)
   return key
 end
 
-local function find_base(given, environment)
-  local base, base_name = given.base_url, "base_url"
-  local region, region_name = given.region, "region"
-  if not base and not region then
-    base, base_name = environment "FLARELIGHT_BASE_URL", "FLARELIGHT_BASE_URL"
-    region, region_name = environment "FLARELIGHT_REGION", "FLARELIGHT_REGION"
-  end
+local function find_base(found, levels, sources)
+  local chosen, message, err = choose(levels, { "base_url", "region" })
+  if not chosen then return nil, message, err end
+  local base, region = chosen.base_url, chosen.region
+  sources.base_url = base or region
   if base then
-    local usable, wrong = core.check_base(base, given.allow_insecure_http or false)
-    if not usable then return fail(base_name, wrong) end
+    local usable, wrong = core.check_base(base.value, found.allow_insecure_http or false)
+    if not usable then return fail(base.label, wrong) end
     return usable
   end
   if not region then
     return fail("region", "is missing: give region or base_url, or set FLARELIGHT_REGION or FLARELIGHT_BASE_URL")
   end
-  if not core.is_region(region) then
-    return fail(region_name, ("should be lower-case letters, digits and hyphens, but is %q"):format(region))
+  if not core.is_region(region.value) then
+    return fail(region.label, ("should be lower-case letters, digits and hyphens, but is %q"):format(region.value))
   end
-  return ("https://integration.%s.flarelight.cloud"):format(region)
+  return ("https://integration.%s.flarelight.cloud"):format(region.value)
 end
 
-local function find_subscription(given, environment)
-  local subscription, name = given, "subscription_id"
-  if not given then subscription, name = environment "FLARELIGHT_SUBSCRIPTION_ID", "FLARELIGHT_SUBSCRIPTION_ID" end
+local function check_subscription(found, sources)
+  local subscription, one = found.subscription_id, sources.subscription_id
   if not subscription then
     return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
   end
   -- The value is not shown: it may be the key in the wrong place.
   if not core.is_uuid(subscription) then
-    return fail(name, ("should be a UUID, but is another text of %d bytes"):format(#subscription))
+    return fail(one.label, ("should be a UUID, but is another text of %d bytes"):format(#subscription))
   end
-  return subscription
+  return true
 end
 
 local function read_profile(given, base, shared)
@@ -170,42 +250,99 @@ local function resolve_files(found)
   return true
 end
 
---- The whole configuration, or `nil, message, err`. `environment(name)` reads a variable.
-function configuration.read(given, environment)
-  given = options.table("flarelight.new", given, known, { api_key = true, proxy = true })
-  local own_headers = given.headers and headers.check("flarelight.new.headers", given.headers, true)
-  local read = function(name)
+-- Settings that the functions above find, because several of them exclude each other.
+local APART = { api_key = true, api_key_file = true, key_command = true, base_url = true, region = true }
+
+-- The environment that is named, or false if none is; or `nil, message, err`.
+local function find_environment(given, read)
+  local name = given.environment or read(settings.ENVIRONMENT)
+  if not name then return false end
+  local environment, message = environments.read(name, read)
+  if not environment then return fail(("environment %s:"):format(name), message) end
+  return environment
+end
+
+-- The levels, and the settings that stand alone in `found`, with their origins in `sources`. Or `nil, message, err`.
+local function find_settings(given, read, found, sources)
+  local environment, message, err = find_environment(given, read)
+  if environment == nil then return nil, message, err end
+  local levels = levels_of(given, read, environment or nil)
+  for _, row in ipairs(settings.list) do
+    if not APART[row.name] then
+      local chosen
+      chosen, message, err = choose(levels, { row.name })
+      if not chosen then return nil, message, err end
+      local one = chosen[row.name]
+      if one then found[row.name], sources[row.name] = one.value, one end
+    end
+  end
+  -- `none` in a variable or in the file: no state file. As an option it is a path, as any text is.
+  if found.state == "none" and sources.state.from ~= "option" or found.state == false then found.state = nil end
+  found.warnings = environment and environment.warnings or {}
+  found.environment = environment and environment.name or nil
+  return levels
+end
+
+local function reader_of(environment)
+  return function(name)
     local value = environment(name)
     if value ~= "" then return value end
   end
-  local found = {}
-  for name in pairs(known) do found[name] = given[name] end
+end
+
+--- The whole configuration, or `nil, message, err`. `environment(name)` reads a variable. Its member `sources` has the
+-- origin of each setting that was given, by name.
+function configuration.read(given, environment)
+  given = options.table("flarelight.new", given, known, { api_key = true, proxy = true })
+  local own_headers = given.headers and headers.check("flarelight.new.headers", given.headers, true)
+  local sources = {}
+  local found = { sources = sources }
+  for name in pairs(known) do
+    if not settings.by_name[name] then found[name] = given[name] end
+  end
   found.headers = own_headers
   found.cache = given.cache and read_cache(given.cache)
   found.user_agent = given.user_agent or "flarelight-lua/" .. core.version
 
-  local key, name, err = find_key(given, read)
-  if not key then return nil, name, err end
-  found.api_key, found.key_name = key, name
-  local good, message = true, nil
-  if type(key) == "string" then good, message, err = configuration.check_key(key, name) end
+  local levels, message, err = find_settings(given, reader_of(environment), found, sources)
+  local good = levels
+  if good then good, message, err = find_key(found, levels, sources) end
+  if good then good, message, err = check_subscription(found, sources) end
   if good then
-    good, message, err = find_subscription(given.subscription_id, read)
-    found.subscription_id = good
-  end
-  if good then
-    good, message, err = find_base(given, read)
+    good, message, err = find_base(found, levels, sources)
     found.base_url = good
   end
-  if good and given.profile then
-    good, message, err = read_profile(given.profile, found.base_url, given.shared_files)
+  if good and found.profile then
+    good, message, err = read_profile(found.profile, found.base_url, found.shared_files)
     found.profile = good
   end
   if good then good, message, err = check_headers(found) end
   if good then good, message, err = resolve_files(found) end
   if not good then return nil, message, err end
-  found.update_key = given.update_key or found.profile and found.profile.found.update_key or "id"
+  found.update_key = found.update_key or found.profile and found.profile.found.update_key or "id"
   return found
+end
+
+--- The value of one setting and its origin, without a client: as `configuration.read` would find it. Nothing if it is
+-- not given. Or `nil, message, err`. For the command.
+---@param name string
+---@param given flarelight.Options
+---@param environment fun(name: string): string?
+---@return any value, flarelight.Found|string|nil source_or_message, flarelight.Error? err
+function configuration.find(name, given, environment)
+  local read = reader_of(environment)
+  if APART[name] then
+    local one, message, err = find_environment(given, read)
+    if one == nil then return nil, message, err end
+    local chosen
+    chosen, message, err = choose(levels_of(given, read, one or nil), { name })
+    if not chosen then return nil, message, err end
+    return chosen[name] and chosen[name].value, chosen[name]
+  end
+  local found, sources = {}, {}
+  local levels, message, err = find_settings(given, read, found, sources)
+  if not levels then return nil, message, err end
+  return found[name], sources[name]
 end
 
 return configuration

@@ -44,13 +44,18 @@ local types = {
     function(v) return type(v) == "number" and v > 0 or type(v) == "table" end,
     "a number of seconds above 0 or a table",
   },
+  path_or_false = {
+    function(v) return v == false or type(v) == "string" and not v:find("\0", 1, true) end,
+    "a path without NUL bytes or false",
+  },
   path_or_table = {
     function(v) return type(v) == "string" and not v:find("\0", 1, true) or type(v) == "table" end,
     "a path without NUL bytes or a table",
   },
 }
 
-local function describe(value)
+--- A value as it stands in a message, cut to 40 bytes.
+function options.describe(value)
   if type(value) == "string" or type(value) == "number" or type(value) == "boolean" then
     local text = tostring(value)
     if #text > 40 then text = text:sub(1, 37) .. "..." end
@@ -59,11 +64,16 @@ local function describe(value)
   return value == nil and "nil" or "a " .. type(value)
 end
 
+--- Whether a value has a type; the words for the type in messages.
+function options.fits(value, expected) return types[expected][1](value) end
+function options.expected(expected) return types[expected][2] end
+
 --- Raises unless `value` has the type. Returns the value. Messages do not show `secret` values.
 function options.check(name, value, expected, secret)
   local test = types[expected]
   if not test[1](value) then
-    misuse(("%s: should be %s, but is %s"):format(name, test[2], secret and "a " .. type(value) or describe(value)))
+    local is = secret and "a " .. type(value) or options.describe(value)
+    misuse(("%s: should be %s, but is %s"):format(name, test[2], is))
   end
   return value
 end
@@ -73,7 +83,8 @@ end
 function options.table(what, given, known, secrets)
   if given == nil then return {} end
   if type(given) ~= "table" then
-    misuse(("%s: should be a table, but is %s"):format(what, secrets and "a " .. type(given) or describe(given)))
+    misuse(("%s: should be a table, but is %s"):format(what,
+      secrets and "a " .. type(given) or options.describe(given)))
   end
   for name, value in pairs(given) do
     local expected = known[name]
@@ -81,7 +92,7 @@ function options.table(what, given, known, secrets)
       local names = {}
       for each in pairs(known) do names[#names + 1] = each end
       table.sort(names)
-      misuse(("%s: unknown option %s (known: %s)"):format(what, describe(name), table.concat(names, ", ")))
+      misuse(("%s: unknown option %s (known: %s)"):format(what, options.describe(name), table.concat(names, ", ")))
     end
     options.check(("%s.%s"):format(what, name), value, expected, secrets and secrets[name])
   end

@@ -119,7 +119,7 @@ end
 local function run(args, out)
   if args.runs then return run_runs(args, out) end
   if args.preparation or args.report then ending.fail(status.USAGE, "--preparation and --report need --runs") end
-  local api = context.client(args, { update_key = args.update_key })
+  local api = context.client(args)
   if not args.yes then announce(args, api) end
   agree(args)
   local path = args.output or context.profile_path()
@@ -166,7 +166,7 @@ function calibrate.define(parser, define)
   command:option("-o --output"):argname "FILE"
     :description "File for the profile. Default: flarelight/profile.json beside the state file."
   command:flag("-y --yes"):description "Writes without asking."
-  context.connecting(command)
+  context.connecting(command, { update_key = true })
 end
 
 return calibrate

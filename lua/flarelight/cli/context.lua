@@ -1,12 +1,14 @@
 --- The common parts of the commands: their common options, the converters of option values, the client for the options,
 -- and the paths of the command's files.
 
+local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
 local flarelight = require "flarelight"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
+local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 local system = require "flarelight.system"
 local wording = require "flarelight.cli.wording"
@@ -15,49 +17,56 @@ local context = {}
 
 -- --- options ---
 
+--- The parsers with shared options: parser -> "printing" or "connecting". Their help tells of them in one line.
+context.shared = {}
+
 --- Options of every command that prints.
 function context.printing(command)
-  command:flag("--json"):description "Prints results and errors as JSON."
-  command:flag("-q --quiet"):description "Prints only results and errors: no progress, no remarks."
+  context.shared[command] = context.shared[command] or "printing"
+  command:flag("--json"):description "Prints results and errors as JSON.":hidden(true)
+  command:flag("-q --quiet"):description "Prints only results and errors: no progress, no remarks.":hidden(true)
 end
 
---- Options of every command that sends requests. The key has no option, since the list of processes shows options.
-function context.connecting(command)
-  context.printing(command)
-  command:option("--profile"):argname "FILE"
-    :description "The service's profile, as calibrate writes it. Uploads adapt to it."
-  command:option("--region"):argname "REGION":description "The service's region, as eu. Default: FLARELIGHT_REGION."
-  command:option("--base-url"):argname "URL":description "The service's address. Default: FLARELIGHT_BASE_URL."
-  command:option("--subscription"):argname "UUID":description "The subscription. Default: FLARELIGHT_SUBSCRIPTION_ID."
-  command:option("--key-file"):argname "FILE"
-    :description "File with the API key. Default: FLARELIGHT_API_KEY, or the file in FLARELIGHT_API_KEY_FILE."
-  command:option("--deadline"):argname "SECONDS":convert(context.number)
-    :description "Most time for each call, with all its attempts and waits."
-  command:flag("--shared-files")
-    :description "Accepts key files, profiles and a state file of other members of your group."
-  context.keeping(command)
-end
-
---- The option of every command that uses the state file.
-function context.keeping(command)
-  command:option("--state"):argname "FILE"
-    :description("State file, the journal of uploads. Default: "
-      .. "flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. \"none\" keeps none.")
-end
-
--- --- converters for argparse: they return a value, or nil and a message ---
-
-function context.number(text)
+local function number_converter(text)
   local number = tonumber(text)
   if number and number > 0 and number == number and number < math.huge then return number end
   return nil, ("'%s' is not a number above 0"):format(text)
 end
 
-function context.positive(text)
+local function positive_converter(text)
   local number = tonumber(text)
   if number and text:match "^%d+$" and number >= 1 and number < 2 ^ 53 then return number end
   return nil, ("'%s' is not a whole number above 0"):format(text)
 end
+
+local CONVERTERS = { seconds = number_converter, positive = positive_converter }
+
+--- Options of every command that sends requests: --environment, and the flags of settings.lua. The key has no option,
+-- since the list of processes shows options. `command` may have defined some of the flags itself, by `except`: a set of
+-- settings.
+---@param except table<string, true>?
+function context.connecting(command, except)
+  context.shared[command] = "connecting"
+  context.printing(command)
+  command:option("--environment"):argname "NAME":hidden(true)
+    :description("Section of the configuration file, flarelight/config.ini in $XDG_CONFIG_HOME or ~/.config. Default: "
+      .. settings.ENVIRONMENT .. ".")
+  for _, row in ipairs(settings.list) do
+    if row.flag and not (except and except[row.name]) then
+      local option
+      if row.argname then
+        option = command:option(row.flag):argname(row.argname):convert(CONVERTERS[row.type] or tostring)
+      else
+        option = command:flag(row.flag)
+      end
+      option:target(row.name):description(row.help):hidden(true)
+    end
+  end
+end
+
+-- --- converters for argparse: they return a value, or nil and a message ---
+
+context.number, context.positive = number_converter, positive_converter
 
 function context.count(text)
   local number = tonumber(text)
@@ -160,10 +169,13 @@ function context.folder(variable, fallback)
   return folder
 end
 
---- The path of the state file by the options; nil for `--state none`.
+--- The path of the state file by the options, the variable FLARELIGHT_STATE or the environment, else the default;
+-- false for none.
 function context.state(args)
-  if args.state == "none" then return nil end
-  if args.state then return args.state end
+  if args.state then return args.state ~= "none" and args.state end
+  local state, source, err = configuration.find("state", { environment = args.environment }, os.getenv)
+  ending.expect(nil, source, err)
+  if source then return state or false end
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
   if not folder then
     ending.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
@@ -179,12 +191,6 @@ function context.profile_path()
   return folder .. "/profile.json"
 end
 
-local function read_key(path, shared)
-  local text, message = core.read_owned(path, shared)
-  if not text then ending.fail(status.USAGE, "--key-file: " .. message) end
-  return (text:gsub("%s+$", ""))
-end
-
 local LONG_WAIT = 2 -- seconds; a shorter wait is not reported
 local REASONS = { rate_limit = "rate limit", throttled = "the service is throttling", network = "network failure",
                   server = "service failure" }
@@ -198,31 +204,45 @@ end
 --- The options of flarelight.new for this command line; `more` are added.
 function context.options(args, more)
   local given = {
-    region = args.region, base_url = args.base_url, subscription_id = args.subscription, deadline = args.deadline,
-    profile = args.profile, on_event = not args.quiet and tell_waits or nil,
-    api_key = args.key_file and read_key(args.key_file, args.shared_files) or nil, shared_files = args.shared_files,
+    environment = args.environment, on_event = not args.quiet and tell_waits or nil,
     user_agent = "flarelight-command/" .. flarelight._VERSION, host = progress.host,
   }
+  for _, row in ipairs(settings.list) do
+    if row.flag and row.name ~= "state" then given[row.name] = args[row.name] end
+  end
   for name, value in pairs(more or {}) do given[name] = value end
   return given
 end
 
---- The client for this command line; `more` are added to its options.
+--- The client for this command line; `more` are added to its options. Prints the warnings about the configuration file.
 ---@return flarelight.Client
 function context.client(args, more)
-  return (ending.expect(flarelight.new(context.options(args, more))))
+  local api = ending.expect(flarelight.new(context.options(args, more)))
+  if not args.quiet then
+    local _, warnings = api:settings()
+    for _, warning in ipairs(warnings) do output.complain("warning: " .. warning) end
+  end
+  return api
 end
 
 --- The options that select the same service and state for another command, as text to type.
 function context.same_options(args)
   local words = {}
-  for _, name in ipairs { "region", "base_url", "subscription", "key_file", "profile", "state" } do
-    if args[name] then
-      words[#words + 1] = " --" .. name:gsub("_", "-") .. " " .. context.quoted(args[name])
-    end
+  local function add(flag, value)
+    if value == true then words[#words + 1] = " " .. flag
+    elseif value then words[#words + 1] = (" %s %s"):format(flag, context.quoted(tostring(value))) end
   end
-  if args.shared_files then words[#words + 1] = " --shared-files" end
+  add("--environment", args.environment)
+  for _, row in ipairs(settings.list) do
+    if row.flag and not row.secret then add(row.flag, args[row.name]) end
+  end
   return table.concat(words)
+end
+
+--- The version of this Lua.
+function context.interpreter()
+  local jit = rawget(_G, "jit")
+  return jit and jit.version or _VERSION
 end
 
 --- Asks on standard error and reads the answer. Returns whether it was yes. The end of the input counts as no.

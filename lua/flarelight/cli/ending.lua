@@ -76,7 +76,8 @@ end
 
 local function tell_text(ended, file)
   local lines = ended.err and remarks(ended.err) or {}
-  table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "") .. "flarelight: "
+  table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "")
+    .. output.coloured(2, "failed", "flarelight: ")
     .. (file and file .. ": " or "") .. ended.message)
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading

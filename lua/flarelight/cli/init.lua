@@ -9,6 +9,7 @@ for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
 -- Loaded first, since it raises a clear message if the C module is built for another Lua.
 local flarelight = require "flarelight"
 local ending = require "flarelight.cli.ending"
+local help = require "flarelight.cli.help"
 local output = require "flarelight.cli.output"
 local status = require "flarelight.cli.status"
 
@@ -16,7 +17,8 @@ local cli = { held = held }
 
 -- The files that define commands. Each is loaded by its name here, and listed only here.
 local COMMANDS = {
-  "imports", "automations", "preparations", "reports", "service", "plan", "calibrate", "torture", "sandbox",
+  "imports", "automations", "preparations", "reports", "service", "doctor", "plan", "calibrate", "torture", "sandbox",
+  "completion", "help", "man",
 }
 
 -- argparse is a Lua library that may be missing.
@@ -29,18 +31,18 @@ end
 -- Defines --help, since that of argparse would end the process.
 local function add_help(parser)
   parser:flag("-h --help"):description "Shows this help."
-    :action(function() ending.raise { status = status.DONE, text = parser:get_help() } end)
+    :action(function() ending.raise { status = status.DONE, text = help.of(parser) } end)
 end
 
-local EPILOG = [[
-The key comes from --key-file, FLARELIGHT_API_KEY or the file in FLARELIGHT_API_KEY_FILE, the
-rest from FLARELIGHT_SUBSCRIPTION_ID and FLARELIGHT_REGION. No account: flarelight sandbox -- sh
-starts a shell whose service is the sandbox.
-Exit status: 0 done, 1 refused or failed, 2 usage, 3 in doubt, 130 interrupted.]]
+-- argparse wraps it to the width of the terminal.
+local EPILOG = "The key comes from FLARELIGHT_API_KEY, a file or a command, the rest from FLARELIGHT_SUBSCRIPTION_ID "
+  .. "and FLARELIGHT_REGION, or all from an environment: flarelight help options. No account: flarelight sandbox -- sh "
+  .. "starts a shell whose service is the sandbox.\n"
+  .. "Exit status: 0 done, 1 refused or failed, 2 usage, 3 in doubt, 130 interrupted."
 
 local function make_parser(argparse)
   local parser = argparse("flarelight", "The Flarelight Integration API from a shell.")
-    :add_help(false):require_command(true):command_target "command":help_max_width(100):epilog(EPILOG)
+    :add_help(false):require_command(true):command_target "command":epilog(EPILOG)
   add_help(parser)
   parser:flag("--version"):description "Shows the version.":action(function()
     ending.raise { status = status.DONE, text = "flarelight " .. flarelight._VERSION }
@@ -52,7 +54,8 @@ local function make_parser(argparse)
     names[parent] = names[parent] or {}
     table.insert(names[parent], name)
     if parent == parser then command:summary(description:match "^[^.]*%.") end
-    if run then command:action(function(args) args.run = run end)
+    -- The action of the innermost command comes first.
+    if run then command:action(function(args) args.run = args.run or run end)
     else command:require_command(true) end
     add_help(command)
     return command
@@ -86,10 +89,31 @@ local function complete(arguments)
   return words
 end
 
+-- The words before and behind the first "--" of `sandbox`; all words of other commands.
+local function divided(words)
+  local own, behind, found = {}, {}, false
+  for _, word in ipairs(words) do
+    local list = found and behind or own
+    if word == "--" and words[1] == "sandbox" and not found then found = true
+    else list[#list + 1] = word end
+  end
+  return own, behind
+end
+
+--- Parses a command line. Returns the options by name; raises what ending.lua tells.
+---@param arguments string[]
+---@return table
+function cli.parse(arguments)
+  local own, behind = divided(complete(arguments))
+  local args = make_parser(load_parser()):parse(own)
+  args.command_line = behind
+  return args
+end
+
 -- Runs a command line and flushes the output: a full disk may show only then.
 local function run(arguments)
   local done, result = pcall(function()
-    local args = make_parser(load_parser()):parse(complete(arguments))
+    local args = cli.parse(arguments)
     return args.run(args, output.new(args)) or status.DONE
   end)
   if not done then result = ending.tell(result, asks_for_json(arguments)) end

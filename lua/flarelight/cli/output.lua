@@ -34,6 +34,24 @@ function output.flush()
   if not flushed then output.broken(message) end
 end
 
+-- --- colours ---
+
+local STYLES = { heading = "1", ok = "32", warning = "33", failed = "1;31", skipped = "2" }
+
+-- Whether a stream shows colours: a terminal that is not dumb, and NO_COLOR is not set or empty (no-color.org).
+local function shows_colours(descriptor)
+  local term, none = os.getenv "TERM", os.getenv "NO_COLOR"
+  return (none == nil or none == "") and term ~= nil and term ~= "" and term ~= "dumb"
+    and core.terminal(descriptor) ~= nil
+end
+
+--- A text in a style (heading, ok, warning, failed, skipped), if the stream shows colours; else as it is.
+---@param descriptor integer 1 for standard output, 2 for standard error
+function output.coloured(descriptor, style, text)
+  if not shows_colours(descriptor) then return text end
+  return ("\27[%sm%s\27[0m"):format(STYLES[style], text)
+end
+
 --- A line on standard error.
 function output.complain(text)
   io.stderr:write(text, "\n")
@@ -189,6 +207,7 @@ local function draw(columns, rows)
       parts[place] = numeric[place] and space .. text or text .. space
     end
     lines[i] = table.concat(parts, "  "):gsub("%s+$", "")
+    if i == 1 then lines[1] = output.coloured(1, "heading", lines[1]) end
   end
   return table.concat(lines, "\n") .. "\n"
 end

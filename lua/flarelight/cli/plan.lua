@@ -19,7 +19,8 @@ local plan = {}
 -- The client that reads the files. It sends nothing, so it gets placeholders for a missing configuration, unless a
 -- series is given, which belongs to a service.
 local function client(args)
-  local state = args.state ~= "none" and args.state or nil
+  local state = args.state
+  if state == "none" then state = false end
   if args.series then
     state = context.state(args)
     return context.client(args, { state = state })
@@ -29,7 +30,7 @@ local function client(args)
   local given = context.options(args, {
     api_key = "none", subscription_id = "00000000-0000-4000-8000-000000000000", base_url = "http://127.0.0.1",
   })
-  given.region, given.profile = nil, nil
+  given.environment, given.region, given.profile, given.api_key_file, given.key_command = nil, nil, nil, nil, nil
   return ending.expect(flarelight.new(given))
 end
 
@@ -187,7 +188,7 @@ function plan.define(parser, define)
     :description "Bandwidth of the way to the service."
   command:option("--show"):argname "N":convert(context.count):default(3)
     :description "Number of first records to show."
-  context.connecting(command)
+  context.connecting(command, { rate_limit = true })
 end
 
 return plan

@@ -5,6 +5,8 @@ local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local pull = require "flarelight.cli.pull"
+local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 
 local command_sandbox = {}
@@ -53,7 +55,9 @@ end
 
 --- Starts a sandbox with the options of the command line. Ends the command if they are wrong.
 function command_sandbox.start(args)
-  local started, box, message = pcall(require("flarelight.sandbox").start, options_of(args))
+  local built, sandbox = pcall(require, "flarelight.sandbox")
+  if not built then ending.fail(status.FAILED, (tostring(sandbox):gsub("^flarelight: ", ""))) end
+  local started, box, message = pcall(sandbox.start, options_of(args))
   if not started then
     ending.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
   end
@@ -61,25 +65,48 @@ function command_sandbox.start(args)
   return box
 end
 
--- Runs a command with the sandbox as its service, and returns the exit status.
+-- Runs a command with the sandbox as its service, and returns the exit status. Signals are passed on to the command.
 local function run_command(box, words)
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = context.quote(word) end
-  local done, how, code = os.execute(box:environment() .. "unset FLARELIGHT_API_KEY_FILE FLARELIGHT_REGION\n"
-    .. table.concat(quoted, " "))
-  if type(done) == "number" then -- the status of wait(2), on Lua 5.1 and LuaJIT
-    local signal = done % 128
-    how, code = signal == 0 and "exit" or "signal", signal == 0 and math.floor(done / 256) or signal
+  -- None of the caller's settings may lead to another service. `exec`: the command gets the signals itself.
+  local how, code = core.foreground("unset " .. table.concat(settings.variables(), " ") .. "\n" .. box:environment()
+    .. "exec " .. table.concat(quoted, " "))
+  if not how then ending.fail(status.FAILED, code) end
+  return how == "signal" and 128 + code or code -- as in a shell
+end
+
+-- --fault OPERATION:KIND[:NTH][,NAME=VALUE…]
+function command_sandbox.fault(text)
+  local head, rest = text:match "^([^,]*)(.*)$"
+  local operation, kind, nth = head:match "^([^:]+):([^:]+):?(%d*)$"
+  if not operation then return nil, ("'%s' is not OPERATION:KIND[:NTH]"):format(text) end
+  local fault = { operation = operation, kind = kind, nth = tonumber(nth) }
+  for part in rest:gmatch ",([^,]*)" do
+    local setting, message = command_sandbox.setting(part)
+    if not setting then return nil, message end
+    fault[setting.name] = setting.value
   end
-  if how == "signal" then return 128 + code end -- as in a shell
-  return code
+  return fault
+end
+
+local function set_faults(box, faults)
+  for _, fault in ipairs(faults) do
+    local set, message = pcall(box.fault, box, fault)
+    if not set then
+      box:stop()
+      ending.fail(status.USAGE, "--fault: " .. tostring(message):gsub("^[^:]*%.lua:%d+: ", ""):gsub("^fault: ", ""))
+    end
+  end
 end
 
 local function run(args, out)
   local box = command_sandbox.start(args)
+  set_faults(box, args.fault)
   if #args.command_line > 0 then
-    local code = run_command(box, args.command_line)
+    local ran, code = pcall(run_command, box, args.command_line)
     box:stop()
+    if not ran then error(code, 0) end
     return code
   end
   if out.json then
@@ -100,10 +127,9 @@ end
 
 function command_sandbox.define(parser, define)
   local command = define(parser, "sandbox",
-    "Runs the sandbox, a local twin of the service. Until Ctrl-C, or while COMMAND runs.", run)
-  command:argument("command_line"):argname "COMMAND":args "*"
-    :description("Command to run with the sandbox as its service. The sandbox ends with it, and with its status. "
-      .. "Put -- before it: flarelight sandbox -- sh -c 'flarelight imports list'.")
+    "Runs the sandbox, a local twin of the service. Until Ctrl-C, or while the command behind -- runs: the sandbox is "
+      .. "then its service, and ends with it and with its status.", run)
+  command:require_command(false)
   command:option("--port"):argname "N":convert(context.count):description "Port. Default: a free one."
   command:option("--address"):argname "ADDRESS":description "Address to listen on. Default: 127.0.0.1."
   command:option("--database"):argname "FILE":description "SQLite file for imports and reports. Default: in memory."
@@ -117,9 +143,13 @@ function command_sandbox.define(parser, define)
   command:option("--private-key"):argname "FILE":description "Private key in PEM."
   command:option("--environment-file"):argname "FILE"
     :description "Writes the lines for a shell to FILE as well, complete, once the sandbox answers."
+  command:option("--fault"):argname "OPERATION:KIND[:NTH]":convert(command_sandbox.fault):count "*":init {}
+    :description("Lets the NTH call of an operation fail, as imports.import:commit_then_drop:2. \"*\" is every "
+      .. "operation; options follow, as imports.all:status:1,status=503. docs/sandbox.md lists the kinds.")
   command:option("--set"):argname "NAME=VALUE":convert(command_sandbox.setting):count "*":init {}
     :description "Any option of docs/sandbox.md, as ids=uuid or rows=records."
   context.printing(command)
+  pull.define(command, define)
 end
 
 return command_sandbox

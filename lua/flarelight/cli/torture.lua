@@ -8,7 +8,6 @@ local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local sandbox = require "flarelight.cli.sandbox"
 local status = require "flarelight.cli.status"
-local torture = require "flarelight.torture"
 
 local command_torture = {}
 
@@ -128,7 +127,8 @@ local function check(args)
   if not script then ending.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
   script:close()
   local servers, kinds = {}, {}
-  for i, server in ipairs(torture.SERVERS) do servers[i] = server.name end
+  -- Loaded here, since a build may be without the sandbox.
+  for i, server in ipairs(require("flarelight.torture").SERVERS) do servers[i] = server.name end
   for i, kind in ipairs(KINDS) do kinds[i] = kind[1] end
   check_names(args.servers, "server", servers)
   check_names(args.kinds, "kind", kinds)
@@ -155,7 +155,7 @@ local function run(args, out)
   for _, each in ipairs(args.set) do options[each.name] = each.value end
   local bar = progress.new(out, "torture")
   local wrong = {}
-  local ran, results, message = pcall(torture.run, {
+  local ran, results, message = pcall(require("flarelight.torture").run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
     timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
     mixes = args.mixes,

@@ -1,6 +1,7 @@
 --- Translates messages of the module into the words of the command. Messages of misuse and of the configuration name
 -- options of Lua, but the user of the command has typed flags. Pure.
 
+local settings = require "flarelight.settings"
 local system = require "flarelight.system"
 
 local wording = {}
@@ -8,13 +9,20 @@ local wording = {}
 --- A text as one word of a shell, in quotes if it needs them.
 function wording.quoted(text) return text:find "^[%w%.:/_%-]+$" and text or system.quote(text) end
 
+-- A setting at the beginning of a message: `ca_file: ` is `--ca-file: `.
+local function of_setting(name, colon)
+  local row = settings.by_name[name]
+  if row and row.flag then return row.flag .. colon .. " " end
+end
+
 -- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {
   { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
   { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
   { "region is missing: give region or base_url,", "the region is missing: give --region or --base-url," },
   { "^region ", "--region " }, { "^state ", "--state " }, { "^profile: ", "--profile: " },
-  { "^api_key ", "--key-file: the key " },
+  { "^the key in api_key_file ", "--key-file: the key " }, { "^api_key_file", "--key-file" },
+  { "^api_key ", "--key-file: the key " }, { "^([%l_]+)(:?) ", of_setting },
   { "subscription_id", "--subscription" }, { "base_url", "--base-url" }, { "update_key", "--update-key" },
   { "flarelight%.new { state = path }", "--state FILE" },
   { 'on_reject = "isolate" and rejects, the path of a file,', "--on-reject isolate and --rejects FILE" },
@@ -77,6 +85,8 @@ end
 
 --- A message of the module in the command's words.
 function wording.of(message)
+  -- A message about the configuration file names the file's own words.
+  if message:find "config%.ini, line %d" or message:find "^environment " then return message end
   -- A message about a batch may end with the service's own words.
   local of_file = message:find "^imports:upload" and not message:find "^imports:upload: batch %d"
     or message:find "^imports:compare"

@@ -10,8 +10,8 @@ local id_text = options.id_text
 
 -- The members of each kind and their types; "!": the member is required; true: an id.
 local MEMBERS = {
-  preparations = { id = true, name = "string", sql = "string!", target = "string" },
-  reports = { id = true, name = "string", sql = "string", preparation = true, chart = "table" },
+  preparations = { id = true, name = "string", sql = "string", target = "string", played = "boolean" },
+  reports = { id = true, name = "string", sql = "string", preparation = true, chart = "table", played = "boolean" },
   automations = { id = true, name = "string", steps = "table!", on_import = "string",
                   api_trigger = "boolean" },
 }
@@ -34,7 +34,9 @@ end
 
 local read_kind = {}
 
-function read_kind.preparations(definition, read)
+function read_kind.preparations(definition, read, where, level)
+  if definition.sql == nil and not definition.played then error(where .. ": sql is missing", level + 1) end
+  read.played = definition.played
   read.sql, read.target = definition.sql, definition.target or read.name
 end
 
@@ -50,7 +52,8 @@ function read_kind.reports(definition, read, where, level)
   for _, column in ipairs(chart.series or {}) do
     check_member(where, "chart.series", column, "string", level + 1)
   end
-  if (definition.sql == nil) == (definition.preparation == nil) then
+  read.played = definition.played
+  if not definition.played and (definition.sql == nil) == (definition.preparation == nil) then
     error(where .. ": one of sql and preparation is needed", level + 1)
   end
   read.sql, read.preparation = definition.sql, id_text(definition.preparation)

@@ -4,7 +4,13 @@
 -- flarelight.sandbox_core; this file starts it and reads from it. Uses no code of the client. docs/sandbox.md describes
 -- it.
 
-local core = require "flarelight.sandbox_core"
+-- A build may leave the module out.
+local found, core = pcall(require, "flarelight.sandbox_core")
+if not found then
+  if not tostring(core):find "module 'flarelight.sandbox_core' not found" then error(core, 0) end
+  error("flarelight: the sandbox needs the module flarelight.sandbox_core, which was not built with this flarelight: "
+    .. "it needs libmicrohttpd (libmicrohttpd-dev in Debian)", 0)
+end
 local definitions = require "flarelight.sandbox.definitions"
 local faults = require "flarelight.sandbox.faults"
 local options = require "flarelight.sandbox.options"
@@ -171,6 +177,28 @@ end
 function Sandbox:restore(snapshot)
   if type(snapshot) ~= "string" then error("restore: snapshot must be a string", 2) end
   if not core_of(self, "restore"):restore(snapshot) then error("restore: this is no snapshot of a sandbox", 2) end
+end
+
+--- Gives an import of this sandbox the id, and the times, that it has at another service. Raises if there is no such
+--- import, or another one has the new id.
+---@param id integer|string
+---@param entry { id: integer|string, createdAt: string?, updatedAt: string? } as in the other service's list
+function Sandbox:adopt(id, entry)
+  local function time(value) return type(value) == "string" and value or nil end
+  local new_id = check_id(type(entry) == "table" and entry.id, 2)
+  if not core_of(self, "adopt"):adopt(check_id(id, 2), new_id, time(entry.createdAt), time(entry.updatedAt)) then
+    error(("adopt: the id %s is taken"):format(new_id), 2)
+  end
+end
+
+--- Stores the result of a report, as a run of it would: for reports that are `played`.
+---@param id integer|string
+---@param rows integer
+---@param chart string JSON
+function Sandbox:store_result(id, rows, chart)
+  if not core_of(self, "store_result"):store_result(check_id(id, 2), rows, chart) then
+    error("store_result: the database refused", 2)
+  end
 end
 
 --- Restores the state of the start: no imports, no results, no faults, an empty log, a fresh rate limit.

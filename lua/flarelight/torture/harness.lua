@@ -59,6 +59,7 @@ function client.new(given)
   for name, value in pairs(type(given) == "table" and given or {}) do forced[name] = value end
   forced.base_url, forced.region, forced.proxy, forced.profile = os.getenv "FLARELIGHT_BASE_URL", nil, nil, nil
   forced.api_key, forced.subscription_id = os.getenv "FLARELIGHT_API_KEY", os.getenv "FLARELIGHT_SUBSCRIPTION_ID"
+  forced.environment, forced.api_key_file, forced.key_command = nil, nil, nil
   forced.state = os.getenv "FLARELIGHT_STATE"
   return new(forced)
 end

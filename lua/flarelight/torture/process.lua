@@ -6,6 +6,7 @@
 -- itself. Relies on a POSIX shell and on harness.lua.
 
 local core = require "flarelight.core"
+local settings = require "flarelight.settings"
 local system = require "flarelight.system"
 
 local process = {}
@@ -47,6 +48,7 @@ function process.start(run, checkpoint)
   for _, version in ipairs { "5_2", "5_3", "5_4" } do
     words[#words + 1] = ("-u LUA_PATH_%s -u LUA_CPATH_%s"):format(version, version)
   end
+  for _, name in ipairs(settings.variables()) do words[#words + 1] = "-u " .. name end
   environment.LUA_PATH, environment.LUA_CPATH = package.path, package.cpath
   for name, value in pairs(environment) do words[#words + 1] = name .. "=" .. quote(tostring(value)) end
   words[#words + 1] = quote(run.interpreter) .. " " .. quote(assert(module_path "flarelight.torture.harness"))

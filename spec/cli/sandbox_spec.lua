@@ -1,0 +1,67 @@
+-- flarelight sandbox: faults of the command line, and a command that runs with the sandbox as its service.
+
+local command = require "support.command"
+local system = require "support.system"
+
+describe("flarelight sandbox #slow", function()
+  if not system.thorough then return end
+  local folder
+  before_each(function() folder = system.folder() end)
+
+  local function run(line, expected, environment)
+    local out, err, status = command.shell(folder, environment or "", "flarelight sandbox " .. line)
+    assert.are.equal(expected, status, err)
+    return out, err
+  end
+
+  local own = ("%s bin/flarelight"):format(system.quote(system.interpreter))
+
+  it("ends with the status of its command, and in its words for a signal", function()
+    run("-- sh -c 'exit 7'", 7)
+    run("-- sh -c 'kill -TERM $$'", 143)
+    run("-- sh -c 'kill -KILL $$'", 137)
+    run("-- nonsense_of_a_command 2>/dev/null", 127)
+    assert.are.equal("a b\nc\n", (run("-- printf '%s\\n' 'a b' c", 0)))
+  end)
+
+  it("passes signals on to its command", function()
+    for signal, status in pairs { TERM = 9, HUP = 9, INT = 9, USR1 = 9 } do
+      local script = ([[trap 'echo caught; exit 9' %s; echo $$ >%s/child; : >%s/ready; while :; do sleep 0.01; done]]):format(
+        signal, folder, folder)
+      os.remove(folder .. "/ready")
+      -- A shell starts a background command with SIGINT ignored, so the signal comes from inside.
+      local line = ("(until [ -e %s/ready ]; do sleep 0.01; done; kill -%s $(ps -o ppid= -p $(cat %s/child))) & exec %s "
+        .. "sandbox -- sh -c %s"):format(folder, signal, folder, own, system.quote(script))
+      local out, code = system.shell("sh -c " .. system.quote(line))
+      assert.are.same({ "caught\n", status }, { out, code }, signal)
+    end
+  end)
+
+  it("takes none of the caller's settings along", function()
+    local out = run("-- env", 0, "export FLARELIGHT_ENVIRONMENT=prod FLARELIGHT_PROXY=http://p FLARELIGHT_KEY_COMMAND=k "
+      .. "FLARELIGHT_CA_FILE=/c FLARELIGHT_REGION=eu FLARELIGHT_API_KEY_FILE=/k")
+    local names = {}
+    for name in out:gmatch "(FLARELIGHT_[%u_]+)=" do
+      if name ~= "FLARELIGHT_LUA" then names[#names + 1] = name end
+    end
+    table.sort(names)
+    assert.are.same({ "FLARELIGHT_API_KEY", "FLARELIGHT_BASE_URL", "FLARELIGHT_SUBSCRIPTION_ID" }, names)
+  end)
+
+  it("sets faults", function()
+    local _, err = run(("--fault imports.all:status:2,status=503 --fault '*:html:3,status=403' -- sh -c %s"):format(
+      system.quote(("for n in 1 2 3 4; do %s imports list -q --max-attempts 1; echo $?; done"):format(own))), 0)
+    assert.matches("503", err)
+    assert.matches("403", err)
+    assert.are.equal("0\n1\n1\n0\n", (system.read(folder .. "/out")))
+    for line, message in pairs {
+      ["html"] = "'html' is not OPERATION:KIND%[:NTH%]", ["imports.all:htl"] = "%-%-fault: unknown kind 'htl'",
+      ["nowhere:html"] = "%-%-fault: unknown operation 'nowhere'", ["imports.all:html:0"] = "%-%-fault: nth",
+      ["imports.all:html:1,colour=red"] = "%-%-fault: unknown option 'colour'",
+      ["imports.all:html:1,red"] = "'red' is not NAME=VALUE",
+    } do
+      _, err = run("--fault " .. line .. " -- true", 2)
+      assert.matches(message, err)
+    end
+  end)
+end)
