@@ -176,7 +176,8 @@ describe("api:stats", function()
   it("counts what was done", function()
     local sandbox = support.sandbox()
     local api = support.client(sandbox, { max_attempts = 2 })
-    local none = { calls = 0, attempts = 0, retries = 0, bytes_in = 0, bytes_out = 0, connections = 0, errors = {} }
+    local none = { calls = 0, attempts = 0, retries = 0, bytes_in = 0, bytes_out = 0, connections = 0, errors = {},
+                   latency = {} }
     assert.are.same(none, api:stats())
     for _ = 1, 3 do assert(api.imports:all()) end
     local stats = api:stats()

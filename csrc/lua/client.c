@@ -314,6 +314,25 @@ static int client_quota(lua_State *L) {
   return 1;
 }
 
+/* Pushes the latency of an operation: count, sum in seconds, and the buckets with the number of
+ * attempts up to each bound, as Prometheus counts them. */
+static void push_latency(lua_State *L, fl_latency *entry) {
+  int64_t sum = 0;
+  lua_createtable(L, 0, 3);
+  set_number(L, "sum", (double)atomic_load(&entry->sum) / (double)FL_SECOND);
+  lua_createtable(L, FL_LATENCY_BOUNDS + 1, 0);
+  for (int i = 0; i <= FL_LATENCY_BOUNDS; i++) {
+    sum += atomic_load(&entry->buckets[i]);
+    lua_createtable(L, 0, 2);
+    set_number(L, "le",
+               i < FL_LATENCY_BOUNDS ? (double)fl_latency_bounds[i] / (double)FL_SECOND : HUGE_VAL);
+    set_count(L, "count", sum);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "buckets");
+  set_count(L, "count", sum); /* so that it is the count of the last bucket */
+}
+
 /* client:stats() -> table */
 static int client_stats(lua_State *L) {
   client_box *box = check_open(L);
@@ -333,6 +352,12 @@ static int client_stats(lua_State *L) {
     if (count > 0) set_count(L, fl_kind_name((fl_kind)kind), count);
   }
   lua_setfield(L, -2, "errors");
+  lua_newtable(L);
+  for (fl_latency *entry = atomic_load(&counters->latency); entry != NULL; entry = entry->next) {
+    push_latency(L, entry);
+    lua_setfield(L, -2, entry->operation);
+  }
+  lua_setfield(L, -2, "latency");
   return 1;
 }
 
@@ -371,6 +396,7 @@ static int new_client(lua_State *L) {
       (size_t)fl_lua_field_whole(L, 1, "max_response_bytes", 268435456, INT64_MAX / 4);
   settings.max_concurrency = (int)fl_lua_field_whole(L, 1, "max_concurrency", 8, INT_MAX);
   settings.events = fl_lua_field_flag(L, 1, "events");
+  settings.debug = fl_lua_field_flag(L, 1, "debug");
   settings.replace_invalid = fl_lua_field_flag(L, 1, "replace_invalid");
   settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
   settings.retry.max_attempts = (int)fl_lua_field_whole(L, 1, "max_attempts", 4, INT_MAX);

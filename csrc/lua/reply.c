@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "head.h"
+#include "policy/redact.h"
 #include "push.h"
 #include "state.h"
 
@@ -84,6 +85,9 @@ static void push_error(lua_State *L, fl_call *call, const fl_push *push) {
   set_common(L, call, push);
   set_string(L, "kind", fl_kind_name(call->kind));
   set_string(L, "message", call->message);
+  /* A path that the caller chose may hold the key. */
+  fl_redact(call->api_key, call->operation, strlen(call->operation), false);
+  fl_redact(call->api_key, call->path, strlen(call->path), false);
   set_string(L, "operation", call->operation);
   set_string(L, "method", call->method);
   set_string(L, "path", call->path);

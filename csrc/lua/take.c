@@ -8,6 +8,7 @@
 #include "page.h"
 #include "reply.h"
 #include "state.h"
+#include "trace.h"
 
 /* Moves the items that have arrived to the list. */
 static void fill(fl_lua_state *state) {
@@ -30,9 +31,9 @@ static fl_item *next_item(fl_lua_state *state) {
 }
 
 /*
- * core.take() -> ticket, "call" | "page" | "event", value; nothing when the mailbox is empty. A job
- * is returned as a "call", since its value has the method `outcome`, too. Each userdata is made
- * before the item leaves the list, so the item is not lost if memory runs out.
+ * core.take() -> ticket, "call" | "page" | "event" | "trace", value; nothing when the mailbox is
+ * empty. A job is returned as a "call", since its value has the method `outcome`, too. Each
+ * userdata is made before the item leaves the list, so the item is not lost if memory runs out.
  */
 static int take(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
@@ -44,11 +45,15 @@ static int take(lua_State *L) {
   item = next_item(state);
   if (item == NULL) return 0;
   lua_pushnumber(L, (lua_Number)item->ticket);
-  lua_pushstring(L, item->type == FL_ITEM_EVENT  ? "event"
-                    : item->type == FL_ITEM_PAGE ? "page"
-                                                 : "call");
+  lua_pushstring(L, item->type == FL_ITEM_EVENT   ? "event"
+                    : item->type == FL_ITEM_TRACE ? "trace"
+                    : item->type == FL_ITEM_PAGE  ? "page"
+                                                  : "call");
   if (item->type == FL_ITEM_EVENT) {
     fl_lua_reply_push_event(L, (fl_event *)(void *)item);
+    fl_item_free(fl_list_pop(&state->taken));
+  } else if (item->type == FL_ITEM_TRACE) {
+    fl_lua_trace_push(L, (fl_trace *)(void *)item);
     fl_item_free(fl_list_pop(&state->taken));
   } else if (item->type == FL_ITEM_JOB) {
     fl_job **held = fl_lua_job_push(L);

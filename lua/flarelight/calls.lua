@@ -12,6 +12,7 @@ local host = require "flarelight.host"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
 local tasks = require "flarelight.host.tasks"
+local trace = require "flarelight.trace"
 
 ---@class flarelight.CallOptions
 ---@field deadline number? seconds from now, over all attempts and waits
@@ -67,15 +68,15 @@ local private = setmetatable({}, { __mode = "k" })
 
 --- Gives a client its handle and its configuration (of configuration.lua). Starts no thread and sends nothing.
 function calls.open(api, config)
-  config.events = config.on_event ~= nil
+  config.events = config.on_event ~= nil or config.debug ~= nil
   config.host = host.of_option(config.host)
   local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
   if type(config.api_key) == "string" then inner.key = config.api_key end
   private[api] = inner
   inner.hooks = hooks.new(config)
-  if config.on_event or config.after then
+  if config.events or config.after then
     -- Only the client keeps the listener alive, so that events of a collected client are dropped.
-    inner.listener = { on_event = config.on_event }
+    inner.listener = config.debug and trace.listener(config.debug, config.on_event) or { event = config.on_event }
     mailbox.listen(inner.handle:number(), inner.listener)
   end
 end
@@ -212,8 +213,8 @@ end
 --- `nil, message, err` of a task that was cancelled.
 function calls.cancelled() return errors.fail("cancelled", "the task was cancelled") end
 
---- Raises an error that `on_event` or `after` has raised since the last time. Called only while the caller has no call
--- under way: a mistake in a logging function must not lose the outcome of a write.
+--- Raises an error that `on_event`, `debug` or `after` has raised since the last time. Called only while the caller has
+-- no call under way: a mistake in a logging function must not lose the outcome of a write.
 function calls.surface(api)
   local listener = private[api].listener
   local raised = listener and listener.raised

@@ -42,6 +42,12 @@ local waiting = require "flarelight.waiting"
 ---@field bytes_out integer
 ---@field connections integer opened
 ---@field cache flarelight.CacheStats? with the option `cache`
+---@field latency table<string, flarelight.Latency> seconds that attempts took, by operation; "request" for api:request
+
+---@class flarelight.Latency
+---@field count integer attempts
+---@field sum number seconds
+---@field buckets { le: number, count: integer }[] attempts of at most `le` seconds; the last `le` is math.huge
 
 -- The outcome of one function of api:all or api:map.
 ---@class flarelight.Result

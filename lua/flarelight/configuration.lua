@@ -46,6 +46,7 @@ local settings = require "flarelight.settings"
 ---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the host that runs
 ---@field on_event fun(event: flarelight.Event)?
 ---@field headers table<string, string>? of every request
+---@field debug boolean|(fun(line: string))|nil lines about each attempt, to standard error or to a function; else FLARELIGHT_DEBUG
 ---@field before fun(request: flarelight.Request)? called before each call; may add headers
 ---@field after fun(reply: flarelight.Reply)? called with each outcome
 local configuration = {}
@@ -55,7 +56,7 @@ local configuration = {}
 local known = {
   api_key = "text_or_function", environment = "string", null_as_nil = "boolean", profile = "path_or_table",
   user_agent = "string", on_event = "function", state = "path_or_false", host = "text_or_table",
-  headers = "table", before = "function", after = "function",
+  headers = "table", debug = "boolean_or_function", before = "function", after = "function",
   cache = "table",
 }
 for _, row in ipairs(settings.list) do known[row.name] = known[row.name] or row.type end
@@ -220,6 +221,15 @@ local function read_cache(given)
   return { ttl = given.ttl, max_bytes = given.max_bytes or 64 * 2 ^ 20, stale_if_error = given.stale_if_error or 0 }
 end
 
+-- `debug`: true, a function, or nil for neither.
+local function find_debug(given, environment)
+  if given ~= nil then return given or nil end
+  local value = environment "FLARELIGHT_DEBUG"
+  if value == nil or value == "0" then return nil end
+  if value == "1" then return true end
+  return fail("FLARELIGHT_DEBUG", ("should be 1 or 0, but is %q"):format(value))
+end
+
 local function check_headers(found)
   for _, header in ipairs { "user_agent", "proxy" } do
     if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
@@ -315,6 +325,10 @@ function configuration.read(given, environment)
   if good and found.profile then
     good, message, err = read_profile(found.profile, found.base_url, found.shared_files)
     found.profile = good
+  end
+  if good then
+    found.debug, message, err = find_debug(given.debug, reader_of(environment))
+    good = err == nil
   end
   if good then good, message, err = check_headers(found) end
   if good then good, message, err = resolve_files(found) end

@@ -16,6 +16,7 @@ local json = require "flarelight.json"
 ---@field json flarelight.json
 ---@field csv flarelight.csv
 ---@field chart flarelight.chart
+---@field metrics flarelight.metrics
 ---@field sandbox flarelight.sandbox
 local flarelight = {
   _VERSION = core.version,
@@ -36,7 +37,7 @@ function flarelight.new(options)
 end
 
 -- Loaded at their first use: most scripts need none of them.
-local parts = { csv = true, chart = true, sandbox = true }
+local parts = { csv = true, chart = true, metrics = true, sandbox = true }
 
 return setmetatable(flarelight, {
   __index = function(self, name)

@@ -46,6 +46,9 @@ describe("the example for #slow", function()
     assert.are.equal("weather", api.imports:all()[3].name)
     assert.are.equal(404, select(2, server.get "/upload/unknown"))
     assert.are.equal("", nginx.shell(("find %s/body -type f"):format(server.prefix)))
+    local text, code = server.get "/metrics"
+    assert.are.equal(200, code, server.log())
+    assert.truthy(text:find('flarelight_calls_total{worker="%d"} %d+\n'), text)
   end)
 
   -- In a folder that stands for the tree, with nginx and its modules from where the specs have them.

@@ -65,6 +65,7 @@ local COVERS = {
   },
   ["spec/wait/verdict_spec.lua"] = { "lua/flarelight/wait/pace" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
+  ["spec/trace_spec.lua"] = { "lua/flarelight/metrics", "csrc/core/engine/trace", "csrc/core/engine/latency" },
   ["spec/torture_spec.lua"] = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
   },

@@ -49,5 +49,6 @@ void fl_client_release(fl_client *client) {
   if (atomic_fetch_sub(&client->references, 1) != 1) return;
   for (size_t i = 0; i < SETTING_STRINGS; i++) free((void *)*setting_at(&client->settings, i));
   fl_buffer_pool_destroy(&client->pool);
+  fl_latency_free(&client->counters.latency);
   free(client);
 }

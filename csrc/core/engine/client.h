@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "engine/buffer_pool.h"
+#include "engine/latency.h"
 #include "engine/mailbox.h"
 #include "policy/retry.h"
 
@@ -23,6 +24,7 @@ typedef struct fl_client_settings {
   size_t max_response_bytes;
   int max_concurrency;
   bool events;          /* post events to the mailbox */
+  bool debug;           /* post traces to the mailbox */
   bool replace_invalid; /* scan replies with fl_json_scan_replacing */
   fl_retry_policy retry;
 } fl_client_settings;
@@ -31,6 +33,7 @@ typedef struct fl_client_settings {
 typedef struct fl_client_counters {
   atomic_llong calls, attempts, retries, bytes_in, bytes_out, connections;
   atomic_llong errors[FL_KIND_COUNT];
+  fl_latency_list latency;
 } fl_client_counters;
 
 /* Calls that are ready to start, in order; see lane.h. */

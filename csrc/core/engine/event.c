@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/redact.h"
+
 static void free_event(fl_item *item) { free(item); }
 
 /* Copies as much of a text as fits. */
@@ -25,6 +27,9 @@ void fl_event_emit(const fl_call *call, fl_event_name name, fl_time now, fl_time
   copy_text(event->method, sizeof event->method, call->method);
   copy_text(event->path, sizeof event->path, call->path);
   copy_text(event->request_id, sizeof event->request_id, call->request_id);
+  /* A path that the caller chose may hold the key. */
+  fl_redact_text(call->api_key, event->operation, sizeof event->operation);
+  fl_redact_text(call->api_key, event->path, sizeof event->path);
   copy_text(event->reason, sizeof event->reason, reason);
   event->attempt = call->retry.attempts;
   event->status = call->head.status;

@@ -129,7 +129,8 @@ static void take_item(fl_loop *loop, fl_item *item) {
     case FL_ITEM_CLOSE_CLIENT: close_client(loop, command->client); break;
     case FL_ITEM_CLOSE_MAILBOX: close_mailbox(loop, command->mailbox); break;
     case FL_ITEM_PAGE:
-    case FL_ITEM_EVENT: /* only sent by the engine */
+    case FL_ITEM_EVENT:
+    case FL_ITEM_TRACE: /* only sent by the engine */
     case FL_ITEM_JOB: /* goes to the worker */ break;
   }
   fl_item_free(item);

@@ -9,11 +9,13 @@
  */
 #include "engine/transfer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/clock.h"
 #include "engine/outcome.h"
+#include "engine/trace.h"
 #include "policy/redact.h"
 
 #define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
@@ -121,6 +123,16 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
   if (transfer->closed) return CURL_PREREQFUNC_ABORT;
   transfer->requests++;
   return CURL_PREREQFUNC_OK;
+}
+
+/* Set for clients with the option `debug` only. The other information of libcurl is left out: the
+ * header function has the reply's head, and the texts may hold secrets. */
+static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t size, void *context) {
+  const fl_transfer *transfer = context;
+  (void)easy;
+  if (type == CURLINFO_HEADER_OUT && transfer->call != NULL)
+    fl_trace_request(transfer->call, (fl_slice){bytes, size});
+  return 0;
 }
 
 /* The context is the table of the network, since a connection outlives the transfer that opened it.
@@ -262,6 +274,11 @@ static CURLcode configure(fl_transfer *transfer, const fl_client *client) {
   SET(CURLOPT_WRITEDATA, transfer);
   SET(CURLOPT_HEADERFUNCTION, on_header);
   SET(CURLOPT_HEADERDATA, transfer);
+  if (client->settings.debug) {
+    SET(CURLOPT_VERBOSE, 1L);
+    SET(CURLOPT_DEBUGFUNCTION, on_debug);
+    SET(CURLOPT_DEBUGDATA, transfer);
+  }
   SET(CURLOPT_PREREQFUNCTION, on_request);
   SET(CURLOPT_PREREQDATA, transfer);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
@@ -398,6 +415,38 @@ static void count_bytes(fl_transfer *transfer) {
   atomic_fetch_add(&counters->connections, connections);
 }
 
+static int64_t figure_of(CURL *easy, CURLINFO name) {
+  curl_off_t value = 0;
+  curl_easy_getinfo(easy, name, &value);
+  return (int64_t)value;
+}
+
+/* Posts the trace of an attempt that has ended. */
+static void trace_end(const fl_transfer *transfer, const char *error) {
+  CURL *easy = transfer->easy;
+  fl_trace_figures figures = {.body_sent = figure_of(easy, CURLINFO_SIZE_UPLOAD_T),
+                              .body_received = figure_of(easy, CURLINFO_SIZE_DOWNLOAD_T),
+                              .name_lookup = figure_of(easy, CURLINFO_NAMELOOKUP_TIME_T),
+                              .connect = figure_of(easy, CURLINFO_CONNECT_TIME_T),
+                              .tls = figure_of(easy, CURLINFO_APPCONNECT_TIME_T),
+                              .first_byte = figure_of(easy, CURLINFO_STARTTRANSFER_TIME_T),
+                              .total = figure_of(easy, CURLINFO_TOTAL_TIME_T)};
+  long head_sent = 0, head_received = 0, opened = 0, port = 0;
+  char *address = NULL;
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &head_sent);
+  curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &head_received);
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &opened);
+  curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
+  curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
+  figures.head_sent = head_sent;
+  figures.head_received = head_received;
+  figures.reused = opened == 0 && transfer->requests > 0;
+  if (address != NULL && *address != '\0')
+    snprintf(figures.address, sizeof figures.address, strchr(address, ':') ? "[%s]:%ld" : "%s:%ld",
+             address, port);
+  fl_trace_end(transfer->call, &figures, error);
+}
+
 fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_call *call = transfer->call;
   fl_outcome outcome;
@@ -410,8 +459,11 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
       (code == CURLE_HTTP2_STREAM && call->head.status >= 200 && call->text.length > 0))
     outcome = fl_outcome_of_reply(call);
   else outcome = outcome_of_failure(transfer, code);
+  fl_latency_add(&call->client->counters.latency, call->operation,
+                 figure_of(transfer->easy, CURLINFO_TOTAL_TIME_T));
   fl_redact_text(call->api_key, call->message, sizeof call->message);
   fl_redact_text(call->api_key, call->head.location, sizeof call->head.location);
+  if (call->client->settings.debug) trace_end(transfer, call->message);
   outcome.sent = transfer->requests > 0;
   if (code != CURLE_OK) transfer->configured = 0; /* start from default options after an error */
   outcome.retry_after_known = call->head.retry_after_known;
@@ -428,6 +480,9 @@ bool fl_transfer_met_closed(const fl_transfer *transfer) { return transfer->clos
 bool fl_transfer_abort(fl_transfer *transfer) {
   transfer->configured = 0;
   count_bytes(transfer);
+  if (transfer->call->client->settings.debug)
+    trace_end(transfer,
+              transfer->closed ? "the idle connection was closed by the server" : "stopped");
   transfer->call = NULL;
   fl_buffer_wipe(&transfer->header_text);
   return transfer->requests > 0;

@@ -2,6 +2,7 @@
 #include "policy/redact.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 static int hex_digit(char byte) {
   if (byte >= '0' && byte <= '9') return byte - '0';
@@ -62,6 +63,33 @@ void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
 void fl_redact_text(const char *secret, char *text, size_t size) {
   size_t length = strlen(text);
   fl_redact(secret, text, length, length + 1 == size);
+}
+
+/* Whether a line is a header whose value is a secret. *colon is then the place of its colon. */
+static bool is_secret_header(const char *line, size_t length, size_t *colon) {
+  static const char *const names[] = {"x-api-key", "authorization", "proxy-authorization", "cookie",
+                                      "set-cookie"};
+  const char *found = memchr(line, ':', length);
+  if (found == NULL) return false;
+  *colon = (size_t)(found - line);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strlen(names[i]) == *colon && strncasecmp(line, names[i], *colon) == 0) return true;
+  return false;
+}
+
+fl_result fl_redact_head(fl_buffer *out, fl_slice head, const char *secret) {
+  size_t begin = out->length;
+  for (size_t at = 0; at < head.length;) {
+    const char *line = head.data + at, *end = memchr(line, '\n', head.length - at);
+    size_t length = end != NULL ? (size_t)(end - line) + 1 : head.length - at, colon;
+    bool hidden = is_secret_header(line, length, &colon);
+    fl_result result = fl_buffer_append(out, line, hidden ? colon : length);
+    if (result == FL_OK && hidden) result = fl_buffer_append_text(out, ": ***\r\n");
+    if (result != FL_OK) return result;
+    at += length;
+  }
+  fl_redact(secret, out->data + begin, out->length - begin, false);
+  return FL_OK;
 }
 
 void fl_redact_user_info(char *text) {

@@ -91,8 +91,8 @@ function mailbox.is_expecting()
   return next(waiters) ~= nil or next(held) ~= nil
 end
 
---- Sends the events of a client to `listener.on_event`. An error that it raises is kept in `listener.raised`, as
--- {value}, since the code that steps now may wait for something else.
+--- Sends the events of a client to `listener.event`, and its traces to `listener.trace`. An error that they raise is
+-- kept in `listener.raised`, as {value}, since the code that steps now may wait for something else.
 function mailbox.listen(number, listener)
   listeners[number] = listener
 end
@@ -119,11 +119,12 @@ end
 -- it.
 local ticket_taken, what_taken, value_taken
 
-local function send_event(event)
-  local listener = listeners[event.client]
+-- `what`: "event" or "trace".
+local function tell_listener(what, value)
+  local listener = listeners[value.client]
   if not listener then return end
-  event.client = nil
-  local ok, raised = pcall(listener.on_event, event)
+  value.client = nil
+  local ok, raised = pcall(listener[what], value)
   if not ok and not listener.raised then listener.raised = { raised } end
 end
 
@@ -150,10 +151,10 @@ function mailbox.step()
       ticket_taken, what_taken, value_taken = core.take()
       if not ticket_taken then break end
     end
-    if what_taken == "event" then
-      local event = value_taken
+    if what_taken == "event" or what_taken == "trace" then
+      local what, value = what_taken, value_taken
       ticket_taken, value_taken = nil, nil
-      send_event(event)
+      tell_listener(what, value)
     else
       local waiter = place()
       ticket_taken, value_taken = nil, nil

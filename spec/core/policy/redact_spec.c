@@ -47,6 +47,30 @@ static void test_a_full_text_may_be_cut(void **state) {
   assert_string_equal(roomy, "key secret-");
 }
 
+static void test_heads(void **state) {
+  static const char *const cases[][2] = {
+      {"GET /a?k=secret-key HTTP/1.1\r\nHost: a\r\n\r\n",
+       "GET /a?k=********** HTTP/1.1\r\nHost: a\r\n\r\n"},
+      {"X-API-KEY: secret-key\r\n", "X-API-KEY: ***\r\n"},
+      {"authorization:Basic eA==\r\nProxy-Authorization: Basic eA==\r\n",
+       "authorization: ***\r\nProxy-Authorization: ***\r\n"},
+      {"Cookie: a\r\nSet-Cookie: b\r\nCookies: c\r\n",
+       "Cookie: ***\r\nSet-Cookie: ***\r\nCookies: c\r\n"},
+      {"X-Echo: SECRET%2dkey", "X-Echo: ************"},
+      {"Cookie: cut", "Cookie: ***\r\n"},
+      {"", ""},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fl_buffer out;
+    fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
+    assert_int_equal(fl_buffer_append_text(&out, ""), FL_OK);
+    assert_int_equal(fl_redact_head(&out, fl_slice_of(cases[i][0]), "secret-key"), FL_OK);
+    check_text(cases[i][0], out.data, cases[i][1]);
+    fl_buffer_free(&out);
+  }
+}
+
 static void test_user_info(void **state) {
   static const char *const cases[][2] = {
       {"Could not resolve proxy: localhost", "Could not resolve proxy: localhost"},
@@ -70,6 +94,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_secrets),
       cmocka_unit_test(test_a_full_text_may_be_cut),
+      cmocka_unit_test(test_heads),
       cmocka_unit_test(test_user_info),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
