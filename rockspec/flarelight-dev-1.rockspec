@@ -205,6 +205,7 @@ build = {
       ["flarelight.upload.source"] = "lua/flarelight/upload/source.lua",
       ["flarelight.wait"] = "lua/flarelight/wait/init.lua",
       ["flarelight.wait.lists"] = "lua/flarelight/wait/lists.lua",
+      ["flarelight.wait.method"] = "lua/flarelight/wait/method.lua",
       ["flarelight.wait.outcome"] = "lua/flarelight/wait/outcome.lua",
       ["flarelight.wait.pace"] = "lua/flarelight/wait/pace.lua",
       ["flarelight.wait.verdict"] = "lua/flarelight/wait/verdict.lua",

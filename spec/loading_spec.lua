@@ -1,4 +1,5 @@
---- Specs of lua/flarelight/loading.lua: a C module that this Lua cannot load.
+--- Specs of lua/flarelight/loading.lua: a C module that this Lua cannot load, and parts that are loaded at their first
+-- use.
 
 local system = require "support.system"
 
@@ -22,6 +23,39 @@ describe("a C module that cannot be loaded", function()
   it("is told by the system's words where it is not", function()
     for _, mark in ipairs { "", "flarelight was built for " .. _VERSION } do
       assert.matches("error loading module 'flarelight.core'", said_of("no library " .. mark))
+    end
+  end)
+end)
+
+-- The loaded modules of a new Lua that makes a client and runs `script` with it as `api`.
+local function loaded_by(script)
+  local whole = ([[
+    local api = assert(require("flarelight").new { api_key = "key-of-a-spec", base_url = "http://127.0.0.1:1",
+      subscription_id = "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d" })
+    %s
+    api:close()
+    for name in pairs(package.loaded) do print(name) end]]):format(script)
+  local set = {}
+  for name in system.shell(("%s -e %s 2>&1"):format(system.quote(system.interpreter), system.quote(whole)))
+    :gmatch "[^\n]+" do set[name] = true end
+  return set
+end
+
+describe("a part that most scripts do not use", function()
+  local parts = {
+    ["flarelight.upload"] = "api.imports:pending()",
+    ["flarelight.export"] = "pcall(api.imports.export, api.imports, 1)",
+    ["flarelight.compare"] = "pcall(api.imports.compare, api.imports, 1)",
+    ["flarelight.wait"] = "pcall(api.reports.generate, api.reports, 1, {}, { wait = -1 })",
+    ["flarelight.waiting"] = "api:wait_until(function() return true end)",
+  }
+
+  it("is loaded at its first use", function()
+    local before = loaded_by "api.imports:rows(1)"
+    assert.is_true(before["flarelight.rows"])
+    for part, script in pairs(parts) do
+      assert.is_nil(before[part], part)
+      assert.is_true(loaded_by(script)[part], part)
     end
   end)
 end)

@@ -1,7 +1,7 @@
 --- Automations: starts automations that are set up for API triggers.
 
 local endpoint = require "flarelight.endpoint"
-local wait = require "flarelight.wait"
+local wait = require "flarelight.wait.method"
 
 ---@class flarelight.Automations
 local Automations, new = endpoint.class "automations"

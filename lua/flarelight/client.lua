@@ -10,7 +10,7 @@ local frame = require "flarelight.host.frame"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
 local known_settings = require "flarelight.settings"
-local lists = require "flarelight.wait.lists"
+local loading = require "flarelight.loading"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -19,8 +19,9 @@ local preparations = require "flarelight.preparations"
 local reports = require "flarelight.reports"
 local request = require "flarelight.request"
 local tasks = require "flarelight.host.tasks"
-local upload = require "flarelight.upload"
-local waiting = require "flarelight.waiting"
+
+local upload = loading.later "flarelight.upload"
+local waiting = loading.later "flarelight.waiting"
 
 ---@class flarelight.Quota
 ---@field limit integer? requests a minute
@@ -152,7 +153,8 @@ end
 function Client:close()
   options.self(self, Client, "api.close")
   calls.close(self)
-  lists.wake(self)
+  local lists = package.loaded["flarelight.wait.lists"] -- without it nothing waits for a run
+  if lists then lists.wake(self) end
   mailbox.step()
   calls.surface(self)
 end

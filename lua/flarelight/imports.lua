@@ -1,15 +1,17 @@
 --- Data imports: lists, reads, creates and updates them; bulk reads and uploads.
 
 local calls = require "flarelight.calls"
-local compare = require "flarelight.compare"
 local endpoint = require "flarelight.endpoint"
+local loading = require "flarelight.loading"
 local misuse = require "flarelight.misuse"
-local export = require "flarelight.export"
 local options = require "flarelight.options"
 local pages = require "flarelight.pages"
 local request = require "flarelight.request"
 local rows = require "flarelight.rows"
-local upload = require "flarelight.upload"
+
+local compare = loading.later "flarelight.compare"
+local export = loading.later "flarelight.export"
+local upload = loading.later "flarelight.upload"
 
 ---@alias flarelight.Id string|integer|flarelight.Integer
 

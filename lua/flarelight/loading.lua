@@ -1,5 +1,6 @@
---- Loads the C module. If the module was built for another Lua, the system's loader only names a missing symbol. This
--- file raises a message that names that Lua instead. Relies on nothing.
+--- Loads modules: the C module, and at their first use the parts that most scripts do not use. If the C module was
+-- built for another Lua, the system's loader only names a missing symbol. This file raises a message that names that
+-- Lua instead. Relies on nothing.
 
 local loading = {}
 
@@ -29,6 +30,20 @@ function loading.core()
   error(("flarelight: %s was built for %s, and this is %s; "
     .. "`make LUA=…` and `make install LUA=…` build for another Lua")
     :format(path, version, (rawget(_G, "jit") or {}).version or _VERSION), 0)
+end
+
+--- Stands for the table of a module, which is loaded when one of its members is first read. A part that a script does
+-- not use then costs no memory, and the garbage collector has less to visit.
+---@param name string
+---@return table
+function loading.later(name)
+  return setmetatable({}, {
+    __index = function(self, member)
+      local module = require(name)
+      setmetatable(self, { __index = module })
+      return module[member]
+    end,
+  })
 end
 
 return loading

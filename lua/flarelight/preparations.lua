@@ -1,7 +1,7 @@
 --- Data preparations: lists the models, and runs one.
 
 local endpoint = require "flarelight.endpoint"
-local wait = require "flarelight.wait"
+local wait = require "flarelight.wait.method"
 
 ---@class flarelight.Preparations
 local Preparations, new = endpoint.class "preparations"

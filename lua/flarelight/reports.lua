@@ -1,7 +1,7 @@
 --- Reports: lists and generates them, and reads chart data for custom reporting.
 
 local endpoint = require "flarelight.endpoint"
-local wait = require "flarelight.wait"
+local wait = require "flarelight.wait.method"
 
 ---@class flarelight.Reports
 local Reports, new = endpoint.class "reports"

@@ -61,7 +61,7 @@ local COVERS = {
   ["spec/memory_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/upload/failure" },
   ["spec/nightly_spec.lua"] = { "examples/nightly.lua" },
   ["spec/wait_spec.lua"] = {
-    "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/outcome",
+    "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/method", "lua/flarelight/wait/outcome",
   },
   ["spec/wait/verdict_spec.lua"] = { "lua/flarelight/wait/pace" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },

@@ -3,11 +3,10 @@
 -- The service documents no status of a run, so the end has to be recognised by a change: of the entry of the
 -- preparation or report in its list, of the import that a preparation makes, or of the stored result. verdict.lua
 -- decides whether a run has ended, by the profile of the service if there is one; pace.lua decides how often to read;
--- lists.lua shares the requests. Relies on endpoint.lua for calls and on waiting.lua for the loop.
+-- lists.lua shares the requests. Relies on calls.lua for calls and on waiting.lua for the loop.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
-local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
 local lists = require "flarelight.wait.lists"
 local misuse = require "flarelight.misuse"
@@ -226,41 +225,29 @@ local function run(watch, start)
   return data, meta
 end
 
---- A method that starts a run, with the option `wait`. `kind` is "preparations" or "reports", whose list shows the
--- run's preparation or report; nil if there is no list.
----@param class table
----@param operation string name in request.endpoints
----@param kind string?
----@return fun(self: table, ...): any, flarelight.Meta|string, flarelight.Error?
-function wait.method(class, operation, kind)
+--- Starts a run and waits for its end, by the option `given.wait` of a method of wait/method.lua. `start(self, id,
+-- parameters, options)` sends the request; `known_options`: the options of the method.
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
+function wait.start(operation, kind, known_options, start, self, id, parameters, given)
   local shown = operation:gsub("%.", ":")
-  local call_options = options.with_call { wait = "seconds_or_table" }
-  local start = endpoint.method(class, operation, "parameters", call_options)
-  return function(self, id, parameters, given)
-    if type(given) ~= "table" or given.wait == nil then
-      local data, meta, err = start(self, id, parameters, given)
-      return data, meta, err
-    end
-    options.self(self, class, operation)
-    options.table(shown, given, call_options)
-    local plan = read(shown, given.wait, kind, id)
-    if parameters ~= nil then options.check(shown .. ": parameters", parameters, "table") end
-    if id == nil then misuse "id: is missing" end
-    if given.deadline then plan.timeout = math.min(plan.timeout, given.deadline) end
-    local own = {}
-    for name, value in pairs(given) do own[name] = value end
-    own.wait = nil
-    local watch = open_watch(self.client, operation, plan)
-    if watch.rule and watch.rule.seen_in == "nothing" and not plan.done then
-      local _, message, err = outcome.hopeless(watch)
-      return nil, message, err
-    end
-    local data, meta, err = run(watch, function()
-      local reply, its_meta, failure = start(self, id, parameters, own)
-      return reply, its_meta, failure
-    end)
-    return data, meta, err
+  options.table(shown, given, known_options)
+  local plan = read(shown, given.wait, kind, id)
+  if parameters ~= nil then options.check(shown .. ": parameters", parameters, "table") end
+  if id == nil then misuse "id: is missing" end
+  if given.deadline then plan.timeout = math.min(plan.timeout, given.deadline) end
+  local own = {}
+  for name, value in pairs(given) do own[name] = value end
+  own.wait = nil
+  local watch = open_watch(self.client, operation, plan)
+  if watch.rule and watch.rule.seen_in == "nothing" and not plan.done then
+    local _, message, err = outcome.hopeless(watch)
+    return nil, message, err
   end
+  local data, meta, err = run(watch, function()
+    local reply, its_meta, failure = start(self, id, parameters, own)
+    return reply, its_meta, failure
+  end)
+  return data, meta, err
 end
 
 return wait
