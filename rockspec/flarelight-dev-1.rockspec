@@ -152,6 +152,7 @@ build = {
       ["flarelight.host.cqueues"] = "lua/flarelight/host/cqueues.lua",
       ["flarelight.host.frame"] = "lua/flarelight/host/frame.lua",
       ["flarelight.host.luv"] = "lua/flarelight/host/luv.lua",
+      ["flarelight.host.nginx_reader"] = "lua/flarelight/host/nginx_reader.lua",
       ["flarelight.host.openresty"] = "lua/flarelight/host/openresty.lua",
       ["flarelight.host.script"] = "lua/flarelight/host/script.lua",
       ["flarelight.imports"] = "lua/flarelight/imports.lua",

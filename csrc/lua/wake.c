@@ -51,12 +51,14 @@ static int wakeup_path(lua_State *L) {
   return 1;
 }
 
-/* core.watch(ticket) -> whether the caller has to wait. From now on an item under the ticket sends
- * a wake-up. False if core.take already has something to return. Call core.wakeup_path first. */
+/* core.watch(ticket, any) -> whether the caller has to wait. From now on an item under the ticket
+ * sends a wake-up; with `any` the next item does, whatever its ticket is. False if core.take
+ * already has something to return. Call core.wakeup_path first. */
 static int watch(lua_State *L) {
   fl_lua_state *state = fl_lua_state_of(L);
   fl_mailbox *mailbox = fl_lua_state_check_mailbox(L);
-  if (!fl_wakeup_watch(mailbox, fl_lua_check_ticket(L, 1)))
+  const uint64_t ticket = fl_lua_check_ticket(L, 1);
+  if (!(lua_toboolean(L, 2) ? fl_wakeup_attend : fl_wakeup_watch)(mailbox, ticket))
     return luaL_error(L, "not enough memory");
   if (state->corked) fl_engine_flush();
   lua_pushboolean(L, state->taken.first == NULL && fl_mailbox_is_empty(mailbox));

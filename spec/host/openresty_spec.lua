@@ -155,6 +155,49 @@ describe("in nginx #slow", function()
     assert.are.equal("", server.log())
   end)
 
+  -- The connections to the wake-up socket of this server, and its listener.
+  local function wakeup_sockets()
+    return tonumber(nginx.shell(("grep -c '%s/flarelight-' /proc/net/unix"):format(server.prefix)))
+  end
+
+  local function with_reader(inside, options)
+    return start(inside .. [[
+      server { listen 127.0.0.1:PORT;
+        location = /stalls { content_by_lua_block {
+          api = api or assert(require("flarelight").new { max_concurrency = 100 })
+          api.preparations:all { deadline = 2 }
+        } }
+        location = /call { content_by_lua_block {
+          api = api or assert(require("flarelight").new { max_concurrency = 100 })
+          ngx.say(#assert(api.imports:data(1, { count = 3 })))
+        } }
+        location = /timers { content_by_lua_block { ngx.say(ngx.timer.running_count()) } }
+      }]], options or { level = "error" })
+  end
+
+  it("one connection serves all waiting calls of a worker, in a timer that ends with them", function()
+    with_reader ""
+    nginx.shell(("(for i in $(seq 20); do curl -s -m 60 %s/stalls >/dev/null & done) >/dev/null 2>&1"):format(server.url))
+    assert(eventually(function() return server.get "/timers" == "1\n" end), server.log())
+    assert.are.equal("3\n", (server.get "/call"))
+    assert.are.equal(2, wakeup_sockets())
+    assert(eventually(function() return server.get "/timers" == "0\n" end), server.log())
+    assert.are.equal("3\n", (server.get "/call"))
+    assert.are.equal("", server.log())
+  end)
+
+  it("takes calls without ngx.semaphore, and without a timer", function()
+    with_reader [[init_by_lua_block { package.preload["ngx.semaphore"] = function() error "missing" end }]]
+    for _ = 1, 3 do assert.are.equal("3\n", (server.get "/call")) end
+    assert.are.equal("0\n", (server.get "/timers"))
+    assert.are.equal("", server.log())
+    server.stop()
+    with_reader([[lua_max_running_timers 1;
+      init_worker_by_lua_block { ngx.timer.at(0, function() ngx.sleep(20) end) }]], { level = "emerg" })
+    assert.are.equal("1\n", (server.get "/timers"))
+    for _ = 1, 3 do assert.are.equal("3\n", (server.get "/call")) end
+  end)
+
   it("takes calls when it is out of connections, more slowly", function()
     start([[
       server { listen 127.0.0.1:PORT;

@@ -109,6 +109,7 @@ struct fl_mailbox {
   atomic_bool signalled;                      /* the descriptor was written to and not read since */
   atomic_bool quiet;                          /* atomic, since jobs of the worker post meanwhile */
   _Atomic(fl_mailbox_notify_function) notify; /* NULL: none */
+  atomic_ullong attention;                    /* see fl_mailbox_set_attention; 0: none */
   int reader, writer;                         /* the same descriptor if it is an eventfd */
   uint64_t process;                           /* fl_process_generation */
 };
@@ -146,6 +147,7 @@ fl_mailbox *fl_mailbox_new(void) {
   atomic_init(&mailbox->references, 1);
   atomic_init(&mailbox->notify, NULL);
   atomic_init(&mailbox->quiet, false);
+  atomic_init(&mailbox->attention, 0);
   mailbox->process = fl_process_generation();
   return mailbox;
 }
@@ -176,6 +178,10 @@ void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket))
   atomic_store(&mailbox->notify, notify);
 }
 
+void fl_mailbox_set_attention(fl_mailbox *mailbox, uint64_t ticket) {
+  atomic_store(&mailbox->attention, ticket);
+}
+
 void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   const uint64_t ticket = item->ticket;
   fl_mailbox_notify_function notify;
@@ -187,7 +193,11 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   if (!atomic_load(&mailbox->quiet) && (was_empty || !atomic_load(&mailbox->signalled)))
     signal_reader(mailbox);
   notify = atomic_load(&mailbox->notify);
-  if (notify != NULL) notify(ticket);
+  if (notify != NULL) {
+    uint64_t attention = atomic_exchange(&mailbox->attention, 0);
+    if (attention != 0) notify(attention);
+    notify(ticket);
+  }
   fl_mailbox_release(mailbox);
 }
 

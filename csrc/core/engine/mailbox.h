@@ -87,6 +87,8 @@ void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet);
 void fl_mailbox_signal(fl_mailbox *mailbox);
 /* From now on every post calls `notify` with the ticket of the item, in the thread that posts. */
 void fl_mailbox_set_notify(fl_mailbox *mailbox, void (*notify)(uint64_t ticket));
+/* The next post also calls `notify` with this ticket, once, whatever its own ticket is. */
+void fl_mailbox_set_attention(fl_mailbox *mailbox, uint64_t ticket);
 /* The descriptor to poll for reading. */
 int fl_mailbox_descriptor(const fl_mailbox *mailbox);
 /* Blocks until the mailbox holds an item or the time-out (a duration; FL_NEVER for none) has

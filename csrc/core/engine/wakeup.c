@@ -41,6 +41,8 @@ typedef struct watch {
   uint64_t ticket;
   const fl_mailbox *mailbox; /* identifies the watches of a mailbox */
   connection *waiter;        /* NULL: the ticket has not been sent yet */
+  bool lasting;              /* a wake-up does not end the watch */
+  bool missed;               /* a lasting watch had no waiter at the wake-up */
 } watch;
 
 typedef struct alarm_entry {
@@ -104,7 +106,8 @@ static void notify(server *self, uint64_t ticket) {
   watch **link = find_watch(self, ticket);
   if (*link == NULL) return;
   if ((*link)->waiter != NULL) answer((*link)->waiter, ticket);
-  drop_watch(link);
+  if ((*link)->lasting) (*link)->missed = (*link)->waiter == NULL;
+  else drop_watch(link);
 }
 
 static void take_ticket(server *self, connection *waiter, uint64_t ticket) {
@@ -115,6 +118,8 @@ static void take_ticket(server *self, connection *waiter, uint64_t ticket) {
   }
   found->waiter = waiter;
   waiter->ticket = ticket;
+  if (found->missed) answer(waiter, ticket);
+  found->missed = false;
 }
 
 /* --- connections --- */
@@ -376,25 +381,32 @@ const char *fl_wakeup_path(const char **message) {
   return path;
 }
 
-bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket) {
-  watch *added = calloc(1, sizeof *added), **link;
-  bool running = false;
-  if (added == NULL) return false;
-  added->ticket = ticket;
-  added->mailbox = mailbox;
+static bool add_watch(fl_mailbox *mailbox, uint64_t ticket, bool lasting) {
+  watch **link = find_watch(current, ticket);
+  if (*link != NULL) return true;
+  *link = calloc(1, sizeof **link);
+  if (*link == NULL) return false;
+  **link = (watch){.ticket = ticket, .mailbox = mailbox, .lasting = lasting};
+  return true;
+}
+
+static bool begin_watch(fl_mailbox *mailbox, uint64_t ticket, bool lasting) {
+  bool running;
   pthread_mutex_lock(&lock);
-  if (own_server() != NULL) {
-    running = true;
-    link = find_watch(current, ticket);
-    if (*link == NULL) {
-      *link = added;
-      added = NULL;
-    }
-  }
+  running = own_server() != NULL && add_watch(mailbox, ticket, lasting);
   pthread_mutex_unlock(&lock);
-  free(added);
   if (running) fl_mailbox_set_notify(mailbox, fl_wakeup_notify);
   return running;
+}
+
+bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket) {
+  return begin_watch(mailbox, ticket, false);
+}
+
+bool fl_wakeup_attend(fl_mailbox *mailbox, uint64_t ticket) {
+  if (!begin_watch(mailbox, ticket, true)) return false;
+  fl_mailbox_set_attention(mailbox, ticket);
+  return true;
 }
 
 void fl_wakeup_unwatch(uint64_t ticket) {

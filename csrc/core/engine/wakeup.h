@@ -6,7 +6,9 @@
  * directory of mode 0700. A waiter connects to it, sends the ticket that it waits for and a line
  * feed, and receives the same line once an item of that ticket is in its mailbox. The thread
  * accepts connections of this process and user only. Nothing but tickets passes. A connection may
- * be used again for the next wait, one ticket at a time.
+ * be used again for the next wait, one ticket at a time. One waiter may also read for all waiters
+ * of a mailbox: it sends its ticket once, and receives a line for each time that it called
+ * fl_wakeup_attend and an item was posted afterwards.
  *
  * An alarm is a wake-up, of a ticket or of a mailbox, at a point in time.
  *
@@ -27,6 +29,9 @@ const char *fl_wakeup_path(const char **message);
  * then checks whether the mailbox holds one already. False: no memory, or the thread does not run.
  */
 bool fl_wakeup_watch(fl_mailbox *mailbox, uint64_t ticket);
+/* The same for the next item of the mailbox, whatever its ticket is. The watch stays, so that the
+ * ticket is sent over the socket once, and this function is called before each wait. */
+bool fl_wakeup_attend(fl_mailbox *mailbox, uint64_t ticket);
 /* Ends the watch of a ticket. */
 void fl_wakeup_unwatch(uint64_t ticket);
 /* Sends the wake-up of a ticket, and ends its watch. Any thread. */

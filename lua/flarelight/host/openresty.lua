@@ -1,14 +1,16 @@
---- The host of OpenResty, and of nginx with its Lua module: a wait is a read from a cosocket.
+--- The host of OpenResty, and of nginx with its Lua module.
 --
 -- nginx cannot poll the descriptor of another library. So the core listens on a unix socket in a private directory
--- (engine/wakeup.h). Each waiter has a connection to it from nginx's own pool: it sends its ticket, and receives the
--- ticket when its call has ended. A connection belongs to the handler that took it; between waits it is in the pool.
--- Each waiting call uses one of the worker's `worker_connections`, and a descriptor at the other end of the socket,
--- which nginx does not count.
+-- (engine/wakeup.h). One light thread a worker reads wake-ups from it for all waiting calls (nginx_reader.lua).
+-- Where that thread cannot run, each waiter has a connection of its own from nginx's pool: it sends its ticket, and
+-- receives the ticket when its call has ended. A connection belongs to the handler that took it; between waits it is in
+-- the pool. It uses one of the worker's `worker_connections`, and a descriptor at the other end of the socket, which
+-- nginx does not count.
 
 local core = require "flarelight.core"
 local timeslice = require "flarelight.host.timeslice"
 local pollable = require "flarelight.host.pollable"
+local nginx_reader = require "flarelight.host.nginx_reader"
 
 local ngx = require "ngx" -- luacheck: ignore
 
@@ -73,6 +75,21 @@ end
 
 local function wake(handle) core.wakeup_notify(handle.wakeup_ticket) end
 
+-- Waits once for the handle over a connection of its own.
+local function wait_alone(handle)
+  local path, message = core.wakeup_path()
+  local ok = path and true
+  handle.wakeup_ticket = handle.ticket or handle.wakeup_ticket or core.ticket()
+  handle.wake = wake
+  if ok then ok, message = listen(path, handle) end
+  if not ok then
+    -- Without connections or descriptors the wait polls. It is slower, but loses nothing.
+    ngx.log(ngx.WARN, "flarelight polls every 10 ms: ", message)
+    ngx.sleep(0.01)
+  end
+  handle.wake = nil
+end
+
 function host.wait(handle)
   pollable.step()
   if not handle.ticket and not handle.task and handle.due and not handle.of_tasks then
@@ -83,20 +100,12 @@ function host.wait(handle)
   if handle:is_over() then
     timeslice.at_once(handle, SLICE, host.give_way)
   else
-    local path, message = core.wakeup_path()
-    handle.wakeup_ticket = handle.ticket or core.ticket()
-    handle.wake = wake
     while not handle:is_over() do
-      local ok = path and true
-      if ok then ok, message = listen(path, handle) end
-      if not ok then
-        -- Without connections or descriptors the wait polls. It is slower, but loses nothing.
-        ngx.log(ngx.WARN, "flarelight polls every 10 ms: ", message)
-        ngx.sleep(0.01)
+      if not nginx_reader.wait(handle) then
+        wait_alone(handle)
+        pollable.step()
       end
-      pollable.step()
     end
-    handle.wake = nil
     timeslice.set(SLICE, host.give_way)
   end
 end
