@@ -315,10 +315,10 @@ bench: bench-deps
 	 for bench in $(HOST_BENCHES); do sh bench/hosts $$bench || failed=1; done; sh bench/report; exit $$failed
 
 # The sides that are compiled. Without Go its side is left out.
-bench-sides: $(MODULES) $(BENCH_DIR)/easy $(if $(shell command -v go),$(BENCH_DIR)/nethttp) \
+bench-sides: $(MODULES) $(BENCH_DIR)/easy $(BENCH_DIR)/multi $(if $(shell command -v go),$(BENCH_DIR)/nethttp) \
   $(BENCH_DIR)/$(LUA)/vm_limit.so
 
-$(BENCH_DIR)/easy: bench/clients/easy.c
+$(BENCH_DIR)/easy $(BENCH_DIR)/multi: $(BENCH_DIR)/%: bench/clients/%.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE $(CURL_CFLAGS) $(CFLAGS_ALL) -o $@ $< $(CURL_LIBS)
 

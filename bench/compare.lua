@@ -37,6 +37,7 @@ end
 local flarelight = "LUA bench/clients/flarelight.lua "
 local wire = side("libcurl, bytes thrown away", "WORK/easy rows BASE COUNT", rows)
 local easy = side("libcurl easy, one by one", "WORK/easy calls BASE COUNT", calls)
+local multi = side("libcurl multi, 64 at once", "WORK/multi calls BASE COUNT 64", calls)
 local our_rows = reads("flarelight rows", flarelight .. "rows BASE COUNT")
 
 local function vm(way)
@@ -138,11 +139,13 @@ local comparisons = {
     sides = {
       side("flarelight, 64 at once", flarelight .. "concurrent BASE COUNT", calls),
       side("Node fetch, 64 at once", "node bench/clients/fetch.mjs concurrent BASE COUNT", calls),
-      easy,
+      easy, multi,
     },
     bars = {
       { "Node fetch / calls, 64 at once", "time", 2, 1, at_least = 3 },
       { "libcurl easy / calls, 64 at once", "time", 3, 1, at_least = 1 },
+      { "calls, 64 at once / libcurl multi", "time", 1, 4, at_most = 1.5 },
+      { "CPU: calls, 64 at once / libcurl multi", "cpu", 1, 4 },
     },
   },
   memory = {
