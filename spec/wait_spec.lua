@@ -341,7 +341,7 @@ describe("a wait for a run", function()
       { function() api.preparations:execute(1, "x", { wait = 1 }) end, "parameters: should be a table" },
       { function() api.preparations.execute(1, nil, { wait = 1 }) end, "call it with a colon" },
       { function() api.preparations:execute(1, nil, { wait = 1, wiat = 1 }) end, 'unknown option "wiat"' },
-      { function() api.preparations:execute(1, nil, { wiat = 1 }) end, "known: deadline, fresh, repeatable, wait" },
+      { function() api.preparations:execute(1, nil, { wiat = 1 }) end, "known: deadline, fresh, headers, repeatable, wait" },
     }
     for number, case in ipairs(cases) do
       local good, raised = pcall(case[1])
