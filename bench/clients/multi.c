@@ -90,6 +90,7 @@ int main(int count, char **arguments) {
   for (int i = 0; i < width; i++) {
     handles[i] = curl_easy_init();
     must(handles[i] != NULL, "no memory");
+    curl_easy_setopt(handles[i], CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handles[i], CURLOPT_URL, url);
     curl_easy_setopt(handles[i], CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(handles[i], CURLOPT_WRITEFUNCTION, count_bytes);
