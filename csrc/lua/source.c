@@ -21,6 +21,7 @@
 #include "source_options.h"
 
 #define CLASS "flarelight.source"
+#define ROWS "flarelight.source_rows"
 #define ROWS_BYTES (INT64_C(8) << 20) /* of JSON text that one call of rows reads at most */
 
 /* A source with a reference count: a job under way keeps it when its userdata is closed. */
@@ -145,21 +146,97 @@ typedef struct read_job {
   fl_source_error error;
   int64_t read;
   char digest[FL_DIGEST_SIZE];
+  bool rows;         /* the batch is scanned, to be made into tables, and not hashed */
+  fl_json_tape tape; /* of it */
 } read_job;
 
 static void run_read(fl_job *job) {
   read_job *self = (read_job *)(void *)job;
+  fl_buffer *text = &self->batch.text;
+  fl_json_error where;
   self->code = read_batch(self->holder, self->most_records, self->most_bytes, &self->batch,
                           &self->error, &self->read);
-  if (self->code == FL_SOURCE_OK)
-    fl_digest(self->batch.text.data, self->batch.text.length, self->digest);
+  if (self->code != FL_SOURCE_OK) return;
+  if (!self->rows) {
+    fl_digest(text->data, text->length, self->digest);
+  } else if (fl_json_scan(text->data, text->length, &self->tape, &where) != FL_JSON_OK) {
+    self->code = self->error.code = FL_SOURCE_NO_MEMORY; /* the text is that of a reader */
+  }
 }
 
 static void free_read(fl_job *job) {
   read_job *self = (read_job *)(void *)job;
   release(self->holder);
   fl_source_batch_free(&self->batch);
+  fl_json_tape_free(&self->tape);
   free(self);
+}
+
+/* --- rows that the worker has read and scanned --- */
+
+typedef struct rows_box {
+  fl_source_batch batch;
+  fl_json_tape tape;
+  uint32_t node; /* of the next row */
+  size_t taken;
+  bool parts; /* the source is a list of files */
+} rows_box;
+
+static int rows_close(lua_State *L) {
+  rows_box *box = luaL_checkudata(L, 1, ROWS);
+  fl_source_batch_free(&box->batch);
+  fl_json_tape_free(&box->tape);
+  return 0;
+}
+
+/* Pushes an array of the lines of some rows, or of their files in the list, from 1. */
+static void push_places(lua_State *L, const fl_source_span *spans, size_t count, bool files) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushinteger(L, files ? (lua_Integer)spans[i].part + 1 : (lua_Integer)spans[i].line);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+/* rows:next(max_records) -> as source:rows; nothing behind the last one */
+static int rows_next(lua_State *L) {
+  rows_box *box = luaL_checkudata(L, 1, ROWS);
+  int64_t most = check_most(L, 2);
+  const fl_buffer *text = &box->batch.text;
+  size_t left = fl_source_batch_count(&box->batch) - box->taken;
+  size_t count = (uint64_t)most < left ? (size_t)most : left;
+  const fl_source_span *spans;
+  fl_push push = {.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
+  if (count == 0) return 0;
+  fl_push_begin(L, &push);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    fl_push_value(L, &push, box->node);
+    lua_rawseti(L, -2, (int)i + 1);
+    box->node = fl_json_next(&box->tape, box->node);
+  }
+  spans = fl_source_batch_spans(&box->batch) + box->taken;
+  box->taken += count;
+  push_places(L, spans, count, false);
+  if (!box->parts) return 2;
+  push_places(L, spans, count, true);
+  return 3;
+}
+
+static const luaL_Reg rows_methods[] = {{"next", rows_next}, {"close", rows_close}, {NULL, NULL}};
+
+static int push_rows(lua_State *L, read_job *job) {
+  rows_box *box = lua_newuserdata(L, sizeof *box);
+  *box = (rows_box){.node = 1, .parts = job->holder->options.path_count > 1};
+  fl_source_batch_init(&box->batch);
+  fl_json_tape_init(&box->tape);
+  fl_lua_new_class(L, ROWS, rows_methods, rows_close);
+  lua_setmetatable(L, -2);
+  box->batch = job->batch;
+  box->tape = job->tape;
+  fl_source_batch_init(&job->batch);
+  fl_json_tape_init(&job->tape);
+  return 1;
 }
 
 /* records, count, first line, SHA-256, bytes of the files read so far, file of the first record in
@@ -170,6 +247,7 @@ static int push_read(lua_State *L, fl_job *job) {
   fl_lua_records *records;
   if (self->code == FL_SOURCE_END) return 0;
   if (self->code != FL_SOURCE_OK) return push_failure(L, self->holder, &self->error);
+  if (self->rows) return push_rows(L, self);
   records = fl_lua_records_push(L);
   fl_lua_push_count(L, (int64_t)fl_source_batch_count(&self->batch));
   fl_lua_push_count(L, spans[0].line);
@@ -182,11 +260,12 @@ static int push_read(lua_State *L, fl_job *job) {
 
 static const fl_lua_job_class read_class = {{run_read, free_read}, push_read};
 
-/* source:fetch(max_records, max_bytes, in_place) -> ticket */
+/* source:fetch(max_records, max_bytes, in_place, rows) -> ticket. `rows`: the outcome is rows, and
+ * no records. */
 static int source_fetch(lua_State *L) {
   source_box *box = check_open(L);
   int64_t most = check_most(L, 2), bytes = check_most(L, 3);
-  bool in_place = lua_toboolean(L, 4);
+  bool in_place = lua_toboolean(L, 4), rows = lua_toboolean(L, 5);
   fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   read_job *job;
   /* No Lua call from here to fl_lua_job_submit. */
@@ -195,6 +274,8 @@ static int source_fetch(lua_State *L) {
   job->holder = retain(box->holder);
   job->most_records = most;
   job->most_bytes = bytes;
+  job->rows = rows;
+  fl_json_tape_init(&job->tape);
   fl_source_batch_init(&job->batch);
   return fl_lua_job_submit(L, &job->job, &read_class, mailbox, in_place);
 }
@@ -246,17 +327,9 @@ static int source_rows(lua_State *L) {
   fl_push_value(L, &push, 0);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    lua_pushinteger(L, (lua_Integer)spans[i].line);
-    lua_rawseti(L, -2, (int)i + 1);
-  }
+  push_places(L, spans, count, false);
   if (box->holder->options.path_count == 1) return 2;
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    lua_pushinteger(L, (lua_Integer)spans[i].part + 1);
-    lua_rawseti(L, -2, (int)i + 1);
-  }
+  push_places(L, spans, count, true);
   return 3;
 }
 

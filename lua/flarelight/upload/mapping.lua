@@ -14,8 +14,9 @@ local timeslice = require "flarelight.host.timeslice"
 
 local mapping = {}
 
-local PIECE = 64        -- records made by one call into C
-local ENOUGH = 2 ^ 20   -- bytes of results to gather before the worker writes them
+local PIECE = 64                                   -- records made by one call into C
+local AHEAD = { records = 1000, bytes = 2 ^ 20 }   -- that the worker reads while earlier ones are made
+local ENOUGH = 2 ^ 20                              -- bytes of results to gather before the worker writes them
 local NAME = "the temporary file of map"
 
 ---@class flarelight.Mapping
@@ -29,6 +30,8 @@ local NAME = "the temporary file of map"
 ---@field parts table[] the files of the source
 ---@field sent integer results in the recording
 ---@field place integer the row that is passed to the function
+---@field rows userdata? that the worker has read
+---@field reading table? waits for the worker to read the next ones
 ---@field writing table? waits for the worker to write
 
 -- The place of a row in words: the file and the line.
@@ -109,13 +112,33 @@ local function map_piece(self, piece)
   end
 end
 
+-- Lets the worker read the next rows.
+local function read(self)
+  self.reading = calls.job(self.api, self.handle:fetch(AHEAD.records, AHEAD.bytes, false, true))
+end
+
+-- Takes the rows that the worker has read. False at the end.
+local function take_rows(self)
+  if self.rows then self.rows:close() end
+  local message, line, kind
+  self.rows, message, line, kind = calls.done(self.reading)
+  if self.rows then
+    read(self)
+    return true
+  end
+  if not message then return false end
+  failure.fail(kind, self.operation .. ": " .. (self.spool and self.spool:named(message) or message), {
+    line = line, record = self.sent + 1,
+  })
+end
+
 -- The next rows; nil at the end.
 local function next_piece(self)
-  local rows, lines, parts_or_line, kind = self.handle:rows(PIECE)
-  if rows then return { rows = rows, lines = lines, parts = parts_or_line, first = 1, results = {} } end
-  if not lines then return nil end
-  local message = self.spool and self.spool:named(lines) or lines
-  failure.fail(kind, self.operation .. ": " .. message, { line = parts_or_line, record = self.sent + 1 })
+  repeat
+    local rows, lines, parts
+    if self.rows then rows, lines, parts = self.rows:next(PIECE) end
+    if rows then return { rows = rows, lines = lines, parts = parts, first = 1, results = {} } end
+  until not take_rows(self)
 end
 
 --- Passes all records of an opened file to the function. Returns the results as a source, in their order, with the
@@ -130,6 +153,7 @@ function mapping.run(file, map, look)
     recording = core.recording(spool.prefix(file.api), spool.compression()), map = map, look = look, sent = 0,
   }
   local good, result = pollable.protect(function()
+    read(self)
     for piece in next_piece, self do map_piece(self, piece) end
     write(self, true)
     wait(self)
