@@ -540,7 +540,14 @@ describe("the command", function()
     assert.are.same({ { id = 1 }, { id = 2 } }, sandbox:rows(result.import or result.id))
     assert.are.equal(2, json("plan" .. input).records)
     local _, err = run(1, "imports upload - <" .. system.file("id\n1\n"))
-    assert.matches("standard input: the format cannot be told by the name: %-%-input%-format csv", err)
+    assert.matches("standard input: the name does not tell the format: give %-%-input%-format csv", err)
+    _, err = run(1, "plan - <" .. system.file("id\n1\n"))
+    assert.matches("plan: standard input: the name does not tell the format: give %-%-input%-format csv", err)
+    assert.is_nil(json("plan" .. input).dialect.compression)
+    for _, command in ipairs { "imports upload", "plan" } do
+      _, err = run(2, command .. " - -" .. input)
+      assert.matches("standard input can be read only once", err)
+    end
   end)
 
   it("maps the records of an upload by a file of Lua", function()

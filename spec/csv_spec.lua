@@ -208,9 +208,24 @@ describe("core.source", function()
     source:close()
   end)
 
+  it("is not standard input, which csv.rows refuses", function()
+    for _, path in ipairs { "-", { "a.csv", "-" } } do
+      local good, message = pcall(csv.rows, path)
+      assert.is_false(good)
+      assert.matches("csv.rows: path: should be a file: standard input can be read only once", message)
+    end
+  end)
+
+  it("names the file of a list that an error is about", function()
+    local one, two = file(".csv", "a\n1\n"), file(".csv", "a\n1\n1,2\n")
+    local _, message, err = csv.rows({ one, two }):next()
+    assert.are.same({ 3, two }, { err.line, err.file })
+    assert.matches(two .. ", line 3: ", message, 1, true)
+  end)
+
   it("returns what is wrong, where, and of what kind", function()
     local path = file(".csv", "a\n1\n1,2\n")
-    assert.are.same({ n = 4, nil, path .. ", line 3: the row has 2 cells, the header 1", 3, "io" },
+    assert.are.same({ n = 5, nil, path .. ", line 3: the row has 2 cells, the header 1", 3, "io", path },
       { n = select("#", core.source(path)), core.source(path) })
     assert.are.same({ n = 4, nil, "path: holds a NUL byte", nil, "misuse" },
       { n = select("#", core.source "a\0b"), core.source "a\0b" })

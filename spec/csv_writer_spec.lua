@@ -27,7 +27,19 @@ describe("csv.write", function()
   texts[".json"] = "[\n" .. texts[".jsonl"]:sub(1, -2):gsub("\n", ",\n") .. "\n]\n"
 
   for ending, text in pairs(texts) do
-    it("writes what exports write, compressed too: " .. ending, function()
+    it("names the formats that it can write", function()
+    for _, call in ipairs {
+      function() flarelight.csv.write(system.path(), { format = "xml" }) end,
+      function() flarelight.csv.write(system.path ".xml") end,
+    } do
+      local good, message = pcall(call)
+      assert.is_false(good)
+      assert.matches('"csv", "tsv", "jsonl" or "json"', message)
+      assert.is_nil(message:find("sqlite", 1, true))
+    end
+  end)
+
+  it("writes what exports write, compressed too: " .. ending, function()
       local path = system.path(ending)
       local result = write(path, { columns = columns }, rows)
       assert.are.equal(text, system.read(path))

@@ -255,6 +255,37 @@ describe("imports:upload", function()
     end)
   end
 
+  -- Mistakes far behind the first batch.
+  local late = {
+    { "a line that is no JSON", ".jsonl", ('{"n":1}\n'):rep(100) .. '{"n":\n', {} },
+    { "a record that is no object", ".json", "[\n" .. ('{"n":1},\n'):rep(99) .. "2]", {} },
+    { "a cell that does not fit its type", ".csv", "n\n" .. ("1\n"):rep(99) .. "x\n", { types = { n = "number" } } },
+    { "a row of two cells under types that are texts", ".csv", "n\n" .. ("1\n"):rep(99) .. "1,2\n", { types = "text" } },
+  }
+  for _, case in ipairs(late) do
+    it("finds it before anything is sent: " .. case[1] .. ", and names its file", function()
+      open()
+      local first, second = file(case[2], case[2] == ".csv" and "n\n1\n" or '[{"n":1}]'), file(case[2], case[3])
+      if case[2] == ".jsonl" then first = file(".jsonl", '{"n":1}\n') end
+      for _, source in ipairs { second, { first, second } } do
+        local given = { file = source, types = case[4].types, batch_records = 10 }
+        local result, message, err = api.imports:upload(given)
+        assert.is_nil(result)
+        assert.are.same({ "io", 101, second }, { err.kind, err.line, err.file }, message)
+        assert.are.equal("io", select(3, api.imports:plan(given)).kind)
+        assert.are.equal(0, #sandbox:requests())
+      end
+    end)
+  end
+
+  it("names the file of a list whose batch is refused", function()
+    open()
+    local parts = { file(".csv", "n\n" .. ("1\n"):rep(20)), file(".csv", "n\n" .. ("1\n"):rep(20)) }
+    sandbox:fault { operation = "imports.import", nth = 4, kind = "status", status = 400 }
+    local _, _, err = api.imports:upload { file = parts, batch_records = 10 }
+    assert.are.same({ 31, 12, parts[2] }, { err.record, err.line, err.file })
+  end)
+
   it("a file that is not there is an error of kind io, and nothing was sent", function()
     open()
     local _, _, err = api.imports:upload { file = "/no/such/file.csv" }

@@ -7,6 +7,7 @@
  */
 #include "base/pin.h"
 #include "engine/engine.h"
+#include "files/spool.h"
 #include "functions.h"
 #include "page.h"
 #include "page_columns.h"
@@ -54,6 +55,7 @@ __attribute__((visibility("default")))
 #endif
 int luaopen_flarelight_core(lua_State *L) {
   fl_pin_library();
+  fl_spool_note_standard_input();
   fl_lua_state_open(L);
   fl_push_open_strings(L);
   fl_lua_page_open(L);

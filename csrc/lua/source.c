@@ -2,9 +2,9 @@
  * source.c: the records of a file for Lua: as JSON text for the body of a request, read by the
  * worker or in place; or as tables, read in place.
  *
- * A failure is `nil, message, line, kind`. The line is nil if no line can be named. The kind is
- * "io" for a file that cannot be read or breaks its format, "conflict" for a file that changed
- * while it was read, "misuse" for wrong options.
+ * A failure is `nil, message, line, kind, path`. The line is nil if no line can be named. The kind
+ * is "io" for a file that cannot be read or breaks its format, "conflict" for a file that changed
+ * while it was read, "misuse" for wrong options (without a path).
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -123,7 +123,8 @@ static int push_failure(lua_State *L, const holder *held, const fl_source_error 
   if (error->line > 0) lua_pushinteger(L, (lua_Integer)error->line);
   else lua_pushnil(L);
   lua_pushstring(L, error->code == FL_SOURCE_CHANGED ? "conflict" : "io");
-  return 4;
+  lua_pushstring(L, held->options.paths[error->part]);
+  return 5;
 }
 
 /* --- reading: in place, or as a job --- */

@@ -63,6 +63,14 @@ static int spool_path(lua_State *L) {
   return 1;
 }
 
+/* spool:compression() -> ".gz" or the like: that of the content; nil if it is not compressed */
+static int spool_compression(lua_State *L) {
+  fl_compression content = fl_spool_content(check_open(L));
+  if (content == FL_COMPRESSION_NONE) return 0;
+  lua_pushstring(L, fl_archive_ending(content));
+  return 1;
+}
+
 /* spool:close(): closes the files, so that other processes may remove the copy */
 static int spool_close(lua_State *L) {
   fl_spool **box = check_box(L);
@@ -71,8 +79,11 @@ static int spool_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"step", spool_step}, {"path", spool_path}, {"close", spool_close}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"step", spool_step},
+                                   {"path", spool_path},
+                                   {"compression", spool_compression},
+                                   {"close", spool_close},
+                                   {NULL, NULL}};
 
 /* core.spool(from, prefix, compression) -> spool; "-" is standard input. The copy gets the name
  * `prefix`, six characters, and the ending of the compression, which is ".zst" or the like, or nil.

@@ -431,12 +431,8 @@ bool fl_lua_writer_write(fl_lua_writer *writer, int index, int64_t place) {
   bool good;
   writer->place = place;
   good = write_value(writer, lua_absindex(L, index), NULL);
-  if (good) {
-    lua_settop(L, top);
-  } else {
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
-  }
+  if (!good && lua_gettop(L) > top + 1) lua_replace(L, top + 1);
+  lua_settop(L, good ? top : top + 1);
   return good;
 }
 

@@ -28,18 +28,18 @@ function Rows:next()
   check.self(self, Rows, "rows.next")
   self.at = self.at + 1
   if not self.chunk[self.at] and self.source then
-    local chunk, lines, line, kind = self.source:rows(CHUNK)
+    local chunk, lines, line, kind, file = self.source:rows(CHUNK)
     if not chunk then
       self:close()
-      self.failure = lines and { lines, line, kind }
+      self.failure = lines and { lines, line, kind, file }
     end
     self.chunk, self.lines, self.at = chunk or {}, lines, 1
   end
   local row = self.chunk[self.at]
   if row then return row, self.lines[self.at] end
   if self.failure then
-    local message, line, kind = self.failure[1], self.failure[2], self.failure[3]
-    return errors.fail(kind, message, { line = line })
+    local message, line, kind, file = self.failure[1], self.failure[2], self.failure[3], self.failure[4]
+    return errors.fail(kind, message, { line = line, file = file })
   end
   return nil
 end
@@ -92,13 +92,18 @@ end
 ---@return flarelight.CsvRows
 function csv.rows(path, options)
   check.check("csv.rows: path", path, type(path) == "table" and "table" or "string")
+  for _, each in ipairs(type(path) == "table" and path or { path }) do
+    if each == "-" then
+      misuse "csv.rows: path: should be a file: standard input can be read only once; uploads and plans copy it"
+    end
+  end
   options = check.table("csv.rows: options", options, file_options.known)
   compressed.prepare(path)
-  local source, message, line, kind = core.source(path, options)
+  local source, message, line, kind, file = core.source(path, options)
   if kind == "misuse" then misuse("csv.rows: " .. message) end
   return setmetatable({
     source = source,
-    failure = not source and { message, line, kind } or nil,
+    failure = not source and { message, line, kind, file } or nil,
     list = source and source:columns() or {},
     read_by = source and source:dialect(),
     noted = source and source:remarks() or {},

@@ -135,7 +135,7 @@ function csv_writer.open(path, given)
   options.check("csv.write: path", path, "string")
   export_options.is_path("csv.write: path", path)
   given = options.table("csv.write", given, known)
-  local format, settings = export_options.settings("csv.write", given, path)
+  local format, settings = export_options.settings("csv.write", given, path, true)
   if format == "sqlite" then misuse "csv.write.format: a database is written by imports:export only" end
   local exporter, wrong = core.exporter(format, given.columns, settings)
   if not exporter then misuse("csv.write." .. wrong) end

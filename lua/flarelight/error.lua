@@ -31,6 +31,7 @@ local core = require "flarelight.core"
 ---@field record integer? of an upload: the batch's first record, from 1
 ---@field records integer? of an upload: how many records the batch had
 ---@field line integer? of the file, from 1
+---@field file string? of an error about a file: its path as it was given
 ---@field differences flarelight.Difference[]? of an upload that differs from the last of its series
 ---@field value any kind raised: the raised value
 ---@field proof flarelight.Proof? of a wait for a run: the observations

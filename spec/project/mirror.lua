@@ -70,7 +70,6 @@ local COVERS = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
   },
   ["spec/upload/kill_spec.lua"] = { "lua/flarelight/upload/delivery" },
-  ["spec/upload/spool_spec.lua"] = { "csrc/core/files/spool" },
   ["spec/upload/journal_spec.lua"] = {
     "lua/flarelight/upload/checkpoints", "lua/flarelight/upload/checks", "lua/flarelight/upload/delivery",
     "lua/flarelight/upload/doubt", "lua/flarelight/upload/failure", "lua/flarelight/upload/locks",

@@ -136,7 +136,7 @@ describe("an upload of standard input", function()
       flarelight.new { state = %q }.imports:upload { file = %q }
     ]]):format(state, pipe), ".lua")
     local _, status = system.shell(([[
-      { exec 3>%s; printf 'n\n1\n' >&3; sleep 2; } >/dev/null 2>&1 &
+      { exec 3>%s; printf 'n\n1234567890\n' >&3; sleep 2; } >/dev/null 2>&1 &
       %s %s %s >/dev/null 2>&1 &
       for _ in $(seq 200); do ls %s-spool-* >/dev/null 2>&1 && break; sleep 0.05; done
       ls %s-spool-* >/dev/null 2>&1 || exit 9
@@ -145,6 +145,7 @@ describe("an upload of standard input", function()
     assert.are.equal(1, status)
     assert.are.same({}, spools())
     local task = api:spawn(function() return api.imports:upload { file = pipe } end)
+    system.shell(("{ exec 3>%s; printf 'n\\n1234567890\\n' >&3; sleep 2; } >/dev/null 2>&1 &"):format(pipe))
     support.update_until(api, function() return #spools() == 1 end)
     task:cancel()
     support.update_until(api, function() return task:done() end)
@@ -193,6 +194,60 @@ describe("an upload of standard input", function()
     assert.are.equal(5, result.records)
     assert.is_true(frames > 5)
     assert.are.same({}, spools())
+  end)
+
+  it("decompresses what is compressed, by its first bytes or the name of the pipe, and plans it", function()
+    for _, case in ipairs { { "gzip", ".gz" }, { "xz", ".xz" }, { "bzip2", ".bz2" }, { "zstd -q", ".zst" } } do
+      sandbox:reset()
+      local text = system.file(numbers(35))
+      local packed = system.path()
+      system.shell(("%s -c <%s >%s"):format(case[1], text, packed))
+      local script = system.file(([[
+        local api = assert(require "flarelight".new { state = %q })
+        local plan, message = api.imports:plan { file = "-", format = "csv" }
+        print(plan and plan.records .. " " .. tostring(plan.dialect.compression) or message)
+      ]]):format(state), ".lua")
+      local function planned(path)
+        return (system.shell(("env %s %s %s <%s 2>&1"):format(system.environment(sandbox), system.interpreter, script,
+          path)))
+      end
+      assert.matches("^35 %" .. case[2], planned(packed))
+      assert.matches("^35 nil", planned(text)) -- the compression of the copy is ours
+      assert.are.equal("35", run(system.read(packed)):match "%S+")
+      holds(1, 35)
+      local pipe = system.path(".csv" .. case[2])
+      system.shell("mkfifo " .. pipe)
+      system.shell(("(cat %s >%s) >/dev/null 2>&1 &"):format(packed, pipe))
+      assert.are.equal(35, assert(api.imports:upload { file = pipe }).records)
+      assert.are.same({}, spools())
+    end
+    assert.matches("io: .*standard input, line 1: broken gzip data", run("\31\139\8no gzip at all, but a text", nil))
+    assert.are.same({}, spools())
+  end)
+
+  it("says that it is closed, cannot be read, or finds no room, and leaves nothing", function()
+    local script = system.file(([[
+      local api = assert(require "flarelight".new { state = %q })
+      local _, message, err = api.imports:upload { file = "-", format = "csv" }
+      print(err.kind, err.fate, message, #api.imports:pending())
+    ]]):format(state), ".lua")
+    local rows, digits = { "n" }, {}
+    for n = 1, 30000 do
+      for i = 1, 8 do digits[i] = ("%08x"):format(math.random(0, 2 ^ 31 - 1)) end
+      rows[n + 1] = table.concat(digits)
+    end
+    local big = system.file(table.concat(rows, "\n"))
+    for _, case in ipairs {
+      { "%s <&-", "standard input: cannot read: Bad file descriptor" },
+      { "%s </", "standard input: cannot read: Is a directory" },
+      { "trap '' XFSZ; ulimit -f 1000; %s <" .. big, "File too large" },
+    } do
+      local said = system.shell(case[1]:format(("env %s %s %s 2>&1"):format(system.environment(sandbox),
+        system.interpreter, script)))
+      assert.matches("^io%s+not_sent%s+imports:upload: .*" .. case[2] .. "%s+0%s*$", said)
+      assert.are.same({}, spools())
+    end
+    assert.are.equal(0, #sandbox:requests())
   end)
 
   it("is no part of a list, and no file to resume from", function()

@@ -29,14 +29,19 @@ const fl_constant *fl_mapping_constant(const fl_mapping *mapping, fl_slice name)
 
 fl_shown fl_show(fl_slice text) {
   fl_shown out;
-  size_t length = text.length;
-  if (length > FL_SHOWN) {
-    length = FL_SHOWN;
-    while (length > 0 && ((unsigned char)text.data[length] & 0xc0) == 0x80) length--;
+  size_t length = 0, at = 0, edge = 0; /* edge: where the character that is written began */
+  for (; at < text.length; at++) {
+    const char byte = text.data[at];
+    const bool escaped = byte == '"' || byte == '\\';
+    if (((unsigned char)byte & 0xc0) != 0x80) edge = length;
+    if (length + (escaped ? 2 : 1) > FL_SHOWN) {
+      length = edge;
+      break;
+    }
+    if (escaped) out.text[length++] = '\\';
+    out.text[length++] = (unsigned char)byte < 0x20 ? ' ' : byte;
   }
-  for (size_t i = 0; i < length; i++)
-    out.text[i] = (unsigned char)text.data[i] < 0x20 ? ' ' : text.data[i];
-  memcpy(out.text + length, length < text.length ? "..." : "", length < text.length ? 4 : 1);
+  memcpy(out.text + length, at < text.length ? "..." : "", at < text.length ? 4 : 1);
   return out;
 }
 

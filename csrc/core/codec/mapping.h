@@ -51,7 +51,8 @@ fl_slice fl_mapping_rename(const fl_mapping *mapping, fl_slice name);
 /* The constant of that name (as records have it after the renames), or NULL. */
 const fl_constant *fl_mapping_constant(const fl_mapping *mapping, fl_slice name);
 
-/* The beginning of a text for a message: on one line, cut at a character's edge. */
+/* The beginning of a text for a message, to stand in quotes: on one line, with \ before quotes and
+ * \, cut at a character's edge. */
 #define FL_SHOWN 60
 typedef struct fl_shown {
   char text[FL_SHOWN + 4];

@@ -68,7 +68,7 @@ static bool choose_reader(fl_source *self) {
   }
   if (self->format == FL_SOURCE_NO_FORMAT)
     return fl_source_input_fail_content(
-        input, 0, "the format cannot be told by the name: format = \"csv\", or another, says it");
+        input, 0, "the name does not tell the format: give format = \"csv\" or another");
   if (self->format != FL_SOURCE_JSONL && input->parts[0].status.st_size == 0)
     return fl_source_input_fail_content(input, 0, "the file is empty");
   self->reader = readers[self->format];

@@ -25,20 +25,33 @@
 #define STEP ((size_t)1024 * 1024)
 #define PATIENCE 200 /* ms that a step waits */
 #define RANDOM "XXXXXX"
+#define LONGEST_MAGIC 10
+#define LONGEST_ENDING 8
 #define EMPTY_AGE (60 * FL_SECOND) /* after which an empty spool was left by a dead process */
 
 struct fl_spool {
   atomic_int references;
   int from, to;
   bool owns_from, done;
+  bool undecided; /* no copy is made yet: the first bytes decide how it is packed */
   char *source, *path;
-  fl_compression compression;
-  fl_packer *packer; /* NULL: the copy is not compressed */
+  fl_compression content;     /* of what is copied */
+  fl_compression compression; /* of the copy: that of the content, or one that is added */
+  fl_packer *packer;          /* NULL: the content is copied as it is */
   char *bytes;
+  size_t held; /* bytes that are not copied yet */
   char message[300];
 };
 
 static bool is_standard_input(const char *path) { return strcmp(path, "-") == 0; }
+
+static bool closed_at_start;
+
+void fl_spool_note_standard_input(void) {
+  static atomic_flag noted = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&noted))
+    closed_at_start = fcntl(STDIN_FILENO, F_GETFD) < 0 && errno == EBADF;
+}
 
 bool fl_spool_is_needed(const char *path) {
   struct stat about;
@@ -46,15 +59,37 @@ bool fl_spool_is_needed(const char *path) {
   return stat(path, &about) == 0 && S_ISFIFO(about.st_mode);
 }
 
+/* The compression of a content by its first bytes. */
+static fl_compression compression_of(const char *bytes, size_t length) {
+  static const struct {
+    fl_compression compression;
+    const char *magic;
+    size_t length;
+  } known[] = {{FL_COMPRESSION_GZIP, "\x1f\x8b\x08", 3},
+               {FL_COMPRESSION_ZSTD, "\x28\xb5\x2f\xfd", 4},
+               {FL_COMPRESSION_XZ,
+                "\xfd"
+                "7zXZ\0",
+                6},
+               {FL_COMPRESSION_ZIP, "PK\x03\x04", 4}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (length >= known[i].length && memcmp(bytes, known[i].magic, known[i].length) == 0)
+      return known[i].compression;
+  if (length >= LONGEST_MAGIC && memcmp(bytes, "BZh", 3) == 0 &&
+      memcmp(bytes + 4, "1AY&SY", 6) == 0)
+    return FL_COMPRESSION_BZIP2;
+  return FL_COMPRESSION_NONE;
+}
+
 fl_spool *fl_spool_new(const char *from, const char *prefix, fl_compression compression) {
-  const char *ending = fl_archive_ending(compression);
   fl_spool *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   atomic_init(&self->references, 1);
   self->from = self->to = -1;
   self->source = strdup(from);
   self->compression = compression;
-  self->path = malloc(strlen(prefix) + sizeof RANDOM + strlen(ending));
+  self->undecided = true;
+  self->path = malloc(strlen(prefix) + sizeof RANDOM + LONGEST_ENDING);
   self->bytes = malloc(STEP);
   if (self->source == NULL || self->path == NULL || self->bytes == NULL) {
     fl_spool_release(self);
@@ -62,7 +97,6 @@ fl_spool *fl_spool_new(const char *from, const char *prefix, fl_compression comp
   }
   strcpy(self->path, prefix);
   strcat(self->path, RANDOM);
-  strcat(self->path, ending);
   return self;
 }
 
@@ -97,16 +131,32 @@ static fl_spool_code fail(fl_spool *self, const char *path, const char *what) {
   return FL_SPOOL_FAILED;
 }
 
-static bool open_both(fl_spool *self) {
+static bool open_source(fl_spool *self) {
   self->owns_from = !is_standard_input(self->source);
+  if (!self->owns_from && closed_at_start) {
+    errno = EBADF; /* another file of the process may have its number now */
+    fail(self, self->source, "read");
+    return false;
+  }
   /* A blocking open of a FIFO would wait for its writer. */
   self->from =
       self->owns_from ? open(self->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : STDIN_FILENO;
-  if (self->from < 0) {
-    fail(self, self->source, "open the file");
-    return false;
-  }
-  self->to = mkstemps(self->path, (int)strlen(fl_archive_ending(self->compression)));
+  if (self->from >= 0) return true;
+  fail(self, self->source, "open the file");
+  return false;
+}
+
+/* Makes the copy. A content that is compressed, by the name of the pipe or by its first bytes, is
+ * copied as it is; so is an empty one, since an empty file is not a compressed one. */
+static bool make_copy(fl_spool *self) {
+  const char *ending;
+  self->undecided = false;
+  self->content = self->owns_from ? fl_archive_compression_of(self->source) : FL_COMPRESSION_NONE;
+  if (self->content == FL_COMPRESSION_NONE) self->content = compression_of(self->bytes, self->held);
+  if (self->content != FL_COMPRESSION_NONE || self->held == 0) self->compression = self->content;
+  ending = fl_archive_ending(self->compression);
+  strcat(self->path, ending);
+  self->to = mkstemps(self->path, (int)strlen(ending));
   if (self->to < 0) {
     fail(self, self->path, "make the copy");
     return false;
@@ -117,33 +167,33 @@ static bool open_both(fl_spool *self) {
   return true;
 }
 
-static bool put(fl_spool *self, size_t length) {
-  if (self->compression == FL_COMPRESSION_NONE) return fl_write_all(self->to, self->bytes, length);
-  if (self->packer == NULL)
-    self->packer = fl_archive_installed()->pack(self->to, self->compression, NULL, true);
-  errno = ENOMEM;
-  return self->packer != NULL &&
-         fl_archive_installed()->pack_bytes(self->packer, self->bytes, length);
+/* Copies the bytes that are held. */
+static bool put(fl_spool *self) {
+  size_t length = self->held;
+  if (self->undecided && !make_copy(self)) return false;
+  self->held = 0;
+  if (length == 0) return true;
+  if (self->compression == self->content) {
+    if (fl_write_all(self->to, self->bytes, length)) return true;
+  } else {
+    errno = ENOMEM;
+    if (self->packer == NULL)
+      self->packer = fl_archive_installed()->pack(self->to, self->compression, NULL, true);
+    if (self->packer != NULL &&
+        fl_archive_installed()->pack_bytes(self->packer, self->bytes, length))
+      return true;
+  }
+  fail(self, self->path, "write the copy");
+  return false;
 }
 
-/* An empty copy gets the name of a file that is not compressed: an empty file is no compressed one.
- */
 static bool end(fl_spool *self) {
-  char *whole;
-  if (self->packer != NULL) {
-    if (!fl_archive_installed()->pack_end(self->packer)) return false;
-  } else if (self->compression != FL_COMPRESSION_NONE) {
-    whole = strdup(self->path);
-    if (whole == NULL) return false;
-    self->path[strlen(whole) - strlen(fl_archive_ending(self->compression))] = '\0';
-    if (rename(whole, self->path) != 0) {
-      strcpy(self->path, whole);
-      free(whole);
-      return false;
-    }
-    free(whole);
-  }
-  return fsync(self->to) == 0;
+  if (!put(self)) return false;
+  if ((self->packer == NULL || fl_archive_installed()->pack_end(self->packer)) &&
+      fsync(self->to) == 0)
+    return true;
+  fail(self, self->path, "write the copy");
+  return false;
 }
 
 fl_spool_code fl_spool_step(fl_spool *self) {
@@ -151,18 +201,23 @@ fl_spool_code fl_spool_step(fl_spool *self) {
   ssize_t got;
   if (self->done) return FL_SPOOL_DONE;
   if (self->message[0] != '\0') return FL_SPOOL_FAILED;
-  if (self->to < 0 && !open_both(self)) return FL_SPOOL_FAILED;
+  if (self->from < 0 && !open_source(self)) return FL_SPOOL_FAILED;
   polled = (struct pollfd){.fd = self->from, .events = POLLIN};
   if (poll(&polled, 1, PATIENCE) <= 0) return FL_SPOOL_MORE;
-  got = read(self->from, self->bytes, STEP);
+  got = read(self->from, self->bytes + self->held, STEP - self->held);
   if (got < 0)
     return errno == EAGAIN || errno == EINTR ? FL_SPOOL_MORE : fail(self, self->source, "read");
-  if (got > 0)
-    return put(self, (size_t)got) ? FL_SPOOL_MORE : fail(self, self->path, "write the copy");
-  if (!end(self)) return fail(self, self->path, "write the copy");
+  self->held += (size_t)got;
+  if (got > 0) {
+    if (self->undecided && self->held < LONGEST_MAGIC) return FL_SPOOL_MORE;
+    return put(self) ? FL_SPOOL_MORE : FL_SPOOL_FAILED;
+  }
+  if (!end(self)) return FL_SPOOL_FAILED;
   self->done = true;
   return FL_SPOOL_DONE;
 }
+
+fl_compression fl_spool_content(const fl_spool *self) { return self->content; }
 
 /* Whether the rest of a name is six characters and perhaps the ending of a compressed file. */
 static bool is_random(const char *rest) {

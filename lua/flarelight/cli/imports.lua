@@ -152,7 +152,7 @@ local function print_result(out, result)
 end
 
 -- After errors of these kinds a resumed upload is likely to fail again.
-local STUCK = { conflict = true, invalid_request = true }
+local FAILS_AGAIN = { conflict = true, invalid_request = true }
 
 -- How to continue an upload. `records`: the number that have arrived, nil if that is in doubt; `kind`: of the error.
 local function upload_resumption(args, token, records, kind)
@@ -162,7 +162,7 @@ local function upload_resumption(args, token, records, kind)
   return {
     heading = records and records > 0 and "What has arrived stays. To go on:" or "To go on:",
     command = "flarelight imports resume " .. token .. map .. context.same_options(args),
-    forget = STUCK[kind] and "flarelight imports forget " .. words or nil,
+    forget = FAILS_AGAIN[kind] and "flarelight imports forget " .. words or nil,
   }
 end
 
@@ -228,6 +228,11 @@ end
 --- The sources of a command line: a path for each upload, or one list with the parts of one upload.
 ---@return (string|string[])[]
 function imports.sources(args)
+  local inputs = 0
+  for _, path in ipairs(args.file) do
+    if path == "-" then inputs = inputs + 1 end
+  end
+  if inputs > 1 then ending.fail(status.USAGE, "standard input can be read only once: give - once") end
   return args.parts and { args.file } or args.file
 end
 

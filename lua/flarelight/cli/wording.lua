@@ -40,7 +40,7 @@ local PHRASES = {
   { "begun without a function map", "begun without --map" }, { "(names an upload %l+) map:", "%1 --map:" },
   { "or the result of map%)", "or the result of --map)" },
   { "^imports:export", "imports rows" },
-  { "^imports:compare", "imports diff" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
+  { "^imports:compare", "imports diff" }, { "^imports:plan", "plan" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
 -- The commands of methods that have other names, and the flags of options that have.
@@ -89,7 +89,7 @@ function wording.of(message)
   if message:find "config%.ini, line %d" or message:find "^environment " then return message end
   -- A message about a batch may end with the service's own words.
   local of_file = message:find "^imports:upload" and not message:find "^imports:upload: batch %d"
-    or message:find "^imports:compare"
+    or message:find "^imports:compare" or message:find "^imports:plan"
   message = message:gsub("^imports:(%l+)%.([%l_]+): ", of_option)
   for _, phrase in ipairs(PHRASES) do message = message:gsub(phrase[1], phrase[2]) end
   return of_file and wording.of_file(message) or message

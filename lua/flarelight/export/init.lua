@@ -11,6 +11,7 @@ local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
 local continuation = require "flarelight.export.continuation"
+local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.export.options"
 local timeslice = require "flarelight.host.timeslice"
@@ -132,7 +133,7 @@ end
 local function missing_columns(run)
   local missing, members = run.exporter:unmet()
   if not missing or not run.chosen or run.resumed then return nil end
-  for i, name in ipairs(missing) do missing[i] = '"' .. name .. '"' end
+  for i, name in ipairs(missing) do missing[i] = json.encode(name) end
   return ("has the column %s: there are %s"):format(table.concat(missing, ", "), members)
 end
 

@@ -44,7 +44,7 @@ end
 --- The formats by the ending of a file's name, as `csv` -> "csv".
 export_options.by_ending = by_ending
 
-local NAMES = '"csv", "tsv", "jsonl", "json" or "sqlite"'
+local NAMES, NAMES_OF_TEXTS = '"csv", "tsv", "jsonl", "json" or "sqlite"', '"csv", "tsv", "jsonl" or "json"'
 
 --- A path without the ending of a compression, and that ending, as ".gz"; nil if there is none.
 ---@param path string
@@ -53,18 +53,19 @@ function export_options.uncompressed(path)
   return compression and path:sub(1, -#compression - 1) or path, compression
 end
 
--- `path`: without the ending of a compression; nil if the target is no path.
-local function format_of(operation, given, path)
+-- `path`: without the ending of a compression; nil if the target is no path. `texts`: a database cannot be written.
+local function format_of(operation, given, path, texts)
+  local names = texts and NAMES_OF_TEXTS or NAMES
   if given.format then
     if not formats[given.format] then
-      misuse(("%s.format: should be %s, but is %q"):format(operation, NAMES, given.format))
+      misuse(("%s.format: should be %s, but is %q"):format(operation, names, given.format))
     end
     return given.format
   end
   local ending = path and path:match "%.([^./]*)$"
   if not ending then return "csv" end
   return by_ending[ending:lower()]
-    or misuse(("%s.format: is needed for a file that ends in .%s: %s"):format(operation, ending, NAMES))
+    or misuse(("%s.format: is needed for a file that ends in .%s: %s"):format(operation, ending, names))
 end
 
 -- The name of the file in a zip: that of the zip, with the ending of its format.
@@ -112,11 +113,12 @@ end
 --   member       the name of the file in a zip, where there is a compression
 ---@param operation string for messages
 ---@param to any the target, which export_options.is_path has checked
-function export_options.settings(operation, given, to)
+---@param texts boolean? whether a database cannot be written
+function export_options.settings(operation, given, to, texts)
   local is_path = type(to) == "string" and to ~= "-"
   local path, compression
   if is_path then path, compression = export_options.uncompressed(to) end
-  local format = format_of(operation, given, path)
+  local format = format_of(operation, given, path, texts)
   local its = formats[format]
   check_format(operation, given, its, is_path)
   return format == "tsv" and "csv" or format, {

@@ -40,6 +40,7 @@ end
 ---@param cause flarelight.Error?
 function failure.stop(kind, batch, fate, words, cause)
   local line = batch.line and (", from line %d"):format(batch.line) or ""
+  if batch.line and batch.parts and #batch.parts > 1 then line = line .. " of " .. batch.file end
   failure.fail(kind, ("imports:upload: batch %d (records %d to %d%s): %s%s"):format(batch.number or 0, batch.record,
     batch.record + batch.count - 1, line, words, cause and " (" .. cause.message .. ")" or ""),
     { fate = fate, status = cause and cause.status })

@@ -27,17 +27,20 @@ local NAME = "the temporary file of map"
 ---@field look fun(record: table)? called with each result
 ---@field operation string begins the messages
 ---@field spool flarelight.Spool? that the file is a copy in
----@field parts table[] the files of the source
+---@field paths string[] of the files of the source
 ---@field sent integer results in the recording
 ---@field place integer the row that is passed to the function
 ---@field rows userdata? that the worker has read
 ---@field reading table? waits for the worker to read the next ones
 ---@field writing table? waits for the worker to write
 
+-- The file of a row, as the caller gave it.
+local function path_of(self, piece, place) return self.paths[piece.parts and piece.parts[place] or 1] end
+
 -- The place of a row in words: the file and the line.
 local function place_of(self, piece)
-  local part = self.parts[piece.parts and piece.parts[self.place] or 1]
-  return ("%s, line %d"):format(self.spool and self.spool.name or part.path, piece.lines[self.place])
+  local name = self.spool and self.spool.name or path_of(self, piece, self.place)
+  return ("%s, line %d"):format(name, piece.lines[self.place])
 end
 
 -- Fails because of the row that was passed to the function last.
@@ -46,7 +49,7 @@ local function fail(self, piece, kind, words, members)
   for place = piece.first, self.place - 1 do
     if piece.results[place] then number = number + 1 end
   end
-  members.line, members.record = piece.lines[self.place], number
+  members.line, members.record, members.file = piece.lines[self.place], number, path_of(self, piece, self.place)
   failure.fail(kind, ("%s: map: %s: %s"):format(self.operation, place_of(self, piece), words), members)
 end
 
@@ -86,8 +89,10 @@ local function add(self, piece, last)
   local count, pending, bad = self.recording:add(piece.results, piece.first, last, piece.lines, piece.parts, self.sent)
   if not count then
     local line = piece.lines[bad]
-    failure.fail("invalid_request", ("%s: %s (line %d of the file)"):format(self.operation, pending, line), {
-      line = line, record = tonumber(pending:match "records%[(%d+)%]"),
+    local path = path_of(self, piece, bad)
+    local place = piece.parts and ("%s, line %d"):format(path, line) or ("line %d of the file"):format(line)
+    failure.fail("invalid_request", ("%s: %s (%s)"):format(self.operation, pending, place), {
+      line = line, file = path, record = tonumber(pending:match "records%[(%d+)%]"),
     })
   end
   self.sent = self.sent + count
@@ -120,15 +125,15 @@ end
 -- Takes the rows that the worker has read. False at the end.
 local function take_rows(self)
   if self.rows then self.rows:close() end
-  local message, line, kind
-  self.rows, message, line, kind = calls.done(self.reading)
+  local message, line, kind, path
+  self.rows, message, line, kind, path = calls.done(self.reading)
   if self.rows then
     read(self)
     return true
   end
   if not message then return false end
   failure.fail(kind, self.operation .. ": " .. (self.spool and self.spool:named(message) or message), {
-    line = line, record = self.sent + 1,
+    line = line, record = self.sent + 1, file = path and self.spool and self.spool.original or path,
   })
 end
 
@@ -149,7 +154,7 @@ end
 ---@return userdata handle of the source
 function mapping.run(file, map, look)
   local self = {
-    api = file.api, handle = file.handle, parts = file.parts, operation = file.operation, spool = file.spool,
+    api = file.api, handle = file.handle, paths = file.paths, operation = file.operation, spool = file.spool,
     recording = core.recording(spool.prefix(file.api), spool.compression()), map = map, look = look, sent = 0,
   }
   local good, result = pollable.protect(function()

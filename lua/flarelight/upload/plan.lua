@@ -50,6 +50,7 @@ function plan.measure(opened, limits, show)
   end
   found.columns = opened.handle and opened.handle:columns() or {}
   found.dialect = opened.handle and opened.handle:dialect() or nil
+  if found.dialect and opened.spool then found.dialect.compression = opened.spool.compression end
   found.remarks = opened.remarks or {}
   return found
 end

@@ -259,7 +259,9 @@ function Run:stop(err)
   local batch = self.batch
   if not err.fate then err.fate = batch and batch.fate or "not_sent" end
   if not self.planned and not self.reader then return end
-  if batch and not err.record then err.record, err.records, err.line = batch.record, batch.count, batch.line end
+  if batch and not err.record then
+    err.record, err.records, err.line, err.file = batch.record, batch.count, batch.line, batch.file
+  end
   err.token, err.progress = self.token, self:progress()
   if not self.planned or not core.is_ours(self.ticket) then return end
   if self.journal:forget_unsent(self.token) then

@@ -2,7 +2,8 @@
 --
 -- A batch is a table of these members. The first group is set here, the second by run.lua as the batch is sent.
 --   text, count, size, sha256   the records (a userdata of the binding), how many, bytes and hash of their JSON
---   record, line                the first record: its place in the source from 1, its line in the file
+--   record, line, file          the first record: its place in the source from 1, its line in the file, the file
+--   parts                       the files of the source
 --   read                        bytes of the file up to the end of the batch
 --   number, rows_before, last   its number in the journal, the rows of the import before it, whether it is the last
 --   id, sendings                the import that it has created, how often it was sent
@@ -42,12 +43,17 @@ end
 local File = {}
 File.__index = File
 
+-- The path of a file as the caller gave it.
+local function given_path(copy, path) return copy and path and copy.original or path end
+
 -- The files of an opened source, with their identities.
 local function identify(self)
   self.parts = self.handle:parts()
   local first = self.parts[1]
-  self.size, self.modified, self.inode = 0, first.modified, first.inode
-  for _, part in ipairs(self.parts) do self.size = self.size + part.size end
+  self.size, self.modified, self.inode, self.paths = 0, first.modified, first.inode, {}
+  for i, part in ipairs(self.parts) do
+    self.size, self.paths[i] = self.size + part.size, given_path(self.spool, part.path)
+  end
 end
 
 local function named(copy, message) return copy and copy:named(message) or message end
@@ -55,16 +61,21 @@ local function named(copy, message) return copy and copy:named(message) or messa
 local function open_file(api, given, operation)
   local asked = file_options.of(given)
   asked.types = asked.types or "auto"
-  asked.survey = given.series ~= nil
+  -- An upload finds all mistakes of a file before it sends anything. With `map` the function's pass finds them.
+  asked.survey = given.series ~= nil or given.map == nil and operation ~= "imports:compare"
   compressed.prepare(given.file)
-  local handle, ticket, line, kind = core.open_source(given.file, asked, calls.blocks(api))
+  local handle, ticket, line, kind, path = core.open_source(given.file, asked, calls.blocks(api))
   local good, message = handle, ticket
   if handle then
-    good, message, line, kind = calls.done(calls.job(api, ticket))
+    good, message, line, kind, path = calls.done(calls.job(api, ticket))
   elseif kind == "misuse" then
     misuse(operation .. ": " .. message)
   end
-  if not good then failure.fail(kind, operation .. ": " .. named(given.spool, message), { line = line }) end
+  if not good then
+    failure.fail(kind, operation .. ": " .. named(given.spool, message), {
+      line = line, file = given_path(given.spool, path),
+    })
+  end
   local self = setmetatable({
     api = api, handle = handle, kind = "file", operation = operation, spool = given.spool,
   }, File)
@@ -94,15 +105,16 @@ end
 function File:take(first, most_records, most_bytes)
   local waiter = self.asked or fetch(self, most_records, most_bytes, calls.blocks(self.api))
   self.asked = nil
-  local text, count, line, sha256, read = calls.done(waiter)
+  local text, count, line, sha256, read, part = calls.done(waiter)
   if text == nil and count == nil then return nil end
   if text == nil then
     failure.fail(sha256, self.operation .. ": " .. named(self.spool, count), {
-      line = line, record = first,
+      line = line, record = first, file = not self.results and given_path(self.spool, read) or nil,
     })
   end
   return {
     text = text, count = count, line = line, sha256 = sha256, size = text:size(), read = bytes_read(self, read),
+    parts = self.paths, file = self.paths[part],
   }
 end
 
@@ -249,10 +261,11 @@ end
 --- A part of a batch, from its record `first` to `last` (places in the batch), with its own text.
 function source.part(batch, first, last)
   local text = batch.text:slice(first, last)
-  local _, line = text:record(1)
+  local _, line, part = text:record(1)
   return {
     text = text, count = last - first + 1, record = batch.record + first - 1, line = line > 0 and line or nil,
-    sha256 = text:sha256(), size = text:size(), read = batch.read,
+    sha256 = text:sha256(), size = text:size(), read = batch.read, parts = batch.parts,
+    file = batch.parts and batch.parts[part] or nil,
   }
 end
 

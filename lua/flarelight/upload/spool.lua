@@ -25,6 +25,7 @@ local PIECE = 65536 -- bytes to compare before other code may run
 ---@field original string the path that was copied
 ---@field name string of the original, in messages
 ---@field format string? of the records
+---@field compression string? of the original's content, as ".gz"
 local Spool = {}
 Spool.__index = Spool
 
@@ -48,15 +49,21 @@ function spool.sweep(api, is_kept)
   end
 end
 
+-- The format by the name, without the ending of a compression.
+local function format_of(path)
+  local compression = core.compression(path)
+  local ending = path:sub(1, -#(compression or "") - 1):match "%.([^./]*)$"
+  return ending and FORMATS[ending:lower()]
+end
+
 --- Copies standard input ("-") or a pipe. `format`: as the caller gave it; nil: the ending of the path says it.
 ---@return flarelight.Spool
 function spool.take(api, path, format, operation)
   local name = name_of(path)
-  local ending = path:match "%.([^./]*)$"
-  format = format or ending and FORMATS[ending:lower()]
+  format = format or format_of(path)
   if not format then
-    failure.fail("io", ('%s: %s: the format cannot be told by the name: format = "csv", or another, says it'):format(
-      operation, name))
+    failure.fail("io", ('%s: %s: the name does not tell the format: give format = "csv" or another'):format(operation,
+      name))
   end
   local handle = core.spool(path, spool.prefix(api), spool.compression())
   local self = setmetatable({ handle = handle, original = path, name = name, format = format, path = "" }, Spool)
@@ -66,6 +73,7 @@ function spool.take(api, path, format, operation)
       self.path = handle:path()
       if whole == nil then failure.fail(kind or "io", operation .. ": " .. message) end
     until whole
+    self.compression = handle:compression()
   end)
   if not good then
     -- An interrupt comes between two steps. A worker may still be in the first step of a task that was cancelled.
