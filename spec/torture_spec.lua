@@ -62,6 +62,37 @@ describe("torture", function()
     assert.are.same(names(7), names(7))
   end)
 
+  it("gives the files of uploads as other kinds of sources with the same records", function()
+    local sources = require "flarelight.torture.sources"
+    local api = assert(require "flarelight".new {
+      api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000000", base_url = "http://127.0.0.1",
+    })
+    local path = system.file('id,text\n1,"a\nb"\n2,"c ""d"""\n3,e\n4,f\n', ".csv")
+    local expected = assert(api.imports:plan { file = path, show = 9 }).first_records
+    for _, kind in ipairs(sources.KINDS) do
+      for _ = 1, 2 do -- as a script that is started again
+        local given = sources.replaced(kind, { file = path, show = 9 }, folder .. "/sources")
+        assert.are.equal(kind == "map", given.map ~= nil)
+        assert.are.equal(kind == "parts", type(given.file) == "table")
+        assert.are.equal(kind == "file" or kind == "map", given.file == path)
+        assert.are.same(expected, assert(api.imports:plan(given)).first_records)
+      end
+    end
+    api:close()
+    local good, message = pcall(sources.replaced, "gzip", { records = {} }, folder)
+    assert.is_false(good)
+    assert.are.equal("torture: --source gzip: is for uploads of one file", message)
+  end)
+
+  it("kills an upload from another kind of source, and nothing is lost or repeated", function()
+    for _, source in ipairs(thorough and { "gzip", "parts", "pipe", "map" } or { "pipe" }) do
+      local results = assert(run({ "spec/torture/loading.lua", WEATHER, "500" },
+        { source = source, only = "plain/step:batch.answered:2" }))
+      assert.are.equal("exact", results[1].outcome, source .. ": " .. (results[1].message or ""))
+      assert.are.equal(2, results[1].runs)
+    end
+  end)
+
   it("ends an upload with a key at some of all points, and nothing is lost or repeated #slow", function()
     local results = assert(run({ "spec/torture/loading.lua", WEATHER, "500" },
       { servers = { "plain" }, limit = quick and 4 or thorough and 16 or 6, mixes = 4, seed = os.time() % 1000 }))

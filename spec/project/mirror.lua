@@ -68,6 +68,7 @@ local COVERS = {
   ["spec/trace_spec.lua"] = { "lua/flarelight/metrics", "csrc/core/engine/trace", "csrc/core/engine/latency" },
   ["spec/torture_spec.lua"] = {
     "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
+    "lua/flarelight/torture/sources",
   },
   ["spec/upload/kill_spec.lua"] = { "lua/flarelight/upload/delivery" },
   ["spec/upload/journal_spec.lua"] = {

@@ -7,6 +7,7 @@ local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local sandbox = require "flarelight.cli.sandbox"
+local sources = require "flarelight.torture.sources"
 local status = require "flarelight.cli.status"
 
 local command_torture = {}
@@ -86,6 +87,7 @@ end
 -- The command that runs a point again.
 local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
+  if args.source ~= "file" then words[#words + 1] = "--source " .. args.source end
   if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
   if args.lua then words[#words + 1] = "--lua " .. context.quote(args.lua) end
   if args.definitions then words[#words + 1] = "--definitions " .. context.quote(args.definitions) end
@@ -157,6 +159,7 @@ local function run(args, out)
   local wrong = {}
   local ran, results, message = pcall(require("flarelight.torture").run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
+    source = args.source,
     timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
     mixes = args.mixes,
     seed = args.seed, sandbox = options,
@@ -192,6 +195,8 @@ function command_torture.define(parser, define)
       .. "Default: all.")
   command:option("--kinds"):argname "A,B":convert(context.list)
     :description "Kinds of points: step, net, fault, twice, mix. Default: all."
+  command:option("--source"):choices(sources.KINDS):default "file"
+    :description "Gives the files of the script's uploads as another kind of source."
   command:option("--definitions"):argname "FILE"
     :description "Preparations, reports and automations of the sandbox, in Lua or JSON."
   command:option("--set"):argname "NAME=VALUE":convert(sandbox.setting):count "*":init {}

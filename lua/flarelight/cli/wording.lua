@@ -40,7 +40,8 @@ local PHRASES = {
   { "begun without a function map", "begun without --map" }, { "(names an upload %l+) map:", "%1 --map:" },
   { "or the result of map%)", "or the result of --map)" },
   { "^imports:export", "imports rows" },
-  { "^imports:compare", "imports diff" }, { "^imports:plan", "plan" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
+  { "^imports:compare", "imports diff" },
+  { "^imports:plan", "plan" }, { "^imports:([%w_]+)", "imports %1" }, { "^api:forget", "imports forget" },
 }
 
 -- The commands of methods that have other names, and the flags of options that have.

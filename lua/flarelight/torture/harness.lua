@@ -4,6 +4,7 @@
 --
 --   FLARELIGHT_TORTURE             the folder
 --   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
+--   FLARELIGHT_TORTURE_SOURCE      the kind of source that uploads get instead of their file (sources.lua)
 --   FLARELIGHT_TORTURE_SETTLE      the option `settle` of uploads that do not give it
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
@@ -12,10 +13,12 @@ if not folder then error("flarelight.torture.harness is started by `flarelight t
 local client = require "flarelight.client"
 local imports = require "flarelight.imports"
 local checkpoints = require "flarelight.upload.checkpoints"
+local sources = require "flarelight.torture.sources"
 
 local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_CHECKPOINT" or ""):match "^(.*):(%d+)$"
 local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
 nth = tonumber(nth)
+local kind = os.getenv "FLARELIGHT_TORTURE_SOURCE" or "file"
 
 -- Opens and closes the file each time, so that every line survives SIGKILL.
 local function put(name, text)
@@ -76,7 +79,7 @@ function imports.new(...)
     function class.upload(self, given)
       if type(given) ~= "table" then return upload(self, given) end
       if type(given.rejects) == "string" then put("rejects", given.rejects) end
-      return outcome(upload(self, with_settle(given)))
+      return outcome(upload(self, with_settle(sources.replaced(kind, given, folder .. "/sources"))))
     end
     function class.resume(self, token, given) return outcome(resume(self, token, with_settle(given))) end
   end

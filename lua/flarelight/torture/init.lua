@@ -78,8 +78,8 @@ local function run_point(given, point, expected)
   local folder = given.folder .. "/run"
   os.execute("rm -rf " .. system.quote(folder) .. " && mkdir -p " .. system.quote(folder))
   local run = {
-    box = box, folder = folder, settle = given.settle, timeout = given.timeout, interpreter = given.interpreter,
-    command = given.command, expected = expected or {},
+    box = box, folder = folder, settle = given.settle, source = given.source, timeout = given.timeout,
+    interpreter = given.interpreter, command = given.command, expected = expected or {},
   }
   local checkpoints, doomed = points.arrange(point, box, given.settle)
   local status, killed, outcome = run_to_end(run, checkpoints, doomed)
@@ -151,7 +151,7 @@ end
 --- Tortures a script.
 ---
 --- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds), timeout (seconds for one run), servers and kinds (names, or nil for all), only
+--- the caller), settle (seconds), source (of sources.KINDS, or nil for "file"), timeout (seconds for one run), servers and kinds (names, or nil for all), only
 --- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),
 --- on_result(result, done, of).
 ---
