@@ -151,7 +151,9 @@ end
 --- Tortures a script.
 ---
 --- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds), source (of sources.KINDS, or nil for "file"), timeout (seconds for one run), servers and kinds (names, or nil for all), only
+--- the caller), settle (seconds),
+--- source (of sources.KINDS, or nil for "file"),
+--- timeout (seconds for one run), servers and kinds (names, or nil for all), only
 --- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),
 --- on_result(result, done, of).
 ---

@@ -1,6 +1,7 @@
 --- The script under test as a process, and the folder through which it reports.
 --
--- A run is { folder =, box =, settle =, source =, timeout =, interpreter =, command = }. In the folder are `state.db`; written by
+-- A run is { folder =, box =, settle =, source =, timeout =, interpreter =, command = }.
+-- In the folder are `state.db`; written by
 -- the shell: `pid`, `output` and, when the process has ended, `status`; written by harness.lua inside the process:
 -- `checkpoints` that were reached, `outcomes` of uploads, names of `rejects` files, and `killed` if it has killed
 -- itself. Relies on a POSIX shell and on harness.lua.
