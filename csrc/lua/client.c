@@ -169,10 +169,11 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
 }
 
 /*
- * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, api_key=, headers=,
- * request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, conditional=, interactive=,
- * deadline=, waits=, ticket=} -> ticket | nil, kind, message. `headers`: lines, each with a NUL
- * behind it. `waits`: the caller blocks until it has the outcome. `ticket`: of core.ticket.
+ * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, body_text=, api_key=,
+ * headers=, request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, conditional=,
+ * interactive=, deadline=, waits=, ticket=} -> ticket | nil, kind, message. `headers`: lines, each
+ * with a NUL behind it. `body_text`: the body as JSON text, instead of `body`. `waits`: the caller
+ * blocks until it has the outcome. `ticket`: of core.ticket.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -205,9 +206,15 @@ static int client_submit(lua_State *L) {
   if (ticket < state->first_ticket) ticket = fl_item_next_ticket();
   deadline = fl_lua_field_number(L, 2, "deadline", -1);
   if (fl_lua_field_flag(L, 2, "has_body")) {
+    fl_slice text = fl_lua_field_text(L, 2, "body_text");
     state->scratch.length = 0;
-    fl_lua_field(L, 2, "body");
-    if (!fl_lua_write_value(L, -1, &state->scratch, "", false)) return misuse(L);
+    if (text.data != NULL) {
+      if (fl_buffer_append(&state->scratch, text.data, text.length) != FL_OK)
+        return luaL_error(L, "not enough memory");
+    } else {
+      fl_lua_field(L, 2, "body");
+      if (!fl_lua_write_value(L, -1, &state->scratch, "", false)) return misuse(L);
+    }
     request.body = &state->scratch;
   }
   lua_checkstack(L, 5);

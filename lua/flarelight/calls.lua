@@ -88,6 +88,9 @@ function calls.close(api)
   private[api].store, private[api].closed = nil, true
 end
 
+--- Calls `fn(prepared, method)` before each request of a client, with the headers set. Nothing is sent if it raises.
+function calls.intercept(api, fn) private[api].intercept = fn end
+
 --- Whether the client was closed.
 function calls.is_closed(api) return private[api].closed == true end
 
@@ -251,6 +254,7 @@ local function admit(api, prepared, method)
     local good, why, failure = set_headers(inner, prepared, method)
     if not good then return nil, why, failure end
   end
+  if inner.intercept then inner.intercept(prepared, method) end
   return here
 end
 

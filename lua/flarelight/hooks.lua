@@ -76,15 +76,19 @@ end
 
 local MEMBERS = { "request_id", "attempts", "elapsed", "status", "headers", "fate", "kind", "message" }
 
---- Calls the function `after` with the outcome of a request. An error that it raises is kept in `listener.raised`: it
--- must not lose the outcome of a write.
+local function tell(run, prepared, about)
+  local reply = { operation = prepared.operation, method = prepared.method or "GET", path = path_of(prepared) }
+  for _, name in ipairs(MEMBERS) do reply[name] = about[name] end
+  run(reply)
+end
+
+--- Calls the function `after` with the outcome of a request. An error that it raises, and a lack of memory, are kept in
+-- `listener.raised`: they must not lose the outcome of a write.
 ---@param prepared table
 ---@param about flarelight.Meta|flarelight.Error
 function Hooks:after(prepared, about, listener)
-  local reply = { operation = prepared.operation, method = prepared.method or "GET", path = path_of(prepared) }
-  for _, name in ipairs(MEMBERS) do reply[name] = about[name] end
-  local ok, raised = pcall(self.after_function, reply)
-  if not ok and not listener.raised then listener.raised = { raised } end
+  local ok, raised = pcall(tell, self.after_function, prepared, about)
+  if not ok and listener.raised == nil then listener.raised = { raised } end
 end
 
 -- The table `meta` makes its headers when they are first read.

@@ -88,6 +88,12 @@ function request.endpoint(operation, arguments, call_options, config)
   }
 end
 
+local Text = {}
+
+--- A body for `api:request` that is JSON text already, and is sent as it is. The caller has checked the text.
+---@param text string
+function request.json_text(text) return setmetatable({ text = text }, Text) end
+
 -- Method -> whether it is a write. HEAD is missing: its reply has no body, and so no envelope.
 local methods = { GET = false, OPTIONS = false, POST = true, PUT = true, PATCH = true, DELETE = true }
 
@@ -106,6 +112,7 @@ function request.free(given, config)
   return {
     operation = method .. " " .. given.path, method = method, path = given.path,
     query = request.query(given.query), body = body, has_body = has_body,
+    body_text = getmetatable(body) == Text and body.text or nil,
     write = methods[method], interactive = true, raw = given.raw,
     given_headers = request.headers("api:request", given),
     repeatable = given.repeatable, deadline = given.deadline or config.deadline,

@@ -8,6 +8,7 @@ local flarelight = require "flarelight"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
+local seeing = require "flarelight.cli.seeing"
 local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 local system = require "flarelight.system"
@@ -48,6 +49,7 @@ local CONVERTERS = { seconds = number_converter, positive = positive_converter }
 function context.connecting(command, except)
   context.shared[command] = "connecting"
   context.printing(command)
+  seeing.define(command)
   command:option("--environment"):argname "NAME":hidden(true)
     :description("Section of the configuration file, flarelight/config.ini in $XDG_CONFIG_HOME or ~/.config. Default: "
       .. settings.ENVIRONMENT .. ".")
@@ -210,6 +212,7 @@ function context.options(args, more)
   for _, row in ipairs(settings.list) do
     if row.flag and row.name ~= "state" then given[row.name] = args[row.name] end
   end
+  seeing.set_options(args, given)
   for name, value in pairs(more or {}) do given[name] = value end
   return given
 end
@@ -218,6 +221,7 @@ end
 ---@return flarelight.Client
 function context.client(args, more)
   local api = ending.expect(flarelight.new(context.options(args, more)))
+  seeing.watch(args, api)
   if not args.quiet then
     local _, warnings = api:settings()
     for _, warning in ipairs(warnings) do output.complain("warning: " .. warning) end

@@ -33,6 +33,11 @@ return {
     { "flarelight reports chart --report 1", "The chart, drawn in the terminal." },
     { "flarelight reports chart --report 1 -o strikes.svg", "The same as a picture." },
   },
+  api = {
+    { "flarelight api /Import/1/Data -f count=5", "A request to any path, with a query." },
+    { "flarelight api POST /Report/ChartData -F reportId=1", "A body of JSON." },
+    { "flarelight api /Import/1/Data --paginate", "All rows, page after page, as one array." },
+  },
   quota = { { "flarelight quota", "What is left of this minute's requests." } },
   version = { { "flarelight version", "Versions, for a report of a bug." } },
   doctor = { { "flarelight doctor --environment prod", "What is wrong, and what to do about it." } },

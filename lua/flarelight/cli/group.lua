@@ -4,15 +4,18 @@ local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
+local seeing = require "flarelight.cli.seeing"
 local status = require "flarelight.cli.status"
 
 local group = {}
 
 --- Defines `list`. `all(api)` requests the list; `none` is the remark for an empty list.
 function group.list(define, parser, description, all, none)
-  context.connecting(define(parser, "list", description, function(args, out)
+  local command = define(parser, "list", description, function(args, out)
     out:list(ending.expect(all(context.client(args))), nil, none)
-  end))
+  end)
+  seeing.of_one_call(command)
+  context.connecting(command)
 end
 
 -- Prints the end of a run.
@@ -27,6 +30,7 @@ end
 
 -- The client's option `wait` for this command line; nil without --wait.
 local function wait_of(args)
+  if args.curl then return nil end -- the start is the call to print
   if not args.wait then
     if args.until_report or args.until_preparation then
       ending.fail(status.USAGE, "--until-report and --until-preparation need --wait")
@@ -71,6 +75,7 @@ function group.run(define, parser, name, description, run, kind)
     command:option("--until-preparation"):argname "ID":convert(context.id)
       :description "With --wait: the end is that of this preparation."
   end
+  seeing.of_one_call(command)
   context.connecting(command)
 end
 

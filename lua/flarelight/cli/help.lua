@@ -6,6 +6,7 @@ local core = require "flarelight.core"
 local ending = require "flarelight.cli.ending"
 local examples = require "flarelight.cli.examples"
 local output = require "flarelight.cli.output"
+local seeing = require "flarelight.cli.seeing"
 local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 
@@ -86,6 +87,8 @@ function help.shared_options()
     { "--environment NAME", "Section of the configuration file, flarelight/config.ini in $XDG_CONFIG_HOME or ~/.config."
       .. " Variable: " .. settings.ENVIRONMENT .. "." },
   }
+  list[#list + 1] = { "--debug", seeing.HELP.debug .. " Variable: FLARELIGHT_DEBUG=1." }
+  list[#list + 1] = { "-H, --headers HEADER", seeing.HELP.headers }
   for _, row in ipairs(settings.list) do
     if row.flag then
       list[#list + 1] = { row.flag .. (row.argname and " " .. row.argname or ""),

@@ -9,6 +9,7 @@ local file_options = require "flarelight.cli.file_options"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
+local seeing = require "flarelight.cli.seeing"
 local status = require "flarelight.cli.status"
 local wording = require "flarelight.cli.wording"
 
@@ -89,6 +90,8 @@ local function rows(args, out)
   for _, name in ipairs { "resume", "continue" } do
     if args[name] and not args.output then ending.fail(status.USAGE, ("--%s needs -o FILE"):format(name)) end
   end
+  -- The first request of a whole export is printed, and no file is touched.
+  if args.curl then args.output, args.resume, args.continue = nil, nil, nil end
   local api = context.client(args, args.continue and { state = context.state(args) } or nil)
   -- Without progress if the rows are printed on the terminal.
   local bar = progress.new(out, "import " .. args.id, not args.output and core.terminal(1) ~= nil)
@@ -372,12 +375,14 @@ function imports.define(parser, define)
   local group = define(parser, "imports", "Lists data imports, reads their rows, uploads files.")
 
   local command = define(group, "list", "Lists the imports that the key may see.", list)
+  seeing.of_one_call(command)
   context.connecting(command)
 
   command = define(group, "data", "Prints one page of an import's rows.", data)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
   command:option("--count"):argname "N":convert(context.positive):description "Largest number of rows. Default: 100."
+  seeing.of_one_call(command)
   context.connecting(command)
 
   command = define(group, "rows", "Prints or writes every row of an import, as CSV, TSV, JSON or SQLite.", rows)
@@ -401,6 +406,7 @@ function imports.define(parser, define)
   command:option("--table"):argname "NAME":description "Table of the database. Default: the import's name."
   command:flag("--continue"):description "Appends the rows that came since the last run to FILE."
   command:flag("--resume"):description "Continues an export of FILE that did not end."
+  seeing.of_one_call(command)
   context.connecting(command)
 
   command = define(group, "upload", "Uploads files, each to a new import or to one that exists.", upload)

@@ -7,6 +7,7 @@ local ending = require "flarelight.cli.ending"
 local group = require "flarelight.cli.group"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local seeing = require "flarelight.cli.seeing"
 local status = require "flarelight.cli.status"
 
 local reports = {}
@@ -73,6 +74,7 @@ function reports.define(parser, define)
   command:option("--width"):argname "N":convert(context.positive)
     :description "Columns of a text chart. Default: those of the terminal, else 80."
   command:flag("--stacked"):description "Stacks the series of a label in one bar."
+  seeing.of_one_call(command)
   context.connecting(command)
 end
 

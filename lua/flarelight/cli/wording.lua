@@ -20,6 +20,7 @@ local PHRASES = {
   { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
   { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
   { "region is missing: give region or base_url,", "the region is missing: give --region or --base-url," },
+  { "^flarelight%.new%.headers: ", "--headers: " }, { "^api:request%.", "api: " },
   { "^region ", "--region " }, { "^state ", "--state " }, { "^profile: ", "--profile: " },
   { "^the key in api_key_file ", "--key-file: the key " }, { "^api_key_file", "--key-file" },
   { "^api_key ", "--key-file: the key " }, { "^([%l_]+)(:?) ", of_setting },
