@@ -725,7 +725,7 @@ describe("the command", function()
     assert.is_nil(on_terminal("xterm", "imports rows 1 --limit 3"):find "\27")
     -- An error begins on a line of its own.
     sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 3 }
-    assert.matches("\27%[K\r?\nflarelight: imports.import: 404", on_terminal("xterm", upload))
+    assert.matches("\27%[K\r?\n\27%[1;31mflarelight: \27%[0mimports.import: 404", on_terminal("xterm", upload))
   end)
 
   it("counts a wait down on a terminal #slow", function()
