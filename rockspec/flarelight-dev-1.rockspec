@@ -58,7 +58,7 @@ build = {
             "csrc/core/policy/http_date.c", "csrc/core/policy/page.c",
             "csrc/core/policy/random.c", "csrc/core/policy/rate_limit.c", "csrc/core/policy/redact.c",
             "csrc/core/policy/response_head.c", "csrc/core/policy/retry.c", "csrc/core/policy/timer_heap.c",
-            "csrc/core/policy/url.c", "csrc/lua/batch.c", "csrc/lua/binding.c", "csrc/lua/client.c",
+            "csrc/core/policy/url.c", "csrc/core/policy/visible.c", "csrc/lua/batch.c", "csrc/lua/binding.c", "csrc/lua/client.c",
             "csrc/lua/command.c", "csrc/lua/durable.c", "csrc/lua/export.c", "csrc/lua/head.c", "csrc/lua/job.c", "csrc/lua/module.c",
             "csrc/lua/packing.c", "csrc/lua/page.c", "csrc/lua/page_columns.c", "csrc/lua/paths.c", "csrc/lua/push.c",
             "csrc/lua/records.c",

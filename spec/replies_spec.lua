@@ -38,6 +38,78 @@ describe("a reply", function()
     end)
   end)
 
+  describe("with a head that cannot be taken", function()
+    local long = ("a"):rep(110000)
+    for name, case in pairs {
+      ["that switches the protocol"] = {
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n+",
+        "switched to another protocol (101), which was not asked for",
+      },
+      ["with a header that is too long"] = {
+        "HTTP/1.1 200 OK\r\nX: " .. long .. "\r\nContent-Length: 2\r\n\r\n{}", "a line of the reply's head is longer",
+      },
+      ["with a status line that is too long"] = {
+        "HTTP/1.1 200 " .. long .. "\r\nContent-Length: 2\r\n\r\n{}", "a line of the reply's head is longer",
+      },
+      ["with too many headers"] = {
+        "HTTP/1.1 200 OK\r\n" .. ("X: " .. long:sub(1, 90000) .. "\r\n"):rep(5) .. "\r\n{}",
+        "the head of the reply is larger than 300 KB",
+      },
+    } do
+      it(name .. ": the message says so, and a write is in doubt", function()
+        local api = raw({ case[1] }, { max_attempts = 1 })
+        local _, message, err = api.automations:execute("a", {})
+        assert.matches(case[2], message, 1, true)
+        assert.are.same({ "protocol", "in_doubt" }, { err.kind, err.fate })
+      end)
+    end
+  end)
+
+  describe("with words that change how they are shown", function()
+    it("shows them by their numbers in messages", function()
+      local api = raw({ support.reply("400 No", '{"data":null,"messages":["a\\u009b2J\\u202eb\\u0007"]}') }, { max_attempts = 1 })
+      local _, message, err = api.imports:all()
+      assert.equal("imports.all: 400 Bad Request: a<U+009B>2J<U+202E>b ", message)
+      assert.equal(message, err.message)
+    end)
+  end)
+
+  describe("that repeats the key", function()
+    -- The key in other forms; no text of the error may hold it, decoded or not.
+    local key = 'k/"<abcd&=+'
+    local forms = {
+      json = [[k\/\"<abcd&=+]], unicode = [[\u006b\u002F\u0022\u003cabcd\u0026=+]],
+      percent = "k%2F%22%3Cabcd%26%3D%2b", twice = "k%252F%2522%253Cabcd%2526%253D%252B",
+      entities = [[k/&quot;&lt;abcd&amp;=+]], numbers = "k&#47;&#34;&#x3C;abcd&#x26;=&#43;",
+    }
+    local places = {
+      message = function(form) return support.reply("400 No", ('{"data":null,"messages":["bad %s!"]}'):format(form)) end,
+      ["body that is no envelope"] = function(form) return support.reply("400 No", ("<p>bad %s!</p>"):format(form)) end,
+      location = function(form)
+        return support.reply("302 Found", "", "Connection: close\r\nLocation: /a?" .. form .. "!\r\n")
+      end,
+      header = function(form) return support.reply("400 No", "{}", "Connection: close\r\nX-Said: " .. form .. "!\r\n") end,
+      ["content type"] = function(form)
+        return support.reply("200 OK", "<", "Connection: close\r\nContent-Type: a" .. form .. "!\r\n")
+      end,
+    }
+    for form_name, form in pairs(forms) do
+      for place, reply in pairs(places) do
+        it(("as %s in a %s"):format(form_name, place), function()
+          local server = opened.raw_server { reply(form) }
+          server.api_key = key
+          local api = opened.client(server, { max_attempts = 1 })
+          local _, message, err = api.imports:all()
+          local texts = { message, err.message, err.body or "", err.location or "" }
+          for _, value in pairs(err.headers or {}) do texts[#texts + 1] = value end
+          for _, value in ipairs(err.messages or {}) do texts[#texts + 1] = tostring(value) end
+          local all = table.concat(texts, "\n")
+          assert.is_nil(all:lower():find("abcd", 1, true), all)
+        end)
+      end
+    end
+  end)
+
   describe("with a byte order mark", function()
     it("of a write: applied", function()
       local sandbox, api = opened.service()

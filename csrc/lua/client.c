@@ -405,6 +405,7 @@ static int new_client(lua_State *L) {
   settings.events = fl_lua_field_flag(L, 1, "events");
   settings.debug = fl_lua_field_flag(L, 1, "debug");
   settings.replace_invalid = fl_lua_field_flag(L, 1, "replace_invalid");
+  settings.tls_1_3 = fl_lua_field_flag(L, 1, "tls_1_3");
   settings.retry = (fl_retry_policy)FL_RETRY_POLICY_DEFAULT;
   settings.retry.max_attempts = (int)fl_lua_field_whole(L, 1, "max_attempts", 4, INT_MAX);
   settings.base_url = text_setting(L, "base_url");

@@ -41,6 +41,7 @@ local settings = require "flarelight.settings"
 ---@field ca_file string? PEM file of the authorities to trust
 ---@field client_cert string? PEM file
 ---@field client_key string? PEM file
+---@field tls_min string? "1.2" or "1.3": the least version of TLS; else FLARELIGHT_TLS_MIN, else "1.2"
 ---@field proxy string? a URL; else the environment's
 ---@field user_agent string?
 ---@field host string|flarelight.Host|nil how calls wait: "script", "frame", "openresty", "luv", "cqueues", "copas", or a table; else the host that runs
@@ -326,6 +327,7 @@ function configuration.read(given, environment)
     good, message, err = read_profile(found.profile, found.base_url, found.shared_files)
     found.profile = good
   end
+  found.tls_1_3 = found.tls_min == "1.3"
   if good then
     found.debug, message, err = find_debug(given.debug, reader_of(environment))
     good = err == nil

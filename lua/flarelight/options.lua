@@ -19,6 +19,8 @@ local types = {
     function(v) return type(v) == "string" and not v:find("\0", 1, true) or type(v) == "table" end,
     "a path without NUL bytes or a list of them",
   },
+  url = { function(v) return type(v) == "string" and not v:find("\0", 1, true) end, "a URL without NUL bytes" },
+  tls_version = { function(v) return v == "1.2" or v == "1.3" end, '"1.2" or "1.3"' },
   any = { function() return true end, "anything" },
   seconds = { function(v) return type(v) == "number" and v > 0 end, "a number of seconds above 0" },
   duration = { function(v) return type(v) == "number" and v >= 0 end, "a number of seconds, 0 or more" },

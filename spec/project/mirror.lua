@@ -52,6 +52,7 @@ local COVERS = {
   ["spec/rate_spec.lua"] = { "csrc/core/engine/budget" },
   ["spec/replies_spec.lua"] = { "csrc/core/engine/outcome", "csrc/core/engine/sockets" },
   ["spec/rows_spec.lua"] = { "lua/flarelight/pages" },
+  ["spec/nul_spec.lua"] = { "lua/flarelight/options", "lua/flarelight/sandbox/options" },
   ["spec/owned_files_spec.lua"] = { "csrc/core/base/owned", "lua/flarelight/configuration" },
   ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
@@ -64,6 +65,7 @@ local COVERS = {
     "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/method", "lua/flarelight/wait/outcome",
   },
   ["spec/wait/verdict_spec.lua"] = { "lua/flarelight/wait/pace" },
+  ["spec/tls_spec.lua"] = { "csrc/core/engine/transfer", "lua/flarelight/configuration" },
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
   ["spec/trace_spec.lua"] = { "lua/flarelight/metrics", "csrc/core/engine/trace", "csrc/core/engine/latency" },
   ["spec/torture_spec.lua"] = {

@@ -23,7 +23,9 @@ function raw_server.start(replies)
     local bytes, mark = reply, ""
     if reply:find "%.%.%.$" then bytes, mark = reply:sub(1, -4), "." end
     if reply:find "[+!]$" then bytes, mark = reply:sub(1, -2), reply:sub(-1) end
-    words[#words + 1] = "x" .. to_hex(bytes) .. mark
+    local word = "x" .. to_hex(bytes) .. mark
+    -- A system bounds the length of an argument.
+    words[#words + 1] = #word < 60000 and word or "@" .. system.quote(system.file(word))
   end
   local pipe = assert(io.popen(table.concat(words, " ")))
   local port, process = (pipe:read "*l" or ""):match "^(%d+) (%d+)$"

@@ -2,7 +2,7 @@
 # raw_server.pl LOG REPLY...: prints "PORT PID", then answers one request after another with the next REPLY and
 # appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
-# A REPLY is "x" and hexadecimal digits; a "." behind them keeps the connection for the next request, a "+" makes
+# A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for the next request, a "+" makes
 # the server silent after it, a "!" resets the connection once it is idle, and logs an empty line then. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
 use strict;
 use warnings;
@@ -38,7 +38,12 @@ my $socket;
 while (@replies) {
   $socket = $server->accept unless $socket;
   if (!read_request($socket)) { close $socket; undef $socket; next; }
-  my ($bytes, $mark) = shift(@replies) =~ /^x([0-9a-f]*)([.+!]?)$/ or die "not a reply";
+  my $reply = shift(@replies);
+  if ($reply =~ /^@(.*)$/) {
+    open my $file, "<", $1 or die "$!";
+    $reply = <$file>;
+  }
+  my ($bytes, $mark) = $reply =~ /^x([0-9a-f]*)([.+!]?)$/ or die "not a reply";
   syswrite $socket, pack("H*", $bytes);
   sleep 120 if $mark eq "+";
   if ($mark eq "!") {

@@ -18,6 +18,7 @@ typedef struct fl_client_settings {
   const char *subscription_id;
   const char *user_agent;
   const char *ca_file, *client_cert, *client_key;
+  bool tls_1_3;      /* the least version of TLS is 1.3, else 1.2 */
   const char *proxy; /* NULL: the proxy of the environment, except for loopback */
   fl_time connect_timeout, read_timeout, write_timeout; /* read and write: of one attempt */
   int64_t rate_limit; /* requests a minute to assume, 0 for none */

@@ -17,10 +17,13 @@
 #include "engine/outcome.h"
 #include "engine/trace.h"
 #include "policy/redact.h"
+#include "policy/visible.h"
 
 #define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
 #define OWN_HEADERS 6
-#define USUAL_HEAD ((size_t)1000) /* bytes of a reply's head */
+#define USUAL_HEAD ((size_t)1000)              /* bytes of a reply's head */
+#define MOST_HEAD_OF_CURL ((size_t)200 * 1024) /* with the next line it exceeds 300 KB */
+#define CODE_TOO_LARGE ((CURLcode)100)         /* CURLE_TOO_LARGE of libcurl 8.6 */
 #define TRUSTED_LENGTH (4u << 20)
 
 struct fl_transfer {
@@ -34,6 +37,7 @@ struct fl_transfer {
   bool closed;         /* the server had closed the connection before the request was sent */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
+  size_t head_bytes; /* of the reply */
   struct curl_slist headers[OWN_HEADERS + FL_HEADERS_MOST];
   fl_buffer header_text; /* holds the key: wiped */
   char error[CURL_ERROR_SIZE];
@@ -104,6 +108,8 @@ static void keep_line(fl_call *call, const char *line, size_t length) {
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
   fl_transfer *transfer = context;
   fl_response_head_line(&transfer->call->head, bytes, size * count);
+  transfer->head_bytes += size * count;
+  if (transfer->call->head.switched) return 0; /* no reply will follow */
   keep_line(transfer->call, bytes, size * count);
   reserve_for(transfer, bytes, size * count);
   return size * count;
@@ -238,6 +244,7 @@ static CURLcode set_protocols(CURL *easy) {
 
 static CURLcode set_peer(CURL *easy, const fl_client *client) {
   const fl_client_settings *settings = &client->settings;
+  long version = settings->tls_1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2;
   if (settings->ca_file) SET(CURLOPT_CAINFO, settings->ca_file);
   if (settings->client_cert) SET(CURLOPT_SSLCERT, settings->client_cert);
   if (settings->client_key) SET(CURLOPT_SSLKEY, settings->client_key);
@@ -249,6 +256,9 @@ static CURLcode set_peer(CURL *easy, const fl_client *client) {
   } else if (client->loopback) {
     SET(CURLOPT_PROXY, "");
   }
+  /* Without these, the configuration of the system decides, which may allow TLS 1.0. */
+  SET(CURLOPT_SSLVERSION, version);
+  SET(CURLOPT_PROXY_SSLVERSION, version);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   return CURLE_OK;
@@ -312,6 +322,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   transfer->requests = 0;
   transfer->repeated = transfer->closed = transfer->too_large = transfer->no_memory = false;
   transfer->error[0] = '\0';
+  transfer->head_bytes = 0;
   /* The reply of an earlier attempt is overwritten. */
   call->text.length = 0;
   call->tape.count = 0;
@@ -382,7 +393,21 @@ static bool is_undecodable(const fl_transfer *transfer, CURLcode code) {
   return code == CURLE_WRITE_ERROR && !transfer->too_large && !transfer->no_memory;
 }
 
+/* The reason why the reply's head cannot be taken; NULL: another reason. For a line that is too
+ * long, libcurl before 8.6 says that there is no memory. */
+static const char *fault_of_head(const fl_transfer *transfer, CURLcode code) {
+  if (transfer->call->head.switched)
+    return "the server switched to another protocol (101), which was not asked for";
+  if (transfer->requests == 0 || transfer->call->head.part == FL_HEAD_ENDED) return NULL;
+  if (code == CURLE_RECV_ERROR && transfer->head_bytes >= MOST_HEAD_OF_CURL)
+    return "the head of the reply is larger than 300 KB";
+  if (code == CURLE_OUT_OF_MEMORY || code == CODE_TOO_LARGE)
+    return "a line of the reply's head is longer than 100 KB, or there is no memory for it";
+  return NULL;
+}
+
 static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
+  const char *fault = fault_of_head(transfer, code);
   fl_failure failure = {.sent = transfer->requests > 0,
                         .repeated = transfer->repeated,
                         .too_large = transfer->too_large,
@@ -394,6 +419,9 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   if (transfer->closed) {
     failure.kind = FL_KIND_NETWORK;
     failure.detail = "the server had closed the connection";
+  } else if (fault != NULL) {
+    failure.kind = FL_KIND_PROTOCOL;
+    failure.detail = fault;
   } else if (is_undecodable(transfer, code)) {
     failure.kind = FL_KIND_PROTOCOL;
     failure.detail = "the compressed reply has bytes after its end";
@@ -463,6 +491,9 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
                  figure_of(transfer->easy, CURLINFO_TOTAL_TIME_T));
   fl_redact_text(call->api_key, call->message, sizeof call->message);
   fl_redact_text(call->api_key, call->head.location, sizeof call->head.location);
+  fl_redact_text(call->api_key, call->head.content_type, sizeof call->head.content_type);
+  fl_visible(call->message, sizeof call->message);
+  fl_visible(call->head.location, sizeof call->head.location);
   if (call->client->settings.debug) trace_end(transfer, call->message);
   outcome.sent = transfer->requests > 0;
   if (code != CURLE_OK) transfer->configured = 0; /* start from default options after an error */

@@ -4,59 +4,183 @@
 #include <ctype.h>
 #include <strings.h>
 
-static int hex_digit(char byte) {
-  if (byte >= '0' && byte <= '9') return byte - '0';
-  byte |= 0x20;
-  return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+#include "base/ascii.h"
+
+#define MOST_LEVELS 8 /* of escapes of escapes */
+
+/* --- escapes: each function reads the one at the beginning of `bytes` --- */
+
+/* The character, or -1; *used: the bytes of the escape. */
+typedef int unescape(const char *bytes, size_t length, size_t *used);
+
+static int hex_value(const char *bytes, size_t length, size_t digits) {
+  int value = 0;
+  if (digits > length) return -1;
+  for (size_t i = 0; i < digits; i++) {
+    unsigned char byte = (unsigned char)bytes[i];
+    if (!isxdigit(byte)) return -1;
+    value = value * 16 + (isdigit(byte) ? byte - '0' : tolower(byte) - 'a' + 10);
+  }
+  return value;
+}
+
+/* %2f */
+static int unescape_percent(const char *bytes, size_t length, size_t *used) {
+  *used = 3;
+  return bytes[0] == '%' ? hex_value(bytes + 1, length - 1, 2) : -1;
+}
+
+/* %252f, %25252f: escaped more than once */
+static int unescape_percents(const char *bytes, size_t length, size_t *used) {
+  size_t at = 1;
+  if (bytes[0] != '%') return -1;
+  for (int level = 1; level < MOST_LEVELS && at + 4 <= length; level++) {
+    if (bytes[at] != '2' || bytes[at + 1] != '5' || hex_value(bytes + at + 2, 2, 2) < 0) break;
+    at += 2;
+  }
+  *used = at + 2;
+  return hex_value(bytes + at, length - at, 2);
+}
+
+/* \" or \u0022, and with more backslashes before it: JSON in JSON */
+static int unescape_json(const char *bytes, size_t length, size_t *used) {
+  size_t at = 0;
+  while (at < length && at < MOST_LEVELS && bytes[at] == '\\') at++;
+  if (at == 0) return -1;
+  if (at < length && bytes[at] == 'u') {
+    int value = hex_value(bytes + at + 1, length - at - 1, 4);
+    *used = at + 5;
+    if (value >= 0) return value;
+  }
+  *used = at + 1;
+  return at < length ? (unsigned char)bytes[at] : -1;
+}
+
+/* Two backslashes that stand for one. */
+static int unescape_backslash(const char *bytes, size_t length, size_t *used) {
+  *used = 2;
+  return length >= 2 && bytes[0] == '\\' && bytes[1] == '\\' ? '\\' : -1;
+}
+
+/* The name or the number of an entity at `bytes`, behind its "&". */
+static int read_entity(const char *bytes, size_t length, size_t *used) {
+  static const struct {
+    char name[6];
+    char character;
+  } named[] = {{"amp;", '&'},  {"lt;", '<'},    {"gt;", '>'},
+               {"quot;", '"'}, {"apos;", '\''}, {"sol;", '/'}};
+  size_t at = 1;
+  int value = 0, base = 10, digits = 0;
+  for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+    *used = strlen(named[i].name);
+    if (*used <= length && strncasecmp(bytes, named[i].name, *used) == 0) return named[i].character;
+  }
+  if (length == 0 || bytes[0] != '#') return -1;
+  if (at < length && fl_ascii_lower(bytes[at]) == 'x') base = 16, at++;
+  for (; at < length && digits < MOST_LEVELS; at++, digits++) {
+    int digit = hex_value(bytes + at, 1, 1);
+    if (digit < 0 || digit >= base) break;
+    value = value < 256 ? value * base + digit : value;
+  }
+  if (at < length && bytes[at] == ';') at++;
+  *used = at;
+  return digits > 0 ? value : -1;
+}
+
+/* &#47; &#x2f; &amp; */
+static int unescape_entity(const char *bytes, size_t length, size_t *used) {
+  int character = bytes[0] == '&' ? read_entity(bytes + 1, length - 1, used) : -1;
+  *used += 1;
+  return character;
+}
+
+/* &amp;#47; &amp;amp;lt;: escaped more than once */
+static int unescape_entities(const char *bytes, size_t length, size_t *used) {
+  size_t at = 1;
+  int character;
+  if (bytes[0] != '&') return -1;
+  for (int level = 1; level < MOST_LEVELS; level++) {
+    if (at + 4 > length || strncasecmp(bytes + at, "amp;", 4) != 0) break;
+    at += 4;
+  }
+  character = at > 1 ? read_entity(bytes + at, length - at, used) : -1;
+  *used += at;
+  return character;
+}
+
+static unescape *const escapes[] = {unescape_percent,   unescape_percents, unescape_json,
+                                    unescape_backslash, unescape_entity,   unescape_entities};
+
+enum { ESCAPES = sizeof escapes / sizeof *escapes };
+
+static bool begins_escape(char byte) { return byte == '%' || byte == '\\' || byte == '&'; }
+
+/* The character at `bytes`: as it is (`way` 0), or by one of the escapes. */
+static int read_character(int way, const char *bytes, size_t length, size_t *used) {
+  *used = 1;
+  if (length == 0) return -1;
+  if (way == 0) return (unsigned char)bytes[0];
+  return begins_escape(bytes[0]) ? escapes[way - 1](bytes, length, used) : -1;
+}
+
+static bool same_character(int left, int right) {
+  return left >= 0 && left < 256 && right >= 0 && right < 256 && tolower(left) == tolower(right);
+}
+
+/* --- the secret --- */
+
+/* Moves behind one character of both texts, whether it is escaped in either of them or not. False
+ * if they differ. `eager`: an escape of the text is rather read as one than as it is. */
+static bool match_character(fl_slice *secret, fl_slice *text, bool eager) {
+  for (int mine = 0; mine <= ESCAPES; mine++) {
+    size_t used, other_used;
+    int character = read_character(mine, secret->data, secret->length, &used);
+    if (character < 0) continue;
+    for (int turn = 0; turn <= ESCAPES; turn++) {
+      int theirs = eager ? ESCAPES - turn : turn;
+      if (!same_character(character, read_character(theirs, text->data, text->length, &other_used)))
+        continue;
+      *secret = (fl_slice){secret->data + used, secret->length - used};
+      *text = (fl_slice){text->data + other_used, text->length - other_used};
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Whether a cut text may end in the middle of an escape. */
+static bool ends_in_escape(fl_slice text) {
+  return text.length > 0 && text.length < 2 * MOST_LEVELS && begins_escape(text.data[0]);
 }
 
 /* The length of an occurrence of the secret at the beginning of `bytes`; 0 if there is none. */
-static size_t match_secret(const char *secret, const char *bytes, size_t length, bool cut) {
-  size_t used = 0, matched = 0;
-  for (; secret[matched] != '\0'; matched++, used++) {
-    unsigned char byte;
-    if (used < length && bytes[used] == '\\' && secret[matched] != '\\') used++;
-    if (used >= length) return cut && matched >= FL_REDACT_SHORTEST ? length : 0;
-    byte = (unsigned char)bytes[used];
-    if (byte == '%' && secret[matched] != '%' && length - used <= 2 && cut &&
-        matched >= FL_REDACT_SHORTEST)
-      return length;
-    if (byte == '%' && secret[matched] != '%' && length - used > 2) {
-      int high = hex_digit(bytes[used + 1]), low = hex_digit(bytes[used + 2]);
-      if (high >= 0 && low >= 0) {
-        byte = (unsigned char)(high << 4 | low);
-        used += 2;
-      }
-    }
-    if (tolower(byte) != tolower((unsigned char)secret[matched])) return 0;
+static size_t match_secret(fl_slice secret, const char *bytes, size_t length, bool cut,
+                           bool eager) {
+  fl_slice text = {bytes, length};
+  size_t matched = 0;
+  for (; secret.length > 0; matched++) {
+    if (match_character(&secret, &text, eager)) continue;
+    if (text.length > 0 && !ends_in_escape(text)) return 0;
+    return cut && matched >= FL_REDACT_SHORTEST ? length : 0;
   }
-  return used;
+  return length - text.length;
 }
 
-/* The bytes with which an occurrence can begin. */
-#define BEGINNINGS 4
-
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
-  const unsigned char first = (unsigned char)secret[0];
-  const int beginnings[BEGINNINGS] = {tolower(first), toupper(first), '\\', '%'};
-  char *end = bytes + length, *at = bytes, *next[BEGINNINGS];
-  if (length == 0 || strlen(secret) < FL_REDACT_SHORTEST) return;
-  /* memchr skips the bytes between far faster than a comparison of each byte. */
-  for (int i = 0; i < BEGINNINGS; i++) next[i] = bytes;
-  while (at < end) {
-    char *found = end;
+  fl_slice wanted = fl_slice_of(secret);
+  bool escaped = begins_escape(secret[0]), has_escape = strpbrk(secret, "%\\&") != NULL;
+  char first = fl_ascii_lower(secret[0]);
+  if (wanted.length < FL_REDACT_SHORTEST) return;
+  for (size_t i = 0; i < length; i++) {
     size_t size;
-    for (int i = 0; i < BEGINNINGS; i++) {
-      if (next[i] < at || (next[i] == at && (unsigned char)*at != beginnings[i])) {
-        next[i] = memchr(at, beginnings[i], (size_t)(end - at));
-        if (next[i] == NULL) next[i] = end;
-      }
-      if (next[i] < found) found = next[i];
-    }
-    if (found == end) return;
-    size = match_secret(secret, found, (size_t)(end - found), cut);
-    if (size > 0) memset(found, '*', size);
-    at = found + (size > 0 ? size : 1);
+    /* Most bytes can begin no occurrence. */
+    if (!escaped && !begins_escape(bytes[i]) && fl_ascii_lower(bytes[i]) != first) continue;
+    size = match_secret(wanted, bytes + i, length - i, cut, false);
+    /* "%25" may be the sign of a secret that holds one, or three characters of it. */
+    if (size == 0 && has_escape) size = match_secret(wanted, bytes + i, length - i, cut, true);
+    if (size == 0) continue;
+    memset(bytes + i, '*', size);
+    i += size - 1;
   }
 }
 

@@ -13,10 +13,10 @@
 /* A shorter secret is not covered: it would hit ordinary words. */
 #define FL_REDACT_SHORTEST 4
 
-/* Covers every occurrence of `secret`, in any case, with or without the backslashes of JSON, and
- * with characters written as %XX.
- * `cut`: the text was cut, so it may end in the middle of an occurrence, whose beginning is covered
- * too. */
+/* Covers every occurrence of `secret`, in any case, as it is and with any of its characters
+ * escaped: in JSON (\" or \u0022), in URLs (%22) or in HTML (&quot; or &#34;), up to eight times
+ * over. An escape in the secret itself is found decoded, too. `cut`: the text was cut, so it may
+ * end in the middle of an occurrence, whose beginning is covered too. */
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut);
 
 /* The same for a text in an array of `size` bytes. A text that fills the array may be cut. */

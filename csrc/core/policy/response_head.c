@@ -225,6 +225,14 @@ static int read_status(fl_slice line) {
   return status >= 200 ? status : 0;
 }
 
+static bool is_switch(fl_slice line) {
+  size_t space = 0;
+  while (space < line.length && line.data[space] != ' ') space++;
+  line = fl_ascii_trim((fl_slice){line.data + space, line.length - space});
+  return line.length >= 3 && memcmp(line.data, "101", 3) == 0 &&
+         (line.length == 3 || line.data[3] == ' ');
+}
+
 /* False if the headers of the line's head do not count. */
 static bool take_line_of_head(fl_response_head *head, fl_slice line) {
   switch (head->part) {
@@ -232,6 +240,7 @@ static bool take_line_of_head(fl_response_head *head, fl_slice line) {
       if (line.length < 5 || !fl_ascii_is_word(line.data, 5, "HTTP/")) return false;
       fl_response_head_init(head);
       head->status = read_status(line);
+      head->switched = is_switch(line);
       head->part = head->status != 0 ? FL_HEAD_INSIDE : FL_HEAD_INTERIM;
       return false;
     case FL_HEAD_INTERIM:

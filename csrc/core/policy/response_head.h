@@ -36,7 +36,8 @@ typedef enum fl_head_part {
 
 typedef struct fl_response_head {
   fl_head_part part;
-  int status; /* 0 until the status line of the reply came */
+  int status;    /* 0 until the status line of the reply came */
+  bool switched; /* a 101 came: what follows is no HTTP */
   bool retry_after_known;
   fl_time retry_after; /* duration from the Date of the reply, >= 0; valid after finish */
   int64_t limit;       /* X-RateLimit-Limit; FL_UNKNOWN if absent or nonsense (negative, a fraction,

@@ -40,7 +40,12 @@ local function positive_converter(text)
   return nil, ("'%s' is not a whole number above 0"):format(text)
 end
 
-local CONVERTERS = { seconds = number_converter, positive = positive_converter }
+local function version_converter(text)
+  if text == "1.2" or text == "1.3" then return text end
+  return nil, ("'%s' is not 1.2 or 1.3"):format(text)
+end
+
+local CONVERTERS = { seconds = number_converter, positive = positive_converter, tls_version = version_converter }
 
 --- Options of every command that sends requests: --environment, and the flags of settings.lua. The key has no option,
 -- since the list of processes shows options. `command` may have defined some of the flags itself, by `except`: a set of

@@ -35,7 +35,8 @@ function options.fault_of(value, rule)
   elseif type(value) ~= kind then
     return "must be a " .. kind
   end
-  if kind == "string" and value:find("%z") then return "must not hold a NUL" end
+  local is_text = type(value) == "string" and (kind == "string" or kind == "definitions")
+  if is_text and value:find("\0", 1, true) then return "must not hold a NUL" end
 end
 
 --- The members of `given`, with the defaults of the rules for missing members. Raises on unknown members and wrong
