@@ -48,6 +48,8 @@ static inline bool sandbox_exchange_is_whole(const sandbox_exchange *asked) {
  * arrived. */
 void sandbox_exchange_meet_fault(sandbox_exchange *asked, struct MHD_Connection *connection,
                                  bool reused);
+/* exchange_work.c. Whether the headers name this machine, and a valid key and subscription. */
+bool sandbox_exchange_is_admitted(const sandbox_exchange *asked, struct MHD_Connection *connection);
 /* exchange_work.c. Carries out the request, changed by the fault, fills in the reply, and writes
  * the log. Called when the body has arrived. */
 void sandbox_exchange_work(sandbox_exchange *asked, struct MHD_Connection *connection);

@@ -18,17 +18,29 @@ static bool is_json(const char *content_type) {
           content_type[length] == ' ');
 }
 
+/* The checks of the headers; 0, or the status of the refusal. */
+static int check_headers(const sandbox_options *options, struct MHD_Connection *connection,
+                         const char **message) {
+  int status = sandbox_admission_check_form(
+      options, sandbox_header(connection, "Host"), sandbox_header(connection, "Content-Length"),
+      sandbox_header(connection, "Transfer-Encoding"), message);
+  if (status != 0) return status;
+  return sandbox_admission_check(options, sandbox_header(connection, "X-Api-Key"),
+                                 sandbox_header(connection, "X-Subscription-Id"), message);
+}
+
+bool sandbox_exchange_is_admitted(const sandbox_exchange *asked,
+                                  struct MHD_Connection *connection) {
+  const char *message;
+  return check_headers(&asked->owner->options, connection, &message) == 0;
+}
+
 /* The checks before an operation; 0, or the status of the refusal. */
 static int check(sandbox_exchange *asked, struct MHD_Connection *connection, const char **message) {
   sandbox *owner = asked->owner;
   const sandbox_options *options = &owner->options;
   const char *key = sandbox_header(connection, "X-Api-Key");
-  int status = sandbox_admission_check_form(
-      options, sandbox_header(connection, "Host"), sandbox_header(connection, "Content-Length"),
-      sandbox_header(connection, "Transfer-Encoding"), message);
-  if (status != 0) return status;
-  status = sandbox_admission_check(options, key, sandbox_header(connection, "X-Subscription-Id"),
-                                   message);
+  int status = check_headers(options, connection, message);
   if (status != 0) return status;
   asked->authorized = true;
   if (!sandbox_admission_take(&owner->admission, options, fl_clock_now())) {

@@ -85,6 +85,7 @@ typedef enum {
   FLAG(etag, false) \
   \
   WHOLE(max_connections, 1000, 1, 1000000) \
+  WHOLE(connection_timeout, 60, 1, 86400) /* seconds without a byte \ */ \
   WHOLE(max_body_bytes, 0x1p28, 1, 0x1p30) \
   WHOLE(max_query_rows, 1000000, 1, 0x1p31) \
   WHOLE(max_query_steps, 1000000000, 10000, 0x1p40) \

@@ -21,6 +21,8 @@
 
 /* How often to ask the system for another port, if this process has used the port before. */
 #define FRESH_PORT_TRIES 100
+/* The bytes that are kept of the body of a request without a valid key. */
+#define UNTRUSTED_BODY ((size_t)64 * 1024)
 
 /* --- beginning and end of connections and requests --- */
 
@@ -80,15 +82,22 @@ static void split_uri(sandbox_exchange *opened) {
 
 /* --- a request --- */
 
+/* Reserves memory for the body of a request that will be let in. Of the others, only the beginning
+ * is kept, for the log. */
+static void prepare_body(sandbox_exchange *opened, struct MHD_Connection *connection) {
+  const char *length = sandbox_header(connection, "Content-Length");
+  if (!sandbox_exchange_is_admitted(opened, connection)) opened->body.ceiling = UNTRUSTED_BODY;
+  else if (length) fl_buffer_reserve(&opened->body, strtoul(length, NULL, 10));
+}
+
 /* Called when the headers have arrived. False if the request is refused before its body is read. */
 static bool begin(sandbox_exchange *opened, struct MHD_Connection *connection, const char *method) {
   bool reused = opened->from && opened->from->requests++ > 0;
-  const char *length = sandbox_header(connection, "Content-Length");
   opened->method = method;
   split_uri(opened);
   opened->route = sandbox_routes_find(method, opened->path.data);
   sandbox_exchange_meet_fault(opened, connection, reused);
-  if (length && !opened->drop) fl_buffer_reserve(&opened->body, strtoul(length, NULL, 10));
+  if (!opened->drop) prepare_body(opened, connection);
   opened->stage = GATHERING;
   return !opened->drop;
 }
@@ -101,7 +110,9 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
   if (asked == NULL || asked->uri == NULL) return MHD_NO;
   if (asked->stage == OPENED) return begin(asked, connection, method) ? MHD_YES : MHD_NO;
   if (*size > 0) {
-    if (fl_buffer_append(&asked->body, data, *size) != FL_OK) asked->too_large = true;
+    size_t room = asked->body.ceiling - asked->body.length;
+    if (fl_buffer_append(&asked->body, data, *size < room ? *size : room) != FL_OK || *size > room)
+      asked->too_large = true;
     *size = 0;
     return MHD_YES;
   }
@@ -143,8 +154,9 @@ static struct MHD_Daemon *start_daemon(sandbox *owner, unsigned flags,
       address, MHD_OPTION_URI_LOG_CALLBACK, open_exchange, owner, MHD_OPTION_NOTIFY_COMPLETED,
       close_exchange, owner, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, owner,
       MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, owner, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)128 * 1024, MHD_OPTION_CONNECTION_LIMIT, (unsigned)owner->options.max_connections,
-      MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+      (size_t)128 * 1024, MHD_OPTION_CONNECTION_TIMEOUT,
+      (unsigned)owner->options.connection_timeout, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)owner->options.max_connections, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static unsigned port_of(struct MHD_Daemon *daemon, const sandbox_options *options) {

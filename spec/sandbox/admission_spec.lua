@@ -1,6 +1,7 @@
 --- Who is let in to the sandbox, and how often.
 
 local curl = require "sandbox.curl"
+local system = require "support.system"
 
 local SUBSCRIPTION, ask, start, import =
   curl.SUBSCRIPTION, curl.ask, curl.start, curl.import
@@ -71,6 +72,57 @@ describe("the sandbox", function()
       assert.equal(400, reply.status)
       assert.equal(0, box:counts().imports)
       assert.equal(200, ask(box, "/Import/Data", { body = body, headers = { ["Transfer-Encoding"] = "chunked" } }).status)
+    end)
+
+    -- Sends bytes over a connection of their own, and prints "closed" when the other end has closed it.
+    local SENDER = [[perl -MIO::Socket::INET -e '
+      alarm 60; my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die;
+      syswrite $socket, pack "H*", $ARGV[1]; 1 while sysread $socket, my $bytes, 4096; print "closed"' %d %s]]
+
+    local function send(box, text)
+      local hex = text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+      return assert(io.popen(SENDER:format(box.port, hex)))
+    end
+
+    it("closes a connection that sends nothing more", function()
+      local box = start { connection_timeout = 1 }
+      for _, text in ipairs { "", "GET /Import/All HTTP/1.1\r\nHost: loc",
+        "POST /Import/Data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{" } do
+        local pipe = send(box, text)
+        assert.equal("closed", pipe:read "*a")
+        pipe:close()
+      end
+    end)
+
+    it("reserves no memory for a body before the key is known to be right", function()
+      local function size() return tonumber((system.read "/proc/self/status" or ""):match "VmSize:%s*(%d+)") end
+      if not size() or system.checked then return pending "the size of the process cannot be read" end
+      local box = start()
+      box:fault { kind = "hang", times = 99, seconds = 60 } -- counts the requests whose headers have come
+      local function grown_after(headers)
+        local before, hits = size(), box:hits().total
+        local pipe = send(box, ("POST /Import/Data HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+          .. "Content-Length: %d\r\n%s\r\n{"):format(2 ^ 28, headers))
+        while box:hits().total == hits do os.execute "sleep 0.01" end
+        for _ = 1, 100 do
+          if size() - before > 2 ^ 17 then break end
+          os.execute "sleep 0.01"
+        end
+        return size() - before > 2 ^ 17, pipe
+      end
+      local unknown, first = grown_after "X-Api-Key: other\r\n"
+      assert.is_false(unknown)
+      local known, second = grown_after(("X-Api-Key: %s\r\nX-Subscription-Id: %s\r\n"):format(curl.KEY, curl.SUBSCRIPTION))
+      assert.is_true(known)
+      box:stop()
+      first:close()
+      second:close()
+    end)
+
+    it("keeps only the beginning of a body without a valid key, and refuses it as such", function()
+      local box = start()
+      assert.equal(401, ask(box, "/Import/Data", { key = "other", body = ("x"):rep(100000) }).status)
+      assert.equal(65536, box:requests()[1].body_bytes)
     end)
 
     it("has no more connections than it may", function()

@@ -48,6 +48,7 @@ local switches = {}
 ---@field gzip boolean?
 ---@field etag boolean?
 ---@field max_connections integer? 1000
+---@field connection_timeout integer? seconds without a byte until a connection is closed, 60
 ---@field max_body_bytes integer?
 ---@field max_query_rows integer?
 ---@field max_query_steps integer?
