@@ -96,8 +96,14 @@ int fl_owned_read(const char *path, bool shared, fl_buffer *out, const char **fa
 int fl_owned_replace(const char *path, const char *bytes, size_t length) {
   size_t room = strlen(path) + sizeof RANDOM;
   char *temporary = malloc(room);
+  struct stat status;
   int descriptor, reason = 0;
   if (temporary == NULL) return ENOMEM;
+  /* A rename would take the place of a device or a pipe, too. */
+  if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
+    free(temporary);
+    return ENOTSUP;
+  }
   snprintf(temporary, room, "%s%s", path, RANDOM);
   descriptor = mkstemp(temporary);
   if (descriptor < 0) reason = errno;

@@ -32,7 +32,7 @@ int fl_owned_read(const char *path, bool shared, fl_buffer *out, const char **fa
 
 /* Replaces the file at `path` by `bytes`, with mode 0600 under any umask: writes a file with an
  * unguessable name beside it, syncs it and renames it. Returns 0 or errno; then the old file is
- * as before. */
+ * as before. ENOTSUP: what stands at `path` is no file, for example a device. */
 int fl_owned_replace(const char *path, const char *bytes, size_t length);
 
 /* The umask of the process. Any thread. */

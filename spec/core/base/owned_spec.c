@@ -118,6 +118,9 @@ static void test_a_file_is_read_and_replaced(void **state) {
   assert_int_equal(mkdir(path, 0700), 0);
   assert_int_not_equal(fl_owned_replace(path, "text", 4), 0);
   rmdir(path);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  assert_int_equal(fl_owned_replace(path, "text", 4), ENOTSUP);
+  unlink(path);
   fl_buffer_free(&text);
 }
 
