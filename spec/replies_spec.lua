@@ -65,6 +65,34 @@ describe("a reply", function()
     end
   end)
 
+  describe("with more values than its bytes let expect", function()
+    local function reply(count)
+      return support.reply("200 OK", ('{"data":[%s0],"messages":[]}'):format(("0,"):rep(count - 1)))
+    end
+
+    it("is refused if their memory would pass max_response_bytes", function()
+      local api = raw({ reply(100000) }, { max_attempts = 1, max_response_bytes = 1000000 })
+      local data, message, err = api.imports:all()
+      assert.is_nil(data)
+      assert.matches("^imports%.all: the reply %(%d+ bytes%) has more than 65536 values: the memory for them would pass "
+        .. "max_response_bytes %(1000000%)$", message)
+      assert.equal("protocol", err.kind)
+    end)
+
+    it("is taken up to the limit, and up to 65,536 values in any case", function()
+      for _, case in ipairs { { 65000, 200000 }, { 100000, 2000000 } } do
+        local api = raw({ reply(case[1]) }, { max_attempts = 1, max_response_bytes = case[2] })
+        assert.equal(case[1], #assert(api.imports:all()))
+      end
+    end)
+
+    it("of a write that is refused leaves it in doubt", function()
+      local api = raw({ reply(100000) }, { max_attempts = 1, max_response_bytes = 1000000 })
+      local _, _, err = api.automations:execute("a", {})
+      assert.are.same({ "protocol", "in_doubt" }, { err.kind, err.fate })
+    end)
+  end)
+
   describe("with words that change how they are shown", function()
     it("shows them by their numbers in messages", function()
       local api = raw({ support.reply("400 No", '{"data":null,"messages":["a\\u009b2J\\u202eb\\u0007"]}') }, { max_attempts = 1 })
