@@ -304,7 +304,7 @@ memory: deps
 
 # --- benchmarks: docs/performance.md; one of them alone is `sh bench/run rows lua5.4` ---
 BENCH_LUAS ?= lua5.4 luajit
-BENCHES = rows columns export upload files calls concurrent memory linear
+BENCHES = rows columns export upload files calls concurrent memory linear nasty
 HOST_BENCHES = nginx_latency nginx_requests love_frames
 BENCH_DIR = $(BUILD)/bench
 

@@ -206,3 +206,14 @@ describe("every link leads somewhere:", function()
     end)
   end
 end)
+
+describe("SECURITY.md", function()
+  it("names specs and checks that are there", function()
+    local count = 0
+    for path in read("SECURITY.md"):gmatch "`(%l+/[%w_/.]+)`" do
+      assert.is_true(system.exists(path), path)
+      count = count + 1
+    end
+    assert.is_true(count >= 20)
+  end)
+end)
