@@ -1,6 +1,7 @@
 -- nasty.lua [SHAPE]: inputs whose shape is chosen to make work grow faster than their size. Each is made in doubling
 -- sizes, and its CPU time is measured. Prints the time at the first and the last size, and by which power of the size it
--- grows; ends with 1 if that is above MOST for any shape. Run by `sh bench/run nasty [LUA]`; needs no server.
+-- grows (of three doublings, the one in the middle); ends with 1 if that is above MOST for any shape. Run by
+-- `sh bench/run nasty [LUA]`; needs no server.
 --
 -- What is measured is the CPU time of the whole process, of which other work on the machine changes little. A time is the
 -- least of several runs. Linear work has power 1, a sort a little more, quadratic work 2.
@@ -10,7 +11,7 @@ local flarelight = require "flarelight"
 local json, csv = flarelight.json, flarelight.csv
 
 local MOST = 1.5      -- between linear work, with the noise of a short measurement and of caches, and quadratic work
-local DOUBLINGS = 3
+local DOUBLINGS = 3   -- an odd number
 local LEAST = 0.002   -- seconds of the first size: below, the overhead of the call would hide the growth
 local RUNS = 3
 
@@ -124,17 +125,23 @@ local function time_of(run)
   return best
 end
 
--- The power by which the time of a shape grows, the sizes and the times.
+-- The power by which the time of a shape grows, the sizes and the times. The power is the median of those of the
+-- doublings: memory that comes anew from the system makes a single step dear.
 local function measure(shape)
   local make, size, ceiling = shape[2], shape[3], shape[4] or math.huge
-  local last = 2 ^ DOUBLINGS
   local first = time_of(make(size))
-  while first < LEAST and size * 2 * last <= ceiling do
+  while first < LEAST and size * 2 * 2 ^ DOUBLINGS <= ceiling do
     size = size * 2
     first = time_of(make(size))
   end
-  local largest = time_of(make(size * last))
-  return math.log(largest / first) / math.log(last), size, first, size * last, largest
+  local powers, before, last = {}, first, size
+  for i = 1, DOUBLINGS do
+    last = last * 2
+    local now = time_of(make(last))
+    powers[i], before = math.log(now / before) / math.log(2), now
+  end
+  table.sort(powers)
+  return powers[(DOUBLINGS + 1) / 2], size, first, last, before
 end
 
 local failed = 0
