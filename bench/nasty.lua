@@ -10,7 +10,7 @@ local flarelight = require "flarelight"
 
 local json, csv = flarelight.json, flarelight.csv
 
-local MOST = 1.5      -- between linear work, with the noise of a short measurement and of caches, and quadratic work
+local MOST = 1.7      -- linear work, with the noise of caches and of a busy machine, is below; quadratic work above
 local DOUBLINGS = 3   -- an odd number
 local LEAST = 0.002   -- seconds of the first size: below, the overhead of the call would hide the growth
 local RUNS = 3
