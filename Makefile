@@ -206,6 +206,8 @@ PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-a
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
 PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
+PACKAGES_CHECKS = cppcheck clang libclang-rt-14-dev
+PACKAGES_ANALYSIS = clang-tidy
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl
 
@@ -213,7 +215,7 @@ PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs 
 deps:
 	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUA))
 deps-test:
-	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUAS)) $(PACKAGES_TEST)
+	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(LUAS)) $(PACKAGES_TEST) $(PACKAGES_CHECKS)
 deps-sanitizers: deps-test
 	@sh spec/tools/install $(PACKAGES_SANITIZERS)
 bench-deps:
@@ -242,7 +244,7 @@ fresh:
 # Formats all C by .clang-format; spec/project/format checks it.
 .PHONY: format
 format:
-	@find csrc spec bench \( -name '*.c' -o -name '*.h' \) -exec clang-format -i {} +
+	@find csrc spec bench fuzz \( -name '*.c' -o -name '*.h' \) -exec clang-format -i {} +
 
 # Random calls under random faults for MINUTES: the suite makes half a minute of it. SEED repeats the choices of another.
 .PHONY: soak
@@ -280,6 +282,28 @@ $(BUILD)/host/$(LUA): spec/tools/host.c
 	$(CC) $(LUA_CFLAGS) -O1 -g $(SANITIZER) -o $@ $< $(LUA_LIBS) -rdynamic -ldl -lm
 .PHONY: host
 host: $(BUILD)/host/$(LUA)
+
+# --- static analysis ---
+.PHONY: analyze
+analyze: deps-test
+	@sh spec/tools/install $(PACKAGES_ANALYSIS)
+	@sh spec/tools/analyze $(TOOLS)
+
+# --- fuzzers: programs of libFuzzer, each with a folder of seeds in fuzz/corpus ---
+FUZZERS = $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard fuzz/*.c))
+SECONDS ?= 600
+
+$(BUILD)/fuzz/%: fuzz/%.c $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -iquote fuzz $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -o $@ $< $(ARCHIVE) $(CURL_LIBS) $(CORE_LIBS)
+
+-include $(FUZZERS:=.d)
+
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+# All of them, for SECONDS together; FUZZERS="json csv" names some.
+fuzz: deps-sanitizers
+	@sh spec/tools/fuzz $(SECONDS) $(if $(filter command line,$(origin FUZZERS)),$(FUZZERS))
 
 # --- memory that runs out: the n-th allocation fails, for each n. The suite has a sample ---
 MEMORY = $(BUILD)/$(LUA)/memory

@@ -45,6 +45,14 @@ describe("endpoints", function()
     once:close()
     box:stop()
   end)
+
+  it("take no id that is an integer whose digits were replaced by a number", function()
+    local id = integer "1"
+    id[1] = 12345678 -- as a string it would have no owner while the request is made
+    local good, raised = pcall(function() return api.imports:data(id) end)
+    assert.is_false(good)
+    assert.truthy(raised:find "id: should be a string or a whole number, but is a table")
+  end)
   before_each(function()
     box:clear_log()
     box:clear_faults()

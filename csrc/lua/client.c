@@ -115,7 +115,9 @@ static bool read_id(lua_State *L, int index, char digits[32], fl_slice *id) {
       }
       if (integer) {
         lua_rawgeti(L, index, 1);
-        id->data = lua_tolstring(L, -1, &id->length);
+        id->data = NULL;
+        /* A number would be converted, and nothing would keep the new string. */
+        if (lua_type(L, -1) == LUA_TSTRING) id->data = lua_tolstring(L, -1, &id->length);
         lua_pop(L, 1); /* the table keeps it */
         if (id->data != NULL) return true;
       }

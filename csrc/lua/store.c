@@ -154,11 +154,8 @@ static int store_run(lua_State *L) {
   }
   lua_settop(L, 3);
   /* No Lua call from here to fl_lua_job_submit. */
-  job = calloc(1, sizeof *job);
-  if (job == NULL || result != FL_OK) {
-    free(job);
-    return luaL_error(L, "not enough memory");
-  }
+  job = result == FL_OK ? calloc(1, sizeof *job) : NULL;
+  if (job == NULL) return luaL_error(L, "not enough memory");
   job->store = fl_store_retain(store);
   job->script = *scratch;
   fl_buffer_init(scratch, scratch->ceiling);

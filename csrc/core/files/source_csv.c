@@ -177,9 +177,10 @@ static bool take_names(table *self, const fl_csv_cell *cells, size_t count, int6
 static bool make_names(table *self, size_t count, int64_t line) {
   enum { ROOM = 32 };
   fl_csv_cell *cells = calloc(count, sizeof *cells + ROOM);
-  char *texts = (char *)(cells + count);
+  char *texts;
   bool good;
   if (cells == NULL) return fl_source_input_fail_memory(self->input);
+  texts = (char *)(cells + count);
   for (size_t i = 0; i < count; i++) {
     cells[i].text.data = texts + i * ROOM;
     cells[i].text.length = (size_t)snprintf(texts + i * ROOM, ROOM, "column%zu", i + 1);
