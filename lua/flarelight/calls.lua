@@ -279,7 +279,9 @@ local function hand_over(api, prepared)
   local here, message, err = admit(api, prepared, prepared.method)
   if not here then return nil, message, err end
   prepared.waits = here.blocks -- this code does nothing else meanwhile
-  prepared.ticket = core.ticket()
+  local has_mailbox, reserved = pcall(core.ticket)
+  if not has_mailbox then return refused("network", reserved, prepared.method, prepared.path) end
+  prepared.ticket = reserved
   -- The code that submits a call also waits for it, in the same host.
   local waiter = {
     key_number = inner.key_number, here = here, write = prepared.write, ticket = prepared.ticket, ready = false,

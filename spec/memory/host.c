@@ -14,6 +14,7 @@
  * driver finds leaks. A run that takes longer than a minute ends the process with SIGALRM.
  */
 #include <curl/curl.h>
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -45,6 +46,7 @@ static bool fails(const char *of) {
     failed += result;
   }
   pthread_mutex_unlock(&lock);
+  if (result) errno = ENOMEM; /* as malloc does */
   return result;
 }
 
