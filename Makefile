@@ -207,7 +207,6 @@ PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-a
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
 PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_CHECKS = cppcheck clang libclang-rt-14-dev
-PACKAGES_ANALYSIS = clang-tidy
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl
 
@@ -286,7 +285,6 @@ host: $(BUILD)/host/$(LUA)
 # --- static analysis ---
 .PHONY: analyze
 analyze: deps-test
-	@sh spec/tools/install $(PACKAGES_ANALYSIS)
 	@sh spec/tools/analyze $(TOOLS)
 
 # --- fuzzers: programs of libFuzzer, each with a folder of seeds in fuzz/corpus ---

@@ -29,10 +29,7 @@ void fl_lua_source_options_free(fl_lua_source_options *options) {
 /* Memory that the options own. */
 static void *keep(lua_State *L, fl_lua_source_options *options, size_t size) {
   block *made = calloc(1, sizeof *made + size);
-  if (made == NULL) {
-    luaL_error(L, "not enough memory");
-    return NULL; /* never: for analyzers, which do not know that luaL_error raises */
-  }
+  if (made == NULL) luaL_error(L, "not enough memory");
   made->next = options->blocks;
   options->blocks = made;
   return made + 1;
