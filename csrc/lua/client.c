@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "engine/command.h"
 #include "engine/engine.h"
+#include "files/lease_file.h"
 #include "files/worker.h"
 #include "functions.h"
 #include "policy/url.h"
@@ -288,30 +289,32 @@ static void set_count(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
+static void set_place(lua_State *L, const fl_lease_place *place) {
+  lua_pushstring(L, place != NULL ? place->name : "memory");
+  lua_setfield(L, -2, "place");
+}
+
 /* client:quota() -> table; unknown members are absent */
 static int client_quota(lua_State *L) {
   client_box *box = check_open(L);
   fl_budget_view view;
   fl_time now = fl_clock_now();
   lua_createtable(L, 0, 10);
-  lua_pushliteral(L, "memory");
-  lua_setfield(L, -2, "place");
   if (box == NULL || !fl_engine_quota(box->client, &view, now)) {
     set_count(L, "waiting", 0);
     set_count(L, "spent", 0);
     set_count(L, "foreign", 0);
+    set_place(L, box != NULL ? box->client->settings.leases : NULL);
     return 1;
   }
+  lua_pushstring(L, view.place != NULL ? view.place : "memory");
+  lua_setfield(L, -2, "place");
   set_count(L, "waiting", view.waiting);
   set_count(L, "spent", view.belief.spent_total);
-  set_count(L, "foreign", view.belief.foreign_total);
+  set_count(L, "foreign", view.foreign);
   if (view.belief.limit != FL_UNKNOWN) {
-    /* The state of the budget moves to the next window only when a call asks for it. */
-    int64_t left = view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at <= now
-                       ? view.belief.limit - view.belief.in_flight
-                       : view.belief.left;
     set_count(L, "limit", view.belief.limit);
-    set_count(L, "remaining", left > 0 ? left : 0);
+    set_count(L, "remaining", view.remaining > 0 ? view.remaining : 0);
   }
   if (view.belief.reset_at != FL_UNKNOWN && view.belief.reset_at > now) {
     fl_time in = view.belief.reset_at - now;
@@ -390,6 +393,7 @@ static const luaL_Reg methods[] = {{"submit", client_submit},
 static int new_client(lua_State *L) {
   fl_client_settings settings = {0};
   client_box *box;
+  const char *state;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   luaL_checkstack(L, 20, "settings");
@@ -417,9 +421,15 @@ static int new_client(lua_State *L) {
   settings.client_cert = text_setting(L, "client_cert");
   settings.client_key = text_setting(L, "client_key");
   settings.proxy = text_setting(L, "proxy");
+  state = text_setting(L, "state");
   if (settings.base_url == NULL || settings.subscription_id == NULL || settings.user_agent == NULL)
     return luaL_error(L, "base_url, subscription_id and user_agent are needed");
+  if (state != NULL) {
+    settings.leases = fl_lease_file_new(state, fl_lua_field_flag(L, 1, "shared_files"));
+    if (settings.leases == NULL) return luaL_error(L, "not enough memory");
+  }
   box->client = fl_client_new(&settings);
+  if (settings.leases != NULL) settings.leases->release(settings.leases);
   if (box->client == NULL) return luaL_error(L, "not enough memory");
   box->closing = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, box->client, NULL);
   if (box->closing == NULL) return luaL_error(L, "not enough memory");

@@ -8,6 +8,7 @@
 #include "base/pin.h"
 #include "engine/engine.h"
 #include "files/spool.h"
+#include "files/store.h"
 #include "functions.h"
 #include "page.h"
 #include "page_columns.h"
@@ -56,6 +57,7 @@ __attribute__((visibility("default")))
 int luaopen_flarelight_core(lua_State *L) {
   fl_pin_library();
   fl_spool_note_standard_input();
+  fl_store_prepare();
   fl_lua_state_open(L);
   fl_push_open_strings(L);
   fl_lua_page_open(L);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files/lease_file.h"
 #include "files/lock.h"
 #include "functions.h"
 #include "job.h"
@@ -203,16 +204,36 @@ static int store_lock(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"run", store_run}, {"lock", store_lock}, {"close", store_close}, {NULL, NULL}};
 
-/* core.store(path, shared) -> the state file; opens nothing. `shared`: base/owned.h */
-static int new_store(lua_State *L) {
-  const char *path = fl_lua_check_path(L, 1);
+/* Pushes a store, which the caller puts into the box. */
+static fl_store **push_store(lua_State *L) {
   fl_store **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
   fl_lua_new_class(L, CLASS, methods, store_close);
   lua_setmetatable(L, -2);
-  *box = fl_store_new(path, lua_toboolean(L, 2));
+  return box;
+}
+
+/* core.store(path, shared) -> the state file; opens nothing. `shared`: base/owned.h */
+static int new_store(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
+  bool shared = lua_toboolean(L, 2);
+  fl_store **box = push_store(L);
+  *box = fl_store_new(path, shared);
   if (*box == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
 
-const luaL_Reg fl_lua_store_functions[] = {{"store", new_store}, {NULL, NULL}};
+/* core.budget_store(path of the state file, shared) -> the file of shared budgets beside it, and
+ * its path; opens nothing */
+static int new_budget_store(lua_State *L) {
+  const char *path = fl_lua_check_path(L, 1);
+  bool shared = lua_toboolean(L, 2);
+  fl_store **box = push_store(L);
+  lua_pushfstring(L, "%s%s", path, FL_LEASE_FILE_ENDING);
+  *box = fl_store_new_of(lua_tostring(L, -1), shared, &fl_lease_file_schema);
+  if (*box == NULL) return luaL_error(L, "not enough memory");
+  return 2;
+}
+
+const luaL_Reg fl_lua_store_functions[] = {
+    {"store", new_store}, {"budget_store", new_budget_store}, {NULL, NULL}};

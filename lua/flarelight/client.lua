@@ -2,6 +2,7 @@
 -- Relies on calls.lua for making calls and waiting, on host/tasks.lua and host/frame.lua for tasks.
 
 local automations = require "flarelight.automations"
+local shared_budget = require "flarelight.budget"
 local cache = require "flarelight.cache"
 local calls = require "flarelight.calls"
 local configuration = require "flarelight.configuration"
@@ -32,7 +33,7 @@ local waiting = loading.later "flarelight.waiting"
 ---@field waiting integer calls that wait for budget
 ---@field spent integer requests of this process
 ---@field foreign integer requests of other processes, as far as the service's replies show
----@field place "memory"
+---@field place "memory"|"state file"
 
 ---@class flarelight.Stats
 ---@field calls integer
@@ -107,7 +108,13 @@ end
 ---@return flarelight.Quota
 function Client:quota()
   options.self(self, Client, "api.quota")
-  return calls.handle(self):quota()
+  local quota = calls.handle(self):quota()
+  -- Before the first call the file tells what other processes know.
+  local known = quota.place ~= "memory" and not quota.limit and shared_budget.of(self)
+  if known then
+    for name, value in pairs(known) do quota[name] = value end
+  end
+  return quota
 end
 
 --- Deletes an unfinished upload from the client's state file, so that its key is free again. Rows that have arrived

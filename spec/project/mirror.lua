@@ -10,6 +10,7 @@
 local COVERS = {
   ["spec/binding_spec.lua"] = { "csrc/lua" },
   ["spec/cli_spec.lua"] = { "lua/flarelight/cli" },
+  ["spec/budget_spec.lua"] = { "csrc/core/files/lease_file", "csrc/core/engine/budget" },
   ["spec/calibration_spec.lua"] = { "lua/flarelight/profile" },
   ["spec/cjson_spec.lua"] = { "csrc/lua" },
   ["spec/chart_spec.lua"] = { "lua/flarelight/chart" },

@@ -25,6 +25,7 @@ fl_client *fl_client_new(const fl_client_settings *settings) {
   atomic_init(&client->references, 1);
   fl_buffer_pool_init(&client->pool);
   client->settings = *settings;
+  if (settings->leases != NULL) settings->leases->retain(settings->leases);
   for (size_t i = 0; i < SETTING_STRINGS; i++) *setting_at(&client->settings, i) = NULL;
   for (size_t i = 0; i < SETTING_STRINGS; i++) {
     const char **source = setting_at((fl_client_settings *)(void *)settings, i);
@@ -50,5 +51,6 @@ void fl_client_release(fl_client *client) {
   for (size_t i = 0; i < SETTING_STRINGS; i++) free((void *)*setting_at(&client->settings, i));
   fl_buffer_pool_destroy(&client->pool);
   fl_latency_free(&client->counters.latency);
+  if (client->settings.leases != NULL) client->settings.leases->release(client->settings.leases);
   free(client);
 }

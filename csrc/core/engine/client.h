@@ -9,6 +9,7 @@
 
 #include "engine/buffer_pool.h"
 #include "engine/latency.h"
+#include "engine/lease_place.h"
 #include "engine/mailbox.h"
 #include "policy/retry.h"
 
@@ -21,7 +22,8 @@ typedef struct fl_client_settings {
   bool tls_1_3;      /* the least version of TLS is 1.3, else 1.2 */
   const char *proxy; /* NULL: the proxy of the environment, except for loopback */
   fl_time connect_timeout, read_timeout, write_timeout; /* read and write: of one attempt */
-  int64_t rate_limit; /* requests a minute to assume, 0 for none */
+  int64_t rate_limit;     /* requests a minute to assume, 0 for none */
+  fl_lease_place *leases; /* by which processes share the rate limit; NULL: none */
   size_t max_response_bytes;
   int max_concurrency;
   bool events;          /* post events to the mailbox */
@@ -64,7 +66,8 @@ typedef struct fl_client {
   bool blocked;                   /* whether it is in that list */
 } fl_client;
 
-/* Copies the settings. NULL without memory. One reference is the caller's. */
+/* Copies the settings, and retains the place. NULL without memory. One reference is the caller's.
+ */
 fl_client *fl_client_new(const fl_client_settings *settings);
 fl_client *fl_client_retain(fl_client *client);
 void fl_client_release(fl_client *client);

@@ -38,8 +38,10 @@ typedef struct fl_engine {
   pthread_mutex_t state_lock;
   pthread_cond_t changed;
   bool driven, kicked;
-  bool unseen;  /* items were submitted since the last kick */
-  bool stopped; /* the thread does not use this struct any more */
+  fl_time ask_at;   /* no thread drives: when a place has to be asked; FL_NEVER */
+  fl_time waits_to; /* the thread waits until this time; FL_NEVER */
+  bool unseen;      /* items were submitted since the last kick */
+  bool stopped;     /* the thread does not use this struct any more */
 } fl_engine;
 
 /* --- the one engine of the process --- */
@@ -71,6 +73,8 @@ static void drive(fl_engine *engine, fl_mailbox *mailbox) {
     busy = fl_loop_is_busy(engine->loop);
     sleep = fl_loop_sleep_time(engine->loop);
     pthread_mutex_unlock(&turn_lock);
+    /* Outside of the turn, since a fork holds the lock of the worker while it waits for turns. */
+    fl_budget_registry_ask(&engine->budgets, fl_clock_now());
     if (atomic_load(&engine->stop)) return;
     if (mailbox == NULL) {
       if (!busy) return;
@@ -100,8 +104,28 @@ static void kick(fl_engine *engine) {
 /* Under state_lock. */
 static void stop_driving(fl_engine *engine, bool busy) {
   engine->driven = false;
+  engine->ask_at = fl_budget_registry_next_ask(&engine->budgets, fl_clock_now());
+  if (engine->ask_at < engine->waits_to) pthread_cond_broadcast(&engine->changed);
   if (busy || !fl_queue_is_empty(&engine->inbox)) kick(engine);
   else if (atomic_load(&engine->stop)) pthread_cond_broadcast(&engine->changed);
+}
+
+/* Under state_lock: waits for a change, or until a place has to be asked. */
+static void wait_for_work(fl_engine *engine) {
+  struct timespec until;
+  fl_time now = fl_clock_now(), wait;
+  engine->waits_to = engine->driven ? FL_NEVER : engine->ask_at;
+  if (engine->waits_to == FL_NEVER) {
+    pthread_cond_wait(&engine->changed, &engine->state_lock);
+    return;
+  }
+  wait = engine->waits_to > now ? engine->waits_to - now : 0;
+  clock_gettime(CLOCK_REALTIME, &until);
+  wait += until.tv_nsec / 1000;
+  until.tv_sec += (time_t)(wait / FL_SECOND);
+  until.tv_nsec = (long)(wait % FL_SECOND) * 1000;
+  pthread_cond_timedwait(&engine->changed, &engine->state_lock, &until);
+  if (!engine->driven && fl_clock_now() >= engine->ask_at) engine->kicked = true;
 }
 
 static void *run(void *context) {
@@ -111,8 +135,8 @@ static void *run(void *context) {
 #endif
   pthread_mutex_lock(&engine->state_lock);
   for (;;) {
-    while (engine->driven || !(engine->kicked || atomic_load(&engine->stop)))
-      pthread_cond_wait(&engine->changed, &engine->state_lock);
+    while (engine->driven || !(engine->kicked || atomic_load(&engine->stop))) wait_for_work(engine);
+    engine->waits_to = 0;
     if (atomic_load(&engine->stop)) break;
     engine->kicked = false;
     engine->driven = true;
@@ -126,6 +150,7 @@ static void *run(void *context) {
   fl_loop_close(engine->loop, fl_queue_take(&engine->inbox));
   fl_loop_free(engine->loop);
   pthread_mutex_unlock(&turn_lock);
+  fl_budget_registry_leave(&engine->budgets, fl_clock_now());
   pthread_mutex_lock(&engine->state_lock);
   engine->stopped = true;
   pthread_cond_broadcast(&engine->changed);
@@ -243,6 +268,12 @@ static const char *prepare_process(void) {
   return NULL;
 }
 
+/* The answer of a place, from any thread. */
+static void post_answer(fl_item *item) {
+  const char *message;
+  if (fl_engine_submit(item, NULL, false, &message) != FL_OK) fl_item_free(item);
+}
+
 static const char *start_engine(void) {
   sigset_t all, before;
   fl_engine *engine;
@@ -253,7 +284,8 @@ static const char *start_engine(void) {
   if (engine == NULL) return "no memory for the engine";
   engine->process = fl_process_generation();
   fl_queue_init(&engine->inbox);
-  fl_budget_registry_init(&engine->budgets);
+  fl_budget_registry_init(&engine->budgets, post_answer);
+  engine->ask_at = FL_NEVER;
   pthread_mutex_init(&engine->state_lock, NULL);
   pthread_cond_init(&engine->changed, NULL);
   engine->loop = fl_loop_new(++engines_started, &engine->budgets);
@@ -313,7 +345,8 @@ static bool may_drive(fl_engine *engine) {
 
 fl_result fl_engine_submit(fl_item *item, fl_mailbox *waiting, bool later, const char **message) {
   bool closing = item->type == FL_ITEM_CLOSE_CLIENT || item->type == FL_ITEM_CLOSE_MAILBOX ||
-                 item->type == FL_ITEM_CANCEL || item->type == FL_ITEM_ADVANCE;
+                 item->type == FL_ITEM_CANCEL || item->type == FL_ITEM_ADVANCE ||
+                 item->type == FL_ITEM_LEASE;
   fl_engine *engine;
   bool driving = false, refused;
   *message = NULL;

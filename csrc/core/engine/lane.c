@@ -11,7 +11,7 @@ void fl_lane_put(fl_call *call, bool first) {
   if (first) fl_list_prepend(&lane->calls, &call->item);
   else fl_list_append(&lane->calls, &call->item);
   if (call->deadline != FL_NEVER) lane->with_deadline++;
-  fl_budget_count_waiting(call->client->budget, 1);
+  fl_budget_count_waiting(call->client->budget, 1, call->interactive);
 }
 
 void fl_lane_leave(fl_call *call) {
@@ -19,7 +19,7 @@ void fl_lane_leave(fl_call *call) {
   if (call->state != FL_CALL_READY) return;
   fl_list_remove(&lane->calls, &call->item);
   if (call->deadline != FL_NEVER) lane->with_deadline--;
-  fl_budget_count_waiting(call->client->budget, -1);
+  fl_budget_count_waiting(call->client->budget, -1, call->interactive);
 }
 
 fl_call *fl_lane_first(const fl_client *client, fl_time now) {

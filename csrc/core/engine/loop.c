@@ -126,6 +126,9 @@ static void take_item(fl_loop *loop, fl_item *item) {
     case FL_ITEM_PAGER: take_pager(loop, (fl_pager *)(void *)item); return;
     case FL_ITEM_ADVANCE: advance(loop, item->ticket); break;
     case FL_ITEM_CANCEL: cancel(loop, item->ticket); break;
+    case FL_ITEM_LEASE:
+      fl_scheduler_take_lease(&loop->calls, (const fl_lease_answer *)(const void *)item);
+      break;
     case FL_ITEM_CLOSE_CLIENT: close_client(loop, command->client); break;
     case FL_ITEM_CLOSE_MAILBOX: close_mailbox(loop, command->mailbox); break;
     case FL_ITEM_PAGE:
@@ -188,8 +191,10 @@ bool fl_loop_is_busy(const fl_loop *loop) {
 
 int fl_loop_sleep_time(const fl_loop *loop) {
   fl_time next = fl_scheduler_next_due(&loop->calls), wait;
+  fl_time ask = fl_budget_registry_next_ask(loop->calls.budgets, loop->calls.now);
   int longest = loop->short_of_memory ? MEMORY_PAUSE : LONGEST_SLEEP;
   if (have_pagers_changed(loop)) return 0;
+  if (ask < next) next = ask;
   if (next == FL_NEVER) return longest;
   wait = (next - fl_clock_now() + FL_MILLISECOND - 1) / FL_MILLISECOND;
   return wait < 0 ? 0 : wait > longest ? longest : (int)wait;

@@ -19,6 +19,7 @@ typedef enum fl_item_type {
   FL_ITEM_EVENT,        /* fl_event: from the engine */
   FL_ITEM_TRACE,        /* fl_trace: from the engine */
   FL_ITEM_JOB,          /* fl_job: a job to the worker, a finished job from it */
+  FL_ITEM_LEASE,        /* fl_lease_answer: to the engine */
   FL_ITEM_ADVANCE,      /* fl_command: the reader took a page of the pager `ticket` */
   FL_ITEM_CANCEL,       /* fl_command: ends the call or the pager `ticket` */
   FL_ITEM_CLOSE_CLIENT, /* fl_command: every call of `client` ends with kind closed */

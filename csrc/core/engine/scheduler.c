@@ -93,11 +93,11 @@ static void explain(fl_call *call, const fl_retry_decision *decision) {
       snprintf(call->message + length, sizeof call->message - length, " (%s)", words[i].words);
 }
 
-/* A reply may have raised the budget, so every client of this budget asks it again at once. */
-static void ask_at_once(fl_scheduler *scheduler, fl_client *client) {
-  fl_lane_ask_at_once(client);
-  for (fl_client *other = scheduler->blocked; other != NULL; other = other->next_blocked)
-    if (other->budget == client->budget) fl_lane_ask_at_once(other);
+/* A reply or a grant may have raised the budget, so every client of this budget asks it again at
+ * once. */
+static void ask_at_once(fl_scheduler *scheduler, const fl_budget *budget) {
+  for (fl_client *each = scheduler->blocked; each != NULL; each = each->next_blocked)
+    if (each->budget == budget) fl_lane_ask_at_once(each);
 }
 
 static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outcome *outcome) {
@@ -108,7 +108,8 @@ static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outco
   call->client->running--;
   if (!outcome->sent && outcome->status == 0) fl_budget_give_back(budget);
   else fl_budget_learn(budget, now, &call->head);
-  ask_at_once(scheduler, call->client);
+  fl_lane_ask_at_once(call->client);
+  ask_at_once(scheduler, budget);
   decision =
       fl_retry_decide(&call->client->settings.retry, &call->retry, fl_budget_retry_quota(budget),
                       outcome, now, fl_random_fraction(&scheduler->random));
@@ -288,6 +289,8 @@ static bool adopt_client(fl_scheduler *scheduler, fl_client *client) {
   client->budget = fl_budget_of(scheduler->budgets, client->settings.base_url,
                                 client->settings.subscription_id, client->settings.rate_limit);
   if (client->budget == NULL) return false;
+  if (client->settings.leases != NULL)
+    fl_budget_share(client->budget, client->settings.leases, fl_random_next(&scheduler->random));
   client->engine = scheduler->serial;
   return true;
 }
@@ -325,6 +328,11 @@ void fl_scheduler_start_due(fl_scheduler *scheduler) {
                         "the deadline passed before the call could begin");
   }
   if (scheduler->blocked != NULL) start_blocked(scheduler);
+}
+
+void fl_scheduler_take_lease(fl_scheduler *scheduler, const fl_lease_answer *answer) {
+  fl_budget *budget = fl_budget_registry_answer(scheduler->budgets, answer, scheduler->now);
+  if (budget != NULL) ask_at_once(scheduler, budget);
 }
 
 void fl_scheduler_take_ended(fl_scheduler *scheduler) {

@@ -49,6 +49,10 @@ void fl_scheduler_stop_all(fl_scheduler *scheduler, const fl_client *client,
 /* Handles what is due: attempts after a backoff, deadlines, calls that waited for the budget. */
 void fl_scheduler_start_due(fl_scheduler *scheduler);
 
+/* Takes the answer of a place about a shared rate limit. The calls that wait for it are looked at
+ * in fl_scheduler_start_due. The caller frees the answer. */
+void fl_scheduler_take_lease(fl_scheduler *scheduler, const fl_lease_answer *answer);
+
 /* Sends and receives, and decides what follows each attempt that has ended. */
 void fl_scheduler_take_ended(fl_scheduler *scheduler);
 

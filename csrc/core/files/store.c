@@ -23,12 +23,11 @@
 #include "base/clock.h"
 #include "base/owned.h"
 
-/* The most time that a script waits for a locked file, in all. */
-#define PATIENCE (10 * FL_SECOND)
 #define FOLDER "./"
 #define APPLICATION_ID 0x666c7265 /* "flre" */
 
 struct fl_store {
+  const fl_store_schema *schema;
   char *path; /* as it was given; the two bytes before it are "./", so that the path can be used
                  with "./" in front */
   atomic_int references;
@@ -94,6 +93,8 @@ static const char *const migrations[FL_STORE_VERSION] = {
     "CREATE INDEX uploads_by_series ON uploads (service, series, series_number)"
     " WHERE series IS NOT NULL;",
 };
+
+static const fl_store_schema state_schema = {FL_STORE_VERSION, migrations, 10 * FL_SECOND, true};
 
 /* --- scripts and rows as bytes: a tag, then the value --- */
 
@@ -286,17 +287,17 @@ static fl_store_code migrate(fl_store *self, fl_store_error *error) {
   if (application != APPLICATION_ID && (version != 0 || tables != 0))
     return fail(self, error, FL_STORE_CONFIG,
                 "is no state file: it is the database of another program");
-  if (version > FL_STORE_VERSION) {
+  if (version > self->schema->version) {
     snprintf(
         sql, sizeof sql,
         "was written by a newer flarelight (version %lld of the state file; this one knows %d)",
-        (long long)version, FL_STORE_VERSION);
+        (long long)version, self->schema->version);
     return fail(self, error, FL_STORE_CONFIG, sql);
   }
-  for (; result == SQLITE_OK && version < FL_STORE_VERSION; version++)
-    result = execute(self, migrations[version]);
+  for (; result == SQLITE_OK && version < self->schema->version; version++)
+    result = execute(self, self->schema->migrations[version]);
   snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
-           FL_STORE_VERSION, APPLICATION_ID);
+           self->schema->version, APPLICATION_ID);
   if (result == SQLITE_OK) result = execute(self, sql);
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
@@ -305,13 +306,23 @@ static fl_store_code is_current(fl_store *self, bool *current, fl_store_error *e
   int64_t version = 0, application = 0;
   int result = read_number(self, "PRAGMA user_version", &version);
   if (result == SQLITE_OK) result = read_number(self, "PRAGMA application_id", &application);
-  *current = version == FL_STORE_VERSION && application == APPLICATION_ID;
+  *current = version == self->schema->version && application == APPLICATION_ID;
   return result == SQLITE_OK ? FL_STORE_OK : fail_sqlite(self, error, result);
 }
 
 /* SQLite does not read ":memory:", "file:…" and "" as paths, unless a folder stands before them. */
 static const char *name_for_sqlite(const fl_store *self) {
   return self->path[0] == '/' ? self->path : self->path - strlen(FOLDER);
+}
+
+/* Deletes a file that a crash of the machine has damaged. */
+static void discard_damaged(fl_store *self, int result) {
+  static const char *const endings[] = {"", "-wal", "-shm"};
+  char name[4096];
+  if (self->schema->durable || (result & 0xff) != SQLITE_CORRUPT) return;
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
+      unlink(name);
 }
 
 static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error) {
@@ -326,7 +337,9 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
   if (result == SQLITE_OK) result = sqlite3_busy_handler(self->database, wait_for_lock, self);
   if (result == SQLITE_OK)
-    result = execute(self, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    result =
+        execute(self, self->schema->durable ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
+                                            : "PRAGMA synchronous = OFF");
   code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
   /* Only a file known to be a state file is changed. If WAL is not available, the rollback journal
    * is as safe. */
@@ -336,8 +349,10 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
     if (result != SQLITE_OK) code = fail_sqlite(self, error, result);
   }
   if (code != FL_STORE_OK) {
-    *busy = self->database != NULL && (sqlite3_errcode(self->database) & 0xff) == SQLITE_BUSY;
+    result = self->database != NULL ? sqlite3_errcode(self->database) : SQLITE_OK;
+    *busy = (result & 0xff) == SQLITE_BUSY;
     close_database(self);
+    discard_damaged(self, result);
   }
   return code;
 }
@@ -414,14 +429,41 @@ static int run_statement(fl_store *self, const fl_buffer *script, size_t *place,
   return result;
 }
 
-static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer *rows,
-                              int *columns, fl_store_error *error) {
+static int run_statements(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
+                          bool *kept) {
   size_t place = 0;
   fl_store_value value = fl_store_read(script, &place);
+  int result = SQLITE_OK;
+  while (result == SQLITE_OK && *kept && value.type == FL_STORE_STATEMENT)
+    result = run_statement(self, script, &place, &value, rows, columns, kept);
+  return result;
+}
+
+typedef struct follower {
+  fl_store_follow *write; /* NULL: no statements follow */
+  void *context;
+} follower;
+
+static int run_follower(fl_store *self, const follower *next, fl_buffer *rows, int columns,
+                        bool *kept) {
+  fl_buffer script, none;
+  int result;
+  fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&none, FL_BUFFER_UNLIMITED);
+  result = next->write(next->context, rows, columns, &script) == FL_OK ? SQLITE_OK : SQLITE_NOMEM;
+  if (result == SQLITE_OK) result = run_statements(self, &script, &none, &columns, kept);
+  fl_buffer_free(&script);
+  fl_buffer_free(&none);
+  return result;
+}
+
+static fl_store_code run_once(fl_store *self, const fl_buffer *script, const follower *next,
+                              fl_buffer *rows, int *columns, fl_store_error *error) {
   bool kept = true;
   int result = execute(self, "BEGIN IMMEDIATE");
-  while (result == SQLITE_OK && kept && value.type == FL_STORE_STATEMENT)
-    result = run_statement(self, script, &place, &value, rows, columns, &kept);
+  if (result == SQLITE_OK) result = run_statements(self, script, rows, columns, &kept);
+  if (result == SQLITE_OK && kept && next->write != NULL)
+    result = run_follower(self, next, rows, *columns, &kept);
   if (result == SQLITE_OK && kept) result = execute(self, "COMMIT");
   if (result == SQLITE_OK && kept) return FL_STORE_OK;
   if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "a row of the state file has changed");
@@ -429,11 +471,12 @@ static fl_store_code run_once(fl_store *self, const fl_buffer *script, fl_buffer
   if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
   /* A failure may leave the connection unusable: the next script opens it anew. */
   if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) close_database(self);
+  discard_damaged(self, result);
   return error->code;
 }
 
-fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
-                           fl_store_error *error) {
+static fl_store_code run(fl_store *self, const fl_buffer *script, const follower *next,
+                         fl_buffer *rows, int *columns, fl_store_error *error) {
   fl_store_code code;
   bool again;
   do {
@@ -441,13 +484,31 @@ fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *r
     rows->length = 0;
     pthread_mutex_lock(&self->lock);
     pthread_rwlock_rdlock(&fork_lock);
-    self->until = fl_clock_now() + PATIENCE;
+    self->until = fl_clock_now() + self->schema->patience;
     code = open_database(self, error);
-    if (code == FL_STORE_OK) code = run_once(self, script, rows, columns, error);
+    if (code == FL_STORE_OK) code = run_once(self, script, next, rows, columns, error);
     again = code == FL_STORE_IO && atomic_load(&forking);
     pthread_rwlock_unlock(&fork_lock);
     pthread_mutex_unlock(&self->lock);
   } while (again); /* the script was interrupted for a fork */
+  return code;
+}
+
+fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
+                           fl_store_error *error) {
+  const follower none = {NULL, NULL};
+  return run(self, script, &none, rows, columns, error);
+}
+
+fl_store_code fl_store_exchange(fl_store *self, const fl_buffer *script, fl_store_follow *follow,
+                                void *context, fl_store_error *error) {
+  const follower next = {follow, context};
+  fl_store_code code;
+  fl_buffer rows;
+  int columns;
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  code = run(self, script, &next, &rows, &columns, error);
+  fl_buffer_free(&rows);
   return code;
 }
 
@@ -477,16 +538,23 @@ static void in_child(void) {
 
 static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
 
+void fl_store_prepare(void) { pthread_once(&once, prepare); }
+
 fl_store *fl_store_new(const char *path, bool shared) {
+  return fl_store_new_of(path, shared, &state_schema);
+}
+
+fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema) {
   fl_store *self = calloc(1, sizeof *self);
   char *name;
-  pthread_once(&once, prepare);
+  fl_store_prepare();
   if (self == NULL) return NULL;
   name = malloc(strlen(FOLDER) + strlen(path) + 1);
   if (name == NULL) {
     free(self);
     return NULL;
   }
+  self->schema = schema;
   self->path = strcpy(strcpy(name, FOLDER) + strlen(FOLDER), path);
   self->shared = shared;
   atomic_init(&self->references, 1);

@@ -23,10 +23,25 @@
 
 typedef struct fl_store fl_store;
 
+/* What a file holds. */
+typedef struct fl_store_schema {
+  int version; /* user_version; migrations[n] leads from version n to the next */
+  const char *const *migrations;
+  fl_time patience; /* the most time that a script waits for a locked file, in all */
+  bool durable;     /* a commit waits for the disk. Otherwise a crash of the machine may damage the
+                       file: it is then deleted, and made anew */
+} fl_store_schema;
+
+/* Registers the handlers of forks, once a process. A thread that holds a lock around forks may
+ * release stores only if its own handlers were registered later. */
+void fl_store_prepare(void);
+
 /* Opens nothing yet. NULL without memory. One reference is the caller's. `shared`: the file may be
  * other members' of a group of this process, and a new one may be written by the group
  * (base/owned.h). */
 fl_store *fl_store_new(const char *path, bool shared);
+/* The same for a file of another schema, which the caller keeps. */
+fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema);
 fl_store *fl_store_retain(fl_store *store);
 /* Releases a reference. The last one closes the database, which may wait for the disk. */
 void fl_store_release(fl_store *store);
@@ -80,6 +95,16 @@ fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
  * if there are no rows. */
 fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *rows, int *columns,
                            fl_store_error *error);
+
+/* Writes the statements that follow in the same transaction, after it has read the rows of the
+ * first ones. */
+typedef fl_result fl_store_follow(void *context, const fl_buffer *rows, int columns,
+                                  fl_buffer *script);
+
+/* Runs a script, and the one that `follow` writes, in one transaction. `follow` may be called more
+ * than once, each time with new rows. */
+fl_store_code fl_store_exchange(fl_store *store, const fl_buffer *script, fl_store_follow *follow,
+                                void *context, fl_store_error *error);
 
 const char *fl_store_path(const fl_store *store);
 bool fl_store_is_shared(const fl_store *store);

@@ -30,7 +30,7 @@ void fl_rate_limit_init(fl_rate_limit *limit, int64_t assumed_limit) {
   limit->limit = limit->left =
       assumed_limit > 0 ? least(assumed_limit, FL_RATE_LIMIT_MOST) : FL_UNKNOWN;
   limit->assumed = assumed_limit > 0;
-  limit->reset_at = FL_UNKNOWN;
+  limit->reset_at = limit->seen = FL_UNKNOWN;
 }
 
 void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests) {
@@ -48,10 +48,12 @@ static void begin_window(fl_rate_limit *limit, fl_time end, int64_t left) {
   limit->left = left - limit->in_flight;
   limit->foreign = limit->favoured = 0;
   limit->next_at = 0;
+  limit->windows++;
+  limit->seen = FL_UNKNOWN;
 }
 
 /* Begins the first window with the first call, and the next one if the present one has ended. */
-static void roll(fl_rate_limit *limit, fl_time now) {
+void fl_rate_limit_roll(fl_rate_limit *limit, fl_time now) {
   if (limit->limit == FL_UNKNOWN) return;
   if (limit->reset_at == FL_UNKNOWN) {
     limit->reset_at = now + FL_RATE_WINDOW;
@@ -80,7 +82,7 @@ static int64_t usable(const fl_rate_limit *limit, fl_time now, bool interactive)
 static bool is_scarce(const fl_rate_limit *limit) { return limit->left < limit->limit / 5; }
 
 fl_time fl_rate_limit_take(fl_rate_limit *limit, fl_time now, int64_t waiting, bool interactive) {
-  roll(limit, now);
+  fl_rate_limit_roll(limit, now);
   if (limit->blocked_until > now) return limit->blocked_until;
   if (limit->limit != FL_UNKNOWN) {
     int64_t common, share;
@@ -95,12 +97,27 @@ fl_time fl_rate_limit_take(fl_rate_limit *limit, fl_time now, int64_t waiting, b
         limit->next_at = now + (limit->reset_at - now) / share;
       }
     }
-    limit->left--;
   }
+  fl_rate_limit_count(limit);
+  return 0;
+}
+
+void fl_rate_limit_count(fl_rate_limit *limit) {
+  if (limit->limit != FL_UNKNOWN) limit->left--;
   limit->in_flight++;
   limit->spent++;
   limit->spent_total++;
-  return 0;
+}
+
+void fl_rate_limit_begin(fl_rate_limit *limit, fl_time end) {
+  begin_window(limit, end, limit->limit);
+  limit->guessed = true;
+}
+
+void fl_rate_limit_know(fl_rate_limit *limit, int64_t requests, bool assumed) {
+  limit->limit = requests;
+  limit->left = requests - limit->in_flight;
+  limit->assumed = assumed;
 }
 
 static void land(fl_rate_limit *limit) {
@@ -176,7 +193,8 @@ static bool learn_window(fl_rate_limit *limit, fl_time now, const fl_response_he
 
 void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_head *head) {
   bool first, was_older;
-  roll(limit, now);
+  int64_t before;
+  fl_rate_limit_roll(limit, now);
   was_older = limit->older > 0;
   land(limit);
   if (head->status == 0) return;
@@ -184,6 +202,7 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
    * one. */
   if (head->limit == 0) return;
   first = head->limit != FL_UNKNOWN && (limit->limit == FL_UNKNOWN || limit->assumed);
+  before = first ? limit->spent : 0;
   if (head->limit != FL_UNKNOWN) learn_limit(limit, now, head->limit);
   if (limit->limit == FL_UNKNOWN) {
     if (head->remaining == 0 && head->reset != FL_UNKNOWN)
@@ -193,12 +212,18 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
   if (!learn_window(limit, now, head, was_older && !first)) return;
   if (head->remaining != FL_UNKNOWN) {
     int64_t left = least(head->remaining, limit->limit);
+    if (limit->seen == FL_UNKNOWN || left < limit->seen) limit->seen = left;
     if (first) {
       /* This Remaining may not include the requests in flight. */
       limit->left = least(limit->left, left - limit->in_flight);
+      /* So far no window has begun, so the count may be of a longer time. */
+      before = least(before, limit->limit - left + limit->in_flight);
+      if (before > limit->spent) limit->spent = before;
     } else if (left < limit->left) {
-      limit->foreign += limit->left - left;
-      limit->foreign_total += limit->left - left;
+      if (!limit->shared) {
+        limit->foreign += limit->left - left;
+        limit->foreign_total += limit->left - left;
+      }
       limit->left = left;
     }
   }

@@ -53,6 +53,9 @@ typedef struct fl_rate_limit {
   int64_t favoured;      /* interactive calls that were not spread in this window */
   bool assumed;          /* the limit is an option of the caller; the server has named none */
   bool guessed;          /* no reply has named the end of this window yet */
+  bool shared;           /* lease.h decides when calls start: a lower Remaining is no foreign use */
+  int64_t windows;       /* the number of windows that have begun */
+  int64_t seen;          /* the lowest Remaining of a reply in this window; FL_UNKNOWN */
 } fl_rate_limit;
 
 /* A larger limit counts as this one, so that no arithmetic with it overflows. */
@@ -79,6 +82,20 @@ void fl_rate_limit_learn(fl_rate_limit *limit, fl_time now, const fl_response_he
 
 /* A throttled reply: no request is taken before `until`. */
 void fl_rate_limit_throttled(fl_rate_limit *limit, fl_time now, fl_time until);
+
+/* --- for a limit that processes share (lease.h) --- */
+
+/* Begins the next window if the present one has ended. */
+void fl_rate_limit_roll(fl_rate_limit *limit, fl_time now);
+
+/* Begins a window that ends at `end`. The requests in flight count in it. */
+void fl_rate_limit_begin(fl_rate_limit *limit, fl_time end);
+
+/* Another process has learned the limit. */
+void fl_rate_limit_know(fl_rate_limit *limit, int64_t requests, bool assumed);
+
+/* Counts a request that was granted. */
+void fl_rate_limit_count(fl_rate_limit *limit);
 
 /* The rate at which calls that are not interactive start now, in requests a second: 0 while
  * stopped, negative if they start at once. */

@@ -366,7 +366,7 @@ static void run_to_the_end(void) {
 }
 
 static void open_all(uint64_t serial) {
-  fl_budget_registry_init(&budgets);
+  fl_budget_registry_init(&budgets, fl_item_free);
   loop = fl_loop_new(serial, &budgets);
   fl_random_seed(&loop->calls.random, fl_random_next(&dice), 1);
 }

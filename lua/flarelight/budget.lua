@@ -1,0 +1,72 @@
+--- The rate budgets that processes share, read from the file beside the state file. The engine takes requests of them
+-- by itself (csrc/core/files/lease_file.c, which has the tables); here they are only shown. Relies on the binding's
+-- store, and on calls.lua to wait for it.
+
+local calls = require "flarelight.calls"
+local core = require "flarelight.core"
+
+local budget = {}
+
+-- A process that shares the budget.
+---@class flarelight.QuotaMember
+---@field machine string its host name
+---@field process integer its process id
+---@field waiting integer calls that wait for budget
+---@field spent integer requests since the process began
+---@field granted integer requests of this window that it has taken or holds
+---@field pace number? requests a second while requests are spread
+
+-- Seconds since the epoch, by the clock of the file.
+local NOW = "(julianday('now') - 2440587.5) * 86400.0 AS now"
+
+local function read(api, sql)
+  local config = calls.config(api)
+  local store, path = core.budget_store(config.state, config.shared_files)
+  -- Opening the store would make the file.
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  file:close()
+  local service = config.base_url .. " " .. config.subscription_id
+  local rows = calls.done(calls.job(api, store:run({ { sql, n = 1, service } }, calls.blocks(api))))
+  store:close()
+  return rows or nil
+end
+
+local function seconds(microseconds) return microseconds / 1e6 end
+
+--- What the file tells about the budget of a client's service: { limit =, remaining =, reset =, reset_in =, foreign = }
+-- as in api:quota(). nil if the client has no state file, or the file tells nothing.
+function budget.of(api)
+  if not calls.config(api).state then return nil end
+  local row = (read(api, "SELECT requests, granted, foreign_use, foreign_total, reset_at, " .. NOW
+    .. " FROM services WHERE service = ?") or {})[1]
+  if not (row and row.requests) then return nil end
+  local found = { limit = row.requests, remaining = row.requests, foreign = row.foreign_total }
+  local left = seconds(row.reset_at) - row.now
+  if left > 0 then
+    found.remaining = math.max(0, row.requests - row.granted - row.foreign_use)
+    found.reset, found.reset_in = seconds(row.reset_at), left
+  end
+  return found
+end
+
+--- The processes that share the budget of a client's service and have asked for requests lately.
+---@return flarelight.QuotaMember[]
+function budget.members(api)
+  if not calls.config(api).state then return {} end
+  local rows = read(api, "SELECT machine, process, waiting, spent, spacing, demand, expires_at, " .. NOW
+    .. ", CASE WHEN m.window = s.window THEN m.granted ELSE 0 END AS granted "
+    .. "FROM members AS m JOIN services AS s ON s.service = m.service WHERE m.service = ? "
+    .. "ORDER BY machine, process, member") or {}
+  local members = {}
+  for _, row in ipairs(rows) do
+    -- A process that ended leaves its record for a while.
+    if row.demand > 0 and seconds(row.expires_at) > row.now then
+      members[#members + 1] = { machine = row.machine, process = row.process, waiting = row.waiting, spent = row.spent,
+                                granted = row.granted, pace = row.spacing > 0 and 1e6 / row.spacing or nil }
+    end
+  end
+  return members
+end
+
+return budget
