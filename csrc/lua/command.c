@@ -3,6 +3,9 @@
  * to the engine (delay its wake-up).
  */
 #include "engine/command.h"
+
+#include <unistd.h>
+
 #include "engine/engine.h"
 #include "functions.h"
 #include "state.h"
@@ -48,6 +51,12 @@ static int is_ours(lua_State *L) {
   return 1;
 }
 
+/* core.process() -> the number of this process */
+static int process(lua_State *L) {
+  fl_lua_push_count(L, getpid());
+  return 1;
+}
+
 /* core.is_running() -> whether an engine runs in this process */
 static int is_running(lua_State *L) {
   lua_pushboolean(L, fl_engine_is_running());
@@ -77,5 +86,5 @@ static int guard(lua_State *L) {
 }
 
 const luaL_Reg fl_lua_command_functions[] = {
-    {"cancel", cancel}, {"advance", advance},       {"cork", cork}, {"is_ours", is_ours},
-    {"guard", guard},   {"is_running", is_running}, {NULL, NULL}};
+    {"cancel", cancel}, {"advance", advance},       {"cork", cork},       {"is_ours", is_ours},
+    {"guard", guard},   {"is_running", is_running}, {"process", process}, {NULL, NULL}};

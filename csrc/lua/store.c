@@ -28,6 +28,7 @@ typedef struct script_job {
   fl_job job;
   fl_store *store;
   fl_buffer script, rows;
+  bool relaxed;
   int columns;
   fl_store_code code;
   fl_store_error error;
@@ -35,7 +36,8 @@ typedef struct script_job {
 
 static void run_script(fl_job *job) {
   script_job *self = (script_job *)(void *)job;
-  self->code = fl_store_run(self->store, &self->script, &self->rows, &self->columns, &self->error);
+  self->code = fl_store_run(self->store, &self->script, self->relaxed, &self->rows, &self->columns,
+                            &self->error);
 }
 
 static void free_script(fl_job *job) {
@@ -135,28 +137,30 @@ static fl_result write_statement(lua_State *L, fl_buffer *out) {
   return result;
 }
 
-/* store:run(statements, in_place) -> ticket */
+/* store:run(statements, in_place, relaxed) -> ticket. `relaxed`: see fl_store_run. */
 static int store_run(lua_State *L) {
   fl_store *store = check_store(L);
   fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
   fl_mailbox *mailbox = fl_lua_job_mailbox(L);
   fl_result result = FL_OK;
   script_job *job;
-  bool in_place;
+  bool in_place, relaxed;
   luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   in_place = lua_toboolean(L, 3);
+  relaxed = lua_toboolean(L, 4);
   scratch->length = 0;
   for (int i = 1; result == FL_OK; i++) {
     lua_rawgeti(L, 2, i);
     if (lua_isnil(L, -1)) break;
     result = write_statement(L, scratch);
-    lua_settop(L, 3);
+    lua_settop(L, 4);
   }
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   /* No Lua call from here to fl_lua_job_submit. */
   job = result == FL_OK ? calloc(1, sizeof *job) : NULL;
   if (job == NULL) return luaL_error(L, "not enough memory");
+  job->relaxed = relaxed;
   job->store = fl_store_retain(store);
   job->script = *scratch;
   fl_buffer_init(scratch, scratch->ceiling);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/digest.h"
 #include "codec/json_write.h"
 #include "functions.h"
 #include "records.h"
@@ -458,4 +459,17 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg fl_lua_write_functions[] = {{"encode", encode}, {NULL, NULL}};
+/* core.digest(value) -> SHA-256, in hexadecimal, of the value as JSON text with sorted names | nil,
+ * message. Equal values have equal digests, in whatever order their tables are. */
+static int digest(lua_State *L) {
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  char hexadecimal[FL_DIGEST_SIZE];
+  luaL_checkany(L, 1);
+  scratch->length = 0;
+  if (!fl_lua_write_value(L, 1, scratch, "", true)) return fl_lua_fail_pushed(L);
+  fl_digest(scratch->data, scratch->length, hexadecimal);
+  lua_pushstring(L, hexadecimal);
+  return 1;
+}
+
+const luaL_Reg fl_lua_write_functions[] = {{"encode", encode}, {"digest", digest}, {NULL, NULL}};

@@ -11,6 +11,7 @@ local hooks = require "flarelight.hooks"
 local host = require "flarelight.host"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
+local scope = require "flarelight.host.scope"
 local tasks = require "flarelight.host.tasks"
 local trace = require "flarelight.trace"
 
@@ -340,12 +341,8 @@ function calls.page_taken(api, waiter, page)
   if waiter.request then private[api].hooks:after(waiter.request, page:meta(), private[api].listener) end
 end
 
---- One call from beginning to end. `prepared` is a request of request.lua. Its member `inner` marks a request that is a
--- part of another call, which an error of `on_event` must not end. `arrived(waiter)`, of a read, is called when the
--- outcome has arrived, before any code takes it.
-function calls.call(api, prepared)
+local function call(api, prepared)
   local begun = core.now()
-  if prepared.interactive and not prepared.inner then calls.surface(api) end
   local waiter, message, err = calls.submit(api, prepared)
   if not waiter then return nil, message, err end
   local data, meta, failure = calls.outcome(api, waiter)
@@ -356,6 +353,25 @@ function calls.call(api, prepared)
     data, meta, failure = calls.outcome(api, waiter)
   end
   -- Not a tail call, so that the level of misuse can be found.
+  return data, meta, failure
+end
+
+--- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is a
+-- part of another call, which an error of `on_event` must not end; `journaled` a write that has a journal of its own. Any
+-- other write inside of a block of `api:once` goes through the block, which records it. `arrived(waiter)`, of a read, is
+-- called when the outcome has arrived, before any code takes it.
+function calls.call(api, prepared)
+  if prepared.interactive and not prepared.inner then calls.surface(api) end
+  local block = prepared.write and not prepared.journaled and scope.current()
+  local data, meta, failure
+  if block then
+    data, meta, failure = block:write(prepared, private[api].config, function()
+      local its_data, its_meta, its_failure = call(api, prepared)
+      return its_data, its_meta, its_failure
+    end)
+  else
+    data, meta, failure = call(api, prepared)
+  end
   return data, meta, failure
 end
 

@@ -14,6 +14,7 @@ local known_settings = require "flarelight.settings"
 local loading = require "flarelight.loading"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
+local once = require "flarelight.once"
 local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local preparations = require "flarelight.preparations"
@@ -117,14 +118,17 @@ function Client:quota()
   return quota
 end
 
---- Deletes an unfinished upload from the client's state file, so that its key is free again. Rows that have arrived
--- stay in the import. Fails with kind not_found if there is no such upload, conflict if it is done or under way
--- elsewhere.
+--- Deletes an unfinished upload, or a key of `once`, from the client's state file, so that its key is free again. Rows
+-- that have arrived stay in the import. Fails with kind not_found if there is none, conflict if a process is at work on
+-- it, or the upload is done.
 ---@param name string token or key
 ---@return true? forgotten, string? message, flarelight.Error? err
 function Client:forget(name)
   options.self(self, Client, "api.forget")
   local forgotten, message, err = upload.forget(self, name)
+  if not forgotten and (err.kind == "not_found" or err.kind == "conflict") and once.has(self, name) then
+    forgotten, message, err = once.forget(self, name)
+  end
   return forgotten, message, err
 end
 
@@ -145,6 +149,29 @@ function Client:settings()
   table.sort(list, function(one, other) return one.name < other.name end)
   for place, warning in ipairs(config.warnings) do warnings[place] = warning end
   return list, warnings
+end
+
+--- Runs `fn` once, however often the script is started: a key that is done gives its recorded result, and one that was
+-- broken off runs again without repeating a write. See once/init.lua and docs/api.md.
+---@param key string
+---@param fn fun(): any, any, any
+---@param given flarelight.OnceOptions?
+---@return any data, flarelight.OnceMeta|string meta_or_message, flarelight.Error? err
+function Client:once(key, fn, given)
+  options.self(self, Client, "api.once")
+  local data, meta, err = once.run(self, key, fn, given)
+  return data, meta, err
+end
+
+--- Decides about a key of `once` whose writes are in doubt: "done" (with its result, true by default) or "again".
+---@param key string
+---@param how "done"|"again"
+---@param result any
+---@return true? settled, string? message, flarelight.Error? err
+function Client:settle(key, how, result)
+  options.self(self, Client, "api.settle")
+  local settled, message, err = once.settle(self, key, how, result)
+  return settled, message, err
 end
 
 --- Counters since the client was made.

@@ -34,7 +34,8 @@ local settings = require "flarelight.settings"
 ---@field profile string|flarelight.Profile|nil the findings of calibration: a file, or its content
 ---@field update_key string? the member that names the import to update; by the profile, else "id"
 ---@field trust_short_page boolean? a page with fewer rows than requested is the last
----@field state string|false|nil path of the state file: the journal of uploads, and the shared rate limit; false: none
+---@field state string|false|nil path of the state file: the journal of uploads and of api:once, and the shared rate limit; false: none
+---@field keep number? days for which the state file keeps what has ended, 90
 ---@field cache { ttl: number, max_bytes: integer?, stale_if_error: number? }? keeps the replies to reads for `ttl` seconds
 ---@field rate_limit integer? requests a minute to assume until a reply names the limit
 ---@field shared_files boolean? files may be other members' of a group of this process

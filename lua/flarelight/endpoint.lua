@@ -23,7 +23,7 @@ end
 --- Makes a call.
 ---@param self { client: flarelight.Client }
 ---@param operation string name in request.endpoints
----@param arguments { id: any, query: string?, body: any, bulk: boolean? }
+---@param arguments { id: any, query: string?, body: any, bulk: boolean?, note: any }
 ---@param call_options flarelight.CallOptions
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
 function endpoint.call(self, operation, arguments, call_options)

@@ -23,6 +23,7 @@ local types = {
   tls_version = { function(v) return v == "1.2" or v == "1.3" end, '"1.2" or "1.3"' },
   any = { function() return true end, "anything" },
   seconds = { function(v) return type(v) == "number" and v > 0 end, "a number of seconds above 0" },
+  days = { function(v) return type(v) == "number" and v > 0 end, "a number of days above 0" },
   duration = { function(v) return type(v) == "number" and v >= 0 end, "a number of seconds, 0 or more" },
   count = { function(v) return whole(v, 0) end, "a whole number, 0 or more" },
   positive = { function(v) return whole(v, 1) end, "a whole number above 0" },

@@ -70,7 +70,7 @@ end
 
 --- The request of one of the operations.
 ---@param operation string name in `endpoints`
----@param arguments { id: any, query: string?, body: any }
+---@param arguments { id: any, query: string?, body: any, note: any } `note`: kept with a write inside of `api:once`
 ---@param call_options table deadline, repeatable, headers
 ---@param config table the client's configuration
 function request.endpoint(operation, arguments, call_options, config)
@@ -79,7 +79,7 @@ function request.endpoint(operation, arguments, call_options, config)
   return {
     operation = operation, method = endpoint.method, path = endpoint.path,
     id = arguments.id, query = arguments.query,
-    body = arguments.body, has_body = endpoint.method == "POST",
+    note = arguments.note, body = arguments.body, has_body = endpoint.method == "POST",
     write = endpoint.write, expects_id = endpoint.expects_id, expects_rows = endpoint.expects_rows,
     interactive = not arguments.bulk,
     repeatable = call_options.repeatable,

@@ -65,6 +65,8 @@ settings.list = {
   { name = "state", type = "path", flag = "--state", argname = "FILE",
     help = "State file, the journal of uploads. Default: flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. "
       .. "\"none\" keeps none." },
+  { name = "keep", type = "positive", flag = "--keep", argname = "DAYS",
+    help = "Days for which the state file keeps what has ended. Default: 90." },
 }
 
 --- The variable that names the environment, and the option of the command.

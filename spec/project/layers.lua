@@ -55,6 +55,7 @@ local LUA = {
                  "lua/flarelight/request",
                  "lua/flarelight/configuration"),
   ["lua/flarelight/upload/checkpoints"] = {},
+  ["lua/flarelight/once/policy"] = {},
   ["lua/flarelight/wait/verdict"] = with(PURE),
   ["lua/flarelight/wait/outcome"] = with(PURE),
   ["lua/flarelight/wait/pace"] = {},

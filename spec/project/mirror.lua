@@ -62,6 +62,10 @@ local COVERS = {
   ["spec/calibration/runs_spec.lua"] = { "lua/flarelight/calibration/learning" },
   ["spec/memory_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/upload/failure" },
   ["spec/nightly_spec.lua"] = { "examples/nightly.lua" },
+  ["spec/once_spec.lua"] = {
+    "lua/flarelight/once/journal", "lua/flarelight/once/writes", "lua/flarelight/host/scope", "lua/flarelight/random",
+    "lua/flarelight/state",
+  },
   ["spec/wait_spec.lua"] = {
     "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/method", "lua/flarelight/wait/outcome",
   },

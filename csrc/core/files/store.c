@@ -34,6 +34,7 @@ struct fl_store {
   pthread_mutex_t lock; /* of the connection */
   bool shared;          /* base/owned.h */
   sqlite3 *database;    /* NULL: not open */
+  bool wal;             /* it is in WAL mode */
   fl_time until;        /* the end of the script's wait for a locked file */
   fl_store *next;
 };
@@ -45,6 +46,9 @@ static fl_store *stores;
 /* A fork waits: scripts that wait for a locked file stop and start again. */
 static atomic_bool forking;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* The most events that the history keeps; docs/uploads.md has the number, too. */
+#define HISTORY_ROWS "50000"
 
 /* Each script migrates the schema from the version before. */
 static const char *const migrations[FL_STORE_VERSION] = {
@@ -92,6 +96,32 @@ static const char *const migrations[FL_STORE_VERSION] = {
     "ALTER TABLE uploads ADD COLUMN shape TEXT;"            /* columns, types and records, JSON */
     "CREATE INDEX uploads_by_series ON uploads (service, series, series_number)"
     " WHERE series IS NOT NULL;",
+    /* Blocks of api:once, and the writes that were made inside and whose block has not ended. */
+    "CREATE TABLE blocks ("
+    " service TEXT NOT NULL, key TEXT NOT NULL,"
+    " state TEXT NOT NULL,"                 /* running | stopped | done */
+    " holder INTEGER, began REAL NOT NULL," /* the process that began it last, and when */
+    " started REAL NOT NULL, ended REAL,"   /* the first time; when it was done */
+    " failure TEXT,"                        /* the error at which it last stopped */
+    " result TEXT,"                         /* {data, meta}, JSON */
+    " PRIMARY KEY (service, key)) WITHOUT ROWID;"
+    "CREATE TABLE writes ("
+    " service TEXT NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL,"
+    " operation TEXT NOT NULL, target TEXT NOT NULL, sha256 TEXT NOT NULL," /* of the body */
+    " request_id TEXT NOT NULL, repeatable INTEGER NOT NULL,"
+    " state TEXT NOT NULL," /* sent | applied | in_doubt */
+    " sent REAL NOT NULL,"
+    " note TEXT,"  /* of a wait: what was seen before the start, JSON */
+    " reply TEXT," /* {data, meta} of one that is applied, JSON */
+    " PRIMARY KEY (service, key, number),"
+    " FOREIGN KEY (service, key) REFERENCES blocks ON DELETE CASCADE) WITHOUT ROWID;"
+    /* What happened to an upload or a block, for people. */
+    "CREATE TABLE history ("
+    " number INTEGER PRIMARY KEY, service TEXT NOT NULL, subject TEXT NOT NULL, at REAL NOT NULL,"
+    " event TEXT NOT NULL, detail TEXT NOT NULL);"
+    "CREATE INDEX history_by_subject ON history (service, subject);"
+    "CREATE TRIGGER history_bound AFTER INSERT ON history BEGIN"
+    " DELETE FROM history WHERE number <= NEW.number - " HISTORY_ROWS "; END;",
 };
 
 static const fl_store_schema state_schema = {FL_STORE_VERSION, migrations, 10 * FL_SECOND, true};
@@ -323,6 +353,18 @@ static void discard_damaged(fl_store *self, int result) {
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
     if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
       unlink(name);
+static int switch_to_wal(fl_store *self) {
+  sqlite3_stmt *statement = NULL;
+  int result =
+      sqlite3_prepare_v2(self->database, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+  if (result == SQLITE_OK) result = sqlite3_step(statement);
+  if (result == SQLITE_ROW) {
+    const char *mode = (const char *)sqlite3_column_text(statement, 0);
+    self->wal = mode != NULL && strcmp(mode, "wal") == 0;
+    result = SQLITE_OK;
+  }
+  sqlite3_finalize(statement);
+  return result;
 }
 
 static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error) {
@@ -345,7 +387,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
    * is as safe. */
   if (code == FL_STORE_OK && !current) code = migrate(self, error);
   if (code == FL_STORE_OK) {
-    result = execute(self, "PRAGMA journal_mode = WAL");
+    result = switch_to_wal(self);
     if (result != SQLITE_OK) code = fail_sqlite(self, error, result);
   }
   if (code != FL_STORE_OK) {
@@ -457,26 +499,33 @@ static int run_follower(fl_store *self, const follower *next, fl_buffer *rows, i
   return result;
 }
 
-static fl_store_code run_once(fl_store *self, const fl_buffer *script, const follower *next,
-                              fl_buffer *rows, int *columns, fl_store_error *error) {
+static fl_store_code run_once(fl_store *self, const fl_buffer *script, bool relaxed,
+                              const follower *next, fl_buffer *rows, int *columns,
+                              fl_store_error *error) {
   bool kept = true;
-  int result = execute(self, "BEGIN IMMEDIATE");
+  int result = relaxed ? execute(self, "PRAGMA synchronous = NORMAL") : SQLITE_OK;
+  if (result == SQLITE_OK) result = execute(self, "BEGIN IMMEDIATE");
   if (result == SQLITE_OK) result = run_statements(self, script, rows, columns, &kept);
   if (result == SQLITE_OK && kept && next->write != NULL)
     result = run_follower(self, next, rows, *columns, &kept);
   if (result == SQLITE_OK && kept) result = execute(self, "COMMIT");
+  /* The next script must not be relaxed as well: without this the connection is closed. */
+  if (relaxed && result == SQLITE_OK && kept &&
+      execute(self, "PRAGMA synchronous = FULL") != SQLITE_OK)
+    close_database(self);
   if (result == SQLITE_OK && kept) return FL_STORE_OK;
   if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "a row of the state file has changed");
   else fail_sqlite(self, error, result);
   if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
   /* A failure may leave the connection unusable: the next script opens it anew. */
-  if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) close_database(self);
+  if (relaxed || (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY)) close_database(self);
   discard_damaged(self, result);
   return error->code;
 }
 
-static fl_store_code run(fl_store *self, const fl_buffer *script, const follower *next,
-                         fl_buffer *rows, int *columns, fl_store_error *error) {
+static fl_store_code run(fl_store *self, const fl_buffer *script, bool relaxed,
+                         const follower *next, fl_buffer *rows, int *columns,
+                         fl_store_error *error) {
   fl_store_code code;
   bool again;
   do {
@@ -486,7 +535,8 @@ static fl_store_code run(fl_store *self, const fl_buffer *script, const follower
     pthread_rwlock_rdlock(&fork_lock);
     self->until = fl_clock_now() + self->schema->patience;
     code = open_database(self, error);
-    if (code == FL_STORE_OK) code = run_once(self, script, next, rows, columns, error);
+    if (code == FL_STORE_OK)
+      code = run_once(self, script, relaxed && self->wal, next, rows, columns, error);
     again = code == FL_STORE_IO && atomic_load(&forking);
     pthread_rwlock_unlock(&fork_lock);
     pthread_mutex_unlock(&self->lock);
@@ -494,10 +544,10 @@ static fl_store_code run(fl_store *self, const fl_buffer *script, const follower
   return code;
 }
 
-fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
-                           fl_store_error *error) {
+fl_store_code fl_store_run(fl_store *self, const fl_buffer *script, bool relaxed, fl_buffer *rows,
+                           int *columns, fl_store_error *error) {
   const follower none = {NULL, NULL};
-  return run(self, script, &none, rows, columns, error);
+  return run(self, script, relaxed, &none, rows, columns, error);
 }
 
 fl_store_code fl_store_exchange(fl_store *self, const fl_buffer *script, fl_store_follow *follow,
@@ -507,7 +557,7 @@ fl_store_code fl_store_exchange(fl_store *self, const fl_buffer *script, fl_stor
   fl_buffer rows;
   int columns;
   fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
-  code = run(self, script, &next, &rows, &columns, error);
+  code = run(self, script, false, &next, &rows, &columns, error);
   fl_buffer_free(&rows);
   return code;
 }

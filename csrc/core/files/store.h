@@ -2,11 +2,12 @@
  * store.h: the state file: an SQLite database that all processes of a machine may use at once.
  *
  * It holds the journal of uploads (the tables `uploads` and `batches`, which docs/uploads.md
- * describes) and the state of the files of exports with `continue` (`exports`). Migrations add
- * later tables. The first script opens it, in WAL mode with synchronous = FULL: committed data
- * survives a crash of the machine. A new file is readable by its owner alone (0600). A file that
- * another user owns or may write is refused. A script that finds the file locked waits for up to
- * 10 s.
+ * describes), the state of the files of exports with `continue` (`exports`), the blocks of api:once
+ * and their writes (`blocks`, `writes`), and the `history`. Migrations add later tables. The first
+ * script opens it, in WAL mode with synchronous = FULL: committed data survives a crash of the
+ * machine, except for that of relaxed scripts. A new file is readable by its owner alone (0600). A
+ * file that another user owns or may write is refused. A script that finds the file locked waits
+ * for up to 10 s.
  *
  * A script is a list of statements with their values, which run in one transaction. The functions
  * below write it into a buffer. The rows of its last statement come as a buffer, too.
@@ -19,7 +20,7 @@
 
 #include "base/buffer.h"
 
-#define FL_STORE_VERSION 3 /* of the schema: user_version */
+#define FL_STORE_VERSION 4 /* of the schema: user_version */
 
 typedef struct fl_store fl_store;
 
@@ -91,10 +92,14 @@ typedef struct fl_store_value {
 /* Reads the value at *place, and moves *place behind it. FL_STORE_END past the last value. */
 fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
 
-/* Runs a script, and appends the rows of its last statement. *columns is their number of columns, 0
- * if there are no rows. */
-fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, fl_buffer *rows, int *columns,
-                           fl_store_error *error);
+/*
+ * Runs a script, and appends the rows of its last statement. *columns is their number of columns, 0
+ * if there are no rows. A `relaxed` script is not synced: other processes see it at once, and it
+ * survives the end of this process. It survives a crash of the machine once a later script that is
+ * not relaxed has ended. (In a file without WAL every script is synced.)
+ */
+fl_store_code fl_store_run(fl_store *store, const fl_buffer *script, bool relaxed, fl_buffer *rows,
+                           int *columns, fl_store_error *error);
 
 /* Writes the statements that follow in the same transaction, after it has read the rows of the
  * first ones. */

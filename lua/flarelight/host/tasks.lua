@@ -7,6 +7,7 @@ local errors = require "flarelight.error"
 local misuse = require "flarelight.misuse"
 local host = require "flarelight.host"
 local pollable = require "flarelight.host.pollable"
+local scope = require "flarelight.host.scope"
 
 local tasks = {}
 
@@ -57,13 +58,17 @@ local function finish(task, ok, ...)
   for _, waiter in ipairs(task.joiners) do mailbox.set_ready(waiter) end
 end
 
---- Starts a task in a host. `chosen`: the client's host, if the client was given one.
+--- Starts a task in a host, in the scope (scope.lua) of the code that starts it. `chosen`: the client's host, if the
+-- client was given one.
 function tasks.spawn(its_host, run, chosen)
   local task = setmetatable({ joiners = {}, host = its_host, chosen = chosen }, Task)
+  local inherited = scope.current()
   its_host.spawn(function()
     local co = pollable.coroutine()
     of_coroutine[co] = task
+    scope.adopt(inherited)
     finish(task, pollable.protect(run))
+    scope.leave()
     of_coroutine[co] = nil
   end)
   return task

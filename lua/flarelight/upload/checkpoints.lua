@@ -1,4 +1,4 @@
---- Checkpoints of an upload, for tests that end a process at each of them.
+--- Checkpoints of uploads and of blocks of once, for tests that end a process at each of them.
 --
 -- A test sets `checkpoints.on`, which is called with the name of each checkpoint as it is reached; nothing else sets
 -- it. In the order in which an upload passes them:
@@ -21,7 +21,16 @@
 --   reject.durable      the rejects file is on the disk, so that the journal may delete its lines
 --   upload.done         the journal holds the upload as done
 --
--- An upload without a journal passes them, too. Relies on nothing.
+-- An upload without a journal passes them, too. A block of `api:once`, and each write inside:
+--
+--   once.began          the journal holds that the block has begun
+--   write.journaled     the journal holds the write as sent, no byte of it has been sent
+--   write.answered      the request has ended, with success or not; the journal does not have its outcome
+--   write.recorded      the journal holds the outcome
+--   once.ended          the function has returned; the journal does not have its result
+--   once.done           the journal holds the block as done
+--
+-- Relies on nothing.
 
 local checkpoints = {}
 
@@ -32,6 +41,7 @@ checkpoints.names = {
   "upload.planned", "probe.read", "batch.journaled", "batch.sending", "batch.answered", "batch.acknowledged",
   "batch.withdrawn", "batch.divided", "doubt.settling", "doubt.looked", "doubt.resolved", "check.append",
   "reject.journaled", "reject.written", "check.end", "reject.durable", "upload.done",
+  "once.began", "write.journaled", "write.answered", "write.recorded", "once.ended", "once.done",
 }
 
 --- Reports that a checkpoint is reached.

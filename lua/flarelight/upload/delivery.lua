@@ -38,30 +38,35 @@ end
 
 local function submit(run, body)
   run:check_ours()
-  local data, _, err = calls.call(run.api,
-    request.endpoint("imports.import", { body = body, bulk = true }, { deadline = run.deadline }, run.config))
-  return data, err
+  local prepared = request.endpoint("imports.import", { body = body, bulk = true }, { deadline = run.deadline },
+    run.config)
+  prepared.journaled = run.journal ~= nil
+  local data, meta, err = calls.call(run.api, prepared)
+  return data, err, meta
 end
 
 -- Sends the batch at the front of the queue. Afterwards the batch is off the queue, or divided, or still at the front
 -- to be sent again.
 local function deliver(run, batch, last)
-  if not batch.number then run:send(batch, last) end
+  if not batch.number then run:send(batch, last) else run:tell("sent again", { batch = batch.number }) end
   checkpoints.reached "batch.journaled"
   batch.sendings = (batch.sendings or 0) + 1
   run.reader:ahead()
   local body = body_of(run, batch)
   checkpoints.reached "batch.sending"
-  local data, err = submit(run, body)
+  local data, err, meta = submit(run, body)
   batch.fate = data ~= nil and "applied" or err.fate
   checkpoints.reached "batch.answered"
   if err and err.kind == "memory" then failure.raise(err) end
   if data ~= nil then
     run.reader:pop()
-    return run:acknowledge(batch, (run.id == nil or run.per_batch) and data.id or nil)
+    return run:acknowledge(batch, (run.id == nil or run.per_batch) and data.id or nil,
+      { by = "reply", attempts = meta.attempts, seconds = meta.elapsed, request_id = meta.request_id })
   elseif err.fate == "rejected" then
     return refusals.handle(run, batch, err)
   elseif err.fate == "in_doubt" then
+    run:tell("doubt", { batch = batch.number, message = err.message, attempts = err.attempts,
+                        request_id = err.request_id })
     local task = tasks.current()
     if err.kind == "closed" or task and task.cancelled then failure.raise(err) end
     if batch.sendings >= SENDINGS then
@@ -69,7 +74,7 @@ local function deliver(run, batch, last)
     end
     return doubt.resolve(run, batch, err)
   end
-  run:withdraw(batch)
+  run:withdraw(batch, err)
   failure.raise(err)
 end
 

@@ -6,6 +6,7 @@ local endpoint = require "flarelight.endpoint"
 local failure = require "flarelight.upload.failure"
 local readback = require "flarelight.upload.readback"
 local reconcile = require "flarelight.upload.reconcile"
+local runs = require "flarelight.upload.run"
 local source = require "flarelight.upload.source"
 
 local doubt = {}
@@ -45,6 +46,7 @@ local function find_created(run, batch, cause)
     checkpoints.reached "doubt.looked"
     local verdict, id = reconcile.created(list, mark)
     verdicts[#verdicts + 1] = verdict
+    run:tell("read list", { batch = batch.number, mark = mark, verdict = verdict })
     local action = reconcile.decide_created(verdicts)
     if action == "found" then return id end
     if action == "again" then return nil end
@@ -75,6 +77,10 @@ local function look_up(run, batch, id, cause)
     if not found then unread(anchored, wrong) end
     checkpoints.reached "doubt.looked"
     verdicts[#verdicts + 1] = { reconcile.judge(sent, found, anchored, run.comparison) }
+    run:tell("read rows", {
+      batch = batch.number, import = runs.text_of(id), start = batch.rows_before, sent = #sent, rows = #found,
+      verdict = verdicts[#verdicts][1], comparison = run.comparison,
+    })
     local action = reconcile.decide(verdicts, readback.LOOKS)
     if action == "foreign" then
       failure.stop("conflict", batch, "foreign",
@@ -118,7 +124,7 @@ function doubt.resolve(run, batch, cause)
     failure.in_doubt(batch, ("its import holds only the first %d records"):format(count), cause)
   end
   run.reader:pop()
-  if action == "partial" then run:divide(batch, count, id) else run:acknowledge(batch, id) end
+  if action == "partial" then run:divide(batch, count, id) else run:acknowledge(batch, id, { by = "reading" }) end
 end
 
 return doubt

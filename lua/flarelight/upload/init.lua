@@ -21,6 +21,7 @@ local rejects = require "flarelight.upload.rejects"
 local request = require "flarelight.request"
 local resumption = require "flarelight.upload.resumption"
 local runs = require "flarelight.upload.run"
+local scope = require "flarelight.host.scope"
 local series = require "flarelight.upload.series"
 local shape = require "flarelight.upload.shape"
 local source = require "flarelight.upload.source"
@@ -296,6 +297,14 @@ local function open_run(api, given)
   return run
 end
 
+-- An upload inside of a block of once gets a key derived from the block's, so that the block can run again.
+local function give_key(run, given)
+  local block = run.journal and given.key == nil and scope.current()
+  if not block then return end
+  local file = type(given.file) == "table" and given.file[1] or given.file
+  given.key = block:upload_key(given.name or file and file:match "[^/]*$" or "records")
+end
+
 --- Uploads. Returns `{ id =, records =, batches =, rejected =, elapsed =, token = }` (with update = "import_per_batch"
 -- also `ids`), or `nil, message, err` with `err.progress` and `err.token`; if the error is about a batch, `err.record`
 -- and `err.records` name its records, and `err.line` its first line in the file.
@@ -306,6 +315,7 @@ function upload.run(api, given)
   given = check(given)
   calls.surface(api)
   local run = open_run(api, given)
+  give_key(run, given)
   if given.run_token == nil then given.run_token = run.journal ~= nil end
   local result, message, err = within(run, function()
     check_client(run, given)

@@ -1,60 +1,38 @@
 --- The journal of uploads in the state file: the uploads that were planned and done, the batches that were sent and
--- acknowledged. Each entry is durable when its function returns. docs/uploads.md describes the tables. The functions
--- raise failures (failure.lua): kind conflict if another process has changed the entry, else kind io or config. Relies
--- on the binding's store, which runs a script in one transaction, and on calls.lua to wait for it.
+-- acknowledged, and an event of the history for each of these steps, in the same transaction. Each entry is durable
+-- when its function returns. docs/uploads.md describes the tables. The functions raise failures (failure.lua): kind
+-- conflict if another process has changed the entry, else kind io or config. Relies on state.lua for transactions.
 
-local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
+local random = require "flarelight.random"
+local state = require "flarelight.state"
 
----@class flarelight.Journal
-local Journal = {}
+---@class flarelight.Journal : flarelight.State
+local Journal = setmetatable({}, { __index = state.class })
 Journal.__index = Journal
 
 local journal = {}
 
--- Days after which an upload that is done and has no key is deleted.
-local KEPT = 90
+local sql, one = state.sql, state.one
 
 --- The journal of a client, or nil if it has no state file.
-function journal.of(api)
-  local store = calls.store(api)
-  if not store then return nil end
-  local config = calls.config(api)
-  return setmetatable({ api = api, store = store, service = config.base_url .. " " .. config.subscription_id }, Journal)
-end
+---@return flarelight.Journal?
+function journal.of(api) return state.of(api, Journal) end
 
-local function sql(text, ...) return { text, n = select("#", ...), ... } end
-
--- As sql, but the statement must change one row. If it does not, the journal is not in the state that this process
--- expects.
-local function one(text, ...)
-  local statement = sql(text, ...)
-  statement.changes = 1
-  return statement
-end
-
--- Runs statements in one transaction. Returns the rows of the last one; false if a statement did not change its row.
-local function try(self, ...)
-  local rows, message, kind, closed = calls.done(calls.job(self.api, self.store:run({ ... }, calls.blocks(self.api))))
-  if rows then return rows end
-  if kind == "guard" then return false end
-  failure.fail(kind or closed, "state: " .. tostring(message))
-end
-
+-- Runs statements in one transaction. Returns the rows of the last one.
 local function run(self, ...)
-  local rows = try(self, ...)
+  local rows = self:try(...)
   if rows then return rows end
   failure.fail("conflict", "imports:upload: another process has changed the journal")
 end
 
---- A lock that excludes other processes; nil if another process has it.
-function Journal:lock(name)
-  local lock, message = self.store:lock(name)
-  if message then failure.fail("io", "state: " .. message) end
-  return lock
-end
+--- The name of an upload in the history.
+function journal.subject(token) return "upload " .. token end
+
+-- The statement that adds an event to the history of an upload. It stands before the statement whose rows count.
+local function event(self, token, name, detail) return self:event(journal.subject(token), name, detail) end
 
 local function decoded(text) return text and json.decode(text) or nil end
 
@@ -127,8 +105,13 @@ local DELETE_OLD = "DELETE FROM uploads WHERE state = 'done' AND key IS NULL AND
 
 --- Plans an upload. Returns whether its key was free.
 function Journal:plan(upload)
-  return try(self,
-    sql(DELETE_OLD, upload.started - KEPT * 86400),
+  return self:try(
+    sql(DELETE_OLD, upload.started - self:kept()),
+    self:old_events(),
+    event(self, upload.token, "began", {
+      key = upload.key, source = upload.path or upload.kind, name = upload.name, process = core.process(),
+      import = upload.id and json.encode(upload.id) or nil, series = upload.series,
+    }),
     one("INSERT INTO uploads (token, key, service, state, kind, path, size, modified, inode, columns, options, "
       .. "import, name, batch_records, started, series, shape, series_number) "
       .. "VALUES (?1, ?2, ?3, 'planned', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
@@ -146,15 +129,19 @@ function Journal:last_of_series(name)
   return row and { shape = json.decode(row.shape), ended = row.ended } or nil
 end
 
---- Deletes an upload if nothing of it was sent or applied. Returns whether it was deleted.
-function Journal:forget_unsent(token)
-  return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done' "
-    .. "AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.token = uploads.token)", token)) ~= false
+--- Deletes an upload that failed with `message`, if nothing of it was sent or applied. Returns whether it was deleted.
+function Journal:forget_unsent(token, message)
+  return self:try(
+    event(self, token, "dropped", { message = message }),
+    one("DELETE FROM uploads WHERE token = ? AND state <> 'done' "
+      .. "AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.token = uploads.token)", token)) ~= false
 end
 
 --- Deletes an unfinished upload and its batches. Returns whether there was one.
 function Journal:forget(token)
-  return try(self, one("DELETE FROM uploads WHERE token = ? AND state <> 'done'", token)) ~= false
+  return self:try(
+    event(self, token, "forgotten", { process = core.process() }),
+    one("DELETE FROM uploads WHERE token = ? AND state <> 'done'", token)) ~= false
 end
 
 --- Records the number of rows in the import before the first batch.
@@ -162,9 +149,20 @@ function Journal:started(token, rows_start)
   return run(self, one("UPDATE uploads SET rows_start = ? WHERE token = ?", rows_start, token))
 end
 
+--- Adds to the history that this process goes on with an upload, and whether the run before ended without a word.
+function Journal:resumed(token)
+  local last = self:events(journal.subject(token), 1)[1]
+  self:tell(journal.subject(token), "resumed", {
+    process = core.process(), broken_off = last ~= nil and last.event ~= "stopped",
+  })
+end
+
 --- Records that a batch is about to be sent. The entry is durable on return, so the first byte may be sent.
 function Journal:sent(token, batch)
   return run(self,
+    event(self, token, "sent", {
+      batch = batch.number, record = batch.record, records = batch.count, line = batch.line, last = batch.last,
+    }),
     one("INSERT INTO batches (token, number, first, count, line, rows_before, sha256, last, state) "
       .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'sent')", token, batch.number, batch.record, batch.count, batch.line,
       batch.rows_before, batch.sha256, batch.last),
@@ -172,10 +170,13 @@ function Journal:sent(token, batch)
 end
 
 --- Records that a batch is applied. `id`: of the import, if this batch has shown it; `of_batch`: it is the batch's own
--- import.
-function Journal:acknowledged(token, number, id, of_batch)
+-- import; `proof`: how that is known, for the history.
+function Journal:acknowledged(token, number, id, of_batch, proof)
   local import = id ~= nil and json.encode(id) or nil
+  local detail = { batch = number, import = import }
+  for name, value in pairs(proof or {}) do detail[name] = value end
   return run(self,
+    event(self, token, "applied", detail),
     one("UPDATE batches SET state = 'acknowledged', import = ? WHERE token = ? AND number = ? AND state = 'sent'",
       of_batch and import or nil, token, number),
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", import, token))
@@ -184,14 +185,16 @@ end
 --- Records the import that a batch in doubt has created.
 function Journal:adopted(token, number, id, of_batch)
   return run(self,
+    event(self, token, "found", { batch = number, import = json.encode(id) }),
     one("UPDATE batches SET import = ? WHERE token = ? AND number = ?", of_batch and json.encode(id) or nil, token,
       number),
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", json.encode(id), token))
 end
 
---- Records that a batch was provably not applied, by deleting it.
-function Journal:withdrawn(token, number, batch_records)
+--- Records that a batch was provably not applied, by deleting it. `message`: of the error, for the history.
+function Journal:withdrawn(token, number, batch_records, message)
   return run(self,
+    event(self, token, "withdrawn", { batch = number, message = message }),
     one("DELETE FROM batches WHERE token = ? AND number = ? AND state = 'sent'", token, number),
     one("UPDATE uploads SET batch_records = min(batch_records, ?) WHERE token = ?", batch_records, token))
 end
@@ -200,6 +203,7 @@ end
 -- acknowledged.
 function Journal:divided(token, number, count, sha256, id)
   return run(self,
+    event(self, token, "divided", { batch = number, records = count }),
     one("UPDATE batches SET count = ?, sha256 = ?, last = 0, state = 'acknowledged' "
       .. "WHERE token = ? AND number = ? AND state = 'sent'", count, sha256, token, number),
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", id ~= nil and json.encode(id) or nil, token))
@@ -207,7 +211,8 @@ end
 
 --- Records that a record was finally refused. `line`: its line in the rejects file.
 function Journal:rejected(token, number, line)
-  return run(self, one("UPDATE batches SET state = 'rejected', last = 0, reject = ? "
+  return run(self, event(self, token, "rejected", { batch = number, reject = line }),
+    one("UPDATE batches SET state = 'rejected', last = 0, reject = ? "
     .. "WHERE token = ? AND number = ? AND state = 'sent'", line, token, number))
 end
 
@@ -216,36 +221,23 @@ function Journal:learned(token, comparison, checked)
   return run(self, one("UPDATE uploads SET comparison = ?, checked = ? WHERE token = ?", comparison, checked, token))
 end
 
---- Records that the upload has stopped. It can be resumed.
-function Journal:stopped(token, message)
-  return run(self, sql("UPDATE uploads SET failure = ? WHERE token = ? AND state <> 'done'", message, token))
+--- Records that the upload has stopped. It can be resumed. `fate`: of its current batch, for the history.
+function Journal:stopped(token, message, fate)
+  return run(self, event(self, token, "stopped", { message = message, fate = fate }),
+    sql("UPDATE uploads SET failure = ? WHERE token = ? AND state <> 'done'", message, token))
 end
 
 --- Records the result of an upload that is done. Deletes the batches of an upload without a key, which are no longer
 -- needed.
 function Journal:done(token, result, ended)
   return run(self,
+    event(self, token, "done", { records = result.records, batches = result.batches, rejected = result.rejected }),
     one("UPDATE uploads SET state = 'done', result = ?, ended = ?, failure = NULL WHERE token = ?",
       json.encode(result), ended, token),
     sql("DELETE FROM batches WHERE token = ? AND (SELECT key FROM uploads WHERE token = ?) IS NULL", token, token))
 end
 
 --- A token for an upload: 96 random bits.
-function journal.token()
-  local file, text = io.open("/dev/urandom", "rb"), nil
-  if file then
-    text = file:read(12)
-    file:close()
-  end
-  if text and #text == 12 then
-    return (text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
-  end
-  local parts = {}
-  for i = 1, 3 do
-    local mixed = os.time() * 1000003 + core.now() * 1e6 * i + math.random() * 2 ^ 32
-    parts[i] = ("%08x"):format(math.floor(mixed % 2 ^ 32))
-  end
-  return table.concat(parts)
-end
+function journal.token() return random.digits(12) end
 
 return journal

@@ -1,6 +1,6 @@
---- Locks of uploads: an import and an upload have only one writer at a time. A table excludes other writers of this
--- process, record locks beside the state file exclude other processes of the machine. Relies on the journal for the
--- record locks.
+--- Locks of uploads and blocks of once: an import, an upload and a block have only one writer at a time. A table
+-- excludes other writers of this process, record locks beside the state file exclude other processes of the machine.
+-- Relies on the journal for the record locks.
 
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
@@ -22,13 +22,14 @@ local function let_go(name)
   if lock then lock:release() end
 end
 
---- Takes a lock for a run, which keeps it until `locks.release`. Fails with kind conflict if another run has it.
----@param run flarelight.UploadRun
----@param what string "import ID" or "upload TOKEN"
-function locks.take(run, what)
+--- Takes a lock for a run, which keeps it until `locks.release`. Returns false if another one has it.
+---@param run { service: string, ticket: integer, journal: flarelight.State? } an upload, or a block of once
+---@param what string "import ID", "upload TOKEN" or "once KEY"
+---@return boolean
+function locks.try(run, what)
   local name = run.service .. " " .. what
   local holder = holders[name]
-  if holder and holder.run == run then return end
+  if holder and holder.run == run then return true end
   if holder and is_gone(holder) then
     let_go(name)
     holder = nil
@@ -38,9 +39,17 @@ function locks.take(run, what)
     local taken = { run = run, coroutine = coroutine.running(), lock = false }
     holders[name] = taken
     taken.lock = run.journal and run.journal:lock(name)
-    if taken.lock or not run.journal then return end
+    if taken.lock or not run.journal then return true end
     holders[name] = nil
   end
+  return false
+end
+
+--- The same, but fails with kind conflict.
+---@param run flarelight.UploadRun
+---@param what string "import ID" or "upload TOKEN"
+function locks.take(run, what)
+  if locks.try(run, what) then return end
   failure.fail("conflict", ("imports:upload: another upload writes into %s"):format(
     what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
 end

@@ -7,8 +7,8 @@ local rejects = require "flarelight.upload.rejects"
 
 local refusals = {}
 
-local function halve(run, batch)
-  run:withdraw(batch)
+local function halve(run, batch, err)
+  run:withdraw(batch, err)
   run.reader:divide(math.ceil(batch.count / 2))
   checkpoints.reached "batch.divided"
 end
@@ -51,7 +51,7 @@ function refusals.handle(run, batch, err)
   if err.status == 413 then
     if batch.count > 1 then
       run.reader:limit(math.ceil(batch.count / 2)) -- the next batches would be too large as well
-      return halve(run, batch)
+      return halve(run, batch, err)
     elseif isolates then
       return reject(run, batch, err)
     end
@@ -61,9 +61,9 @@ function refusals.handle(run, batch, err)
     if not isolates then failure.raise(err) end
     check_absent(run, batch, err)
     if batch.count == 1 then return reject(run, batch, err) end
-    return halve(run, batch)
+    return halve(run, batch, err)
   end
-  run:withdraw(batch)
+  run:withdraw(batch, err)
   failure.raise(err)
 end
 

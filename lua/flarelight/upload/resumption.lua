@@ -148,6 +148,7 @@ function resumption.continue(run, kept, given)
   if not kept then conflict "the upload is no longer in the journal" end
   if kept.state == "done" then return run.source and result_of(run, kept) or resumption.earlier_result(kept) end
   run:set_up(kept, given)
+  run.journal:resumed(kept.token)
   if not run.source then
     local asked = file_options.of(kept.options)
     asked.file = kept.kind == "file" and (given.moved and given.file or paths_of(kept)) or nil

@@ -8,6 +8,7 @@ local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
+local journal = require "flarelight.upload.journal"
 local json = require "flarelight.json"
 local locks = require "flarelight.upload.locks"
 local rejects = require "flarelight.upload.rejects"
@@ -53,13 +54,13 @@ Run.__index = Run
 
 local run = {}
 
---- A run without a task. `journal`: of the client, or nil.
+--- A run without a task. `its_journal`: of the client, or nil.
 ---@return flarelight.UploadRun
-function run.new(api, journal)
+function run.new(api, its_journal)
   local config = calls.config(api)
   return setmetatable({
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
-    ticket = core.ticket(), journal = journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
+    ticket = core.ticket(), journal = its_journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
     rejected = 0, last_sent = false, start_checked = false, over = false,
   }, Run)
 end
@@ -131,6 +132,12 @@ local function note(self, name, ...)
   if self.journal then self.journal[name](self.journal, self.token, ...) end
 end
 
+--- Adds an event to the history, apart from the steps below, which add theirs.
+function Run:tell(event, detail)
+  self:check_ours()
+  if self.journal then self.journal:tell(journal.subject(self.token), event, detail) end
+end
+
 --- Locks the import, if the upload has one and it is known.
 function Run:lock_import()
   if self.id ~= nil and not self.per_batch then locks.take(self, "import " .. run.text_of(self.id)) end
@@ -167,16 +174,17 @@ function Run:count(batch, id)
 end
 
 --- Records that a batch is applied, and takes it off the queue. `id`: of its import, if this batch has shown it.
-function Run:acknowledge(batch, id)
-  note(self, "acknowledged", batch.number, id, self.per_batch)
+-- `proof`: how it is known, for the history: { by = "reply"|"reading", attempts =, seconds =, rows = }.
+function Run:acknowledge(batch, id, proof)
+  note(self, "acknowledged", batch.number, id, self.per_batch, proof)
   checkpoints.reached "batch.acknowledged"
   self:count(batch, id)
   self:lock_import()
 end
 
---- Records that a batch was provably not applied.
-function Run:withdraw(batch)
-  note(self, "withdrawn", batch.number, self.reader.limits.records)
+--- Records that a batch was provably not applied: `err` is the error of its sending.
+function Run:withdraw(batch, err)
+  note(self, "withdrawn", batch.number, self.reader.limits.records, err and err.message)
   checkpoints.reached "batch.withdrawn"
 end
 
@@ -264,10 +272,10 @@ function Run:stop(err)
   end
   err.token, err.progress = self.token, self:progress()
   if not self.planned or not core.is_ours(self.ticket) then return end
-  if self.journal:forget_unsent(self.token) then
+  if self.journal:forget_unsent(self.token, err.message) then
     self.planned, err.token, err.progress.token = false, nil, nil
   else
-    self.journal:stopped(self.token, err.message)
+    self.journal:stopped(self.token, err.message, err.fate)
   end
 end
 

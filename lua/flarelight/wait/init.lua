@@ -203,6 +203,9 @@ local function run(watch, start)
     end
   end
   local data, meta, err = start()
+  -- Inside of a block of once that runs again, the start was made by an earlier run: what counts as changed is what has
+  -- changed since then.
+  if data ~= nil and meta.already then watch.before, meta.note = meta.note or watch.before, nil end
   if data == nil and (err.fate ~= "in_doubt" or LAST[err.kind]) then return nil, meta, err end
   local acknowledged, seen, why = data ~= nil, nil, nil
   watch.begun = core.now()
@@ -225,10 +228,10 @@ local function run(watch, start)
   return data, meta
 end
 
---- Starts a run and waits for its end, by the option `given.wait` of a method of wait/method.lua. `start(self, id,
--- parameters, options)` sends the request; `known_options`: the options of the method.
+--- Starts a run and waits for its end, by the option `given.wait` of a method of wait/method.lua. `known_options`: the
+-- options of the method.
 ---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
-function wait.start(operation, kind, known_options, start, self, id, parameters, given)
+function wait.start(operation, kind, known_options, self, id, parameters, given)
   local shown = operation:gsub("%.", ":")
   options.table(shown, given, known_options)
   local plan = read(shown, given.wait, kind, id)
@@ -244,7 +247,8 @@ function wait.start(operation, kind, known_options, start, self, id, parameters,
     return nil, message, err
   end
   local data, meta, err = run(watch, function()
-    local reply, its_meta, failure = start(self, id, parameters, own)
+    local reply, its_meta, failure = endpoint.call(self, operation,
+      { id = id, body = parameters or {}, note = watch.before }, own)
     return reply, its_meta, failure
   end)
   return data, meta, err

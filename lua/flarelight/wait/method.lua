@@ -24,7 +24,7 @@ function method.method(class, operation, kind)
       data, meta, err = start(self, id, parameters, given)
     else
       options.self(self, class, operation)
-      data, meta, err = wait.start(operation, kind, known, start, self, id, parameters, given)
+      data, meta, err = wait.start(operation, kind, known, self, id, parameters, given)
     end
     return data, meta, err
   end

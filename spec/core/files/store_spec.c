@@ -15,6 +15,21 @@
 
 #include "files/store.h"
 
+/* SQLite syncs by these functions, which stand before those of the C library. */
+static int syncs;
+
+__attribute__((visibility("default"))) int fsync(int descriptor) {
+  (void)descriptor;
+  syncs++;
+  return 0;
+}
+
+__attribute__((visibility("default"))) int fdatasync(int descriptor) {
+  (void)descriptor;
+  syncs++;
+  return 0;
+}
+
 static char folder[] = "/tmp/store_spec.XXXXXX";
 static char path[64];
 
@@ -56,7 +71,7 @@ static fl_store_code run(const char *one, const char *two, int changes, int64_t 
   fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
   add(&script, one, two != NULL ? -1 : changes);
   if (two != NULL) add(&script, two, changes);
-  code = fl_store_run(store, &script, &rows, &columns, error);
+  code = fl_store_run(store, &script, false, &rows, &columns, error);
   *first = -1;
   while (code == FL_STORE_OK && (value = fl_store_read(&rows, &place)).type != FL_STORE_END)
     if (value.type == FL_STORE_INTEGER) {
@@ -188,6 +203,72 @@ static void test_a_locked_file_is_given_up(void **state) {
   assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_OK);
 }
 
+static fl_store_code run_one(fl_store *store, const char *sql, bool relaxed) {
+  fl_store_error error;
+  fl_buffer script, rows;
+  int columns = 0;
+  fl_store_code code;
+  fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  add(&script, sql, -1);
+  code = fl_store_run(store, &script, relaxed, &rows, &columns, &error);
+  fl_buffer_free(&script);
+  fl_buffer_free(&rows);
+  return code;
+}
+
+static void test_a_relaxed_script_is_not_synced(void **state) {
+  static const struct {
+    const char *sql;
+    bool relaxed;
+    int syncs;
+  } cases[] = {
+      {"INSERT INTO kept VALUES (1)", true, 0},  {"INSERT INTO kept VALUES (2)", false, 1},
+      {"INSERT INTO kept VALUES (3)", true, 0},  {"SELECT 1", false, 0},
+      {"INSERT INTO kept VALUES (4)", false, 1},
+  };
+  fl_store *store;
+  fl_store_error error;
+  int64_t number;
+  size_t index;
+  (void)state;
+  remove_state();
+  store = fl_store_new(path);
+  assert_int_equal(run_one(store, "CREATE TABLE kept (a)", false), FL_STORE_OK);
+  for (index = 0; index < sizeof cases / sizeof *cases; index++) {
+    syncs = 0;
+    assert_int_equal(run_one(store, cases[index].sql, cases[index].relaxed), FL_STORE_OK);
+    assert_int_equal(syncs, cases[index].syncs);
+    if (cases[index].relaxed) { /* another connection sees it */
+      assert_int_equal(run("SELECT max(a) FROM kept", NULL, -1, &number, &error), FL_STORE_OK);
+      assert_int_equal(number, (int)index + 1);
+    }
+  }
+  /* One that fails leaves no relaxed connection behind. */
+  assert_int_equal(run_one(store, "INSERT INTO nothing VALUES (1)", true), FL_STORE_IO);
+  assert_int_equal(run_one(store, "SELECT 1", false), FL_STORE_OK);
+  syncs = 0;
+  assert_int_equal(run_one(store, "INSERT INTO kept VALUES (5)", false), FL_STORE_OK);
+  assert_true(syncs >= 1);
+  fl_store_release(store);
+}
+
+static void test_the_history_is_bounded(void **state) {
+  fl_store_error error;
+  int64_t number;
+  (void)state;
+  remove_state();
+  assert_int_equal(run("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < "
+                       "50100) INSERT INTO history (service, subject, at, event, detail)"
+                       " SELECT 's', 'u', i, 'e', '{}' FROM n",
+                       NULL, -1, &number, &error),
+                   FL_STORE_OK);
+  assert_int_equal(run("SELECT count(*) FROM history", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(number, 50000);
+  assert_int_equal(run("SELECT min(number) FROM history", NULL, -1, &number, &error), FL_STORE_OK);
+  assert_int_equal(number, 101);
+}
+
 static int make_folder(void **state) {
   (void)state;
   if (!mkdtemp(folder)) return -1;
@@ -208,6 +289,8 @@ int main(void) {
       cmocka_unit_test(test_a_link_to_nothing_is_refused),
       cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
       cmocka_unit_test(test_a_locked_file_is_given_up),
+      cmocka_unit_test(test_a_relaxed_script_is_not_synced),
+      cmocka_unit_test(test_the_history_is_bounded),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,280 @@
+--- `api:once`: a function that a script runs once, however often the script is started.
+--
+-- The state file knows the block by its key: that it has begun, the writes inside (writes.lua), and its result.
+-- policy.lua decides what happens to a block that was begun before. docs/night.md describes it. Relies on journal.lua
+-- for the records, on upload/locks.lua so that only one process runs a block, and on host/scope.lua to find the block of
+-- a write.
+
+local calls = require "flarelight.calls"
+local checkpoints = require "flarelight.upload.checkpoints"
+local core = require "flarelight.core"
+local errors = require "flarelight.error"
+local failure = require "flarelight.upload.failure"
+local journal = require "flarelight.once.journal"
+local json = require "flarelight.json"
+local locks = require "flarelight.upload.locks"
+local misuse = require "flarelight.misuse"
+local options = require "flarelight.options"
+local policy = require "flarelight.once.policy"
+local pollable = require "flarelight.host.pollable"
+local scope = require "flarelight.host.scope"
+local writes = require "flarelight.once.writes"
+
+---@class flarelight.OnceOptions
+---@field look nil|fun(): boolean?, any whether work in doubt was done: true and its result, false, or nil for "not known"
+
+---@class flarelight.OnceMeta : flarelight.Meta
+---@field already boolean? true: the block was done before, and its function did not run
+---@field done_at number? of a block that was done before: when, epoch seconds
+
+local once = {}
+
+local known = { look = "function" }
+
+local function fail(kind, key, words, members)
+  failure.fail(kind, ("api:once: key %q: %s"):format(key, words), members)
+end
+
+local function clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.floor(seconds)) end
+
+-- Takes the lock of the block. Another holder is named by the state file.
+local function take_lock(block)
+  if locks.try(block, "once " .. block.key) then return end
+  local entry = block.journal:block(block.key)
+  local who = "another process"
+  if entry and entry.state == "running" then
+    who = entry.holder == core.process() and "this process" or ("process %d"):format(entry.holder)
+    who = ("%s has been at work on it since %s"):format(who, clock(entry.began))
+  else
+    who = who .. " is at work on it"
+  end
+  fail("conflict", block.key, who, { fate = "not_sent" })
+end
+
+local function check_outer(key, service)
+  local outer = scope.current()
+  while outer do
+    if outer.key == key and outer.service == service then
+      misuse(("api:once: key %q: the function of this block calls once with the same key"):format(key))
+    end
+    outer = outer.outer
+  end
+end
+
+-- A result and its description as JSON. Misuse raises before anything is recorded.
+local function encode(name, data, meta)
+  local text, message = core.encode { data = data, meta = meta }
+  if not text then misuse(("%s: the result %s"):format(name, message)) end
+  return text
+end
+
+-- The recorded result: data, meta.
+local function recorded(entry)
+  local meta = entry.result.meta or {}
+  meta.already, meta.done_at = true, entry.ended
+  return entry.result.data, meta
+end
+
+-- --- looking ---
+
+local function doubtful_of(recorded_writes)
+  local list = {}
+  for _, write in ipairs(recorded_writes) do
+    if policy.is_doubtful(write) then list[#list + 1] = write end
+  end
+  return list
+end
+
+-- Calls the caller's function. Returns its answer and the result; fails with its error.
+local function ask(look)
+  if not look then return nil end
+  local good, answer, result, err = pollable.protect(look)
+  if not good then return nil, nil, { raised = answer } end
+  if answer == nil and (result ~= nil or err ~= nil) then
+    failure.raise(errors.is(err) and err or errors.from_raised(err or result))
+  end
+  if answer ~= nil and type(answer) ~= "boolean" then
+    misuse("api:once: look: should return true, false or nil, but returns a " .. type(answer))
+  end
+  return answer, result
+end
+
+local function in_doubt(block, doubtful)
+  local write = doubtful[1]
+  local more = #doubtful > 1 and (" and %d more"):format(#doubtful - 1) or ""
+  fail("conflict", block.key, ("it is not known whether %s %s%s was carried out (sent %s, request id %s): look at the "
+    .. "service, then settle the key as done or again"):format(write.operation, write.target, more, clock(write.sent),
+    write.request_id), { fate = "in_doubt", operation = write.operation, request_id = write.request_id })
+end
+
+-- Whether the function has to run after somebody has looked; otherwise the block is done, and its result is returned.
+local function look(block, recorded_writes, given)
+  local doubtful = doubtful_of(recorded_writes)
+  local answer, result, raised = ask(given.look)
+  if raised then return raised end
+  local action = policy.after_look(answer)
+  if action == "in_doubt" then in_doubt(block, doubtful) end
+  if result == nil then result = true end
+  local text = action == "done" and encode("api:once: look", result, nil)
+  block.journal:looked(block.key, answer, doubtful)
+  if action == "run" then return nil end
+  block.journal:done(block.key, text)
+  return { entry = { result = { data = result }, ended = os.time() } }
+end
+
+-- --- running ---
+
+local function stopped(block, message, err)
+  if not core.is_ours(block.ticket) then return end
+  block.journal:stopped(block.key, { message = message, kind = err and err.kind, fate = err and err.fate })
+end
+
+-- The second value of the function as the meta of the block. The function may return the meta of a write that an earlier
+-- run has made, or of an inner block: `already` there does not say that this block was done before.
+local function own_meta(meta)
+  local own = {}
+  for name, value in pairs(type(meta) == "table" and meta or {}) do own[name] = value end
+  own.already, own.done_at = nil, nil
+  if own.headers ~= nil and not core.encode(own.headers) then own.headers = nil end -- bytes that are not UTF-8
+  return own
+end
+
+-- Runs the function, and records its result. Returns { data =, meta = }, { raised = }, or fails with its error.
+local function run(block, fn)
+  local good, data, meta, err = scope.enter(block, fn)
+  if not core.is_ours(block.ticket) then
+    if not good then return { raised = data } end
+    fail("closed", block.key, "the block belongs to the parent process", { fate = "in_doubt" })
+  end
+  if not good then
+    stopped(block, errors.from_raised(data).message)
+    return { raised = data }
+  end
+  if data == nil and (meta ~= nil or err ~= nil) then
+    local why = errors.is(err) and err or errors.from_raised(err or meta)
+    stopped(block, why.message, why)
+    failure.raise(why)
+  end
+  if data == nil then data = json.null end
+  meta = own_meta(meta)
+  checkpoints.reached "once.ended"
+  local text, message = core.encode { data = data, meta = meta }
+  if not text then
+    stopped(block, "the result " .. message)
+    misuse(("api:once: key %q: the result of the function: %s"):format(block.key, message))
+  end
+  block.journal:done(block.key, text)
+  checkpoints.reached "once.done"
+  return { data = data, meta = meta }
+end
+
+-- Runs the block, or finds its result. The lock is held.
+local function within_lock(block, fn, given)
+  local entry = block.journal:block(block.key)
+  local before = entry and block.journal:writes(block.key) or {}
+  local action = policy.begin(entry, before)
+  if action == "result" then return { entry = entry } end
+  if action == "look" then
+    local found = look(block, before, given)
+    if found then return found end
+    before = block.journal:writes(block.key)
+  end
+  block:expect(before)
+  local broken_off = nil
+  if entry then broken_off = entry.state == "running" end
+  block.journal:begin(block.key, broken_off)
+  checkpoints.reached "once.began"
+  return run(block, fn)
+end
+
+--- Runs `fn` once: see docs/api.md. Returns its `data, meta`, or those recorded before, with `meta.already` and
+-- `meta.done_at`; or `nil, message, err`. What `fn` raises is raised again.
+---@param api flarelight.Client
+---@param key string
+---@param fn fun(): any, any, any
+---@param given flarelight.OnceOptions?
+function once.run(api, key, fn, given)
+  options.check("api:once: key", key, "string")
+  if key == "" then misuse "api:once: key: should not be empty" end
+  options.check("api:once: fn", fn, "function")
+  given = options.table("api:once", given, known)
+  calls.surface(api)
+  local own = journal.of(api)
+  if not own then
+    return errors.fail("config", "api:once: needs a state file: flarelight.new { state = path }", { fate = "not_sent" })
+  end
+  check_outer(key, own.service)
+  local block = writes.block(key, own)
+  local good, found = pollable.protect(function()
+    take_lock(block)
+    return within_lock(block, fn, given)
+  end)
+  locks.release(block)
+  local result, message, err = failure.outcome(good, found)
+  if not result then return nil, message, err end
+  if result.raised ~= nil then error(result.raised, 0) end
+  if result.entry then return recorded(result.entry) end
+  return result.data, result.meta
+end
+
+-- --- deciding ---
+
+-- Calls `body(block, entry)` under the lock of a block that is in the state file.
+local function with_block(api, name, key, body)
+  local own = journal.of(api)
+  if not own then return errors.fail("config", name .. ": needs a state file: flarelight.new { state = path }") end
+  local block = writes.block(key, own)
+  local good, found = pollable.protect(function()
+    local entry = own:block(key)
+    if not entry then
+      failure.fail("not_found", ("%s: the state file has no key %q of this service"):format(name, key))
+    end
+    take_lock(block)
+    body(own, own:block(key) or entry)
+    return true
+  end)
+  locks.release(block)
+  local result, message, err = failure.outcome(good, found)
+  return result, message, err
+end
+
+--- Decides about a block whose writes are in doubt: "done", with its result (true by default), or "again": the next
+-- `once` runs its function as if it had never run. Fails with kind not_found if there is no such block, conflict if a
+-- process is at work on it or it is done already.
+---@param api flarelight.Client
+---@param key string
+---@param how "done"|"again"
+---@param result any
+---@return true? settled, string? message, flarelight.Error? err
+function once.settle(api, key, how, result)
+  options.check("api:settle: key", key, "string")
+  if how ~= "done" and how ~= "again" then
+    misuse(("api:settle: should be \"done\" or \"again\", but is %s"):format(tostring(how)))
+  end
+  if how == "again" and result ~= nil then misuse "api:settle: only \"done\" has a result" end
+  if result == nil then result = true end
+  local text = how == "done" and encode("api:settle", result, nil) or nil
+  local settled, message, err = with_block(api, "api:settle", key, function(own, entry)
+    if how == "done" and entry.state == "done" then
+      failure.fail("conflict", ("api:settle: key %q is done already, since %s"):format(key, clock(entry.ended)))
+    end
+    own:settle(key, how, text)
+  end)
+  return settled, message, err
+end
+
+--- Whether the state file has a block of this key. Without a state file false.
+function once.has(api, key)
+  local own = journal.of(api)
+  local has, _, err = failure.caught(function() return own ~= nil and own:block(key) ~= nil end)
+  return has or false, err
+end
+
+--- Deletes a block, done or not, so that its function runs the next time.
+---@return true? forgotten, string? message, flarelight.Error? err
+function once.forget(api, key)
+  local forgotten, message, err = with_block(api, "api:forget", key, function(own) own:forget(key) end)
+  return forgotten, message, err
+end
+
+return once
