@@ -1,6 +1,6 @@
 -- A night's work: loads two files, prepares them, generates a report, draws its chart and prints a summary. It may be
--- killed at any moment, and started again at any time: docs/night.md explains how, and has the lines for cron and
--- systemd. To try it:
+-- killed at any moment, and started again at any time, and does each thing once: docs/night.md explains how, and has
+-- the lines for cron and systemd. To try it:
 --   flarelight sandbox --definitions examples/definitions.lua -- lua examples/nightly.lua
 -- Usage: nightly.lua [STRIKES.csv [WEATHER.csv [FOLDER OF CHARTS]]]. The name of each night's file is its own.
 local flarelight = require "flarelight"
@@ -14,42 +14,41 @@ local chart = (arg[3] or ".") .. "/" .. night .. ".svg"
 local api = assert(flarelight.new { state = os.getenv "FLARELIGHT_STATE" or "nightly.db" })
 
 -- Ends the script after an error. 1: the next start goes on from here. 3: somebody has to look first, because it is not
--- known what happened, or because the data is not what it was.
+-- known what happened, a run has failed, or the data is not what it was.
+local LOOK = { in_doubt = true, foreign = true, partial = true, conflict = true, run_failed = true }
 local function expect(data, meta, err)
   if data then return data, meta end
   io.stderr:write("nightly: ", tostring(meta), "\n")
-  local unknown = err.fate == "in_doubt" or err.fate == "foreign" or err.fate == "partial" or err.fate == "applied"
-  os.exit((unknown or err.kind == "conflict") and 3 or 1)
+  os.exit((LOOK[err.fate] or LOOK[err.kind]) and 3 or 1)
 end
 
 local function say(name, ...) print(("%-8s  "):format(name) .. string.format(...)) end
 
 -- The key names the upload for good: a file that is loaded is never loaded again. The series refuses a file that is
 -- unlike the one of the night before. The description lets an import be found whose creation is in doubt.
-local sent = 0
 for _, each in ipairs(files) do
   local name, file = each[1], each[2]
   local key = file:match "[^/]+$"
   local result = expect(api.imports:upload { file = file, name = name, description = key, series = name, key = key })
-  if not result.already then sent = sent + 1 end
   say(name, "import %s, %d records%s", tostring(result.id), result.records, result.already and ", loaded before" or "")
 end
 
--- The chart is written last, so it stands for the whole night.
-local drawn = io.open(chart)
-if sent == 0 and drawn then
-  say("chart", "%s, drawn before: nothing to do", chart)
-  os.exit(0)
+-- Starts a run once a night, and waits for its end. A script that is started again waits on for the same run.
+local function run(name, start)
+  local _, meta = expect(api:once(name .. " of " .. night, start))
+  local proof = meta.proof -- none if somebody has settled it
+  local seen = proof and ("after %.1f s, seen in its %s"):format(proof.seconds, proof.seen_in) or "settled by hand"
+  say(name, "%s%s", seen, meta.already and ", before" or "")
 end
+run("prepared", function() return api.preparations:execute(PREPARATION, nil, { wait = 600 }) end)
+run("report", function() return api.reports:generate(REPORT, nil, { wait = 600 }) end)
 
--- Both replace what the run before has made, so a night that was broken off runs them again.
-local _, prepared = expect(api.preparations:execute(PREPARATION, nil, { wait = 600 }))
-say("prepared", "after %.1f s, seen in its %s", prepared.proof.seconds, prepared.proof.seen_in)
-local _, generated = expect(api.reports:generate(REPORT, nil, { wait = 600 }))
-say("report", "after %.1f s, seen in its %s", generated.proof.seconds, generated.proof.seen_in)
-
-local data = expect(api.reports:chart_data { reportId = REPORT })
-expect(flarelight.chart.render(data, { title = night, file = chart .. ".new.svg" }))
-assert(os.rename(chart .. ".new.svg", chart))
-say("chart", "%s", chart)
+-- The chart is written last, and gets its name when it is complete.
+local drawn = io.open(chart)
+if not drawn then
+  local data = expect(api.reports:chart_data { reportId = REPORT })
+  expect(flarelight.chart.render(data, { title = night, file = chart .. ".new.svg" }))
+  assert(os.rename(chart .. ".new.svg", chart))
+end
+say("chart", "%s%s", chart, drawn and ", drawn before" or "")
 api:close()

@@ -29,6 +29,26 @@ describe("the night's work", function()
     return out
   end
 
+  -- A person's part, with a client of the same state file.
+  local function with_client(use)
+    local api = support.client(sandbox, { state = folder .. "/state.db" })
+    local result = use(api)
+    api:close()
+    return result
+  end
+  local function explain(key)
+    return with_client(function(api)
+      local lines = {}
+      for place, step in ipairs(assert(api:explain(key)).steps) do lines[place] = step.text end
+      return table.concat(lines, "\n")
+    end)
+  end
+  local function settle(key, how)
+    return with_client(function(api)
+      return assert(api:settle(key, how, how == "done" and { seen = "by hand" } or nil))
+    end)
+  end
+
   local function writes()
     local count = 0
     for _, request in ipairs(sandbox:requests()) do
@@ -75,13 +95,20 @@ describe("the night's work", function()
 
   -- The waits that settle a doubt take seconds, and hang little on the Lua below.
   for _, each in ipairs(not system.thorough and {} or {
-    { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "preparations.execute", 1 },
-    { "reports.generate", 1 },
+    { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "preparations.execute", 1, "prepared" },
+    { "reports.generate", 1, "report" },
   }) do
     for _, kind in ipairs { "latency", "hang" } do -- carried out, or not
       it(("goes on after it was killed in write %d of %s, %s"):format(each[2], each[1], kind), function()
         sandbox:fault { operation = each[1], nth = each[2], kind = kind, seconds = 30 }
         kill_when(function() return sandbox:hits().total == 1 end)
+        if each[3] then -- a start of which nobody knows whether it was carried out
+          local key = each[3] .. " of birdstrikes"
+          assert.matches("it is not known whether " .. each[1], run(3))
+          assert.matches("it is not known whether " .. each[1], run(3))
+          assert.matches("%f[%a]" .. each[1] .. " [^\n]*sent", (explain(key)))
+          assert.is_true(settle(key, kind == "latency" and "done" or "again"))
+        end
         run(0)
         is_whole()
         local before = writes()

@@ -205,8 +205,29 @@ static int store_lock(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-    {"run", store_run}, {"lock", store_lock}, {"close", store_close}, {NULL, NULL}};
+/* store:is_locked(name) -> whether a holder in any process has the lock | nil, message */
+static int store_is_locked(lua_State *L) {
+  fl_store *store = check_store(L);
+  fl_slice name;
+  const char *path;
+  bool held;
+  name.data = luaL_checklstring(L, 2, &name.length);
+  lua_pushfstring(L, "%s%s", fl_store_path(store), LOCK_ENDING);
+  path = lua_tostring(L, -1);
+  if (fl_lock_is_held(path, name, &held) == FL_OK) {
+    lua_pushboolean(L, held);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(errno));
+  return 2;
+}
+
+static const luaL_Reg methods[] = {{"run", store_run},
+                                   {"lock", store_lock},
+                                   {"is_locked", store_is_locked},
+                                   {"close", store_close},
+                                   {NULL, NULL}};
 
 /* Pushes a store, which the caller puts into the box. */
 static fl_store **push_store(lua_State *L) {

@@ -357,9 +357,9 @@ local function call(api, prepared)
 end
 
 --- One call from beginning to end. `prepared` is a request of request.lua; its member `inner` marks a request that is a
--- part of another call, which an error of `on_event` must not end; `journaled` a write that has a journal of its own. Any
--- other write inside of a block of `api:once` goes through the block, which records it. `arrived(waiter)`, of a read, is
--- called when the outcome has arrived, before any code takes it.
+-- part of another call, which an error of `on_event` must not end; `journaled` a write that has a journal of its own.
+-- Any other write inside of a block of `api:once` goes through the block, which records it. `arrived(waiter)`, of a
+-- read, is called when the outcome has arrived, before any code takes it.
 function calls.call(api, prepared)
   if prepared.interactive and not prepared.inner then calls.surface(api) end
   local block = prepared.write and not prepared.journaled and scope.current()

@@ -8,6 +8,7 @@ local calls = require "flarelight.calls"
 local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
+local history = require "flarelight.history"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
 local known_settings = require "flarelight.settings"
@@ -172,6 +173,24 @@ function Client:settle(key, how, result)
   options.self(self, Client, "api.settle")
   local settled, message, err = once.settle(self, key, how, result)
   return settled, message, err
+end
+
+--- The uploads and the keys of `once` in the client's state file, the newest first. See history/init.lua.
+---@param given { pending: boolean?, limit: integer? }?
+---@return flarelight.RunEntry[]? runs, string? message, flarelight.Error? err
+function Client:runs(given)
+  options.self(self, Client, "api.runs")
+  local list, message, err = history.runs(self, given)
+  return list, message, err
+end
+
+--- What happened to an upload or a key of `once`, step by step.
+---@param name string token or key
+---@return flarelight.Explanation? explanation, string? message, flarelight.Error? err
+function Client:explain(name)
+  options.self(self, Client, "api.explain")
+  local found, message, err = history.explain(self, name)
+  return found, message, err
 end
 
 --- Counters since the client was made.

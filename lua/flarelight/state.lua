@@ -61,6 +61,13 @@ function State:lock(name)
   return lock
 end
 
+--- Whether a holder in any process has a lock. Takes nothing.
+function State:is_locked(name)
+  local held, message = self.store:is_locked(name)
+  if message then failure.fail("io", "state: " .. message) end
+  return held
+end
+
 --- The age in seconds after which what has ended is deleted.
 function State:kept() return (calls.config(self.api).keep or KEPT) * 86400 end
 

@@ -53,8 +53,12 @@ static off_t offset_of(fl_slice name) {
   return (off_t)(value & (sizeof(off_t) > 4 ? 0x3fffffffffffffffu : 0x3fffffffu));
 }
 
+static struct flock range_of(off_t offset, short type) {
+  return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+}
+
 static int set_lock(int descriptor, off_t offset, short type) {
-  struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  struct flock range = range_of(offset, type);
 #ifdef F_OFD_SETLK
   return fcntl(descriptor, F_OFD_SETLK, &range);
 #else
@@ -129,6 +133,38 @@ fl_result fl_lock_take(const char *path, fl_slice name, bool shared, fl_lock **o
   }
   free(lock->path);
   free(lock);
+  return result;
+}
+
+/* Under the guard. */
+static fl_result ask(const char *path, off_t offset, bool *held_by_any) {
+  struct flock range = range_of(offset, F_WRLCK);
+  fl_lock *other = held;
+  int descriptor, result;
+  for (; other != NULL; other = other->next)
+    if (other->offset == offset && strcmp(other->path, path) == 0) {
+      *held_by_any = true;
+      return FL_OK;
+    }
+  other = partner(path);
+  descriptor = other != NULL ? other->descriptor : open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+  *held_by_any = false;
+  if (descriptor < 0) return errno == ENOENT ? FL_OK : FL_SYSTEM;
+#ifdef F_OFD_GETLK
+  result = fcntl(descriptor, F_OFD_GETLK, &range);
+#else
+  result = fcntl(descriptor, F_GETLK, &range);
+#endif
+  close_unused(descriptor);
+  *held_by_any = range.l_type != F_UNLCK;
+  return result == 0 ? FL_OK : FL_SYSTEM;
+}
+
+fl_result fl_lock_is_held(const char *path, fl_slice name, bool *held_by_any) {
+  fl_result result;
+  pthread_mutex_lock(&guard);
+  result = ask(path, offset_of(name), held_by_any);
+  pthread_mutex_unlock(&guard);
   return result;
 }
 

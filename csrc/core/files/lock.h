@@ -18,6 +18,10 @@ typedef struct fl_lock fl_lock;
 fl_result fl_lock_take(const char *path, fl_slice name, bool shared, fl_lock **lock,
                        const char **fault);
 
+/* FL_OK with *held: whether a holder, in any process, has the name. Takes nothing, so that no other
+ * process is disturbed. FL_SYSTEM with errno. */
+fl_result fl_lock_is_held(const char *path, fl_slice name, bool *held);
+
 /* Releases the lock; NULL is allowed. */
 void fl_lock_release(fl_lock *lock);
 

@@ -82,6 +82,7 @@ local function tell_text(ended, file)
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading
     lines[#lines + 1] = "  " .. ended.resume.command
+    if ended.resume.settle then lines[#lines + 1] = "Once you know:\n  " .. ended.resume.settle end
     if ended.resume.forget then lines[#lines + 1] = "To give it up:\n  " .. ended.resume.forget end
   end
   output.complain(table.concat(lines, "\n"))

@@ -47,26 +47,51 @@ local function list_of(args, kind)
            command = ("flarelight %s list%s"):format(kind, context.same_options(args)) }
 end
 
+-- Calls `run`; with a key inside of `api:once`.
+local function once_of(api, key, run)
+  local data, meta, err
+  if key then data, meta, err = api:once(key, run) else data, meta, err = run() end
+  return data, meta, err
+end
+
+-- The command that tells what happened to a key, after an error that leaves its write applied or in doubt.
+local function explanation_of(args, err)
+  if not err or err.fate ~= "in_doubt" and err.fate ~= "applied" then return nil end
+  local words = context.quoted(args.key) .. context.same_options(args)
+  return {
+    heading = "What happened, and what to do next:", command = "flarelight runs show " .. words,
+    settle = "flarelight runs settle " .. words .. " --done (or --again)",
+  }
+end
+
 --- Defines `name`, a command with an id and parameters that starts a run. `run(api, id, parameters, options)` sends the
 -- request. `kind`: the list that shows the end of the run, "preparations" or "reports"; nil if only a report or
 -- preparation that the user names shows it.
 function group.run(define, parser, name, description, run, kind)
   local command = define(parser, name, description, function(args, out)
     local wait = wait_of(args)
-    local api = context.client(args)
+    local api = context.client(args, args.key and { state = context.state(args) } or nil)
     local bar = wait and progress.new(out, args.id)
     if bar then bar:update(nil, { "waiting for the end of the run" }) end
-    local ran, data, meta, err = pcall(run, api, args.id, args.parameters, { wait = wait })
+    local ran, data, meta, err = pcall(once_of, api, args.key, function()
+      return run(api, args.id, args.parameters, { wait = wait })
+    end)
     if bar then bar:clear() end
     if wait and ending.was_interrupted(ran, data, err) then ending.interrupted(list_of(args, kind)) end
     if not ran then error(data, 0) end
-    data, meta = ending.expect(data, meta, err)
+    data, meta = ending.expect(data, meta, err, args.key and explanation_of(args, err) or nil)
     out:value(data)
-    if wait and not out.json then tell_end(out, meta) end
+    if args.key and meta.already then
+      out:note(("already done on %s; nothing was sent"):format(output.clock(meta.done_at)))
+    elseif wait and not out.json then
+      tell_end(out, meta)
+    end
   end)
   command:argument("id"):argname "ID":convert(context.id)
   command:option("--parameters"):argname "JSON":convert(context.json)
     :description "An object, or @FILE, or @- for standard input."
+  command:option("--key"):argname "KEY"
+    :description "Names this run for good: with the same key it is started once. Needs the state file."
   command:option("--wait"):argname "SECONDS":convert(context.number)
     :description "Waits for the end of the run. --wait alone: 600; else as in --wait=60."
   if not kind then

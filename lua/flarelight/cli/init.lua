@@ -17,8 +17,8 @@ local cli = { held = held }
 
 -- The files that define commands. Each is loaded by its name here, and listed only here.
 local COMMANDS = {
-  "imports", "automations", "preparations", "reports", "api", "service", "doctor", "plan", "calibrate", "torture",
-  "sandbox", "completion", "help", "man",
+  "imports", "automations", "preparations", "reports", "runs", "api", "service", "doctor", "plan", "calibrate",
+  "torture", "sandbox", "completion", "help", "man",
 }
 
 -- argparse is a Lua library that may be missing.

@@ -2,8 +2,8 @@
 --
 -- The state file knows the block by its key: that it has begun, the writes inside (writes.lua), and its result.
 -- policy.lua decides what happens to a block that was begun before. docs/night.md describes it. Relies on journal.lua
--- for the records, on upload/locks.lua so that only one process runs a block, and on host/scope.lua to find the block of
--- a write.
+-- for the records, on upload/locks.lua so that only one process runs a block, and on host/scope.lua to find the block
+-- of a write.
 
 local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
@@ -129,8 +129,8 @@ local function stopped(block, message, err)
   block.journal:stopped(block.key, { message = message, kind = err and err.kind, fate = err and err.fate })
 end
 
--- The second value of the function as the meta of the block. The function may return the meta of a write that an earlier
--- run has made, or of an inner block: `already` there does not say that this block was done before.
+-- The second value of the function as the meta of the block. The function may return the meta of a write that an
+-- earlier run has made, or of an inner block: `already` there does not say that this block was done before.
 local function own_meta(meta)
   local own = {}
   for name, value in pairs(type(meta) == "table" and meta or {}) do own[name] = value end
@@ -163,7 +163,8 @@ local function run(block, fn)
     stopped(block, "the result " .. message)
     misuse(("api:once: key %q: the result of the function: %s"):format(block.key, message))
   end
-  block.journal:done(block.key, text)
+  local proof = type(meta.proof) == "table" and meta.proof or {}
+  block.journal:done(block.key, text, { seen_in = proof.seen_in, seconds = proof.seconds, looks = proof.looks })
   checkpoints.reached "once.done"
   return { data = data, meta = meta }
 end

@@ -3,7 +3,8 @@
 --
 -- A write is durable before its first byte is sent, and a result before it is returned. The beginning of a block and
 -- the outcome of a write are not synced (state.lua: relaxed): if the machine crashes, a lost beginning has sent
--- nothing, and a write whose outcome is lost is in doubt. Raises failures (failure.lua). Relies on state.lua for transactions.
+-- nothing, and a write whose outcome is lost is in doubt. Raises failures (failure.lua). Relies on state.lua for
+-- transactions.
 
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
@@ -121,8 +122,9 @@ end
 
 --- Records the result of a block. It is durable on return.
 ---@param result string JSON of { data =, meta = }
-function Journal:done(key, result)
-  need(self:try(event(self, key, "done"), delete_writes(self, key), done(self, key, result)), key)
+---@param proof table? of a wait, for the history: seen_in =, seconds =, looks =
+function Journal:done(key, result, proof)
+  need(self:try(event(self, key, "done", proof), delete_writes(self, key), done(self, key, result)), key)
 end
 
 --- Records somebody's decision: "done" with a result, or "again", after which nothing of the block counts any more.

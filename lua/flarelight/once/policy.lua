@@ -1,9 +1,9 @@
 --- The rules of `api:once`: what to do with a block that was begun before, and with a write inside. Pure: tables of the
 -- state file in, decisions out. docs/night.md describes them.
 --
--- A block is `running` (at work, or broken off), `stopped` (its function failed) or `done`. A write inside of a block is
--- `sent` (its outcome is not recorded), `applied` or `in_doubt`. A write that was refused or provably not sent is not
--- kept.
+-- A block is `running` (at work, or broken off), `stopped` (its function failed) or `done`. A write inside of a block
+-- is `sent` (its outcome is not recorded), `applied` or `in_doubt`. A write that was refused or provably not sent is
+-- not kept.
 
 local policy = {}
 
@@ -52,7 +52,6 @@ end
 --
 -- - "replay" and the record: the same write (operation, target, body) was applied; its reply is returned.
 -- - "differs" and the record: a write to the same target with another body was applied. To send this one might repeat
---   it, so the block stops.
 -- - "send": it was not made before.
 ---@param earlier { operation: string, target: string, sha256: string }[]
 ---@param write { operation: string, target: string, sha256: string }

@@ -1,5 +1,5 @@
---- The writes inside of a block of `api:once`: each is in the state file before its first byte is sent. If the block runs
--- again, a write that was applied before is not sent: its recorded reply is returned.
+--- The writes inside of a block of `api:once`: each is in the state file before its first byte is sent. If the block
+-- runs again, a write that was applied before is not sent: its recorded reply is returned.
 --
 -- calls.lua gives each write to `Block:write`. policy.lua has the rules, journal.lua the records. A batch of an upload
 -- is none of these writes, since the upload's own journal has it.

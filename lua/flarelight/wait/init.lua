@@ -7,6 +7,7 @@
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
+local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
 local lists = require "flarelight.wait.lists"
 local misuse = require "flarelight.misuse"

@@ -1,0 +1,97 @@
+--- flarelight runs: list, show, forget, settle: the uploads and the keys of once in the state file.
+
+local context = require "flarelight.cli.context"
+local ending = require "flarelight.cli.ending"
+local json = require "flarelight.json"
+local output = require "flarelight.cli.output"
+local status = require "flarelight.cli.status"
+
+local runs = {}
+
+-- The state file may hold the name of what is forgotten; nothing is sent.
+local function client(args) return context.client(args, { state = context.state(args) }) end
+
+-- As ending.expect, for methods whose messages begin with their own name: the command's words instead.
+local function expect(word, value, message, err)
+  if err then err.message = err.message:gsub("^api:%l+:", "runs " .. word .. ":") end
+  return ending.expect(value, message, err)
+end
+
+local function list(args, out)
+  local found = expect("list", client(args):runs { pending = args.pending, limit = args.limit })
+  if not out.json then
+    for _, each in ipairs(found) do
+      each.name = each.key or each.token
+      each.started, each.ended = output.clock(each.started), each.ended and output.clock(each.ended) or nil
+    end
+  end
+  out:list(found, { "kind", "name", "state", "started", "ended", "failure" }, "there are no runs")
+end
+
+local function show(args, out)
+  local found = expect("show", client(args):explain(args.key))
+  if out.json then return output.write(output.encode(found)) end
+  out:facts {
+    { "kind", found.kind }, { "key", found.key }, { "token", found.token }, { "import", found.id },
+    { "state", found.state }, { "started", output.clock(found.started) },
+    { "ended", found.ended and output.clock(found.ended) or nil },
+  }
+  output.write "\n"
+  for _, step in ipairs(found.steps) do output.write(("%s  %s\n"):format(output.clock(step.at), step.text)) end
+  if found.kind == "once" and found.state == "in_doubt" then
+    out:note(("look at the service, then: flarelight runs settle %s --done (or --again)%s"):format(
+      context.quoted(args.key), context.same_options(args)))
+  end
+end
+
+local function forget(args, out)
+  expect("forget", client(args):forget(args.key))
+  if out.json then return output.write(output.encode { forgotten = args.key }) end
+  out:note "forgotten; what has arrived at the service stays there"
+end
+
+local function settle(args, out)
+  if (args.done == nil) == (args.again == nil) then ending.fail(status.USAGE, "give either --done or --again") end
+  if args.result and not args.done then ending.fail(status.USAGE, "--result goes with --done") end
+  local how = args.done and "done" or "again"
+  expect("settle", client(args):settle(args.key, how, args.result and args.result.value))
+  if out.json then return output.write(output.encode { settled = args.key, how = how }) end
+  out:note(how == "done" and "settled: it counts as done" or "settled: the next run does it again")
+end
+
+-- Converts --result: any JSON value, in a table because it may be false.
+local function value(text)
+  local decoded, message = json.decode(text)
+  if decoded == nil then return nil, "the JSON: " .. message end
+  return { value = decoded }
+end
+
+-- The options of `list`, which is also what `runs` alone does.
+local function listing(command)
+  command:flag("--pending"):description "Only those that are not done."
+  command:option("--limit"):argname "N":convert(context.positive):description "Largest number of them. Default: 50."
+  context.connecting(command)
+end
+
+function runs.define(parser, define)
+  local group = define(parser, "runs", "Lists and explains uploads and keys of once, and decides about those in doubt.")
+  -- Without a command it lists. argparse calls this action after that of a command.
+  group:require_command(false):action(function(args) args.run = args.run or list end)
+  listing(group)
+  listing(define(group, "list", "Lists the uploads and keys of once in the state file, the newest first.", list))
+
+  local function named(name, description, run)
+    local command = define(group, name, description, run)
+    command:argument("key"):argname "KEY":description "Key, or the token of an upload."
+    context.connecting(command)
+    return command
+  end
+  named("show", "Tells what happened to one of them, step by step.", show)
+  named("forget", "Drops an upload that did not end, or a key of once.", forget)
+  local command = named("settle", "Decides about a key of once whose write is in doubt.", settle)
+  command:flag("--done"):description "It was done: its result is that of --result, or true."
+  command:flag("--again"):description "It was not done: the next run does all of it again."
+  command:option("--result"):argname "JSON":convert(value):description "With --done: the result."
+end
+
+return runs
