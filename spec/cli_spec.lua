@@ -272,7 +272,7 @@ describe("the command", function()
     assert.are.equal(2, #support.requests(sandbox, "preparations.execute"))
     run(0, "runs forget k")
     assert.matches("runs show: the state file has no upload", select(2, run(1, "runs show nothing")))
-    assert.are.equal(2, #flarelight.json.decode((run(0, "runs list --limit 9 --json"))))
+    assert.are.equal(1, #flarelight.json.decode((run(0, "runs list --limit 9 --json"))))
   end)
 
   it("says after Ctrl-C where the state of a run shows that it waited for", function()

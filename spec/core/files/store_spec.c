@@ -233,7 +233,7 @@ static void test_a_relaxed_script_is_not_synced(void **state) {
   size_t index;
   (void)state;
   remove_state();
-  store = fl_store_new(path);
+  store = fl_store_new(path, false);
   assert_int_equal(run_one(store, "CREATE TABLE kept (a)", false), FL_STORE_OK);
   for (index = 0; index < sizeof cases / sizeof *cases; index++) {
     syncs = 0;
