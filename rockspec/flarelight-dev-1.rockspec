@@ -199,6 +199,7 @@ build = {
       ["flarelight.torture.holdings"] = "lua/flarelight/torture/holdings.lua",
       ["flarelight.torture.points"] = "lua/flarelight/torture/points.lua",
       ["flarelight.torture.process"] = "lua/flarelight/torture/process.lua",
+      ["flarelight.torture.sources"] = "lua/flarelight/torture/sources.lua",
       ["flarelight.torture.harness"] = "lua/flarelight/torture/harness.lua",
       ["flarelight.upload"] = "lua/flarelight/upload/init.lua",
       ["flarelight.upload.delivery"] = "lua/flarelight/upload/delivery.lua",
