@@ -353,6 +353,8 @@ static void discard_damaged(fl_store *self, int result) {
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
     if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
       unlink(name);
+}
+
 static int switch_to_wal(fl_store *self) {
   sqlite3_stmt *statement = NULL;
   int result =
@@ -383,8 +385,8 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
         execute(self, self->schema->durable ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
                                             : "PRAGMA synchronous = OFF");
   code = result == SQLITE_OK ? is_current(self, &current, error) : fail_sqlite(self, error, result);
-  /* Only a file known to be a state file is changed. If WAL is not available, the rollback journal
-   * is as safe. */
+  /* Only a file known to be a state file is changed. If WAL is not available, the rollback
+   * journal is as safe. */
   if (code == FL_STORE_OK && !current) code = migrate(self, error);
   if (code == FL_STORE_OK) {
     result = switch_to_wal(self);
@@ -400,8 +402,8 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
 }
 
 /* When several processes open a new file at once, one switches it to WAL while another reads.
- * Waiting would be a deadlock, so SQLite returns busy without calling the busy handler. Closing the
- * connection and opening it again resolves this. */
+ * Waiting would be a deadlock, so SQLite returns busy without calling the busy handler. Closing
+ * the connection and opening it again resolves this. */
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
