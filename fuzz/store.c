@@ -66,7 +66,7 @@ static void prepare(void) {
   int columns;
   snprintf(path, sizeof path, "%s/flarelight-fuzz-%d.db",
            access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
-  store = fl_store_new(path);
+  store = fl_store_new(path, false);
   fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
   HOLDS(store != NULL);
   HOLDS(run(store,
@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   remove_files();
   write_file(changed, size);
   fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
-  store = fl_store_new(path);
+  store = fl_store_new(path, false);
   HOLDS(store != NULL);
   if (run(store, "SELECT * FROM uploads", NULL, &rows, &columns) == FL_STORE_OK)
     read_rows(&rows, columns);
