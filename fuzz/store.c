@@ -25,7 +25,7 @@ static fl_store_code run(fl_store *store, const char *sql, const char *value, fl
   if (value != NULL) HOLDS(fl_store_text(&script, fl_slice_of(value)) == FL_OK);
   rows->length = 0;
   *columns = 0;
-  code = fl_store_run(store, &script, rows, columns, &error);
+  code = fl_store_run(store, &script, false, rows, columns, &error);
   HOLDS(code == FL_STORE_OK || error.message[0] != '\0');
   fl_buffer_free(&script);
   return code;
