@@ -40,6 +40,42 @@ describe("torture", function()
     assert.are.equal(500, results[1].lost)
   end)
 
+  local STARTING = { definitions = "examples/definitions.lua" }
+
+  it("finds the starts of runs that a script repeats", function()
+    for _, point in ipairs { "plain/step:check.end:1", "plain/net:committed@preparations.execute:1" } do
+      local given = { only = point, sandbox = STARTING }
+      local results = assert(run({ "spec/torture/starting.lua" }, given))
+      local repeats = point:find "net" ~= nil
+      assert.are.equal(repeats and "REPEATED" or "exact", results[1].outcome, results[1].output)
+      assert.are.same({ 0, repeats and 1 or 0 }, { results[1].lost_starts, results[1].repeated_starts })
+      if repeats then
+        results = assert(run({ "spec/torture/starting.lua", "careful" }, given))
+        assert.are.same({ "stopped in_doubt", 0 }, { results[1].outcome, results[1].repeated_starts }, results[1].output)
+      end
+    end
+  end)
+
+  -- Every checkpoint of a block: killed there, the next run ends the work, or says that a start is in doubt.
+  it("kills a script at every checkpoint of once, and starts each run once or not again #slow", function()
+    if not thorough then return end
+    local results = assert(run({ "spec/torture/starting.lua", "careful" }, { servers = { "plain" }, kinds = { "step" },
+      sandbox = STARTING }))
+    local counts, seen = outcomes(results), {}
+    for _, result in ipairs(results) do
+      seen[result.point] = result.outcome
+      assert.are.equal(0, result.repeated_starts + result.repeated, result.point)
+      if result.outcome == "stopped in_doubt" then assert.matches("not known whether", result.message) end
+    end
+    assert.are.same({ #results - 4, 4 }, { counts.exact, counts["stopped in_doubt"] })
+    for _, name in ipairs { "once.began", "write.recorded", "once.ended", "once.done" } do
+      assert.are.equal("exact", seen["plain/step:" .. name .. ":2"], name)
+    end
+    for _, name in ipairs { "write.journaled", "write.answered" } do
+      assert.are.equal("stopped in_doubt", seen["plain/step:" .. name .. ":1"], name)
+    end
+  end)
+
   it("says that a script does not come through, or which point there is not", function()
     local none, message = run({ "spec/torture/careless.lua", "no-such-file.csv" }, {})
     assert.is_nil(none)

@@ -28,6 +28,8 @@ void sandbox_handlers_answer(sandbox_call *call, sandbox_reply *reply) {
       sandbox_reply_refuse(reply, 500, "%s", sandbox_database_error(call->database));
     if (!kept) sandbox_database_rollback(call->database);
     reply->committed = kept && !reply->run_later && call->run_end != RUN_IS_LOST;
+    if (reply->committed && sandbox_routes_starts_run(call->operation))
+      call->tally->starts[call->operation]++;
   }
   if (reply->status == 200) sandbox_reply_close(call->options, reply);
   else sandbox_reply_error(call->options, reply, reply->status, reply->message);

@@ -15,8 +15,9 @@
 
 /* Counters of side effects since the start, which replies do not show. */
 typedef struct sandbox_tally {
-  int64_t events; /* imports that were committed with sendEvents true */
-  int64_t runs;   /* runs of automations, by Execute or by an event */
+  int64_t events;                  /* imports that were committed with sendEvents true */
+  int64_t runs;                    /* runs of automations, by Execute or by an event */
+  int64_t starts[OPERATION_COUNT]; /* requests that started a run, and were carried out */
 } sandbox_tally;
 
 /* The record_limit of a write that keeps all records. */

@@ -277,12 +277,17 @@ static int counts(lua_State *L) {
   logged = sandbox_request_log_count(running->log);
   connections = running->connections;
   pthread_mutex_unlock(&running->lock);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   set_number(L, "imports", counted.imports);
   set_number(L, "rows", counted.rows);
   set_number(L, "results", counted.results);
   set_number(L, "events", tally.events);
   set_number(L, "runs", tally.runs);
+  lua_newtable(L);
+  for (int operation = 0; operation < OPERATION_COUNT; operation++)
+    if (sandbox_routes_starts_run((sandbox_operation)operation))
+      set_number(L, sandbox_routes_names[operation], tally.starts[operation]);
+  lua_setfield(L, -2, "starts");
   set_number(L, "requests", logged);
   set_number(L, "connections", connections);
   return 1;
@@ -356,7 +361,7 @@ static int reset(lua_State *L) {
   sandbox_request_log_clear(running->log);
   sandbox_faults_clear(&running->faults);
   running->admission = (sandbox_admission){0, 0};
-  running->tally = (sandbox_tally){0, 0};
+  running->tally = (sandbox_tally){0};
   running->pages = 0;
   pthread_mutex_unlock(&running->lock);
   lua_pushboolean(L, done);

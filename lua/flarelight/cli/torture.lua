@@ -1,5 +1,5 @@
---- flarelight torture: kills a script at every checkpoint of its uploads, applies every fault of the sandbox, and
--- reports lost and repeated rows. The work is in flarelight.torture.
+--- flarelight torture: kills a script at every checkpoint of its uploads and blocks of once, applies every fault of the
+-- sandbox, and reports lost and repeated rows and starts of runs. The work is in flarelight.torture.
 
 local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
@@ -76,9 +76,11 @@ end
 local function describe(result)
   local rows = ""
   if is_wrong(result) then
-    rows = ("  lost %d, repeated %d"):format(result.lost, result.repeated)
+    local of_runs = result.lost_starts + result.repeated_starts
+    rows = ("  lost %d, repeated %d%s"):format(result.lost, result.repeated,
+      of_runs > 0 and (" (starts of runs: %d, %d)"):format(result.lost_starts, result.repeated_starts) or "")
   elseif result.lost > 0 or result.repeated > 0 then
-    rows = ("  (%d rows missing, %d too many, and it says so)"):format(result.lost, result.repeated)
+    rows = ("  (%d rows or starts missing, %d too many, and it says so)"):format(result.lost, result.repeated)
   end
   local message = result.outcome:find "^stopped" and result.message and "  " .. result.message or ""
   return ("%-17s %s  %d runs%s%s"):format(result.outcome, result.point, result.runs, rows, message)
@@ -187,9 +189,9 @@ end
 
 function command_torture.define(parser, define)
   local command = define(parser, "torture",
-    "Kills a script at every checkpoint of its uploads, and counts lost and repeated rows.", run)
+    "Kills a script at every checkpoint of its uploads and keys of once, and counts lost and repeated writes.", run)
   command:argument("script"):argname "SCRIPT":args "+"
-    :description "Script that uploads with a key, and its arguments. Its clients reach only the sandbox."
+    :description "Script that uploads with a key or uses once, and its arguments. Its clients reach only the sandbox."
   command:option("--servers"):argname "A,B":convert(context.list)
     :description("Servers to run on: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other. "
       .. "Default: all.")

@@ -1,6 +1,6 @@
---- Harness inside the script under test: records checkpoints and outcomes, and kills the process at the given
--- checkpoint. torture/process.lua starts it as `lua …/flarelight/torture/harness.lua script.lua`, with this
--- environment:
+--- Harness inside the script under test: records checkpoints and the outcomes of uploads, of blocks of once and of
+-- starts, and kills the process at the given checkpoint. torture/process.lua starts it as
+-- `lua …/flarelight/torture/harness.lua script.lua`, with this environment:
 --
 --   FLARELIGHT_TORTURE             the folder
 --   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
@@ -40,7 +40,7 @@ function checkpoints.on(name)
 end
 
 local function outcome(result, message, err)
-  if result then
+  if result ~= nil then
     put("outcomes", "done\t\t")
   else
     put("outcomes", ("%s\t%s\t%s"):format(err.fate or "", err.kind or "", (tostring(message):gsub("[\t\n]", " "))))
@@ -55,8 +55,23 @@ local function with_settle(given)
   return copy
 end
 
--- Every client reaches the sandbox only, whatever options the script gives.
-local new = client.new
+-- Every client reaches the sandbox only, whatever options the script gives. The classes of clients and of the modules
+-- that start runs are local to their modules: the first client leads to them.
+local new, wrapped_client = client.new, false
+local STARTS = { automations = "execute", preparations = "execute", reports = "generate" }
+
+local function wrap_client(api)
+  wrapped_client = true
+  local class = getmetatable(api).__index
+  local once = class.once
+  function class.once(...) return outcome(once(...)) end
+  for name, method in pairs(STARTS) do
+    local its_class = getmetatable(api[name]).__index
+    local start = its_class[method]
+    its_class[method] = function(...) return outcome(start(...)) end
+  end
+end
+
 function client.new(given)
   local forced = {}
   for name, value in pairs(type(given) == "table" and given or {}) do forced[name] = value end
@@ -64,7 +79,9 @@ function client.new(given)
   forced.api_key, forced.subscription_id = os.getenv "FLARELIGHT_API_KEY", os.getenv "FLARELIGHT_SUBSCRIPTION_ID"
   forced.environment, forced.api_key_file, forced.key_command = nil, nil, nil
   forced.state = os.getenv "FLARELIGHT_STATE"
-  return new(forced)
+  local api, message, err = new(forced)
+  if api and not wrapped_client then wrap_client(api) end
+  return api, message, err
 end
 
 -- The class is local to its module. The first object that the module makes leads to it.

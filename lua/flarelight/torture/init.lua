@@ -37,6 +37,7 @@ local function run_to_end(run, checkpoints, doomed)
     if run.hung then return status, killed, process.last_outcome(run) end
     local outcome = process.last_outcome(run)
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
+      or outcome.kind == "run_failed"
     if status == 0 and outcome.fate == "done" then return status, killed, outcome end
     -- The same error twice would occur again and again. A run that was killed does not count.
     if not shot and status ~= 137 and last and stopped and last.fate == outcome.fate and last.kind == outcome.kind then
@@ -47,19 +48,34 @@ local function run_to_end(run, checkpoints, doomed)
   return status, killed, process.last_outcome(run)
 end
 
--- The result of a point: its outcome, and the numbers of rows that are missing or too many.
+-- How many starts of runs are missing, and how many are too many, by the clean run.
+local function compare_starts(expected, made)
+  local lost, repeated = 0, 0
+  for operation, count in pairs(expected or {}) do
+    lost = lost + math.max(0, count - made[operation])
+    repeated = repeated + math.max(0, made[operation] - count)
+  end
+  return lost, repeated
+end
+
+-- The result of a point: its outcome, and the numbers of rows and of starts of runs that are missing or too many. A
+-- start that was repeated is wrong also if the script has stopped with an error.
 local function judge(run, point, status, killed, outcome)
   local rejected = holdings.rejected(process.rejects(run))
+  local lost_starts, repeated_starts = compare_starts(run.expected_starts, run.box:counts().starts)
   local lost, repeated = holdings.compare_in_any_order(run.expected, holdings.of(run.box), rejected)
   local fired = killed or run.hits > 0
   if point.kind == "clean" then fired = true elseif point.kind == "twice" then fired = run.at_checkpoint end
   local result = {
-    point = point.name, kind = point.kind, runs = run.runs, lost = lost, repeated = repeated, status = status,
+    point = point.name, kind = point.kind, runs = run.runs, lost = lost + lost_starts,
+    repeated = repeated + repeated_starts, lost_starts = lost_starts, repeated_starts = repeated_starts,
+    status = status,
     fate = outcome.fate, error = outcome.kind, message = outcome.message,
   }
   if run.hung then result.outcome = "hung"
+  elseif repeated_starts > 0 then result.outcome = "REPEATED"
   elseif outcome.fate == "done" and status == 0 then
-    result.outcome = lost > 0 and "LOST" or repeated > 0 and "REPEATED" or fired and "exact" or "not reached"
+    result.outcome = result.lost > 0 and "LOST" or repeated > 0 and "REPEATED" or fired and "exact" or "not reached"
   elseif outcome.fate == "in_doubt" then result.outcome = "stopped in_doubt"
   elseif outcome.fate == "foreign" or outcome.kind == "conflict" then result.outcome = "stopped foreign"
   elseif outcome.kind and outcome.kind ~= "" then result.outcome = "stopped " .. outcome.kind
@@ -68,8 +84,9 @@ local function judge(run, point, status, killed, outcome)
 end
 
 -- Runs one point in a folder and a sandbox of its own. Returns the result, and observations: the number of `imports`
--- (requests), the `checkpoints`, and without `expected` the holdings of the sandbox, `held`.
-local function run_point(given, point, expected)
+-- (requests), the `starts` of runs by operation, the `checkpoints`, and without `expected` the holdings of the sandbox,
+-- `held`.
+local function run_point(given, point, expected, expected_starts)
   local options = copy(point.server.options)
   for name, value in pairs(given.sandbox or {}) do options[name] = options[name] == nil and value or options[name] end
   options.rate_limit = options.rate_limit or 0
@@ -80,6 +97,7 @@ local function run_point(given, point, expected)
   local run = {
     box = box, folder = folder, settle = given.settle, source = given.source, timeout = given.timeout,
     interpreter = given.interpreter, command = given.command, expected = expected or {},
+    expected_starts = expected_starts,
   }
   local checkpoints, doomed = points.arrange(point, box, given.settle)
   local status, killed, outcome = run_to_end(run, checkpoints, doomed)
@@ -90,7 +108,7 @@ local function run_point(given, point, expected)
   end
   result.output = system.read(folder .. "/output")
   local seen = {
-    imports = imports, checkpoints = process.lines(folder .. "/checkpoints"),
+    imports = imports, starts = box:counts().starts, checkpoints = process.lines(folder .. "/checkpoints"),
     held = expected == nil and holdings.of(box),
   }
   box:stop()
@@ -114,7 +132,7 @@ local function plan_servers(given, is_chosen)
       -- A server that changes values is compared with its own clean run, if that has as many rows as the plain
       -- server. If it has not, or the run stopped, the server is compared with the plain one.
       local held = done and holdings.same_counts(seen.held, expected_plain) and seen.held or expected_plain
-      plans[#plans + 1] = { server = server, seen = seen, expected = held }
+      plans[#plans + 1] = { server = server, seen = seen, expected = held, starts = done and seen.starts or nil }
     end
   end
   return plans
@@ -125,10 +143,10 @@ local function points_of(plans, given, is_chosen)
   local work = {}
   for _, plan in ipairs(plans) do
     if is_chosen(plan.server) then
-      work[#work + 1] = { point = points.clean(plan.server), expected = plan.expected }
+      work[#work + 1] = { point = points.clean(plan.server), expected = plan.expected, starts = plan.starts }
       local chosen = points.of_kinds(points.all(plan.server, plan.seen, given), given.kinds)
       for _, point in ipairs(points.sample(chosen, given.limit, given.seed)) do
-        work[#work + 1] = { point = point, expected = plan.expected }
+        work[#work + 1] = { point = point, expected = plan.expected, starts = plan.starts }
       end
     end
   end
@@ -143,7 +161,7 @@ local function point_named(name, work, plans, is_chosen)
   local seed = tonumber(name:match "/mix:(%d+)$")
   for _, plan in ipairs(seed and plans or {}) do
     if is_chosen(plan.server) and #plan.seen.checkpoints > 0 then
-      return { point = points.mix(plan.server, seed, plan.seen), expected = plan.expected }
+      return { point = points.mix(plan.server, seed, plan.seen), expected = plan.expected, starts = plan.starts }
     end
   end
 end
@@ -177,7 +195,7 @@ function torture.run(given)
   end
   local results = {}
   for place, each in ipairs(work) do
-    results[place] = run_point(given, each.point, each.expected)
+    results[place] = run_point(given, each.point, each.expected, each.starts)
     if given.on_result then given.on_result(results[place], place, #work) end
   end
   return results

@@ -1,9 +1,10 @@
 --- Points: the failures that a run of a script can meet. docs/torture.md describes them.
 --
 -- A point is { name =, server =, kind =, … }, named SERVER/KIND:WHAT:N. Of the kinds `step` ends the script with
--- SIGKILL at a checkpoint of its uploads (`what`, for the `nth` time), `net` at a moment of the `nth` request to the
--- sandbox, `fault` lets the sandbox go wrong, `twice` ends the script while it finds out the fate of a batch, `mix`
--- draws a fault and a checkpoint from a seed, and `clean` lets the script run. Relies on nothing.
+-- SIGKILL at a checkpoint of its uploads and blocks of once (`what`, for the `nth` time), `net` at a moment of the
+-- `nth` write to the sandbox (WHAT@OPERATION for writes that start a run), `fault` lets the sandbox go wrong, `twice`
+-- ends the script while it finds out the fate of a batch, `mix` draws a fault and a checkpoint from a seed, and
+-- `clean` lets the script run. Relies on nothing.
 
 local points = {}
 
@@ -99,6 +100,17 @@ local DOUBTS = {
   { name = "committed", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
 }
 
+-- Faults that only starts of runs meet: the run fails after its start, or the reply says so.
+local RUN_FAULTS = { { name = "fail_run", fault = { kind = "fail_run" } } }
+
+-- The operations of writes in the order of their points, after imports.import.
+local STARTS = { "automations.execute", "preparations.execute", "reports.generate" }
+
+-- Whether a fault can befall the start of a run: it has no records, and no rows that could be read back.
+local function befalls_starts(trouble)
+  return trouble.fault == nil or trouble.fault.kind ~= "partial_commit" and not trouble.besides
+end
+
 local function named(list, name)
   for _, each in ipairs(list) do
     if each.name == name then return each end
@@ -142,7 +154,8 @@ end
 
 --- All points of a server, by the observations of its clean run.
 ---@param server table
----@param seen table `checkpoints` that were reached, as "batch.sending:3", and the number of `imports` (requests)
+---@param seen table `checkpoints` that were reached, as "batch.sending:3", the number of `imports` (requests), and those
+---of `starts` by operation
 ---@param given table of torture.run: `mixes` and `seed`
 function points.all(server, seen, given)
   local list, whole = {}, server.name == "plain"
@@ -166,8 +179,23 @@ function points.all(server, seen, given)
       end
     end
   end
+  local function add_starts(kind, troubles)
+    for _, operation in ipairs(whole and STARTS or {}) do
+      for _, each in ipairs(troubles) do
+        for nth = 1, befalls_starts(each) and seen.starts[operation] or 0 do
+          list[#list + 1] = {
+            name = ("%s/%s:%s@%s:%d"):format(server.name, kind, each.name, operation, nth), server = server,
+            kind = kind, given = each, nth = nth, operation = operation,
+          }
+        end
+      end
+    end
+  end
   add("net", MOMENTS)
+  add_starts("net", MOMENTS)
   add("fault", FAULTS)
+  add_starts("fault", FAULTS)
+  add_starts("fault", RUN_FAULTS)
   for _, doubt in ipairs(whole and DOUBTS or {}) do
     for _, checkpoint in ipairs(doubt.checkpoints) do
       for nth = 1, seen.imports do
@@ -209,12 +237,12 @@ function points.sample(list, limit, seed)
   return chosen
 end
 
--- The fault as the sandbox takes it, at the nth POST /Import/Data. A late one is carried out within half of the settle
--- time.
-local function fault_of(given, nth, settle)
+-- The fault as the sandbox takes it, at the nth write of the point's operation. A late one is carried out within half
+-- of the settle time.
+local function fault_of(given, point, settle)
   local fault = {}
   for name, value in pairs(given.fault) do fault[name] = value end
-  fault.operation, fault.nth = "imports.import", nth
+  fault.operation, fault.nth = point.operation or "imports.import", point.nth
   if given.late then fault.seconds = settle / 2 end
   return fault
 end
@@ -229,7 +257,7 @@ function points.arrange(point, box, settle)
   if point.kind == "clean" then return {} end
   if point.kind == "step" then return { point.what .. ":" .. point.nth } end
   local given = point.given
-  if given.fault then box:fault(fault_of(given, point.nth, settle)) end
+  if given.fault then box:fault(fault_of(given, point, settle)) end
   if given.besides then box:fault(given.besides) end
   if point.kind == "mix" then return { point.checkpoint } end
   if point.kind == "fault" then return {} end
@@ -243,7 +271,7 @@ function points.arrange(point, box, settle)
     if given.fault then return box:hits().total > 0 end
     local answered = 0
     for _, request in ipairs(box:requests()) do
-      if request.operation == "imports.import" then answered = answered + 1 end
+      if request.operation == (point.operation or "imports.import") then answered = answered + 1 end
     end
     return answered >= point.nth
   end
