@@ -142,7 +142,7 @@ $(BUILD)/$(LUA)/ini/%.o: csrc/ini/%.c
 
 $(BUILD)/$(LUA)/flarelight/ini_core.so: $(INI_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(INI_LIBS)
+	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(INI_LIBS)
 
 -include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(INI_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
 

@@ -170,6 +170,7 @@ for call = 1, calls do
     name = names[random(#names)]
     chosen = core[name]
     if name == "wait" then arguments, count = { random(2) == 1 and 0 or "x" }, 1 end
+    if name == "fate" then arguments[2] = false end -- does not wait for ever, for a call that there never was
   elseif what <= 5 then
     chosen = methods[random(#methods)]
   else -- a method of the object itself, so that arguments after it are looked at
