@@ -21,7 +21,10 @@ describe("every example", function()
       it("parses: " .. each[1], function()
         local words = words_of(each[1])
         assert.are.equal("flarelight", table.remove(words, 1))
-        assert.are.equal(name, table.concat(words, " "):sub(1, #name))
+        -- The second example of `sandbox pull` uses what it has made.
+        local group = name:match "^%S+"
+        assert.are.equal(each == list[1] and name or group,
+          table.concat(words, " "):sub(1, each == list[1] and #name or #group))
         for place, word in ipairs(words) do
           if word:sub(1, 1) == ">" then words[place] = nil end -- a redirection
         end
