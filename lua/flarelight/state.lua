@@ -7,6 +7,7 @@
 
 local calls = require "flarelight.calls"
 local failure = require "flarelight.upload.failure"
+local core = require "flarelight.core"
 local json = require "flarelight.json"
 
 ---@class flarelight.State
@@ -81,12 +82,21 @@ end
 --- The statement that adds an event to the history of a subject.
 ---@param subject string "upload TOKEN" or "once KEY"
 ---@param event string
+-- A name of a file need not be UTF-8: for the history, each byte that is not ASCII becomes "?".
+local function ascii(detail)
+  local plain = {}
+  for name, value in pairs(detail) do
+    plain[name] = type(value) == "string" and value:gsub("[\128-\255]", "?") or value
+  end
+  return plain
+end
+
 ---@param detail table? texts, numbers and booleans
 function State:event(subject, event, detail)
   local kept = {}
   for name, value in pairs(detail or {}) do kept[name] = type(value) == "string" and short(value) or value end
   return state.sql("INSERT INTO history (service, subject, at, event, detail) VALUES (?, ?, ?, ?, ?)", self.service,
-    subject, os.time(), event, json.encode(kept))
+    subject, os.time(), event, core.encode(kept) or json.encode(ascii(kept)))
 end
 
 --- Adds an event by itself, in a relaxed transaction.
