@@ -32,6 +32,14 @@ function loading.core()
     :format(path, version, (rawget(_G, "jit") or {}).version or _VERSION), 0)
 end
 
+-- Lua 5.1 and LuaJIT leave a mark for a module whose loading failed, as for lack of memory, and refuse to load it
+-- again.
+local function remove_marks()
+  for name, value in pairs(package.loaded) do
+    if type(value) == "userdata" and name:find "^flarelight%." then package.loaded[name] = nil end
+  end
+end
+
 --- Stands for the table of a module, which is loaded when one of its members is first read. A part that a script does
 -- not use then costs no memory, and the garbage collector has less to visit.
 ---@param name string
@@ -39,7 +47,11 @@ end
 function loading.later(name)
   return setmetatable({}, {
     __index = function(self, member)
-      local module = require(name)
+      local loaded, module = pcall(require, name)
+      if not loaded then
+        remove_marks()
+        error(module, 0)
+      end
       setmetatable(self, { __index = module })
       return module[member]
     end,

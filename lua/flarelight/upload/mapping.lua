@@ -159,7 +159,12 @@ function mapping.run(file, map, look)
   }
   local good, result = pollable.protect(function()
     read(self)
-    for piece in next_piece, self do map_piece(self, piece) end
+    -- No `for` loop: Lua 5.1 cannot wait inside its iterator.
+    local piece = next_piece(self)
+    while piece do
+      map_piece(self, piece)
+      piece = next_piece(self)
+    end
     write(self, true)
     wait(self)
     local handle, message, _, kind = core.recording_source(NAME, self.recording)
