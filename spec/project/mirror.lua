@@ -48,7 +48,7 @@ local COVERS = {
   ["spec/host/examples_spec.lua"] = { "examples" },
   ["spec/host/tasks_spec.lua"] = { "lua/flarelight/host/timeslice" },
   ["spec/process_spec.lua"] = {
-    "csrc/core/base/clock", "csrc/core/base/process", "csrc/core/engine/engine", "csrc/core/engine/mailbox",
+    "csrc/core/base/clock", "csrc/core/base/process", "csrc/core/engine/engine",
   },
   ["spec/rate_spec.lua"] = { "csrc/core/engine/budget" },
   ["spec/replies_spec.lua"] = { "csrc/core/engine/outcome", "csrc/core/engine/sockets" },

@@ -201,13 +201,16 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   fl_mailbox_release(mailbox);
 }
 
-fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
+static void drain(fl_mailbox *mailbox) {
   uint64_t drained;
+  while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
+         mailbox->reader != mailbox->writer) {}
+}
+
+fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   /* The flag is set after the write. If this thread does not see the flag yet, the descriptor stays
    * readable, and the next take resets both. */
-  if (atomic_exchange(&mailbox->signalled, false))
-    while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
-           mailbox->reader != mailbox->writer) {}
+  if (atomic_exchange(&mailbox->signalled, false)) drain(mailbox);
   return fl_queue_take(&mailbox->queue);
 }
 
@@ -226,7 +229,11 @@ bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
     fl_time rounded = timeout <= 0 ? 0 : (timeout + FL_MILLISECOND - 1) / FL_MILLISECOND;
     milliseconds = rounded > INT_MAX ? INT_MAX : (int)rounded;
   }
-  return poll(&ready, 1, milliseconds) > 0;
+  if (poll(&ready, 1, milliseconds) <= 0) return false;
+  /* The item of this signal was taken before its poster had set the flag. Without this read, poll
+   * returns at once until the poster runs again. */
+  if (fl_mailbox_is_empty(mailbox)) drain(mailbox);
+  return true;
 }
 
 bool fl_mailbox_is_ours(const fl_mailbox *mailbox) {
