@@ -17,6 +17,7 @@ local COVERS = {
   ["spec/configuration_spec.lua"] = { "lua/flarelight", "lua/flarelight/misuse", "lua/flarelight/options" },
   ["spec/connection_spec.lua"] = { "csrc/core/engine/transfer" },
   ["spec/cli/doctor_spec.lua"] = { "csrc/core/engine/certificates" },
+  ["spec/core/engine/mailbox_spec.c"] = { "csrc/core/base/wake_descriptor" },
   ["spec/core/engine/scheduler_spec.c"] = {
     "csrc/core/engine/command", "csrc/core/engine/lane", "csrc/core/engine/loop",
   },

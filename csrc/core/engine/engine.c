@@ -8,8 +8,8 @@
  * runs the turns, `kicked` while there is work for the engine's thread. Both are under state_lock.
  *
  * Locks, in the order in which they are taken: global_lock, turn_lock, the lock of wakeup.c; and
- * global_lock, state_lock. Relies on two facts: curl_multi_wakeup may be called from any thread,
- * and an atexit handler registered after curl_global_init runs before that of the TLS library.
+ * global_lock, state_lock. Relies on one fact: an atexit handler registered after curl_global_init
+ * runs before that of the TLS library.
  */
 #include "engine/engine.h"
 

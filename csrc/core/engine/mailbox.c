@@ -1,21 +1,16 @@
 /*
- * mailbox.c: hands items from one thread to another. A mailbox wakes its reader through an eventfd,
- * or a pipe on systems without one, each time that an item is posted to an empty mailbox.
+ * mailbox.c: hands items from one thread to another. A mailbox wakes its reader through a
+ * descriptor, each time that an item is posted to an empty mailbox.
  */
 #include "engine/mailbox.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sys/eventfd.h>
-#endif
 
 #include "base/process.h"
+#include "base/wake_descriptor.h"
 
 static atomic_ullong last_ticket;
 
@@ -110,36 +105,14 @@ struct fl_mailbox {
   atomic_bool quiet;                          /* atomic, since jobs of the worker post meanwhile */
   _Atomic(fl_mailbox_notify_function) notify; /* NULL: none */
   atomic_ullong attention;                    /* see fl_mailbox_set_attention; 0: none */
-  int reader, writer;                         /* the same descriptor if it is an eventfd */
-  uint64_t process;                           /* fl_process_generation */
+  fl_wake_descriptor wake;
+  uint64_t process; /* fl_process_generation */
 };
-
-static bool open_descriptors(fl_mailbox *mailbox) {
-#ifdef __linux__
-  mailbox->reader = mailbox->writer = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return mailbox->reader >= 0;
-#else
-  int ends[2];
-  if (pipe(ends) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[i], F_SETFL, O_NONBLOCK);
-  }
-  mailbox->reader = ends[0];
-  mailbox->writer = ends[1];
-  return true;
-#endif
-}
-
-static void close_descriptors(fl_mailbox *mailbox) {
-  close(mailbox->reader);
-  if (mailbox->writer != mailbox->reader) close(mailbox->writer);
-}
 
 fl_mailbox *fl_mailbox_new(void) {
   fl_mailbox *mailbox = calloc(1, sizeof *mailbox);
   if (mailbox == NULL) return NULL;
-  if (!open_descriptors(mailbox)) {
+  if (!fl_wake_open(&mailbox->wake)) {
     free(mailbox);
     return NULL;
   }
@@ -159,16 +132,13 @@ fl_mailbox *fl_mailbox_retain(fl_mailbox *mailbox) {
 
 void fl_mailbox_release(fl_mailbox *mailbox) {
   if (atomic_fetch_sub(&mailbox->references, 1) != 1) return;
-  close_descriptors(mailbox);
+  fl_wake_close(&mailbox->wake);
   fl_queue_destroy(&mailbox->queue);
   free(mailbox);
 }
 
 static void signal_reader(fl_mailbox *mailbox) {
-  const uint64_t one = 1;
-  /* If the pipe or the counter is full, the descriptor is readable already. */
-  ssize_t written = write(mailbox->writer, &one, sizeof one);
-  (void)written;
+  fl_wake_set(&mailbox->wake);
   atomic_store(&mailbox->signalled, true);
 }
 
@@ -201,16 +171,10 @@ void fl_mailbox_post(fl_mailbox *mailbox, fl_item *item) {
   fl_mailbox_release(mailbox);
 }
 
-static void drain(fl_mailbox *mailbox) {
-  uint64_t drained;
-  while (read(mailbox->reader, &drained, sizeof drained) > 0 &&
-         mailbox->reader != mailbox->writer) {}
-}
-
 fl_item *fl_mailbox_take(fl_mailbox *mailbox) {
   /* The flag is set after the write. If this thread does not see the flag yet, the descriptor stays
    * readable, and the next take resets both. */
-  if (atomic_exchange(&mailbox->signalled, false)) drain(mailbox);
+  if (atomic_exchange(&mailbox->signalled, false)) fl_wake_clear(&mailbox->wake);
   return fl_queue_take(&mailbox->queue);
 }
 
@@ -218,10 +182,10 @@ bool fl_mailbox_is_empty(fl_mailbox *mailbox) { return fl_queue_is_empty(&mailbo
 
 void fl_mailbox_set_quiet(fl_mailbox *mailbox, bool quiet) { atomic_store(&mailbox->quiet, quiet); }
 
-int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->reader; }
+int fl_mailbox_descriptor(const fl_mailbox *mailbox) { return mailbox->wake.reader; }
 
 bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
-  struct pollfd ready = {.fd = mailbox->reader, .events = POLLIN, .revents = 0};
+  struct pollfd ready = {.fd = mailbox->wake.reader, .events = POLLIN, .revents = 0};
   int milliseconds = -1;
   if (!fl_mailbox_is_empty(mailbox)) return true; /* it may have been posted quietly */
   if (timeout != FL_NEVER) {
@@ -232,7 +196,7 @@ bool fl_mailbox_wait(fl_mailbox *mailbox, fl_time timeout) {
   if (poll(&ready, 1, milliseconds) <= 0) return false;
   /* The item of this signal was taken before its poster had set the flag. Without this read, poll
    * returns at once until the poster runs again. */
-  if (fl_mailbox_is_empty(mailbox)) drain(mailbox);
+  if (fl_mailbox_is_empty(mailbox)) fl_wake_clear(&mailbox->wake);
   return true;
 }
 
@@ -240,4 +204,4 @@ bool fl_mailbox_is_ours(const fl_mailbox *mailbox) {
   return mailbox->process == fl_process_generation();
 }
 
-void fl_mailbox_abandon(fl_mailbox *mailbox) { close_descriptors(mailbox); }
+void fl_mailbox_abandon(fl_mailbox *mailbox) { fl_wake_close(&mailbox->wake); }

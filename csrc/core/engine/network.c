@@ -1,23 +1,33 @@
 /*
  * network.c: a multi handle of libcurl, and a free list of transfers: making an easy handle anew
  * for each attempt costs more than a small call.
+ *
+ * libcurl tells which sockets it waits for and when its next timer is due, and is told which
+ * sockets are ready (curl_multi_socket_action). curl_multi_perform would ask the system about each
+ * socket of each transfer in each turn.
  */
 #include "engine/network.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "engine/transfer.h"
+#include "engine/watched.h"
 
 #define IDLE_TRANSFERS 64
 #define KEPT_CONNECTIONS 64L
+#define TIMER_ROUNDS 100 /* the most runs of libcurl's timer in one turn, so that the turn ends */
 
 struct fl_network {
   CURLM *multi;
   fl_sockets sockets;
+  fl_watched watched;
+  fl_time timer; /* when libcurl wants to run; FL_NEVER */
+  int under_way; /* transfers */
   fl_transfer *idle[IDLE_TRANSFERS];
   int idle_count;
 };
@@ -46,21 +56,46 @@ static CURLM *make_multi(void) {
   return multi;
 }
 
+static int on_watch(CURL *easy, curl_socket_t descriptor, int what, void *context, void *own) {
+  fl_network *network = context;
+  (void)easy;
+  (void)own;
+  return fl_watched_set(&network->watched, descriptor,
+                        what == CURL_POLL_IN || what == CURL_POLL_INOUT,
+                        what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+             ? 0
+             : -1;
+}
+
+static int on_timer(CURLM *multi, long milliseconds, void *context) {
+  fl_network *network = context;
+  (void)multi;
+  network->timer = milliseconds < 0 ? FL_NEVER : fl_clock_now() + milliseconds * FL_MILLISECOND;
+  return 0;
+}
+
 fl_network *fl_network_new(void) {
   fl_network *network = calloc(1, sizeof *network);
   if (network == NULL) return NULL;
-  network->multi = make_multi();
+  network->timer = FL_NEVER;
+  network->multi = fl_watched_init(&network->watched) ? make_multi() : NULL;
   if (network->multi == NULL) {
+    fl_watched_free(&network->watched);
     free(network);
     return NULL;
   }
   curl_multi_setopt(network->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
+  curl_multi_setopt(network->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+  curl_multi_setopt(network->multi, CURLMOPT_SOCKETDATA, network);
+  curl_multi_setopt(network->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(network->multi, CURLMOPT_TIMERDATA, network);
   return network;
 }
 
 void fl_network_free(fl_network *network) {
   while (network->idle_count > 0) fl_transfer_free(network->idle[--network->idle_count]);
   curl_multi_cleanup(network->multi);
+  fl_watched_free(&network->watched);
   fl_sockets_free(&network->sockets);
   free(network);
 }
@@ -68,6 +103,21 @@ void fl_network_free(fl_network *network) {
 static void release_transfer(fl_network *network, fl_transfer *transfer) {
   if (network->idle_count < IDLE_TRANSFERS) network->idle[network->idle_count++] = transfer;
   else fl_transfer_free(transfer);
+}
+
+/* Adds a transfer that is prepared. The room for its sockets is made before, since libcurl ends all
+ * transfers where its function for sockets fails. */
+static CURLcode add(fl_network *network, fl_transfer *transfer) {
+  if (!fl_watched_reserve(&network->watched, (size_t)(network->under_way + 1)) ||
+      curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
+    return CURLE_OUT_OF_MEMORY;
+  network->under_way++;
+  return CURLE_OK;
+}
+
+static void remove_handle(fl_network *network, fl_transfer *transfer) {
+  curl_multi_remove_handle(network->multi, fl_transfer_handle(transfer));
+  network->under_way--;
 }
 
 bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *kind,
@@ -79,9 +129,7 @@ bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *
   *words = "no memory for a transfer";
   if (transfer == NULL) return false;
   code = fl_transfer_prepare(transfer, call, now);
-  if (code == CURLE_OK &&
-      curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
-    code = CURLE_OUT_OF_MEMORY;
+  if (code == CURLE_OK) code = add(network, transfer);
   if (code == CURLE_OK) {
     call->transfer = transfer;
     return true;
@@ -96,16 +144,27 @@ bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *
 bool fl_network_stop(fl_network *network, fl_call *call) {
   fl_transfer *transfer = call->transfer;
   bool sent;
-  curl_multi_remove_handle(network->multi, fl_transfer_handle(transfer));
+  remove_handle(network, transfer);
   sent = fl_transfer_abort(transfer);
   call->transfer = NULL;
   release_transfer(network, transfer);
   return sent;
 }
 
+static int action(const fl_ready *ready) {
+  return (ready->readable ? CURL_CSELECT_IN : 0) | (ready->writable ? CURL_CSELECT_OUT : 0) |
+         (ready->failed ? CURL_CSELECT_ERR : 0);
+}
+
 void fl_network_perform(fl_network *network) {
+  fl_ready ready;
   int running;
-  curl_multi_perform(network->multi, &running);
+  while (fl_watched_take(&network->watched, &ready))
+    curl_multi_socket_action(network->multi, ready.descriptor, action(&ready), &running);
+  for (int i = 0; i < TIMER_ROUNDS && network->timer <= fl_clock_now(); i++) {
+    network->timer = FL_NEVER;
+    curl_multi_socket_action(network->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  }
 }
 
 /* Nothing was sent, since the server had closed the idle connection. Starts the same attempt on a
@@ -117,9 +176,7 @@ static bool start_afresh(fl_network *network, fl_transfer *transfer, fl_call *ca
   call->fresh_connection = true;
   fl_transfer_abort(transfer);
   *code = fl_transfer_prepare(transfer, call, fl_clock_now());
-  if (*code == CURLE_OK &&
-      curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
-    *code = CURLE_OUT_OF_MEMORY;
+  if (*code == CURLE_OK) *code = add(network, transfer);
   return *code == CURLE_OK;
 }
 
@@ -133,7 +190,7 @@ fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&transfer);
     call = fl_transfer_call(transfer);
-    curl_multi_remove_handle(network->multi, fl_transfer_handle(transfer));
+    remove_handle(network, transfer);
     if (fl_transfer_met_closed(transfer) && start_afresh(network, transfer, call, &code)) continue;
     *outcome = fl_transfer_finish(transfer, code);
     call->transfer = NULL;
@@ -144,9 +201,12 @@ fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
 }
 
 bool fl_network_sleep(fl_network *network, int milliseconds) {
-  int active = 0;
-  curl_multi_poll(network->multi, NULL, 0, milliseconds, &active);
-  return active > 0;
+  if (network->timer != FL_NEVER) {
+    fl_time left = network->timer - fl_clock_now();
+    left = left <= 0 ? 0 : (left + FL_MILLISECOND - 1) / FL_MILLISECOND;
+    if (left < milliseconds) milliseconds = (int)left;
+  }
+  return fl_watched_wait(&network->watched, milliseconds) || network->timer <= fl_clock_now();
 }
 
-void fl_network_wake(fl_network *network) { curl_multi_wakeup(network->multi); }
+void fl_network_wake(fl_network *network) { fl_watched_wake(&network->watched); }

@@ -32,7 +32,8 @@ void fl_network_perform(fl_network *network);
  * policy/retry.h. */
 fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome);
 
-/* Waits for a socket, fl_network_wake, a signal or the time. True if a socket is ready. */
+/* Waits for a socket, a timer of libcurl, fl_network_wake, a signal or the time. True if a socket
+ * or such a timer is ready. */
 bool fl_network_sleep(fl_network *network, int milliseconds);
 void fl_network_wake(fl_network *network);
 

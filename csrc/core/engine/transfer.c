@@ -19,7 +19,7 @@
 #include "policy/redact.h"
 #include "policy/visible.h"
 
-#define OLDEST_CURL 0x075000 /* 7.80.0: curl_multi_wakeup with curl_multi_poll, PREREQFUNCTION */
+#define OLDEST_CURL 0x075000 /* 7.80.0: PREREQFUNCTION */
 #define OWN_HEADERS 6
 #define USUAL_HEAD ((size_t)1000)              /* bytes of a reply's head */
 #define MOST_HEAD_OF_CURL ((size_t)200 * 1024) /* with the next line it exceeds 300 KB */
