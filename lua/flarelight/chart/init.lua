@@ -1,24 +1,44 @@
---- Charts of the data of `api.reports:chart_data`: as text for a terminal, or as SVG or PNG through gnuplot. This file
--- checks the arguments and writes files; chart/text.lua and chart/gnuplot.lua draw.
+--- Charts of the data of `api.reports:chart_data`: as text for a terminal, as CSV, or through gnuplot as SVG, PNG, PDF
+-- or a page of HTML. This file checks the arguments and writes files; text, csv, gnuplot and html draw.
 
 local errors = require "flarelight.error"
+local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
-local null = require("flarelight.json").null
 local options = require "flarelight.options"
+
+local null = json.null
 
 ---@class flarelight.chart
 local chart = {}
 
-local known = { format = "string", file = "path", title = "string", width = "positive", stacked = "boolean" }
-
-local draw = {
-  text = function(data, given) return require("flarelight.chart.text").draw(data, given) end,
-  svg = function(data, given) return require("flarelight.chart.gnuplot").draw(data, given) end,
-  png = function(data, given) return require("flarelight.chart.gnuplot").draw(data, given) end,
+local known = {
+  format = "string", file = "path", title = "string", width = "positive", stacked = "boolean", axis = "string",
+  source = "string", time = "count",
 }
 
+-- How each format is made, and whether it is bytes that belong into a file. What a format needs is loaded with its
+-- first use.
+local formats = {
+  text = { draw = function(...) return require("flarelight.chart.text").draw(...) end },
+  csv = { draw = function(...) return require("flarelight.chart.csv").draw(...) end },
+  svg = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end },
+  png = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end, bytes = true },
+  pdf = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end, bytes = true },
+  html = {
+    draw = function(data, given)
+      local untitled = { format = "html", axis = given.axis, stacked = given.stacked } -- the page has the title
+      local svg, message, err = require("flarelight.chart.gnuplot").draw(data, untitled)
+      if not svg then return nil, message, err end
+      return require("flarelight.chart.html").page(data, given, svg)
+    end,
+  },
+}
+local FORMATS = '"text", "svg", "png", "pdf", "html" or "csv"'
+
 -- The formats by the endings of files.
-local by_ending = { txt = "text", text = "text", svg = "svg", png = "png" }
+local by_ending = {
+  txt = "text", text = "text", svg = "svg", png = "png", pdf = "pdf", html = "html", htm = "html", csv = "csv",
+}
 
 -- Larger values could overflow in the arithmetic of scales.
 local GREATEST = 1e300
@@ -42,8 +62,8 @@ local function text(where, value, default)
   return tostring(value)
 end
 
---- A value as the number to draw and the text to print; nothing for null. An integer that this Lua cannot hold is a
--- string of digits, which is printed unchanged.
+--- A value as the number to draw, the text to print, and the text with all digits if that is another; nothing for null.
+-- An integer that this Lua cannot hold is a string of digits, which is printed unchanged.
 local function number(where, value)
   if value == nil or value == null then return nil end
   local drawn = value
@@ -54,11 +74,12 @@ local function number(where, value)
   drawn = drawn + 0.0
   if type(value) == "string" or math.type and math.type(value) == "integer" then return drawn, tostring(value) end
   local whole = drawn == math.floor(drawn) and math.abs(drawn) < 1e15
-  return drawn, (((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".")) -- a comma in some locales
+  local shown = ((whole and "%.0f" or "%.6g"):format(drawn)):gsub(",", ".") -- a comma in some locales
+  return drawn, shown, whole and shown or json.encode(drawn)
 end
 
---- Checks chart data. Returns labels as strings, and each series with `name`, `values` and `texts`; null is a hole in
--- the last two.
+--- Checks chart data. Returns labels as strings, and each series with `name`, `values`, `texts` and `exact` (the texts
+-- with all digits); null is a hole in the last three.
 local function read(data)
   array("data", data)
   local labels, series = array("data.labels", data.labels), array("data.series", data.series)
@@ -67,13 +88,15 @@ local function read(data)
     local where = ("data.series[%d]"):format(index)
     array(where, each)
     local given = array(where .. ".values", each.values)
-    local values, texts = {}, {}
+    local values, texts, exact = {}, {}, {}
     for position = 1, #given do
-      values[position], texts[position] = number(("%s.values[%d]"):format(where, position), given[position])
+      values[position], texts[position], exact[position] =
+        number(("%s.values[%d]"):format(where, position), given[position])
+      exact[position] = exact[position] or texts[position]
     end
     count = math.max(count, #given)
     local name = text(where .. ".name", each.name, #series > 1 and "series " .. index or "")
-    read_series[index] = { name = name, values = values, texts = texts }
+    read_series[index] = { name = name, values = values, texts = texts, exact = exact }
   end
   local names = {}
   for index = 1, count do
@@ -96,35 +119,52 @@ local function format_of(given)
   local ending = not format and given.file and given.file:match "%.([^./]*)$"
   if ending then
     format = by_ending[ending:lower()] or misuse(
-      ('chart.render.format: is needed for a file that ends in .%s: "text", "svg" or "png"'):format(ending))
+      ("chart.render.format: is needed for a file that ends in .%s: %s"):format(ending, FORMATS))
   end
   format = format or "text"
-  if not draw[format] then
-    misuse(('chart.render.format: should be "text", "svg" or "png", but is %q'):format(format))
+  if not formats[format] then misuse(("chart.render.format: should be %s, but is %q"):format(FORMATS, format)) end
+  if formats[format].bytes and not given.file then
+    misuse(("chart.render.file: is missing; a %s needs it"):format(format))
   end
-  if format == "png" and not given.file then misuse "chart.render.file: is missing; a png needs it" end
   return format
 end
 
+local function axis_of(given)
+  if given.axis and given.axis ~= "time" and given.axis ~= "labels" then
+    misuse(('chart.render.axis: should be "time" or "labels", but is %q'):format(given.axis))
+  end
+  return given.axis
+end
+
+---@class flarelight.ChartOptions
+---@field format "text"|"svg"|"png"|"pdf"|"html"|"csv"|nil that of the ending of `file`, else "text"
+---@field file string? path of the file to write; png and pdf need it
+---@field title string? above the chart
+---@field width integer? columns of the text, 80
+---@field stacked boolean? stacks the series of a label in one bar
+---@field axis "time"|"labels"|nil where a picture has its labels: "time" places dates and times by their distance
+---@field source string? where the data come from, for the foot of a page of HTML
+---@field time integer? the time in the foot of a page of HTML, in seconds since 1970; now by default
+
 --- Draws chart data: `{labels = {…}, series = {{name =, values = {…}}, …}}`, with numbers or
--- `flarelight.null` as values; `type = "line"` draws lines (svg, png).
+-- `flarelight.null` as values; `type = "line"` draws lines in pictures.
 --
--- format: "text" (bars of block characters, `width` columns, 80 by default), "svg" or "png" (by gnuplot); the default
--- is the format of the ending of `file`, or else text; file: path of the file to write, which png needs; title: above
--- the chart; stacked: stacks the series of a label in one bar.
+-- Formats: "text" (bars of block characters, `width` columns), "csv" (the data), and by gnuplot "svg", "png", "pdf"
+-- and "html" (a page with the picture and its table).
 --
--- Returns the text or the SVG, for a PNG the file's name; or `nil, message, err` of kind io if gnuplot is missing or
--- fails, or the file cannot be written. Misuse raises, and so do data of another shape.
+-- Returns the text, the SVG, the page or the CSV, for a PNG or PDF the file's name; or `nil, message, err` of kind io
+-- if gnuplot is missing or fails, or the file cannot be written. Misuse raises, and so do data of another shape.
 ---@param data { labels: any[], series: { name: string?, values: any[] }[], type: string? }
----@param given { format: "text"|"svg"|"png"?, file: string?, title: string?, width: integer?, stacked: boolean? }?
+---@param given flarelight.ChartOptions?
 ---@return string? result, string? message, flarelight.Error? err
 function chart.render(data, given)
   given = options.table("chart.render", given, known)
   local format = format_of(given)
+  local axis = axis_of(given)
   local checked = read(data)
-  local result, message, err = draw[format](checked, {
-    format = format, title = given.title, width = given.width or 80,
-    stacked = given.stacked and #checked.series > 1,
+  local result, message, err = formats[format].draw(checked, {
+    format = format, title = given.title, width = given.width or 80, axis = axis, source = given.source,
+    time = given.time or os.time(), stacked = given.stacked and #checked.series > 1,
   })
   if not result then return nil, message, err end
   if given.file then
@@ -132,7 +172,7 @@ function chart.render(data, given)
     written, message, err = write(given.file, result)
     if not written then return nil, message, err end
   end
-  return format == "png" and given.file or result
+  return formats[format].bytes and given.file or result
 end
 
 return chart

@@ -32,6 +32,7 @@ return {
   ["reports chart"] = {
     { "flarelight reports chart --report 1", "The chart, drawn in the terminal." },
     { "flarelight reports chart --report 1 -o strikes.svg", "The same as a picture." },
+    { "flarelight reports chart --report 1 -o strikes.html", "The same as a page, with its table and source." },
   },
   api = {
     { "flarelight api /Import/1/Data -f count=5", "A request to any path, with a query." },

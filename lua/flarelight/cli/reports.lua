@@ -1,5 +1,6 @@
 --- flarelight reports: list, generate, chart.
 
+local calls = require "flarelight.calls"
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local render = require("flarelight.chart").render
@@ -12,7 +13,9 @@ local status = require "flarelight.cli.status"
 
 local reports = {}
 
-local ENDINGS = { svg = "svg", png = "png", json = "json", txt = "text" }
+local ENDINGS = {
+  svg = "svg", png = "png", pdf = "pdf", html = "html", htm = "html", csv = "csv", json = "json", txt = "text",
+}
 
 local function write_file(path, text)
   local file, message = io.open(path, "wb")
@@ -33,16 +36,20 @@ end
 local function chart(args, out)
   local path = args.output ~= "-" and args.output or nil
   local format = context.format(args, ENDINGS, "text")
-  if format == "png" and not path then ending.fail(status.USAGE, "--format png needs -o FILE") end
+  if (format == "png" or format == "pdf") and not path then
+    ending.fail(status.USAGE, ("--format %s needs -o FILE"):format(format))
+  end
   local api = context.client(args)
-  local data = ending.expect(api.reports:chart_data(query_of(args)))
+  local query = query_of(args)
+  local data = ending.expect(api.reports:chart_data(query))
   if format == "json" then
     local text = output.encode(data)
     if path then write_file(path, text) else output.write(text) end
   else
     local width = core.terminal(1)
     local drawn, result, message, err = pcall(render, data, {
-      format = format, title = args.title, stacked = args.stacked, file = path,
+      format = format, title = args.title, stacked = args.stacked, axis = args.axis, file = path,
+      source = ("%s/Report/ChartData %s"):format(calls.config(api).base_url, output.compact(query)),
       width = args.width or width and width > 20 and width or nil,
     })
     -- The options are correct, so the error is about the shape of the service's data.
@@ -67,12 +74,15 @@ function reports.define(parser, define)
   command:option("--query"):argname "JSON":convert(context.json)
     :description "Query: an object, or @FILE, or @- for standard input."
   command:option("--report"):argname "ID":convert(context.id):description "Adds reportId to the query."
-  command:option("--format"):choices { "text", "svg", "png", "json" }
+  command:option("--format"):choices { "text", "svg", "png", "pdf", "html", "csv", "json" }
     :description "Format. Default: by the ending of FILE, else text."
   command:option("-o --output"):argname "FILE":description "File to write."
   command:option("--title"):argname "TEXT":description "Title above the chart."
   command:option("--width"):argname "N":convert(context.positive)
     :description "Columns of a text chart. Default: those of the terminal, else 80."
+  command:option("--axis"):choices { "time", "labels" }
+    :description("In a picture: dates and times by their distance, or labels one after the other. Default: time, if "
+      .. "all labels are dates or times and bars do not become too thin.")
   command:flag("--stacked"):description "Stacks the series of a label in one bar."
   seeing.of_one_call(command)
   context.connecting(command)
