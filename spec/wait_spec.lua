@@ -135,7 +135,7 @@ describe("a wait for a run", function()
     it("names the look that failed, and goes on until the time is up", function()
       start({ run_seconds = 60 }, { max_attempts = 1 })
       sandbox:fault { operation = "reports.all", kind = "status", status = 500, nth = 2, times = math.huge }
-      local err, message = fails("timeout", "applied", report { timeout = 0.2, interval = 0.05 })
+      local err, message = fails("timeout", "applied", report { timeout = 1, interval = 0.05 })
       assert.matches("the last look failed: reports.all: 500", message)
       assert.is_true(err.proof.looks >= 2)
     end)

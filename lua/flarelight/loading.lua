@@ -33,10 +33,11 @@ function loading.core()
 end
 
 -- Lua 5.1 and LuaJIT leave a mark for a module whose loading failed, as for lack of memory, and refuse to load it
--- again.
+-- again. The mark of LuaJIT is a value of no type of Lua: `type` calls it a number. What a module of ours returns is a
+-- table.
 local function remove_marks()
   for name, value in pairs(package.loaded) do
-    if type(value) == "userdata" and name:find "^flarelight%." then package.loaded[name] = nil end
+    if type(value) ~= "table" and name:find "^flarelight%." then package.loaded[name] = nil end
   end
 end
 
