@@ -76,6 +76,24 @@ describe("torture", function()
     end
   end)
 
+  it("waits for the end of a run no longer than it says, and finds a start that is lost", function()
+    local function one(point, wait)
+      local results = assert(run({ "spec/torture/starting.lua", "careful" }, { only = point, wait = wait,
+        sandbox = STARTING }))
+      local result = results[1]
+      return { result.outcome, result.runs, result.lost_starts, result.repeated_starts }, result.message
+    end
+    local found, message = one("plain/fault:lose_run@reports.generate:1", 0.3)
+    assert.are.same({ "stopped timeout", 2, 1, 0 }, found)
+    assert.matches("not seen within 0.3 s", message)
+    assert.are.same({ "exact", 1, 0, 0 }, (one("slow/clean", 15)))
+    assert.are.same({ "stopped timeout", 2, 0, 0 }, (one("silent/clean", 1.2))) -- both runs are there, and nothing twice
+    if thorough then
+      assert.are.same({ "exact", 1, 0, 0 }, (one("dated/clean", 15)))
+      assert.are.same({ "exact", 2, 0, 0 }, (one("slow/step:write.recorded:1", 15)))
+    end
+  end)
+
   it("says that a script does not come through, or which point there is not", function()
     local none, message = run({ "spec/torture/careless.lua", "no-such-file.csv" }, {})
     assert.is_nil(none)

@@ -6,6 +6,7 @@
 --   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
 --   FLARELIGHT_TORTURE_SOURCE      the kind of source that uploads get instead of their file (sources.lua)
 --   FLARELIGHT_TORTURE_SETTLE      the option `settle` of uploads that do not give it
+--   FLARELIGHT_TORTURE_WAIT        the longest time in seconds that a start waits for the end of its run
 
 local folder = os.getenv "FLARELIGHT_TORTURE"
 if not folder then error("flarelight.torture.harness is started by `flarelight torture` alone", 0) end
@@ -17,6 +18,7 @@ local sources = require "flarelight.torture.sources"
 
 local doomed, nth = (os.getenv "FLARELIGHT_TORTURE_CHECKPOINT" or ""):match "^(.*):(%d+)$"
 local settle = tonumber(os.getenv "FLARELIGHT_TORTURE_SETTLE")
+local longest = tonumber(os.getenv "FLARELIGHT_TORTURE_WAIT")
 nth = tonumber(nth)
 local kind = os.getenv "FLARELIGHT_TORTURE_SOURCE" or "file"
 
@@ -48,10 +50,29 @@ local function outcome(result, message, err)
   return result, message, err
 end
 
-local function with_settle(given)
+local function copy_of(values)
   local copy = {}
-  for name, value in pairs(type(given) == "table" and given or {}) do copy[name] = value end
+  for name, value in pairs(values) do copy[name] = value end
+  return copy
+end
+
+local function with_settle(given)
+  local copy = copy_of(type(given) == "table" and given or {})
   copy.settle = copy.settle or settle
+  return copy
+end
+
+-- The options of a start with a shorter `wait`. A script that waits for ten minutes for a run that was never carried
+-- out would take ten minutes for each point.
+local function with_short_wait(given)
+  if type(given) ~= "table" or given.wait == nil then return given end
+  local copy = copy_of(given)
+  if type(copy.wait) == "table" then
+    copy.wait = copy_of(copy.wait)
+    copy.wait.timeout = math.min(tonumber(copy.wait.timeout) or longest, longest)
+  elseif type(copy.wait) == "number" then
+    copy.wait = math.min(copy.wait, longest)
+  end
   return copy
 end
 
@@ -68,13 +89,14 @@ local function wrap_client(api)
   for name, method in pairs(STARTS) do
     local its_class = getmetatable(api[name]).__index
     local start = its_class[method]
-    its_class[method] = function(...) return outcome(start(...)) end
+    its_class[method] = function(self, id, parameters, given)
+      return outcome(start(self, id, parameters, with_short_wait(given)))
+    end
   end
 end
 
 function client.new(given)
-  local forced = {}
-  for name, value in pairs(type(given) == "table" and given or {}) do forced[name] = value end
+  local forced = copy_of(type(given) == "table" and given or {})
   forced.base_url, forced.region, forced.proxy, forced.profile = os.getenv "FLARELIGHT_BASE_URL", nil, nil, nil
   forced.api_key, forced.subscription_id = os.getenv "FLARELIGHT_API_KEY", os.getenv "FLARELIGHT_SUBSCRIPTION_ID"
   forced.environment, forced.api_key_file, forced.key_command = nil, nil, nil

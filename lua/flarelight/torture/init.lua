@@ -37,7 +37,7 @@ local function run_to_end(run, checkpoints, doomed)
     if run.hung then return status, killed, process.last_outcome(run) end
     local outcome = process.last_outcome(run)
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
-      or outcome.kind == "run_failed"
+      or outcome.kind == "run_failed" or outcome.kind == "timeout" and outcome.fate == "applied"
     if status == 0 and outcome.fate == "done" then return status, killed, outcome end
     -- The same error twice would occur again and again. A run that was killed does not count.
     if not shot and status ~= 137 and last and stopped and last.fate == outcome.fate and last.kind == outcome.kind then
@@ -95,7 +95,8 @@ local function run_point(given, point, expected, expected_starts)
   local folder = given.folder .. "/run"
   os.execute("rm -rf " .. system.quote(folder) .. " && mkdir -p " .. system.quote(folder))
   local run = {
-    box = box, folder = folder, settle = given.settle, source = given.source, timeout = given.timeout,
+    box = box, folder = folder, settle = given.settle, wait = given.wait or 5, source = given.source,
+    timeout = given.timeout,
     interpreter = given.interpreter, command = given.command, expected = expected or {},
     expected_starts = expected_starts,
   }
@@ -118,7 +119,7 @@ end
 -- Runs the script once without trouble on each server. Returns a plan for each: the rows that it should hold, and the
 -- checkpoints and requests that there are. Or nil and a message, if the script does not succeed.
 local function plan_servers(given, is_chosen)
-  local plans, expected_plain = {}, nil
+  local plans, expected_plain, plain_starts = {}, nil, nil
   for _, server in ipairs(points.SERVERS) do
     local plain = server == points.SERVERS[1]
     if plain or is_chosen(server) then
@@ -128,11 +129,12 @@ local function plan_servers(given, is_chosen)
         return nil, ("the script fails although nothing goes wrong (status %s): %s\n%s"):format(
           tostring(result.status), result.message or "it made no upload with flarelight", result.output or "")
       end
-      expected_plain = expected_plain or seen.held
+      expected_plain, plain_starts = expected_plain or seen.held, plain_starts or seen.starts
       -- A server that changes values is compared with its own clean run, if that has as many rows as the plain
       -- server. If it has not, or the run stopped, the server is compared with the plain one.
       local held = done and holdings.same_counts(seen.held, expected_plain) and seen.held or expected_plain
-      plans[#plans + 1] = { server = server, seen = seen, expected = held, starts = done and seen.starts or nil }
+      local starts = done and seen.starts or plain_starts
+      plans[#plans + 1] = { server = server, seen = seen, expected = held, starts = starts }
     end
   end
   return plans
@@ -169,7 +171,7 @@ end
 --- Tortures a script.
 ---
 --- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds),
+--- the caller), settle (seconds), wait (the longest `wait` of a start, 5 seconds),
 --- source (of sources.KINDS, or nil for "file"),
 --- timeout (seconds for one run), servers and kinds (names, or nil for all), only
 --- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),

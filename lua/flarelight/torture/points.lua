@@ -10,7 +10,7 @@ local points = {}
 
 local LONG = 30 -- seconds that a request hangs while the script is ended
 
---- The servers: a plain one, and others whose switches make an upload harder.
+--- The servers: a plain one, others whose switches make an upload harder, and those of `runs`, on which runs take time.
 points.SERVERS = {
   { name = "plain", options = {} },
   { name = "replaces", options = { update = "replace" } },
@@ -24,6 +24,9 @@ points.SERVERS = {
     ids = "uuid", rows = "records", count_cap = 300, past_end = "404", messages = "object",
     rejected_batch = "keeps_good", reset_format = "absent",
   } },
+  { name = "slow", runs = true, options = { run_seconds = 0.4, run_shows = "status" } },
+  { name = "dated", runs = true, options = { run_seconds = 0.4, run_shows = "updatedAt" } },
+  { name = "silent", runs = true, options = { run_seconds = 0.4, run_shows = "nothing" } },
 }
 
 -- Moments of a request at which the script is killed. The fault holds the request at that moment.
@@ -100,8 +103,13 @@ local DOUBTS = {
   { name = "committed", checkpoints = { "doubt.settling", "doubt.looked", "doubt.resolved" } },
 }
 
--- Faults that only starts of runs meet: the run fails after its start, or the reply says so.
-local RUN_FAULTS = { { name = "fail_run", fault = { kind = "fail_run" } } }
+-- Faults that only starts of runs meet: the run fails after its start, or the reply says so; it never begins.
+local RUN_FAULTS = {
+  { name = "fail_run", fault = { kind = "fail_run" } }, { name = "lose_run", fault = { kind = "lose_run" } },
+}
+
+-- The faults at starts on the servers of `runs`, besides all of RUN_FAULTS and the moments.
+local RUN_DOUBTS = { commit_then_drop = true, commit_late = true, reset = true, throttle = true }
 
 -- The operations of writes in the order of their points, after imports.import.
 local STARTS = { "automations.execute", "preparations.execute", "reports.generate" }
@@ -152,51 +160,48 @@ function points.mix(server, seed, seen)
   }
 end
 
---- All points of a server, by the observations of its clean run.
----@param server table
----@param seen table `checkpoints` that were reached, as "batch.sending:3", the number of `imports` (requests), and those
----of `starts` by operation
----@param given table of torture.run: `mixes` and `seed`
-function points.all(server, seen, given)
-  local list, whole = {}, server.name == "plain"
-  if whole then
-    for _, checkpoint in ipairs(seen.checkpoints) do
-      local what, nth = checkpoint:match "^(.*):(%d+)$"
+-- The points of kind `step`: each checkpoint that the clean run has reached. On servers of `runs` only those of blocks.
+local function add_steps(list, server, seen)
+  for _, checkpoint in ipairs(seen.checkpoints) do
+    local what, nth = checkpoint:match "^(.*):(%d+)$"
+    if not server.runs or what:find "^once%." or what:find "^write%." then
       list[#list + 1] = {
         name = ("%s/step:%s"):format(server.name, checkpoint), server = server, kind = "step", what = what, nth = nth,
       }
     end
   end
-  local function add(kind, troubles)
+end
+
+-- The points of these troubles at each write of an upload; of those in `chosen`, if it is given.
+local function add_imports(list, server, seen, kind, troubles, chosen)
+  for _, each in ipairs(troubles) do
+    for nth = 1, (not chosen or chosen[each.name]) and seen.imports or 0 do
+      list[#list + 1] = {
+        name = ("%s/%s:%s:%d"):format(server.name, kind, each.name, nth), server = server, kind = kind, given = each,
+        nth = nth,
+      }
+    end
+  end
+end
+
+-- The points of these troubles at each start of a run; of those in `chosen`, if it is given.
+local function add_starts(list, server, seen, kind, troubles, chosen)
+  for _, operation in ipairs(STARTS) do
     for _, each in ipairs(troubles) do
-      if whole or DOUBTFUL[each.name] then
-        for nth = 1, seen.imports do
-          list[#list + 1] = {
-            name = ("%s/%s:%s:%d"):format(server.name, kind, each.name, nth), server = server, kind = kind,
-            given = each, nth = nth,
-          }
-        end
+      local befalls = befalls_starts(each) and (not chosen or chosen[each.name])
+      for nth = 1, befalls and seen.starts[operation] or 0 do
+        list[#list + 1] = {
+          name = ("%s/%s:%s@%s:%d"):format(server.name, kind, each.name, operation, nth), server = server,
+          kind = kind, given = each, nth = nth, operation = operation,
+        }
       end
     end
   end
-  local function add_starts(kind, troubles)
-    for _, operation in ipairs(whole and STARTS or {}) do
-      for _, each in ipairs(troubles) do
-        for nth = 1, befalls_starts(each) and seen.starts[operation] or 0 do
-          list[#list + 1] = {
-            name = ("%s/%s:%s@%s:%d"):format(server.name, kind, each.name, operation, nth), server = server,
-            kind = kind, given = each, nth = nth, operation = operation,
-          }
-        end
-      end
-    end
-  end
-  add("net", MOMENTS)
-  add_starts("net", MOMENTS)
-  add("fault", FAULTS)
-  add_starts("fault", FAULTS)
-  add_starts("fault", RUN_FAULTS)
-  for _, doubt in ipairs(whole and DOUBTS or {}) do
+end
+
+-- The points of kind `twice`.
+local function add_doubts(list, server, seen)
+  for _, doubt in ipairs(DOUBTS) do
     for _, checkpoint in ipairs(doubt.checkpoints) do
       for nth = 1, seen.imports do
         list[#list + 1] = {
@@ -207,10 +212,39 @@ function points.all(server, seen, given)
       end
     end
   end
-  if whole and #seen.checkpoints > 0 and seen.imports > 0 then
-    for number = 1, given.mixes do
-      list[#list + 1] = points.mix(server, given.seed + number - 1, seen)
-    end
+end
+
+-- The points of the plain server: all of them.
+local function add_all(list, server, seen, given)
+  add_steps(list, server, seen)
+  add_imports(list, server, seen, "net", MOMENTS)
+  add_starts(list, server, seen, "net", MOMENTS)
+  add_imports(list, server, seen, "fault", FAULTS)
+  add_starts(list, server, seen, "fault", FAULTS)
+  add_starts(list, server, seen, "fault", RUN_FAULTS)
+  add_doubts(list, server, seen)
+  for number = 1, #seen.checkpoints > 0 and seen.imports > 0 and given.mixes or 0 do
+    list[#list + 1] = points.mix(server, given.seed + number - 1, seen)
+  end
+end
+
+--- All points of a server, by the observations of its clean run.
+---@param server table
+---@param seen table `checkpoints` that were reached, as "batch.sending:3", the number of `imports` (requests), and those
+---of `starts` by operation
+---@param given table of torture.run: `mixes` and `seed`
+function points.all(server, seen, given)
+  local list = {}
+  if server.name == "plain" then
+    add_all(list, server, seen, given)
+  elseif server.runs then
+    add_steps(list, server, seen)
+    add_starts(list, server, seen, "net", MOMENTS)
+    add_starts(list, server, seen, "fault", FAULTS, RUN_DOUBTS)
+    add_starts(list, server, seen, "fault", RUN_FAULTS)
+  else
+    add_imports(list, server, seen, "net", MOMENTS, DOUBTFUL)
+    add_imports(list, server, seen, "fault", FAULTS, DOUBTFUL)
   end
   return list
 end

@@ -1,7 +1,7 @@
 --- The script under test as a process, and the folder through which it reports.
 --
--- A run is { folder =, box =, settle =, source =, timeout =, interpreter =, command = }.
--- In the folder are `state.db`; written by
+-- A run is { folder =, box =, settle =, wait =, source =, timeout =, interpreter =,
+-- command = }. In the folder are `state.db`; written by
 -- the shell: `pid`, `output` and, when the process has ended, `status`; written by harness.lua inside the process:
 -- `checkpoints` that were reached, `outcomes` of uploads, names of `rejects` files, and `killed` if it has killed
 -- itself. Relies on a POSIX shell and on harness.lua.
@@ -42,7 +42,8 @@ function process.start(run, checkpoint)
     FLARELIGHT_BASE_URL = box.url, FLARELIGHT_API_KEY = box.api_key, FLARELIGHT_SUBSCRIPTION_ID = box.subscription_id,
     FLARELIGHT_STATE = folder .. "/state.db", FLARELIGHT_TORTURE = folder,
     FLARELIGHT_TORTURE_CHECKPOINT = checkpoint or "",
-    FLARELIGHT_TORTURE_SETTLE = tostring(run.settle), FLARELIGHT_TORTURE_SOURCE = run.source or "file",
+    FLARELIGHT_TORTURE_SETTLE = tostring(run.settle), FLARELIGHT_TORTURE_WAIT = tostring(run.wait),
+    FLARELIGHT_TORTURE_SOURCE = run.source or "file",
   }
   -- The script finds the modules of this process, whatever path led to them.
   local words = { "exec env" }
