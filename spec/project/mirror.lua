@@ -35,6 +35,7 @@ local COVERS = {
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
   ["spec/recipes_spec.lua"] = { "docs" },
+  ["spec/types_spec.lua"] = { "types" },
   ["spec/endpoints_spec.lua"] = {
     "lua/flarelight/automations", "lua/flarelight/client", "lua/flarelight/endpoint", "lua/flarelight/imports",
     "lua/flarelight/preparations", "lua/flarelight/reports", "lua/flarelight/request", "csrc/lua",

@@ -150,7 +150,10 @@ end
 --- fault(nil) removes all.
 ---@param fault flarelight.SandboxFault?
 function Sandbox:fault(fault)
-  if fault == nil then return core_of(self, "fault"):clear_faults() end
+  if fault == nil then
+    core_of(self, "fault"):clear_faults()
+    return
+  end
   if type(fault) ~= "table" then error("fault: must be a table", 2) end
   core_of(self, "fault"):fault(faults.read(fault, 2))
 end
