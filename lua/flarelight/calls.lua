@@ -41,6 +41,8 @@ local trace = require "flarelight.trace"
 ---@field etag boolean? the reply had a tag
 ---@field head string? the head of the reply as it came: status line and header lines
 ---@field headers table<string, string>? of the reply, names in lower case; made when it is first read
+---@field age number? with `cached`: seconds since the request of the reply began
+---@field proof flarelight.Proof? of a start with `wait`: the observations
 
 ---@class flarelight.RawReply
 ---@field status integer

@@ -34,6 +34,7 @@ local COVERS = {
     "csrc/core/engine/network",
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
+  ["spec/interface_spec.lua"] = { "docs" },
   ["spec/recipes_spec.lua"] = { "docs" },
   ["spec/types_spec.lua"] = { "types" },
   ["spec/endpoints_spec.lua"] = {

@@ -34,6 +34,14 @@ return {
     { "flarelight reports chart --report 1 -o strikes.svg", "The same as a picture." },
     { "flarelight reports chart --report 1 -o strikes.html", "The same as a page, with its table and source." },
   },
+  runs = { { "flarelight runs --pending", "What has not ended, or is in doubt." } },
+  ["runs list"] = { { "flarelight runs list --limit 10 --json", "The last ten, for a program." } },
+  ["runs show"] = { { "flarelight runs show 2026-11-25", "What happened to one of them, step by step." } },
+  ["runs forget"] = { { "flarelight runs forget 2026-11-25", "Drops a key, so that it is free again." } },
+  ["runs settle"] = {
+    { "flarelight runs settle 2026-11-25 --done", "The write in doubt has happened: the key is done." },
+    { "flarelight runs settle 2026-11-25 --again", "It has not: the next run sends it again." },
+  },
   api = {
     { "flarelight api /Import/1/Data -f count=5", "A request to any path, with a query." },
     { "flarelight api POST /Report/ChartData -F reportId=1", "A body of JSON." },

@@ -34,10 +34,9 @@ end
 local function add_command(lines, command)
   if #command._commands > 0 then
     for _, each in ipairs(command._commands) do add_command(lines, each) end
-    if not command._description then return end
+    if command._require_command then return end -- a group that does nothing by itself
   end
   local name = help.name_of(command)
-  if not examples[name] then return end
   lines[#lines + 1] = ".SS flarelight " .. escaped(name) .. "\n" .. escaped(command._description)
   for _, kind in ipairs { "_arguments", "_options" } do
     for _, element in ipairs(command[kind]) do
@@ -46,7 +45,7 @@ local function add_command(lines, command)
       end
     end
   end
-  for _, each in ipairs(examples[name]) do
+  for _, each in ipairs(examples[name] or {}) do
     lines[#lines + 1] = ".PP\n.EX\n$ " .. escaped(each[1]) .. "\n.EE\n.RS\n" .. escaped(each[2]) .. "\n.RE"
   end
 end
