@@ -2,6 +2,7 @@
 #
 #   make [LUA=lua5.4]   lua5.1, lua5.2, lua5.3, luajit too; CC=gcc or clang
 #   make demo | test | bench | install | uninstall | clean | deps
+#   make docs           the reference as HTML, and the pictures of the documents
 #   make dist | deb     a tarball with its rockspecs; packages for Debian
 #   make fresh          demo and test in a bare Debian that it makes and removes
 #   eval "$(make -s env LUA=lua5.4)"   lets any script run against the build
@@ -239,6 +240,15 @@ check:
 FRESH_COMMANDS = "make demo" "make test" "make deb-try"
 fresh:
 	@exec sh spec/tools/fresh $(FRESH_COMMANDS)
+
+# The reference as HTML in build/docs, from the annotations; the pictures of docs/pictures.
+PACKAGES_DOCS = lua-ldoc gnuplot-nox tmux
+.PHONY: docs docs-deps
+docs-deps: deps
+	@sh spec/tools/install $(PACKAGES_DOCS)
+docs: docs-deps
+	@$(MAKE) --no-print-directory -s LUA=$(LUA)
+	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && sh spec/tools/docs $(LUA)
 
 # Formats all C by .clang-format; spec/project/format checks it.
 .PHONY: format

@@ -112,6 +112,21 @@ describe("the annotations", function()
     assert.is_true(count >= 50, count .. " functions were found")
   end)
 
+  it("are all in the reference that `make docs` makes", function()
+    collect()
+    local folder = system.folder()
+    local out, failed = system.shell(("%s spec/tools/reference.lua %s 2>&1"):format(system.quote(system.interpreter), folder))
+    assert.are.equal(0, failed, out)
+    local text = system.shell("cat " .. folder .. "/*.lua")
+    local missing = {}
+    for _, each in ipairs(public) do
+      local name = each.name:gsub("^csv rows:", "rows:")
+      if not text:find("\n-- @function " .. name .. "\n", 1, true) then missing[#missing + 1] = name end
+    end
+    assert.are.same({}, missing)
+    assert.truthy(text:find("\n-- @table flarelight.Options\n-- @field api_key <code>", 1, true))
+  end)
+
   it("describe the methods that a function makes", function()
     local count = 0
     for _, name in ipairs { "imports", "automations", "preparations", "reports" } do
