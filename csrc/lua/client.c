@@ -13,10 +13,12 @@
 #include "base/clock.h"
 #include "engine/command.h"
 #include "engine/engine.h"
+#include "engine/outcome.h"
 #include "files/lease_file.h"
 #include "files/worker.h"
 #include "functions.h"
 #include "policy/url.h"
+#include "reply.h"
 #include "state.h"
 #include "write.h"
 
@@ -171,12 +173,31 @@ static int hand_over(lua_State *L, fl_item *item, fl_mailbox *waiting) {
   return 1;
 }
 
+/* Reads the members of the table at 2 that do not depend on the time. The texts belong to it. */
+static void read_request(lua_State *L, fl_request *request) {
+  request->operation = fl_lua_field_text(L, 2, "operation");
+  request->method = fl_lua_field_text(L, 2, "method");
+  request->path = fl_lua_field_text(L, 2, "path");
+  request->query = fl_lua_field_text(L, 2, "query");
+  request->api_key = fl_lua_field_text(L, 2, "api_key");
+  request->headers = fl_lua_field_text(L, 2, "headers");
+  request->request_id = fl_lua_field_text(L, 2, "request_id");
+  request->raw = fl_lua_field_flag(L, 2, "raw");
+  request->keeps_text = fl_lua_field_flag(L, 2, "keeps_text");
+  request->conditional = fl_lua_field_flag(L, 2, "conditional");
+  request->write = fl_lua_field_flag(L, 2, "write");
+  request->repeatable = fl_lua_field_flag(L, 2, "repeatable");
+  request->expects_id = fl_lua_field_flag(L, 2, "expects_id");
+  request->expects_rows = fl_lua_field_flag(L, 2, "expects_rows");
+  request->interactive = fl_lua_field_flag(L, 2, "interactive");
+}
+
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, body_text=, api_key=,
- * headers=, request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, conditional=,
- * interactive=, deadline=, waits=, ticket=} -> ticket | nil, kind, message. `headers`: lines, each
- * with a NUL behind it. `body_text`: the body as JSON text, instead of `body`. `waits`: the caller
- * blocks until it has the outcome. `ticket`: of core.ticket.
+ * headers=, request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, keeps_text=,
+ * conditional=, interactive=, deadline=, waits=, ticket=} -> ticket | nil, kind, message.
+ * `headers`: lines, each with a NUL behind it. `body_text`: the body as JSON text, instead of
+ * `body`. `waits`: the caller blocks until it has the outcome. `ticket`: of core.ticket.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -190,20 +211,7 @@ static int client_submit(lua_State *L) {
   int code, count = begin(L, &box, &state, digits, &request.id);
   if (count != 0) return count;
 
-  request.operation = fl_lua_field_text(L, 2, "operation");
-  request.method = fl_lua_field_text(L, 2, "method");
-  request.path = fl_lua_field_text(L, 2, "path");
-  request.query = fl_lua_field_text(L, 2, "query");
-  request.api_key = fl_lua_field_text(L, 2, "api_key");
-  request.headers = fl_lua_field_text(L, 2, "headers");
-  request.request_id = fl_lua_field_text(L, 2, "request_id");
-  request.raw = fl_lua_field_flag(L, 2, "raw");
-  request.conditional = fl_lua_field_flag(L, 2, "conditional");
-  request.write = fl_lua_field_flag(L, 2, "write");
-  request.repeatable = fl_lua_field_flag(L, 2, "repeatable");
-  request.expects_id = fl_lua_field_flag(L, 2, "expects_id");
-  request.expects_rows = fl_lua_field_flag(L, 2, "expects_rows");
-  request.interactive = fl_lua_field_flag(L, 2, "interactive");
+  read_request(L, &request);
   waits = fl_lua_field_flag(L, 2, "waits");
   ticket = (uint64_t)fl_lua_field_whole(L, 2, "ticket", 0, LARGEST);
   if (ticket < state->first_ticket) ticket = fl_item_next_ticket();
@@ -227,6 +235,47 @@ static int client_submit(lua_State *L) {
   call = fl_call_new(box->client, state->mailbox, ticket, &request, &code);
   if (call == NULL) return refuse_url(L, code, request.id.data != NULL);
   return hand_over(L, &call->item, waits ? state->mailbox : NULL);
+}
+
+/* Gives a call a reply that another call has had. False if it is no good reply for this one. */
+static bool answer(fl_call *call, fl_slice head, fl_slice text) {
+  const char *line = head.data, *end = head.data + head.length;
+  while (line < end) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    const char *next = newline != NULL ? newline + 1 : end;
+    fl_response_head_line(&call->head, line, (size_t)(next - line));
+    line = next;
+  }
+  fl_response_head_finish(&call->head, fl_clock_wall());
+  if (fl_buffer_append(&call->head_lines, head.data, head.length) != FL_OK ||
+      fl_buffer_append(&call->text, text.data, text.length) != FL_OK)
+    return false;
+  call->kind = fl_outcome_of_reply(call).kind;
+  return call->kind == FL_KIND_NONE;
+}
+
+/*
+ * client:answered(request) -> a reply as if the request had got the one of its members `head` and
+ * `text` (reply:text()); nothing if that is no good reply for it. Sends nothing.
+ */
+static int client_answered(lua_State *L) {
+  client_box *box;
+  fl_lua_state *state;
+  char digits[32];
+  fl_request request = {0};
+  fl_slice head, text;
+  fl_call **reply;
+  bool good;
+  int code, count = begin(L, &box, &state, digits, &request.id);
+  if (count != 0) return 0;
+  read_request(L, &request);
+  head = fl_lua_field_text(L, 2, "head");
+  text = fl_lua_field_text(L, 2, "text");
+  reply = fl_lua_reply_push(L);
+  *reply = fl_call_new(box->client, state->mailbox, 0, &request, &code);
+  if (*reply == NULL) return 0;
+  good = answer(*reply, head, text);
+  return good ? 1 : 0;
 }
 
 /*
@@ -381,13 +430,10 @@ static int client_number(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"submit", client_submit},
-                                   {"pages", client_pages},
-                                   {"quota", client_quota},
-                                   {"stats", client_stats},
-                                   {"number", client_number},
-                                   {"close", client_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"submit", client_submit}, {"answered", client_answered},
+                                   {"pages", client_pages},   {"quota", client_quota},
+                                   {"stats", client_stats},   {"number", client_number},
+                                   {"close", client_close},   {NULL, NULL}};
 
 /* core.client(settings) -> client */
 static int new_client(lua_State *L) {

@@ -27,5 +27,6 @@ extern const luaL_Reg fl_lua_take_functions[];
 extern const luaL_Reg fl_lua_terminal_functions[];
 extern const luaL_Reg fl_lua_wake_functions[];
 extern const luaL_Reg fl_lua_write_functions[];
+extern const luaL_Reg fl_lua_write_mark_functions[];
 
 #endif

@@ -49,7 +49,8 @@ static const luaL_Reg *const lists[] = {own_functions,
                                         fl_lua_take_functions,
                                         fl_lua_terminal_functions,
                                         fl_lua_wake_functions,
-                                        fl_lua_write_functions};
+                                        fl_lua_write_functions,
+                                        fl_lua_write_mark_functions};
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -210,11 +210,30 @@ static int keep(lua_State *L) {
   fl_lua_head_of(call); /* covers the key in it, which is known now */
   fl_wipe(call->api_key, strlen(call->api_key));
   fl_buffer_free(&call->body);
+  fl_buffer_free(&call->raw_text);
   box->kept = true;
   if (call->kind == FL_KIND_NONE) lua_pushinteger(L, call->head.status);
   else lua_pushnil(L);
   fl_lua_push_count(L, (int64_t)(sizeof *call + call->text.capacity + call->head_lines.capacity +
                                  call->tape.capacity * sizeof *call->tape.nodes));
+  return 2;
+}
+
+/* reply:text() -> the head and the text of a good reply that keeps its text, for client:answered;
+ * nothing if it holds the API key, or keeps none. Before reply:keep(), which forgets the key. */
+static int take_text(lua_State *L) {
+  fl_call *call = check_reply(L)->call;
+  fl_buffer *covered = &fl_lua_state_of(L)->scratch;
+  fl_slice head;
+  if (call->kind != FL_KIND_NONE || call->raw_text.length == 0) return 0;
+  covered->length = 0;
+  if (fl_buffer_append(covered, call->raw_text.data, call->raw_text.length) != FL_OK)
+    return luaL_error(L, "not enough memory");
+  fl_redact(call->api_key, covered->data, covered->length, false);
+  if (memcmp(covered->data, call->raw_text.data, covered->length) != 0) return 0;
+  head = fl_lua_head_of(call);
+  lua_pushlstring(L, head.data != NULL ? head.data : "", head.length);
+  lua_pushlstring(L, covered->data, covered->length);
   return 2;
 }
 
@@ -228,11 +247,9 @@ static int fate(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"outcome", take_outcome},
-                                   {"keep", keep},
-                                   {"headers", take_headers},
-                                   {"fate", fate},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"outcome", take_outcome}, {"keep", keep}, {"headers", take_headers},
+    {"text", take_text},       {"fate", fate}, {NULL, NULL}};
 
 fl_call **fl_lua_reply_push(lua_State *L) {
   reply_box *box = lua_newuserdata(L, sizeof *box);

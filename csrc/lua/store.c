@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files/cache_file.h"
 #include "files/lease_file.h"
 #include "files/lock.h"
 #include "functions.h"
@@ -248,17 +249,30 @@ static int new_store(lua_State *L) {
   return 1;
 }
 
-/* core.budget_store(path of the state file, shared) -> the file of shared budgets beside it, and
- * its path; opens nothing */
-static int new_budget_store(lua_State *L) {
+/* Pushes the store of a file beside the state file, and its path. */
+static int push_beside(lua_State *L, const char *ending, const fl_store_schema *schema) {
   const char *path = fl_lua_check_path(L, 1);
   bool shared = lua_toboolean(L, 2);
   fl_store **box = push_store(L);
-  lua_pushfstring(L, "%s%s", path, FL_LEASE_FILE_ENDING);
-  *box = fl_store_new_of(lua_tostring(L, -1), shared, &fl_lease_file_schema);
+  lua_pushfstring(L, "%s%s", path, ending);
+  *box = fl_store_new_of(lua_tostring(L, -1), shared, schema);
   if (*box == NULL) return luaL_error(L, "not enough memory");
   return 2;
 }
 
-const luaL_Reg fl_lua_store_functions[] = {
-    {"store", new_store}, {"budget_store", new_budget_store}, {NULL, NULL}};
+/* core.budget_store(path of the state file, shared) -> the file of shared budgets beside it, and
+ * its path; opens nothing */
+static int new_budget_store(lua_State *L) {
+  return push_beside(L, FL_LEASE_FILE_ENDING, &fl_lease_file_schema);
+}
+
+/* core.cache_store(path of the state file, shared) -> the file of shared replies beside it, and its
+ * path; opens nothing */
+static int new_cache_store(lua_State *L) {
+  return push_beside(L, FL_CACHE_FILE_ENDING, &fl_cache_file_schema);
+}
+
+const luaL_Reg fl_lua_store_functions[] = {{"store", new_store},
+                                           {"budget_store", new_budget_store},
+                                           {"cache_store", new_cache_store},
+                                           {NULL, NULL}};

@@ -200,6 +200,12 @@ local function key_of(api, inner)
   return key, message, err
 end
 
+--- The key with which a call of now would be sent, or `nil, message, err`.
+function calls.key(api)
+  local key, message, err = key_of(api, private[api])
+  return key, message, err
+end
+
 --- After a 401: whether there is another key than the one that `waiter` was sent with. Asks the caller's function or
 -- command for it, unless another call has done so since.
 function calls.rotate_key(api, waiter)
@@ -300,7 +306,10 @@ local function hand_over(api, prepared)
   mailbox.expect(prepared.ticket, waiter)
   waiter.handed_over = true
   local good, ticket, kind, why = pcall(inner.handle.submit, inner.handle, prepared)
-  if good and ticket then return waiter end
+  if good and ticket then
+    prepared.under_way = true
+    return waiter
+  end
   waiter.handed_over = false
   fates.taken(waiter)
   mailbox.forget(prepared.ticket)

@@ -49,6 +49,7 @@ static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64
   call->expects_id = request->expects_id;
   call->expects_rows = request->expects_rows;
   call->raw = request->raw;
+  call->keeps_text = request->keeps_text;
   call->conditional = request->conditional;
   call->interactive = request->interactive;
   call->deadline = request->deadline;

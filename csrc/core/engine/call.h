@@ -30,6 +30,7 @@ typedef struct fl_request {
   bool expects_rows;   /* a 2xx whose data is neither rows (see envelope.h) nor null is no usable
                           reply */
   bool raw;            /* a 2xx of any content type is a good reply, and is not parsed */
+  bool keeps_text;     /* a copy of the text of a good reply stays in fl_call.raw_text */
   bool conditional;    /* has If-None-Match: a 304 is a good reply, with null as its data */
   bool interactive;    /* may use the last tenth of the rate budget */
   fl_time deadline;    /* point in time; FL_NEVER: none */
@@ -55,7 +56,8 @@ typedef struct fl_call {
   char *operation, *method, *url, *path, *api_key; /* in the block that follows the struct */
   fl_slice headers;                                /* the same; see fl_request */
   fl_buffer body;
-  bool has_body, write, repeatable, expects_id, expects_rows, raw, conditional, interactive;
+  bool has_body, write, repeatable, expects_id, expects_rows, raw, keeps_text, conditional;
+  bool interactive;
   fl_time deadline;
   struct fl_pager *pager; /* the pager that made it, or NULL */
 
@@ -76,7 +78,8 @@ typedef struct fl_call {
   fl_fate fate;
   fl_response_head head;
   fl_buffer head_lines; /* the status line and the header lines of the reply, as they came */
-  fl_buffer raw_text;   /* of a raw call that failed: the reply before it was parsed */
+  fl_buffer raw_text; /* of a raw call that failed, and of a call that keeps it: the reply before it
+                         was parsed */
   fl_time elapsed;
   fl_time retry_at_wall; /* of an error: the earliest time of another attempt, or FL_UNKNOWN */
   fl_buffer text;        /* the reply; the tape's strings are in it */

@@ -124,6 +124,11 @@ fl_outcome fl_outcome_of_reply(fl_call *call) {
     set_status_message(call);
     return outcome;
   }
+  if (call->keeps_text) {
+    call->raw_text.length = 0;
+    if (fl_buffer_append(&call->raw_text, call->text.data, call->text.length) != FL_OK)
+      fl_buffer_free(&call->raw_text); /* nothing is kept */
+  }
   outcome.kind = FL_KIND_PROTOCOL;
   if (!scan_reply(call)) {
     outcome.ending = FL_ENDING_LOST;

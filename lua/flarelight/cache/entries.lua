@@ -13,6 +13,7 @@ local OVERHEAD = 300
 ---@field key string
 ---@field reply userdata whose outcome can be taken many times
 ---@field stored number when the request of the reply began, by core.now
+---@field mark string|boolean the mark of writes of that moment (cache/shared.lua)
 ---@field size integer bytes of the reply
 ---@field bytes integer of the entry
 
@@ -59,12 +60,12 @@ end
 
 --- Stores a reply of `size` bytes in place of the entry of this key. Drops the entries that were used longest ago until
 -- it fits. A reply that does not fit alone is not stored, and the entry of the key goes all the same.
-function Entries:put(key, reply, size, now)
+function Entries:put(key, reply, size, now, mark)
   local old, bytes = self.by_key[key], size + #key + OVERHEAD
   if old then self:remove(old) end
   if bytes > self.max_bytes then return end
   while self.bytes + bytes > self.max_bytes do self:remove(self.newer) end
-  local entry = { key = key, reply = reply, stored = now, size = size, bytes = bytes }
+  local entry = { key = key, reply = reply, stored = now, mark = mark, size = size, bytes = bytes }
   self.by_key[key] = entry
   link(self, entry)
   self.bytes, self.count = self.bytes + bytes, self.count + 1

@@ -1,20 +1,26 @@
 --- The cache of reads: the option `cache` of a client. Replies are kept as they came, in memory, and made into new
--- tables for each caller, so that no caller changes the copy of another. docs/cache.md describes it.
+-- tables for each caller, so that no caller changes the copy of another. With a state file, all processes share their
+-- replies. docs/cache.md describes it.
 --
 -- A read is a *flight* while its request is under way. Equal reads wait for its reply instead of sending their own
 -- request. The mailbox ends a flight when the reply arrives, even if the code that began it is gone.
 --
 -- Every write of the client drops all entries, when it is submitted and when its outcome arrives: automations may start
 -- with a write, so there is no entry of which it is known that a write leaves it true. A reply whose request began
--- before that moment is not stored, and is not given to later callers.
+-- before that moment is not stored, and is not given to later callers. With a state file, a write also changes a mark
+-- beside it, and an entry counts only as long as the mark is the one under which its request began.
 --
--- Relies on calls.lua for the calls, on cache/entries.lua for the bound.
+-- Before its request is submitted, nothing ends a flight whose code is gone. So a flight that is then not seen to run for
+-- a while is left by those who wait for it.
+--
+-- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/shared.lua for other processes.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local entries = require "flarelight.cache.entries"
 local mailbox = require "flarelight.host.mailbox"
 local request = require "flarelight.request"
+local shared = require "flarelight.cache.shared"
 local tasks = require "flarelight.host.tasks"
 
 local cache = {}
@@ -25,6 +31,7 @@ local caches = setmetatable({}, { __mode = "k" })
 ---@class flarelight.CacheStats
 ---@field hits integer reads that sent nothing
 ---@field shared integer of them, those that waited for the request of an equal read
+---@field from_state integer of them, those whose reply another process had left beside the state file
 ---@field misses integer reads that sent a request
 ---@field unchanged integer of them, those whose reply said that the older reply is still right (304)
 ---@field stale integer reads that failed and got an older reply (`stale_if_error`)
@@ -34,14 +41,20 @@ local caches = setmetatable({}, { __mode = "k" })
 --- Gives a new client the cache that its options ask for, before its first call.
 function cache.open(api)
   local settings = calls.config(api).cache
-  if not settings then return end
+  local announce = shared.announcer(api)
+  if not settings then
+    if announce then calls.watch_writes(api, announce) end
+    return
+  end
   local self = {
     entries = entries.new(settings.max_bytes), ttl = settings.ttl, stale_if_error = settings.stale_if_error,
-    flights = {}, hits = 0, shared = 0, misses = 0, unchanged = 0, stale = 0,
+    flights = {}, hits = 0, shared = 0, from_state = 0, misses = 0, unchanged = 0, stale = 0,
+    others = shared.open(api),
   }
   calls.watch_writes(api, function()
     self.entries:clear()
     self.flights = {}
+    if announce then announce() end
   end)
   caches[api] = self
 end
@@ -62,7 +75,10 @@ end
 
 ---@class flarelight.Flight
 ---@field begun number
+---@field mark string|boolean of shared.lua, before the request; true without a state file
 ---@field due number when its deadline ends; math.huge without one
+---@field request table whose member `under_way` tells that it was submitted
+---@field seen number when its code was last seen to run before that
 ---@field reply userdata? when it has arrived
 ---@field watchers table<table, true> waiters of equal reads
 
@@ -71,15 +87,24 @@ local function end_flight(self, key, flight)
   for waiter in pairs(flight.watchers) do mailbox.set_ready(waiter) end
 end
 
+-- The flight has its reply.
+local function land(self, key, flight, reply, size)
+  flight.reply = reply
+  if self.flights[key] == flight then self.entries:put(key, reply, size, flight.begun, flight.mark) end
+  end_flight(self, key, flight)
+end
+
 -- Called when the reply has arrived, in whatever code steps the mailbox. `older`: the entry that a 304 confirms.
 local function arrived(self, key, flight, reply, older)
+  flight.head, flight.text = reply:text()
   local status, size = reply:keep()
   if status == 304 then
     self.unchanged = self.unchanged + 1
     reply, size = older.reply, older.size
+    flight.confirmed = true
   end
+  if status then return land(self, key, flight, reply, size) end
   flight.reply = reply
-  if status and self.flights[key] == flight then self.entries:put(key, reply, size, flight.begun) end
   end_flight(self, key, flight)
 end
 
@@ -91,17 +116,23 @@ local function set_condition(prepared, older)
   return older
 end
 
-local function begin_flight(self, key, prepared)
+local function begin_flight(self, key, prepared, due, mark)
   local now = core.now()
-  local flight = { begun = now, due = prepared.deadline and now + prepared.deadline or math.huge, watchers = {} }
-  local older = set_condition(prepared, self.entries:get(key))
+  local flight = { begun = now, seen = now, due = due, mark = mark, request = prepared, watchers = {} }
+  prepared.under_way = nil
   self.flights[key] = flight
-  prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply, older) end
   return flight
 end
 
--- Waits for the reply of another read's flight, until `due` at most. Returns whether this code may have waited.
+local UNSEEN = 1 -- seconds
+
+-- Whether a flight will end.
+local function is_alive(flight) return flight.request.under_way or core.now() - flight.seen <= UNSEEN end
+
+-- Waits for the reply of another read's flight, until `due` at most, or until it may be dead. Returns whether this code
+-- may have waited.
 local function await(api, flight, due)
+  if not flight.request.under_way then due = math.min(due, core.now() + UNSEEN) end
   local waiter = mailbox.waiter {
     due = due < math.huge and due or nil, chosen = calls.config(api).host,
     of_tasks = not calls.blocks(api) or nil,
@@ -130,20 +161,67 @@ local OWN = { cancelled = true, closed = true, phase = true, unauthorized = true
 -- Kinds of errors after which an older reply is better than none.
 local MENDED = { network = true, timeout = true, server = true, rate_limited = true }
 
--- The entry if it is at most `age` seconds old.
-local function within(entry, age)
-  return entry and core.now() - entry.stored <= age and entry or nil
+-- The mark of now: what was read under another one does not count. true without a state file; nil if the mark of the
+-- state file cannot be read.
+local function mark_of(self)
+  if not self.others then return true end
+  return self.others:mark()
 end
 
--- Sends the request of a flight.
-local function ask(self, api, key, prepared)
+-- The entry of a key if it is at most `age` seconds old, and no write has come since.
+local function within(self, key, age, mark)
+  local entry = self.entries:get(key)
+  return entry and mark and entry.mark == mark and core.now() - entry.stored <= age and entry or nil
+end
+
+-- --- replies of other processes ---
+
+-- The reply that another process has left, as one of this client, with its bytes; nil if it does not do.
+local function adopt(api, prepared, found)
+  prepared.request_id, prepared.head, prepared.text = found.request_id, found.head, found.text
+  local reply = calls.handle(api):answered(prepared)
+  prepared.request_id, prepared.head, prepared.text = nil, nil, nil
+  if not reply then return nil end
+  local _, size = reply:keep()
+  return reply, size
+end
+
+-- Looks for the reply that another process has left or is about to leave. Returns its reply; or nil, the lock to hold,
+-- the place, and an older reply that the service may confirm.
+local function look(self, api, flight, prepared, place)
+  local older
+  local found, lock = self.others:await(place, flight.due, function(each)
+    older, flight.seen, flight.mark = each, core.now(), self.others:mark() or flight.mark
+    return each and each.age <= self.ttl and self.others.is_current(each, flight.mark)
+  end)
+  local reply, size
+  if found or older then reply, size = adopt(api, prepared, found or older) end
+  local stored = core.now() - (found or older or { age = 0 }).age
+  if found and reply then return { reply = reply, size = size, stored = stored } end
+  return nil, lock, reply and { reply = reply, size = size, stored = stored }
+end
+
+-- Leaves the reply of a flight for other processes.
+local function leave(self, flight, place, meta)
+  local age = core.now() - flight.begun
+  if flight.confirmed then self.others:confirm(place, flight.mark, age)
+  elseif flight.text then self.others:put(place, flight.mark, age, meta.request_id, flight.head, flight.text) end
+end
+
+-- Sends the request of a flight. `place`: where the reply is left for other processes, or nil.
+local function send(self, api, key, flight, prepared, place, older)
   self.misses = self.misses + 1
-  local flight = begin_flight(self, key, prepared)
+  flight.begun, flight.seen, prepared.keeps_text = core.now(), core.now(), place ~= nil
+  older = set_condition(prepared, self.entries:get(key) or older)
+  prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply, older) end
+  if prepared.deadline then prepared.deadline = math.max(0, flight.due - core.now()) end
   local data, meta, err = calls.call(api, prepared)
   if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
-  if data ~= nil and meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
-  if err and MENDED[err.kind] then
-    local entry = within(self.entries:get(key), self.ttl + self.stale_if_error)
+  if data ~= nil then
+    if place then leave(self, flight, place, meta) end
+    if meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
+  elseif MENDED[err.kind] then
+    local entry = within(self, key, self.ttl + self.stale_if_error, mark_of(self))
     if entry then
       self.stale = self.stale + 1
       return outcome(api, entry.reply, entry.stored)
@@ -152,9 +230,27 @@ local function ask(self, api, key, prepared)
   return data, meta, err
 end
 
--- Waits for a flight, and returns its outcome; nothing if this read has to send its own request.
+-- The outcome of a read that no entry and no flight of this process answers.
+local function ask(self, api, key, prepared, due, mark, fresh)
+  local flight = begin_flight(self, key, prepared, due, mark)
+  local place = self.others and self.others:place(key)
+  local found, lock, older
+  if place and not fresh then found, lock, older = look(self, api, flight, prepared, place) end
+  if found then
+    self.hits, self.from_state, flight.begun = self.hits + 1, self.from_state + 1, found.stored
+    land(self, key, flight, found.reply, found.size)
+    return outcome(api, found.reply, found.stored)
+  end
+  local data, meta, err = send(self, api, key, flight, prepared, place, older)
+  if lock then lock:release() end
+  return data, meta, err
+end
+
+-- Waits for a flight, and returns its outcome: true, data, meta. nil if this read has to look again; false if it cannot
+-- wait.
 local function share(self, api, flight, due)
-  if not await(api, flight, due) or not flight.reply then return end
+  if not await(api, flight, due) then return false end
+  if not flight.reply then return end
   local data, meta, err = outcome(api, flight.reply, flight.begun)
   if err and OWN[err.kind] then return end
   self.hits, self.shared = self.hits + 1, self.shared + 1
@@ -184,22 +280,26 @@ function cache.call(api, prepared, fresh)
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err
   end
-  local due = prepared.deadline and begun + prepared.deadline or math.huge
+  local due, mark = prepared.deadline and begun + prepared.deadline or math.huge, mark_of(self)
+  if not mark then -- what another process has written cannot be known
+    local data, meta, err = calls.call(api, prepared)
+    return data, meta, err
+  end
   while not fresh do
-    local entry = within(self.entries:get(key), self.ttl)
+    local entry = within(self, key, self.ttl, mark)
     if entry then
       self.hits = self.hits + 1
       return outcome(api, entry.reply, entry.stored)
     end
     local flight = self.flights[key]
     -- A read with more time than the flight would get the flight's timeout.
-    if not flight or flight.due < due then break end
+    if not flight or flight.due < due or flight.mark ~= mark then break end
     local got, data, meta, err = share(self, api, flight, due)
     if got then return data, meta, err end
-    if is_cancelled() or core.now() >= due or self.flights[key] == flight then break end
+    if got == false or is_cancelled() or core.now() >= due then break end
+    if self.flights[key] == flight and not is_alive(flight) then break end
   end
-  if prepared.deadline then prepared.deadline = math.max(0, due - core.now()) end
-  local data, meta, err = ask(self, api, key, prepared)
+  local data, meta, err = ask(self, api, key, prepared, due, mark, fresh)
   return data, meta, err
 end
 
@@ -208,8 +308,8 @@ end
 function cache.stats(api)
   local self = caches[api]
   return self and {
-    hits = self.hits, shared = self.shared, misses = self.misses, unchanged = self.unchanged, stale = self.stale,
-    entries = self.entries.count, bytes = self.entries.bytes,
+    hits = self.hits, shared = self.shared, from_state = self.from_state, misses = self.misses,
+    unchanged = self.unchanged, stale = self.stale, entries = self.entries.count, bytes = self.entries.bytes,
   }
 end
 

@@ -1,0 +1,192 @@
+--- Replies that several processes share. Most specs use several clients of one process, which exclude and see each other
+-- by the same files as processes do.
+
+local support = require "support"
+local system = require "support.system"
+
+describe("a cache beside the state file", function()
+  local opened = support.opened(after_each)
+  local folder, state, sandbox, api
+
+  before_each(function()
+    folder = system.folder()
+    state = folder .. "/state.db"
+  end)
+
+  local function client(options)
+    return opened.client(sandbox, support.with({ state = state, cache = { ttl = 60 } }, options or {}))
+  end
+
+  local function open(options, client_options)
+    sandbox = opened.sandbox(options)
+    api = client(client_options)
+    local id = support.import(api, 10)
+    sandbox:clear_log()
+    return id
+  end
+
+  local function sent(operation) return #support.requests(sandbox, operation) end
+
+  it("gives the reply of one client to another", function()
+    local id = open()
+    local rows, asked = assert(api.imports:data(id))
+    local other = client()
+    local again, meta = assert(other.imports:data(id))
+    assert.are.same(rows, again)
+    assert.are.same({ true, 0, asked.request_id, 200 }, { meta.cached, meta.attempts, meta.request_id, meta.status })
+    assert.is_true(meta.age >= 0 and meta.age < 60)
+    assert.are.same(asked.headers, meta.headers)
+    assert.are.equal(1, sent "imports.data")
+    assert.are.same({ 1, 1, 0, 1 }, (function(stats)
+      return { stats.hits, stats.from_state, stats.misses, stats.entries }
+    end)(other:stats().cache))
+    assert(other.imports:data(id)) -- from memory
+    assert.are.equal(1, other:stats().cache.from_state)
+  end)
+
+  it("keeps apart what differs in the read, the key, the headers or the service", function()
+    local id = open()
+    assert(api.imports:data(id))
+    assert(client().imports:data(id, { count = 3 }))
+    assert(client { headers = { ["X-Tenant"] = "a" } }.imports:data(id))
+    assert.are.equal(3, sent "imports.data")
+    assert.are.equal("unauthorized", select(3, client { api_key = "another-key" }.imports:data(id)).kind)
+    assert.are.equal("unauthorized", select(3, client { subscription_id = support.subscription() }.imports:data(id)).kind)
+    local function before(request) request.headers["X-Tenant"] = "b" end
+    assert(client { before = before }.imports:data(id))
+    assert(client { before = before }.imports:data(id))
+    assert.are.equal(7, sent "imports.data")
+  end)
+
+  it("holds no key, in files that are private", function()
+    local id = open()
+    sandbox:fault { operation = "imports.all", kind = "header", line = "X-Echo: " .. sandbox.api_key }
+    assert(api.imports:all())
+    assert(api.imports:import { records = { { key = sandbox.api_key } }, name = "with the key" })
+    assert(api.imports:data(id))
+    assert(api.imports:data(id + 1))
+    assert(client().imports:data(id + 1))
+    assert.are.equal(3, sent "imports.data") -- a reply with the key is not left there
+    local out = system.shell(("grep -c -a -F %s %s-cache* %s-writes; ls -l %s-cache %s-writes"):format(
+      sandbox.api_key, state, state, state, state))
+    assert.is_nil(out:find ":[1-9]%d*\n", out)
+    assert.are.equal(2, select(2, out:gsub("%-rw%-%-%-%-%-%-%-", "")), out)
+  end)
+
+  for name, options in pairs { ["with a cache"] = { cache = { ttl = 60 } }, ["without a cache"] = {} } do
+    it("sees the write of another client " .. name .. " with the next call", function()
+      local id = open()
+      local writer = opened.client(sandbox, support.with({ state = state }, options))
+      for rows = 10, 12 do
+        assert.are.equal(rows, #assert(api.imports:data(id)))
+        assert.are.equal(rows, #assert(client().imports:data(id)))
+        assert(writer.imports:import { id = id, records = { { n = rows } } })
+      end
+      assert.are.equal(3, sent "imports.data")
+    end)
+  end
+
+  it("gives no reply whose request began before a write of another client", function()
+    local id = open()
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.3 }
+    local writer = client()
+    support.together {
+      function() api.imports:data(id) end,
+      function() assert(writer.imports:import { id = id, records = { { n = 10 } } }) end,
+    }
+    assert.are.equal(11, #assert(api.imports:data(id)))
+    assert.are.equal(11, #assert(client().imports:data(id)))
+  end)
+
+  it("sends one request for equal reads of many processes at once", function()
+    open()
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.5, times = math.huge }
+    system.write(folder .. "/script.lua", [[
+      local api = require("flarelight").new { state = os.getenv "ROOT" .. "/state.db", cache = { ttl = 60 } }
+      local items, good = {}, 0
+      for n = 1, 25 do items[n] = n end
+      api:map(items, function() if api.imports:all() then good = good + 1 end end, { concurrency = 25 })
+      print(good)
+    ]])
+    local out = system.shell(("cd %s && for n in 1 2 3 4; do %s ROOT=%s %s script.lua & done; wait"):format(
+      system.quote(folder), system.environment(sandbox), system.quote(folder), system.quote(system.interpreter)))
+    assert.are.equal("25\n25\n25\n25\n", out)
+    assert.are.equal(1, sent "imports.all")
+  end)
+
+  it("asks itself if the process that asked was killed", function()
+    open()
+    sandbox:fault { operation = "imports.all", kind = "hang", seconds = 60 }
+    system.write(folder .. "/script.lua", [[
+      require("flarelight").new { state = os.getenv "ROOT" .. "/state.db", cache = { ttl = 60 } }.imports:all()
+    ]])
+    local pid = system.shell(("cd %s && %s ROOT=%s %s script.lua >/dev/null 2>&1 & echo $!"):format(
+      system.quote(folder), system.environment(sandbox), system.quote(folder), system.quote(system.interpreter)))
+    repeat system.shell "sleep 0.02" until sent "imports.all" == 1
+    local data
+    support.together {
+      function() data = assert(api.imports:all()) end,
+      function() system.shell("kill -9 " .. pid:match "%d+") end,
+    }
+    assert.is_table(data)
+  end)
+
+  it("confirms the reply of another client by its tag", function()
+    local id = open({ etag = true }, { cache = { ttl = 1e-9 } })
+    local rows = assert(api.imports:data(id))
+    local other = client { cache = { ttl = 1e-9 } }
+    assert.are.same(rows, (assert(other.imports:data(id))))
+    assert.are.equal(1, other:stats().cache.unchanged)
+    assert(client().imports:data(id)) -- the confirmed reply counts anew
+    assert.are.equal(2, sent "imports.data")
+  end)
+
+  it("holds no more bytes than it may", function()
+    local id = open(nil, { cache = { ttl = 60, max_bytes = 4000 } })
+    for start = 0, 9 do
+      for count = 1, 10 do assert(api.imports:data(id, { start = start, count = count })) end
+    end
+    local held = tonumber((system.shell("sqlite3 " .. system.quote(state .. "-cache") .. " 'SELECT SUM(bytes) FROM replies'")))
+    assert.is_true(held > 1000 and held <= 4000 * 17 / 16 + 1000, tostring(held))
+  end)
+
+  local function spoil(how)
+    return function()
+      local id = open()
+      assert(api.imports:data(id))
+      system.shell(how:gsub("STATE", (system.quote(state):gsub("%%", "%%%%"))))
+      local other = client()
+      for _ = 1, 2 do
+        assert.are.equal(10, #assert(api.imports:data(id)))
+        assert.are.equal(10, #assert(other.imports:data(id)))
+      end
+      assert(other.imports:import { id = id, records = { { n = 10 } } })
+      assert.are.equal(11, #assert(other.imports:data(id)))
+      assert.are.equal(11, #assert(api.imports:data(id)))
+    end
+  end
+  it("goes on if its files are deleted", spoil "rm -f STATE-cache* STATE-writes")
+  it("goes on if its file is no database", spoil "head -c 9000 /dev/urandom >STATE-cache")
+  it("goes on if its mark is cut", spoil ": >STATE-writes")
+  it("goes on if its files cannot be used",
+    spoil "rm -f STATE-cache* STATE-writes && mkdir STATE-cache STATE-writes STATE-cache-lock")
+
+  it("goes on if its file is locked", function()
+    local id = open()
+    assert(api.imports:data(id))
+    local pid = system.shell(("(echo 'BEGIN EXCLUSIVE;'; sleep 3) | sqlite3 %s-cache >/dev/null 2>&1 & echo $!"):format(
+      system.quote(state)))
+    finally(function() system.shell("kill " .. pid:match "%d+") end)
+    system.shell "sleep 0.2"
+    assert.are.equal(10, #assert(client().imports:data(id)))
+  end)
+
+  it("does not keep others waiting for a read that was never sent", function()
+    open()
+    local raise = true
+    local strict = client { before = function() if raise then error "stop" end end }
+    assert.is_false(pcall(strict.imports.all, strict.imports))
+    raise = false
+    assert(strict.imports:all())
+  end)
+end)
