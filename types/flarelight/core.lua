@@ -32,6 +32,11 @@ function core.client(settings) end
 ---@return flarelight.core.Ticket? ticket, string? kind, string? message
 function Client:submit(request) end
 
+--- A reply as if the request had got the one of its members `head` and `text`; nothing if it does not fit. Sends nothing.
+---@param request table
+---@return flarelight.core.Reply?
+function Client:answered(request) end
+
 --- Starts a pager; the pages arrive under its ticket. csrc/lua/client.c lists the members of the request.
 ---@param request table
 ---@return flarelight.core.Ticket? ticket, string? kind, string? message
@@ -116,6 +121,10 @@ function Reply:outcome(null_as_nil) end
 --- The headers, names in lower case. The outcome stays.
 ---@return table<string, string>
 function Reply:headers() end
+
+--- The head and the text of a good reply whose request had `keeps_text`; nothing if they hold the API key.
+---@return string? head, string? text
+function Reply:text() end
 
 --- From now on the outcome can be taken many times.
 ---@return integer? status of a call that succeeded
@@ -624,6 +633,36 @@ function core.store(path, shared) end
 ---@param shared boolean?
 ---@return userdata store, string path
 function core.budget_store(path, shared) end
+
+--- The file of shared replies beside a state file, and its path; opens nothing.
+---@param path string
+---@param shared boolean?
+---@return userdata store, string path
+function core.cache_store(path, shared) end
+
+--- The mark of writes beside a state file; opens nothing.
+---@param path string
+---@param shared boolean?
+---@return flarelight.core.WriteMark
+function core.write_mark(path, shared) end
+
+--- The digest of a text, in hexadecimal.
+---@param text string
+---@return string
+function core.sha256(text) end
+
+---@class flarelight.core.WriteMark
+local WriteMark = {}
+
+--- The mark, 8 bytes. Creates the file if it is missing.
+---@return string? mark, string? message
+function WriteMark:read() end
+
+--- Changes the mark, if the file exists.
+---@return true? changed, string? message
+function WriteMark:change() end
+
+function WriteMark:close() end
 
 --- Runs statements in one transaction, as a job.
 ---@param statements table

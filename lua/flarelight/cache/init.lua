@@ -8,10 +8,10 @@
 -- Every write of the client drops all entries, when it is submitted and when its outcome arrives: automations may start
 -- with a write, so there is no entry of which it is known that a write leaves it true. A reply whose request began
 -- before that moment is not stored, and is not given to later callers. With a state file, a write also changes a mark
--- beside it, and an entry counts only as long as the mark is the one under which its request began.
+-- beside it, and an entry counts only while the mark is the one under which its request began.
 --
--- Before its request is submitted, nothing ends a flight whose code is gone. So a flight that is then not seen to run for
--- a while is left by those who wait for it.
+-- Before its request is submitted, nothing ends a flight whose code is gone. So those who wait for it leave a flight that
+-- was not seen to run for a while.
 --
 -- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/shared.lua for other processes.
 

@@ -6,8 +6,8 @@
 -- before its request was sent. One process at a time sends the request of a place: it holds the lock of that name, and
 -- the others look for its reply.
 --
--- Whatever fails here, the call goes on as if no reply was kept. Relies on the binding's store and mark, and on calls.lua
--- to wait for the store.
+-- Whatever fails here, the call goes on as if no reply was kept. Relies on the binding's store and mark, and on
+-- calls.lua to wait for the store.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -130,7 +130,8 @@ function Shared:put(place, mark, age, request_id, head, text)
     self.added = 0
     statements[2] = {
       "DELETE FROM replies WHERE place IN (SELECT place FROM (SELECT place, "
-        .. "SUM(bytes) OVER (ORDER BY began DESC, place) AS total FROM replies) WHERE total > ?)", self.max_bytes, n = 1,
+        .. "SUM(bytes) OVER (ORDER BY began DESC, place) AS total FROM replies) WHERE total > ?)",
+      self.max_bytes, n = 1,
     }
   end
   run(self, statements)
@@ -143,9 +144,11 @@ function Shared:confirm(place, mark, age)
   })
 end
 
---- Waits until this process may send the request of a place, or until `is_there(reply)` accepts the reply that another
--- process has got meanwhile; its argument is nil while there is none. Returns that reply, or nil and the lock to hold while the request is under way. Without
--- both, the request is to be sent without the lock.
+-
+
+--- Waits until this process may send the request of a place, or until another process has got a reply that
+-- `is_there(reply)` accepts; the argument is nil while there is none. Returns that reply, or nil and the lock to hold
+-- while the request is under way. Without both, the request is to be sent without the lock.
 ---@param due number by core.now
 function Shared:await(place, due, is_there)
   local patience, wait = math.min(due, core.now() + PATIENCE), FIRST_LOOK
