@@ -32,7 +32,7 @@ function core.client(settings) end
 ---@return flarelight.core.Ticket? ticket, string? kind, string? message
 function Client:submit(request) end
 
---- A reply as if the request had got the one of its members `head` and `text`; nothing if it does not fit. Sends nothing.
+--- A reply as if the request had got the one of its members `head` and `text`; nothing if it does not fit.
 ---@param request table
 ---@return flarelight.core.Reply?
 function Client:answered(request) end
@@ -662,6 +662,7 @@ function WriteMark:read() end
 ---@return true? changed, string? message
 function WriteMark:change() end
 
+--- Closes the file.
 function WriteMark:close() end
 
 --- Runs statements in one transaction, as a job.

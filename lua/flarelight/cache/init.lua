@@ -10,8 +10,8 @@
 -- before that moment is not stored, and is not given to later callers. With a state file, a write also changes a mark
 -- beside it, and an entry counts only while the mark is the one under which its request began.
 --
--- Before its request is submitted, nothing ends a flight whose code is gone. So those who wait for it leave a flight that
--- was not seen to run for a while.
+-- Before its request is submitted, nothing ends a flight whose code is gone. So a flight that was not seen to run for a
+-- while counts as dead.
 --
 -- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/shared.lua for other processes.
 

@@ -144,8 +144,6 @@ function Shared:confirm(place, mark, age)
   })
 end
 
--
-
 --- Waits until this process may send the request of a place, or until another process has got a reply that
 -- `is_there(reply)` accepts; the argument is nil while there is none. Returns that reply, or nil and the lock to hold
 -- while the request is under way. Without both, the request is to be sent without the lock.
