@@ -228,6 +228,7 @@ build = {
       ["flarelight.wait.method"] = "lua/flarelight/wait/method.lua",
       ["flarelight.wait.outcome"] = "lua/flarelight/wait/outcome.lua",
       ["flarelight.wait.pace"] = "lua/flarelight/wait/pace.lua",
+      ["flarelight.wait.recovery"] = "lua/flarelight/wait/recovery.lua",
       ["flarelight.wait.verdict"] = "lua/flarelight/wait/verdict.lua",
       ["flarelight.settings"] = "lua/flarelight/settings.lua",
       ["flarelight.system"] = "lua/flarelight/system.lua",

@@ -38,7 +38,12 @@ local function show(args, out)
   }
   output.write "\n"
   for _, step in ipairs(found.steps) do output.write(("%s  %s\n"):format(output.clock(step.at), step.text)) end
-  if found.kind == "once" and found.state == "in_doubt" then
+  if found.doubts then
+    for _, doubt in ipairs(found.doubts) do
+      local before = doubt.before and (" Before the start the list showed " .. doubt.before .. ".") or ""
+      output.write(("\nlook at %s: was it carried out at or after %s?%s\n"):format(doubt.target,
+        output.clock(doubt.sent), before))
+    end
     out:note(("look at the service, then: flarelight runs settle %s --done (or --again)%s"):format(
       context.quoted(args.key), context.same_options(args)))
   end

@@ -6,6 +6,7 @@ local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 local narrative = require "flarelight.history.narrative"
 local options = require "flarelight.options"
+local recovery = require "flarelight.wait.recovery"
 local state = require "flarelight.state"
 
 ---@class flarelight.RunEntry
@@ -25,9 +26,17 @@ local state = require "flarelight.state"
 ---@field text string a sentence
 ---@field detail table batch, write, fate, message, …
 
+---@class flarelight.Doubt
+---@field operation string as "preparations.execute"
+---@field target string its path at the service, as "/Preparation/1/Execute"
+---@field sent number epoch seconds
+---@field request_id string
+---@field before string? of a start with a wait: what the list showed before it, as "updatedAt 2026-11-26T02:00:00Z"
+
 ---@class flarelight.Explanation : flarelight.RunEntry
 ---@field state string as in RunEntry; "gone": only the history knows it
 ---@field steps flarelight.Step[] oldest first
+---@field doubts flarelight.Doubt[]? of a block in doubt: the writes to look at
 
 local history = {}
 
@@ -101,6 +110,17 @@ local function steps_of(own, kind, name)
   return steps
 end
 
+-- The writes of a block whose fate is not known.
+local function doubts_of(own, key)
+  local rows = own:try(sql("SELECT operation, target, sent, request_id, note FROM writes WHERE service = ? AND key = ? "
+    .. "AND state <> 'applied' AND repeatable = 0 ORDER BY number", own.service, key))
+  for _, row in ipairs(rows) do
+    local note = row.note and json.decode(row.note)
+    row.note, row.before = nil, type(note) == "table" and recovery.before(note) or nil
+  end
+  return rows
+end
+
 local function explain(own, name)
   local entries, steps = entries_of(own, name), {}
   local subjects = {}
@@ -116,6 +136,7 @@ local function explain(own, name)
   local found = entries[1] or { kind = steps[1].of, state = "gone", started = steps[1].at }
   if not entries[1] and found.kind == "upload" then found.token = name elseif not entries[1] then found.key = name end
   found.steps = steps
+  if found.kind == "once" and found.state == "in_doubt" then found.doubts = doubts_of(own, found.key) end
   for _, step in ipairs(steps) do step.of = nil end
   return found
 end

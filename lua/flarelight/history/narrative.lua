@@ -78,6 +78,9 @@ local ONCE = {
     return write(d, ((d.fate or "in_doubt"):gsub("_", " ")) .. effort(d) .. (d.message and ": " .. d.message or ""))
   end,
   replayed = function(d) return write(d, "not sent again: it was applied before") end,
+  sighted = function(d)
+    return write(d, (d.applied and "carried out: " or "still in doubt: ") .. d.message)
+  end,
   looked = function(d)
     return d.answer and "look says that it was done" or "look says that the writes in doubt were not carried out"
   end,

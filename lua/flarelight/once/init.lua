@@ -12,6 +12,7 @@ local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local journal = require "flarelight.once.journal"
 local json = require "flarelight.json"
+local loading = require "flarelight.loading"
 local locks = require "flarelight.upload.locks"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
@@ -26,6 +27,8 @@ local writes = require "flarelight.once.writes"
 ---@class flarelight.OnceMeta : flarelight.Meta
 ---@field already boolean? true: the block was done before, and its function did not run
 ---@field done_at number? of a block that was done before: when, epoch seconds
+
+local wait = loading.later "flarelight.wait"
 
 local once = {}
 
@@ -99,12 +102,31 @@ local function ask(look)
   return answer, result
 end
 
-local function in_doubt(block, doubtful)
+local function in_doubt(block, doubtful, words)
   local write = doubtful[1]
   local more = #doubtful > 1 and (" and %d more"):format(#doubtful - 1) or ""
-  fail("conflict", block.key, ("it is not known whether %s %s%s was carried out (sent %s, request id %s): look at the "
-    .. "service, then settle the key as done or again"):format(write.operation, write.target, more, clock(write.sent),
-    write.request_id), { fate = "in_doubt", operation = write.operation, request_id = write.request_id })
+  fail("conflict", block.key, ("it is not known whether %s %s%s was carried out (sent %s, request id %s)%s: look at "
+    .. "the service, then settle the key as done or again"):format(write.operation, write.target, more,
+    clock(write.sent), write.request_id, words and "; " .. words or ""),
+    { fate = "in_doubt", operation = write.operation, request_id = write.request_id })
+end
+
+-- Compares what the service shows with what it showed before each start in doubt, and records the starts that are
+-- shown to be carried out. Returns the writes that stay in doubt, and what the service shows of the first.
+local function judge_starts(block, doubtful)
+  local left, shown = {}, nil
+  for _, write in ipairs(doubtful) do
+    local found = wait.recover(block.journal.api, write)
+    if found.words then block.journal:sighted(block.key, write.number, found.applied, found.words) end
+    if found.applied then
+      block.journal:ended(block.key, write.number, "applied", writes.reply_of(found.data, found.meta),
+        { fate = "applied" })
+    else
+      left[#left + 1] = write
+      if #left == 1 then shown = found.words end
+    end
+  end
+  return left, shown
 end
 
 -- Whether the function has to run after somebody has looked; otherwise the block is done, and its result is returned.
@@ -113,7 +135,11 @@ local function look(block, recorded_writes, given)
   local answer, result, raised = ask(given.look)
   if raised then return raised end
   local action = policy.after_look(answer)
-  if action == "in_doubt" then in_doubt(block, doubtful) end
+  if action == "in_doubt" then
+    local left, shown = judge_starts(block, doubtful)
+    if #left > 0 then in_doubt(block, left, shown) end
+    return nil
+  end
   if result == nil then result = true end
   local text = action == "done" and encode("api:once: look", result, nil)
   block.journal:looked(block.key, answer, doubtful)

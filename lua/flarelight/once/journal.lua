@@ -111,6 +111,11 @@ function Journal:looked(key, answer, doubtful)
   need(self:try((table.unpack or unpack)(statements)), key)
 end
 
+--- Adds to the history what the service shows of a start in doubt, and whether that proves that it was carried out.
+function Journal:sighted(key, number, applied, words)
+  self:tell(journal.subject(key), "sighted", { write = number, applied = applied, message = words })
+end
+
 local function done(self, key, result)
   return one("UPDATE blocks SET state = 'done', ended = ?, result = ?, failure = NULL WHERE service = ? AND key = ? "
     .. "AND state <> 'done'", os.time(), result, self.service, key)

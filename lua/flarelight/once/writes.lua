@@ -86,8 +86,8 @@ local function refuse_other(block, write, record)
     record.target), { fate = "not_sent", operation = write.operation })
 end
 
--- A reply as JSON. Bytes of a raw reply or of headers may have no form in JSON; the reply is kept without them.
-local function reply_of(data, meta)
+--- A reply as JSON. Bytes of a raw reply or of headers may have no form in JSON; the reply is kept without them.
+function writes.reply_of(data, meta)
   return core.encode { data = data, meta = meta } or core.encode { data = data } or nil
 end
 
@@ -101,7 +101,8 @@ local function record_outcome(block, write, ok, data, meta, err)
   end
   local fate = data ~= nil and "applied" or err.fate
   local about = data ~= nil and meta or err
-  block.journal:ended(block.key, write.number, policy.after_write(fate), data ~= nil and reply_of(data, meta) or nil, {
+  local reply = data ~= nil and writes.reply_of(data, meta) or nil
+  block.journal:ended(block.key, write.number, policy.after_write(fate), reply, {
     fate = fate, message = data == nil and err.message or nil, status = about.status, attempts = about.attempts,
     seconds = about.elapsed,
   })

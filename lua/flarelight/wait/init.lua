@@ -15,6 +15,7 @@ local options = require "flarelight.options"
 local outcome = require "flarelight.wait.outcome"
 local pace = require "flarelight.wait.pace"
 local pollable = require "flarelight.host.pollable"
+local recovery = require "flarelight.wait.recovery"
 local request = require "flarelight.request"
 local verdict = require "flarelight.wait.verdict"
 local waiting = require "flarelight.waiting"
@@ -81,7 +82,7 @@ end
 local function open_watch(api, operation, plan)
   local profile, kind = calls.config(api).profile, KINDS[plan.kind]
   local watch = {
-    api = api, operation = operation, id = plan.id, timeout = plan.timeout, interval = plan.interval,
+    api = api, operation = operation, kind = plan.kind, id = plan.id, timeout = plan.timeout, interval = plan.interval,
     done = plan.done, subject = kind and ("%s %s"):format(kind.word, verdict.text(plan.id)) or "what was started",
     rule = profile and profile.runs and profile.runs[plan.kind], seen = {}, looks = 0,
   }
@@ -97,6 +98,8 @@ end
 local function list_of(watch, board, since, deadline)
   local reply = lists.look(board, watch.seen[board] or since, deadline)
   watch.seen[board] = reply.begun
+  local date = reply.meta and reply.meta.date
+  watch.ahead = date and date - os.time() or watch.ahead
   return reply.data, reply.message, reply.err
 end
 
@@ -155,7 +158,7 @@ local function look(watch)
   watch.failure = nil
   local state, seen = verdict.judge(watch.rule, watch.before, sight, watch.was_running)
   watch.was_running = watch.was_running or state == "running"
-  watch.entry = sight.entry
+  watch.state, watch.shown = state, seen
   return seen
 end
 
@@ -206,7 +209,10 @@ local function run(watch, start)
   local data, meta, err = start()
   -- Inside of a block of once that runs again, the start was made by an earlier run: what counts as changed is what has
   -- changed since then.
-  if data ~= nil and meta.already then watch.before, meta.note = meta.note or watch.before, nil end
+  if data ~= nil and meta.already then
+    local note = meta.note
+    watch.before, watch.names, meta.note = note and note.before or watch.before, note and note.names or watch.names, nil
+  end
   if data == nil and (err.fate ~= "in_doubt" or LAST[err.kind]) then return nil, meta, err end
   local acknowledged, seen, why = data ~= nil, nil, nil
   watch.begun = core.now()
@@ -249,10 +255,35 @@ function wait.start(operation, kind, known_options, self, id, parameters, given)
   end
   local data, meta, err = run(watch, function()
     local reply, its_meta, failure = endpoint.call(self, operation,
-      { id = id, body = parameters or {}, note = watch.before }, own)
+      { id = id, body = parameters or {}, note = recovery.note(watch) }, own)
     return reply, its_meta, failure
   end)
   return data, meta, err
+end
+
+--- Judges a start that an earlier run of a block has made, and whose fate is not known. Looks until the time of its
+-- wait is up, then once: see recovery.lua.
+---@param api flarelight.Client
+---@param write { operation: string, note: table?, sent: number, request_id: string } of the state file
+---@return { applied: boolean, words: string?, data: any, meta: table? } found `words`: what the service shows; nil if
+-- the start had no wait, or one that looks at nothing
+function wait.recover(api, write)
+  local note = write.note
+  if type(note) ~= "table" or type(note.before) ~= "table" or not KINDS[note.kind] then return { applied = false } end
+  local left = math.max(0, recovery.ends(note, write.sent) - os.time())
+  local watch = open_watch(api, write.operation, {
+    kind = note.kind, id = note.id, timeout = left, interval = math.min(pace.FIRST, left),
+  })
+  watch.before, watch.names, watch.begun = note.before, note.names, core.now()
+  poll(watch)
+  if watch.failure or not watch.state then
+    local why = watch.failure or watch.stopped and watch.stopped.message or "there was no time for it"
+    return { applied = false, words = ("the service could not be looked at: %s"):format(why) }
+  end
+  local found = { words = recovery.words(watch.subject, watch.state, watch.shown) }
+  found.applied = recovery.proves(watch.rule, note, write.sent, watch.state, watch.shown, os.time())
+  if found.applied then found.data, found.meta = outcome.resolved(write, watch.shown or {}) end
+  return found
 end
 
 return wait
