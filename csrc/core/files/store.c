@@ -441,14 +441,16 @@ static fl_result put_column(fl_buffer *rows, sqlite3_stmt *statement, int column
 
 static int step_through(sqlite3_stmt *statement, fl_buffer *rows, int *columns) {
   fl_result put_result = FL_OK;
-  int result;
+  int result = SQLITE_ROW;
   *columns = sqlite3_column_count(statement);
   rows->length = 0;
   for (int i = 0; i < *columns && put_result == FL_OK; i++)
     put_result = fl_store_text(rows, fl_slice_of(sqlite3_column_name(statement, i)));
-  while (put_result == FL_OK && (result = sqlite3_step(statement)) == SQLITE_ROW)
-    for (int i = 0; i < *columns && put_result == FL_OK; i++)
+  while (put_result == FL_OK && result == SQLITE_ROW) {
+    result = sqlite3_step(statement);
+    for (int i = 0; i < *columns && put_result == FL_OK && result == SQLITE_ROW; i++)
       put_result = put_column(rows, statement, i);
+  }
   return put_result == FL_OK ? result : SQLITE_NOMEM;
 }
 
