@@ -176,6 +176,7 @@ build = {
       ["flarelight.host.timeslice"] = "lua/flarelight/host/timeslice.lua",
       ["flarelight.host.scope"] = "lua/flarelight/host/scope.lua",
       ["flarelight.history"] = "lua/flarelight/history/init.lua",
+      ["flarelight.history.effort"] = "lua/flarelight/history/effort.lua",
       ["flarelight.history.narrative"] = "lua/flarelight/history/narrative.lua",
       ["flarelight.once"] = "lua/flarelight/once/init.lua",
       ["flarelight.once.journal"] = "lua/flarelight/once/journal.lua",

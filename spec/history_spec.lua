@@ -85,6 +85,21 @@ describe("the history", function()
     assert.are.same({ "upload halved done" }, states())
   end)
 
+  it("names the waits for the rate limit and the refusals of batches and writes", function()
+    sandbox, api = opened.service({ definitions = "examples/definitions.lua", rate_limit = 4, rate_window = 1 },
+      { state = state })
+    sandbox:fault { operation = "imports.import", kind = "throttle", retry_after = 1 }
+    sandbox:fault { operation = "automations.execute", kind = "throttle", retry_after = 0, times = 9 }
+    assert(api.imports:upload { records = support.records(50), batch_records = 10, key = "slow", name = "n" })
+    local text = texts "slow"
+    assert.matches("batch 1: applied: acknowledged after 2 attempts and %d+%.%d s[^\n]*; before: 429 %(again after "
+      .. "%d%.%d s%) %(request id ", text)
+    assert.matches("batch %d: applied: acknowledged after %d+%.%d s, %d%.%d s of them waiting for the rate limit %(", text)
+    assert.is_nil(api:once("k", function() return api.automations:execute(1) end))
+    assert.matches("\nwrite 1: rejected after %d attempts and %d+%.%d s[^\n]*; before: 429 %(again after %d%.%d s%), 429",
+      (texts "k"))
+  end)
+
   -- Each process is killed at the checkpoint of its number, counted from its start.
   it("names all of five kills and three doubts of an upload", function()
     local file = system.file("n\n" .. ("1\n2\n3\n4\n5\n"):rep(12), ".csv")

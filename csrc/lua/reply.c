@@ -56,11 +56,30 @@ static void set_rate_limit(lua_State *L, const fl_response_head *head) {
   lua_setfield(L, -2, "rate_limit");
 }
 
+/* The attempts that were followed by another, as `retries`. Absent if the first one was the last.
+ */
+static void set_retries(lua_State *L, const fl_call *call) {
+  if (call->retry_count == 0) return;
+  lua_createtable(L, call->retry_count, 0);
+  for (int i = 0; i < call->retry_count; i++) {
+    const fl_call_retry *retry = &call->retries[i];
+    lua_createtable(L, 0, 4);
+    if (retry->status != 0) set_integer(L, "status", retry->status);
+    set_string(L, "kind", fl_kind_name(retry->kind));
+    set_string(L, "reason", retry->reason);
+    set_time(L, "delay", retry->delay);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "retries");
+}
+
 /* Sets the members that meta and errors have in common, in the table on top. */
 static void set_common(lua_State *L, const fl_call *call, const fl_push *push) {
   if (call->head.status != 0) set_integer(L, "status", call->head.status);
   set_integer(L, "attempts", call->retry.attempts);
   set_time(L, "elapsed", call->elapsed);
+  if (call->waited_for_budget > 0) set_time(L, "waited", call->waited_for_budget);
+  set_retries(L, call);
   set_string(L, "request_id", call->request_id);
   set_string(L, "fate", fl_fate_name(call->fate));
   set_messages(L, call, push);

@@ -21,6 +21,12 @@ local trace = require "flarelight.trace"
 ---@field fresh boolean? sends the request, whatever the cache has
 ---@field headers table<string, string>? more headers
 
+---@class flarelight.Retry
+---@field status integer? of the reply, if there was one
+---@field kind flarelight.ErrorKind
+---@field reason "throttled"|"server"|"network"
+---@field delay number seconds until the next attempt, at least
+
 ---@class flarelight.RateLimit
 ---@field limit integer?
 ---@field remaining integer?
@@ -32,6 +38,8 @@ local trace = require "flarelight.trace"
 ---@field messages any[] the service's messages, as they came
 ---@field attempts integer
 ---@field elapsed number seconds, waits included
+---@field waited number? seconds of them for which the rate limit held the call; nil: it did not
+---@field retries flarelight.Retry[]? the attempts after which it was tried again, the first four; nil: there was none
 ---@field rate_limit flarelight.RateLimit?
 ---@field request_id string
 ---@field fate flarelight.Fate? of a write

@@ -15,6 +15,8 @@ local core = require "flarelight.core"
 ---@field rate_limit flarelight.RateLimit? of the reply
 ---@field attempts integer?
 ---@field elapsed number? seconds
+---@field waited number? seconds of them for which the rate limit held the call
+---@field retries flarelight.Retry[]? as in meta
 ---@field retry_after number? seconds the server asked to wait
 ---@field retry_at number? epoch seconds: the earliest time for another attempt
 ---@field fate flarelight.Fate? of a write

@@ -66,7 +66,7 @@ local COVERS = {
   ["spec/calibration/runs_spec.lua"] = { "lua/flarelight/calibration/learning" },
   ["spec/memory_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/upload/failure" },
   ["spec/nightly_spec.lua"] = { "examples/nightly.lua" },
-  ["spec/history_spec.lua"] = { "lua/flarelight/history/narrative" },
+  ["spec/history_spec.lua"] = { "lua/flarelight/history/effort", "lua/flarelight/history/narrative" },
   ["spec/once_spec.lua"] = {
     "lua/flarelight/once/journal", "lua/flarelight/once/writes", "lua/flarelight/host/scope", "lua/flarelight/random",
     "lua/flarelight/state",

@@ -39,6 +39,16 @@ typedef struct fl_request {
 #define FL_HEADERS_MOST 64 /* header lines of a caller */
 #define FL_REQUEST_ID 129  /* bytes of the longest request id, with its NUL */
 
+/* An attempt after which the call was tried again. */
+typedef struct fl_call_retry {
+  int status;         /* of the reply; 0: none came */
+  fl_kind kind;       /* of the error */
+  const char *reason; /* of fl_retry_decision, a literal */
+  fl_time delay;      /* until the next attempt, at least */
+} fl_call_retry;
+
+#define FL_CALL_RETRIES 4 /* the most that a call keeps: the first ones */
+
 typedef enum fl_call_state {
   FL_CALL_NEW,
   FL_CALL_READY,   /* in a lane of its client */
@@ -67,6 +77,7 @@ typedef struct fl_call {
   fl_timer timer;               /* the next attempt, or the deadline */
   fl_retry_state retry;
   fl_time submitted;
+  fl_time ready; /* when it last entered its lane */
   struct fl_transfer *transfer;
   bool fresh_connection; /* an idle connection was closed: each further attempt opens a new one */
   fl_kind stop; /* of a call being stopped: cancelled, closed, timeout; else FL_KIND_NONE */
@@ -81,6 +92,9 @@ typedef struct fl_call {
   fl_buffer raw_text; /* of a raw call that failed, and of a call that keeps it: the reply before it
                          was parsed */
   fl_time elapsed;
+  fl_time waited_for_budget; /* the part of `elapsed` for which the rate budget held it */
+  fl_call_retry retries[FL_CALL_RETRIES];
+  int retry_count;       /* of `retries` */
   fl_time retry_at_wall; /* of an error: the earliest time of another attempt, or FL_UNKNOWN */
   fl_buffer text;        /* the reply; the tape's strings are in it */
   fl_json_tape tape;     /* empty if the reply is not JSON */

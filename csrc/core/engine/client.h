@@ -44,6 +44,7 @@ typedef struct fl_lane {
   fl_list calls;
   int with_deadline; /* calls that have a deadline */
   fl_time ask_again; /* when to ask the rate budget again; 0: at once */
+  fl_time refused;   /* when the rate budget last refused a call of the lane; 0: never */
 } fl_lane;
 
 #define FL_LANES 2 /* by fl_call.interactive: the budget keeps a part for such calls */

@@ -100,6 +100,13 @@ static void ask_at_once(fl_scheduler *scheduler, const fl_budget *budget) {
     if (each->budget == budget) fl_lane_ask_at_once(each);
 }
 
+static void keep_retry(fl_call *call, const fl_outcome *outcome, const fl_retry_decision *decision,
+                       fl_time delay) {
+  if (call->retry_count == FL_CALL_RETRIES) return;
+  call->retries[call->retry_count++] = (fl_call_retry){
+      .status = outcome->status, .kind = outcome->kind, .reason = decision->reason, .delay = delay};
+}
+
 static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outcome *outcome) {
   fl_budget *budget = call->client->budget;
   fl_time now = scheduler->now;
@@ -124,6 +131,7 @@ static void after_attempt(fl_scheduler *scheduler, fl_call *call, const fl_outco
     case FL_RETRY_AGAIN:
       atomic_fetch_add(&call->client->counters.retries, 1);
       call->kind = outcome->kind;
+      keep_retry(call, outcome, &decision, decision.at - now);
       fl_event_emit(call, FL_EVENT_RETRY, now, decision.at - now, decision.reason);
       call->kind = FL_KIND_NONE;
       call->state = FL_CALL_DELAYED;
@@ -160,10 +168,18 @@ static void block_client(fl_scheduler *scheduler, fl_client *client) {
   scheduler->blocked = fl_client_retain(client);
 }
 
+/* A call leaves its lane: adds the time for which the rate budget held it. */
+static void count_wait(const fl_scheduler *scheduler, fl_call *call) {
+  fl_time refused = fl_lane_of(call)->refused;
+  if (refused != 0 && refused >= call->ready)
+    call->waited_for_budget += scheduler->now - call->ready;
+}
+
 /* A call whose deadline comes before the rate budget lets it start fails now, and says when it
  * could have started. */
 static bool fail_if_hopeless(fl_scheduler *scheduler, fl_call *call, fl_time at) {
   if (at < call->deadline) return false;
+  count_wait(scheduler, call);
   fl_lane_leave(call);
   fl_timer_heap_clear(&scheduler->timers, &call->timer);
   call->retry_at_wall = to_wall(scheduler, at);
@@ -200,11 +216,13 @@ static void start_ready(fl_scheduler *scheduler, fl_client *client) {
     lane = fl_lane_of(call);
     at = fl_budget_take(client->budget, scheduler->now, call->interactive);
     if (at <= scheduler->now) {
+      count_wait(scheduler, call);
       fl_lane_leave(call);
       start_attempt(scheduler, call);
       continue;
     }
     lane->ask_again = at;
+    lane->refused = scheduler->now;
     if (!call->waited) {
       call->waited = true;
       fl_event_emit(call, FL_EVENT_WAIT, scheduler->now, at - scheduler->now, "rate_limit");
@@ -214,6 +232,7 @@ static void start_ready(fl_scheduler *scheduler, fl_client *client) {
 }
 
 static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
+  call->ready = scheduler->now;
   fl_lane_put(call, first);
   fl_timer_heap_set(&scheduler->timers, &call->timer, call->deadline);
 }

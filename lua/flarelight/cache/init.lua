@@ -151,7 +151,7 @@ local function outcome(api, reply, stored)
   local data, meta, err = reply:outcome(calls.config(api).null_as_nil)
   if err then return data, meta, err end
   meta.cached, meta.age = true, math.max(0, core.now() - stored)
-  meta.attempts, meta.elapsed, meta.rate_limit = 0, 0, nil
+  meta.attempts, meta.elapsed, meta.rate_limit, meta.waited, meta.retries = 0, 0, nil, nil, nil
   return data, meta
 end
 

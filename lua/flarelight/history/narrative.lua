@@ -1,17 +1,10 @@
 --- The events of the history as sentences: what happened to an upload or to a block of once, for people. Pure.
 
+local effort = require "flarelight.history.effort"
+
 local narrative = {}
 
 local function seconds(value) return ("%.1f s"):format(value) end
-
--- "after 2 attempts and 3.1 s (request id …)", of what is known.
-local function effort(d)
-  local parts = {}
-  if d.attempts and d.attempts > 1 then parts[#parts + 1] = ("%d attempts"):format(d.attempts) end
-  if d.seconds then parts[#parts + 1] = seconds(d.seconds) end
-  local text = #parts > 0 and " after " .. table.concat(parts, " and ") or ""
-  return text .. (d.request_id and (" (request id %s)"):format(d.request_id) or "")
-end
 
 local function going_on(d)
   local before = d.broken_off and "; the run before ended without a word: it was killed, or the machine went down" or ""
@@ -47,9 +40,9 @@ local UPLOAD = {
   ["sent again"] = function(d) return batch(d, "sent again") end,
   applied = function(d)
     if d.by == "reading" then return batch(d, "applied: that was read, the service has not acknowledged it") end
-    return batch(d, "applied: acknowledged" .. effort(d))
+    return batch(d, "applied: acknowledged" .. effort.words(d))
   end,
-  doubt = function(d) return batch(d, "in doubt" .. effort(d) .. ": " .. d.message) end,
+  doubt = function(d) return batch(d, "in doubt" .. effort.words(d) .. ": " .. d.message) end,
   ["read list"] = function(d)
     return batch(d, ('the list of imports was searched for the mark "%s": %s'):format(d.mark, d.verdict))
   end,
@@ -58,7 +51,9 @@ local UPLOAD = {
     return batch(d, words:format(d.rows, d.import, d.start, d.sent, SEEN[d.verdict] or d.verdict))
   end,
   found = function(d) return batch(d, "its import is " .. d.import) end,
-  withdrawn = function(d) return batch(d, "not applied" .. (d.message and ": " .. d.message or "")) end,
+  withdrawn = function(d)
+    return batch(d, "not applied" .. (d.message and ": " .. d.message or "") .. effort.words(d))
+  end,
   divided = function(d) return batch(d, ("divided: its first %.0f records are applied"):format(d.records)) end,
   rejected = function(d) return batch(d, "its record was refused for good: " .. d.reject) end,
   stopped = stopped,
@@ -75,7 +70,8 @@ local ONCE = {
       d.sha256:sub(1, 12)))
   end,
   ended = function(d)
-    return write(d, ((d.fate or "in_doubt"):gsub("_", " ")) .. effort(d) .. (d.message and ": " .. d.message or ""))
+    local fate = (d.fate or "in_doubt"):gsub("_", " ")
+    return write(d, fate .. effort.words(d) .. (d.message and ": " .. d.message or ""))
   end,
   replayed = function(d) return write(d, "not sent again: it was applied before") end,
   sighted = function(d)

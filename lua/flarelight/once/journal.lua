@@ -81,7 +81,7 @@ end
 
 --- Records the outcome of a write, not synced. `kept`: "applied" or "in_doubt", or nil: it had no effect.
 ---@param reply string? of an applied one: its data and meta as JSON
----@param detail table for the history: fate =, message =, status =, attempts =, seconds =
+---@param detail table for the history: fate =, message =, status =, and the effort (history/effort.lua)
 function Journal:ended(key, number, kept, reply, detail)
   detail.write = number
   local entry = kept

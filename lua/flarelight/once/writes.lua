@@ -6,6 +6,7 @@
 
 local checkpoints = require "flarelight.upload.checkpoints"
 local core = require "flarelight.core"
+local effort = require "flarelight.history.effort"
 local errors = require "flarelight.error"
 local failure = require "flarelight.upload.failure"
 local misuse = require "flarelight.misuse"
@@ -102,10 +103,10 @@ local function record_outcome(block, write, ok, data, meta, err)
   local fate = data ~= nil and "applied" or err.fate
   local about = data ~= nil and meta or err
   local reply = data ~= nil and writes.reply_of(data, meta) or nil
-  block.journal:ended(block.key, write.number, policy.after_write(fate), reply, {
-    fate = fate, message = data == nil and err.message or nil, status = about.status, attempts = about.attempts,
-    seconds = about.elapsed,
-  })
+  local detail = effort.of(about)
+  detail.fate, detail.message, detail.status = fate, data == nil and err.message or nil, about.status
+  detail.request_id = nil -- the history has it with the write
+  block.journal:ended(block.key, write.number, policy.after_write(fate), reply, detail)
 end
 
 -- Raises again what the submission of a write raised. On Lua 5.1 the line of a misuse is found here.

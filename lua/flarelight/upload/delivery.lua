@@ -7,6 +7,7 @@ local calls = require "flarelight.calls"
 local checkpoints = require "flarelight.upload.checkpoints"
 local checks = require "flarelight.upload.checks"
 local doubt = require "flarelight.upload.doubt"
+local effort = require "flarelight.history.effort"
 local failure = require "flarelight.upload.failure"
 local readback = require "flarelight.upload.readback"
 local refusals = require "flarelight.upload.refusals"
@@ -60,13 +61,15 @@ local function deliver(run, batch, last)
   if err and err.kind == "memory" then failure.raise(err) end
   if data ~= nil then
     run.reader:pop()
-    return run:acknowledge(batch, (run.id == nil or run.per_batch) and data.id or nil,
-      { by = "reply", attempts = meta.attempts, seconds = meta.elapsed, request_id = meta.request_id })
+    local proof = effort.of(meta)
+    proof.by = "reply"
+    return run:acknowledge(batch, (run.id == nil or run.per_batch) and data.id or nil, proof)
   elseif err.fate == "rejected" then
     return refusals.handle(run, batch, err)
   elseif err.fate == "in_doubt" then
-    run:tell("doubt", { batch = batch.number, message = err.message, attempts = err.attempts,
-                        request_id = err.request_id })
+    local detail = effort.of(err)
+    detail.batch, detail.message = batch.number, err.message
+    run:tell("doubt", detail)
     local task = tasks.current()
     if err.kind == "closed" or task and task.cancelled then failure.raise(err) end
     if batch.sendings >= SENDINGS then

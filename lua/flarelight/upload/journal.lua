@@ -4,6 +4,7 @@
 -- conflict if another process has changed the entry, else kind io or config. Relies on state.lua for transactions.
 
 local core = require "flarelight.core"
+local effort = require "flarelight.history.effort"
 local failure = require "flarelight.upload.failure"
 local json = require "flarelight.json"
 local random = require "flarelight.random"
@@ -191,10 +192,12 @@ function Journal:adopted(token, number, id, of_batch)
     one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", json.encode(id), token))
 end
 
---- Records that a batch was provably not applied, by deleting it. `message`: of the error, for the history.
-function Journal:withdrawn(token, number, batch_records, message)
+--- Records that a batch was provably not applied, by deleting it. `err`: of its sending, for the history.
+function Journal:withdrawn(token, number, batch_records, err)
+  local detail = effort.of(err or {})
+  detail.batch, detail.message = number, err and err.message
   return run(self,
-    event(self, token, "withdrawn", { batch = number, message = message }),
+    event(self, token, "withdrawn", detail),
     one("DELETE FROM batches WHERE token = ? AND number = ? AND state = 'sent'", token, number),
     one("UPDATE uploads SET batch_records = min(batch_records, ?) WHERE token = ?", batch_records, token))
 end

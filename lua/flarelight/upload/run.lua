@@ -174,7 +174,8 @@ function Run:count(batch, id)
 end
 
 --- Records that a batch is applied, and takes it off the queue. `id`: of its import, if this batch has shown it.
--- `proof`: how it is known, for the history: { by = "reply"|"reading", attempts =, seconds =, rows = }.
+-- `proof`: how it is known, for the history: { by = "reply"|"reading", rows = }, and the effort
+-- (history/effort.lua).
 function Run:acknowledge(batch, id, proof)
   note(self, "acknowledged", batch.number, id, self.per_batch, proof)
   checkpoints.reached "batch.acknowledged"
@@ -184,7 +185,7 @@ end
 
 --- Records that a batch was provably not applied: `err` is the error of its sending.
 function Run:withdraw(batch, err)
-  note(self, "withdrawn", batch.number, self.reader.limits.records, err and err.message)
+  note(self, "withdrawn", batch.number, self.reader.limits.records, err)
   checkpoints.reached "batch.withdrawn"
 end
 
