@@ -435,7 +435,7 @@ dist:
 	    rockspec/$$rock-dev-1.rockspec >$(BUILD)/dist/$$rock-$(VERSION)-1.rockspec; done
 	@echo "$(BUILD)/dist: $$(cd $(BUILD)/dist && echo *)"
 
-PACKAGES_DEB = debhelper lintian fakeroot
+PACKAGES_DEB = build-essential debhelper lintian fakeroot
 .PHONY: deb deb-deps
 deb-deps:
 	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(filter-out luajit,$(LUAS))) $(PACKAGES_DEB)
