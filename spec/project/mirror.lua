@@ -37,6 +37,7 @@ local COVERS = {
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
   ["spec/interface_spec.lua"] = { "docs" },
   ["spec/recipes_spec.lua"] = { "docs" },
+  ["spec/shell_blocks_spec.lua"] = { "docs" },
   ["spec/types_spec.lua"] = { "types" },
   ["spec/endpoints_spec.lua"] = {
     "lua/flarelight/automations", "lua/flarelight/client", "lua/flarelight/endpoint", "lua/flarelight/imports",
