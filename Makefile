@@ -209,7 +209,7 @@ PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua
 PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_CHECKS = cppcheck clang libclang-rt-14-dev
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
-PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl
+PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl strace
 
 .PHONY: deps deps-test deps-sanitizers bench-deps
 deps:

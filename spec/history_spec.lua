@@ -137,6 +137,28 @@ describe("the history", function()
     assert.are.equal(60, #sandbox:rows(1))
   end)
 
+  it("is kept for as many days as FLARELIGHT_KEEP says", function()
+    assert(api:once("old", function() return 1 end))
+    local calls = require "flarelight.calls"
+    local aged = { "UPDATE history SET at = at - 86400 * 3", n = 0 }
+    assert(calls.done(calls.job(api, calls.store(api):run({ aged }, true))))
+    local script = system.file(([[
+      local api, message = require "flarelight".new { state = %q }
+      if not api then return print(message) end
+      assert(api:once(os.getenv "KEY", function() return 1 end))
+    ]]):format(state), ".lua")
+    local function run(days, key)
+      return (system.shell(("%s FLARELIGHT_KEEP=%s KEY=%s %s %s 2>&1"):format(system.environment(sandbox), days, key,
+        system.interpreter, script)))
+    end
+    run("4", "new")
+    assert.is_true(#assert(api:explain "old").steps > 0)
+    run("2", "newer")
+    assert.are.equal(0, #assert(api:explain "old").steps)
+    assert.is_true(select(2, api:once("old", error)).already) -- the key itself is for good
+    for _, wrong in ipairs { "0", "soon", "-1" } do assert.matches("FLARELIGHT_KEEP", run(wrong, "wrong")) end
+  end)
+
   it("opens a state file of version 3, and forgets what is older than keep", function()
     assert(api.imports:upload { records = support.records(2), name = "n" })
     assert(api:once("k", function() return 1 end))

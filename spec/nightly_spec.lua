@@ -103,8 +103,8 @@ describe("the night's work", function()
 
   -- The waits that settle a doubt take seconds, and hang little on the Lua below.
   for _, each in ipairs(not system.thorough and {} or {
-    { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "preparations.execute", 1, "prepared" },
-    { "reports.generate", 1, "report" },
+    { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "imports.import", 4 },
+    { "preparations.execute", 1, "prepared" }, { "reports.generate", 1, "report" },
   }) do
     for _, kind in ipairs { "latency", "hang" } do -- carried out, or not
       it(("goes on after it was killed in write %d of %s, %s"):format(each[2], each[1], kind), function()
@@ -129,15 +129,32 @@ describe("the night's work", function()
     end
   end
 
-  it("leaves the work to another process that is at it", function()
+  it("leaves the work to another process that is at it, and says which", function()
     sandbox:fault { operation = "imports.import", kind = "latency", seconds = 3 }
     local first = assert(io.popen(command() .. "; echo $?"))
     while sandbox:hits().total == 0 do os.execute "sleep 0.02" end
-    assert.matches("another upload writes into", run(3))
+    assert.matches("^nightly: imports:upload: process %d+ has been at work on this upload since %d+%-%d+%-%d+ [%d:]+ ",
+      run(3))
     assert.are.equal(1, writes())
     assert.matches("\n0\n$", first:read "*a")
     first:close()
     is_whole()
+  end)
+
+  it("is done once by two processes that start at the same time", function()
+    local both = ("%s; echo status $?"):format(command())
+    local out = system.shell(("{ %s; } & { %s; } & wait"):format(both, both))
+    local _, done = out:gsub("status 0\n", "")
+    local _, left = out:gsub("status 3\n", "")
+    -- The second finds the first at work, or, if the machine was slow to start it, the work done.
+    assert.are.equal(2, done + left, out)
+    assert.is_true(done >= 1, out)
+    if left == 1 then
+      local says = out:find "nightly: [^\n]*process %d+ has been at work on" or out:find "nightly: [^\n]*has just begun"
+      assert.is_truthy(says, out)
+    end
+    is_whole()
+    assert.are.equal(6, writes())
   end)
 
   it("asks somebody to look where the file is unlike the last one", function()

@@ -120,4 +120,13 @@ function State:events(subject, last)
   return events
 end
 
+--- The process that was the last to begin or resume a subject, and when; nil if the history does not have it.
+---@return integer? process, number? at epoch seconds
+function State:holder(subject)
+  local row = self:try(state.sql("SELECT at, detail FROM history WHERE service = ? AND subject = ? "
+    .. "AND event IN ('began', 'resumed') ORDER BY number DESC LIMIT 1", self.service, subject))[1]
+  if not row then return nil end
+  return json.decode(row.detail).process, row.at
+end
+
 return state

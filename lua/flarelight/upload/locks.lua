@@ -45,13 +45,22 @@ function locks.try(run, what)
   return false
 end
 
+-- "process 12 has been at work on this upload since …", of an upload that another holder has.
+local function at_work(run, what)
+  local process, at = run.journal:holder(what)
+  local who = process == core.process() and "this process" or process and ("process %d"):format(process)
+  if not who then return ("another process is at work on this upload (%s)"):format(what) end
+  return ("%s has been at work on this upload since %s (%s)"):format(who, os.date("%Y-%m-%d %H:%M:%S", at), what)
+end
+
 --- The same, but fails with kind conflict.
 ---@param run flarelight.UploadRun
 ---@param what string "import ID" or "upload TOKEN"
 function locks.take(run, what)
   if locks.try(run, what) then return end
-  failure.fail("conflict", ("imports:upload: another upload writes into %s"):format(
-    what:find "^import" and "the " .. what or "this one's journal (" .. what .. ")"))
+  local of_import = what:find "^import" or not run.journal
+  failure.fail("conflict", "imports:upload: " .. (of_import and "another upload writes into the " .. what
+    or at_work(run, what)), { fate = "not_sent" })
 end
 
 --- Releases all locks of a run.
