@@ -446,7 +446,7 @@ deb: deb-deps dist
 	@tar -xzf $(BUILD)/dist/$(NAME).tar.gz -C $(BUILD)/deb
 	@cd $(BUILD)/deb/$(NAME) && env -u MAKEFLAGS -u MAKELEVEL -u CI dpkg-buildpackage -b -us -uc >../log 2>&1 || \
 	  { tail -40 ../log; exit 1; }
-	@cd $(BUILD)/deb && lintian --fail-on error --tag-display-limit 0 *.changes
+	@cd $(BUILD)/deb && mkdir tmp && TMPDIR=$$PWD/tmp lintian --fail-on error --tag-display-limit 0 *.changes && rm -rf tmp
 	@echo "$(BUILD)/deb: $$(cd $(BUILD)/deb && echo *.deb)"
 
 # Installs both packages, uses them with each Lua, and removes them: for a bare machine, as `make fresh` makes it.

@@ -109,6 +109,7 @@ describe("the command", function()
     "imports upload people.csv --key once", "imports upload missing.csv", "imports diff people.csv 1", "imports pending",
     "imports resume", "imports resume nothing", "imports forget nothing", "automations execute 1", "automations execute 99",
     "preparations list", "preparations execute 1 --wait=5", "reports list", "reports generate 1", "reports chart --report 1",
+    "reports chart --report 1 --format html", "reports chart --report 1 --format csv", "runs", "runs show once", "help options",
     "quota", "doctor", "version", "plan people.csv", "api /Import/All", "api /nowhere", "api /Import/All --raw",
     "api /Import/1/Data --paginate -f count=5000", "imports list --key-file missing", "nonsense",
   }

@@ -64,6 +64,8 @@ local function make_parser(argparse)
   function parser.error(where, message)
     if message:find "^unknown command" then
       message = message .. "\nThe commands are: " .. table.concat(names[where], ", ") .. "."
+    elseif message == "a command is required" then
+      message = ("a command is required: `%s --help` lists them"):format(where:_get_fullname())
     end
     ending.raise { status = status.USAGE, kind = "usage", usage = where:get_usage(), message = message }
   end
