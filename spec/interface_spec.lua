@@ -131,6 +131,67 @@ describe("the options in the documents and in the code are the same:", function(
   end
 end)
 
+describe("the functions in the documents and in the code are the same:", function()
+  local opened = support.opened(after_each)
+  local pages = { "README.md" }
+  for path in system.shell "ls docs/*.md":gmatch "[^\n]+" do pages[#pages + 1] = path end
+
+  -- An object, by the names that the documents have for it.
+  local function objects()
+    local sandbox, api = opened.service()
+    local path = system.file("n\n1\n", ".csv")
+    local of_csv, writer = assert(flarelight.csv.rows(path)), assert(flarelight.csv.write(system.path ".csv"))
+    local task, rows = api:spawn(function() end), api.imports:rows(1)
+    local found = {
+      { "api:", api }, { "api.imports:", api.imports }, { "api.automations:", api.automations },
+      { "api.preparations:", api.preparations }, { "api.reports:", api.reports }, { "task:", task }, { "writer:", writer },
+      { "box:", sandbox, other = "sandbox:" }, { "rows:", rows, more = of_csv },
+      { "flarelight.", flarelight }, { "flarelight.json.", flarelight.json }, { "flarelight.csv.", flarelight.csv },
+      { "flarelight.chart.", flarelight.chart }, { "flarelight.metrics.", flarelight.metrics },
+      { "flarelight.sandbox.", flarelight.sandbox },
+    }
+    task:result()
+    rows:close()
+    of_csv:close()
+    writer:discard()
+    return found
+  end
+
+  local function methods_of(object)
+    local metatable = getmetatable(object)
+    local methods, from = {}, metatable and type(metatable.__index) == "table" and metatable.__index or object
+    for name, value in pairs(from) do
+      if type(value) == "function" and type(name) == "string" and not name:find "^_" then methods[name] = true end
+    end
+    return methods
+  end
+
+  it("each is in a document, and each of the documents exists", function()
+    local text = ""
+    for _, page in ipairs(pages) do text = text .. "\n" .. read(page) end
+    local wrong = {}
+    for _, row in ipairs(objects()) do
+      local prefix, methods = row[1], methods_of(row[2])
+      for name in pairs(row.more and methods_of(row.more) or {}) do methods[name] = true end
+      local plain = prefix:gsub("%p", "%%%0")
+      for name in pairs(methods) do
+        local pattern = name .. "%f[^%w_]"
+        -- The README names some behind a comma: `api.preparations:all()`, `:execute(id)`.
+        if not text:find(plain .. pattern) and not (row.other and text:find(row.other .. pattern))
+          and not text:find("`[^`\n]*:" .. pattern) then
+          wrong[#wrong + 1] = prefix .. name .. " is in no document"
+        end
+      end
+      for name in text:gmatch("%f[%w_.]" .. plain .. "(%l[%w_]*)%f[^%w_]%(") do
+        local there = methods[name] or prefix == "flarelight." and flarelight[name] ~= nil
+        if not there then wrong[#wrong + 1] = prefix .. name .. " does not exist" end
+      end
+    end
+    table.sort(wrong)
+    assert.are.same({}, wrong)
+  end)
+end)
+
 describe("the commands in the documents and in the code are the same:", function()
   -- The parser of the command, caught while a line is parsed.
   local function parser_of()

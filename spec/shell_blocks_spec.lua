@@ -247,7 +247,7 @@ describe("the other blocks:", function()
     for _, page in ipairs(pages) do
       for _, block in ipairs(blocks_of(page)) do
         for _, line in ipairs(block.lines) do
-          local words = line:match "^make ([%l %-%[]+)"
+          local words = line:match "^%$? ?make ([%l %-%[]+)"
           for target in words and words:gmatch "%f[%l]%l[%l%-]+" or function() end do
             count = count + 1
             assert(makefile:find("\n" .. target:gsub("%-", "%%-") .. ":") or makefile:find("\n[%l %-]*%f[%l]" .. target:gsub("%-", "%%-") .. "%f[^%l%-][%l %-]*:"),
