@@ -127,6 +127,7 @@ build = {
       ["flarelight.cli.progress"] = "lua/flarelight/cli/progress.lua",
       ["flarelight.cli.pull"] = "lua/flarelight/cli/pull.lua",
       ["flarelight.cli.runs"] = "lua/flarelight/cli/runs.lua",
+      ["flarelight.cli.quota"] = "lua/flarelight/cli/quota.lua",
       ["flarelight.cli.reports"] = "lua/flarelight/cli/reports.lua",
       ["flarelight.cli.sandbox"] = "lua/flarelight/cli/sandbox.lua",
       ["flarelight.cli.service"] = "lua/flarelight/cli/service.lua",

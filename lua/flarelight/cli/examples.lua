@@ -47,7 +47,10 @@ return {
     { "flarelight api POST /Report/ChartData -F reportId=1", "A body of JSON." },
     { "flarelight api /Import/1/Data --paginate", "All rows, page after page, as one array." },
   },
-  quota = { { "flarelight quota", "What is left of this minute's requests." } },
+  quota = {
+    { "flarelight quota", "What is left of this minute's requests." },
+    { "flarelight quota --watch", "Which processes share it, and what each of them waits for." },
+  },
   version = { { "flarelight version", "Versions, for a report of a bug." } },
   doctor = { { "flarelight doctor --environment prod", "What is wrong, and what to do about it." } },
   plan = {

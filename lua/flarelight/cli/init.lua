@@ -17,7 +17,7 @@ local cli = { held = held }
 
 -- The files that define commands. Each is loaded by its name here, and listed only here.
 local COMMANDS = {
-  "imports", "automations", "preparations", "reports", "runs", "api", "service", "doctor", "plan", "calibrate",
+  "imports", "automations", "preparations", "reports", "runs", "api", "quota", "service", "doctor", "plan", "calibrate",
   "torture", "sandbox", "completion", "help", "man",
 }
 

@@ -1,11 +1,9 @@
---- flarelight quota, version: the rate budget; the versions, and the parts that were built.
+--- flarelight version: the versions, and the parts that were built.
 
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
-local ending = require "flarelight.cli.ending"
 local flarelight = require "flarelight"
 local json = require "flarelight.json"
-local output = require "flarelight.cli.output"
 
 local service = {}
 
@@ -41,32 +39,8 @@ local function version(_, out)
   }, found)
 end
 
--- --- quota ---
-
-local function quota(args, out)
-  local api = context.client(args, { state = context.state(args) })
-  -- If the budget is not known, one cheap request finds it out.
-  local known = api:quota()
-  if not known.limit then
-    ending.expect(api.imports:all())
-    known = api:quota()
-  end
-  local function seconds(value) return value and output.duration(value) end
-  out:facts({
-    { "limit", known.limit and output.count(known.limit) .. " requests a minute" or "the service does not say" },
-    { "left", known.remaining and output.count(known.remaining) },
-    { "resets in", seconds(known.reset_in) },
-    { "pace", known.pace and ("%.1f requests a second"):format(known.pace) },
-    { "waiting", known.waiting }, { "spent here", known.spent }, { "spent by others", known.foreign },
-    { "kept in", known.place },
-  }, known)
-end
-
 function service.define(parser, define)
-  local command = define(parser, "quota",
-    "Prints the rate limit and what is left of it. Sends one request if nothing is known yet.", quota)
-  context.connecting(command)
-  command = define(parser, "version", "Prints the versions of flarelight, Lua and the libraries.", version)
+  local command = define(parser, "version", "Prints the versions of flarelight, Lua and the libraries.", version)
   context.printing(command)
 end
 

@@ -1,0 +1,83 @@
+-- flarelight quota --watch: the budget that processes share beside a state file, by process; a line each in a pipe, in
+-- place on a terminal.
+
+local command = require "support.command"
+local flarelight = require "flarelight"
+local support = require "support"
+local system = require "support.system"
+
+describe("quota --watch", function()
+  local opened = support.opened(after_each)
+  local sandbox, folder, environment
+
+  before_each(function()
+    sandbox = opened.sandbox { rate_limit = 40, rate_window = 60 }
+    folder = system.folder()
+    environment = command.environment(sandbox, folder) .. " FLARELIGHT_STATE=" .. system.quote(folder .. "/state.db")
+  end)
+
+  -- Runs a command line while two processes have calls that wait for the budget, which are killed then.
+  local function beside_others(line)
+    local script = system.write(folder .. "/calls.lua", [[
+      local api = require("flarelight").new { state = os.getenv "FLARELIGHT_STATE" }
+      assert(api.imports:all())
+      local list = {}
+      for n = 1, 60 do list[n] = n end
+      api:map(list, function() return api.imports:all() end, { concurrency = 60 })
+    ]])
+    local run = ("timeout 4 %s %s >/dev/null 2>&1 &"):format(system.quote(system.interpreter), script)
+    local out, err, status = command.shell(folder, environment,
+      ("%s\n%s\nsleep 1.5\n%s\nstatus=$?\nwait\nexit $status"):format(run, run, line))
+    assert.are.equal(0, status, err)
+    return out
+  end
+
+  it("prints a line a look in a pipe, and sends nothing", function()
+    local out = command.shell(folder, environment, "flarelight quota --watch --count 2 --interval 0.1")
+    local line = "%d+%-%d+%-%d+ %d+:%d+:%d+  no process has learned the limit yet\n"
+    assert.matches("^" .. line .. line .. "$", out)
+    assert.are.equal(0, #sandbox:requests())
+    assert.is_nil(io.open(folder .. "/state.db-budget"))
+    out = beside_others "flarelight quota --watch --count 1"
+    assert.matches("  limit 40  left %d+  resets in [%d:]+ %a+  waiting %d+  by others 0  pace ", out)
+    local _, members = out:gsub("  [%w%-%.]+:%d+ waiting %d+, has %d+, spent %d+, %S+", "")
+    assert.are.equal(2, members, out)
+  end)
+
+  it("is JSON with --json, one object a line", function()
+    local found = flarelight.json.decode((beside_others "flarelight quota --watch --count 1 --json"))
+    assert.are.equal(40, found.limit)
+    assert.is_true(found.reset_in > 0 and found.reset_in <= 60 and found.reset > found.at)
+    assert.are.equal(2, #found.members)
+    local waiting = 0
+    for _, member in ipairs(found.members) do
+      assert.is_true(member.process > 0 and member.spent > 0 and member.granted > 0)
+      assert.is_string(member.machine)
+      waiting = waiting + member.waiting
+    end
+    assert.are.equal(waiting, found.waiting)
+    assert.is_true(waiting > 0)
+  end)
+
+  it("draws over itself on a terminal", function()
+    if system.shell "command -v script" == "" then return end
+    local line = ("stty cols 80; export TERM=xterm; %s bin/flarelight quota --watch --count 3 --interval 0.1"):format(
+      system.quote(system.interpreter))
+    local out = beside_others(("script -qec %s /dev/null </dev/null"):format(system.quote(line)))
+    local _, tables = out:gsub("machine +process +waiting +has +spent  pace", "")
+    assert.are.equal(3, tables, out)
+    assert.matches("\27%[[345]A\r", out)
+    for each in out:gmatch "[^\r\n]+" do
+      assert.is_true(#each:gsub("\27%[%d*%a", "") < 80, each)
+    end
+  end)
+
+  it("needs a state file, and --count goes with it", function()
+    local _, err, status = command.shell(folder, environment, "flarelight quota --watch --state none")
+    assert.are.equal(2, status)
+    assert.matches("%-%-state FILE names it", err)
+    _, err, status = command.shell(folder, environment, "flarelight quota --count 2")
+    assert.are.equal(2, status)
+    assert.matches("%-%-count goes with %-%-watch", err)
+  end)
+end)
