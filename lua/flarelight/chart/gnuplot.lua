@@ -41,6 +41,8 @@ local TERMINALS = {
 TERMINALS.html = TERMINALS.svg
 local LABEL_COLUMNS, NAME_COLUMNS, TITLE_COLUMNS = 30, 40, 90
 local MOST_LABELS = 40     -- of more labels only some are shown
+local MOST_ROTATED = 30    -- rotated ones would touch each other
+local LEAN = 0.77          -- the cosine of their angle
 local MOST_TICKS = 12      -- of a time axis
 local UPRIGHT_COLUMNS = 90 -- columns of all labels beside each other; wider ones are rotated
 local GROUP_WIDTH = 0.8    -- of the distance between two labels
@@ -164,14 +166,21 @@ end
 -- gnuplot uses a label as the format of the tick's number.
 local function tick(text, value) return ("%s %s"):format(quote((text:gsub("%%", "%%%%"))), plain(value)) end
 
-local function put_labels(labels, put)
-  local marks, columns = {}, 0
-  for index = 1, #labels, math.ceil(#labels / MOST_LABELS) do
-    columns = columns + display.width(labels[index]) + 2
+-- The labels of the horizontal axis, rotated if they have no room beside each other. A rotated one begins to the left
+-- of its tick, so the first ones need room there, which gnuplot does not leave. `before` is the width of the other
+-- axis's ticks, in columns.
+local function put_labels(labels, before, put)
+  local columns = 0
+  for index = 1, #labels, math.ceil(#labels / MOST_LABELS) do columns = columns + display.width(labels[index]) + 2 end
+  local rotated = columns > UPRIGHT_COLUMNS
+  local marks, left = {}, 0
+  for index = 1, #labels, math.ceil(#labels / (rotated and MOST_ROTATED or MOST_LABELS)) do
     marks[#marks + 1] = tick(labels[index], index)
+    -- The ticks are about equally far from each other, over the columns of the picture.
+    left = math.max(left, display.width(labels[index]) * LEAN - (index - 1) / #labels * UPRIGHT_COLUMNS)
   end
-  put("set xtics scale 0 %s (%s)", columns > UPRIGHT_COLUMNS and "rotate by 40 right" or "norotate center",
-    table.concat(marks, ", "))
+  put("set xtics scale 0 %s (%s)", rotated and "rotate by 40 right" or "norotate center", table.concat(marks, ", "))
+  if rotated then put("set lmargin %d; set rmargin 3", math.ceil(math.max(left, before) + 2)) end
 end
 
 local function put_times(low, high, distance, put)
@@ -248,8 +257,10 @@ local function script_of(data, given)
   else
     plots, low, high = bar_plots(data, given.stacked, places, put)
   end
-  put_axes(data, places, scale.new(low, high, 6), put)
-  if not places.distance then put_labels(shown.labels, put) end
+  local ruler, before = scale.new(low, high, 6), 0
+  for _, each in ipairs(ruler.ticks) do before = math.max(before, #each.text) end
+  put_axes(data, places, ruler, put)
+  if not places.distance then put_labels(shown.labels, before, put) end
   put("set key outside center bottom horizontal maxcols %d Left reverse samplen %s spacing 1.3", columns,
     as_lines and "3" or "1.2")
   local commands = {}
