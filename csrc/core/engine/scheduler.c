@@ -3,7 +3,8 @@
  *
  * A call is READY in a lane of its client until it has a place (max_concurrency) and a request of
  * the rate budget; then RUNNING, with a transfer; then it has ended, or is DELAYED by a timer and
- * READY again. A client whose calls wait for the rate budget is in the list `blocked`.
+ * READY again. A client whose calls wait for the rate budget is in the list `blocked`. Calls that
+ * wait for the same budget start in the order in which they were made, over all clients.
  */
 #include "engine/scheduler.h"
 
@@ -197,38 +198,76 @@ static void fail_hopeless(fl_scheduler *scheduler, fl_lane *lane) {
   }
 }
 
-/*
- * Starts calls of a client while max_concurrency and the budget allow it. If the budget stops it,
- * the client is listed as blocked. If max_concurrency stops it, this function runs again when one
- * of the client's attempts ends. So no call waits forever.
- */
-static void start_ready(fl_scheduler *scheduler, fl_client *client) {
-  fl_call *call;
-  while (!client->closed && !scheduler->closing &&
-         client->running < client->settings.max_concurrency) {
-    fl_lane *lane;
-    fl_time at;
-    call = fl_lane_first(client, scheduler->now);
-    if (call == NULL) {
-      if (fl_lane_ask_again(client) != FL_NEVER) block_client(scheduler, client);
-      return;
-    }
-    lane = fl_lane_of(call);
-    at = fl_budget_take(client->budget, scheduler->now, call->interactive);
-    if (at <= scheduler->now) {
-      count_wait(scheduler, call);
-      fl_lane_leave(call);
-      start_attempt(scheduler, call);
+/* Whether calls of the client could start, if the budget lets them. */
+static bool may_start(const fl_client *client) {
+  return !client->closed && client->running < client->settings.max_concurrency;
+}
+
+/* Of the clients of a budget that wait, the one whose next call was made earliest; its call is
+ * in *next. NULL if none may ask the budget now. */
+static fl_client *earliest(const fl_scheduler *scheduler, const fl_budget *budget, fl_call **next) {
+  fl_client *found = NULL;
+  for (fl_client *each = scheduler->blocked; each != NULL; each = each->next_blocked) {
+    fl_call *call = NULL;
+    if (each->budget == budget && may_start(each)) call = fl_lane_first(each, scheduler->now);
+    if (call == NULL || (found != NULL && call->item.ticket > (*next)->item.ticket)) continue;
+    found = each;
+    *next = call;
+  }
+  return found;
+}
+
+/* Asks the budget for a call. Starts it, or notes when its lane may ask again. */
+static void ask_budget(fl_scheduler *scheduler, fl_call *call) {
+  fl_lane *lane = fl_lane_of(call);
+  fl_time at = fl_budget_take(call->client->budget, scheduler->now, call->interactive);
+  if (at <= scheduler->now) {
+    count_wait(scheduler, call);
+    fl_lane_leave(call);
+    start_attempt(scheduler, call);
+    return;
+  }
+  lane->ask_again = at;
+  lane->refused = scheduler->now;
+  if (!call->waited) {
+    call->waited = true;
+    fl_event_emit(call, FL_EVENT_WAIT, scheduler->now, at - scheduler->now, "rate_limit");
+  }
+  fail_hopeless(scheduler, lane);
+}
+
+/* Takes the clients off the list of those that wait, whose calls are all started, or start when one
+ * of their attempts ends. */
+static void unblock_idle(fl_scheduler *scheduler) {
+  fl_client **link = &scheduler->blocked;
+  while (*link != NULL) {
+    fl_client *client = *link;
+    if (may_start(client) && fl_lane_ask_again(client) != FL_NEVER) {
+      link = &client->next_blocked;
       continue;
     }
-    lane->ask_again = at;
-    lane->refused = scheduler->now;
-    if (!call->waited) {
-      call->waited = true;
-      fl_event_emit(call, FL_EVENT_WAIT, scheduler->now, at - scheduler->now, "rate_limit");
-    }
-    fail_hopeless(scheduler, lane);
+    *link = client->next_blocked;
+    client->blocked = false;
+    fl_client_release(client);
   }
+}
+
+/* Starts calls of all clients of a budget, in the order in which they were made, while
+ * max_concurrency and the budget allow it. A client that the budget stops stays listed as blocked.
+ * For one that max_concurrency stops, start_ready runs when one of its attempts ends. So no call
+ * waits forever. */
+static void start_of_budget(fl_scheduler *scheduler, const fl_budget *budget) {
+  fl_call *call;
+  while (!scheduler->closing && earliest(scheduler, budget, &call) != NULL)
+    ask_budget(scheduler, call);
+}
+
+/* Starts calls of a client, after older ones of other clients with the same budget. */
+static void start_ready(fl_scheduler *scheduler, fl_client *client) {
+  if (client->closed || scheduler->closing) return;
+  block_client(scheduler, client);
+  start_of_budget(scheduler, client->budget);
+  unblock_idle(scheduler);
 }
 
 static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
@@ -245,16 +284,12 @@ static void make_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
     start_ready(scheduler, call->client);
 }
 
+/* Starts calls of all clients that wait. */
 static void start_blocked(fl_scheduler *scheduler) {
-  fl_client *client = scheduler->blocked;
-  scheduler->blocked = NULL;
-  while (client != NULL) {
-    fl_client *next = client->next_blocked;
-    client->blocked = false;
-    start_ready(scheduler, client);
-    fl_client_release(client);
-    client = next;
-  }
+  for (fl_client *each = scheduler->blocked; each != NULL; each = each->next_blocked)
+    if (may_start(each) && fl_lane_first(each, scheduler->now) != NULL)
+      start_of_budget(scheduler, each->budget);
+  unblock_idle(scheduler);
 }
 
 /* --- stopping calls --- */

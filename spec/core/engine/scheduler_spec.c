@@ -49,6 +49,9 @@ static int to_end;    /* attempts that end in the next turn */
 static bool friendly; /* every attempt ends well, and starts */
 static int rows;      /* of the import that pagers read */
 static uint64_t sequence;
+static uint64_t
+    started[MOST_RUNNING]; /* tickets of the attempts that test_order begins, in order */
+static int started_count;
 
 static uint64_t below(uint64_t bound) { return fl_random_next(&dice) % bound; }
 static bool one_in(uint64_t chances) { return below(chances) == 0; }
@@ -87,6 +90,7 @@ bool fl_network_start(fl_network *self, fl_call *call, fl_time at, fl_kind *kind
   fl_response_head_init(&call->head);
   call->transfer = (struct fl_transfer *)(void *)call;
   self->running[self->count++] = call;
+  if (started_count < MOST_RUNNING) started[started_count++] = call->item.ticket;
   return true;
 }
 
@@ -439,7 +443,57 @@ static void test_random_sequences(void **state) {
     for (uint64_t seed = 1; seed <= count; seed++) run_sequence(seed, 400);
 }
 
+/* Calls of one class start in the order in which they were made, also those of different clients
+ * that share a budget, and those made while others wait. */
+static void run_in_order(uint64_t seed) {
+  fl_random_seed(&dice, seed, seed + 3);
+  now = 1000 * FL_SECOND;
+  friendly = true;
+  no_memory = false;
+  made_count = started_count = 0;
+  open_all(1);
+  mailbox = fl_mailbox_new();
+  for (int i = 0; i < CLIENTS; i++) {
+    fl_client_settings settings = {.base_url = "http://127.0.0.1:1",
+                                   .subscription_id = "00000000-0000-4000-8000-000000000001",
+                                   .user_agent = "spec",
+                                   .max_response_bytes = 1u << 20,
+                                   .max_concurrency = 100,
+                                   .rate_limit = 10,
+                                   .retry = FL_RETRY_POLICY_DEFAULT};
+    clients[i] = fl_client_new(&settings);
+  }
+  for (int i = 0; i < 60; i++) {
+    fl_request request = {.operation = FL_LITERAL("imports.all"),
+                          .method = FL_LITERAL("GET"),
+                          .path = FL_LITERAL("/Import/All"),
+                          .api_key = FL_LITERAL("key"),
+                          .deadline = FL_NEVER};
+    int code;
+    fl_call *call =
+        fl_call_new(clients[below(CLIENTS)], mailbox, fl_item_next_ticket(), &request, &code);
+    remember(&call->item, false);
+    if (one_in(8)) {
+      to_end = (int)below(4);
+      turn();
+      now += (fl_time)below(10) * FL_SECOND;
+    }
+  }
+  run_to_the_end();
+  assert_int_equal(60, started_count);
+  for (int i = 1; i < started_count; i++) assert_true(started[i - 1] < started[i]);
+  close_all();
+  for (int i = 0; i < CLIENTS; i++) fl_client_release(clients[i]);
+  fl_mailbox_release(mailbox);
+}
+
+static void test_order(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 100; seed++) run_in_order(seed);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_sequences)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_sequences),
+                                     cmocka_unit_test(test_order)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
