@@ -179,6 +179,10 @@ describe("chart.render refuses", function()
     { "a png without a file", good, { format = "png" }, "file: is missing; a png needs it" },
     { "a pdf without a file", good, { format = "pdf" }, "file: is missing; a pdf needs it" },
     { "an unknown axis", good, { axis = "x" }, 'axis: should be "time" or "labels", but is "x"' },
+    {
+      "a time axis of other labels", one({ 1, 2 }, { "2026-11-26", "x" }), { axis = "time", format = "svg" },
+      'data.labels[2]: should be a date or time for axis = "time", but is x',
+    },
     { "an unknown option", good, { colour = "red" }, 'unknown option "colour"' },
     { "a width of nothing", good, { width = 0 }, "width: should be a whole number above 0" },
   }

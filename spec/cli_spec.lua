@@ -322,6 +322,8 @@ describe("the command", function()
       assert.matches("--format " .. format .. " needs -o FILE", err, 1, true)
     end
     assert.matches("^label,small,medium,large\r\nJan,", (run(0, "reports chart --report 1 --format csv")))
+    _, err = run(1, "reports chart --report 1 --axis time -o " .. folder .. "/chart.pdf")
+    assert.matches("--axis time: data.labels[1]: should be a date or time, but is Jan", err, 1, true)
     run(0, "reports chart --report 1 --axis labels -q -o " .. folder .. "/chart.html")
     assert.truthy(read(folder .. "/chart.html"):find(("Source: %s/Report/ChartData {&quot;reportId&quot;:1}<br>")
       :format(sandbox.url), 1, true))

@@ -5,6 +5,7 @@ local errors = require "flarelight.error"
 local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
+local time_axis = require "flarelight.chart.time_axis"
 
 local null = json.null
 
@@ -16,18 +17,21 @@ local known = {
   source = "string", time = "count",
 }
 
--- How each format is made, and whether it is bytes that belong into a file. What a format needs is loaded with its
--- first use.
+local function by_gnuplot(...) return require("flarelight.chart.gnuplot").draw(...) end
+
+-- How each format is made, whether it is a picture or has one, and whether it is bytes that belong into a file. What a
+-- format needs is loaded with its first use.
 local formats = {
   text = { draw = function(...) return require("flarelight.chart.text").draw(...) end },
   csv = { draw = function(...) return require("flarelight.chart.csv").draw(...) end },
-  svg = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end },
-  png = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end, bytes = true },
-  pdf = { draw = function(...) return require("flarelight.chart.gnuplot").draw(...) end, bytes = true },
+  svg = { picture = true, draw = by_gnuplot },
+  png = { picture = true, draw = by_gnuplot, bytes = true },
+  pdf = { picture = true, draw = by_gnuplot, bytes = true },
   html = {
+    picture = true,
     draw = function(data, given)
       local untitled = { format = "html", axis = given.axis, stacked = given.stacked } -- the page has the title
-      local svg, message, err = require("flarelight.chart.gnuplot").draw(data, untitled)
+      local svg, message, err = by_gnuplot(data, untitled)
       if not svg then return nil, message, err end
       return require("flarelight.chart.html").page(data, given, svg)
     end,
@@ -162,6 +166,13 @@ function chart.render(data, given)
   local format = format_of(given)
   local axis = axis_of(given)
   local checked = read(data)
+  if axis == "time" and formats[format].picture then
+    for index, label in ipairs(checked.labels) do
+      if not time_axis.parse(label) then
+        wrong(("data.labels[%d]"):format(index), 'a date or time for axis = "time"', label)
+      end
+    end
+  end
   local result, message, err = formats[format].draw(checked, {
     format = format, title = given.title, width = given.width or 80, axis = axis, source = given.source,
     time = given.time or os.time(), stacked = given.stacked and #checked.series > 1,

@@ -52,9 +52,12 @@ local function chart(args, out)
       source = ("%s/Report/ChartData %s"):format(calls.config(api).base_url, output.compact(query)),
       width = args.width or width and width > 20 and width or nil,
     })
-    -- The options are correct, so the error is about the shape of the service's data.
+    -- The options are correct, so the error is about the shape of the service's data, or about its labels.
     if not drawn then
       local why = tostring(result):gsub("^.-chart%.render: ", "")
+      if why:find('for axis = "time"', 1, true) then
+        ending.fail(status.FAILED, "--axis time: " .. why:gsub(' for axis = "time"', ""))
+      end
       ending.fail(status.FAILED, "the service's reply is no chart: " .. why, "protocol")
     end
     result = ending.expect(result, message, err)
