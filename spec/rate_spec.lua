@@ -130,6 +130,23 @@ describe("the rate budget", function()
     assert.equal("unauthorized", err.kind)
   end)
 
+  it("fails a call at once that has to wait for the next window behind others, longer than its deadline", function()
+    start { rate_limit = 40, rate_window = 60 }
+    assert(api.imports:all())
+    local list = {}
+    for n = 1, 60 do list[n] = n end
+    local results = api:map(list, function() return api.imports:all { deadline = 3 } end, { concurrency = 60 })
+    local at_once = 0
+    for _, result in ipairs(results) do
+      local err = result.err
+      if err and err.kind == "rate_limited" and err.attempts == 0 and err.elapsed == 0 then
+        at_once = at_once + 1
+        assert.is_true(err.retry_at > os.time() + 30)
+      end
+    end
+    assert.equal(60 - 39, at_once)
+  end)
+
   it("is told by api:quota before, during and after", function()
     start { rate_limit = 10, rate_window = 60 }
     assert.are.same({ place = "memory", waiting = 0, spent = 0, foreign = 0 }, api:quota())

@@ -107,6 +107,17 @@ void fl_budget_throttled(fl_budget *budget, fl_time now, fl_time until) {
   pthread_mutex_unlock(&budget->registry->lock);
 }
 
+fl_time fl_budget_full_until(fl_budget *budget, fl_time now, bool interactive) {
+  fl_time until = 0;
+  pthread_mutex_lock(&budget->registry->lock);
+  if (budget->place == NULL) {
+    int64_t waiting = interactive ? budget->urgent : budget->waiting - budget->urgent;
+    until = fl_rate_limit_full_until(&budget->belief, now, waiting);
+  }
+  pthread_mutex_unlock(&budget->registry->lock);
+  return until;
+}
+
 void fl_budget_count_waiting(fl_budget *budget, int change, bool interactive) {
   pthread_mutex_lock(&budget->registry->lock);
   budget->waiting += change;

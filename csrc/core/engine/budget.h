@@ -47,6 +47,11 @@ void fl_budget_throttled(fl_budget *budget, fl_time now, fl_time until);
 /* Counts the calls that wait for this budget: one more (1) or one less (-1). */
 void fl_budget_count_waiting(fl_budget *budget, int change, bool interactive);
 
+/* When the call of a class (interactive or not) that has waited least can start at the earliest:
+ * the end of the window if the calls before it use it up, else 0. 0 as well for a budget that
+ * processes share, of which each knows only its part. */
+fl_time fl_budget_full_until(fl_budget *budget, fl_time now, bool interactive);
+
 /* The time at which a place has to be asked; FL_NEVER if none has. */
 fl_time fl_budget_registry_next_ask(fl_budget_registry *registry, fl_time now);
 

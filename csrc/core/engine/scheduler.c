@@ -278,8 +278,12 @@ static void put_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
 
 /* Makes a call wait for its start. */
 static void make_ready(fl_scheduler *scheduler, fl_call *call, bool first) {
-  fl_time ask_again = fl_lane_of(call)->ask_again;
+  fl_time ask_again = fl_lane_of(call)->ask_again, full_until = 0;
   put_ready(scheduler, call, first);
+  /* A call that is tried again stands before the others. */
+  if (!first && call->deadline != FL_NEVER)
+    full_until = fl_budget_full_until(call->client->budget, scheduler->now, call->interactive);
+  if (full_until > ask_again) ask_again = full_until;
   if (ask_again <= scheduler->now || !fail_if_hopeless(scheduler, call, ask_again))
     start_ready(scheduler, call->client);
 }

@@ -131,6 +131,12 @@ static void refund(fl_rate_limit *limit) {
   if (limit->spent > 0) limit->spent--;
 }
 
+fl_time fl_rate_limit_full_until(fl_rate_limit *limit, fl_time now, int64_t waiting) {
+  fl_rate_limit_roll(limit, now);
+  if (limit->limit == FL_UNKNOWN || limit->guessed || limit->reset_at == FL_UNKNOWN) return 0;
+  return waiting > limit->left ? limit->reset_at : 0;
+}
+
 void fl_rate_limit_give_back(fl_rate_limit *limit) {
   if (limit->in_flight == 0) return;
   land(limit);

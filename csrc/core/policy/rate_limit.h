@@ -74,6 +74,11 @@ void fl_rate_limit_assume(fl_rate_limit *limit, int64_t requests);
  */
 fl_time fl_rate_limit_take(fl_rate_limit *limit, fl_time now, int64_t waiting, bool interactive);
 
+/* When the last of `waiting` calls can start at the earliest: the end of the window, if they are
+ * more than the requests that are left in it; 0 if it may start in this window, or the end of the
+ * window is not known. */
+fl_time fl_rate_limit_full_until(fl_rate_limit *limit, fl_time now, int64_t waiting);
+
 /* Gives a request back that was taken and provably not sent. */
 void fl_rate_limit_give_back(fl_rate_limit *limit);
 

@@ -44,6 +44,28 @@ static fl_rate_limit budget_with(int64_t left) {
   return budget;
 }
 
+static void tells_when_the_last_of_many_may_start(void **state) {
+  static const struct {
+    int64_t left, waiting;
+    bool next_window;
+  } rows[] = {{40, 40, false}, {40, 41, true}, {40, 1, false}, {0, 1, true}, {0, 200, true}};
+  fl_rate_limit none;
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    fl_rate_limit budget = budget_with(rows[i].left);
+    fl_time until = fl_rate_limit_full_until(&budget, T0 + FL_SECOND, rows[i].waiting);
+    assert_int_equal(until, rows[i].next_window ? budget.reset_at : 0);
+    /* The next window has begun. */
+    until = fl_rate_limit_full_until(&budget, budget.reset_at + 1, rows[i].waiting);
+    assert_int_equal(until != 0, rows[i].waiting > 100 && !budget.guessed);
+  }
+  fl_rate_limit_init(&none, 0);
+  assert_int_equal(fl_rate_limit_full_until(&none, T0, 1000000), 0);
+  fl_rate_limit_init(&none, 10); /* assumed: the end of its window is guessed */
+  assert_int_equal(fl_rate_limit_take(&none, T0, 1, false), 0);
+  assert_int_equal(fl_rate_limit_full_until(&none, T0, 1000000), 0);
+}
+
 static void knows_nothing_and_lets_every_call_go(void **state) {
   fl_rate_limit budget;
   (void)state;
@@ -670,6 +692,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(knows_nothing_and_lets_every_call_go),
       cmocka_unit_test(counts_each_request_once),
+      cmocka_unit_test(tells_when_the_last_of_many_may_start),
       cmocka_unit_test(what_flies_before_the_first_word_comes_on_top_of_it),
       cmocka_unit_test(lets_calls_go_at_once_or_spreads_them),
       cmocka_unit_test(spreads_evenly_to_the_end_of_the_window),
