@@ -450,7 +450,8 @@ describe("the command", function()
     assert.matches("\n1 point: lost 0, repeated 1000\n$", out)
     assert.is_truthy(err:find("again: flarelight torture --only 'plain/net:committed:2' 'spec/torture/careless.lua' '"
       .. weather .. "'\n", 1, true))
-    out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 spec/torture/loading.lua %s 500"):format(weather))
+    out = run(0, ("torture --only plain/step:batch.answered:2 --settle 0.1 --run-wait 2 %s %s 500"):format(
+      "spec/torture/loading.lua", weather))
     assert.matches("^exact +plain/step:batch.answered:2  2 runs\n", out)
     assert.matches("lost 0, repeated 0\n$", out)
     local _

@@ -91,7 +91,7 @@ local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
   if args.source ~= "file" then words[#words + 1] = "--source " .. args.source end
   if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
-  if args.wait ~= 5 then words[#words + 1] = "--wait " .. args.wait end
+  if args.run_wait ~= 5 then words[#words + 1] = "--run-wait " .. args.run_wait end
   if args.lua then words[#words + 1] = "--lua " .. context.quote(args.lua) end
   if args.definitions then words[#words + 1] = "--definitions " .. context.quote(args.definitions) end
   for _, each in ipairs(args.set) do words[#words + 1] = "--set " .. context.quote(each.text) end
@@ -162,7 +162,7 @@ local function run(args, out)
   local wrong = {}
   local ran, results, message = pcall(require("flarelight.torture").run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
-    wait = args.wait, source = args.source,
+    wait = args.run_wait, source = args.source,
     timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
     mixes = args.mixes,
     seed = args.seed, sandbox = options,
@@ -214,7 +214,7 @@ function command_torture.define(parser, define)
     :description "Number of points with a random fault and a random end."
   command:option("--settle"):argname "SECONDS":convert(context.number):default "0.2"
     :description "Wait before a batch in doubt is read back, unless the script sets it."
-  command:option("--wait"):argname "SECONDS":convert(context.number):default "5"
+  command:option("--run-wait"):argname "SECONDS":convert(context.number):default "5"
     :description "Longest time that a start waits for the end of its run, whatever the script says."
   command:option("--timeout"):argname "SECONDS":convert(context.number):default "120"
     :description "Longest time of one run of the script."
