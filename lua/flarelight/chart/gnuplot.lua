@@ -117,7 +117,8 @@ end
 
 local function line_plots(data, places, put)
   local low, high, plots = math.huge, -math.huge, {}
-  local size = (data.count > MOST_LABELS or #data.series > #COLOURS) and "0" or "0.6"
+  -- Never 0: some programs refuse an SVG with such points, and a value between two gaps would not be seen.
+  local size = (data.count > MOST_LABELS or #data.series > #COLOURS) and "0.2" or "0.6"
   for position, series in ipairs(data.series) do
     local points = 0
     put("$series%d << END", position)
