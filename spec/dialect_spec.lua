@@ -286,6 +286,8 @@ describe("the options of a dialect", function()
     { "texts for null in a column of numbers", "a,b\n\\N,2\n1,2\n", { nulls = { "\\N" } }, '{"a":null,"b":2}' },
     { "no quotes", 'a,b\n"x,y"\n', { quote = false }, '{"a":"\\"x","b":"y\\""}' },
     { "another quote", "a,b\n'x,''y',1\"\n", { quote = "'" }, '{"a":"x,\'y","b":"1\\""}' },
+    { "names with quotes, delimiters and line ends", '"a ""b""","c,d","e\nf"\n1,2,3\n', {},
+      '{"a \\"b\\"":1,"c,d":2,"e\\nf":3}' },
     { "another byte between the cells", "a^b\n1^2\n", { delimiter = "^" }, '{"a":1,"b":2}' },
   }
   for _, case in ipairs(cases) do
