@@ -183,7 +183,7 @@ describe("every option stands in docs/api.md and among the annotations:", functi
 end)
 
 describe("every link leads somewhere:", function()
-  local pages = { "README.md", "CONTRIBUTING.md", "CHANGELOG.md" }
+  local pages = { "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "examples/data/README.md" }
   for path in system.shell "ls docs/*.md":gmatch "[^\n]+" do pages[#pages + 1] = path end
   local function anchors_of(text)
     local anchors = {}
@@ -205,6 +205,19 @@ describe("every link leads somewhere:", function()
       end
     end)
   end
+end)
+
+describe("the code", function()
+  it("names documents that are there", function()
+    local count = 0
+    for path in system.shell "grep -rhoE 'docs/[a-z_]+\\.(md|html)' lua bin csrc examples debian Makefile .luarc.json | sort -u"
+      :gmatch "[^\n]+" do
+      -- build/docs is made by `make docs`.
+      assert.is_true(path == "docs/index.html" or system.exists(path), path)
+      count = count + 1
+    end
+    assert.is_true(count >= 10, count)
+  end)
 end)
 
 describe("SECURITY.md", function()
