@@ -27,19 +27,24 @@ local function read(api, sql)
   if not file then return nil end
   file:close()
   local service = config.base_url .. " " .. config.subscription_id
-  local rows = calls.done(calls.job(api, store:run({ { sql, n = 1, service } }, calls.blocks(api))))
+  local rows, message = calls.done(calls.job(api, store:run({ { sql, n = 1, service } }, calls.blocks(api))))
   store:close()
-  return rows or nil
+  if not rows then return nil, tostring(message) end
+  return rows
 end
 
 local function seconds(microseconds) return microseconds / 1e6 end
 
 --- What the file tells about the budget of a client's service: { limit =, remaining =, reset =, reset_in =, foreign = }
--- as in api:quota(). nil if the client has no state file, or the file tells nothing.
+-- as in api:quota(). nil if the client has no state file, or the file tells nothing; and a message if the file cannot
+-- be read.
+---@return table? found, string? message
 function budget.of(api)
   if not calls.config(api).state then return nil end
-  local row = (read(api, "SELECT requests, granted, foreign_use, foreign_total, reset_at, " .. NOW
-    .. " FROM services WHERE service = ?") or {})[1]
+  local rows, message = read(api, "SELECT requests, granted, foreign_use, foreign_total, reset_at, " .. NOW
+    .. " FROM services WHERE service = ?")
+  if not rows then return nil, message end
+  local row = rows[1]
   if not (row and row.requests) then return nil end
   local found = { limit = row.requests, remaining = row.requests, foreign = row.foreign_total }
   local left = seconds(row.reset_at) - row.now

@@ -72,6 +72,13 @@ describe("quota --watch", function()
     end
   end)
 
+  it("says that the file of the budget cannot be read", function()
+    system.shell("mkdir " .. system.quote(folder .. "/state.db-budget"))
+    local out, _, status = command.shell(folder, environment, "flarelight quota --watch --count 1")
+    assert.are.equal(0, status)
+    assert.matches("  the budget cannot be read: [^\n]+\n$", out)
+  end)
+
   it("needs a state file, and --count goes with it", function()
     local _, err, status = command.shell(folder, environment, "flarelight quota --watch --state none")
     assert.are.equal(2, status)

@@ -41,7 +41,8 @@ end
 
 -- What the file tells now: the budget, the processes, and their sums. `pace` is absent while any process sends at once.
 local function look(api)
-  local found = budget.of(api) or {}
+  local found, message = budget.of(api)
+  found = found or { message = message }
   found.at, found.members, found.waiting = os.time(), budget.members(api), 0
   local pace, spread = 0, #found.members > 0
   for _, member in ipairs(found.members) do
@@ -56,6 +57,7 @@ local function pace_text(pace) return pace and ("%.1f a second"):format(pace) or
 
 -- The budget in words, most important first.
 local function words_of(found)
+  if found.message then return { "the budget cannot be read: " .. display.clean(found.message) } end
   if not found.limit then return { "no process has learned the limit yet" } end
   return {
     "limit " .. output.count(found.limit), "left " .. output.count(found.remaining),
