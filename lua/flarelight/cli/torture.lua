@@ -195,7 +195,7 @@ function command_torture.define(parser, define)
     :description "Script that uploads with a key or uses once, and its arguments. Its clients reach only the sandbox."
   command:option("--servers"):argname "A,B":convert(context.list)
     :description("Servers to run on: plain, replaces, reversed, alternating, adds, normalizes, texts, hides, other, "
-      .. "slow, dated, silent. Default: all.")
+      .. "slow, dated, silent. Default: all but the last three.")
   command:option("--kinds"):argname "A,B":convert(context.list)
     :description "Kinds of points: step, net, fault, twice, mix. Default: all."
   command:option("--source"):choices(sources.KINDS):default "file"

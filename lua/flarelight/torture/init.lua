@@ -186,7 +186,9 @@ function torture.run(given)
   for _, name in ipairs(given.servers or {}) do wanted[name] = true end
   local function is_chosen(server)
     if only_server then return server.name == only_server end
-    return not given.servers or wanted[server.name] == true
+    -- Each point on a server of `runs` waits for seconds: they are tried if they are named.
+    if not given.servers then return not server.runs end
+    return wanted[server.name] == true
   end
   local plans, message = plan_servers(given, is_chosen)
   if not plans then return nil, message end
