@@ -217,9 +217,9 @@ local function with_path(path)
 end
 
 describe("chart.render through gnuplot", function()
-  -- What gnuplot draws does not depend on the Lua: most of it runs on two.
+  -- What gnuplot draws does not depend on the Lua: most of it runs on one.
   local function drawn(name, test, on_every_lua)
-    if not system.thorough and not on_every_lua then return end
+    if not system.reference and not on_every_lua then return end
     it(name, function()
       if not has_gnuplot then return pending "gnuplot is not installed" end
       test()
@@ -492,7 +492,7 @@ describe("the time axis", function()
     end
   end)
 
-  if not system.thorough then return end
+  if not system.reference then return end
 
   local function svg_of(data, options)
     if not has_gnuplot then return pending "gnuplot is not installed" end
@@ -523,7 +523,7 @@ describe("the time axis", function()
 end)
 
 describe("many series", function()
-  if not system.thorough then return end
+  if not system.reference then return end
   local function data(kind, count)
     local made = { type = kind, labels = { "a", "b" }, series = {} }
     for index = 1, count do made.series[index] = { name = "series number " .. index, values = { index, -index } } end
@@ -567,7 +567,7 @@ describe("many series", function()
 end)
 
 describe("a page of HTML", function()
-  if not system.thorough then return end
+  if not system.reference then return end
   local hostile = '</svg><script>alert(1)</script>&"\''
   local data = {
     type = "line", labels = { "2026-11-24", "2026-11-25", hostile },

@@ -128,7 +128,7 @@ end)
 -- The lines of README.md, "From a shell", one after the other, in a shell whose service is a sandbox.
 describe("the shell of README.md #slow", function()
   it("runs line by line on a sandbox", function()
-    if system.checked or not system.thorough then return end
+    if system.checked or not system.reference then return end
     local text = read "README.md"
     local lines = assert(text:match "\n## From a shell\n.-```sh.-```.-```sh\n(.-)```")
     local start = assert(text:match '\n(flarelight sandbox [^\n]* %-%- )"$SHELL"\n')

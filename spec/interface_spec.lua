@@ -9,6 +9,9 @@ local status = require "flarelight.cli.status"
 local support = require "support"
 local system = require "support.system"
 
+-- The documents are the same for every Lua.
+if not system.reference then return end
+
 local function read(path) return assert(system.read(path), path) end
 
 local function names_of(set)

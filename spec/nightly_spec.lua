@@ -102,7 +102,7 @@ describe("the night's work", function()
   end
 
   -- The waits that settle a doubt take seconds, and hang little on the Lua below.
-  for _, each in ipairs(not system.thorough and {} or {
+  for _, each in ipairs(not system.reference and {} or {
     { "imports.import", 1 }, { "imports.import", 2 }, { "imports.import", 3 }, { "imports.import", 4 },
     { "preparations.execute", 1, "prepared" }, { "reports.generate", 1, "report" },
   }) do

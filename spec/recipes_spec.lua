@@ -45,7 +45,7 @@ describe("the recipe", function()
   end)
 
   -- What runs does not depend on the Lua; each is a few processes of it.
-  if system.checked or not system.thorough then return end
+  if system.checked or not system.reference then return end
 
   it("for a query of SQLite loads its rows once #slow", function()
     if not has "sqlite3" then return pending "sqlite3 is not installed" end

@@ -71,7 +71,7 @@ describe("the blocks of code in", function()
 end)
 
 describe("the command in", function()
-  if system.checked or not system.thorough then return end
+  if system.checked or not system.reference then return end
   local opened = support.opened(after_each)
 
   -- Of the lines behind `$`, the status that is not 0.

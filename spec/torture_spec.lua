@@ -6,7 +6,7 @@ local torture = require "flarelight.torture"
 
 local interpreter, quick = system.interpreter, system.checked
 -- What becomes of an upload hangs little on the Lua below it.
-local thorough = system.thorough
+local thorough = system.reference
 local WEATHER = "examples/data/seattle-weather.csv"
 
 describe("torture", function()

@@ -37,7 +37,7 @@ describe("every example", function()
 end)
 
 describe("the command #slow", function()
-  if not system.thorough then return end
+  if not system.reference then return end
   local folder
   before_each(function() folder = system.folder() end)
 

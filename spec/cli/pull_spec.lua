@@ -6,7 +6,7 @@ local support = require "support"
 local system = require "support.system"
 
 describe("flarelight sandbox pull #slow", function()
-  if not system.thorough then return end
+  if not system.reference then return end
   local opened = support.opened(after_each)
   local folder, path
   before_each(function()

@@ -4,7 +4,7 @@ local command = require "support.command"
 local system = require "support.system"
 
 describe("flarelight sandbox #slow", function()
-  if not system.thorough then return end
+  if not system.reference then return end
   local folder
   before_each(function() folder = system.folder() end)
 

@@ -8,6 +8,8 @@ local system = {
   checked = os.getenv "SPEC_SANITIZER" ~= nil or os.getenv "SPEC_QUICK" ~= nil,
   --- Whether this is one of the two Luas (one with integers, one without) that run what depends little on the Lua.
   thorough = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil,
+  --- Whether this is the one Lua that runs what does not depend on the Lua: documents, drawings, campaigns of kills.
+  reference = _VERSION == "Lua 5.4",
 }
 
 --- The text as one word of a shell.

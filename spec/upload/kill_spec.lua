@@ -54,7 +54,7 @@ describe("an upload that is killed at each checkpoint, of", function()
   end
 
   -- Many processes, which differ little from Lua to Lua.
-  if system.checked or not system.thorough then return end
+  if system.checked or not system.reference then return end
 
   for name, make in pairs(sources) do
     for _, lost in ipairs { false, true } do
