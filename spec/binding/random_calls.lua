@@ -91,6 +91,10 @@ local makers = {
   function() return core.durable(CSV, false) end,
   function() return core.guard(core.ticket()) end,
   function() return core.row_values { "n", "b" } end,
+  function() return core.write_mark("state.db", random(2) == 1) end,
+  function() return core.cache_store "state.db" end,
+  function() return core.budget_store "state.db" end,
+  function() return core.spool(CSV, "spool-", random(2) == 1 and ".gz" or nil) end,
 }
 
 local function take()
