@@ -85,8 +85,10 @@ static void count_taken(fl_lease_pool *pool, fl_lease_member *member, const fl_l
 }
 
 static void count_foreign(fl_lease_pool *pool, const fl_lease_report *report) {
-  int64_t more = pool->limit - report->seen - pool->granted - pool->foreign;
-  if (report->seen == FL_UNKNOWN || more <= 0) return;
+  int64_t more;
+  if (report->seen == FL_UNKNOWN) return;
+  more = pool->limit - report->seen - pool->granted - pool->foreign;
+  if (more <= 0) return;
   pool->foreign += more;
   pool->foreign_total += more;
 }
