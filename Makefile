@@ -297,6 +297,11 @@ host: $(BUILD)/host/$(LUA)
 analyze: deps-test
 	@sh spec/tools/analyze $(TOOLS)
 
+# --- coverage: which lines the specs run. SPECS names some of the Lua specs ---
+.PHONY: coverage
+coverage: deps-test
+	@sh spec/tools/coverage lua5.4
+
 # --- fuzzers: programs of libFuzzer, each with a folder of seeds in fuzz/corpus ---
 FUZZERS = $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard fuzz/*.c))
 SECONDS ?= 600
