@@ -90,6 +90,23 @@ describe("the binding", function()
     assert.are.equal(0, status, output)
   end)
 
+  it("has no rows behind those of a batch, nor after it was closed", function()
+    local output, status = run(system.write(folder .. "/rows.lua", [[
+      local core = require "flarelight.core"
+      local file = io.open("x.csv", "w")
+      file:write "a\n1\n2\n3\n"
+      file:close()
+      core.source("x.csv"):fetch(3, 1000, true, true)
+      while not core.wait(10) do end
+      local _, _, job = core.take()
+      local rows = job:outcome()
+      assert(#rows:next(1) == 1 and #rows:next(5) == 2 and rows:next(1) == nil)
+      rows:close()
+      assert(rows:next(1) == nil)
+    ]]))
+    assert.are.equal(0, status, output)
+  end)
+
   it("writes members in the order of their names, whatever objects follow one another", function()
     local json = require "flarelight.json"
     local long = ("n"):rep(50)

@@ -187,6 +187,7 @@ static int rows_close(lua_State *L) {
   rows_box *box = luaL_checkudata(L, 1, ROWS);
   fl_source_batch_free(&box->batch);
   fl_json_tape_free(&box->tape);
+  box->taken = 0; /* of no rows */
   return 0;
 }
 
@@ -208,20 +209,22 @@ static int rows_next(lua_State *L) {
   size_t count = (uint64_t)most < left ? (size_t)most : left;
   const fl_source_span *spans;
   fl_push push = {.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
+  uint32_t node = box->node;
   if (count == 0) return 0;
   fl_push_begin(L, &push);
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
-    fl_push_value(L, &push, box->node);
+    fl_push_value(L, &push, node);
     lua_rawseti(L, -2, (int)i + 1);
-    box->node = fl_json_next(&box->tape, box->node);
+    node = fl_json_next(&box->tape, node);
   }
   spans = fl_source_batch_spans(&box->batch) + box->taken;
-  box->taken += count;
   push_places(L, spans, count, false);
-  if (!box->parts) return 2;
-  push_places(L, spans, count, true);
-  return 3;
+  if (box->parts) push_places(L, spans, count, true);
+  /* Only now: if memory runs out before, the next call returns the same rows. */
+  box->node = node;
+  box->taken += count;
+  return box->parts ? 3 : 2;
 }
 
 static const luaL_Reg rows_methods[] = {{"next", rows_next}, {"close", rows_close}, {NULL, NULL}};
