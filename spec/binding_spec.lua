@@ -48,7 +48,7 @@ describe("the binding", function()
     "core.use_archive(io.stdout)", "core.use_archive()",
     "core.recording(p):add({}, 1, 2 ^ 40)", "core.recording(p):add({}, 0, 1, nil, nil, 0)",
     "local r = core.recording(p); r:close(); r:write(true)", "core.recording_source('r', {})",
-    "assert(core.recording_source('r', core.recording(p)))",
+    "assert(core.recording_source('r', core.recording(p)))", "sandbox:requests(1e300)", "sandbox:requests(0/0)",
   }
 
   it("raises where a value is of another class or a number has no meaning", function()
@@ -75,6 +75,7 @@ describe("the binding", function()
       end
       local page = new_page()
       page:begin(10)
+      local sandbox = assert(require("flarelight.sandbox").start())
     ]]):format(sandbox.url, sandbox.subscription_id, sandbox.api_key, sandbox.api_key) }
     local client = support.client(sandbox)
     assert(client.imports:import { records = support.records(7), name = "spec" })

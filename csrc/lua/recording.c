@@ -6,6 +6,7 @@
  */
 #include "recording.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +82,16 @@ static int recording_write(lua_State *L) {
 
 /* --- records --- */
 
-/* The integer at a place of the table at `index`; `otherwise` if the value there is no number. */
+/* The integer at a place of the table at `index`; `otherwise` if the value there is no number
+ * within 2^53. */
 static int64_t integer_at(lua_State *L, int index, int place, int64_t otherwise) {
   int64_t value = otherwise;
   if (!lua_istable(L, index)) return otherwise;
   lua_rawgeti(L, index, place);
-  if (lua_type(L, -1) == LUA_TNUMBER) value = (int64_t)lua_tonumber(L, -1);
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    double number = (double)lua_tonumber(L, -1);
+    if (fabs(number) <= 0x1p53) value = (int64_t)number;
+  }
   lua_pop(L, 1);
   return value;
 }

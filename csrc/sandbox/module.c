@@ -11,6 +11,7 @@
 #include "result.h"
 #include "sandbox.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,12 @@ static sandbox *check_running(lua_State *L) {
   box *holder = luaL_checkudata(L, 1, TYPE);
   if (holder->running == NULL) luaL_error(L, "the sandbox did not start");
   return holder->running;
+}
+
+/* The number of an argument, whole: it must be within 2^53. */
+static int64_t check_whole(lua_State *L, int index, double number) {
+  luaL_argcheck(L, fabs(number) <= 0x1p53, index, "is out of range");
+  return (int64_t)number;
 }
 
 /* For queries: fires everything that is already due first. */
@@ -160,7 +167,7 @@ static void push_entry(lua_State *L, const sandbox_entry *entry) {
 
 static int requests(lua_State *L) {
   sandbox *running = check_current(L);
-  int64_t from = (int64_t)luaL_optnumber(L, 2, 1);
+  int64_t from = check_whole(L, 2, luaL_optnumber(L, 2, 1));
   copy *held = new_copy(L);
   sandbox_entry **entries;
   size_t count;
@@ -343,7 +350,7 @@ static int adopt(lua_State *L) {
 static int store_result(lua_State *L) {
   sandbox *running = check_running(L);
   const char *report = luaL_checkstring(L, 2);
-  int64_t row_count = (int64_t)luaL_checknumber(L, 3);
+  int64_t row_count = check_whole(L, 3, luaL_checknumber(L, 3));
   fl_slice chart = optional_text(L, 4);
   bool done;
   pthread_mutex_lock(&running->lock);
