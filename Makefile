@@ -69,6 +69,8 @@ CORE_CFLAGS = $(call ask,CORE_CFLAGS,--cflags sqlite3 nettle)
 CORE_LIBS = $(call ask,CORE_LIBS,--libs sqlite3 nettle) -lcsv -lm
 ARCHIVE_CFLAGS = $(call ask,ARCHIVE_CFLAGS,--cflags libarchive zlib)
 ARCHIVE_LIBS = $(call ask,ARCHIVE_LIBS,--libs libarchive zlib)
+POSTGRES_CFLAGS = $(call ask,POSTGRES_CFLAGS,--cflags libpq)
+POSTGRES_LIBS = $(call ask,POSTGRES_LIBS,--libs libpq)
 INI_CFLAGS = $(call ask,INI_CFLAGS,--cflags inih)
 INI_LIBS = $(call ask,INI_LIBS,--libs inih)
 SANDBOX_CFLAGS = $(call ask,SANDBOX_CFLAGS,--cflags libmicrohttpd sqlite3 zlib)
@@ -81,6 +83,7 @@ endif
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/core/*/*.c))
 LUA_SOURCES := $(sort $(wildcard csrc/lua/*.c))
 ARCHIVE_SOURCES := $(sort $(wildcard csrc/archive/*.c))
+POSTGRES_SOURCES := $(sort $(wildcard csrc/postgres/*.c))
 INI_SOURCES := $(sort $(wildcard csrc/ini/*.c))
 SANDBOX_SOURCES := $(sort $(wildcard csrc/sandbox/*.c))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
@@ -88,20 +91,22 @@ LUA_FILES := $(sort $(shell find lua -name '*.lua'))
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 ARCHIVE_OBJECTS = $(ARCHIVE_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
+POSTGRES_OBJECTS = $(POSTGRES_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 INI_OBJECTS = $(INI_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 SANDBOX_OBJECTS = $(SANDBOX_SOURCES:csrc/%.c=$(BUILD)/$(LUA)/%.o)
 ARCHIVE = $(BUILD)/libflarelight.a
 # A part that few programs need is a module of its own. Where its libraries are missing, it is left out, and the others
-# are whole; `flarelight version` says which are there. WITHOUT="sandbox archive ini" leaves out more.
+# are whole; `flarelight version` says which are there. WITHOUT="sandbox archive ini postgres" leaves out more.
 WITHOUT ?=
 # $(call part,NAME,LIBRARIES) is NAME_core if pkg-config knows the libraries.
 part = $(if $(filter $(1),$(WITHOUT)),,$(if $(shell $(PKG_CONFIG) --exists $(2) 2>/dev/null && echo yes),$(1)_core))
-PARTS := $(call part,archive,libarchive zlib) $(call part,ini,inih) $(call part,sandbox,libmicrohttpd sqlite3 zlib)
+PARTS := $(call part,archive,libarchive zlib) $(call part,ini,inih) $(call part,postgres,libpq) \
+         $(call part,sandbox,libmicrohttpd sqlite3 zlib)
 MODULES = $(patsubst %,$(BUILD)/$(LUA)/flarelight/%.so,core $(PARTS))
 
 .PHONY: all
 all: $(MODULES)
-	@for part in archive ini sandbox; do case " $(PARTS) " in *" $${part}_core "*) ;; *) \
+	@for part in archive ini postgres sandbox; do case " $(PARTS) " in *" $${part}_core "*) ;; *) \
 	   echo "This build is without $$part: \`flarelight version\` lists the parts, \`make deps\` installs what they need." ;; \
 	 esac; done
 
@@ -137,6 +142,14 @@ $(BUILD)/$(LUA)/flarelight/archive_core.so: $(ARCHIVE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(ARCHIVE_LIBS) -ldl
 
+$(BUILD)/$(LUA)/postgres/%.o: csrc/postgres/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(POSTGRES_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/$(LUA)/flarelight/postgres_core.so: $(POSTGRES_OBJECTS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(POSTGRES_LIBS) -ldl
+
 $(BUILD)/$(LUA)/ini/%.o: csrc/ini/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(LUA_CFLAGS) $(INI_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -145,7 +158,8 @@ $(BUILD)/$(LUA)/flarelight/ini_core.so: $(INI_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(HARDENING_LINK) $(SANITIZER) -pthread $(LDFLAGS) -o $@ $^ $(INI_LIBS)
 
--include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(INI_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
+-include $(CORE_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d) $(ARCHIVE_OBJECTS:.o=.d) $(POSTGRES_OBJECTS:.o=.d) \
+         $(INI_OBJECTS:.o=.d) $(SANDBOX_OBJECTS:.o=.d)
 
 # The chosen flags, for spec/project/hardened.
 .PHONY: hardening
@@ -202,11 +216,11 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev libinih-dev ca-certificates
+PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev libinih-dev libpq-dev ca-certificates
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
-PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
+PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 postgresql xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_CHECKS = cppcheck clang libclang-rt-14-dev
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl strace
@@ -433,7 +447,7 @@ dist:
 	  [ -z "$$(git status --porcelain)" ] || echo "This tree has changes that are not committed, and they are not in the tarball."; \
 	else tar -c --exclude=./build --exclude=./debian/*/ --transform 's,^\.,$(NAME),' . | \
 	  gzip -n >$(BUILD)/dist/$(NAME).tar.gz; fi
-	@for rock in flarelight flarelight-archive flarelight-ini; do \
+	@for rock in flarelight flarelight-archive flarelight-ini flarelight-postgres; do \
 	  sed -e 's/^version = "dev-1"/version = "$(VERSION)-1"/' \
 	    -e 's,^source = .*,source = { url = "file://$(NAME).tar.gz"\, dir = "$(NAME)" },' \
 	    -e 's/, built from this tree: luarocks make .*/ $(VERSION)/' \

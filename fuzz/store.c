@@ -21,8 +21,8 @@ static fl_store_code run(fl_store *store, const char *sql, const char *value, fl
   fl_store_code code;
   fl_buffer script;
   fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
-  HOLDS(fl_store_statement(&script, fl_slice_of(sql), -1) == FL_OK);
-  if (value != NULL) HOLDS(fl_store_text(&script, fl_slice_of(value)) == FL_OK);
+  HOLDS(fl_script_statement(&script, fl_slice_of(sql), -1) == FL_OK);
+  if (value != NULL) HOLDS(fl_script_text(&script, fl_slice_of(value)) == FL_OK);
   rows->length = 0;
   *columns = 0;
   code = fl_store_run(store, &script, false, rows, columns, &error);
@@ -35,9 +35,9 @@ static fl_store_code run(fl_store *store, const char *sql, const char *value, fl
 static void read_rows(const fl_buffer *rows, int columns) {
   size_t place = 0, values = 0;
   for (;;) {
-    fl_store_value value = fl_store_read(rows, &place);
-    if (value.type == FL_STORE_END) break;
-    HOLDS(value.type <= FL_STORE_TEXT && place <= rows->length);
+    fl_script_value value = fl_script_read(rows, &place);
+    if (value.type == FL_SCRIPT_END) break;
+    HOLDS(value.type <= FL_SCRIPT_TEXT && place <= rows->length);
     values++;
   }
   HOLDS(columns == 0 ? values == 0 : values % (size_t)columns == 0);

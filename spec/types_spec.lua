@@ -189,7 +189,7 @@ describe("the definitions in types/", function()
   end
 
   for name, folder in pairs {
-    core = "csrc/lua", archive_core = "csrc/archive", ini_core = "csrc/ini", sandbox_core = "csrc/sandbox",
+    core = "csrc/lua", archive_core = "csrc/archive", ini_core = "csrc/ini", postgres_core = "csrc/postgres", sandbox_core = "csrc/sandbox",
   } do
     it(("are those of flarelight.%s"):format(name), function()
       local found, module = pcall(require, "flarelight." .. name)

@@ -11,6 +11,7 @@ local hooks = require "flarelight.hooks"
 local host = require "flarelight.host"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
+local postgres = require "flarelight.postgres"
 local scope = require "flarelight.host.scope"
 local tasks = require "flarelight.host.tasks"
 local trace = require "flarelight.trace"
@@ -413,9 +414,12 @@ function calls.done(waiter)
   return nil, "the job belongs to the parent process", nil, "closed"
 end
 
---- The state file of a client, or nil if it has none. Opens nothing.
+--- The state of a client, a file or a database, or nil if it has none. Opens nothing.
 function calls.store(api)
   local inner = private[api]
+  if inner.config.database and not inner.store then
+    inner.store = assert(postgres.open(inner.config.database)) -- the configuration has tried it
+  end
   if inner.config.state and not inner.store then
     inner.store = core.store(inner.config.state, inner.config.shared_files)
   end

@@ -10,6 +10,7 @@ local headers = require "flarelight.headers"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
 local profile = require "flarelight.profile"
+local postgres = require "flarelight.postgres"
 local settings = require "flarelight.settings"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
@@ -251,7 +252,16 @@ local function resolve_files(found)
       if fault then return fail(name .. ":", ("%s: is refused: %s"):format(found[name], fault)) end
     end
   end
-  if found.state == "" then return fail("state", "should be the path of a file") end
+  if found.state == "" then return fail("state", "should be the path of a file, or a URL of PostgreSQL") end
+  if postgres.is_url(found.state) then
+    local store, message = postgres.open(found.state)
+    if not store then return fail("state:", message) end
+    store:close()
+    -- The members are apart, since other files stand beside a state file. The URL may hold a password.
+    found.database, found.state = found.state, nil
+    found.sources.state = { value = postgres.shown(found.database), from = found.sources.state.from,
+                            name = found.sources.state.name }
+  end
   for _, name in ipairs { "ca_file", "client_cert", "client_key", "state" } do
     if found[name] then
       local path, message = core.absolute_path(found[name])

@@ -63,8 +63,8 @@ settings.list = {
   { name = "shared_files", type = "boolean", flag = "--shared-files",
     help = "Accepts key files, profiles and a state file of other members of your group." },
   { name = "state", type = "path", flag = "--state", argname = "FILE",
-    help = "State file, the journal of uploads. Default: flarelight/state.db in $XDG_STATE_HOME or ~/.local/state. "
-      .. "\"none\" keeps none." },
+    help = "State file, the journal of uploads, or the URL of a PostgreSQL database. Default: flarelight/state.db in "
+      .. "$XDG_STATE_HOME or ~/.local/state. \"none\" keeps none." },
   { name = "keep", type = "positive", flag = "--keep", argname = "DAYS",
     help = "Days for which the state file keeps what has ended. Default: 90." },
 }

@@ -20,6 +20,7 @@ State.__index = State
 local state = { class = State }
 
 local KEPT = 90        -- days, unless the client has the option `keep`
+local MOST_EVENTS = 2^31 - 1 -- more than the history keeps
 local LONGEST = 400    -- bytes of a text in the history
 
 --- The state file of a client, as an object of `class`; nil if it has none.
@@ -55,17 +56,28 @@ function State:try(...) return try(self, false, { ... }) end
 --- The same, relaxed.
 function State:try_relaxed(...) return try(self, true, { ... }) end
 
+-- The outcome of a question about a lock: `answer, message, kind`. A state file answers at once, a database by a job.
+local function outcome(self, answer, message, kind)
+  if type(answer) ~= "number" then return answer, message, kind end
+  local closed
+  answer, message, kind, closed = calls.done(calls.job(self.api, answer))
+  return answer, message, kind or closed
+end
+
+--- Releases a lock. In a database the worker does it, unless this code blocks anyway.
+function State:unlock(lock) lock:release(calls.blocks(self.api)) end
+
 --- A lock that excludes other processes and other holders of this one; nil if another holder has it.
 function State:lock(name)
-  local lock, message = self.store:lock(name)
-  if message then failure.fail("io", "state: " .. message) end
+  local lock, message, kind = outcome(self, self.store:lock(name, calls.blocks(self.api)))
+  if message then failure.fail(kind, "state: " .. message) end
   return lock
 end
 
 --- Whether a holder in any process has a lock. Takes nothing.
 function State:is_locked(name)
-  local held, message = self.store:is_locked(name)
-  if message then failure.fail("io", "state: " .. message) end
+  local held, message, kind = outcome(self, self.store:is_locked(name, calls.blocks(self.api)))
+  if message then failure.fail(kind, "state: " .. message) end
   return held
 end
 
@@ -111,7 +123,7 @@ end
 --- The events of a subject, oldest first: { { at =, event =, detail = }, … }. `last`: only so many of the newest.
 function State:events(subject, last)
   local rows = self:try(state.sql("SELECT at, event, detail FROM history WHERE service = ? AND subject = ? "
-    .. "ORDER BY number DESC LIMIT ?", self.service, subject, last or -1))
+    .. "ORDER BY number DESC LIMIT ?", self.service, subject, last or MOST_EVENTS))
   local events = {}
   for place, row in ipairs(rows) do
     row.detail = json.decode(row.detail)

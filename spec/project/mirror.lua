@@ -36,6 +36,8 @@ local COVERS = {
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
   ["spec/interface_spec.lua"] = { "docs" },
+  ["spec/postgres_spec.lua"] = { "csrc/postgres", "csrc/core/files/database", "lua/flarelight/postgres" },
+  ["spec/core/files/store_spec.c"] = { "csrc/core/files/script" },
   ["spec/recipes_spec.lua"] = { "docs" },
   ["spec/shell_blocks_spec.lua"] = { "docs" },
   ["spec/types_spec.lua"] = { "types" },

@@ -628,6 +628,16 @@ local Store = {}
 ---@return flarelight.core.Store
 function core.store(path, shared) end
 
+--- Takes the functions of flarelight.postgres_core. Returns whether they are of this build.
+---@param functions userdata
+---@return boolean
+function core.use_postgres(functions) end
+
+--- A store in PostgreSQL; connects to nothing. Needs core.use_postgres.
+---@param url string
+---@return flarelight.core.Store? store, string? message, string? kind
+function core.database(url) end
+
 --- The file of shared budgets beside a state file, and its path; opens nothing.
 ---@param path string
 ---@param shared boolean?
@@ -672,15 +682,18 @@ function WriteMark:close() end
 ---@return flarelight.core.Ticket
 function Store:run(statements, in_place, relaxed) end
 
---- Takes a named lock; nil without a message if another holder has it.
+--- Takes a named lock; nil without a message if another holder has it. Of a database: the ticket of a job with this
+--- outcome.
 ---@param name string
----@return flarelight.core.Lock? lock, string? message
-function Store:lock(name) end
+---@param in_place boolean?
+---@return flarelight.core.Lock|flarelight.core.Ticket|nil lock, string? message, string? kind
+function Store:lock(name, in_place) end
 
---- Whether a holder in any process has the lock.
+--- Whether a holder in any process has the lock. Of a database: the ticket of a job with this outcome.
 ---@param name string
----@return boolean? locked, string? message
-function Store:is_locked(name) end
+---@param in_place boolean?
+---@return boolean|flarelight.core.Ticket|nil locked, string? message, string? kind
+function Store:is_locked(name, in_place) end
 
 --- Closes the state file.
 function Store:close() end
@@ -688,8 +701,9 @@ function Store:close() end
 ---@class flarelight.core.Lock
 local Lock = {}
 
---- Gives the lock back.
-function Lock:release() end
+--- Gives the lock back. In a database the worker does it, unless it is `in_place`.
+---@param in_place boolean?
+function Lock:release(in_place) end
 
 -- --- settings, programs, diagnosis (settings.c, program.c, diagnosis.c, terminal.c, module.c) ---
 

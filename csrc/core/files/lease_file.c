@@ -58,8 +58,8 @@ typedef struct question_job {
 /* --- the records --- */
 
 static int64_t take_integer(const fl_buffer *rows, size_t *place) {
-  fl_store_value value = fl_store_read(rows, place);
-  return value.type == FL_STORE_INTEGER ? value.integer : FL_UNKNOWN;
+  fl_script_value value = fl_script_read(rows, place);
+  return value.type == FL_SCRIPT_INTEGER ? value.integer : FL_UNKNOWN;
 }
 
 static const char READ[] =
@@ -95,7 +95,7 @@ static fl_result read_records(const fl_buffer *rows, int columns, uint64_t membe
   *found = (records){.pool = {.limit = FL_UNKNOWN}};
   found->members = calloc(room, sizeof *found->members);
   if (found->members == NULL) return FL_NO_MEMORY;
-  for (int i = 0; i < columns; i++) fl_store_read(rows, &place);
+  for (int i = 0; i < columns; i++) fl_script_read(rows, &place);
   while (place < rows->length) {
     fl_lease_member *each;
     int64_t name;
@@ -128,19 +128,19 @@ static fl_result read_records(const fl_buffer *rows, int columns, uint64_t membe
 }
 
 static void add(fl_buffer *script, const int64_t *values, size_t count) {
-  for (size_t i = 0; i < count; i++) fl_store_integer(script, values[i]);
+  for (size_t i = 0; i < count; i++) fl_script_integer(script, values[i]);
 }
 
 static void write_pool(fl_buffer *script, const char *service, const fl_lease_pool *pool) {
   const int64_t values[] = {pool->assumed,       pool->window,       pool->began_at, pool->reset_at,
                             pool->guessed,       pool->granted,      pool->favoured, pool->foreign,
                             pool->foreign_total, pool->blocked_until};
-  fl_store_statement(
+  fl_script_statement(
       script,
       FL_LITERAL("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"), 1);
-  fl_store_text(script, fl_slice_of(service));
-  if (pool->limit == FL_UNKNOWN) fl_store_null(script);
-  else fl_store_integer(script, pool->limit);
+  fl_script_text(script, fl_slice_of(service));
+  if (pool->limit == FL_UNKNOWN) fl_script_null(script);
+  else fl_script_integer(script, pool->limit);
   add(script, values, sizeof values / sizeof *values);
 }
 
@@ -156,12 +156,12 @@ static void write_member(fl_buffer *script, const question_job *self, const fl_l
   const int64_t behind[] = {(int64_t)getpid(), self->question.waiting, self->question.spent,
                             grant->spacing};
   gethostname(machine, sizeof machine - 1);
-  fl_store_statement(
+  fl_script_statement(
       script,
       FL_LITERAL("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"), 1);
-  fl_store_text(script, fl_slice_of(self->service));
+  fl_script_text(script, fl_slice_of(self->service));
   add(script, before, sizeof before / sizeof *before);
-  fl_store_text(script, fl_slice_of(machine));
+  fl_script_text(script, fl_slice_of(machine));
   add(script, behind, sizeof behind / sizeof *behind);
 }
 
@@ -189,8 +189,8 @@ static fl_result settle(void *context, const fl_buffer *rows, int columns, fl_bu
   fl_lease_pool_settle(&found.pool, found.members, found.count, found.self, &report, now, grant);
   write_pool(script, self->service, &found.pool);
   write_member(script, self, &found.members[found.self], grant);
-  fl_store_statement(script, FL_LITERAL("DELETE FROM members WHERE expires_at < ?"), -1);
-  result = fl_store_integer(script, now - KEPT);
+  fl_script_statement(script, FL_LITERAL("DELETE FROM members WHERE expires_at < ?"), -1);
+  result = fl_script_integer(script, now - KEPT);
   grant->reset_at = moved(grant->reset_at, -ahead);
   grant->blocked_until = moved(grant->blocked_until, -ahead);
   grant->none_until = moved(grant->none_until, -ahead);
@@ -204,8 +204,8 @@ static void run_question(fl_job *job) {
   fl_buffer script;
   fl_store_code code = FL_STORE_NO_MEMORY;
   fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
-  fl_store_statement(&script, fl_slice_of(READ), -1);
-  if (fl_store_text(&script, fl_slice_of(self->service)) == FL_OK)
+  fl_script_statement(&script, fl_slice_of(READ), -1);
+  if (fl_script_text(&script, fl_slice_of(self->service)) == FL_OK)
     code = fl_store_exchange(self->file->store, &script, settle, self, &error);
   fl_buffer_free(&script);
   self->answer->lost = code != FL_STORE_OK;

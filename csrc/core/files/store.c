@@ -126,71 +126,6 @@ static const char *const migrations[FL_STORE_VERSION] = {
 
 static const fl_store_schema state_schema = {FL_STORE_VERSION, migrations, 10 * FL_SECOND, true};
 
-/* --- scripts and rows as bytes: a tag, then the value --- */
-
-static fl_result put(fl_buffer *out, char tag, const void *bytes, size_t length) {
-  fl_result result = fl_buffer_reserve(out, length + 1);
-  if (result != FL_OK) return result;
-  fl_buffer_append_byte(out, tag);
-  return fl_buffer_append(out, bytes, length);
-}
-
-fl_result fl_store_null(fl_buffer *script) { return put(script, FL_STORE_NULL, "", 0); }
-
-fl_result fl_store_integer(fl_buffer *script, int64_t value) {
-  return put(script, FL_STORE_INTEGER, &value, sizeof value);
-}
-
-fl_result fl_store_real(fl_buffer *script, double value) {
-  return put(script, FL_STORE_REAL, &value, sizeof value);
-}
-
-static fl_result put_text(fl_buffer *out, char tag, fl_slice text) {
-  fl_result result = fl_buffer_reserve(out, text.length + sizeof text.length + 2);
-  if (result != FL_OK) return result;
-  put(out, tag, &text.length, sizeof text.length);
-  fl_buffer_append(out, text.data, text.length);
-  return fl_buffer_append_byte(out, '\0');
-}
-
-fl_result fl_store_text(fl_buffer *script, fl_slice text) {
-  return put_text(script, FL_STORE_TEXT, text);
-}
-
-fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes) {
-  int64_t count = changes;
-  fl_result result = put_text(script, FL_STORE_STATEMENT, sql);
-  return result != FL_OK ? result : fl_buffer_append(script, &count, sizeof count);
-}
-
-fl_store_value fl_store_read(const fl_buffer *from, size_t *place) {
-  fl_store_value value = {FL_STORE_END, 0, 0, {NULL, 0}};
-  if (*place >= from->length) return value;
-  value.type = (fl_store_type)from->data[(*place)++];
-  switch (value.type) {
-    case FL_STORE_INTEGER:
-      memcpy(&value.integer, from->data + *place, sizeof value.integer);
-      *place += sizeof value.integer;
-      break;
-    case FL_STORE_REAL:
-      memcpy(&value.real, from->data + *place, sizeof value.real);
-      *place += sizeof value.real;
-      break;
-    case FL_STORE_TEXT:
-    case FL_STORE_STATEMENT:
-      memcpy(&value.text.length, from->data + *place, sizeof value.text.length);
-      value.text.data = from->data + *place + sizeof value.text.length;
-      *place += sizeof value.text.length + value.text.length + 1;
-      if (value.type == FL_STORE_STATEMENT) {
-        memcpy(&value.integer, from->data + *place, sizeof value.integer);
-        *place += sizeof value.integer;
-      }
-      break;
-    default: break;
-  }
-  return value;
-}
-
 /* --- failures --- */
 
 static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code code,
@@ -415,11 +350,11 @@ static fl_store_code open_database(fl_store *self, fl_store_error *error) {
 
 /* --- running --- */
 
-static int bind(sqlite3_stmt *statement, int index, const fl_store_value *value) {
+static int bind(sqlite3_stmt *statement, int index, const fl_script_value *value) {
   switch (value->type) {
-    case FL_STORE_INTEGER: return sqlite3_bind_int64(statement, index, value->integer);
-    case FL_STORE_REAL: return sqlite3_bind_double(statement, index, value->real);
-    case FL_STORE_TEXT:
+    case FL_SCRIPT_INTEGER: return sqlite3_bind_int64(statement, index, value->integer);
+    case FL_SCRIPT_REAL: return sqlite3_bind_double(statement, index, value->real);
+    case FL_SCRIPT_TEXT:
       return sqlite3_bind_text64(statement, index, value->text.data, value->text.length,
                                  SQLITE_STATIC, SQLITE_UTF8);
     default: return sqlite3_bind_null(statement, index);
@@ -428,13 +363,13 @@ static int bind(sqlite3_stmt *statement, int index, const fl_store_value *value)
 
 static fl_result put_column(fl_buffer *rows, sqlite3_stmt *statement, int column) {
   switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER: return fl_store_integer(rows, sqlite3_column_int64(statement, column));
-    case SQLITE_FLOAT: return fl_store_real(rows, sqlite3_column_double(statement, column));
-    case SQLITE_NULL: return fl_store_null(rows);
+    case SQLITE_INTEGER: return fl_script_integer(rows, sqlite3_column_int64(statement, column));
+    case SQLITE_FLOAT: return fl_script_real(rows, sqlite3_column_double(statement, column));
+    case SQLITE_NULL: return fl_script_null(rows);
     default: {
       const char *text = (const char *)sqlite3_column_text(statement, column);
       fl_slice slice = {text, (size_t)sqlite3_column_bytes(statement, column)};
-      return text == NULL ? FL_NO_MEMORY : fl_store_text(rows, slice);
+      return text == NULL ? FL_NO_MEMORY : fl_script_text(rows, slice);
     }
   }
 }
@@ -445,7 +380,7 @@ static int step_through(sqlite3_stmt *statement, fl_buffer *rows, int *columns) 
   *columns = sqlite3_column_count(statement);
   rows->length = 0;
   for (int i = 0; i < *columns && put_result == FL_OK; i++)
-    put_result = fl_store_text(rows, fl_slice_of(sqlite3_column_name(statement, i)));
+    put_result = fl_script_text(rows, fl_slice_of(sqlite3_column_name(statement, i)));
   while (put_result == FL_OK && result == SQLITE_ROW) {
     result = sqlite3_step(statement);
     for (int i = 0; i < *columns && put_result == FL_OK && result == SQLITE_ROW; i++)
@@ -456,14 +391,14 @@ static int step_through(sqlite3_stmt *statement, fl_buffer *rows, int *columns) 
 
 /* One statement with its values; *value is the next statement, or the end. */
 static int run_statement(fl_store *self, const fl_buffer *script, size_t *place,
-                         fl_store_value *value, fl_buffer *rows, int *columns, bool *kept) {
+                         fl_script_value *value, fl_buffer *rows, int *columns, bool *kept) {
   const int64_t changes = value->integer;
   sqlite3_stmt *statement = NULL;
   int result = sqlite3_prepare_v2(self->database, value->text.data, (int)value->text.length,
                                   &statement, NULL);
   for (int index = 1;; index++) {
-    *value = fl_store_read(script, place);
-    if (value->type == FL_STORE_END || value->type == FL_STORE_STATEMENT) break;
+    *value = fl_script_read(script, place);
+    if (value->type == FL_SCRIPT_END || value->type == FL_SCRIPT_STATEMENT) break;
     if (result == SQLITE_OK) result = bind(statement, index, value);
   }
   if (result == SQLITE_OK) result = step_through(statement, rows, columns);
@@ -478,9 +413,9 @@ static int run_statement(fl_store *self, const fl_buffer *script, size_t *place,
 static int run_statements(fl_store *self, const fl_buffer *script, fl_buffer *rows, int *columns,
                           bool *kept) {
   size_t place = 0;
-  fl_store_value value = fl_store_read(script, &place);
+  fl_script_value value = fl_script_read(script, &place);
   int result = SQLITE_OK;
-  while (result == SQLITE_OK && *kept && value.type == FL_STORE_STATEMENT)
+  while (result == SQLITE_OK && *kept && value.type == FL_SCRIPT_STATEMENT)
     result = run_statement(self, script, &place, &value, rows, columns, kept);
   return result;
 }

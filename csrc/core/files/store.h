@@ -9,8 +9,7 @@
  * file that another user owns or may write is refused. A script that finds the file locked waits
  * for up to 10 s.
  *
- * A script is a list of statements with their values, which run in one transaction. The functions
- * below write it into a buffer. The rows of its last statement come as a buffer, too.
+ * A script (files/script.h) runs in one transaction.
  *
  * Any thread; one script a store at a time. Around a fork no script runs and every database is
  * closed; parent and child open it anew.
@@ -18,7 +17,7 @@
 #ifndef FL_STORE_H
 #define FL_STORE_H
 
-#include "base/buffer.h"
+#include "files/script.h"
 
 #define FL_STORE_VERSION 4 /* of the schema: user_version */
 
@@ -53,6 +52,7 @@ typedef enum fl_store_code {
   FL_STORE_CONFIG, /* the file is of a newer version, or of another program */
   FL_STORE_GUARD,  /* a statement changed an unexpected number of rows; the transaction was rolled
                       back */
+  FL_STORE_LOST,   /* of a database: another process has taken over a lock */
   FL_STORE_NO_MEMORY
 } fl_store_code;
 
@@ -61,36 +61,7 @@ typedef struct fl_store_error {
   char message[512]; /* with the path */
 } fl_store_error;
 
-/* --- scripts --- */
-
-/* `changes`: the number of rows that the statement must change, or -1 for any number. */
-fl_result fl_store_statement(fl_buffer *script, fl_slice sql, int changes);
-/* Append the values of the last statement, in the order of its parameters. */
-fl_result fl_store_null(fl_buffer *script);
-fl_result fl_store_integer(fl_buffer *script, int64_t value);
-fl_result fl_store_real(fl_buffer *script, double value);
-fl_result fl_store_text(fl_buffer *script, fl_slice text);
-
-/* --- results: the names of the columns as texts, then each row's values --- */
-
-typedef enum fl_store_type {
-  FL_STORE_END,
-  FL_STORE_NULL,
-  FL_STORE_INTEGER,
-  FL_STORE_REAL,
-  FL_STORE_TEXT,
-  FL_STORE_STATEMENT
-} fl_store_type;
-
-typedef struct fl_store_value {
-  fl_store_type type;
-  int64_t integer; /* of a statement: its changes */
-  double real;
-  fl_slice text;
-} fl_store_value;
-
-/* Reads the value at *place, and moves *place behind it. FL_STORE_END past the last value. */
-fl_store_value fl_store_read(const fl_buffer *from, size_t *place);
+/* --- running --- */
 
 /*
  * Runs a script, and appends the rows of its last statement. *columns is their number of columns, 0

@@ -7,6 +7,7 @@ local ending = require "flarelight.cli.ending"
 local flarelight = require "flarelight"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local postgres = require "flarelight.postgres"
 local progress = require "flarelight.cli.progress"
 local seeing = require "flarelight.cli.seeing"
 local settings = require "flarelight.settings"
@@ -243,7 +244,9 @@ function context.same_options(args)
   end
   add("--environment", args.environment)
   for _, row in ipairs(settings.list) do
-    if row.flag and not row.secret then add(row.flag, args[row.name]) end
+    local value = args[row.name]
+    if row.name == "state" and postgres.is_url(value) then value = postgres.shown(value) end
+    if row.flag and not row.secret then add(row.flag, value) end
   end
   return table.concat(words)
 end

@@ -7,6 +7,7 @@ local core = require "flarelight.core"
 local flarelight = require "flarelight"
 local help = require "flarelight.cli.help"
 local output = require "flarelight.cli.output"
+local postgres = require "flarelight.postgres"
 local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 local wording = require "flarelight.cli.wording"
@@ -102,6 +103,10 @@ local function check_state(found)
   local made, path = pcall(context.state, found.args)
   if not made then return "failed", type(path) == "table" and path.message or tostring(path) end
   if not path then return "skipped", "none, by the settings" end
+  if postgres.is_url(path) then
+    found.state = path
+    return "ok", postgres.shown(path) .. " (it was not asked)"
+  end
   local shared, file = found.args.shared_files, io.open(path, "rb")
   local good, message
   if file then

@@ -9,6 +9,7 @@ local imports = require "flarelight.cli.imports"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local plans = require "flarelight.upload.plan"
+local postgres = require "flarelight.postgres"
 local series = require "flarelight.upload.series"
 local status = require "flarelight.cli.status"
 local system = require "flarelight.system"
@@ -42,9 +43,9 @@ local function known_series(args)
   end
   local path = context.state(args)
   if not path then ending.fail(status.USAGE, "--series: needs a state file: --state FILE") end
-  local file = io.open(path, "rb")
+  local file = not postgres.is_url(path) and io.open(path, "rb")
   if file then file:close() end
-  return file and args.series or nil
+  return (file or postgres.is_url(path)) and args.series or nil
 end
 
 -- The rate limit without a request, from --rate-limit or the state file, and its origin.

@@ -11,6 +11,7 @@ local display = require "flarelight.chart.display"
 local ending = require "flarelight.cli.ending"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local postgres = require "flarelight.postgres"
 local status = require "flarelight.cli.status"
 
 local quota = {}
@@ -115,7 +116,7 @@ end
 
 local function watch(args, out)
   local state = context.state(args)
-  if not state then
+  if not state or postgres.is_url(state) then
     ending.fail(status.USAGE, "quota --watch reads the budget that processes share beside a state file: --state FILE "
       .. "names it")
   end

@@ -10,7 +10,7 @@ local service = {}
 -- The parts that a build may leave out, and their modules.
 local PARTS = {
   { name = "sandbox", module = "sandbox_core" }, { name = "compressed files", module = "archive_core" },
-  { name = "environments", module = "ini_core" },
+  { name = "environments", module = "ini_core" }, { name = "PostgreSQL", module = "postgres_core" },
 }
 
 -- Whether a module is where this Lua looks for modules. It is not loaded.

@@ -71,7 +71,7 @@ local function entry_of(own, row)
 end
 
 local function read_runs(own, given)
-  local pending = given.pending and "state <> 'done'" or "1"
+  local pending = given.pending and "state <> 'done'" or "1 = 1"
   local rows = own:try(sql(UPLOADS .. pending .. " UNION ALL " .. BLOCKS .. pending
     .. " ORDER BY started DESC, token, key LIMIT ?2", own.service, given.limit or LIMIT))
   local list = {}

@@ -70,7 +70,7 @@ end
 --- The unfinished uploads, oldest first.
 function Journal:pending()
   local rows = run(self, sql("SELECT token, key, import, name, path, options, started, failure, "
-    .. "(SELECT ifnull(sum(count), 0) FROM batches WHERE batches.token = uploads.token AND state = 'acknowledged')"
+    .. "(SELECT coalesce(sum(count), 0) FROM batches WHERE batches.token = uploads.token AND state = 'acknowledged')"
     .. " AS records, "
     .. "(SELECT count(*) FROM batches WHERE batches.token = uploads.token AND state = 'sent') AS in_doubt "
     .. "FROM uploads WHERE service = ? AND state <> 'done' ORDER BY started, token", self.service))
@@ -87,8 +87,8 @@ end
 -- may have been moved with it, or be reached by a symbolic link.
 function Journal:needs(path)
   local name = path:match "[^/]*$"
-  return run(self, sql("SELECT 1 FROM uploads WHERE (path = ? OR substr(path, ?) = ?) AND state <> 'done' LIMIT 1",
-    path, -#name - 1, "/" .. name))[1] ~= nil
+  return run(self, sql("SELECT 1 FROM uploads WHERE (path = ?1 "
+    .. "OR substr(path, length(path) - length(?2) + 1) = ?2) AND state <> 'done' LIMIT 1", path, "/" .. name))[1] ~= nil
 end
 
 --- The batches of an upload, in order.
@@ -116,7 +116,7 @@ function Journal:plan(upload)
     one("INSERT INTO uploads (token, key, service, state, kind, path, size, modified, inode, columns, options, "
       .. "import, name, batch_records, started, series, shape, series_number) "
       .. "VALUES (?1, ?2, ?3, 'planned', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-      .. "(SELECT ifnull(max(series_number), 0) + 1 FROM uploads WHERE service = ?3 AND series = ?15)) "
+      .. "(SELECT coalesce(max(series_number), 0) + 1 FROM uploads WHERE service = ?3 AND series = ?15)) "
       .. "ON CONFLICT DO NOTHING",
       upload.token, upload.key, self.service, upload.kind, upload.path, upload.size, upload.modified, upload.inode,
       upload.columns, json.encode(upload.options), upload.id and json.encode(upload.id) or nil, upload.name,
@@ -180,7 +180,7 @@ function Journal:acknowledged(token, number, id, of_batch, proof)
     event(self, token, "applied", detail),
     one("UPDATE batches SET state = 'acknowledged', import = ? WHERE token = ? AND number = ? AND state = 'sent'",
       of_batch and import or nil, token, number),
-    one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", import, token))
+    one("UPDATE uploads SET import = coalesce(import, ?) WHERE token = ?", import, token))
 end
 
 --- Records the import that a batch in doubt has created.
@@ -189,7 +189,7 @@ function Journal:adopted(token, number, id, of_batch)
     event(self, token, "found", { batch = number, import = json.encode(id) }),
     one("UPDATE batches SET import = ? WHERE token = ? AND number = ?", of_batch and json.encode(id) or nil, token,
       number),
-    one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", json.encode(id), token))
+    one("UPDATE uploads SET import = coalesce(import, ?) WHERE token = ?", json.encode(id), token))
 end
 
 --- Records that a batch was provably not applied, by deleting it. `err`: of its sending, for the history.
@@ -199,7 +199,8 @@ function Journal:withdrawn(token, number, batch_records, err)
   return run(self,
     event(self, token, "withdrawn", detail),
     one("DELETE FROM batches WHERE token = ? AND number = ? AND state = 'sent'", token, number),
-    one("UPDATE uploads SET batch_records = min(batch_records, ?) WHERE token = ?", batch_records, token))
+    one("UPDATE uploads SET batch_records = CASE WHEN batch_records > ?1 THEN ?1 ELSE batch_records END "
+      .. "WHERE token = ?2", batch_records, token))
 end
 
 --- Records that only the first `count` records of a batch are applied. The batch is reduced to these records, and
@@ -209,7 +210,7 @@ function Journal:divided(token, number, count, sha256, id)
     event(self, token, "divided", { batch = number, records = count }),
     one("UPDATE batches SET count = ?, sha256 = ?, last = 0, state = 'acknowledged' "
       .. "WHERE token = ? AND number = ? AND state = 'sent'", count, sha256, token, number),
-    one("UPDATE uploads SET import = ifnull(import, ?) WHERE token = ?", id ~= nil and json.encode(id) or nil, token))
+    one("UPDATE uploads SET import = coalesce(import, ?) WHERE token = ?", id ~= nil and json.encode(id) or nil, token))
 end
 
 --- Records that a record was finally refused. `line`: its line in the rejects file.

@@ -1,9 +1,10 @@
 --- Locks of uploads and blocks of once: an import, an upload and a block have only one writer at a time. A table
--- excludes other writers of this process, record locks beside the state file exclude other processes of the machine.
--- Relies on the journal for the record locks.
+-- excludes other writers of this process, the locks of the state exclude other processes.
+-- Relies on the journal for those locks.
 
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
+local pollable = require "flarelight.host.pollable"
 
 local locks = {}
 
@@ -17,9 +18,9 @@ local function is_gone(holder)
 end
 
 local function let_go(name)
-  local lock = holders[name].lock
+  local holder = holders[name]
   holders[name] = nil
-  if lock then lock:release() end
+  if holder.lock then holder.run.journal:unlock(holder.lock) end
 end
 
 --- Takes a lock for a run, which keeps it until `locks.release`. Returns false if another one has it.
@@ -38,9 +39,12 @@ function locks.try(run, what)
     -- In the table before it is taken: a lock that no table holds would stay until it is collected.
     local taken = { run = run, coroutine = coroutine.running(), lock = false }
     holders[name] = taken
-    taken.lock = run.journal and run.journal:lock(name)
-    if taken.lock or not run.journal then return true end
+    if not run.journal then return true end
+    local asked, lock = pollable.protect(function() return run.journal:lock(name) end)
+    taken.lock = asked and lock
+    if taken.lock then return true end
     holders[name] = nil
+    if not asked then error(lock, 0) end
   end
   return false
 end

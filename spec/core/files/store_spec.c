@@ -54,7 +54,7 @@ static void add(fl_buffer *script, const char *sql, int changes) {
   fl_slice text;
   text.data = sql;
   text.length = strlen(sql);
-  assert_int_equal(fl_store_statement(script, text, changes), FL_OK);
+  assert_int_equal(fl_script_statement(script, text, changes), FL_OK);
 }
 
 /* Up to two statements in a store of its own; *first: the first integer of the rows. */
@@ -62,7 +62,7 @@ static fl_store_code run(const char *one, const char *two, int changes, int64_t 
                          fl_store_error *error) {
   fl_store *store = fl_store_new(path, false);
   fl_buffer script, rows;
-  fl_store_value value;
+  fl_script_value value;
   fl_store_code code;
   size_t place = 0;
   int columns = 0;
@@ -73,8 +73,8 @@ static fl_store_code run(const char *one, const char *two, int changes, int64_t 
   if (two != NULL) add(&script, two, changes);
   code = fl_store_run(store, &script, false, &rows, &columns, error);
   *first = -1;
-  while (code == FL_STORE_OK && (value = fl_store_read(&rows, &place)).type != FL_STORE_END)
-    if (value.type == FL_STORE_INTEGER) {
+  while (code == FL_STORE_OK && (value = fl_script_read(&rows, &place)).type != FL_SCRIPT_END)
+    if (value.type == FL_SCRIPT_INTEGER) {
       *first = value.integer;
       break;
     }

@@ -1,0 +1,382 @@
+/*
+ * database.c: the state in PostgreSQL: transactions, and locks as rows with a lease. See
+ * files/database.h and postgres.h.
+ *
+ * Transactions that write run one after another in the whole database, under an advisory lock, as
+ * those of a state file do. A lock is a row with a fence, a number that no other lock ever had. It
+ * lapses 30 s after its holder last renewed it: a thread does that while locks are held, and so
+ * does each transaction, which changes nothing if another holder has taken over one of the locks.
+ * So a process that was paused for longer cannot record, and thus cannot send, a batch.
+ *
+ * One mutex guards the connection and the locks. A forked child has neither.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "postgres.h"
+
+#define RENEWAL (FL_POSTGRES_LEASE / 3) /* seconds */
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+#define LAPSES "clock_timestamp() + interval '" NUMBER(FL_POSTGRES_LEASE) " s'"
+
+struct fl_database_lock {
+  int64_t fence;
+  int process; /* that took it */
+  fl_database_lock *next;
+};
+
+typedef struct postgres_database postgres_database;
+struct postgres_database {
+  fl_database base;
+  atomic_int references;
+  pthread_mutex_t mutex;
+  pthread_cond_t changed; /* the list of locks */
+  fl_postgres_connection connection;
+  fl_database_lock *locks;
+  fl_database_lock *left; /* released while the server could not be reached: their rows are left */
+  bool renewing;          /* the thread runs */
+  postgres_database *next;
+};
+
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static postgres_database *databases;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static postgres_database *of(fl_database *base) { return (postgres_database *)(void *)base; }
+
+/* --- forks --- */
+
+static void before_fork(void) { pthread_mutex_lock(&list_mutex); }
+static void after_fork(void) { pthread_mutex_unlock(&list_mutex); }
+
+static void in_child(void) {
+  for (postgres_database *each = databases; each != NULL; each = each->next) {
+    pthread_mutex_init(&each->mutex, NULL);
+    pthread_cond_init(&each->changed, NULL);
+    each->locks = each->left = NULL;
+    each->renewing = false;
+  }
+  pthread_mutex_unlock(&list_mutex);
+}
+
+static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
+
+/* --- transactions; under the mutex --- */
+
+/* The fences of the locks as an array in PostgreSQL's words, "{1,2}", and their number. */
+static fl_result list_fences(const fl_database_lock *locks, fl_buffer *out, int *count) {
+  char number[32];
+  fl_result result = fl_buffer_append_byte(out, '{');
+  *count = 0;
+  for (const fl_database_lock *each = locks; each != NULL && result == FL_OK; each = each->next) {
+    snprintf(number, sizeof number, "%s%" PRId64, *count > 0 ? "," : "", each->fence);
+    result = fl_buffer_append_text(out, number);
+    ++*count;
+  }
+  if (result == FL_OK) result = fl_buffer_append_byte(out, '}');
+  return result == FL_OK ? fl_buffer_append_byte(out, '\0') : result;
+}
+
+/* Deletes the rows of released locks. What fails is tried again later, and lapses by itself. */
+static void delete_left(postgres_database *self) {
+  fl_buffer fences;
+  PGresult *result = NULL;
+  int count;
+  if (self->left == NULL) return;
+  fl_buffer_init(&fences, FL_BUFFER_UNLIMITED);
+  if (list_fences(self->left, &fences, &count) == FL_OK) {
+    const char *const values[] = {fences.data};
+    result = PQexecParams(self->connection.link,
+                          "DELETE FROM flarelight.locks WHERE fence = ANY ($1::bigint[])", 1, NULL,
+                          values, NULL, NULL, 0);
+  }
+  fl_buffer_free(&fences);
+  while (PQresultStatus(result) == PGRES_COMMAND_OK && self->left != NULL) {
+    fl_database_lock *next = self->left->next;
+    free(self->left);
+    self->left = next;
+  }
+  PQclear(result);
+}
+
+static fl_store_code reach(postgres_database *self, fl_store_error *error) {
+  fl_store_code code = fl_postgres_connect(&self->connection, error);
+  if (code == FL_STORE_OK) delete_left(self);
+  return code;
+}
+
+/* Renews all locks. FL_STORE_LOST if another holder has one of them. */
+static fl_store_code renew_locks(postgres_database *self, fl_store_error *error) {
+  fl_buffer fences;
+  fl_store_code code = FL_STORE_OK;
+  int count;
+  if (self->locks == NULL) return FL_STORE_OK;
+  fl_buffer_init(&fences, FL_BUFFER_UNLIMITED);
+  if (list_fences(self->locks, &fences, &count) != FL_OK) {
+    code = fl_postgres_fail_with(&self->connection, error, FL_STORE_NO_MEMORY, "not enough memory");
+  } else {
+    const char *const values[] = {fences.data};
+    PGresult *result = PQexecParams(self->connection.link,
+                                    "UPDATE flarelight.locks SET lapses = " LAPSES
+                                    " WHERE fence = ANY ($1::bigint[])",
+                                    1, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+      code = fl_postgres_fail(&self->connection, result, error);
+    } else {
+      const bool whole = strtol(PQcmdTuples(result), NULL, 10) == count;
+      PQclear(result);
+      if (!whole)
+        code = fl_postgres_fail_with(
+            &self->connection, error, FL_STORE_LOST,
+            "this process gave no sign of life for more than " NUMBER(
+                FL_POSTGRES_LEASE) " s, and another one has taken over its work");
+    }
+  }
+  fl_buffer_free(&fences);
+  return code;
+}
+
+static fl_store_code write_script(postgres_database *self, const fl_buffer *script, bool relaxed,
+                                  fl_buffer *rows, int *columns, fl_store_error *error) {
+  fl_store_code code = fl_postgres_command(
+      &self->connection,
+      relaxed
+          ? "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(1718383205)"
+          : "BEGIN; SELECT pg_advisory_xact_lock(1718383205)",
+      error);
+  if (code == FL_STORE_OK) code = renew_locks(self, error);
+  if (code == FL_STORE_OK)
+    code = fl_postgres_run_script(&self->connection, script, rows, columns, error);
+  if (code == FL_STORE_OK) code = fl_postgres_command(&self->connection, "COMMIT", error);
+  return code;
+}
+
+/* Ends a transaction that has failed. */
+static void roll_back(postgres_database *self) {
+  fl_store_error ignored;
+  if (PQtransactionStatus(self->connection.link) == PQTRANS_IDLE) return;
+  if (fl_postgres_command(&self->connection, "ROLLBACK", &ignored) != FL_STORE_OK)
+    fl_postgres_disconnect(&self->connection);
+}
+
+static fl_store_code run(fl_database *base, const fl_buffer *script, bool relaxed, fl_buffer *rows,
+                         int *columns, fl_store_error *error) {
+  postgres_database *self = of(base);
+  fl_store_code code;
+  *columns = 0;
+  rows->length = 0;
+  pthread_mutex_lock(&self->mutex);
+  code = reach(self, error);
+  if (code == FL_STORE_OK) {
+    code = fl_postgres_only_reads(script)
+               ? fl_postgres_run_script(&self->connection, script, rows, columns, error)
+               : write_script(self, script, relaxed, rows, columns, error);
+    if (code != FL_STORE_OK) roll_back(self);
+  }
+  pthread_mutex_unlock(&self->mutex);
+  return code;
+}
+
+/* --- locks --- */
+
+static void release(fl_database *base);
+
+static fl_database *retain(fl_database *self) {
+  atomic_fetch_add(&of(self)->references, 1);
+  return self;
+}
+
+static void *renew(void *context) {
+  postgres_database *self = context;
+  fl_store_error ignored;
+  pthread_mutex_lock(&self->mutex);
+  while (self->locks != NULL) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += RENEWAL;
+    if (pthread_cond_timedwait(&self->changed, &self->mutex, &until) == 0) continue;
+    /* A failure is told by the next transaction. */
+    if (self->locks != NULL && reach(self, &ignored) == FL_STORE_OK) renew_locks(self, &ignored);
+  }
+  self->renewing = false;
+  pthread_mutex_unlock(&self->mutex);
+  release(&self->base);
+  return NULL;
+}
+
+/* Without a thread the transactions alone renew the locks. */
+static void start_renewing(postgres_database *self) {
+  sigset_t all, before;
+  pthread_t thread;
+  if (self->renewing) return;
+  /* This thread blocks all signals, so that the host's threads handle them. */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  retain(&self->base);
+  self->renewing = pthread_create(&thread, NULL, renew, self) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (self->renewing) pthread_detach(thread);
+  else atomic_fetch_sub(&self->references, 1); /* never the last one */
+}
+
+static fl_store_code take_row(postgres_database *self, const char *name, fl_database_lock **taken,
+                              fl_store_error *error) {
+  char machine[256] = "", holder[300];
+  const char *values[2] = {name, holder};
+  PGresult *result;
+  gethostname(machine, sizeof machine - 1);
+  snprintf(holder, sizeof holder, "%s, process %d", machine, (int)getpid());
+  result = PQexecParams(self->connection.link,
+                        "INSERT INTO flarelight.locks (name, holder, fence, lapses)"
+                        " VALUES ($1, $2, nextval('flarelight.fences'), " LAPSES
+                        ")"
+                        " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
+                        " fence = excluded.fence, lapses = excluded.lapses"
+                        " WHERE locks.lapses < clock_timestamp() RETURNING fence",
+                        2, NULL, values, NULL, NULL, 0);
+  if (PQresultStatus(result) != PGRES_TUPLES_OK)
+    return fl_postgres_fail(&self->connection, result, error);
+  if (PQntuples(result) == 1) {
+    (*taken)->fence = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+  } else {
+    free(*taken);
+    *taken = NULL;
+  }
+  PQclear(result);
+  return FL_STORE_OK;
+}
+
+/* The name as a C string; NULL if it holds a zero byte or without memory, with the error. */
+static char *name_of(postgres_database *self, fl_slice name, fl_store_error *error) {
+  char *copy = memchr(name.data, 0, name.length) == NULL ? malloc(name.length + 1) : NULL;
+  if (copy != NULL) {
+    memcpy(copy, name.data, name.length);
+    copy[name.length] = '\0';
+  } else {
+    fl_postgres_fail_with(&self->connection, error, FL_STORE_CONFIG,
+                          "PostgreSQL cannot keep a text that holds a zero byte");
+  }
+  return copy;
+}
+
+static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **taken,
+                          fl_store_error *error) {
+  postgres_database *self = of(base);
+  char *name = name_of(self, text, error);
+  fl_store_code code;
+  *taken = name != NULL ? calloc(1, sizeof **taken) : NULL;
+  if (*taken == NULL) {
+    free(name);
+    return name != NULL ? FL_STORE_NO_MEMORY : error->code;
+  }
+  (*taken)->process = (int)getpid();
+  pthread_mutex_lock(&self->mutex);
+  code = reach(self, error);
+  if (code == FL_STORE_OK) code = take_row(self, name, taken, error);
+  if (code == FL_STORE_OK && *taken != NULL) {
+    (*taken)->next = self->locks;
+    self->locks = *taken;
+    start_renewing(self);
+  }
+  pthread_mutex_unlock(&self->mutex);
+  if (code != FL_STORE_OK) {
+    free(*taken);
+    *taken = NULL;
+  }
+  free(name);
+  return code;
+}
+
+static void unlock(fl_database *base, fl_database_lock *held) {
+  postgres_database *self = of(base);
+  fl_database_lock **link = &self->locks;
+  fl_store_error ignored;
+  if (held->process != (int)getpid()) {
+    free(held);
+    return;
+  }
+  pthread_mutex_lock(&self->mutex);
+  while (*link != held) link = &(*link)->next;
+  *link = held->next;
+  held->next = self->left;
+  self->left = held;
+  pthread_cond_signal(&self->changed);
+  reach(self, &ignored);
+  pthread_mutex_unlock(&self->mutex);
+}
+
+static fl_store_code is_locked(fl_database *base, fl_slice text, bool *held,
+                               fl_store_error *error) {
+  postgres_database *self = of(base);
+  char *name = name_of(self, text, error);
+  const char *const values[] = {name};
+  fl_store_code code;
+  if (name == NULL) return error->code;
+  pthread_mutex_lock(&self->mutex);
+  code = reach(self, error);
+  if (code == FL_STORE_OK) {
+    PGresult *result = PQexecParams(self->connection.link,
+                                    "SELECT 1 FROM flarelight.locks WHERE name = $1"
+                                    " AND lapses >= clock_timestamp()",
+                                    1, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+      code = fl_postgres_fail(&self->connection, result, error);
+    } else {
+      *held = PQntuples(result) > 0;
+      PQclear(result);
+    }
+  }
+  pthread_mutex_unlock(&self->mutex);
+  free(name);
+  return code;
+}
+
+/* --- the database --- */
+
+static void release(fl_database *base) {
+  postgres_database *self = of(base);
+  postgres_database **link = &databases;
+  if (atomic_fetch_sub(&self->references, 1) != 1) return;
+  pthread_mutex_lock(&list_mutex);
+  while (*link != self) link = &(*link)->next;
+  *link = self->next;
+  pthread_mutex_unlock(&list_mutex);
+  fl_postgres_free(&self->connection);
+  while (self->left != NULL) {
+    fl_database_lock *next = self->left->next;
+    free(self->left);
+    self->left = next;
+  }
+  pthread_cond_destroy(&self->changed);
+  pthread_mutex_destroy(&self->mutex);
+  free(self);
+}
+
+static const fl_database_class postgres_class = {true,      run,    lock,   unlock,
+                                                 is_locked, retain, release};
+
+fl_database *fl_postgres_open(const char *url, fl_store_error *error) {
+  postgres_database *self = calloc(1, sizeof *self);
+  if (self == NULL) error->code = FL_STORE_NO_MEMORY;
+  if (self == NULL || !fl_postgres_prepare(&self->connection, url, error)) {
+    free(self);
+    return NULL;
+  }
+  pthread_once(&once, prepare);
+  self->base.class = &postgres_class;
+  atomic_init(&self->references, 1);
+  pthread_mutex_init(&self->mutex, NULL);
+  pthread_cond_init(&self->changed, NULL);
+  pthread_mutex_lock(&list_mutex);
+  self->next = databases;
+  databases = self;
+  pthread_mutex_unlock(&list_mutex);
+  return &self->base;
+}

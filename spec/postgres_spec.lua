@@ -1,0 +1,227 @@
+-- A state in PostgreSQL, over a real server: uploads, keys, blocks of once and exports with `continue` as in a state file,
+-- what is refused, locks with a lease, and a server that is lost. Without an installed server it is pending.
+
+local calls = require "flarelight.calls"
+local flarelight = require "flarelight"
+local support = require "support"
+local system = require "support.system"
+local postgres = require "support.postgres"
+local shown = require "flarelight.postgres".shown
+
+local server
+
+describe("a state in PostgreSQL", function()
+  local opened = support.opened(after_each)
+  local sandbox, url, name
+
+  setup(function() server = pcall(require, "flarelight.postgres_core") and postgres.start() or nil end)
+  teardown(function() if server then server:stop() end end)
+
+  local function test(what, body)
+    it(what, function()
+      if not server then return pending "PostgreSQL, or the module for it, is not installed" end
+      sandbox = opened.sandbox { definitions = "examples/definitions.lua" }
+      url, name = server:database()
+      body()
+    end)
+  end
+
+  local function client(options) return opened.client(sandbox, support.with({ state = url }, options)) end
+
+  local function posts()
+    local count = 0
+    for _, request in ipairs(sandbox:requests()) do
+      if request.method == "POST" then count = count + 1 end
+    end
+    return count
+  end
+
+  local function upload(api, options)
+    local given = support.with({ records = support.records(10), batch_records = 3, name = "n", key = "k" }, options)
+    given.records = given.records or nil
+    return api.imports:upload(given)
+  end
+
+  test("keeps uploads and their keys, for any process", function()
+    local result = assert(upload(client()))
+    assert.are.equal(10, result.records)
+    local again, meta = assert(upload(client()))
+    assert.is_truthy(again.already or meta and meta.already)
+    assert.are.equal(10, #sandbox:rows(result.id))
+    local runs = assert(client():runs())
+    assert.are.same({ 1, "k", "done" }, { #runs, runs[1].key, runs[1].state })
+    local explained = assert(client():explain "k")
+    assert.matches("begins the upload", explained.steps[1].text)
+    assert.matches("10 records in 4 batches", explained.steps[#explained.steps].text)
+    assert.are.equal("memory", client():quota().place)
+  end)
+
+  test("lets another client finish an upload that stopped", function()
+    local ended = pcall(upload, client(), { key = "cut", on_progress = function(progress)
+      if progress.records >= 6 then error "enough" end
+    end })
+    assert.is_false(ended)
+    local api = client()
+    local pending_list = assert(api.imports:pending())
+    assert.are.equal("cut", pending_list[1].key)
+    local result = assert(upload(api, { key = "cut" }))
+    assert.are.equal(10, #sandbox:rows(result.id))
+    assert.are.same({}, api.imports:pending())
+  end)
+
+  test("finishes the upload of a file that another machine began, and refuses another file", function()
+    local lines = { "n" }
+    for n = 0, 9 do lines[#lines + 1] = n end
+    local text = table.concat(lines, "\n") .. "\n"
+    local ended = pcall(upload, client(), { records = false, file = system.file(text, ".csv"), on_progress = function(progress)
+      if progress.records >= 6 then error "enough" end
+    end })
+    assert.is_false(ended)
+    local _, _, err = upload(client(), { records = false, file = system.file(text:gsub("3", "7"), ".csv") })
+    assert.are.equal("conflict", err and err.kind)
+    local result = assert(upload(client(), { records = false, file = system.file(text, ".csv") }))
+    assert.are.equal(10, #sandbox:rows(result.id))
+  end)
+
+  test("runs a block of once only once", function()
+    local ran = 0
+    local function block()
+      ran = ran + 1
+      return assert(client().imports:import { name = "one", records = support.records(1) })
+    end
+    assert(client():once("b", block))
+    local _, meta = assert(client():once("b", block))
+    assert.is_true(meta.already)
+    assert.are.equal(1, ran)
+  end)
+
+  test("is kept by the worker for uploads at once", function()
+    local api = client()
+    local results = api:map({ 1, 2, 3 }, function(n)
+      return assert(upload(api, { key = "k" .. n, name = "n" .. n })).records
+    end)
+    for n = 1, 3 do assert.are.equal(10, results[n].data) end
+  end)
+
+  test("refuses what cannot be a state, with nothing sent and no password shown", function()
+    server:sql(name, "CREATE SCHEMA flarelight; CREATE TABLE flarelight.birds (n int)")
+    local newer, newer_name = server:database()
+    assert(upload(client { state = newer }))
+    server:sql(newer_name, "UPDATE flarelight.version SET number = 99")
+    server:sql(newer_name, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    local bare, bare_name = server:database()
+    local before = posts()
+    for _, case in ipairs {
+      { url, "config", "tables of another program" },
+      { newer, "config", "of a newer flarelight" },
+      { server:url(bare_name, "guest", "guest"), "config", "permission denied" },
+      { server:url(bare_name, nil, "wrongword"), "config", "password authentication failed" },
+      { server:url "nowhere", "config", "does not exist" },
+      { bare:gsub(":%d+/", ":1/"), "io", "onnection refused" },
+    } do
+      local _, message, err = upload(client { state = case[1] })
+      assert.are.equal(case[2], err and err.kind, message or case[3])
+      if not message:find(case[3], 1, true) then error(message .. " lacks " .. case[3]) end
+      for _, secret in ipairs { "secret", "wrongword", "guest:" } do
+        assert.is_nil(message:find(secret, 1, true), message)
+      end
+    end
+    assert.are.equal(before, posts())
+    local api, message, err = flarelight.new { state = "postgresql://owner:sec%ret@host/db", api_key = "k",
+      subscription_id = support.subscription(), base_url = "http://127.0.0.1" }
+    assert.is_nil(api)
+    assert.are.equal("config", err.kind)
+    assert.matches("is no URL of PostgreSQL", message)
+    assert.is_nil(message:find "sec%%ret")
+    for _, setting in ipairs((client():settings())) do assert.is_nil(tostring(setting.value):find "secret") end
+  end)
+
+  test("uses a schema that was made for a user without other rights", function()
+    server:sql(name, "CREATE ROLE plain LOGIN PASSWORD 'plain'; CREATE SCHEMA flarelight AUTHORIZATION plain")
+    assert(upload(client { state = server:url(name, "plain", "plain") }))
+  end)
+
+  test("stops an upload when the server is lost, and goes on later", function()
+    local api = client()
+    local killed = false
+    local _, message, err = upload(api, { on_progress = function(progress)
+      if not killed and progress.records >= 3 then
+        killed = true
+        server:kill()
+      end
+    end })
+    server:resume()
+    assert.are.equal("io", err and err.kind, message)
+    local result = assert(upload(api))
+    assert.are.equal(10, #sandbox:rows(result.id))
+  end)
+
+  test("keeps a lock while its holder lives, and none of a process that was paused for longer", function()
+    local core = require "flarelight.core"
+    local api, one, other = client(), core.database(url), core.database(url)
+    local function outcome(ticket) return calls.done(calls.job(api, ticket)) end
+    local function take(store) return outcome(store:lock("upload x", true)) end
+    local lock = take(one)
+    assert.is_truthy(lock)
+    assert.is_nil((take(other)))
+    assert.is_true(outcome(other:is_locked("upload x", true)))
+    -- As after a pause: the lease has lapsed, and nobody has taken over. It is renewed by the next transaction.
+    server:sql(name, "UPDATE flarelight.locks SET lapses = now() - interval '1 s'")
+    local function write(store)
+      return outcome(store:run({ { "DELETE FROM exports WHERE path = ?", "x", n = 1 } }, true))
+    end
+    assert.is_truthy(write(one))
+    assert.is_nil((take(other)))
+    -- Another process has taken over: nothing can be recorded, so nothing is sent.
+    server:sql(name, "UPDATE flarelight.locks SET lapses = now() - interval '1 s'")
+    local theirs = take(other)
+    assert.is_truthy(theirs)
+    local rows, message, kind = write(one)
+    assert.are.same({ nil, "conflict" }, { rows, kind })
+    assert.matches("another one has taken over", message)
+    assert.is_truthy(write(other))
+    lock:release(true)
+    assert.is_truthy(write(one))
+    assert.is_nil((take(one)))
+    theirs:release(true)
+    assert.is_truthy(take(one))
+  end) -- and the collector releases the last
+
+  test("lets one process finish what a paused one began, and lets that one send nothing more", function()
+    local script, log = system.path ".lua", system.path()
+    system.write(script, ([[
+      local flarelight, core = require "flarelight", require "flarelight.core"
+      local api = assert(flarelight.new { state = %q })
+      local records = {}
+      for n = 1, 10 do records[n] = { n = n - 1 } end
+      local paused = false
+      print(api.imports:upload { records = records, batch_records = 3, name = "n", key = "k", on_progress = function(progress)
+        if paused or progress.records < 3 then return end
+        paused = true
+        print "paused"
+        io.stdout:flush()
+        os.execute(("kill -STOP %%d"):format(core.process()))
+      end })]]):format(url))
+    local pid = system.shell(("%s %s %s >%s 2>&1 & echo $!"):format(system.environment(sandbox), system.interpreter, script,
+      log)):match "%d+"
+    system.shell(("n=0; until grep -q paused %s || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done; sleep 0.2"):format(log))
+    local _, _, err = upload(client(), { records = support.records(10) })
+    assert.are.equal("conflict", err and err.kind) -- the lease is not over
+    -- As after 30 s.
+    server:sql(name, "UPDATE flarelight.locks SET lapses = now() - interval '1 s'")
+    local result = assert(upload(client()))
+    assert.are.equal(10, #sandbox:rows(result.id))
+    local before = posts()
+    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
+      pid))
+    assert.matches("another one has taken over", system.read(log))
+    assert.are.equal(before, posts())
+    assert.are.equal(10, #sandbox:rows(result.id))
+  end)
+
+  test("is shown without its password", function()
+    assert.are.equal("postgresql://u@h:1/d?sslmode=require",
+      shown "postgresql://u:p@x@h:1/d?password=p&sslmode=require&sslpassword=q")
+    assert.are.equal("postgres://h/d", shown "postgres://h/d")
+  end)
+end)

@@ -1,0 +1,73 @@
+--- A PostgreSQL server of its own for the specs, in a folder of its own. Relies on system.lua.
+
+local system = require "support.system"
+
+local postgres = {}
+
+local Server = {}
+Server.__index = Server
+
+-- Runs one of the server's programs as a user that is not root, since the server refuses root.
+local function run(self, words)
+  return system.shell(("cd / && %s %s/%s"):format(self.as, self.programs, words))
+end
+
+--- Starts a server; nil if none is installed. It asks for the password `secret` over TCP, and for none on its socket.
+---@return table?
+function postgres.start()
+  local programs = system.shell "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1":match "[^\n]+"
+  if not programs or system.shell "command -v psql":match "^%s*$" then return nil end
+  local self = setmetatable({ programs = programs }, Server)
+  self.as = system.shell "id -u":match "^0" and "runuser -u nobody --" or ""
+  self.folder = system.shell("cd / && " .. self.as .. " mktemp -d /tmp/flarelight-pg.XXXXXX"):match "[^\n]+"
+  system.shell(("cd / && echo secret | %s tee %s/password >/dev/null"):format(self.as, self.folder))
+  local out, status = run(self, ("initdb -D %s/data --auth-local=trust --auth-host=scram-sha-256 -U owner -N "
+    .. "--pwfile=%s/password 2>&1"):format(self.folder, self.folder))
+  assert(status == 0, out)
+  self:resume()
+  self.databases = 0
+  return self
+end
+
+--- Starts the server again, on its port.
+function Server:resume()
+  -- A free port: the system gave it to a socket that is closed again.
+  self.port = self.port or assert(system.shell(
+    [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']])
+    :match "%d+")
+  local out, status = run(self, ("pg_ctl -D %s/data -w -o '-k %s -p %s -c listen_addresses=127.0.0.1' -l %s/log start "
+    .. ">/dev/null 2>&1 || cat %s/log"):format(self.folder, self.folder, self.port, self.folder, self.folder))
+  assert(status == 0 and out == "", out)
+end
+
+--- Kills the server, as a crash of its machine would.
+function Server:kill() run(self, ("pg_ctl -D %s/data -m immediate stop >/dev/null 2>&1"):format(self.folder)) end
+
+--- Ends the server and deletes its folder.
+function Server:stop()
+  self:kill()
+  system.shell("rm -rf " .. self.folder)
+end
+
+--- Runs SQL as the owner; what it printed.
+function Server:sql(database, text)
+  local out, status = system.shell(("psql -q -A -t -v ON_ERROR_STOP=1 -h %s -p %s -U owner -d %s -c %s 2>&1"):format(
+    self.folder, self.port, database, system.quote(text)))
+  assert(status == 0, out)
+  return out
+end
+
+--- The URL of a new and empty database, over TCP with a password, and its name.
+function Server:database()
+  self.databases = self.databases + 1
+  local name = "state" .. self.databases
+  self:sql("postgres", "CREATE DATABASE " .. name)
+  return self:url(name), name
+end
+
+--- The URL of a database. `user`, `password`: of the owner.
+function Server:url(name, user, password)
+  return ("postgresql://%s:%s@127.0.0.1:%s/%s"):format(user or "owner", password or "secret", self.port, name)
+end
+
+return postgres
