@@ -76,8 +76,8 @@ describe("the least version of TLS", function()
     if not has_openssl then return pending "there is no command openssl with TLS 1.1" end
     local port, stop = server "tls1_2"
     finally(stop)
-    local line = ("OPENSSL_CONF=%s FLARELIGHT_API_KEY=k-tls flarelight imports list --state none --region eu "
-      .. "--subscription %s --tls-min %%s 2>&1"):format(configuration, support.subscription())
+    local line = ("OPENSSL_CONF=%s FLARELIGHT_API_KEY=k-tls %s bin/flarelight imports list --state none "
+      .. "--region eu --subscription %s --tls-min %%s 2>&1"):format(configuration, system.quote(system.interpreter), support.subscription())
     assert.matches("1.2.*1.3", (system.shell(line:format "1.1")))
     local said = system.shell(line:gsub("%-%-region eu", "--base-url https://127.0.0.1:" .. port):format "1.3")
     assert.matches("version", said)
