@@ -258,8 +258,10 @@ describe("the commands in the documents and in the code are the same:", function
 
   it("every flag that the documents name exists", function()
     -- Of other programs.
-    local other = set_of { "--compressed", "--globoff", "--path-as-is", "--now", "--separate-threads", "--tool", "--sheet", "--local", "--output", "--exclude-tags", "--tags", "--pattern", "--cpu", "--depth", "--recursive",
-      "--build", "--prefix" }
+    local other = set_of {
+      "--compressed", "--globoff", "--path-as-is", "--now", "--separate-threads", "--tool", "--sheet", "--local", "--output",
+      "--exclude-tags", "--tags", "--pattern", "--cpu", "--depth", "--recursive", "--build", "--prefix", "--checks",
+    }
     local unknown = {}
     for path, page in pairs(pages) do
       for flag in page:gmatch "%f[%w%-](%-%-%l[%l%-]*%l)%f[^%w%-]" do

@@ -6,7 +6,8 @@
  * those of a state file do. A lock is a row with a fence, a number that no other lock ever had. It
  * lapses 30 s after its holder last renewed it: a thread does that while locks are held, and so
  * does each transaction, which changes nothing if another holder has taken over one of the locks.
- * So a process that was paused for longer cannot record, and thus cannot send, a batch.
+ * So a process that was paused for longer cannot record a batch. A batch that it had recorded
+ * before is still sent: the lease is not looked at again between the two.
  *
  * One mutex guards the connection and the locks. A forked child has neither.
  */

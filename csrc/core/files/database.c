@@ -99,7 +99,9 @@ fl_database *fl_database_of_store(fl_store *store) {
   }
   self->base.class = &file_class;
   self->store = store;
-  self->lock_path = strcat(strcpy(name, path), LOCK_ENDING);
+  strcpy(name, path);
+  strcat(name, LOCK_ENDING);
+  self->lock_path = name;
   atomic_init(&self->references, 1);
   return &self->base;
 }
