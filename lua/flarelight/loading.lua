@@ -46,13 +46,15 @@ end
 ---@param name string
 ---@return table
 function loading.later(name)
+  local busy = false
   return setmetatable({}, {
     __index = function(self, member)
+      -- Before the try, since after a failure there may be no memory for it.
+      if not busy then remove_marks() end
+      busy = true
       local loaded, module = pcall(require, name)
-      if not loaded then
-        remove_marks()
-        error(module, 0)
-      end
+      busy = false
+      if not loaded then error(module, 0) end
       setmetatable(self, { __index = module })
       return module[member]
     end,
