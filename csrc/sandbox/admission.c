@@ -104,15 +104,16 @@ void sandbox_admission_spend(sandbox_admission *admission, const sandbox_options
 }
 
 void sandbox_admission_http_date(char out[HTTP_DATE], fl_time wall) {
-  static const char days[] = "SunMonTueWedThuFriSat";
-  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   time_t seconds = (time_t)(wall / FL_SECOND);
   struct tm parts;
   gmtime_r(&seconds, &parts);
   /* strftime would ask the locale for the names. */
-  snprintf(out, HTTP_DATE, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * parts.tm_wday,
-           parts.tm_mday, months + 3 * parts.tm_mon, parts.tm_year + 1900, parts.tm_hour,
-           parts.tm_min, parts.tm_sec);
+  snprintf(out, HTTP_DATE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[parts.tm_wday],
+           parts.tm_mday, months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min,
+           parts.tm_sec);
 }
 
 static void format_reset(char out[ADMISSION_VALUE], sandbox_reset_format format, fl_time left,
@@ -130,7 +131,7 @@ static void format_reset(char out[ADMISSION_VALUE], sandbox_reset_format format,
       break;
     case RESET_ISO:
       gmtime_r(&seconds, &parts);
-      strftime(out, ADMISSION_VALUE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+      if (strftime(out, ADMISSION_VALUE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) out[0] = '\0';
       break;
     case RESET_HTTP_DATE: sandbox_admission_http_date(out, (fl_time)seconds * FL_SECOND); break;
     case RESET_NONSENSE: snprintf(out, ADMISSION_VALUE, "soon"); break;

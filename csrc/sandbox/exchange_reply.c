@@ -123,7 +123,8 @@ static void reset_connection(struct MHD_Connection *connection) {
   if (info == NULL) return;
   setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 #ifdef __linux__
-  connect(info->connect_fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
+  (void)connect(info->connect_fd, &(struct sockaddr){.sa_family = AF_UNSPEC},
+                sizeof(struct sockaddr));
 #endif
 }
 

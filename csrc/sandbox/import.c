@@ -300,7 +300,7 @@ char *sandbox_import_select(sandbox_database *database, int64_t id, uint64_t use
   }
   sqlite3_reset(columns);
   sqlite3_str_appendf(text, "%s FROM main.rows WHERE key >= %lld AND key < %lld",
-                      count ? "" : "NULL AS \"(no columns)\"", (long long)(id * ROWS_AN_IMPORT),
-                      (long long)((id + 1) * ROWS_AN_IMPORT));
+                      count ? "" : "NULL AS \"(no columns)\"", (long long)id * ROWS_AN_IMPORT,
+                      ((long long)id + 1) * ROWS_AN_IMPORT);
   return sqlite3_str_finish(text);
 }

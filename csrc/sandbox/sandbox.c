@@ -37,7 +37,8 @@ static void prepare(void) {
   Dl_info info;
   if (dladdr((const void *)&list, &info) && info.dli_fname)
     dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
-  atexit(stop_all);
+  /* Without memory for the handler the process ends without waiting for requests under way. */
+  (void)atexit(stop_all);
 }
 
 static void enlist(sandbox *running) {

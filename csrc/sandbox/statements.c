@@ -32,7 +32,7 @@ void sandbox_statements_bind_now(sqlite3_stmt *to, int place) {
   struct tm parts;
   char text[32];
   gmtime_r(&seconds, &parts);
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) text[0] = '\0';
   sqlite3_bind_text(to, place, text, -1, SQLITE_TRANSIENT);
 }
 

@@ -120,19 +120,29 @@ int fl_owned_replace(const char *path, const char *bytes, size_t length) {
   return reason;
 }
 
+/* Reads a line as "Umask:\t0022". */
+static bool read_umask(const char *line, mode_t *mask) {
+  static const char name[] = "Umask:";
+  char *end;
+  if (strncmp(line, name, sizeof name - 1) != 0) return false;
+  line += sizeof name - 1;
+  *mask = (mode_t)strtoul(line, &end, 8);
+  return end != line;
+}
+
 /* Linux tells the umask. Elsewhere it has to be set to be read; a file that another thread creates
  * meanwhile gets fewer rights, not more. */
 mode_t fl_owned_umask(void) {
   static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
   char line[256];
-  unsigned mask = 0;
+  mode_t mask = 0;
   bool found = false;
   FILE *status = fopen("/proc/self/status", "re");
   mode_t before;
   while (status != NULL && !found && fgets(line, sizeof line, status) != NULL)
-    found = sscanf(line, "Umask: %o", &mask) == 1;
-  if (status != NULL) fclose(status);
-  if (found) return (mode_t)mask;
+    found = read_umask(line, &mask);
+  if (status != NULL) (void)fclose(status);
+  if (found) return mask;
   pthread_mutex_lock(&guard);
   before = umask(077);
   umask(before);

@@ -383,10 +383,10 @@ void fl_columns_decide(fl_columns *columns) {
   for (size_t i = 0; i < columns->count; i++) {
     fl_column *column = &columns->list[i];
     if (column->type != FL_COLUMN_UNDECIDED) continue;
-    if (!column->filled) column->type = FL_COLUMN_TEXT;
-    else if (column->possible & BIT(FL_COLUMN_NUMBER)) column->type = FL_COLUMN_NUMBER;
+    column->type = FL_COLUMN_TEXT;
+    if (!column->filled) continue;
+    if (column->possible & BIT(FL_COLUMN_NUMBER)) column->type = FL_COLUMN_NUMBER;
     else if (column->possible & BIT(FL_COLUMN_BOOLEAN)) column->type = FL_COLUMN_BOOLEAN;
-    else column->type = FL_COLUMN_TEXT;
   }
 }
 

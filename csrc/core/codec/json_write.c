@@ -85,7 +85,7 @@ static decimal far_digits(double value) {
     for (; *cursor != 'e'; cursor++)
       if (*cursor >= '0' && *cursor <= '9')
         number.digits = number.digits * 10 + (uint64_t)(*cursor - '0');
-    number.exponent = atoi(cursor + 1) - precision;
+    number.exponent = (int)strtol(cursor + 1, NULL, 10) - precision;
     for (above = 0; above < 2; above++, number.digits++) {
       snprintf(text, sizeof text, "%llue%d", (unsigned long long)number.digits, number.exponent);
       if (precision == 16 || strtod(text, NULL) == value) return without_zeros(number);

@@ -263,7 +263,8 @@ static const char *prepare_process(void) {
   if (missing != NULL) return missing;
   /* After curl_global_init, so that it runs before the TLS library's own handler. */
   if (atexit(stop_at_exit) != 0) return "no exit handler could be registered";
-  pthread_atfork(before_fork, after_fork, after_fork);
+  if (pthread_atfork(before_fork, after_fork, after_fork) != 0)
+    return "no handler of forks could be registered";
   prepared = true;
   return NULL;
 }

@@ -108,7 +108,7 @@ static void release_transfer(fl_network *network, fl_transfer *transfer) {
 /* Adds a transfer that is prepared. The room for its sockets is made before, since libcurl ends all
  * transfers where its function for sockets fails. */
 static CURLcode add(fl_network *network, fl_transfer *transfer) {
-  if (!fl_watched_reserve(&network->watched, (size_t)(network->under_way + 1)) ||
+  if (!fl_watched_reserve(&network->watched, (size_t)network->under_way + 1) ||
       curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
     return CURLE_OUT_OF_MEMORY;
   network->under_way++;

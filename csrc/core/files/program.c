@@ -99,7 +99,7 @@ static fl_program_code take_status(fl_buffer *output, int *status) {
   size_t at = output->length;
   while (at > 0 && output->data[at - 1] != '\n') at--;
   if (at == 0 || at == output->length) return FL_PROGRAM_KILLED;
-  *status = atoi(output->data + at);
+  *status = (int)strtol(output->data + at, NULL, 10);
   output->length = at - 1;
   output->data[output->length] = '\0';
   return *status > 128 ? FL_PROGRAM_KILLED : FL_PROGRAM_ENDED;

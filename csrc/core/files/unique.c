@@ -33,7 +33,7 @@ fl_unique *fl_unique_open(size_t most) {
 
 void fl_unique_close(fl_unique *self) {
   if (self == NULL) return;
-  if (self->file != NULL) fclose(self->file);
+  if (self->file != NULL) (void)fclose(self->file);
   free(self->entries);
   free(self->runs);
   free(self);

@@ -111,8 +111,8 @@ static pool *make_pool(void) {
   pool *made = own_pool();
   if (made != NULL || ending) return made;
   if (!prepared) {
-    pthread_atfork(before_fork, after_fork, after_fork);
-    atexit(stop_at_exit);
+    if (atexit(stop_at_exit) != 0 || pthread_atfork(before_fork, after_fork, after_fork) != 0)
+      return NULL;
     prepared = true;
   }
   made = calloc(1, sizeof *made);

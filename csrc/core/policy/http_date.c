@@ -41,7 +41,7 @@ static bool read_pattern(fl_slice *text, const char *pattern, date_fields *date)
       case 'b':
         for (date->month = 1; date->month <= 12; date->month++) {
           char name[4] = "";
-          memcpy(name, month_names + 3 * (date->month - 1), 3);
+          memcpy(name, month_names + (ptrdiff_t)3 * (date->month - 1), 3);
           if (text->length >= 3 && fl_ascii_is_word(text->data, 3, name)) break;
         }
         good = date->month <= 12;
@@ -92,7 +92,7 @@ static fl_time wall_of(const date_fields *date) {
   days = years * 365 + years / 4 - years / 100 + years / 400 + before_month[date->month - 1] +
          (date->month > 2 && is_leap(date->year)) + date->day - 1;
   days -= 719162; /* 1970-01-01 */
-  return (days * 86400 + date->hour * 3600 + date->minute * 60 + date->second) * FL_SECOND;
+  return (((days * 24 + date->hour) * 60 + date->minute) * 60 + date->second) * FL_SECOND;
 }
 
 /* Reads the rest of an ISO 8601 time after the seconds: a fraction, then Z or an offset. *add is
@@ -122,7 +122,7 @@ static bool read_zone(fl_slice *text, fl_time *add) {
     if (!fl_ascii_read_digits(text, 2, &minutes)) return false;
   }
   if (hours > 23 || minutes > 59) return false;
-  *add += (behind ? 1 : -1) * (hours * 3600 + minutes * 60) * FL_SECOND;
+  *add += (behind ? 60 : -60) * FL_SECOND * (hours * 60 + minutes);
   return true;
 }
 

@@ -111,9 +111,10 @@ static int64_t kept(const fl_lease_pool *pool, fl_time now) {
 /* What other consumers are going to take in this window, at their rate so far. */
 static int64_t foreign_to_come(const fl_lease_pool *pool, fl_time now, int64_t left) {
   fl_time gone = most(now - pool->began_at, FL_SECOND), rest = pool->reset_at - now;
+  int64_t half = left / 2;
   double theirs = (double)pool->foreign * (double)rest / (double)gone;
   if (left <= 0) return 0;
-  return theirs < (double)(left / 2) ? (int64_t)theirs : left / 2;
+  return theirs < (double)half ? (int64_t)theirs : half;
 }
 
 /* --- shares --- */

@@ -74,7 +74,8 @@ static int64_t usable(const fl_rate_limit *limit, fl_time now, bool interactive)
   if (left > 0 && limit->foreign > 0 && limit->reset_at != FL_UNKNOWN) {
     fl_time rest = limit->reset_at - now, gone = FL_RATE_WINDOW - rest;
     double theirs = (double)limit->foreign * (double)rest / (double)(gone > GRAIN ? gone : GRAIN);
-    left -= theirs < (double)(left / 2) ? (int64_t)theirs : left / 2;
+    int64_t half = left / 2;
+    left -= theirs < (double)half ? (int64_t)theirs : half;
   }
   return left;
 }

@@ -150,7 +150,7 @@ static bool match_character(fl_slice *secret, fl_slice *text, bool eager) {
 
 /* Whether a cut text may end in the middle of an escape. */
 static bool ends_in_escape(fl_slice text) {
-  return text.length > 0 && text.length < 2 * MOST_LEVELS && begins_escape(text.data[0]);
+  return text.length > 0 && text.length < (size_t)2 * MOST_LEVELS && begins_escape(text.data[0]);
 }
 
 /* The length of an occurrence of the secret at the beginning of `bytes`; 0 if there is none. */

@@ -7,7 +7,7 @@
 /* A larger number of requests is nonsense: servers without a limit send the largest integer. */
 #define COUNT_CEILING 1000000000
 /* A longer Retry-After counts as this. */
-#define RETRY_AFTER_CEILING (366 * 86400 * FL_SECOND)
+#define RETRY_AFTER_CEILING (FL_SECOND * 366 * 24 * 3600)
 /* The forms of a Reset by its value: below the first, seconds to wait; then epoch seconds, from
  * 2001 on; then epoch milliseconds, from 2001 to 9999. */
 #define FIRST_EPOCH_SECOND 1e9
@@ -190,7 +190,7 @@ static void take_encoding(fl_response_head *head, fl_slice value) {
 }
 static void take_etag(fl_response_head *head, fl_slice value) { head->has_etag = value.length > 0; }
 
-#define NAMED(name) name, sizeof name - 1
+#define NAMED(name) (name), sizeof(name) - 1
 
 static const struct {
   const char *name;
