@@ -27,11 +27,16 @@ describe("a C module that cannot be loaded", function()
   end)
 end)
 
--- The loaded modules of a new Lua that makes a client and runs `script` with it as `api`.
+-- The loaded modules of a new Lua that makes a client and runs `script` with it as `api`. `make` makes clients with more
+-- options.
 local function loaded_by(script)
   local whole = ([[
-    local api = assert(require("flarelight").new { api_key = "key-of-a-spec", base_url = "http://127.0.0.1:1",
-      subscription_id = "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d" })
+    local function make(options)
+      options.api_key, options.base_url = "key-of-a-spec", "http://127.0.0.1:1"
+      options.subscription_id = "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+      return require("flarelight").new(options)
+    end
+    local api = assert(make {})
     %s
     api:close()
     for name in pairs(package.loaded) do print(name) end]]):format(script)
@@ -48,7 +53,31 @@ describe("a part that most scripts do not use", function()
     ["flarelight.compare"] = "pcall(api.imports.compare, api.imports, 1)",
     ["flarelight.wait"] = "pcall(api.reports.generate, api.reports, 1, {}, { wait = -1 })",
     ["flarelight.waiting"] = "api:wait_until(function() return true end)",
+    ["flarelight.once"] = "pcall(api.once, api, 'key', print)",
+    ["flarelight.history"] = "pcall(api.runs, api)",
+    ["flarelight.fates"] = "api.automations:execute(1)",
+    ["flarelight.cache"] = "make { cache = { ttl = 1 } }",
+    ["flarelight.trace"] = "make { debug = print }",
+    ["flarelight.environments"] = "make { environment = 'none' }",
+    ["flarelight.profile"] = "make { profile = '/nowhere' }",
   }
+
+  -- The cost of the garbage collector grows with what is loaded, on LuaJIT by steps (docs/performance.md).
+  local of_rows = {
+    "automations", "calls", "client", "configuration", "core", "endpoint", "error", "headers", "hooks", "host",
+    "host.frame", "host.mailbox", "host.pollable", "host.scope", "host.script", "host.tasks", "host.timeslice",
+    "imports", "json", "loading", "misuse", "options", "pages", "postgres", "preparations", "reports", "request",
+    "row_shape", "rows", "settings", "wait.method",
+  }
+
+  it("is not loaded by a client that reads rows", function()
+    local found = {}
+    for name in pairs(loaded_by "pcall(function() for _ in api.imports:rows(1, { deadline = 0.01 }) do end end)") do
+      found[#found + 1] = name:match "^flarelight%.(.+)"
+    end
+    table.sort(found)
+    assert.same(of_rows, found)
+  end)
 
   it("is loaded at its first use", function()
     local before = loaded_by "api.imports:rows(1)"

@@ -6,15 +6,17 @@
 local configuration = require "flarelight.configuration"
 local core = require "flarelight.core"
 local errors = require "flarelight.error"
-local fates = require "flarelight.fates"
 local hooks = require "flarelight.hooks"
 local host = require "flarelight.host"
+local loading = require "flarelight.loading"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
 local postgres = require "flarelight.postgres"
 local scope = require "flarelight.host.scope"
 local tasks = require "flarelight.host.tasks"
-local trace = require "flarelight.trace"
+
+local fates = loading.later "flarelight.fates"
+local trace = loading.later "flarelight.trace"
 
 ---@class flarelight.CallOptions
 ---@field deadline number? seconds from now, over all attempts and waits
@@ -320,7 +322,7 @@ local function hand_over(api, prepared)
     return waiter
   end
   waiter.handed_over = false
-  fates.taken(waiter)
+  if prepared.write then fates.taken(waiter) end
   mailbox.forget(prepared.ticket)
   if not good then error(ticket, 0) end
   return refused(kind, why, prepared.method, prepared.path)
@@ -393,6 +395,20 @@ function calls.call(api, prepared)
     data, meta, failure = call(api, prepared)
   end
   return data, meta, failure
+end
+
+--- Lets `fn(api, prepared, fresh)` answer the reads of a client; it returns what calls.call returns.
+function calls.answer_reads(api, fn) private[api].reader = fn end
+
+--- As calls.call, for a request that may be a read: without a function of calls.answer_reads it is calls.call.
+---@param api flarelight.Client
+---@param prepared table a request of request.lua
+---@param fresh boolean? sends the request, whatever is known
+---@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
+function calls.read(api, prepared, fresh)
+  local make = private[api].reader or calls.call
+  local data, meta, err = make(api, prepared, fresh)
+  return data, meta, err
 end
 
 --- Whether a call of this code blocks the whole Lua state. Blocking work can then be done in place, instead of by the

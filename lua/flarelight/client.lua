@@ -2,20 +2,16 @@
 -- Relies on calls.lua for making calls and waiting, on host/tasks.lua and host/frame.lua for tasks.
 
 local automations = require "flarelight.automations"
-local shared_budget = require "flarelight.budget"
-local cache = require "flarelight.cache"
 local calls = require "flarelight.calls"
 local configuration = require "flarelight.configuration"
 local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
-local history = require "flarelight.history"
 local host = require "flarelight.host"
 local imports = require "flarelight.imports"
 local known_settings = require "flarelight.settings"
 local loading = require "flarelight.loading"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
-local once = require "flarelight.once"
 local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local preparations = require "flarelight.preparations"
@@ -23,6 +19,10 @@ local reports = require "flarelight.reports"
 local request = require "flarelight.request"
 local tasks = require "flarelight.host.tasks"
 
+local cache = loading.later "flarelight.cache"
+local history = loading.later "flarelight.history"
+local once = loading.later "flarelight.once"
+local shared_budget = loading.later "flarelight.budget"
 local upload = loading.later "flarelight.upload"
 local waiting = loading.later "flarelight.waiting"
 
@@ -78,7 +78,7 @@ function client.new(given)
   if not config then return nil, message, err end
   local self = setmetatable({}, Client)
   calls.open(self, config)
-  cache.open(self)
+  if config.cache or config.state then cache.open(self) end
   self.imports, self.automations = imports.new(self), automations.new(self)
   self.preparations, self.reports = preparations.new(self), reports.new(self)
   return self
@@ -102,7 +102,7 @@ function Client:request(given)
   options.self(self, Client, "api.request")
   given = options.table("api:request", given, request_options)
   local prepared = request.free(given, calls.config(self))
-  local data, meta, err = cache.call(self, prepared, given.fresh or prepared.method ~= "GET")
+  local data, meta, err = calls.read(self, prepared, given.fresh or prepared.method ~= "GET")
   return data, meta, err
 end
 
@@ -198,7 +198,7 @@ end
 function Client:stats()
   options.self(self, Client, "api.stats")
   local stats = calls.handle(self):stats()
-  stats.cache = cache.stats(self)
+  stats.cache = calls.config(self).cache and cache.stats(self) or nil
   return stats
 end
 

@@ -4,14 +4,16 @@
 -- message, err` of kind config. No message shows a key.
 
 local core = require "flarelight.core"
-local environments = require "flarelight.environments"
 local errors = require "flarelight.error"
 local headers = require "flarelight.headers"
+local loading = require "flarelight.loading"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.options"
-local profile = require "flarelight.profile"
 local postgres = require "flarelight.postgres"
 local settings = require "flarelight.settings"
+
+local environments = loading.later "flarelight.environments"
+local profile = loading.later "flarelight.profile"
 
 -- The options of flarelight.new; docs/api.md has the defaults.
 ---@class flarelight.Options

@@ -1,8 +1,6 @@
 --- Endpoints: the common part of the modules imports, automations, preparations and reports. A class of endpoints holds
--- its client in `client`; request.endpoints describes the requests. Relies on calls.lua to make the calls,
--- and on cache/ for reads that are kept.
+-- its client in `client`; request.endpoints describes the requests. Relies on calls.lua to make the calls.
 
-local cache = require "flarelight.cache"
 local calls = require "flarelight.calls"
 local options = require "flarelight.options"
 local request = require "flarelight.request"
@@ -29,7 +27,7 @@ end
 function endpoint.call(self, operation, arguments, call_options)
   local config = calls.config(self.client)
   local prepared = request.endpoint(operation, arguments, call_options, config)
-  local data, meta, err = cache.call(self.client, prepared, call_options.fresh)
+  local data, meta, err = calls.read(self.client, prepared, call_options.fresh)
   return data, meta, err
 end
 

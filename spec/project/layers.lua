@@ -26,7 +26,7 @@ local PURE = {
   "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options", "lua/flarelight/json",
   "lua/flarelight/headers",
 }
-local SYSTEM = "lua/flarelight/system"
+local SYSTEM, LOADING = "lua/flarelight/system", "lua/flarelight/loading"
 local function with(...)
   local list = {}
   for _, each in ipairs { ... } do
@@ -39,6 +39,7 @@ end
 local LUA = {
   ["lua/flarelight/error"] = {},
   [SYSTEM] = {},
+  [LOADING] = {},
   ["lua/flarelight/misuse"] = { "lua/flarelight/error" },
   ["lua/flarelight/json"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
   ["lua/flarelight/options"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
@@ -49,14 +50,14 @@ local LUA = {
   ["lua/flarelight/request"] = with(PURE),
   ["lua/flarelight/settings"] = with(PURE),
   ["lua/flarelight/environments"] = with(PURE, "lua/flarelight/settings"),
-  ["lua/flarelight/configuration"] = with(PURE, SYSTEM, "lua/flarelight/profile", "lua/flarelight/settings",
+  ["lua/flarelight/configuration"] = with(PURE, SYSTEM, LOADING, "lua/flarelight/profile", "lua/flarelight/settings",
                                           "lua/flarelight/environments", "lua/flarelight/postgres"),
   ["lua/flarelight/postgres"] = {},
   ["lua/flarelight/profile"] = with(PURE, SYSTEM),
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
   ["lua/flarelight/fates"] = { "lua/flarelight/error", "lua/flarelight/host" },
-  [CALLS] = with(PURE, "lua/flarelight/fates", "lua/flarelight/hooks", "lua/flarelight/trace", "lua/flarelight/host",
-                 "lua/flarelight/request",
+  [CALLS] = with(PURE, LOADING, "lua/flarelight/fates", "lua/flarelight/hooks", "lua/flarelight/trace",
+                 "lua/flarelight/host", "lua/flarelight/request",
                  "lua/flarelight/configuration", "lua/flarelight/postgres"),
   ["lua/flarelight/upload/checkpoints"] = {},
   ["lua/flarelight/once/policy"] = {},

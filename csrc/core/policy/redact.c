@@ -166,21 +166,58 @@ static size_t match_secret(fl_slice secret, const char *bytes, size_t length, bo
   return length - text.length;
 }
 
+/* --- the places where an occurrence may begin --- */
+
+/* The bytes that may begin one, and for each the next place that has it; NULL: none is left. The
+ * library's search is much faster than a look at each byte, and most texts have few such places. */
+typedef struct beginnings {
+  char bytes[5];
+  const char *next[5];
+  int count;
+  bool all; /* an escape begins the secret: any character may stand for it */
+} beginnings;
+
+static beginnings find_beginnings(char first, const char *text, size_t length) {
+  char lower = fl_ascii_lower(first),
+       upper = lower >= 'a' && lower <= 'z' ? (char)(lower & ~0x20) : lower;
+  beginnings found = {.bytes = {'%', '\\', '&', lower, upper},
+                      .count = upper == lower ? 4 : 5,
+                      .all = begins_escape(first)};
+  for (int i = 0; i < found.count; i++) found.next[i] = memchr(text, found.bytes[i], length);
+  return found;
+}
+
+/* The next place at or behind `at`; `end` if there is none. */
+static const char *next_beginning(beginnings *of, const char *at, const char *end) {
+  const char *nearest = end;
+  if (of->all) return at;
+  for (int i = 0; i < of->count; i++) {
+    if (of->next[i] != NULL && of->next[i] < at)
+      of->next[i] = memchr(at, of->bytes[i], (size_t)(end - at));
+    if (of->next[i] != NULL && of->next[i] < nearest) nearest = of->next[i];
+  }
+  return nearest;
+}
+
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
   fl_slice wanted = fl_slice_of(secret);
-  bool escaped = begins_escape(secret[0]), has_escape = strpbrk(secret, "%\\&") != NULL;
-  char first = fl_ascii_lower(secret[0]);
-  if (wanted.length < FL_REDACT_SHORTEST) return;
-  for (size_t i = 0; i < length; i++) {
-    size_t size;
-    /* Most bytes can begin no occurrence. */
-    if (!escaped && !begins_escape(bytes[i]) && fl_ascii_lower(bytes[i]) != first) continue;
-    size = match_secret(wanted, bytes + i, length - i, cut, false);
+  char *end = bytes + length;
+  bool has_escape;
+  beginnings places;
+  if (wanted.length < FL_REDACT_SHORTEST || length == 0) return;
+  has_escape = strpbrk(secret, "%\\&") != NULL;
+  places = find_beginnings(secret[0], bytes, length);
+  for (char *at = bytes; at < end; at++) {
+    size_t size, left;
+    at = bytes + (next_beginning(&places, at, end) - bytes);
+    left = (size_t)(end - at);
+    if (left == 0) return;
+    size = match_secret(wanted, at, left, cut, false);
     /* "%25" may be the sign of a secret that holds one, or three characters of it. */
-    if (size == 0 && has_escape) size = match_secret(wanted, bytes + i, length - i, cut, true);
+    if (size == 0 && has_escape) size = match_secret(wanted, at, left, cut, true);
     if (size == 0) continue;
-    memset(bytes + i, '*', size);
-    i += size - 1;
+    memset(at, '*', size);
+    at += size - 1;
   }
 }
 

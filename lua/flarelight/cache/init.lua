@@ -38,6 +38,8 @@ local caches = setmetatable({}, { __mode = "k" })
 ---@field entries integer
 ---@field bytes integer
 
+local answer -- defined below
+
 --- Gives a new client the cache that its options ask for, before its first call.
 function cache.open(api)
   local settings = calls.config(api).cache
@@ -57,6 +59,7 @@ function cache.open(api)
     if announce then announce() end
   end)
   caches[api] = self
+  calls.answer_reads(api, answer)
 end
 
 -- The key of a read: all that the service sees of it, apart from the client's own headers. nil if the body has no form
@@ -262,15 +265,11 @@ local function is_cancelled()
   return task ~= nil and task.cancelled
 end
 
---- Makes a read, or takes its reply from the cache. Without the option `cache` it is calls.call.
----@param api flarelight.Client
----@param prepared table a request of request.lua
----@param fresh boolean? sends the request, whatever the cache has
----@return any data, flarelight.Meta|string meta_or_message, flarelight.Error? err
-function cache.call(api, prepared, fresh)
+-- Makes a read, or takes its reply from the cache: the function of calls.answer_reads.
+function answer(api, prepared, fresh)
   local self = caches[api]
   local passes = prepared.write or prepared.raw or prepared.given_headers ~= nil -- headers may change the reply
-  if not self or passes or calls.is_closed(api) or is_cancelled() then
+  if passes or calls.is_closed(api) or is_cancelled() then
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err
   end
