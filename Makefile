@@ -106,7 +106,7 @@ MODULES = $(patsubst %,$(BUILD)/$(LUA)/flarelight/%.so,core $(PARTS))
 
 .PHONY: all
 all: $(MODULES)
-	@for part in archive ini postgres sandbox; do case " $(PARTS) " in *" $${part}_core "*) ;; *) \
+	@for part in $(filter-out $(WITHOUT),archive ini postgres sandbox); do case " $(PARTS) " in *" $${part}_core "*) ;; *) \
 	   echo "This build is without $$part: \`flarelight version\` lists the parts, \`make deps\` installs what they need." ;; \
 	 esac; done
 
@@ -216,7 +216,8 @@ process-helpers: $(PROCESS_HELPERS)
 # --- packages ---
 # What a build and its tests need, by Debian's names; other systems have them under names of their own.
 LUA_DEV = $(if $(filter luajit,$(1)),libluajit-5.1-dev,lib$(1)$(if $(filter lua5.1,$(1)),-0)-dev)
-PACKAGES_BUILD = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev libarchive-dev libinih-dev libpq-dev ca-certificates
+PACKAGES_CORE = gcc make pkg-config libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev zlib1g-dev libcsv-dev ca-certificates
+PACKAGES_BUILD = $(PACKAGES_CORE) libarchive-dev libinih-dev libpq-dev
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
@@ -236,9 +237,12 @@ bench-deps:
 	@sh spec/tools/install $(PACKAGES_BUILD) $(call PACKAGES_LUA,$(BENCH_LUAS)) $(PACKAGES_BENCH)
 
 # --- the two commands of the README ---
+# The demo installs and builds only what its script and the command need, on all processors.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 .PHONY: demo test check
-demo: deps
-	@$(MAKE) --no-print-directory -s LUA=$(LUA)
+demo:
+	@sh spec/tools/install $(PACKAGES_CORE) $(LUA) $(call LUA_DEV,$(LUA)) lua-argparse
+	@$(MAKE) --no-print-directory -s $(JOBS) LUA=$(LUA) WITHOUT="$(WITHOUT) archive ini postgres"
 	@eval "$$($(MAKE) -s --no-print-directory env LUA=$(LUA))" && $(LUA) examples/quickstart.lua
 
 # Everything: the core's specs, the checks of the project, the Lua specs on every Lua.
