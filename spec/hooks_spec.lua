@@ -1,6 +1,7 @@
 -- Headers of the caller, the functions `before` and `after`, the headers of replies, and raw replies.
 
 local flarelight = require "flarelight"
+local names = require "support.names"
 local support = require "support"
 
 local TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -178,10 +179,7 @@ describe("before", function()
   it("has neither the key nor the body", function()
     local dumped
     local _, api = opened.service(nil, { before = function(request)
-      local names = {}
-      for each in pairs(request) do names[#names + 1] = each end
-      table.sort(names)
-      dumped = table.concat(names, " ")
+      dumped = table.concat(names.sorted(request), " ")
     end })
     assert(api.imports:import { records = {} })
     assert.equal("headers method operation path query write", dumped)

@@ -4,6 +4,7 @@
 local cli = require "flarelight.cli"
 local core = require "flarelight.sandbox_core"
 local flarelight = require "flarelight"
+local names = require "support.names"
 local settings = require "flarelight.settings"
 local status = require "flarelight.cli.status"
 local support = require "support"
@@ -13,19 +14,6 @@ local system = require "support.system"
 if not system.reference then return end
 
 local function read(path) return assert(system.read(path), path) end
-
-local function names_of(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
-local function set_of(names)
-  local set = {}
-  for _, name in ipairs(names) do set[name] = true end
-  return set
-end
 
 -- The tables of a section of a page whose first heading is `column`: an array of { first cell, whole row }.
 local function rows_of(page, section, column)
@@ -101,7 +89,7 @@ describe("the options in the documents and in the code are the same:", function(
         assert.truthy(read(case[3][1][1]):find("`" .. name .. "`", 1, true), name)
         documented[name] = true
       end
-      assert.are.same(names_of(known), names_of(documented))
+      assert.are.same(names.sorted(known), names.sorted(documented))
     end)
   end
 
@@ -258,7 +246,7 @@ describe("the commands in the documents and in the code are the same:", function
 
   it("every flag that the documents name exists", function()
     -- Of other programs.
-    local other = set_of {
+    local other = names.set {
       "--compressed", "--globoff", "--path-as-is", "--now", "--separate-threads", "--tool", "--sheet", "--local", "--output",
       "--exclude-tags", "--tags", "--pattern", "--cpu", "--depth", "--recursive", "--build", "--prefix", "--checks",
     }
@@ -353,11 +341,11 @@ describe("the words in the documents and in the code are the same:", function()
 
   it("kinds of errors", function()
     local kinds = alias "ErrorKind"
-    assert.are.same(names_of(kinds), names_of(names_in("docs/api.md", "Errors", "`err.kind`")))
+    assert.are.same(names.sorted(kinds), names.sorted(names_in("docs/api.md", "Errors", "`err.kind`")))
     -- Those of the core, and those that Lua gives.
     local made = { raised = true }
-    local names = read "csrc/core/policy/retry.c":match "fl_kind_name.-{(.-)};"
-    for kind in names:gmatch '"([%l_]+)"' do made[kind] = kind ~= "none" or nil end
+    local list = read "csrc/core/policy/retry.c":match "fl_kind_name.-{(.-)};"
+    for kind in list:gmatch '"([%l_]+)"' do made[kind] = kind ~= "none" or nil end
     for path in system.shell "find lua/flarelight -name '*.lua'":gmatch "[^\n]+" do
       local text = read(path)
       for kind in text:gmatch 'errors%.fail%(%s*"([%l_]+)"' do made[kind] = true end
@@ -370,11 +358,11 @@ describe("the words in the documents and in the code are the same:", function()
   end)
 
   it("fates", function()
-    assert.are.same(names_of(alias "Fate"), names_of(names_in("docs/uploads.md", "Errors", "`err.fate`")))
+    assert.are.same(names.sorted(alias "Fate"), names.sorted(names_in("docs/uploads.md", "Errors", "`err.fate`")))
     local of_calls = alias "Fate"
     of_calls.partial, of_calls.foreign = nil, nil
-    assert.are.same(names_of(of_calls), names_of(names_in("docs/api.md", "The fate of a write", "fate")))
-    assert.are.same(names_of(of_calls), names_of(names_in("docs/delivery.md", "The fate of a write", "fate")))
+    assert.are.same(names.sorted(of_calls), names.sorted(names_in("docs/api.md", "The fate of a write", "fate")))
+    assert.are.same(names.sorted(of_calls), names.sorted(names_in("docs/delivery.md", "The fate of a write", "fate")))
   end)
 
   -- The fields of a class, against the names in a table; `more` are documented elsewhere.
@@ -393,7 +381,7 @@ describe("the words in the documents and in the code are the same:", function()
         assert.truthy(read "docs/api.md":find("err." .. name, 1, true) or read "docs/files.md":find("err." .. name, 1, true), name)
         documented[name] = true
       end
-      assert.are.same(names_of(fields), names_of(documented))
+      assert.are.same(names.sorted(fields), names.sorted(documented))
     end)
   end
 
@@ -405,7 +393,7 @@ describe("the words in the documents and in the code are the same:", function()
     for _, code in pairs(status) do
       if type(code) == "number" then made[tostring(code)] = true end
     end
-    assert.are.same(names_of(made), names_of(documented))
+    assert.are.same(names.sorted(made), names.sorted(documented))
   end)
 
   it("variables of the environment", function()
@@ -434,8 +422,8 @@ describe("the words in the documents and in the code are the same:", function()
     for _, row in ipairs(rows_of("docs/sandbox.md", "Switches for undocumented behaviour", "#")) do
       for name in row[2]:match "^|[^|]*|([^|]*)|":gmatch "`([%l_]+)`" do documented[name] = true end
     end
-    local known = set_of { "api_key", "definitions", "environment_file", "features", "keys", "profile", "required_columns" }
+    local known = names.set { "api_key", "definitions", "environment_file", "features", "keys", "profile", "required_columns" }
     for name in pairs(core.options) do known[name] = true end
-    assert.are.same(names_of(known), names_of(documented))
+    assert.are.same(names.sorted(known), names.sorted(documented))
   end)
 end)

@@ -2,6 +2,7 @@
 -- those of the modules.
 
 local flarelight = require "flarelight"
+local names = require "support.names"
 local support = require "support"
 local system = require "support.system"
 
@@ -167,25 +168,18 @@ describe("the definitions in types/", function()
     return members, methods, undescribed
   end
 
-  local function sorted(set)
-    local names = {}
-    for name in pairs(set) do names[#names + 1] = name end
-    table.sort(names)
-    return names
-  end
-
   -- The methods that the C files register: the lists of luaL_Reg that are no lists of a module's functions.
   local function methods_of(folder)
-    local names = {}
+    local methods = {}
     for path in system.shell("ls " .. folder .. "/*.c"):gmatch "[^\n]+" do
       for list, body in read(path):gmatch "luaL_Reg ([%w_]+)%[%] = (%b{})" do
         if list:find "methods$" then
-          for name in body:gmatch '{"([%w_]+)"' do names[#names + 1] = name end
+          for name in body:gmatch '{"([%w_]+)"' do methods[#methods + 1] = name end
         end
       end
     end
-    table.sort(names)
-    return names
+    table.sort(methods)
+    return methods
   end
 
   for name, folder in pairs {
@@ -195,7 +189,7 @@ describe("the definitions in types/", function()
       local found, module = pcall(require, "flarelight." .. name)
       if not found then return pending(name .. " is not built") end
       local members, methods, undescribed = definitions_of(name)
-      assert.are.same(sorted(module), sorted(members))
+      assert.are.same(names.sorted(module), names.sorted(members))
       assert.are.same(methods_of(folder), methods)
       assert.are.same({}, undescribed)
       assert.matches("^%-%-%-@meta flarelight%." .. name .. "\n", read(("types/flarelight/%s.lua"):format(name)))

@@ -10,6 +10,7 @@ local core = require "flarelight.core"
 local endpoint = require "flarelight.endpoint"
 local errors = require "flarelight.error"
 local json = require "flarelight.json"
+local names = require "flarelight.names"
 local profile = require "flarelight.profile"
 local request = require "flarelight.request"
 
@@ -213,11 +214,10 @@ local function compare_values(run, found)
     verbatim = "every value came back as it was sent",
   }
   note(run, "values", what, why[what])
-  local names = {}
-  for name in pairs(added) do names[#names + 1] = name end
-  table.sort(names)
-  if #names > 0 then
-    note(run, "added_member", names[1], "rows came back with " .. table.concat(names, ", ") .. " besides what was sent")
+  local members = names.sorted(added)
+  if #members > 0 then
+    note(run, "added_member", members[1], "rows came back with " .. table.concat(members, ", ")
+      .. " besides what was sent")
   end
 end
 

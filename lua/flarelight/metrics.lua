@@ -2,6 +2,7 @@
 -- (https://prometheus.io/docs/instrumenting/exposition_formats/). Asks the service nothing.
 
 local misuse = require "flarelight.misuse"
+local names = require "flarelight.names"
 local options = require "flarelight.options"
 
 ---@class flarelight.metrics
@@ -33,13 +34,6 @@ local function with(labels, name, value)
   return more
 end
 
-local function names_of(members)
-  local names = {}
-  for name in pairs(members) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- Adds samples of a client to a list.
 local function plain(read)
   return function(add, name, labels, found)
@@ -49,13 +43,13 @@ local function plain(read)
 end
 
 local function errors_by_kind(add, name, labels, found)
-  for _, kind in ipairs(names_of(found.stats.errors or {})) do
+  for _, kind in ipairs(names.sorted(found.stats.errors)) do
     add(sample(name, with(labels, "kind", kind), found.stats.errors[kind]))
   end
 end
 
 local function latencies(add, name, labels, found)
-  for _, operation in ipairs(names_of(found.stats.latency or {})) do
+  for _, operation in ipairs(names.sorted(found.stats.latency)) do
     local latency, own = found.stats.latency[operation], with(labels, "operation", operation)
     for _, bucket in ipairs(latency.buckets) do
       add(sample(name .. "_bucket", with(own, "le", bound(bucket.le)), bucket.count))
@@ -86,7 +80,7 @@ local FAMILIES = {
 -- The labels of the caller as pairs, sorted by name.
 local function labels_of(given)
   local list = {}
-  for _, name in ipairs(names_of(given)) do
+  for _, name in ipairs(names.sorted(given)) do
     if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" or name:find "^__" then
       misuse(("metrics.prometheus: labels: %q is no name of a label"):format(tostring(name)))
     end

@@ -92,10 +92,8 @@ function options.table(what, given, known, secrets)
   for name, value in pairs(given) do
     local expected = known[name]
     if not expected then
-      local names = {}
-      for each in pairs(known) do names[#names + 1] = each end
-      table.sort(names)
-      misuse(("%s: unknown option %s (known: %s)"):format(what, options.describe(name), table.concat(names, ", ")))
+      local list = table.concat(require("flarelight.names").sorted(known), ", ")
+      misuse(("%s: unknown option %s (known: %s)"):format(what, options.describe(name), list))
     end
     options.check(("%s.%s"):format(what, name), value, expected, secrets and secrets[name])
   end

@@ -5,6 +5,7 @@
 --   lua random_calls.lua SEED CALLS URL API_KEY SUBSCRIPTION
 
 local core = require "flarelight.core"
+local names = require "support.names" -- sorted: the same calls on every run
 
 local seed, calls, url, api_key, subscription = tonumber(arg[1]), tonumber(arg[2]), arg[3], arg[4], arg[5]
 local unpack = table.unpack or unpack -- luacheck: ignore 143
@@ -20,16 +21,6 @@ local function write(path, text)
   file:write(text)
   file:close()
   return path
-end
-
--- In one order on every run.
-local function names_of(list)
-  local names = {}
-  for name in pairs(list) do
-    if type(name) == "string" then names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
 end
 
 local CSV = write("rows.csv", 'a,b\n1,x\n2,"y ""z"""\n3,\n')
@@ -59,7 +50,7 @@ local function keep(value)
   if not metatable or methods[metatable] then return end
   methods[metatable] = true
   local function add(list)
-    for _, name in ipairs(names_of(list)) do
+    for _, name in ipairs(names.texts(list)) do
       if type(list[name]) == "function" then methods[#methods + 1] = list[name] end
       if type(list[name]) == "table" and list[name] ~= list then add(list[name]) end
     end
@@ -156,9 +147,9 @@ function value(depth)
   return objects[random(#objects)]
 end
 
-local names = {}
-for _, name in ipairs(names_of(core)) do
-  if type(core[name]) == "function" then names[#names + 1] = name end
+local functions = {}
+for _, name in ipairs(names.texts(core)) do
+  if type(core[name]) == "function" then functions[#functions + 1] = name end
 end
 
 for _ = 1, 40 do make_one() end
@@ -171,7 +162,7 @@ for call = 1, calls do
   local arguments, count = {}, random(6) - 1
   for i = 1, count do arguments[i] = value(0) end
   if what <= 3 then
-    name = names[random(#names)]
+    name = functions[random(#functions)]
     chosen = core[name]
     if name == "wait" then arguments, count = { random(2) == 1 and 0 or "x" }, 1 end
     if name == "fate" then arguments[2] = false end -- does not wait for ever, for a call that there never was
@@ -182,7 +173,7 @@ for call = 1, calls do
     local metatable = type(object) == "userdata" and getmetatable(object)
     local own = {}
     if metatable then
-      for _, method in ipairs(names_of(metatable.__index or {})) do
+      for _, method in ipairs(names.texts(metatable.__index or {})) do
         if method ~= "close" or random(5) == 1 then own[#own + 1] = metatable.__index[method] end
       end
       arguments[1], count = object, math.max(count, 1)

@@ -5,6 +5,7 @@
 --   lua random_modules.lua SEED CALLS
 
 local core = require "flarelight.core"
+local names = require "support.names" -- sorted: the same calls on every run
 local sandbox_core = require "flarelight.sandbox_core"
 local has_archive, archive_core = pcall(require, "flarelight.archive_core")
 
@@ -17,22 +18,12 @@ local function random(most)
   return seed % most + 1
 end
 
--- In one order on every run.
-local function names_of(list)
-  local names = {}
-  for name in pairs(list) do
-    if type(name) == "string" then names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
-end
-
 local sandboxes, functions = {}, {}
 local objects = { io.stdout, core.null, sandbox_core.null, coroutine.create(function() end), core.exporter "csv",
                   core.store "state.db" }
 
 local function add_functions(list)
-  for _, name in ipairs(names_of(list)) do
+  for _, name in ipairs(names.texts(list)) do
     if type(list[name]) == "function" then functions[#functions + 1] = list[name] end
     if type(list[name]) == "table" and list[name] ~= list then add_functions(list[name]) end
   end
@@ -57,7 +48,7 @@ local STRINGS = {
   '{"a":1}', '[1,[2,{"b":null}]]', '"\\ud800"', "[1e999", "\255\254", ("["):rep(2000), "127.0.0.1", ":memory:", "SELECT 1",
   "SQLite format 3\0" .. ("\0"):rep(84),
 }
-local OPTIONS, FAULTS = names_of(sandbox_core.options), names_of(sandbox_core.faults)
+local OPTIONS, FAULTS = names.texts(sandbox_core.options), names.texts(sandbox_core.faults)
 local MEMBERS = {
   "kind", "operation", "times", "every", "after", "seconds", "status", "records", "keys", "preparations", "reports",
   "automations", "features", "id", "name", "sql", "steps", "series", "labels", "allow", "key", "rejects", "value",

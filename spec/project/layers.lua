@@ -24,7 +24,7 @@ local C = {
 local CALLS = "lua/flarelight/calls"
 local PURE = {
   "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options", "lua/flarelight/json",
-  "lua/flarelight/headers",
+  "lua/flarelight/headers", "lua/flarelight/names",
 }
 local SYSTEM, LOADING = "lua/flarelight/system", "lua/flarelight/loading"
 local function with(...)
@@ -42,7 +42,8 @@ local LUA = {
   [LOADING] = {},
   ["lua/flarelight/misuse"] = { "lua/flarelight/error" },
   ["lua/flarelight/json"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
-  ["lua/flarelight/options"] = { "lua/flarelight/error", "lua/flarelight/misuse" },
+  ["lua/flarelight/names"] = {},
+  ["lua/flarelight/options"] = { "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/names" },
   ["lua/flarelight/headers"] = { "lua/flarelight/error", "lua/flarelight/misuse", "lua/flarelight/options" },
   ["lua/flarelight/hooks"] = with(PURE),
   ["lua/flarelight/trace"] = {},

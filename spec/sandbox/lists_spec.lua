@@ -1,16 +1,10 @@
 --- What the sandbox lists once, in C, stands in the documents and in the annotations, and nothing else does.
 
 local core = require "flarelight.sandbox_core"
+local names = require "support.names"
 local system = require "support.system"
 
 local function read(path) return assert(system.read(path), path) end
-
-local function names_of(list)
-  local names = {}
-  for name in pairs(list) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 -- Rows of a table in Markdown whose first cells are those: { first cell, the whole row }.
 local function rows_of(text, heading)
@@ -43,7 +37,7 @@ describe("the lists of the sandbox", function()
       fields[name] = nil
     end
     assert.same({ "api_key", "automations", "definitions", "environment_file", "features", "keys", "preparations", "profile", "reports",
-      "required_columns" }, names_of(fields))
+      "required_columns" }, names.sorted(fields))
   end)
 
   it("have every kind of fault in the guide, with its options, and no other", function()
@@ -52,16 +46,16 @@ describe("the lists of the sandbox", function()
       local kind = cell:match "^`([%w_]+)`$"
       if kind then kinds[kind] = row end
     end
-    assert.same(names_of(core.faults), names_of(kinds))
+    assert.same(names.sorted(core.faults), names.sorted(kinds))
     for kind, options in pairs(core.faults) do
       local named = {}
       for name in kinds[kind]:match("^| ([^|]*)"):gmatch "`([a-z][%w_]+)`" do named[name] = true end
-      assert.same(names_of(options), names_of(named), kind)
+      assert.same(names.sorted(options), names.sorted(named), kind)
     end
   end)
 
   it("have every operation in the guide", function()
     for name in pairs(core.operations) do assert.is_truthy(guide:find("`" .. name .. "`", 1, true), name) end
-    assert.equal(9, #names_of(core.operations))
+    assert.equal(9, #names.sorted(core.operations))
   end)
 end)

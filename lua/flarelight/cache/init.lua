@@ -13,11 +13,13 @@
 -- Before its request is submitted, nothing ends a flight whose code is gone. So a flight that was not seen to run for a
 -- while counts as dead.
 --
--- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/shared.lua for other processes.
+-- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/exchange.lua for the replies of other
+-- processes, and on cache/shared.lua for the files beside the state file.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local entries = require "flarelight.cache.entries"
+local exchange = require "flarelight.cache.exchange"
 local mailbox = require "flarelight.host.mailbox"
 local request = require "flarelight.request"
 local shared = require "flarelight.cache.shared"
@@ -78,11 +80,14 @@ end
 
 ---@class flarelight.Flight
 ---@field begun number
----@field mark string|boolean of shared.lua, before the request; true without a state file
+---@field mark string|boolean of exchange.mark, before the request
 ---@field due number when its deadline ends; math.huge without one
 ---@field request table whose member `under_way` tells that it was submitted
 ---@field seen number when its code was last seen to run before that
 ---@field reply userdata? when it has arrived
+---@field head string? of the reply, and `text`, as they came: for other processes
+---@field text string?
+---@field confirmed boolean? the reply was a 304: an older reply is still right
 ---@field watchers table<table, true> waiters of equal reads
 
 local function end_flight(self, key, flight)
@@ -164,52 +169,13 @@ local OWN = { cancelled = true, closed = true, phase = true, unauthorized = true
 -- Kinds of errors after which an older reply is better than none.
 local MENDED = { network = true, timeout = true, server = true, rate_limited = true }
 
--- The mark of now: what was read under another one does not count. true without a state file; nil if the mark of the
--- state file cannot be read.
-local function mark_of(self)
-  if not self.others then return true end
-  return self.others:mark()
-end
-
 -- The entry of a key if it is at most `age` seconds old, and no write has come since.
 local function within(self, key, age, mark)
   local entry = self.entries:get(key)
   return entry and mark and entry.mark == mark and core.now() - entry.stored <= age and entry or nil
 end
 
--- --- replies of other processes ---
-
--- The reply that another process has left, as one of this client, with its bytes; nil if it does not do.
-local function adopt(api, prepared, found)
-  prepared.request_id, prepared.head, prepared.text = found.request_id, found.head, found.text
-  local reply = calls.handle(api):answered(prepared)
-  prepared.request_id, prepared.head, prepared.text = nil, nil, nil
-  if not reply then return nil end
-  local _, size = reply:keep()
-  return reply, size
-end
-
--- Looks for the reply that another process has left or is about to leave. Returns its reply; or nil, the lock to hold,
--- the place, and an older reply that the service may confirm.
-local function look(self, api, flight, prepared, place)
-  local older
-  local found, lock = self.others:await(place, flight.due, function(each)
-    older, flight.seen, flight.mark = each, core.now(), self.others:mark() or flight.mark
-    return each and each.age <= self.ttl and self.others.is_current(each, flight.mark)
-  end)
-  local reply, size
-  if found or older then reply, size = adopt(api, prepared, found or older) end
-  local stored = core.now() - (found or older or { age = 0 }).age
-  if found and reply then return { reply = reply, size = size, stored = stored } end
-  return nil, lock, reply and { reply = reply, size = size, stored = stored }
-end
-
--- Leaves the reply of a flight for other processes.
-local function leave(self, flight, place, meta)
-  local age = core.now() - flight.begun
-  if flight.confirmed then self.others:confirm(place, flight.mark, age)
-  elseif flight.text then self.others:put(place, flight.mark, age, meta.request_id, flight.head, flight.text) end
-end
+-- --- requests ---
 
 -- Sends the request of a flight. `place`: where the reply is left for other processes, or nil.
 local function send(self, api, key, flight, prepared, place, older)
@@ -221,10 +187,10 @@ local function send(self, api, key, flight, prepared, place, older)
   local data, meta, err = calls.call(api, prepared)
   if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
   if data ~= nil then
-    if place then leave(self, flight, place, meta) end
+    if place then exchange.leave(self.others, place, flight, meta.request_id) end
     if meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
   elseif MENDED[err.kind] then
-    local entry = within(self, key, self.ttl + self.stale_if_error, mark_of(self))
+    local entry = within(self, key, self.ttl + self.stale_if_error, exchange.mark(self.others))
     if entry then
       self.stale = self.stale + 1
       return outcome(api, entry.reply, entry.stored)
@@ -238,7 +204,9 @@ local function ask(self, api, key, prepared, due, mark, fresh)
   local flight = begin_flight(self, key, prepared, due, mark)
   local place = self.others and self.others:place(key)
   local found, lock, older
-  if place and not fresh then found, lock, older = look(self, api, flight, prepared, place) end
+  if place and not fresh then
+    found, lock, older = exchange.look(api, self.others, self.ttl, flight, prepared, place)
+  end
   if found then
     self.hits, self.from_state, flight.begun = self.hits + 1, self.from_state + 1, found.stored
     land(self, key, flight, found.reply, found.size)
@@ -279,7 +247,7 @@ function answer(api, prepared, fresh)
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err
   end
-  local due, mark = prepared.deadline and begun + prepared.deadline or math.huge, mark_of(self)
+  local due, mark = prepared.deadline and begun + prepared.deadline or math.huge, exchange.mark(self.others)
   if not mark then -- what another process has written cannot be known
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err

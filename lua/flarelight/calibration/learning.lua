@@ -6,16 +6,10 @@
 --     status = name of the member with a status, running =, done = its words, import = name of the entry's member that
 --     names the import, seconds = how long the run took, because = how it was found out }
 
+local names = require "flarelight.names"
 local verdict = require "flarelight.wait.verdict"
 
 local learning = {}
-
-local function names_of(changed)
-  local names = {}
-  for name in pairs(changed or {}) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 -- The changes of one part of the sights: { { at =, changed = }, … }. `pick` takes this part from a sight.
 local function steps_of(sights, pick)
@@ -30,15 +24,15 @@ end
 
 -- The members that only the last step changed; if there are none, all members that it changed.
 local function telling(steps)
-  local earlier, names = {}, {}
+  local earlier, told = {}, {}
   for place = 1, #steps - 1 do
     for name in pairs(steps[place].changed) do earlier[name] = true end
   end
-  local last = names_of(steps[#steps].changed)
+  local last = names.sorted(steps[#steps].changed)
   for _, name in ipairs(last) do
-    if not earlier[name] then names[#names + 1] = name end
+    if not earlier[name] then told[#told + 1] = name end
   end
-  return #names > 0 and names or last
+  return #told > 0 and told or last
 end
 
 -- Learns the member with a status, and its words during the run and at its end.
@@ -67,7 +61,7 @@ end
 --- The texts of an entry that may name an import: all except its id.
 function learning.texts(entry)
   local texts = {}
-  for _, name in ipairs(names_of(entry or {})) do
+  for _, name in ipairs(names.sorted(entry or {})) do
     if name ~= "id" then texts[#texts + 1] = text_of(entry[name]) end
   end
   return texts
@@ -75,14 +69,14 @@ end
 
 -- The entry's member that names the import that changed.
 local function member_of(entry, text)
-  for _, name in ipairs(names_of(entry)) do
+  for _, name in ipairs(names.sorted(entry)) do
     if name ~= "id" and text_of(entry[name]) == text then return name end
   end
 end
 
-local function because(what, steps, names)
+local function because(what, steps, members)
   return ("%s changed %d time%s within %.1f s, at last: %s"):format(what, #steps, #steps == 1 and "" or "s",
-    steps[#steps].at, table.concat(names, ", "))
+    steps[#steps].at, table.concat(members, ", "))
 end
 
 local function by_entry(sights)
@@ -90,7 +84,7 @@ local function by_entry(sights)
   if #steps == 0 then return nil end
   local rule = { seen_in = "entry", members = telling(steps), seconds = steps[#steps].at }
   learn_status(rule, sights)
-  rule.because = because("its entry", steps, names_of(steps[#steps].changed))
+  rule.because = because("its entry", steps, names.sorted(steps[#steps].changed))
   return rule
 end
 
@@ -98,13 +92,13 @@ local function by_import(sights)
   for text in pairs(sights[#sights].imports or {}) do
     local steps = steps_of(sights, function(sight) return sight.imports[text] end)
     if #steps > 0 then
-      local names = telling(steps)
+      local members = telling(steps)
       -- If the import is new, no member is known that the next run has to change.
       local is_new = not sights[1].imports[text]
       return {
-        seen_in = "import", members = not is_new and names or nil, seconds = steps[#steps].at,
+        seen_in = "import", members = not is_new and members or nil, seconds = steps[#steps].at,
         import = member_of(sights[#sights].entry or {}, text),
-        because = is_new and "an import appeared" or because("the import that it makes", steps, names),
+        because = is_new and "an import appeared" or because("the import that it makes", steps, members),
       }
     end
   end

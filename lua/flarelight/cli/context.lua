@@ -7,6 +7,7 @@ local ending = require "flarelight.cli.ending"
 local flarelight = require "flarelight"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local names = require "flarelight.names"
 local postgres = require "flarelight.postgres"
 local progress = require "flarelight.cli.progress"
 local seeing = require "flarelight.cli.seeing"
@@ -99,14 +100,14 @@ end
 
 --- Splits names at commas.
 function context.list(text)
-  local names, position = {}, 1
+  local list, position = {}, 1
   repeat
     local name, stop = context.name(text, position, ",")
     if not name then return nil, stop end
-    names[#names + 1], position = name, stop + 1
+    list[#list + 1], position = name, stop + 1
     if name == "" then return nil, "a column without a name" end
   until position > #text + 1
-  return names
+  return list
 end
 
 --- A JSON object; "@FILE" takes it from a file, "@-" from standard input.
@@ -139,11 +140,8 @@ function context.format(args, endings, default, path)
   if not word then return args.json and "json" or default end
   local format = endings[word:lower()]
   if format then return format end
-  local known = {}
-  for each in pairs(endings) do known[#known + 1] = "." .. each end
-  table.sort(known)
   ending.fail(status.USAGE, ("%s: the ending .%s names no format that can be written (known: %s); --format FORMAT "
-    .. "chooses one"):format(args.output, word, table.concat(known, ", ")))
+    .. "chooses one"):format(args.output, word, "." .. table.concat(names.sorted(endings), ", .")))
 end
 
 -- An id stays a text: as a number it could lose digits, and in a path both look the same.

@@ -6,6 +6,7 @@ local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local seeing = require "flarelight.cli.seeing"
 local status = require "flarelight.cli.status"
+local names = require "flarelight.names"
 
 local group = {}
 
@@ -20,10 +21,9 @@ end
 
 -- Prints the end of a run.
 local function tell_end(out, meta)
-  local proof, names = meta.proof, {}
-  for name in pairs(proof.changed) do names[#names + 1] = name end
-  table.sort(names)
-  local seen = #names > 0 and "changed: " .. table.concat(names, ", ") or "its status is no longer that of a run"
+  local proof = meta.proof
+  local changed = table.concat(names.sorted(proof.changed), ", ")
+  local seen = changed ~= "" and "changed: " .. changed or "its status is no longer that of a run"
   local status_seen = proof.status and "; status " .. proof.status or ""
   out:note(("done after %s (%s%s)"):format(output.duration(proof.seconds), seen, status_seen))
 end

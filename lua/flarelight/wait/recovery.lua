@@ -6,6 +6,7 @@
 -- itself (wait/init.lua). Later only a change that carries a time of its own counts, because somebody else may have
 -- started the same run in between.
 
+local names = require "flarelight.names"
 local verdict = require "flarelight.wait.verdict"
 
 local recovery = {}
@@ -86,12 +87,10 @@ end
 
 -- "updatedAt was …, is …", of the first members by name.
 local function list_changes(changed)
-  local names, parts = {}, {}
-  for name in pairs(changed) do names[#names + 1] = name end
-  table.sort(names)
-  for place = 1, math.min(#names, 3) do
-    local each = changed[names[place]]
-    parts[place] = ("%s was %s, is %s"):format(names[place], shown(each.before), shown(each.now))
+  local members, parts = names.sorted(changed), {}
+  for place = 1, math.min(#members, 3) do
+    local each = changed[members[place]]
+    parts[place] = ("%s was %s, is %s"):format(members[place], shown(each.before), shown(each.now))
   end
   return table.concat(parts, "; ")
 end
@@ -114,13 +113,13 @@ end
 ---@param note table
 ---@return string? words nil if the list had no such entry or member
 function recovery.before(note)
-  local names, parts = {}, {}
-  local entry = type(note.before) == "table" and note.before.entry or {}
-  for name, value in pairs(entry) do
-    if type(name) == "string" and (recovery.moment(value) or verdict.class(value)) then names[#names + 1] = name end
+  local parts, entry = {}, type(note.before) == "table" and note.before.entry or {}
+  for _, name in ipairs(names.sorted(entry)) do
+    local value = entry[name]
+    if type(name) == "string" and (recovery.moment(value) or verdict.class(value)) then
+      parts[#parts + 1] = ("%s %s"):format(name, shown(value))
+    end
   end
-  table.sort(names)
-  for place, name in ipairs(names) do parts[place] = ("%s %s"):format(name, shown(entry[name])) end
   return #parts > 0 and table.concat(parts, ", ") or nil
 end
 

@@ -7,6 +7,7 @@
 
 local core = require "flarelight.core"
 local json = require "flarelight.json"
+local names = require "flarelight.names"
 
 local verdict = {}
 
@@ -71,14 +72,14 @@ end
 --- The members of an entry that changed, as { [name] = { before =, now = } }, or nil. `members`: the list of members to
 -- compare; nil or empty: all. Either entry may be false.
 function verdict.changes(before, now, members)
-  local names, changed = {}, nil
+  local compared, changed = {}, nil
   if members and #members > 0 then
-    for _, name in ipairs(members) do names[name] = true end
+    for _, name in ipairs(members) do compared[name] = true end
   else
-    for name in pairs(before or {}) do names[name] = true end
-    for name in pairs(now or {}) do names[name] = true end
+    for name in pairs(before or {}) do compared[name] = true end
+    for name in pairs(now or {}) do compared[name] = true end
   end
-  for name in pairs(names) do
+  for name in pairs(compared) do
     local was, is = before and before[name], now and now[name]
     if was == false and not before then was = nil end
     if is == false and not now then is = nil end
@@ -108,13 +109,8 @@ end
 function verdict.status(entry, rule)
   if not is_object(entry) then return nil end
   if rule and rule.status then return verdict.class(entry[rule.status], rule), entry[rule.status], rule.status end
-  local names = {}
-  for name in pairs(entry) do
-    if is_status_name(name) then names[#names + 1] = name end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local class = verdict.class(entry[name], rule)
+  for _, name in ipairs(names.sorted(entry)) do
+    local class = is_status_name(name) and verdict.class(entry[name], rule)
     if class then return class, entry[name], name end
   end
 end
