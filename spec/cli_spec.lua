@@ -244,6 +244,18 @@ describe("the command", function()
     end
   end)
 
+  it("shows the status at the end of a run, and with --json the reply to its start", function()
+    local slow = support.sandbox { definitions = "examples/definitions.lua", run_seconds = 0.1, run_shows = "status" }
+    local its_api = support.client(slow)
+    assert(its_api.imports:upload { file = STRIKES, name = "strikes" })
+    use(slow)
+    local line = "preparations execute 1 --wait=60"
+    for _ = 1, 2 do assert.matches("\nstatus +Completed\n", (run(0, line .. " --key k"))) end
+    assert.are.equal("Running", flarelight.json.decode((run(0, line .. " --json"))).status)
+    its_api:close()
+    slow:stop()
+  end)
+
   it("starts a run once with a key, and tells what happened to it", function()
     strikes()
     run(0, "preparations execute 1 --key k --wait=60 -q")

@@ -19,6 +19,15 @@ function group.list(define, parser, description, all, none)
   context.connecting(command)
 end
 
+-- The reply to a start, for a reader: after a wait its status is the one that was seen at the end.
+local function seen_at_end(data, proof)
+  if type(data) ~= "table" or data.status == nil or not (proof and proof.status) then return data end
+  local shown = {}
+  for name, value in pairs(data) do shown[name] = value end
+  shown.status = proof.status
+  return shown
+end
+
 -- Prints the end of a run.
 local function tell_end(out, meta)
   local proof = meta.proof
@@ -80,7 +89,8 @@ function group.run(define, parser, name, description, run, kind)
     if wait and ending.was_interrupted(ran, data, err) then ending.interrupted(list_of(args, kind)) end
     if not ran then error(data, 0) end
     data, meta = ending.expect(data, meta, err, args.key and explanation_of(args, err) or nil)
-    out:value(data)
+    local own = not (args.until_report or args.until_preparation) -- the proof is about the run itself
+    out:value(own and not out.json and seen_at_end(data, meta.proof) or data)
     if args.key and meta.already then
       out:note(("already done on %s; nothing was sent"):format(output.clock(meta.done_at)))
     elseif wait and not out.json then
