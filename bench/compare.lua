@@ -58,7 +58,20 @@ end
 -- A bar without a limit is printed and not checked. A side is named by its place. A list stands for the fastest side in
 -- it.
 
+-- The memory of each kind of upload at 10,000,000 rows, and at 100,000.
+local function large_uploads()
+  local found = { rounds = 1, sides = {}, bars = {} }
+  for place, kind in ipairs { "upload", "upload-mapped", "upload-windows", "upload-gzip", "upload-map" } do
+    found.sides[2 * place - 1], found.sides[2 * place] = grown(kind, kind, 100000), grown(kind, kind, 10000000)
+    found.bars[2 * place - 1] = { kind .. ": peak memory at 10000000 rows, MB", "peak", 2 * place, at_most = 40 }
+    found.bars[2 * place] =
+      { kind .. ": peak memory, 10000000 / 100000", "peak", 2 * place, 2 * place - 1, at_most = 1.1 }
+  end
+  return found
+end
+
 local comparisons = {
+  large = large_uploads(),
   rows = {
     sides = {
       our_rows, vm "pages", vm "rows", vm "chunks",
@@ -115,16 +128,20 @@ local comparisons = {
       side("gzip", flarelight .. "upload-gzip BASE COUNT", rows),
       side("map, the identity", flarelight .. "upload-map BASE COUNT", rows),
       side("Python csv + requests, mapped", "PYTHON bench/clients/requests_client.py upload-mapped BASE COUNT", rows),
+      side("zcat, standard input",
+        "sh -c 'zcat WORK/pages/COUNT.csv.gz | " .. flarelight .. "upload-input BASE COUNT'", rows),
     },
     bars = {
       { "delimiter, rename, set, columns / plain", "time", 2, 1, at_most = 1.1 },
       { "windows-1252 / plain", "time", 3, 1, at_most = 1.3 },
       { "gzip / plain", "time", 4, 1, at_most = 1.5 },
+      { "gzip / zcat, standard input", "time", 4, 7, at_most = 1 },
       { "map, the identity / plain", "time", 5, 1, at_most = 3 },
       { "Python, mapped / the same upload", "time", 6, 2, at_least = 5 },
       { "CPU: delimiter, rename, set, columns / plain", "cpu", 2, 1 },
       { "CPU: windows-1252 / plain", "cpu", 3, 1 },
       { "CPU: gzip / plain", "cpu", 4, 1 },
+      { "CPU: gzip / zcat, standard input", "cpu", 4, 7 },
       { "CPU: map, the identity / plain", "cpu", 5, 1 },
       { "CPU: Python, mapped / the same upload", "cpu", 6, 2 },
       { "peak memory of gzip, MB", "peak", 4, at_most = 40 },
