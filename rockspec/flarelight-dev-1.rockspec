@@ -49,7 +49,7 @@ build = {
             "csrc/core/engine/wakeup_directory.c", "csrc/core/engine/watched.c",
             "csrc/core/files/archive.c", "csrc/core/files/cache_file.c", "csrc/core/files/write_mark.c", "csrc/core/files/bytes.c", "csrc/core/files/encoding.c",
             "csrc/core/files/expect.c", "csrc/core/files/export_file.c",
-            "csrc/core/files/export_table.c", "csrc/core/files/lease_file.c", "csrc/core/files/lock.c",
+            "csrc/core/files/export_table.c", "csrc/core/files/lease_store.c", "csrc/core/files/lock.c",
             "csrc/core/files/recording.c", "csrc/core/files/source.c",
             "csrc/core/files/source_csv.c", "csrc/core/files/source_input.c", "csrc/core/files/source_json.c",
             "csrc/core/files/source_recorded.c",

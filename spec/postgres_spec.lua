@@ -53,7 +53,7 @@ describe("a state in PostgreSQL", function()
     local explained = assert(client():explain "k")
     assert.matches("begins the upload", explained.steps[1].text)
     assert.matches("10 records in 4 batches", explained.steps[#explained.steps].text)
-    assert.are.equal("memory", client():quota().place)
+    assert.are.equal("postgresql", client():quota().place)
   end)
 
   test("lets another client finish an upload that stopped", function()

@@ -14,7 +14,7 @@
 #include "engine/command.h"
 #include "engine/engine.h"
 #include "engine/outcome.h"
-#include "files/lease_file.h"
+#include "files/lease_store.h"
 #include "files/worker.h"
 #include "functions.h"
 #include "policy/url.h"
@@ -435,11 +435,28 @@ static const luaL_Reg methods[] = {{"submit", client_submit}, {"answered", clien
                                    {"stats", client_stats},   {"number", client_number},
                                    {"close", client_close},   {NULL, NULL}};
 
+#define PATIENCE 2 /* seconds that a question about the rate limit waits for its server */
+
+/* The shares of the rate limit in PostgreSQL, over a connection of their own, so that they do not
+ * wait for the journal. */
+static fl_lease_place *open_leases(lua_State *L, const char *url) {
+  const fl_database_functions *functions = fl_database_installed();
+  fl_store_error error;
+  fl_database *database;
+  fl_lease_place *place = NULL;
+  if (functions == NULL) luaL_error(L, "core.use_postgres was not called");
+  database = functions->open(url, PATIENCE, &error);
+  if (database == NULL && error.code != FL_STORE_NO_MEMORY) luaL_error(L, "%s", error.message);
+  if (database != NULL) place = fl_lease_database_new(database, "postgresql");
+  if (place == NULL) luaL_error(L, "not enough memory");
+  return place;
+}
+
 /* core.client(settings) -> client */
 static int new_client(lua_State *L) {
   fl_client_settings settings = {0};
   client_box *box;
-  const char *state;
+  const char *state, *database;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   luaL_checkstack(L, 20, "settings");
@@ -468,9 +485,12 @@ static int new_client(lua_State *L) {
   settings.client_key = text_setting(L, "client_key");
   settings.proxy = text_setting(L, "proxy");
   state = text_setting(L, "state");
+  database = text_setting(L, "database");
   if (settings.base_url == NULL || settings.subscription_id == NULL || settings.user_agent == NULL)
     return luaL_error(L, "base_url, subscription_id and user_agent are needed");
-  if (state != NULL) {
+  if (database != NULL) {
+    settings.leases = open_leases(L, database);
+  } else if (state != NULL) {
     settings.leases = fl_lease_file_new(state, fl_lua_field_flag(L, 1, "shared_files"));
     if (settings.leases == NULL) return luaL_error(L, "not enough memory");
   }

@@ -15,7 +15,7 @@
 
 #include "files/cache_file.h"
 #include "files/database.h"
-#include "files/lease_file.h"
+#include "files/lease_store.h"
 #include "functions.h"
 #include "job.h"
 #include "state.h"
@@ -357,6 +357,8 @@ static int use_postgres(lua_State *L) {
   return 1;
 }
 
+#define PATIENCE 10 /* seconds that a script waits for a server that does not answer */
+
 /* core.database(url) -> a store in PostgreSQL; connects to nothing. Or nil, message, kind. The
  * module has to be loaded (core.use_postgres). */
 static int new_database(lua_State *L) {
@@ -365,7 +367,7 @@ static int new_database(lua_State *L) {
   fl_database **box = push_store(L);
   fl_store_error error;
   if (functions == NULL) return luaL_error(L, "core.use_postgres was not called");
-  *box = functions->open(url, &error);
+  *box = functions->open(url, PATIENCE, &error);
   if (*box == NULL) return push_failure(L, error.code, &error);
   return 1;
 }

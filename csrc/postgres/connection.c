@@ -35,10 +35,11 @@ static char *place_of(const PQconninfoOption *options) {
   return place;
 }
 
-bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, fl_store_error *error) {
+bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, int patience,
+                         fl_store_error *error) {
   char *message = NULL;
   PQconninfoOption *options = PQconninfoParse(url, &message);
-  *self = (fl_postgres_connection){NULL, NULL, NULL, 0};
+  *self = (fl_postgres_connection){.patience = patience};
   error->code = FL_STORE_CONFIG;
   if (options == NULL) {
     /* libpq's message may repeat a part of the URL, and so of the password. */
@@ -158,12 +159,15 @@ fl_store_code fl_postgres_connect(fl_postgres_connection *self, fl_store_error *
   /* A later word wins, so the URL may set the timeouts. */
   const char *const names[] = {"connect_timeout", "tcp_user_timeout",          "dbname",
                                "client_encoding", "fallback_application_name", NULL};
-  const char *const values[] = {"10", "15000", self->url, "UTF8", "flarelight", NULL};
+  char seconds[16], milliseconds[16];
+  const char *const values[] = {seconds, milliseconds, self->url, "UTF8", "flarelight", NULL};
   fl_store_code code;
   if (self->link != NULL && self->process != (int)getpid()) fl_postgres_disconnect(self);
   if (self->link != NULL && is_alive(self->link)) return FL_STORE_OK;
   fl_postgres_disconnect(self);
   self->process = (int)getpid();
+  snprintf(seconds, sizeof seconds, "%d", self->patience);
+  snprintf(milliseconds, sizeof milliseconds, "%d", self->patience * 1500);
   self->link = PQconnectdbParams(names, values, 1);
   if (self->link == NULL)
     return fl_postgres_fail_with(self, error, FL_STORE_NO_MEMORY, "not enough memory");

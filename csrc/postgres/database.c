@@ -185,6 +185,55 @@ static fl_store_code run(fl_database *base, const fl_buffer *script, bool relaxe
   return code;
 }
 
+/* Runs a script and the one that follows from its rows. */
+static fl_store_code exchange_scripts(postgres_database *self, const fl_buffer *script,
+                                      fl_store_follow *follow, void *context,
+                                      fl_store_error *error) {
+  fl_buffer rows, second;
+  fl_store_code code;
+  int columns = 0;
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&second, FL_BUFFER_UNLIMITED);
+  code = fl_postgres_run_script(&self->connection, script, &rows, &columns, error);
+  if (code == FL_STORE_OK) {
+    fl_result written = follow(context, &rows, columns, &second);
+    if (written != FL_OK)
+      code = fl_postgres_fail_with(
+          &self->connection, error, written == FL_NO_MEMORY ? FL_STORE_NO_MEMORY : FL_STORE_IO,
+          written == FL_NO_MEMORY ? "not enough memory" : "a later question was settled before");
+  }
+  if (code == FL_STORE_OK)
+    code = fl_postgres_run_script(&self->connection, &second, &rows, &columns, error);
+  fl_buffer_free(&rows);
+  fl_buffer_free(&second);
+  return code;
+}
+
+/* Exchanges run one after another, under an advisory lock of their own, so that no journal waits
+ * for them. What a crash of the server loses of them is of use for a minute only. */
+static fl_store_code exchange(fl_database *base, const fl_buffer *script, fl_store_follow *follow,
+                              void *context, fl_store_error *error) {
+  postgres_database *self = of(base);
+  fl_store_code code;
+  char begin[200];
+  snprintf(begin, sizeof begin,
+           "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '%ds';"
+           " SET LOCAL statement_timeout = '%ds'; SELECT pg_advisory_xact_lock(1718383206)",
+           self->connection.patience, self->connection.patience);
+  pthread_mutex_lock(&self->mutex);
+  code = reach(self, error);
+  if (code == FL_STORE_OK) {
+    code = fl_postgres_command(&self->connection, begin, error);
+    if (code == FL_STORE_OK) code = exchange_scripts(self, script, follow, context, error);
+    if (code == FL_STORE_OK) code = fl_postgres_command(&self->connection, "COMMIT", error);
+    if (code != FL_STORE_OK) roll_back(self);
+    /* The tables may be gone: the next connection looks at the schema again. */
+    if (code == FL_STORE_CONFIG) fl_postgres_disconnect(&self->connection);
+  }
+  pthread_mutex_unlock(&self->mutex);
+  return code;
+}
+
 /* --- locks --- */
 
 static void release(fl_database *base);
@@ -360,13 +409,21 @@ static void release(fl_database *base) {
   free(self);
 }
 
-static const fl_database_class postgres_class = {true,      run,    lock,   unlock,
-                                                 is_locked, retain, release};
+static const fl_database_class postgres_class = {
+    .remote = true,
+    .run = run,
+    .exchange = exchange,
+    .now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    .lock = lock,
+    .unlock = unlock,
+    .is_locked = is_locked,
+    .retain = retain,
+    .release = release};
 
-fl_database *fl_postgres_open(const char *url, fl_store_error *error) {
+fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *error) {
   postgres_database *self = calloc(1, sizeof *self);
   if (self == NULL) error->code = FL_STORE_NO_MEMORY;
-  if (self == NULL || !fl_postgres_prepare(&self->connection, url, error)) {
+  if (self == NULL || !fl_postgres_prepare(&self->connection, url, patience, error)) {
     free(self);
     return NULL;
   }

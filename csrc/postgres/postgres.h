@@ -13,7 +13,7 @@
 #include "files/database.h"
 #include "files/script.h"
 
-#define FL_POSTGRES_SCHEMA_VERSION 1
+#define FL_POSTGRES_SCHEMA_VERSION 2
 /* Seconds for which a lock is kept for a holder that gives no sign of life. */
 #define FL_POSTGRES_LEASE 30
 
@@ -32,11 +32,13 @@ typedef struct fl_postgres_connection {
   char *url;
   char *place;  /* host, port and database, for messages */
   PGconn *link; /* NULL: not connected */
+  int patience; /* seconds after which a server that does not answer is given up */
   int process;  /* that connected; a forked child must not use the link */
 } fl_postgres_connection;
 
 /* False without memory, or with `error` if the URL does not parse. */
-bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, fl_store_error *error);
+bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, int patience,
+                         fl_store_error *error);
 void fl_postgres_free(fl_postgres_connection *self);
 
 /* Connects, and makes or checks the schema. FL_STORE_OK also if it is connected already. */
@@ -68,6 +70,6 @@ fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buff
 
 /* --- database.c --- */
 
-fl_database *fl_postgres_open(const char *url, fl_store_error *error);
+fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *error);
 
 #endif

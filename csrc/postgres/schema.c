@@ -14,6 +14,20 @@
 
 static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1718383205)";
 
+/* Version 2: the shares of rate limits (csrc/core/files/lease_store.c). They are of use for a
+ * minute only, so nothing of them is written to the log of the server. */
+#define BUDGETS                                                                              \
+  "CREATE UNLOGGED TABLE flarelight.services (service text PRIMARY KEY, requests bigint,"    \
+  " assumed bigint NOT NULL, \"window\" bigint NOT NULL, began_at bigint NOT NULL,"          \
+  " reset_at bigint NOT NULL, guessed bigint NOT NULL, granted bigint NOT NULL,"             \
+  " favoured bigint NOT NULL, foreign_use bigint NOT NULL, foreign_total bigint NOT NULL,"   \
+  " blocked_until bigint NOT NULL);"                                                         \
+  "CREATE UNLOGGED TABLE flarelight.members (service text NOT NULL, member bigint NOT NULL," \
+  " \"window\" bigint NOT NULL, granted bigint NOT NULL, demand bigint NOT NULL,"            \
+  " granted_at bigint NOT NULL, expires_at bigint NOT NULL, machine text NOT NULL,"          \
+  " process bigint NOT NULL, waiting bigint NOT NULL, spent bigint NOT NULL,"                \
+  " spacing bigint NOT NULL, PRIMARY KEY (service, member));"
+
 static const char schema[] =
     "CREATE TABLE flarelight.version (number bigint NOT NULL);"
     "INSERT INTO flarelight.version VALUES (" NUMBER(FL_POSTGRES_SCHEMA_VERSION) ");"
@@ -56,7 +70,10 @@ static const char schema[] =
     " FOR EACH ROW EXECUTE FUNCTION flarelight.bound_history();"
     "CREATE SEQUENCE flarelight.fences;"
     "CREATE TABLE flarelight.locks (name text PRIMARY KEY, holder text NOT NULL,"
-    " fence bigint NOT NULL, lapses timestamptz NOT NULL);";
+    " fence bigint NOT NULL, lapses timestamptz NOT NULL);" BUDGETS;
+
+/* migrations[n]: from version n + 1 to the next. */
+static const char *const migrations[] = {BUDGETS "UPDATE flarelight.version SET number = 2"};
 
 /* Asks for one number. */
 static fl_store_code ask(fl_postgres_connection *self, const char *sql, long *number,
@@ -91,6 +108,19 @@ static fl_store_code make(fl_postgres_connection *self, fl_store_error *error) {
   return code == FL_STORE_OK ? fl_postgres_command(self, schema, error) : code;
 }
 
+static const char read_version[] = "SELECT number FROM flarelight.version";
+
+/* Brings an older schema up to date, under the advisory lock. *version is the new one. */
+static fl_store_code migrate(fl_postgres_connection *self, long *version, fl_store_error *error) {
+  fl_store_code code = fl_postgres_command(self, begin, error);
+  if (code == FL_STORE_OK) code = ask(self, read_version, version, error);
+  while (code == FL_STORE_OK && *version >= 1 && *version < FL_POSTGRES_SCHEMA_VERSION) {
+    code = fl_postgres_command(self, migrations[*version - 1], error);
+    ++*version;
+  }
+  return code == FL_STORE_OK ? fl_postgres_command(self, "COMMIT", error) : code;
+}
+
 fl_store_code fl_postgres_check_schema(fl_postgres_connection *self, fl_store_error *error) {
   long own = 0, version = 0;
   char words[200];
@@ -100,8 +130,9 @@ fl_store_code fl_postgres_check_schema(fl_postgres_connection *self, fl_store_er
     if (code == FL_STORE_OK) code = make(self, error);
     if (code == FL_STORE_OK) code = fl_postgres_command(self, "COMMIT", error);
   }
-  if (code == FL_STORE_OK)
-    code = ask(self, "SELECT number FROM flarelight.version", &version, error);
+  if (code == FL_STORE_OK) code = ask(self, read_version, &version, error);
+  if (code == FL_STORE_OK && version >= 1 && version < FL_POSTGRES_SCHEMA_VERSION)
+    code = migrate(self, &version, error);
   if (code != FL_STORE_OK || version == FL_POSTGRES_SCHEMA_VERSION) return code;
   if (version > FL_POSTGRES_SCHEMA_VERSION)
     snprintf(

@@ -35,7 +35,7 @@ local waiting = loading.later "flarelight.waiting"
 ---@field waiting integer calls that wait for budget
 ---@field spent integer requests of this process
 ---@field foreign integer requests of other processes, as far as the service's replies show
----@field place "memory"|"state file"
+---@field place "memory"|"state file"|"postgresql"
 
 ---@class flarelight.Stats
 ---@field calls integer
@@ -111,7 +111,7 @@ end
 function Client:quota()
   options.self(self, Client, "api.quota")
   local quota = calls.handle(self):quota()
-  -- Before the first call the file tells what other processes know.
+  -- Before the first call the state tells what other processes know.
   local known = quota.place ~= "memory" and not quota.limit and shared_budget.of(self)
   if known then
     for name, value in pairs(known) do quota[name] = value end

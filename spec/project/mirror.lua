@@ -13,7 +13,7 @@ local COVERS = {
   ["spec/cache/shared_spec.lua"] = {
     "csrc/core/files/cache_file", "csrc/core/files/write_mark", "csrc/lua/write_mark", "lua/flarelight/cache/exchange",
   },
-  ["spec/budget_spec.lua"] = { "csrc/core/files/lease_file", "csrc/core/engine/budget" },
+  ["spec/budget_spec.lua"] = { "csrc/core/files/lease_store", "csrc/core/engine/budget" },
   ["spec/calibration_spec.lua"] = { "lua/flarelight/profile" },
   ["spec/cjson_spec.lua"] = { "csrc/lua" },
   ["spec/chart_spec.lua"] = { "lua/flarelight/chart" },

@@ -1,6 +1,7 @@
 /*
  * lease_place.h: the place that keeps the shares of a rate limit (policy/lease_pool.h), as the
- * engine sees it. files/lease_file.h is one in a file.
+ * engine sees it. files/lease_store.h is one in a file or in
+ * PostgreSQL.
  *
  * The engine asks with a question. The place works on the worker's threads, and posts the answer as
  * an item under the question's ticket. It converts all times: those of question and answer are by
@@ -31,7 +32,7 @@ typedef struct fl_lease_answer {
 
 /* The head of a larger struct. Reference-counted, from any thread. */
 typedef struct fl_lease_place {
-  const char *name; /* "state file" */
+  const char *name; /* "state file", "postgresql" */
   /* `in_place`: the work is done before this function returns. False without memory: no answer
    * comes. */
   bool (*ask)(struct fl_lease_place *place, const fl_lease_question *question, bool in_place);

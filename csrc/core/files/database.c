@@ -39,6 +39,11 @@ static fl_store_code run(fl_database *self, const fl_buffer *script, bool relaxe
   return fl_store_run(of(self)->store, script, relaxed, rows, columns, error);
 }
 
+static fl_store_code exchange(fl_database *self, const fl_buffer *script, fl_store_follow *follow,
+                              void *context, fl_store_error *error) {
+  return fl_store_exchange(of(self)->store, script, follow, context, error);
+}
+
 static fl_store_code fail(file_database *self, fl_store_error *error, const char *fault) {
   error->code = FL_STORE_IO;
   if (fault != NULL)
@@ -86,7 +91,13 @@ static void release(fl_database *base) {
   free(self);
 }
 
-static const fl_database_class file_class = {false, run, lock, unlock, is_locked, retain, release};
+static const fl_database_class file_class = {.run = run,
+                                             .exchange = exchange,
+                                             .lock = lock,
+                                             .unlock = unlock,
+                                             .is_locked = is_locked,
+                                             .retain = retain,
+                                             .release = release};
 
 fl_database *fl_database_of_store(fl_store *store) {
   const char *path = fl_store_path(store);

@@ -13,7 +13,7 @@
 #include "files/store.h"
 
 /* Both sides check this number. A module of another build is refused. */
-#define FL_DATABASE_VERSION 1u
+#define FL_DATABASE_VERSION 2u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
  * A light userdata could not be told from any other light userdata of a script. */
 #define FL_DATABASE_CLASS "flarelight.database"
@@ -27,6 +27,12 @@ typedef struct fl_database_class {
    * nothing was run. */
   fl_store_code (*run)(fl_database *self, const fl_buffer *script, bool relaxed, fl_buffer *rows,
                        int *columns, fl_store_error *error);
+  /* See fl_store_exchange. The commit does not wait for the disk. */
+  fl_store_code (*exchange)(fl_database *self, const fl_buffer *script, fl_store_follow *follow,
+                            void *context, fl_store_error *error);
+  /* An expression of SQL: the time by the database's clock, in microseconds since the Unix epoch.
+   * NULL: its clock is that of this machine. */
+  const char *now;
   /* FL_STORE_OK with *lock, which is NULL if another holder has the name. */
   fl_store_code (*lock)(fl_database *self, fl_slice name, fl_database_lock **lock,
                         fl_store_error *error);
@@ -44,9 +50,10 @@ struct fl_database {
 
 typedef struct fl_database_functions {
   unsigned version;
-  /* Opens a database by its URL, without connecting. NULL with the message, which has no password.
-   */
-  fl_database *(*open)(const char *url, fl_store_error *error);
+  /* Opens a database by its URL, without connecting. A server that does not answer is given up
+   * after `patience` seconds, unless the URL says otherwise. NULL with the message, which has no
+   * password. */
+  fl_database *(*open)(const char *url, int patience, fl_store_error *error);
 } fl_database_functions;
 
 /* Takes over the reference of a store. NULL without memory; the store then stays the caller's. */

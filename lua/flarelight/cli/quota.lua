@@ -1,6 +1,6 @@
 --- flarelight quota: the rate budget; with --watch as it changes, by the processes that share it.
 --
--- --watch reads the file beside the state file in which the processes of a machine share the budget
+-- --watch reads the file beside the state file, or the tables in PostgreSQL, by which processes share the budget
 -- (lua/flarelight/budget.lua), and sends nothing. On a terminal the table is drawn over the one before; elsewhere each
 -- look is a line.
 
@@ -11,7 +11,6 @@ local display = require "flarelight.chart.display"
 local ending = require "flarelight.cli.ending"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
-local postgres = require "flarelight.postgres"
 local status = require "flarelight.cli.status"
 
 local quota = {}
@@ -40,7 +39,8 @@ end
 
 -- --- watching ---
 
--- What the file tells now: the budget, the processes, and their sums. `pace` is absent while any process sends at once.
+-- What the state tells now: the budget, the processes, and their sums. `pace` is absent while any process sends at
+-- once.
 local function look(api)
   local found, message = budget.of(api)
   found = found or { message = message }
@@ -116,9 +116,8 @@ end
 
 local function watch(args, out)
   local state = context.state(args)
-  if not state or postgres.is_url(state) then
-    ending.fail(status.USAGE, "quota --watch reads the budget that processes share beside a state file: --state FILE "
-      .. "names it")
+  if not state then
+    ending.fail(status.USAGE, "quota --watch reads the budget that processes share by a state: --state names it")
   end
   local api = context.client(args, { state = state })
   local in_place, drawn, count = redraws() and not out.json, 0, 0
@@ -148,7 +147,7 @@ end
 function quota.define(parser, define)
   local command = define(parser, "quota",
     "Prints the rate limit and what is left of it. Sends one request if nothing is known yet.", run)
-  command:flag("--watch"):description("Goes on: prints the budget that processes share beside the state file, and the "
+  command:flag("--watch"):description("Goes on: prints the budget that processes share by the state, and the "
     .. "part of each, until Ctrl-C. Sends nothing.")
   command:option("--interval"):argname "SECONDS":convert(context.number):default "1"
     :description "Between two looks of --watch."
