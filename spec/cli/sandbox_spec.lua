@@ -25,6 +25,8 @@ describe("flarelight sandbox #slow", function()
   end)
 
   it("passes signals on to its command", function()
+    -- It holds handlers back until waitpid returns.
+    if os.getenv "SPEC_SANITIZER" == "thread" then return end
     for signal, status in pairs { TERM = 9, HUP = 9, INT = 9, USR1 = 9 } do
       local script = ([[trap 'echo caught; exit 9' %s; echo $$ >%s/child; : >%s/ready; while :; do sleep 0.01; done]]):format(
         signal, folder, folder)

@@ -3,7 +3,7 @@
 -- and returns false if no allocation has failed.
 
 local flarelight = require "flarelight"
--- LuaJIT's compiler crashed once in some 10,000 runs in which an allocation failed, for a reason that is not known.
+-- LuaJIT crashes where memory runs out while compiled code runs: spec/memory/luajit.lua shows it without flarelight.
 if rawget(_G, "jit") then require("jit").off() end
 -- On Lua 5.1 a module whose loading has failed cannot be loaded again.
 if _VERSION == "Lua 5.1" then require "flarelight.client" end

@@ -4,7 +4,8 @@
  * Two properties of SQLite shape this file:
  * 1. A connection must not be used across a fork. SQLite also keeps a state of each open file in
  * the process, which would mislead a child that opens the same file. So every connection is closed
- * before a fork (fork_lock is held for reading while a script runs).
+ * before a fork, and a fork holds the locks of all stores, one of which a script holds while it
+ * runs.
  * 2. The locks of SQLite belong to the process, which loses them when it closes any descriptor of
  * the file. So the file is opened here only to create it.
  */
@@ -24,6 +25,8 @@
 #include "base/owned.h"
 
 #define FOLDER "./"
+/* The patience of the first script, at least: processes that start at once all create the file. */
+#define FIRST_PATIENCE (2 * FL_SECOND)
 #define APPLICATION_ID 0x666c7265 /* "flre" */
 
 struct fl_store {
@@ -35,12 +38,12 @@ struct fl_store {
   bool shared;          /* base/owned.h */
   sqlite3 *database;    /* NULL: not open */
   bool wal;             /* it is in WAL mode */
+  fl_time patience;     /* of this script */
   fl_time until;        /* the end of the script's wait for a locked file */
   fl_store *next;
 };
 
-/* Held for reading while a connection is used, for writing during a fork. */
-static pthread_rwlock_t fork_lock = PTHREAD_RWLOCK_INITIALIZER;
+/* The locks of stores are taken under this one. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_store *stores;
 /* A fork waits: scripts that wait for a locked file stop and start again. */
@@ -137,12 +140,17 @@ static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code c
 
 static fl_store_code fail_sqlite(fl_store *self, fl_store_error *error, int result) {
   char words[400];
+  bool in_seconds;
   switch (result & 0xff) {
     case SQLITE_NOMEM: return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return fail(self, error, FL_STORE_IO,
-                  "the state file is locked by another program for more than 10 s");
+      in_seconds = self->patience >= FL_SECOND;
+      snprintf(words, sizeof words,
+               "the state file is locked by another program for more than %lld %s",
+               (long long)(self->patience / (in_seconds ? FL_SECOND : FL_MILLISECOND)),
+               in_seconds ? "s" : "ms");
+      return fail(self, error, FL_STORE_IO, words);
     case SQLITE_NOTADB:
       return fail(self, error, FL_STORE_IO, "is no state file: it is no SQLite database");
     case SQLITE_CORRUPT: return fail(self, error, FL_STORE_IO, "the state file is damaged");
@@ -462,6 +470,13 @@ static fl_store_code run_once(fl_store *self, const fl_buffer *script, bool rela
   return error->code;
 }
 
+/* After a script was interrupted for a fork: the fork gets the lock of the store, and not the
+ * script again. */
+static void wait_for_fork(void) {
+  pthread_mutex_lock(&list_lock);
+  pthread_mutex_unlock(&list_lock);
+}
+
 static fl_store_code run(fl_store *self, const fl_buffer *script, bool relaxed,
                          const follower *next, fl_buffer *rows, int *columns,
                          fl_store_error *error) {
@@ -471,15 +486,15 @@ static fl_store_code run(fl_store *self, const fl_buffer *script, bool relaxed,
     *columns = 0;
     rows->length = 0;
     pthread_mutex_lock(&self->lock);
-    pthread_rwlock_rdlock(&fork_lock);
-    self->until = fl_clock_now() + self->schema->patience;
+    self->until = fl_clock_now() + self->patience;
     code = open_database(self, error);
     if (code == FL_STORE_OK)
       code = run_once(self, script, relaxed && self->wal, next, rows, columns, error);
     again = code == FL_STORE_IO && atomic_load(&forking);
-    pthread_rwlock_unlock(&fork_lock);
+    if (!again) self->patience = self->schema->patience;
     pthread_mutex_unlock(&self->lock);
-  } while (again); /* the script was interrupted for a fork */
+    if (again) wait_for_fork();
+  } while (again);
   return code;
 }
 
@@ -504,28 +519,23 @@ fl_store_code fl_store_exchange(fl_store *self, const fl_buffer *script, fl_stor
 /* --- the store --- */
 
 static void before_fork(void) {
-  atomic_store(&forking, true);
   pthread_mutex_lock(&list_lock);
-  pthread_rwlock_wrlock(&fork_lock);
-  for (fl_store *store = stores; store != NULL; store = store->next) close_database(store);
+  atomic_store(&forking, true);
+  for (fl_store *store = stores; store != NULL; store = store->next) {
+    pthread_mutex_lock(&store->lock);
+    close_database(store);
+  }
   atomic_store(&forking, false);
 }
 
+/* In the parent and in the child, where the thread that forked holds the same locks. */
 static void after_fork(void) {
-  pthread_rwlock_unlock(&fork_lock);
-  pthread_mutex_unlock(&list_lock);
-}
-
-/* Threads of the parent may hold the locks, so the child makes new ones. No script runs in the
- * child. */
-static void in_child(void) {
-  pthread_rwlock_init(&fork_lock, NULL);
   for (fl_store *store = stores; store != NULL; store = store->next)
-    pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_unlock(&store->lock);
   pthread_mutex_unlock(&list_lock);
 }
 
-static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
+static void prepare(void) { pthread_atfork(before_fork, after_fork, after_fork); }
 
 void fl_store_prepare(void) { pthread_once(&once, prepare); }
 
@@ -544,6 +554,7 @@ fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *
     return NULL;
   }
   self->schema = schema;
+  self->patience = schema->patience > FIRST_PATIENCE ? schema->patience : FIRST_PATIENCE;
   self->path = strcpy(strcpy(name, FOLDER) + strlen(FOLDER), path);
   self->shared = shared;
   atomic_init(&self->references, 1);
@@ -566,9 +577,7 @@ void fl_store_release(fl_store *self) {
   pthread_mutex_lock(&list_lock);
   while (*link != self) link = &(*link)->next;
   *link = self->next;
-  pthread_rwlock_rdlock(&fork_lock);
-  close_database(self);
-  pthread_rwlock_unlock(&fork_lock);
+  close_database(self); /* under the lock of the list, which a fork holds */
   pthread_mutex_unlock(&list_lock);
   pthread_mutex_destroy(&self->lock);
   free(self->path - strlen(FOLDER));

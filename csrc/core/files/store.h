@@ -27,7 +27,8 @@ typedef struct fl_store fl_store;
 typedef struct fl_store_schema {
   int version; /* user_version; migrations[n] leads from version n to the next */
   const char *const *migrations;
-  fl_time patience; /* the most time that a script waits for a locked file, in all */
+  fl_time patience; /* the most time that a script waits for a locked file, in all; the first one
+                       waits for 2 s at least */
   bool durable;     /* a commit waits for the disk. Otherwise a crash of the machine may damage the
                        file: it is then deleted, and made anew */
 } fl_store_schema;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -203,6 +204,37 @@ static void test_a_locked_file_is_given_up(void **state) {
   assert_int_equal(run("SELECT 1", NULL, -1, &number, &error), FL_STORE_OK);
 }
 
+/* Processes that start at once all create the file. */
+static void test_the_first_script_waits_longer(void **state) {
+  static const char *const migrations[] = {"CREATE TABLE any (value TEXT);"};
+  static const fl_store_schema hasty = {1, migrations, 20 * FL_MILLISECOND, false};
+  static const char *const waits[] = {"more than 2 s", "more than 20 ms", "more than 20 ms"};
+  fl_store *store = fl_store_new_of(path, false, &hasty);
+  fl_store_error error;
+  fl_buffer script, rows;
+  sqlite3 *holder;
+  int columns;
+  (void)state;
+  remove_state();
+  assert_int_equal(sqlite3_open(path, &holder), SQLITE_OK);
+  assert_int_equal(chmod(path, 0600), 0);
+  assert_int_equal(sqlite3_exec(holder, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+  fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  add(&script, "SELECT 1", -1);
+  alarm(60);
+  for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+    assert_int_equal(fl_store_run(store, &script, false, &rows, &columns, &error), FL_STORE_IO);
+    if (strstr(error.message, waits[i]) == NULL) fail_msg("%s", error.message);
+  }
+  alarm(0);
+  sqlite3_close(holder);
+  assert_int_equal(fl_store_run(store, &script, false, &rows, &columns, &error), FL_STORE_OK);
+  fl_store_release(store);
+  fl_buffer_free(&script);
+  fl_buffer_free(&rows);
+}
+
 static fl_store_code run_one(fl_store *store, const char *sql, bool relaxed) {
   fl_store_error error;
   fl_buffer script, rows;
@@ -289,6 +321,7 @@ int main(void) {
       cmocka_unit_test(test_a_link_to_nothing_is_refused),
       cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
       cmocka_unit_test(test_a_locked_file_is_given_up),
+      cmocka_unit_test(test_the_first_script_waits_longer),
       cmocka_unit_test(test_a_relaxed_script_is_not_synced),
       cmocka_unit_test(test_the_history_is_bounded),
   };
