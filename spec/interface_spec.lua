@@ -1,7 +1,7 @@
 --- The documents against the code, both ways: each option, flag, command, error kind, fate, status, variable, fault and
 -- switch that exists stands in the documents, and each that stands there exists.
 
-local cli = require "flarelight.cli"
+local cli = require "support.command"
 local core = require "flarelight.sandbox_core"
 local flarelight = require "flarelight"
 local names = require "support.names"
@@ -184,32 +184,8 @@ describe("the functions in the documents and in the code are the same:", functio
 end)
 
 describe("the commands in the documents and in the code are the same:", function()
-  -- The parser of the command, caught while a line is parsed.
-  local function parser_of()
-    local argparse, parser = require "argparse", nil
-    package.loaded.argparse = function(...)
-      parser = argparse(...)
-      return parser
-    end
-    local parsed, why = pcall(cli.parse, { "quota" })
-    package.loaded.argparse = argparse
-    assert(parsed, why)
-    return parser
-  end
-
-  -- Each command with a function: its words, and its parser.
-  local function each_command(parser, words, into)
-    for _, command in ipairs(parser._commands) do
-      local name = (words == "" and "" or words .. " ") .. command._name
-      into[name] = command
-      each_command(command, name, into)
-    end
-    return into
-  end
-
-  local commands = each_command(parser_of(), "", {})
-  -- Whether a command does something by itself: a group of commands may not.
-  local function acts(command) return #command._commands == 0 or not command._require_command end
+  local acts = cli.acts
+  local commands, parser = cli.all()
   local pages = {}
   for path in system.shell "ls README.md docs/*.md":gmatch "[^\n]+" do pages[path] = read(path) end
 
@@ -225,8 +201,8 @@ describe("the commands in the documents and in the code are the same:", function
 
   it("every command is in docs/command.md", function()
     local page = pages["docs/command.md"]
-    for name, command in pairs(commands) do
-      if acts(command) then
+    for name, each in pairs(commands) do
+      if acts(each) then
         local words = name:gsub("%-", "%%-")
         assert.truthy(page:find("`" .. words .. "%f[^%w]") or page:find("`flarelight " .. words .. "%f[^%w]")
           or page:find("\n%$ flarelight " .. words .. "%f[^%w]"), name)
@@ -315,14 +291,14 @@ describe("the commands in the documents and in the code are the same:", function
 
   it("every command has an example, and every example a command", function()
     local examples = require "flarelight.cli.examples"
-    for name, command in pairs(commands) do
-      if acts(command) then assert.truthy(examples[name], name .. " has no example") end
+    for name, each in pairs(commands) do
+      if acts(each) then assert.truthy(examples[name], name .. " has no example") end
     end
     for name in pairs(examples) do assert.truthy(commands[name], name .. " is no command") end
   end)
 
   it("every command and every flag is in the man page", function()
-    local page = require("flarelight.cli.man").page(parser_of()):gsub("\\%-", "-")
+    local page = require("flarelight.cli.man").page(parser):gsub("\\%-", "-")
     for name, command in pairs(commands) do
       local there = page:find(".SS flarelight " .. name .. "\n", 1, true) ~= nil
       assert.are.equal(acts(command), there, name)

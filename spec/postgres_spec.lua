@@ -219,9 +219,24 @@ describe("a state in PostgreSQL", function()
     assert.are.equal(10, #sandbox:rows(result.id))
   end)
 
-  test("is shown without its password", function()
-    assert.are.equal("postgresql://u@h:1/d?sslmode=require",
-      shown "postgresql://u:p@x@h:1/d?password=p&sslmode=require&sslpassword=q")
-    assert.are.equal("postgres://h/d", shown "postgres://h/d")
-  end)
+  local urls = {
+    { "postgres://h/d", "postgres://h/d" }, { "postgresql://u@h:1/d", "postgresql://u@h:1/d" },
+    { "postgresql://u:p@h:1/d?password=p&sslmode=require&sslpassword=q", "postgresql://u@h:1/d?sslmode=require" },
+    { "postgresql://:p@h/d", "postgresql://@h/d" }, { "postgresql:///d?host=/tmp&port=1", "postgresql:///d?host=/tmp&port=1" },
+    { "postgresql://u:p@h/d?passw%6frd=p&connect_timeout=2", "postgresql://u@h/d?connect_timeout=2" }, { "postgresql://u:#p@h/d", "postgresql://***", true },
+    -- Passwords that are not written as a URL wants them.
+    { "postgresql://u:p@p@h/d", "postgresql://***", true }, { "postgresql://u:p/p@h/d", "postgresql://***", true },
+    { "postgresql://u:p?p@h/d", "postgresql://***", true }, { "postgresql://h/d?password=p@p", "postgresql://***", true },
+  }
+  for _, case in ipairs(urls) do
+    test("is shown without its password: " .. case[1], function()
+      assert.are.equal(case[2], shown(case[1]))
+      local api, message, err = flarelight.new { state = case[1], api_key = "k", base_url = "http://127.0.0.1",
+        subscription_id = support.subscription() }
+      assert.are.equal(not case[3], api ~= nil)
+      if not case[3] then return api:close() end
+      assert.are.equal("config", err.kind)
+      assert.matches("is no URL of PostgreSQL", message)
+    end)
+  end
 end)

@@ -35,15 +35,25 @@ static char *place_of(const PQconninfoOption *options) {
   return place;
 }
 
+/* Whether an @ stands elsewhere than between user and host. libpq would take a part of a password
+ * with such characters as the host or the database, and show it. */
+static bool is_ambiguous(const char *url) {
+  const char *rest = strstr(url, "://"), *at;
+  if (rest == NULL) return true;
+  rest += 3;
+  at = strchr(rest, '@');
+  return at != NULL && (strcspn(rest, "/?#") < (size_t)(at - rest) || strchr(at + 1, '@') != NULL);
+}
+
 bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, int patience,
                          fl_store_error *error) {
   char *message = NULL;
-  PQconninfoOption *options = PQconninfoParse(url, &message);
+  PQconninfoOption *options = is_ambiguous(url) ? NULL : PQconninfoParse(url, &message);
   *self = (fl_postgres_connection){.patience = patience};
   error->code = FL_STORE_CONFIG;
   if (options == NULL) {
     /* libpq's message may repeat a part of the URL, and so of the password. */
-    PQfreemem(message);
+    if (message != NULL) PQfreemem(message);
     snprintf(
         error->message, sizeof error->message,
         "is no URL of PostgreSQL: postgresql://user@host:port/database?option=value, where other "

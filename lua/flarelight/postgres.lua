@@ -14,18 +14,31 @@ function postgres.is_url(state)
   return type(state) == "string" and (state:find "^postgres://" or state:find "^postgresql://") ~= nil
 end
 
---- The URL without its password, for messages and for the command.
+-- The options of a URL that hold no secret. Others are not shown: a password that is not written as a URL wants it may
+-- look like the name of an option.
+local HARMLESS = {}
+for name in ("application_name channel_binding connect_timeout dbname gssencmode host hostaddr keepalives options "
+  .. "passfile port require_auth service sslcert sslcrl sslkey sslmode sslrootcert target_session_attrs user")
+  :gmatch "%S+" do
+  HARMLESS[name] = true
+end
+
+--- The URL without its password, for messages and for the command. A URL in which the end of the password cannot be
+-- told (another @ than the one before the host) is shown without all but its scheme; such a URL is no state
+-- (csrc/postgres/connection.c).
 ---@param url string
 ---@return string
 function postgres.shown(url)
-  local scheme, rest, query = url:match "^(%w+://)([^?]*)(.*)$"
-  local user, place = rest:match "^(.*)@([^@]*)$"
-  if user then rest = user:gsub(":.*$", "") .. "@" .. place end
+  local scheme, rest = url:match "^(%w+://)(.*)$"
+  local user, behind = rest:match "^([^@/?#]*)@(.*)$"
+  if (behind or rest):find("@", 1, true) then return scheme .. "***" end
+  local place, query = (behind or rest):match "^([^?]*)%??(.*)$"
   local kept = {}
-  for option in query:sub(2):gmatch "[^&]+" do
-    if not option:lower():find "passw" then kept[#kept + 1] = option end
+  for option in query:gmatch "[^&]+" do
+    if HARMLESS[option:match "^[^=]*"] then kept[#kept + 1] = option end
   end
-  return scheme .. rest .. (#kept > 0 and "?" .. table.concat(kept, "&") or "")
+  return scheme .. (user and user:gsub(":.*$", "") .. "@" or "") .. place
+    .. (#kept > 0 and "?" .. table.concat(kept, "&") or "")
 end
 
 --- A store, which has connected to nothing yet; or `nil, message` if the URL does not parse, or the module was not

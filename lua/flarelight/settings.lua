@@ -19,7 +19,7 @@ local settings = {}
 settings.list = {
   { name = "api_key", type = "string", secret = true },
   { name = "api_key_file", type = "path", flag = "--key-file", argname = "FILE", help = "File with the API key." },
-  { name = "key_command", type = "string", flag = "--key-command", argname = "COMMAND",
+  { name = "key_command", type = "string", flag = "--key-command", argname = "COMMAND", secret = true,
     help = "Command of a shell that prints the API key." },
   { name = "subscription_id", type = "string", flag = "--subscription", argname = "UUID", help = "The subscription." },
   { name = "region", type = "string", flag = "--region", argname = "REGION", help = "The service's region, as eu." },

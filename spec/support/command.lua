@@ -22,4 +22,30 @@ function command.shell(folder, environment, line, meanwhile)
   return system.read(folder .. "/out"), system.read(folder .. "/err"), status
 end
 
+--- Every command and group of commands by its words ("imports rows"), and the parser, as argparse's objects.
+function command.all()
+  local argparse, parser = require "argparse", nil
+  -- The parser is caught while a line is parsed.
+  package.loaded.argparse = function(...)
+    parser = argparse(...)
+    return parser
+  end
+  local parsed, why = pcall(require("flarelight.cli").parse, { "quota" })
+  package.loaded.argparse = argparse
+  assert(parsed, why)
+  local all = {}
+  local function add(group, words)
+    for _, each in ipairs(group._commands) do
+      local name = words .. each._name
+      all[name] = each
+      add(each, name .. " ")
+    end
+  end
+  add(parser, "")
+  return all, parser
+end
+
+--- Whether a command does something by itself: a group of commands may not.
+function command.acts(each) return #each._commands == 0 or not each._require_command end
+
 return command

@@ -176,18 +176,18 @@ function context.folder(variable, fallback)
 end
 
 --- The path of the state file by the options, the variable FLARELIGHT_STATE or the environment, else the default;
--- false for none.
+-- false for none. The second value tells where it comes from.
 function context.state(args)
-  if args.state then return args.state ~= "none" and args.state end
+  if args.state then return args.state ~= "none" and args.state, "--state" end
   local state, source, err = configuration.find("state", { environment = args.environment }, os.getenv)
   ending.expect(nil, source, err)
-  if source then return state or false end
+  if source then return state or false, source.from end
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
   if not folder then
     ending.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
       :format(message))
   end
-  return folder .. "/state.db"
+  return folder .. "/state.db", "default"
 end
 
 --- The default path of the profile.

@@ -100,9 +100,10 @@ end
 
 local function check_state(found)
   if found.args.state == "none" then return "skipped", "--state none" end
-  local made, path = pcall(context.state, found.args)
+  local made, path, from = pcall(context.state, found.args)
   if not made then return "failed", type(path) == "table" and path.message or tostring(path) end
-  if not path then return "skipped", "none, by the settings" end
+  if not path then return "skipped", "none, from " .. from end
+  found.state_from = from
   if postgres.is_url(path) then
     found.state = path
     return "ok", postgres.shown(path) .. " (it was not asked)"
@@ -281,10 +282,10 @@ local function settings_of(found)
   local list = {}
   for _, each in ipairs(found.api and found.api:settings() or {}) do
     local from = origin(each.name, each)
+    -- The command itself has given these two as options.
     local set_here = each.from == "option" and found.args[each.name] == nil
-    if not (set_here and each.name == "max_attempts") then
-      list[#list + 1] = { setting = each.name, value = each.value, from = set_here and "default" or from }
-    end
+    if each.name == "state" then from, set_here = found.state_from or from, false end
+    if not set_here then list[#list + 1] = { setting = each.name, value = each.value, from = from } end
   end
   return list
 end
