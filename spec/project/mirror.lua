@@ -51,7 +51,9 @@ local COVERS = {
   ["spec/event_spec.lua"] = {
     "lua/flarelight/calls", "csrc/core/engine/call", "csrc/core/engine/client", "csrc/core/engine/event",
   },
-  ["spec/export_spec.lua"] = { "csrc/core/files/export_file", "csrc/core/files/export_table", "lua/flarelight/export" },
+  ["spec/export/compressed_spec.lua"] = { "csrc/archive", "lua/flarelight/compressed" },
+  ["spec/export/formats_spec.lua"] = { "csrc/core/files/export_table" },
+  ["spec/export/parts_spec.lua"] = { "csrc/core/files/export_file" },
   ["spec/environments_spec.lua"] = { "csrc/ini", "lua/flarelight/settings" },
   ["spec/hooks_spec.lua"] = { "lua/flarelight/headers" },
   ["spec/host/behaviours_spec.lua"] = { "lua/flarelight/fates", "lua/flarelight/host", "lua/flarelight/pollable" },

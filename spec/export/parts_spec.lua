@@ -1,0 +1,189 @@
+--- The file of an export: its part, what `resume` does with it, and what cannot be written.
+
+local core = require "flarelight.core"
+local exports = require "support.exports"
+local support = require "support"
+local system = require "support.system"
+
+describe("the file of imports:export", function()
+  local opened = support.opened(after_each)
+  local sandbox, api, base
+
+  local function open(options, client_options) sandbox, api = opened.service(options, client_options) end
+  local function path_of(ending) return base .. ending end
+  local function write(ending, text) return system.write(base .. ending, text) end
+  local function import(lines) return exports.import(api, lines) end
+  local function to_string(id, options) return exports.text(api, id, options) end
+  local function run(code) return exports.run(sandbox, base, code) end
+
+  before_each(function() base = system.path() end)
+
+  it("keeps the part of another process that has no rows yet", function()
+    open()
+    local path = path_of ".csv"
+    local other = core.exporter "csv"
+    assert(other:open(path))
+    assert.are.equal(path .. ".part: another process writes it", run [[
+      print((select(2, api.imports:export(1, { to = path })):gsub("^imports:export: ", "")))
+    ]]:gsub("%s+$", ""))
+    assert.are.equal("", system.read(path .. ".part"))
+    other:close()
+    assert.is_nil(system.read(path .. ".part"))
+  end)
+
+  it("a failure leaves a part of whole records, which resume goes on with", function()
+    for _, ending in ipairs { ".csv", ".jsonl" } do
+      open(nil, { max_attempts = 1 })
+      local id, path = support.import(api, 300), path_of(ending)
+      sandbox:fault { operation = "imports.data", nth = 3, times = 1, kind = "status", status = 500 }
+      local result, _, err = api.imports:export(id, { to = path, page_size = 100, prefetch = 0 })
+      assert.is_nil(result)
+      assert.are.equal("server", err.kind)
+      local part = system.read(path .. ".part")
+      assert.are.same({ 200, #part, 200 }, { err.progress.rows, err.progress.bytes, err.progress.position })
+      -- A record that was torn is cut off.
+      local file = assert(io.open(path .. ".part", "ab"))
+      file:write(ending == ".csv" and '"20\r\n' or '{"n":2')
+      file:close()
+      local asked = #support.requests(sandbox, "imports.data")
+      result = assert(api.imports:export(id, { to = path, page_size = 100, prefetch = 0, resume = true }))
+      local whole = to_string(id, { format = ending:sub(2) })
+      assert.are.equal(whole, system.read(path))
+      assert.is_nil(system.read(path .. ".part"))
+      assert.are.same({ 300, #whole, 300 }, { result.rows, result.bytes, result.position })
+      assert.is_truthy(support.requests(sandbox, "imports.data")[asked + 1].query:find("start=200", 1, true))
+      api:close()
+      sandbox:stop()
+    end
+  end)
+
+  it("resumes after its process was killed", function()
+    open()
+    local id = support.import(api, 500)
+    run [[api.imports:export(1, { to = path, page_size = 50, start = 20, on_progress = function(p)
+      if p.rows == 100 then os.execute "kill -9 $PPID" end
+    end })]]
+    local part = system.read(base .. ".csv.part")
+    assert.are.equal(exports.numbers(20, 119), part)
+    local result = assert(api.imports:export(id, { to = base .. ".csv", start = 20, limit = 470, resume = true }))
+    assert.are.equal(exports.numbers(20, 489), system.read(base .. ".csv"))
+    assert.are.same({ 470, 490 }, { result.rows, result.position })
+  end)
+
+  it("without resume a part is replaced; with it, one that is not there or has no whole record is begun", function()
+    open()
+    local id, path = support.import(api, 3), base .. ".csv"
+    for _, resume in ipairs { false, true } do
+      write(".csv.part", resume and "n" or "n\r\n7\r\n8\r\n9\r\n10\r\n11\r\n")
+      assert(api.imports:export(id, { to = path, resume = resume }))
+      assert.are.equal(exports.numbers(0, 2), system.read(path))
+    end
+    write(".csv", "an older file")
+    assert(api.imports:export(id, { to = path, resume = true }))
+    assert.are.equal(exports.numbers(0, 2), system.read(path))
+  end)
+
+  it("a part has its columns from its header, and new ones are an error still", function()
+    open()
+    local id = import '{"a":1,"b":"x"}\n{"b":"y","a":2}\n{"a":3,"c":1}\n'
+    write(".csv.part", 'b,a\r\n"x\r\n",1\r\n')
+    local _, message, err = api.imports:export(id, { to = base .. ".csv", resume = true })
+    assert.are.equal("conflict", err.kind)
+    assert.is_truthy(message:find('row 2 has new columns: "c"', 1, true), message)
+    assert.are.equal('b,a\r\n"x\r\n",1\r\ny,2\r\n', system.read(base .. ".csv.part"))
+    assert(api.imports:export(id, { to = base .. ".csv", resume = true, columns = { "b", "a" } }))
+    assert.are.equal('b,a\r\n"x\r\n",1\r\ny,2\r\n,3\r\n', system.read(base .. ".csv"))
+  end)
+
+  local strangers = {
+    { "other columns", "a,b\r\n1,2\r\n", { columns = { "b", "a" } }, "does not begin with these columns" },
+    { "more columns", "a,b\r\n1,2\r\n", { columns = { "a" } }, "does not begin with these columns" },
+    { "a name twice", "a,a\r\n1,2\r\n", {}, "does not begin with these columns" },
+    { "more rows than limit", "n\r\n1\r\n2\r\n", { limit = 1 }, "holds 2 rows, more than limit" },
+  }
+  for _, case in ipairs(strangers) do
+    it("does not go on with a part that is another's: " .. case[1], function()
+      open()
+      write(".csv.part", case[2])
+      case[3].to, case[3].resume = base .. ".csv", true
+      local _, message, err = api.imports:export(support.import(api, 3), case[3])
+      assert.are.equal("conflict", err.kind)
+      assert.is_truthy(message:find(case[4], 1, true), message)
+      assert.are.equal(case[2], system.read(base .. ".csv.part"))
+    end)
+  end
+
+  it("two processes do not write one file", function()
+    open()
+    support.import(api, 3)
+    local holder = core.exporter "csv"
+    assert(holder:open(base .. ".csv"))
+    local said = run [[
+      local _, message, err = api.imports:export(1, { to = path })
+      print(err.kind, message)
+    ]]
+    assert.is_truthy(said:find "^conflict%s+imports:export: .*%.part: another process writes it", said)
+    holder:close()
+    assert.are.equal("3\n", run "print(assert(api.imports:export(1, { to = path })).rows)")
+  end)
+
+  describe("tells in the system's words why a file cannot be written:", function()
+    local cases = {
+      { "no such folder", function() return base .. "-none/x.csv" end, "No such file or directory" },
+      { "a folder", function() return "/tmp" end, "Is a directory" },
+      { "a part that is a link", function()
+        os.execute(("ln -s /dev/null %s.csv.part"):format(base))
+        return base .. ".csv"
+      end, "symbolic link" },
+      { "a part that is a pipe", function()
+        os.execute(("mkfifo %s.csv.part"):format(base))
+        return base .. ".csv"
+      end, "is no regular file" },
+    }
+    if io.open("/dev/full", "rb") then
+      cases[#cases + 1] = { "a full disk", function() return "/dev/full" end, "No space left on device" }
+    end
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        open()
+        local id, path = support.import(api, 3), case[2]()
+        local result, message, err = api.imports:export(id, { to = path, format = "csv" })
+        assert.is_nil(result)
+        assert.are.equal("io", err.kind)
+        assert.is_truthy(message:find("imports:export: " .. path, 1, true), message)
+        assert.is_truthy(message:find(case[3], 1, true), message)
+        assert.are.same({ 0, 0, 0 }, { err.progress.rows, err.progress.bytes, err.progress.position })
+      end)
+    end
+  end)
+
+  it("a file larger than the limit leaves a part of whole records", function()
+    open()
+    support.import(api, 3000)
+    run "" -- makes the script
+    local script = system.read(base .. "-child.lua")
+    write("-child.lua", script .. [[
+      local _, _, err = api.imports:export(1, { to = path, page_size = 500 })
+      print(err.kind, err.progress.rows, err.progress.bytes)
+    ]])
+    -- 8 blocks of 512 bytes; without SIGXFSZ the write itself says so.
+    local said = system.shell(("trap '' XFSZ; ulimit -f 8; exec %s %s-child.lua 2>&1"):format(system.interpreter, base))
+    local part = system.read(base .. ".csv.part")
+    assert.are.equal(("io\t500\t%d\n"):format(#part), said)
+    assert.are.equal(exports.numbers(0, 499), part)
+  end)
+
+  it("writes to what is no regular file as it is", function()
+    open()
+    local id = support.import(api, 3)
+    assert(api.imports:export(id, { to = "/dev/null" }))
+    assert.is_nil(system.read "/dev/null.part")
+    local pipe = base .. "-pipe"
+    os.execute(("mkfifo %s; cat %s > %s &"):format(pipe, pipe, path_of ".copy"))
+    assert(api.imports:export(id, { to = pipe, format = "csv" }))
+    while #(system.read(base .. ".copy") or "") < #exports.numbers(0, 2) do os.execute "sleep 0.01" end
+    assert.are.equal(exports.numbers(0, 2), system.read(base .. ".copy"))
+    local _, _, err = api.imports:export(id, { to = "/dev/null", resume = true })
+    assert.are.equal("io", err.kind)
+  end)
+end)
