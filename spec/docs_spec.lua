@@ -9,6 +9,7 @@ local system = require "support.system"
 
 local PAGES = {
   "README.md", "docs/api.md", "docs/cache.md", "docs/files.md", "docs/hosts.md", "docs/moving.md", "docs/sandbox.md",
+  "docs/environments.md", "docs/observing.md", "docs/runs.md", "docs/tasks.md",
 }
 local FILES = { csv = true, jsonl = true, svg = true, db = true }
 local STRIKES = "name,cost,Origin State,Cost Total $\nGull,10,Ohio,12\nOwl,,Iowa,0\nCrow,2.50,Utah,3\n"
@@ -149,7 +150,7 @@ describe("the shell of README.md #slow", function()
 end)
 
 -- An option that does not exist is answered with those that do.
-describe("every option stands in docs/api.md and among the annotations:", function()
+describe("every option stands in the documents and among the annotations:", function()
   local api = assert(flarelight.new {
     api_key = "k", subscription_id = "00000000-0000-4000-8000-000000000001", region = "eu",
   })
@@ -162,20 +163,21 @@ describe("every option stands in docs/api.md and among the annotations:", functi
     { "imports:rows", "pages", function() api.imports:rows(1, wrong) end, "calls" },
     { "imports:upload", "upload/init", function() api.imports:upload(wrong) end, "file_options" },
     { "api:request", "client", function() api:request(wrong) end },
-    { "api:map", "client", function() api:map({}, print, wrong) end },
-    { "api:wait_until", "client", function() api:wait_until(print, wrong) end },
+    { "api:map", "client", function() api:map({}, print, wrong) end, page = "docs/tasks.md" },
+    { "api:wait_until", "client", function() api:wait_until(print, wrong) end, page = "docs/runs.md" },
     { "chart.render", "chart/init", function() flarelight.chart.render({}, wrong) end },
     { "csv.rows", "csv", function() flarelight.csv.rows("x.csv", wrong) end, "file_options" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
-      local page = read "docs/api.md"
+      local path = case.page or "docs/api.md"
+      local page = read(path)
       local annotations = read("lua/flarelight/" .. case[2] .. ".lua")
         .. (case[4] and read("lua/flarelight/" .. case[4] .. ".lua") or "")
       local _, message = pcall(case[3])
       local names = assert(message:match "%(known: (.-)%)", message)
       for name in names:gmatch "[%w_]+" do
-        assert.truthy(page:find("%f[%w_]" .. name .. "%f[^%w_]"), "docs/api.md: " .. name)
+        assert.truthy(page:find("%f[%w_]" .. name .. "%f[^%w_]"), path .. ": " .. name)
         assert.truthy(annotations:find("%-%-%-@[^\n]*%f[%w_]" .. name .. "%f[^%w_]"), "annotations: " .. name)
       end
     end)

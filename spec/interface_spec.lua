@@ -66,7 +66,7 @@ describe("the options in the documents and in the code are the same:", function(
     { "chart.render", function() flarelight.chart.render({}, wrong) end, { { "docs/api.md", "Charts", "option" } } },
     { "csv.write", function() flarelight.csv.write("x.csv", wrong) end, { { "docs/files.md", "Writing rows", "option" } } },
     { "the option wait", function(api) api.reports:generate(1, nil, { wait = wrong }) end, {
-      { "docs/api.md", "Waiting for a run", "`wait.`" } }, named = { "until" } },
+      { "docs/runs.md", "Waiting for a run", "`wait.`" } }, named = { "until" } },
     { "the option expect", function(api) api.imports:upload { file = system.file("a\n1\n", ".csv"), expect = wrong } end, {
       { "docs/files.md", "Expectations", "`expect.`" } } },
   }
@@ -99,18 +99,18 @@ describe("the options in the documents and in the code are the same:", function(
     { "imports:compare", function(api) api.imports:compare(1, wrong) end, "Comparing" },
     { "imports:resume", function(api) api.imports:resume("t", wrong) end, "Uploads" },
     { "reports:generate", function(api) api.reports:generate(1, nil, wrong) end, "The nine endpoints" },
-    { "api:map", function(api) api:map({}, print, wrong) end, "Concurrency and tasks" },
-    { "api:wait_until", function(api) api:wait_until(print, wrong) end, "Waiting for a run" },
-    { "api:once", function(api) api:once("k", print, wrong) end, "Once" },
-    { "api:runs", function(api) api:runs(wrong) end, "What happened" },
-    { "metrics.prometheus", function(api) flarelight.metrics.prometheus(api, wrong) end, "Counters" },
+    { "api:map", function(api) api:map({}, print, wrong) end, "Concurrency and tasks", "docs/tasks.md" },
+    { "api:wait_until", function(api) api:wait_until(print, wrong) end, "Waiting for a run", "docs/runs.md" },
+    { "api:once", function(api) api:once("k", print, wrong) end, "Once", "docs/runs.md" },
+    { "api:runs", function(api) api:runs(wrong) end, "What happened", "docs/runs.md" },
+    { "metrics.prometheus", function(api) flarelight.metrics.prometheus(api, wrong) end, "Counters", "docs/observing.md" },
   }
   for _, case in ipairs(in_text) do
     it(case[1] .. ", in sentences", function()
       local _, api = opened.service({}, { state = system.path ".db" })
       local _, message = pcall(case[2], api)
       local known = assert(tostring(message):match "%(known: (.-)%)", tostring(message))
-      local page = read "docs/api.md" .. "\n## "
+      local page = "\n" .. read(case[4] or "docs/api.md") .. "\n## "
       local _, from = page:find("\n#+ " .. case[3] .. "\n")
       assert(from, case[3])
       local section = page:sub(from, page:find("\n#+ ", from))

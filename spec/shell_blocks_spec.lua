@@ -22,11 +22,13 @@ local NOT_RUN = {
 local LANGUAGES = {
   lua = { ["README.md"] = "docs_spec", ["docs/api.md"] = "docs_spec", ["docs/cache.md"] = "docs_spec",
     ["docs/files.md"] = "docs_spec", ["docs/hosts.md"] = "docs_spec", ["docs/moving.md"] = "docs_spec",
-    ["docs/sandbox.md"] = "docs_spec", ["docs/state.md"] = "spec/postgres_spec.lua has a server for it" },
+    ["docs/sandbox.md"] = "docs_spec", ["docs/environments.md"] = "docs_spec",
+    ["docs/observing.md"] = "docs_spec", ["docs/runs.md"] = "docs_spec", ["docs/tasks.md"] = "docs_spec",
+    ["docs/state.md"] = "spec/postgres_spec.lua has a server for it" },
   sh = { ["README.md"] = "docs_spec", ["docs/recipes.md"] = "recipes_spec", ["docs/files.md"] = "recipes_spec has it",
     ["docs/performance.md"] = "the benchmarks, by hand", ["docs/torture.md"] = "takes minutes",
     ["CONTRIBUTING.md"] = "targets of the Makefile, checked below" },
-  ini = { ["docs/api.md"] = "below" },
+  ini = { ["docs/environments.md"] = "below" },
   json = { ["docs/calibration.md"] = "below", ["docs/uploads.md"] = "below" },
   nginx = { ["docs/cache.md"] = "spec/host/examples_spec.lua runs the whole file" },
 }
@@ -207,9 +209,9 @@ describe("the command in", function()
 end)
 
 describe("the other blocks:", function()
-  it("the configuration file of docs/api.md is one", function()
+  it("the configuration file of docs/environments.md is one", function()
     local folder = system.folder()
-    for _, block in ipairs(blocks_of "docs/api.md") do
+    for _, block in ipairs(blocks_of "docs/environments.md") do
       if block.language == "ini" then
         system.shell(("mkdir -p %s/flarelight"):format(folder))
         system.write(folder .. "/flarelight/config.ini", table.concat(block.lines, "\n") .. "\n")

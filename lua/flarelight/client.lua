@@ -153,7 +153,7 @@ function Client:settings()
 end
 
 --- Runs `fn` once, however often the script is started: a key that is done gives its recorded result, and one that was
--- broken off runs again without repeating a write. See once/init.lua and docs/api.md.
+-- broken off runs again without repeating a write. See once/init.lua and docs/runs.md.
 ---@param key string
 ---@param fn fun(): any, any, any
 ---@param given flarelight.OnceOptions?

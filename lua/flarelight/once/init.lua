@@ -214,7 +214,7 @@ local function within_lock(block, fn, given)
   return run(block, fn)
 end
 
---- Runs `fn` once: see docs/api.md. Returns its `data, meta`, or those recorded before, with `meta.already` and
+--- Runs `fn` once: see docs/runs.md. Returns its `data, meta`, or those recorded before, with `meta.already` and
 -- `meta.done_at`; or `nil, message, err`. What `fn` raises is raised again.
 ---@param api flarelight.Client
 ---@param key string
