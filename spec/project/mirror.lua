@@ -37,6 +37,7 @@ local COVERS = {
     "csrc/core/engine/network",
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
+  ["spec/cli/output_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/cli/secrets_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/interface_spec.lua"] = { "docs" },
   ["spec/postgres_spec.lua"] = { "csrc/postgres", "csrc/core/files/database", "lua/flarelight/postgres" },

@@ -5,7 +5,6 @@ local configuration = require "flarelight.configuration"
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local flarelight = require "flarelight"
-local help = require "flarelight.cli.help"
 local output = require "flarelight.cli.output"
 local postgres = require "flarelight.postgres"
 local settings = require "flarelight.settings"
@@ -292,12 +291,7 @@ end
 
 local MARGIN = (" "):rep(25)
 
--- A text behind the margin, in lines that fit the terminal. Without a terminal it is one line.
-local function behind_margin(text)
-  local columns = core.terminal(1)
-  if not columns or columns < 40 then return MARGIN .. text end
-  return help.wrapped(text, columns, MARGIN)
-end
+local function behind_margin(text) return MARGIN .. output.fitted(1, text, #MARGIN) end
 
 local function tell(result, name, text, advice)
   output.write(("%s %-14s %s\n"):format(output.coloured(1, result, ("%-9s"):format(result)), name,

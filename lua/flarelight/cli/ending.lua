@@ -74,11 +74,13 @@ local function remarks(err)
   return lines
 end
 
+local PREFIX = "flarelight: "
+
 local function tell_text(ended, file)
   local lines = ended.err and remarks(ended.err) or {}
   table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "")
-    .. output.coloured(2, "failed", "flarelight: ")
-    .. (file and file .. ": " or "") .. ended.message)
+    .. output.coloured(2, "failed", PREFIX)
+    .. output.fitted(2, (file and file .. ": " or "") .. ended.message, #PREFIX, 0))
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading
     lines[#lines + 1] = "  " .. ended.resume.command

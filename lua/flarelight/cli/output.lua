@@ -52,6 +52,42 @@ function output.coloured(descriptor, style, text)
   return ("\27[%sm%s\27[0m"):format(STYLES[style], text)
 end
 
+-- --- the width of terminals ---
+
+local LEAST_ROOM = 20 -- columns; a narrower terminal breaks lines by itself
+
+local function fit_line(line, room, used, margin)
+  local lines, current = {}, (" "):rep(used)
+  local width, empty = used, true
+  for word, space in line:gmatch "(%S+)(%s*)" do
+    local size = display.width(word)
+    if not empty and width + size > room then
+      lines[#lines + 1], current, width = current:gsub("%s+$", ""), (" "):rep(margin), margin
+    end
+    current, width, empty = current .. word .. space, width + size + #space, false
+  end
+  lines[#lines + 1] = current
+  return table.concat(lines, "\n"):sub(used + 1)
+end
+
+--- A text in lines that fit the terminal of a stream, broken at spaces; as it is where there is no terminal. Words stay
+-- whole, and a line that fits stays as it is.
+---@param descriptor integer 1 for standard output, 2 for standard error
+---@param text string
+---@param used integer columns in use before the text
+---@param margin integer? columns before each further line; `used` by default
+---@return string
+function output.fitted(descriptor, text, used, margin)
+  local room = core.terminal(descriptor)
+  margin = margin or used
+  if not room or room - margin < LEAST_ROOM then return text end
+  return (text:gsub("[^\n]+", function(line)
+    local before = used
+    used = margin -- the first line is the only one with something before it
+    return before + display.width(line) > room and fit_line(line, room, before, margin) or nil
+  end))
+end
+
 --- A line on standard error.
 function output.complain(text)
   io.stderr:write(text, "\n")
@@ -174,7 +210,8 @@ local function draw_blocks(lines, room)
     for place, text in ipairs(lines[i]) do
       if text ~= "" then
         local name = display.cut(lines[1][place], width)
-        parts[#parts + 1] = name .. (" "):rep(width - display.width(name) + 2) .. text .. "\n"
+        local label = name .. (" "):rep(width - display.width(name) + 2)
+        parts[#parts + 1] = label .. output.fitted(1, text, width + 2) .. "\n"
       end
     end
     blocks[#blocks + 1] = table.concat(parts)
@@ -236,7 +273,8 @@ function Output:facts(facts, object)
   for _, fact in ipairs(facts) do
     local text = cell(fact[2])
     if text and text ~= "" then
-      output.write(fact[1] .. (" "):rep(width - display.width(fact[1]) + 2) .. text .. "\n")
+      local label = fact[1] .. (" "):rep(width - display.width(fact[1]) + 2)
+      output.write(label .. output.fitted(1, text, width + 2) .. "\n")
     end
   end
 end

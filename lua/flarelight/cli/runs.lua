@@ -37,12 +37,15 @@ local function show(args, out)
     { "ended", found.ended and output.clock(found.ended) or nil },
   }
   output.write "\n"
-  for _, step in ipairs(found.steps) do output.write(("%s  %s\n"):format(output.clock(step.at), step.text)) end
+  for _, step in ipairs(found.steps) do
+    local at = output.clock(step.at) .. "  "
+    output.write(at .. output.fitted(1, step.text, #at) .. "\n")
+  end
   if found.doubts then
     for _, doubt in ipairs(found.doubts) do
       local before = doubt.before and (" Before the start the list showed " .. doubt.before .. ".") or ""
-      output.write(("\nlook at %s: was it carried out at or after %s?%s\n"):format(doubt.target,
-        output.clock(doubt.sent), before))
+      output.write("\n" .. output.fitted(1, ("look at %s: was it carried out at or after %s?%s"):format(doubt.target,
+        output.clock(doubt.sent), before), 0) .. "\n")
     end
     out:note(("look at the service, then: flarelight runs settle %s --done (or --again)%s"):format(
       context.quoted(args.key), context.same_options(args)))

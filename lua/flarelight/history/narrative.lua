@@ -59,7 +59,10 @@ local UPLOAD = {
   stopped = stopped,
   dropped = function(d) return "stopped before anything was sent: " .. (d.message or "") end,
   forgotten = forgotten,
-  done = function(d) return ("done: %.0f records in %.0f batches"):format(d.records, d.batches) end,
+  done = function(d)
+    return ("done: %.0f %s in %.0f %s"):format(d.records, d.records == 1 and "record" or "records", d.batches,
+      d.batches == 1 and "batch" or "batches")
+  end,
 }
 
 local ONCE = {

@@ -1,0 +1,62 @@
+--- How the command's output fits terminals: long lines are broken at spaces, and a pipe gets them whole.
+
+local command = require "support.command"
+local support = require "support"
+local system = require "support.system"
+
+-- The same for every Lua.
+if not system.reference then return end
+
+describe("on a terminal", function()
+  local opened = support.opened(after_each)
+  local folder, environment
+
+  -- What a terminal of some width shows of lines of a shell.
+  local function on_terminal(columns, lines, term)
+    local script = system.write(folder .. "/script", ("stty cols %d\n%s\nexport TERM=%s\nflarelight() { %s bin/flarelight \"$@\"; }\n%s")
+      :format(columns, environment, term or "xterm", system.quote(system.interpreter), lines))
+    return (system.shell(("script -qec 'sh %s' /dev/null </dev/null"):format(script)):gsub("\r", ""))
+  end
+
+  before_each(function()
+    folder = system.folder()
+    local sandbox, api = opened.service { definitions = "examples/definitions.lua" }
+    environment = command.environment(sandbox, folder)
+    local records = { { about = ("five words in each part "):rep(20), id = 1 } }
+    assert(api.imports:import { name = "long", records = records })
+  end)
+
+  if system.shell "command -v script" == "" then
+    return pending("there is no program `script`", function() end)
+  end
+
+  local cases = {
+    { "a row with long members", "flarelight imports data 1 --count 1", "five words in each part" },
+    { "an upload in the history", "printf 'a\\n1\\n' >%s/x.csv; flarelight imports upload -q %s/x.csv --key k; flarelight runs show k",
+      "%d batch 1: sent, records" },
+    { "the findings of doctor", "flarelight doctor", "no configuration" },
+    { "an unknown command", "flarelight nonsense", "The commands are: imports" },
+    { "a failure", "flarelight imports list --ca-file /nowhere/with/a/file", "No such file or directory" },
+  }
+  for _, case in ipairs(cases) do
+    for _, columns in ipairs { 80, 50 } do
+      it(("breaks lines at spaces: %s, %d columns"):format(case[1], columns), function()
+        local out = on_terminal(columns, case[2]:gsub("%%s", folder), "dumb")
+        assert.matches((case[3]:gsub(" ", "%%s+")), out)
+        local longer = 0
+        for line in out:gsub("…", "."):gmatch "[^\n]+" do
+          -- A line is longer only if its last word, as a path, has no room behind its label.
+          if #line > columns and #line:match "%S+$" <= columns - 25 then longer = longer + 1 end
+        end
+        assert.are.equal(0, longer, out)
+      end)
+    end
+  end
+
+  it("a pipe gets each member in one line", function()
+    local out = command.shell(folder, environment, "flarelight imports data 1 --count 1")
+    assert.matches(("five words in each part "):rep(20):gsub("%s+$", ""), out)
+    local _, err = command.shell(folder, environment, "flarelight nonsense")
+    assert.matches("The commands are: imports[^\n]*help%.\n$", err)
+  end)
+end)
