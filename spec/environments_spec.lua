@@ -48,7 +48,8 @@ describe("an environment", function()
     local found = values { environment = "prod", connect_timeout = 2 }
     assert.are.same({ 2, "option" }, { found.connect_timeout.value, found.connect_timeout.from })
     assert.are.same({ 5, "FLARELIGHT_MAX_ATTEMPTS" }, { found.max_attempts.value, found.max_attempts.from })
-    assert.are.same({ "ap", "FLARELIGHT_REGION" }, { found.base_url.value, found.base_url.from })
+    assert.are.same({ "ap", "FLARELIGHT_REGION" }, { found.region.value, found.region.from })
+    assert.is_nil(found.base_url)
     assert.are.same({ ONE, path .. " [prod]" }, { found.subscription_id.value, found.subscription_id.from })
     assert.is_nil(found.api_key.value)
     variables.FLARELIGHT_ENVIRONMENT, variables.FLARELIGHT_REGION = "test", nil
@@ -137,6 +138,21 @@ describe("an environment", function()
     end
     variables.XDG_CONFIG_HOME, variables.HOME = nil, nil
     assert.matches("neither XDG_CONFIG_HOME nor HOME is set", (select(2, opening { environment = "prod" })))
+  end)
+
+  it("names the environments where a setting is missing and none is chosen", function()
+    config(PROD .. "[test]\nregion = us\n")
+    local there = "; the configuration file has environments (prod, test), and FLARELIGHT_ENVIRONMENT chooses one"
+    for _, given in ipairs { {}, { api_key = "k" }, { api_key = "k", subscription_id = ONE } } do
+      local _, message, err = opening(given)
+      assert.are.equal("config", err.kind)
+      assert.are.equal(there, message:match ";.*$")
+    end
+    local _, message = opening { environment = "test" }
+    assert.is_nil(message:find("has environments", 1, true), message)
+    config "nonsense"
+    _, message = opening {}
+    assert.is_nil(message:find("has environments", 1, true), message)
   end)
 
   it("reads no file and loads no module without a name", function()

@@ -138,7 +138,15 @@ local function read_key_file(found, shared)
 end
 
 -- Sets the key, or the command that prints it. Returns true, or `nil, message, err`.
-local function find_key(found, levels, sources)
+-- Ends a message that a setting is missing: the environments that the configuration file has, if none is chosen.
+local function environments_there(given, environment)
+  local name = given.environment or environment(settings.ENVIRONMENT)
+  local names = (name == nil or name == "") and environments.names(environment) or {}
+  return names[1] and ("; the configuration file has environments (%s), and %s chooses one"):format(
+    table.concat(names, ", ", 1, math.min(#names, 9)), settings.ENVIRONMENT) or ""
+end
+
+local function find_key(found, levels, sources, hint)
   local chosen, level, err = choose(levels, KEYS)
   if not chosen then return nil, level, err end
   local name
@@ -149,7 +157,7 @@ local function find_key(found, levels, sources)
     name = name or chosen[each] and each
   end
   if not name then
-    return fail("api_key", "is missing: give api_key, or set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE")
+    return fail("api_key", "is missing: give api_key, or set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE" .. hint())
   end
   local one = chosen[name]
   found.key_name, sources[name] = one.label, one
@@ -178,18 +186,19 @@ function configuration.check_key(key, name)
   return key
 end
 
-local function find_base(found, levels, sources)
+local function find_base(found, levels, sources, hint)
   local chosen, message, err = choose(levels, { "base_url", "region" })
   if not chosen then return nil, message, err end
   local base, region = chosen.base_url, chosen.region
-  sources.base_url = base or region
+  sources.base_url, sources.region = base, not base and region or nil
   if base then
     local usable, wrong = core.check_base(base.value, found.allow_insecure_http or false)
     if not usable then return fail(base.label, wrong) end
     return usable
   end
   if not region then
-    return fail("region", "is missing: give region or base_url, or set FLARELIGHT_REGION or FLARELIGHT_BASE_URL")
+    return fail("region", "is missing: give region or base_url, or set FLARELIGHT_REGION or FLARELIGHT_BASE_URL"
+      .. hint())
   end
   if not core.is_region(region.value) then
     return fail(region.label, ("should be lower-case letters, digits and hyphens, but is %q"):format(region.value))
@@ -197,10 +206,10 @@ local function find_base(found, levels, sources)
   return ("https://integration.%s.flarelight.cloud"):format(region.value)
 end
 
-local function check_subscription(found, sources)
+local function check_subscription(found, sources, hint)
   local subscription, one = found.subscription_id, sources.subscription_id
   if not subscription then
-    return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID")
+    return fail("subscription_id", "is missing: give subscription_id, or set FLARELIGHT_SUBSCRIPTION_ID" .. hint())
   end
   -- The value is not shown: it may be the key in the wrong place.
   if not core.is_uuid(subscription) then
@@ -330,10 +339,11 @@ function configuration.read(given, environment)
 
   local levels, message, err = find_settings(given, reader_of(environment), found, sources)
   local good = levels
-  if good then good, message, err = find_key(found, levels, sources) end
-  if good then good, message, err = check_subscription(found, sources) end
+  local function hint() return environments_there(given, environment) end
+  if good then good, message, err = find_key(found, levels, sources, hint) end
+  if good then good, message, err = check_subscription(found, sources, hint) end
   if good then
-    good, message, err = find_base(found, levels, sources)
+    good, message, err = find_base(found, levels, sources, hint)
     found.base_url = good
   end
   if good and found.profile then
