@@ -65,7 +65,7 @@ local kinds = {
   ["upload-windows"] = uploader("-windows.csv", { encoding = "windows-1252" }),
   ["upload-gzip"] = uploader ".csv.gz",
   ["upload-map"] = uploader(".csv", { map = function(row) return row end }),
-  ["upload-input"] = uploader("", { file = "-" }),
+  ["upload-input"] = uploader("", { file = "-", format = "csv" }),
   calls = { before = warm_up, run = function()
     for _ = 1, count do assert(api.imports:all()) end
     return count
