@@ -24,16 +24,19 @@ typedef struct packed {
 
 static bool fail_data(packed *self) {
   const char *words = archive_error_string(self->archive);
+  /* Some of libarchive's messages end in a line end. */
+  size_t length = words != NULL ? strcspn(words, "\r\n") : 0;
   /* A zip has its directory at its end. */
   bool may_be_cut =
       self->compression == FL_COMPRESSION_ZIP ? self->member == NULL : self->exhausted;
   if (!fl_bytes_is_well(&self->bytes, &self->inner->bytes)) return false;
-  return fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken %s data%s: %s",
+  return fl_bytes_fail(&self->bytes, FL_BYTES_CONTENT, "broken %s data%s: %.*s",
                        self->compression == FL_COMPRESSION_ZIP     ? "zip"
                        : self->compression == FL_COMPRESSION_ZSTD  ? "zstd"
                        : self->compression == FL_COMPRESSION_BZIP2 ? "bzip2"
                                                                    : "xz",
                        may_be_cut ? " (the file may be cut off)" : "",
+                       (int)(words != NULL ? length : strlen("unknown")),
                        words != NULL ? words : "unknown");
 }
 
