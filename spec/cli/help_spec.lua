@@ -75,6 +75,18 @@ describe("the command #slow", function()
     assert.matches('there is no command "imports nonsense"', err)
   end)
 
+  it("names the groups of a command that was typed without its group, or in another one", function()
+    for line, expected in pairs {
+      upload = "unknown command 'upload': is it flarelight imports upload%?\n",
+      ["imports execute"] = "is it flarelight automations execute or flarelight preparations execute%?\n",
+      nonsense = "unknown command 'nonsense'\n",
+    } do
+      local _, err, status = command.shell(folder, "", "flarelight " .. line)
+      assert.are.equal(2, status)
+      assert.matches(expected, err)
+    end
+  end)
+
   it("has every shared option in docs/command.md, with its variable", function()
     local page = system.read "docs/command.md"
     for _, row in ipairs(settings.list) do

@@ -40,6 +40,18 @@ local EPILOG = "The key comes from FLARELIGHT_API_KEY, a file or a command, the 
   .. "starts a shell whose service is the sandbox.\n"
   .. "Exit status: 0 done, 1 refused or failed, 2 usage, 3 in doubt, 130 interrupted."
 
+-- ": is it …?", if a word that is no command of a parser is one of another group; else "".
+local function of_groups(names, where, word)
+  local found = {}
+  for group, commands in pairs(names) do
+    for _, name in ipairs(commands) do
+      if group ~= where and name == word then found[#found + 1] = group:_get_fullname() .. " " .. name end
+    end
+  end
+  table.sort(found)
+  return found[1] and ": is it " .. table.concat(found, " or ") .. "?" or ""
+end
+
 local function make_parser(argparse)
   local parser = argparse("flarelight", "The Flarelight Integration API from a shell.")
     :add_help(false):require_command(true):command_target "command":epilog(EPILOG)
@@ -63,7 +75,8 @@ local function make_parser(argparse)
   for _, file in ipairs(COMMANDS) do require("flarelight.cli." .. file).define(parser, define) end
   function parser.error(where, message)
     if message:find "^unknown command" then
-      message = message .. "\nThe commands are: " .. table.concat(names[where], ", ") .. "."
+      message = message .. of_groups(names, where, message:match "^unknown command '(.-)'")
+        .. "\nThe commands are: " .. table.concat(names[where], ", ") .. "."
     elseif message == "a command is required" then
       message = ("a command is required: `%s --help` lists them"):format(where:_get_fullname())
     end
