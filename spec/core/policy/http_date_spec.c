@@ -73,7 +73,38 @@ static void reads_dates(void **state) {
   }
 }
 
+/* Every name and every length of a month, in each form. */
+static void reads_every_day(void **state) {
+  static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                     "Thursday", "Friday", "Saturday"};
+  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  int64_t day = 19358; /* 2023-01-01, a Sunday, in days since 1970 */
+  int weekday = 0;
+  (void)state;
+  for (int year = 2023; year <= 2024; year++)
+    for (int month = 0; month < 12; month++) {
+      int last = lengths[month] + (month == 1 && year == 2024);
+      for (int date = 1; date <= last + 1; date++) {
+        char texts[4][64];
+        const char *name = days[weekday], *of = months[month];
+        snprintf(texts[0], 64, "%.3s, %02d %s %d 00:00:00 GMT", name, date, of, year);
+        snprintf(texts[1], 64, "%s, %02d-%s-%02d 00:00:00 GMT", name, date, of, year % 100);
+        snprintf(texts[2], 64, "%.3s %s %2d 00:00:00 %d", name, of, date, year);
+        snprintf(texts[3], 64, "%d-%02d-%02dT00:00:00Z", year, month + 1, date);
+        for (int form = 0; form < 4; form++)
+          check_number(texts[form], fl_http_date_parse(fl_slice_of(texts[form])),
+                       date > last ? FL_UNKNOWN : day * 86400 * FL_SECOND);
+        if (date > last) break;
+        day++;
+        weekday = (weekday + 1) % 7;
+      }
+    }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reads_dates)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reads_dates),
+                                     cmocka_unit_test(reads_every_day)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

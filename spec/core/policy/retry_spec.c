@@ -361,6 +361,42 @@ static void a_quota_stops_retry_storms(void **state) {
   assert_int_equal(quota.tokens, 100);
 }
 
+static void each_row_has_its_cost_and_its_reason(void **state) {
+  static const struct {
+    fl_ending ending;
+    int status;
+    bool spent;
+    int cost; /* 0: it does not go again */
+    const char *reason;
+  } cases[] = {
+      {FL_ENDING_UNSENT, 0, false, 14, "network"},
+      {FL_ENDING_NOT_SENDABLE, 0, false, 0, "final"},
+      {FL_ENDING_LOST, 0, false, 14, "network"},
+      {FL_ENDING_UNUSABLE_REPLY, 200, false, 0, "final"},
+      {FL_ENDING_STOPPED, 0, false, 0, "stopped"},
+      {FL_ENDING_REPLY, 429, false, 5, "throttled"},
+      {FL_ENDING_REPLY, 403, true, 5, "throttled"},
+      {FL_ENDING_REPLY, 408, false, 14, "server"},
+      {FL_ENDING_REPLY, 502, false, 14, "server"},
+      {FL_ENDING_REPLY, 501, false, 0, "final"},
+      {FL_ENDING_REPLY, 404, false, 0, "final"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    fl_outcome outcome = cases[i].spent ? spent(cases[i].status, 5 * FL_SECOND)
+                                        : ended(cases[i].ending, FL_KIND_NONE);
+    fl_retry_state call = call_of(READ, 1);
+    fl_retry_quota quota = {100};
+    fl_retry_decision decision;
+    outcome.status = cases[i].status;
+    decision = fl_retry_decide(&POLICY, &call, &quota, &outcome, NOW, HALF);
+    check_number(cases[i].reason, decision.action,
+                 cases[i].cost > 0 ? FL_RETRY_AGAIN : FL_RETRY_FAIL);
+    check_number(cases[i].reason, quota.tokens, 100 - cases[i].cost);
+    check_text(cases[i].reason, decision.reason, cases[i].reason);
+  }
+}
+
 static void backs_off_with_full_jitter(void **state) {
   static const struct {
     fl_time base, cap;
@@ -410,6 +446,7 @@ int main(void) {
       cmocka_unit_test(a_forbidden_call_without_budget_has_one_retry),
       cmocka_unit_test(fails_now_where_the_deadline_forbids_the_wait),
       cmocka_unit_test(a_quota_stops_retry_storms),
+      cmocka_unit_test(each_row_has_its_cost_and_its_reason),
       cmocka_unit_test(backs_off_with_full_jitter),
       cmocka_unit_test(names_are_those_of_the_lua_interface),
   };

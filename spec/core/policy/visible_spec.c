@@ -41,6 +41,30 @@ static void test_characters(void **state) {
   }
 }
 
+/* Both ends of each range, and the characters beside them. */
+static void test_the_ends_of_the_ranges(void **state) {
+  static const struct {
+    const char *text;
+    bool hidden;
+  } cases[] = {
+      {"\x7e", false},         {"\xc2\x80", true},      {"\xc2\x9f", true},
+      {"\xc2\xa0", false},     {"\xd8\x9b", false},     {"\xd8\x9c", true},
+      {"\xd8\x9d", false},     {"\xe2\x80\x8d", false}, {"\xe2\x80\x8e", true},
+      {"\xe2\x80\x8f", true},  {"\xe2\x80\x90", false}, {"\xe2\x80\xa7", false},
+      {"\xe2\x80\xa8", true},  {"\xe2\x80\xae", true},  {"\xe2\x80\xaf", false},
+      {"\xe2\x81\xa5", false}, {"\xe2\x81\xa6", true},  {"\xe2\x81\xa9", true},
+      {"\xe2\x81\xaa", false}, {"\xef\xbb\xbe", false}, {"\xef\xbb\xbf", true},
+      {"\xef\xbc\x80", false},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[32];
+    strcpy(text, cases[i].text);
+    fl_visible(text, sizeof text);
+    check_number(cases[i].text, strncmp(text, "<U+", 3) == 0, cases[i].hidden);
+  }
+}
+
 static void test_a_text_that_grows_is_cut_between_characters(void **state) {
   char text[12] = "ab\xc2\x9b\xc3\xa9";
   char full[10] = "ab\xc2\x9b\xc3\xa9";
@@ -54,6 +78,7 @@ static void test_a_text_that_grows_is_cut_between_characters(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_characters),
+      cmocka_unit_test(test_the_ends_of_the_ranges),
       cmocka_unit_test(test_a_text_that_grows_is_cut_between_characters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
