@@ -225,6 +225,7 @@ describe("the commands in the documents and in the code are the same:", function
     local other = names.set {
       "--compressed", "--globoff", "--path-as-is", "--now", "--separate-threads", "--tool", "--sheet", "--local", "--output",
       "--exclude-tags", "--tags", "--pattern", "--cpu", "--depth", "--recursive", "--build", "--prefix", "--checks",
+      "--deps-mode",
     }
     local unknown = {}
     for path, page in pairs(pages) do
