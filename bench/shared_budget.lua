@@ -1,10 +1,11 @@
---- Processes that share one rate limit by one state file, against a sandbox that enforces the limit.
+--- Processes that share one rate limit by one state, against a sandbox that enforces the limit.
 --
---   eval "$(make -s env)"; lua5.4 bench/shared_budget.lua [PROCESSES] [LIMIT] [WINDOW] [WINDOWS] [CALLS]
+--   eval "$(make -s env)"; lua5.4 bench/shared_budget.lua [PROCESSES] [LIMIT] [WINDOW] [WINDOWS] [CALLS] [STATE] [COMMAND]
 --
 -- PROCESSES (16) make calls for WINDOWS (4) windows of WINDOW (20) seconds in which the sandbox allows LIMIT (240)
 -- requests. CALLS is `one` (each process makes one call after another), `many` (each process has fifty calls waiting)
--- or `pages` (each process reads pages, which are no interactive calls). Prints for the windows after the first one: the
+-- or `pages` (each process reads pages, which are no interactive calls). STATE is the URL of a PostgreSQL database; without
+-- it the state is a file. COMMAND is run by the shell in the middle of the third window. Prints for the windows after the first one: the
 -- part of the limit that was used, the replies over the limit, the largest number of requests of a process over the
 -- smallest, and the calls that failed. In the first window the limit is not known before the first reply.
 
@@ -65,13 +66,17 @@ local setup = assert(flarelight.new { base_url = sandbox.url, api_key = sandbox.
   subscription_id = sandbox.subscription_id })
 assert(setup.imports:import { name = "shared", records = { { n = 1 } } })
 setup:close()
-local state = os.tmpname()
-os.remove(state)
+local state = arg[6]
+if not state then
+  state = os.tmpname()
+  os.remove(state)
+end
 local begun = core.now()
 local ends = begun + window * (windows + 0.5)
+if arg[7] then os.execute(("(sleep %g; %s) >/dev/null 2>&1 &"):format(window * 2.5, arg[7])) end
 local pipes = {}
 for number = 1, count do
-  pipes[number] = assert(io.popen(("%s %s process %s %s %s %s %.3f %d %s"):format(interpreter, arg[0], sandbox.url,
+  pipes[number] = assert(io.popen(("%s %s process %s %s %s '%s' %.3f %d %s"):format(interpreter, arg[0], sandbox.url,
     sandbox.api_key, sandbox.subscription_id, state, ends, number, calls)))
 end
 local failed, why = 0, ""

@@ -219,6 +219,38 @@ describe("a state in PostgreSQL", function()
     assert.are.equal(10, #sandbox:rows(result.id))
   end)
 
+  test("is asked by doctor, which says what it found", function()
+    assert(upload(client()))
+    local function doctor(state)
+      return (system.shell(("%s %s bin/flarelight doctor --state %s 2>&1"):format(system.environment(sandbox),
+        system.interpreter, system.quote(state))))
+    end
+    assert.matches("ok +state +postgresql://owner@127%.0%.0%.1:%d+/%w+: PostgreSQL %d+.-, without TLS, 0 unfinished uploads",
+      doctor(url))
+    local out = doctor(server:url(name, nil, "wrongword"))
+    assert.matches("failed +state .-password authentication failed", out)
+    assert.is_nil(out:find "wrongword")
+  end)
+
+  test("keeps numbers under a locale with a decimal comma", function()
+    local folder, script = system.folder(), system.path ".lua"
+    local _, status = system.shell(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>&1"):format(folder))
+    if status ~= 0 then return pending "localedef or its sources are not installed" end
+    assert(upload(client()))
+    system.write(script, ([[
+      local flarelight, core = require "flarelight", require "flarelight.core"
+      local calls = require "flarelight.calls"
+      assert(os.setlocale("de_DE.UTF-8", "numeric"))
+      local api = assert(flarelight.new { state = %q })
+      local store = calls.store(api)
+      local function run(...) return calls.done(calls.job(api, store:run({ { n = select("#", ...) - 1, ... } }, true))) end
+      local rows, message = run("SELECT CAST(? AS double precision) / 2 AS half", 2.5)
+      print(rows and rows[1].half == 1.25, message)]]):format(url))
+    local out = system.shell(("LOCPATH=%s %s %s %s 2>&1"):format(folder, system.environment(sandbox), system.interpreter,
+      script))
+    assert.matches("^true", out)
+  end)
+
   local urls = {
     { "postgres://h/d", "postgres://h/d" }, { "postgresql://u@h:1/d", "postgresql://u@h:1/d" },
     { "postgresql://u:p@h:1/d?password=p&sslmode=require&sslpassword=q", "postgresql://u@h:1/d?sslmode=require" },

@@ -2,9 +2,10 @@
  * script.c: runs the statements of a script over a connection. See postgres.h.
  *
  * Values go as texts, whose types the server infers from their place; a text with a zero byte is
- * refused, since PostgreSQL cannot keep it.
+ * refused, since PostgreSQL cannot keep it. Numbers have a point, whatever the host's locale says.
  */
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -100,8 +101,8 @@ static fl_store_code run(fl_postgres_connection *self, const fl_buffer *sql,
   return fl_postgres_fail_with(self, error, FL_STORE_GUARD, "a row of the state has changed");
 }
 
-fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buffer *script,
-                                     fl_buffer *rows, int *columns, fl_store_error *error) {
+static fl_store_code run_statements(fl_postgres_connection *self, const fl_buffer *script,
+                                    fl_buffer *rows, int *columns, fl_store_error *error) {
   size_t place = 0;
   fl_script_value value = fl_script_read(script, &place);
   parameters given = {NULL, NULL, 0, 0, false};
@@ -128,5 +129,17 @@ fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buff
   fl_buffer_free(&sql);
   free((void *)given.values);
   free(given.numbers);
+  return code;
+}
+
+fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buffer *script,
+                                     fl_buffer *rows, int *columns, fl_store_error *error) {
+  /* Of this thread only. */
+  const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0),
+                 before = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;
+  fl_store_code code = run_statements(self, script, rows, columns, error);
+  if (plain == (locale_t)0) return code;
+  uselocale(before);
+  freelocale(plain);
   return code;
 }

@@ -4,10 +4,12 @@
 local configuration = require "flarelight.configuration"
 local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
+local failure = require "flarelight.upload.failure"
 local flarelight = require "flarelight"
 local output = require "flarelight.cli.output"
 local postgres = require "flarelight.postgres"
 local settings = require "flarelight.settings"
+local state = require "flarelight.state"
 local status = require "flarelight.cli.status"
 local wording = require "flarelight.cli.wording"
 
@@ -97,6 +99,29 @@ local function check_configuration(found)
   return "ok", found.base
 end
 
+-- Whether the session is encrypted, or stays on the machine.
+local DATABASE = "SELECT current_setting('server_version') AS version, "
+  .. "(SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls, "
+  .. "(inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1') AS here, "
+  .. "(SELECT count(*) FROM uploads WHERE state <> 'done') AS unfinished"
+
+-- Connects to a state in PostgreSQL, which makes or brings up its tables, and tells what is there.
+local function check_database(url)
+  local advice = "--state URL names another database, --state none does without"
+  -- Nothing is sent to this service.
+  local api, message = flarelight.new { state = url, api_key = "none", base_url = "http://127.0.0.1",
+    subscription_id = "00000000-0000-0000-0000-000000000000" }
+  if not api then return "failed", wording.of(message), advice end
+  local rows, why = failure.caught(function() return state.of(api):try(state.sql(DATABASE)) end)
+  api:close()
+  if not rows then return "failed", why, advice end
+  local row = rows[1]
+  local text = ("%s: PostgreSQL %s, %s, %s unfinished uploads"):format(postgres.shown(url), row.version,
+    row.tls == 1 and "with TLS" or "without TLS", output.count(row.unfinished))
+  if row.tls == 1 or row.here == 1 then return "ok", text end
+  return "warning", text, "what is sent to the database can be read on the way: add ?sslmode=verify-full to the URL"
+end
+
 local function check_state(found)
   if found.args.state == "none" then return "skipped", "--state none" end
   local made, path, from = pcall(context.state, found.args)
@@ -105,7 +130,7 @@ local function check_state(found)
   found.state_from = from
   if postgres.is_url(path) then
     found.state = path
-    return "ok", postgres.shown(path) .. " (it was not asked)"
+    return check_database(path)
   end
   local shared, file = found.args.shared_files, io.open(path, "rb")
   local good, message
