@@ -62,9 +62,9 @@ fl_time fl_lease_take(fl_lease *lease, fl_rate_limit *limit, fl_time now, int64_
                       bool interactive) {
   fl_time next;
   if (!lease->known && !lease->lost) return now + ANSWER_WAIT;
+  lease->used_at = now;
   if (!lease->known || (!lease->limited && limit->limit == FL_UNKNOWN))
     return fl_rate_limit_take(limit, now, waiting, interactive);
-  lease->used_at = now;
   if (limit->blocked_until > now) return limit->blocked_until;
   if (lease->lost && limit->limit != FL_UNKNOWN) grant_itself(lease, limit, now);
   if (is_over(lease, limit, now)) return next_look(lease, limit, now);
@@ -87,7 +87,11 @@ fl_time fl_lease_due(const fl_lease *lease, const fl_rate_limit *limit, fl_time 
   fl_time due = FL_NEVER, allowed = allowed_from(lease);
   bool over;
   if (lease->asking) return FL_NEVER;
-  if (!lease->known || lease->lost) return waiting > 0 ? latest(allowed, lease->ask_at) : FL_NEVER;
+  if (!lease->known || lease->lost) {
+    /* A lost place is asked as well while calls start without it: else it would never come back. */
+    const bool used = lease->lost && lease->used_at > lease->ask_at - ASK_LOST;
+    return waiting > 0 || used ? latest(allowed, lease->ask_at) : FL_NEVER;
+  }
   if (!lease->limited) return limit->limit != FL_UNKNOWN ? allowed : FL_NEVER;
   over = is_over(lease, limit, now);
   if (waiting > 0) {

@@ -168,6 +168,9 @@ static void without_the_place_the_last_share_counts(void **state) {
     taken += take_many(&one, now, 9, false);
   assert_in_range(taken, 39, 40); /* one of two active processes: half of ninety, less five */
   assert_true(fl_lease_due(&one.lease, &one.limit, T0, 1, 0) > T0);
+  /* Calls that start without the place ask it, too. */
+  assert_true(fl_lease_due(&one.lease, &one.limit, T0 + 60 * FL_SECOND, 0, 0) <=
+              T0 + 60 * FL_SECOND);
   one.limit.in_flight = 0;
   for (fl_time now = T0 + 60 * FL_SECOND; now < T0 + 120 * FL_SECOND; now += 100 * MS)
     taken += take_many(&one, now, 9, false);
@@ -183,7 +186,9 @@ static void without_the_place_the_last_share_counts(void **state) {
   one = process_of();
   fl_lease_ask(&one.lease, &one.limit, T0, 1, 0, false);
   fl_lease_learn(&one.lease, &one.limit, T0, NULL);
-  assert_int_equal(take_many(&one, T0, 50, false), 50);
+  assert_true(fl_lease_due(&one.lease, &one.limit, T0 + 60 * FL_SECOND, 0, 0) == FL_NEVER);
+  assert_int_equal(take_many(&one, T0 + 6 * FL_SECOND, 50, false), 50);
+  assert_true(fl_lease_due(&one.lease, &one.limit, T0 + 7 * FL_SECOND, 0, 0) <= T0 + 7 * FL_SECOND);
 }
 
 int main(void) {
