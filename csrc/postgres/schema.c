@@ -14,18 +14,17 @@
 
 static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1718383205)";
 
-/* Version 2: the shares of rate limits (csrc/core/files/lease_store.c). They are of use for a
- * minute only, so nothing of them is written to the log of the server. */
-#define BUDGETS                                                                              \
-  "CREATE UNLOGGED TABLE flarelight.services (service text PRIMARY KEY, requests bigint,"    \
-  " assumed bigint NOT NULL, \"window\" bigint NOT NULL, began_at bigint NOT NULL,"          \
-  " reset_at bigint NOT NULL, guessed bigint NOT NULL, granted bigint NOT NULL,"             \
-  " favoured bigint NOT NULL, foreign_use bigint NOT NULL, foreign_total bigint NOT NULL,"   \
-  " blocked_until bigint NOT NULL);"                                                         \
-  "CREATE UNLOGGED TABLE flarelight.members (service text NOT NULL, member bigint NOT NULL," \
-  " \"window\" bigint NOT NULL, granted bigint NOT NULL, demand bigint NOT NULL,"            \
-  " granted_at bigint NOT NULL, expires_at bigint NOT NULL, machine text NOT NULL,"          \
-  " process bigint NOT NULL, waiting bigint NOT NULL, spent bigint NOT NULL,"                \
+/* Version 2: the shares of rate limits (csrc/core/files/lease_store.c). */
+#define BUDGETS                                                                            \
+  "CREATE TABLE flarelight.services (service text PRIMARY KEY, requests bigint,"           \
+  " assumed bigint NOT NULL, \"window\" bigint NOT NULL, began_at bigint NOT NULL,"        \
+  " reset_at bigint NOT NULL, guessed bigint NOT NULL, granted bigint NOT NULL,"           \
+  " favoured bigint NOT NULL, foreign_use bigint NOT NULL, foreign_total bigint NOT NULL," \
+  " blocked_until bigint NOT NULL);"                                                       \
+  "CREATE TABLE flarelight.members (service text NOT NULL, member bigint NOT NULL,"        \
+  " \"window\" bigint NOT NULL, granted bigint NOT NULL, demand bigint NOT NULL,"          \
+  " granted_at bigint NOT NULL, expires_at bigint NOT NULL, machine text NOT NULL,"        \
+  " process bigint NOT NULL, waiting bigint NOT NULL, spent bigint NOT NULL,"              \
   " spacing bigint NOT NULL, PRIMARY KEY (service, member));"
 
 static const char schema[] =
