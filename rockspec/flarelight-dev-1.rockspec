@@ -35,7 +35,7 @@ build = {
             "csrc/core/engine/certificates.c", "csrc/core/files/program.c", "csrc/lua/diagnosis.c",
             "csrc/lua/program.c",
             "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/digest.c",
-            "csrc/core/base/durable.c", "csrc/core/base/owned.c", "csrc/core/base/process.c",
+            "csrc/core/base/durable.c", "csrc/core/base/owned.c", "csrc/core/base/permit.c", "csrc/core/base/process.c",
             "csrc/core/base/same_file.c", "csrc/core/base/wake_descriptor.c",
             "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c",
             "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/codec/mapping.c",

@@ -19,7 +19,8 @@ build = {
    type = "builtin",
    modules = {
       ["flarelight.postgres_core"] = {
-         sources = { "csrc/core/base/buffer.c", "csrc/core/files/script.c", "csrc/postgres/connection.c",
+         sources = { "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/permit.c",
+                     "csrc/core/files/script.c", "csrc/postgres/connection.c",
                      "csrc/postgres/database.c", "csrc/postgres/dialect.c", "csrc/postgres/module.c",
                      "csrc/postgres/schema.c", "csrc/postgres/script.c" },
          defines = { "_GNU_SOURCE" },

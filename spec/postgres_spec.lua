@@ -251,6 +251,58 @@ describe("a state in PostgreSQL", function()
     assert.matches("^true", out)
   end)
 
+  -- A process stops itself before its POST number `nth`, which it has recorded, and goes on after its lease. `work`: what
+  -- it does with `api`; `meanwhile`: what another one does. Returns what it printed, and the POST requests that it sent
+  -- then.
+  local function paused_for_long(work, nth, meanwhile)
+    local script, log = system.path ".lua", system.path()
+    system.write(script, ([[
+      local flarelight, core = require "flarelight", require "flarelight.core"
+      local count = 0
+      local api = assert(flarelight.new { state = %q, before = function(request)
+        if request.method ~= "POST" then return end
+        count = count + 1
+        if count ~= %d then return end
+        print "paused"
+        io.stdout:flush()
+        os.execute(("kill -STOP %%d"):format(core.process()))
+      end })
+      local records = {}
+      for n = 1, 10 do records[n] = { n = n - 1 } end
+      local _, message, err = %s
+      print(message, err and err.kind, err and err.fate)]]):format(url, nth, work))
+    local pid = system.shell(("%s %s %s >%s 2>&1 & echo $!"):format(system.environment(sandbox), system.interpreter, script,
+      log)):match "%d+"
+    system.shell(("n=0; until grep -q paused %s || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done; sleep 31"):format(log))
+    meanwhile()
+    local before = posts()
+    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
+      pid))
+    return system.read(log), posts() - before
+  end
+
+  test("lets a process that recorded a batch and was paused then send nothing of it #slow", function()
+    local out, sent = paused_for_long(
+      [[api.imports:upload { records = records, batch_records = 3, name = "n", key = "k" }]], 2, function()
+        local result = assert(upload(client())) -- the lease has lapsed
+        assert.are.equal(10, #sandbox:rows(result.id))
+      end)
+    assert.are.equal(0, sent, out)
+    assert.matches("another one has taken over its work%s+conflict", out)
+    assert.are.equal(1, #assert(client().imports:all()))
+  end)
+
+  test("lets a process that recorded a write of once and was paused then send nothing of it #slow", function()
+    local out, sent = paused_for_long(
+      [[api:once("b", function() return api.imports:import { name = "one", records = records } end)]], 1, function()
+        local _, _, err = client():once("b", function() end)
+        assert.are.equal("in_doubt", err and err.fate) -- whether it was sent cannot be known here
+      end)
+    assert.are.equal(0, sent, out)
+    assert.matches("conflict", out)
+    assert.are.equal(0, #assert(client().imports:all()))
+  end)
+
   local urls = {
     { "postgres://h/d", "postgres://h/d" }, { "postgresql://u@h:1/d", "postgresql://u@h:1/d" },
     { "postgresql://u:p@h:1/d?password=p&sslmode=require&sslpassword=q", "postgresql://u@h:1/d?sslmode=require" },

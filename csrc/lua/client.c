@@ -195,9 +195,10 @@ static void read_request(lua_State *L, fl_request *request) {
 /*
  * client:submit{operation=, method=, path=, id=, query=, body=, has_body=, body_text=, api_key=,
  * headers=, request_id=, write=, repeatable=, expects_id=, expects_rows=, raw=, keeps_text=,
- * conditional=, interactive=, deadline=, waits=, ticket=} -> ticket | nil, kind, message.
+ * conditional=, interactive=, deadline=, permit=, waits=, ticket=} -> ticket | nil, kind, message.
  * `headers`: lines, each with a NUL behind it. `body_text`: the body as JSON text, instead of
- * `body`. `waits`: the caller blocks until it has the outcome. `ticket`: of core.ticket.
+ * `body`. `permit`: the store whose locks must still be held when the request of a write is sent.
+ * `waits`: the caller blocks until it has the outcome. `ticket`: of core.ticket.
  */
 static int client_submit(lua_State *L) {
   client_box *box;
@@ -216,6 +217,9 @@ static int client_submit(lua_State *L) {
   ticket = (uint64_t)fl_lua_field_whole(L, 2, "ticket", 0, LARGEST);
   if (ticket < state->first_ticket) ticket = fl_item_next_ticket();
   deadline = fl_lua_field_number(L, 2, "deadline", -1);
+  /* The store stays on the stack, and so alive. */
+  if (request.write && fl_lua_field(L, 2, "permit") == LUA_TUSERDATA)
+    request.permit = fl_lua_store_permit(L, lua_gettop(L));
   if (fl_lua_field_flag(L, 2, "has_body")) {
     fl_slice text = fl_lua_field_text(L, 2, "body_text");
     state->scratch.length = 0;

@@ -7,6 +7,9 @@
 
 #include "lua_compat.h"
 
+/* The permit of the locks of a store (store.c), which it keeps; NULL if they need none. */
+struct fl_permit *fl_lua_store_permit(lua_State *L, int index);
+
 extern const luaL_Reg fl_lua_batch_functions[];
 extern const luaL_Reg fl_lua_client_functions[];
 extern const luaL_Reg fl_lua_command_functions[];

@@ -101,6 +101,11 @@ static fl_database *check_store(lua_State *L) {
   return *box;
 }
 
+fl_permit *fl_lua_store_permit(lua_State *L, int index) {
+  fl_database **box = luaL_checkudata(L, index, CLASS);
+  return *box != NULL ? (*box)->permit : NULL;
+}
+
 static fl_result write_value(lua_State *L, int index, fl_buffer *out) {
   fl_slice text;
   switch (lua_type(L, index)) {

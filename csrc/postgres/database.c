@@ -7,7 +7,7 @@
  * lapses 30 s after its holder last renewed it: a thread does that while locks are held, and so
  * does each transaction, which changes nothing if another holder has taken over one of the locks.
  * So a process that was paused for longer cannot record a batch. A batch that it had recorded
- * before is still sent: the lease is not looked at again between the two.
+ * before is not sent: its permit (base/permit.h) ends a second before the lease.
  *
  * One mutex guards the connection and the locks. A forked child has neither.
  */
@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "postgres.h"
 
 #define RENEWAL (FL_POSTGRES_LEASE / 3) /* seconds */
@@ -113,7 +114,14 @@ static fl_store_code reach(postgres_database *self, fl_store_error *error) {
   return code;
 }
 
-/* Renews all locks. FL_STORE_LOST if another holder has one of them. */
+/* The leases of all locks were renewed by a transaction that began at `asked` and has ended. The
+ * clocks of server and machine may run at different rates, so a second is left. */
+static void permit_from(postgres_database *self, fl_time asked) {
+  fl_permit_set(self->base.permit, asked + (FL_POSTGRES_LEASE - 1) * FL_SECOND);
+}
+
+/* Renews all locks. FL_STORE_LOST if another holder has one of them. After the end of the
+ * transaction permit_from has to be called. */
 static fl_store_code renew_locks(postgres_database *self, fl_store_error *error) {
   fl_buffer fences;
   fl_store_code code = FL_STORE_OK;
@@ -133,11 +141,13 @@ static fl_store_code renew_locks(postgres_database *self, fl_store_error *error)
     } else {
       const bool whole = strtol(PQcmdTuples(result), NULL, 10) == count;
       PQclear(result);
-      if (!whole)
+      if (!whole) {
+        fl_permit_set(self->base.permit, 0);
         code = fl_postgres_fail_with(
             &self->connection, error, FL_STORE_LOST,
             "this process gave no sign of life for more than " NUMBER(
                 FL_POSTGRES_LEASE) " s, and another one has taken over its work");
+      }
     }
   }
   fl_buffer_free(&fences);
@@ -146,6 +156,7 @@ static fl_store_code renew_locks(postgres_database *self, fl_store_error *error)
 
 static fl_store_code write_script(postgres_database *self, const fl_buffer *script, bool relaxed,
                                   fl_buffer *rows, int *columns, fl_store_error *error) {
+  const fl_time asked = fl_clock_elapsed();
   fl_store_code code = fl_postgres_command(
       &self->connection,
       relaxed
@@ -156,6 +167,7 @@ static fl_store_code write_script(postgres_database *self, const fl_buffer *scri
   if (code == FL_STORE_OK)
     code = fl_postgres_run_script(&self->connection, script, rows, columns, error);
   if (code == FL_STORE_OK) code = fl_postgres_command(&self->connection, "COMMIT", error);
+  if (code == FL_STORE_OK && self->locks != NULL) permit_from(self, asked);
   return code;
 }
 
@@ -253,7 +265,10 @@ static void *renew(void *context) {
     until.tv_sec += RENEWAL;
     if (pthread_cond_timedwait(&self->changed, &self->mutex, &until) == 0) continue;
     /* A failure is told by the next transaction. */
-    if (self->locks != NULL && reach(self, &ignored) == FL_STORE_OK) renew_locks(self, &ignored);
+    if (self->locks != NULL && reach(self, &ignored) == FL_STORE_OK) {
+      const fl_time asked = fl_clock_elapsed();
+      if (renew_locks(self, &ignored) == FL_STORE_OK) permit_from(self, asked);
+    }
   }
   self->renewing = false;
   pthread_mutex_unlock(&self->mutex);
@@ -321,6 +336,7 @@ static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **t
   postgres_database *self = of(base);
   char *name = name_of(self, text, error);
   fl_store_code code;
+  fl_time asked;
   *taken = name != NULL ? calloc(1, sizeof **taken) : NULL;
   if (*taken == NULL) {
     free(name);
@@ -329,8 +345,10 @@ static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **t
   (*taken)->process = (int)getpid();
   pthread_mutex_lock(&self->mutex);
   code = reach(self, error);
+  asked = fl_clock_elapsed();
   if (code == FL_STORE_OK) code = take_row(self, name, taken, error);
   if (code == FL_STORE_OK && *taken != NULL) {
+    if (self->locks == NULL) permit_from(self, asked);
     (*taken)->next = self->locks;
     self->locks = *taken;
     start_renewing(self);
@@ -355,6 +373,7 @@ static void unlock(fl_database *base, fl_database_lock *held) {
   pthread_mutex_lock(&self->mutex);
   while (*link != held) link = &(*link)->next;
   *link = held->next;
+  if (self->locks == NULL) fl_permit_set(self->base.permit, FL_NEVER);
   held->next = self->left;
   self->left = held;
   pthread_cond_signal(&self->changed);
@@ -404,6 +423,7 @@ static void release(fl_database *base) {
     free(self->left);
     self->left = next;
   }
+  fl_permit_release(self->base.permit);
   pthread_cond_destroy(&self->changed);
   pthread_mutex_destroy(&self->mutex);
   free(self);
@@ -425,6 +445,13 @@ fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *err
   if (self == NULL) error->code = FL_STORE_NO_MEMORY;
   if (self == NULL || !fl_postgres_prepare(&self->connection, url, patience, error)) {
     free(self);
+    return NULL;
+  }
+  self->base.permit = fl_permit_new();
+  if (self->base.permit == NULL) {
+    fl_postgres_free(&self->connection);
+    free(self);
+    error->code = FL_STORE_NO_MEMORY;
     return NULL;
   }
   pthread_once(&once, prepare);

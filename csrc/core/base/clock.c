@@ -11,4 +11,10 @@ static fl_time read_clock(clockid_t id) {
 
 fl_time fl_clock_now(void) { return read_clock(CLOCK_MONOTONIC); }
 
+#ifdef CLOCK_BOOTTIME
+fl_time fl_clock_elapsed(void) { return read_clock(CLOCK_BOOTTIME); }
+#else
+fl_time fl_clock_elapsed(void) { return read_clock(CLOCK_MONOTONIC); }
+#endif
+
 fl_time fl_clock_wall(void) { return read_clock(CLOCK_REALTIME); }

@@ -53,6 +53,7 @@ static void set_up(fl_call *call, fl_client *client, fl_mailbox *mailbox, uint64
   call->conditional = request->conditional;
   call->interactive = request->interactive;
   call->deadline = request->deadline;
+  call->permit = fl_permit_retain(request->permit);
   call->retry.write = request->write;
   call->retry.repeatable = request->repeatable;
   call->retry.deadline = request->deadline;
@@ -109,6 +110,7 @@ void fl_call_free(fl_call *call) {
   fl_buffer_free(&call->head_lines);
   fl_buffer_free(&call->raw_text);
   fl_buffer_pool_give(&call->client->pool, (fl_pooled_buffer){call->text, call->tape});
+  fl_permit_release(call->permit);
   fl_client_release(call->client);
   fl_mailbox_release(call->mailbox);
   free(call);

@@ -8,6 +8,7 @@
 #ifndef FL_CALL_H
 #define FL_CALL_H
 
+#include "base/permit.h"
 #include "engine/client.h"
 #include "policy/envelope.h"
 #include "policy/response_head.h"
@@ -34,6 +35,7 @@ typedef struct fl_request {
   bool conditional;    /* has If-None-Match: a 304 is a good reply, with null as its data */
   bool interactive;    /* may use the last tenth of the rate budget */
   fl_time deadline;    /* point in time; FL_NEVER: none */
+  fl_permit *permit;   /* without it nothing is sent; NULL: none is needed. The call retains it */
 } fl_request;
 
 #define FL_HEADERS_MOST 64 /* header lines of a caller */
@@ -69,6 +71,7 @@ typedef struct fl_call {
   bool has_body, write, repeatable, expects_id, expects_rows, raw, keeps_text, conditional;
   bool interactive;
   fl_time deadline;
+  fl_permit *permit;      /* see fl_request */
   struct fl_pager *pager; /* the pager that made it, or NULL */
 
   /* the engine's */

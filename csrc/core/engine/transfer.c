@@ -34,6 +34,7 @@ struct fl_transfer {
   long buffer_size;    /* that was set; 0: libcurl's default */
   int requests;        /* calls of the PREREQ function in this attempt */
   bool repeated;       /* libcurl wanted to send a second time, and was stopped */
+  bool lapsed;         /* the permit of the call was not good any more */
   bool closed;         /* the server had closed the connection before the request was sent */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
@@ -124,6 +125,10 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
     transfer->repeated = true;
     return CURL_PREREQFUNC_ABORT;
   }
+  /* Here, and not where the call is started: connecting takes time, too. */
+  transfer->lapsed = transfer->call->permit != NULL &&
+                     !fl_permit_is_good(transfer->call->permit, fl_clock_elapsed());
+  if (transfer->lapsed) return CURL_PREREQFUNC_ABORT;
   /* libcurl considers some connections alive that were reset while they were idle. */
   transfer->closed = fl_sockets_is_closed(transfer->sockets, local_port);
   if (transfer->closed) return CURL_PREREQFUNC_ABORT;
@@ -320,7 +325,8 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
 
   transfer->call = call;
   transfer->requests = 0;
-  transfer->repeated = transfer->closed = transfer->too_large = transfer->no_memory = false;
+  transfer->repeated = transfer->lapsed = transfer->closed = transfer->too_large =
+      transfer->no_memory = false;
   transfer->error[0] = '\0';
   transfer->head_bytes = 0;
   /* The reply of an earlier attempt is overwritten. */
@@ -416,7 +422,13 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   /* An error about a proxy repeats the proxy's URL, with the password. */
   fl_redact_user_info(transfer->error);
   failure.detail = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
-  if (transfer->closed) {
+  if (transfer->lapsed) {
+    failure.kind = FL_KIND_CONFLICT;
+    failure.permanent = true;
+    failure.detail =
+        "the database has heard nothing from this process for so long that another one may have"
+        " taken over its work; if none has, begin again";
+  } else if (transfer->closed) {
     failure.kind = FL_KIND_NETWORK;
     failure.detail = "the server had closed the connection";
   } else if (fault != NULL) {

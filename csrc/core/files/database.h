@@ -10,10 +10,11 @@
 #ifndef FL_DATABASE_H
 #define FL_DATABASE_H
 
+#include "base/permit.h"
 #include "files/store.h"
 
 /* Both sides check this number. A module of another build is refused. */
-#define FL_DATABASE_VERSION 2u
+#define FL_DATABASE_VERSION 3u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
  * A light userdata could not be told from any other light userdata of a script. */
 #define FL_DATABASE_CLASS "flarelight.database"
@@ -46,6 +47,7 @@ typedef struct fl_database_class {
 /* The head of a larger struct. */
 struct fl_database {
   const fl_database_class *class;
+  fl_permit *permit; /* good while the leases of its locks last; NULL: its locks have no lease */
 };
 
 typedef struct fl_database_functions {

@@ -38,6 +38,7 @@ const char *fl_kind_name(fl_kind kind) {
       [FL_KIND_PROTOCOL] = "protocol",
       [FL_KIND_CANCELLED] = "cancelled",
       [FL_KIND_CLOSED] = "closed",
+      [FL_KIND_CONFLICT] = "conflict",
   };
   return names[kind];
 }

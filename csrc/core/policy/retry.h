@@ -49,6 +49,7 @@ typedef enum fl_kind {
   FL_KIND_PROTOCOL,
   FL_KIND_CANCELLED,
   FL_KIND_CLOSED,
+  FL_KIND_CONFLICT, /* another process may have taken over the work of this one */
   FL_KIND_COUNT
 } fl_kind;
 

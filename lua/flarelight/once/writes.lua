@@ -151,6 +151,7 @@ function Block:write(prepared, config, send)
   end
   checkpoints.reached "write.journaled"
   prepared.request_id = write.request_id
+  prepared.permit = self.journal.store -- sent only while the lock is held
   local ok, data, meta, err = pollable.protect(send)
   checkpoints.reached "write.answered"
   kept, message, why = failure.caught(function()

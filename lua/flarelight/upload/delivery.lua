@@ -42,6 +42,7 @@ local function submit(run, body)
   local prepared = request.endpoint("imports.import", { body = body, bulk = true }, { deadline = run.deadline },
     run.config)
   prepared.journaled = run.journal ~= nil
+  prepared.permit = run.journal and run.journal.store -- sent only while the locks are held
   local data, meta, err = calls.call(run.api, prepared)
   return data, err, meta
 end
