@@ -424,9 +424,10 @@ static void backs_off_with_full_jitter(void **state) {
 
 static void names_are_those_of_the_lua_interface(void **state) {
   static const char *const kinds[FL_KIND_COUNT] = {
-      "none",      "config",       "invalid_request", "unauthorized", "forbidden",
-      "not_found", "rate_limited", "server",          "http",         "timeout",
-      "network",   "tls",          "protocol",        "cancelled",    "closed"};
+      "none",      "config",    "invalid_request", "unauthorized",
+      "forbidden", "not_found", "rate_limited",    "server",
+      "http",      "timeout",   "network",         "tls",
+      "protocol",  "cancelled", "closed",          "conflict"};
   static const char *const fates[] = {NULL, "not_sent", "rejected", "applied", "in_doubt"};
   (void)state;
   for (int kind = 0; kind < FL_KIND_COUNT; kind++)
