@@ -1,13 +1,15 @@
 --- Processes that share one rate limit by one state, against a sandbox that enforces the limit.
 --
---   eval "$(make -s env)"; lua5.4 bench/shared_budget.lua [PROCESSES] [LIMIT] [WINDOW] [WINDOWS] [CALLS] [STATE] [COMMAND]
+--   eval "$(make -s env)"
+--   lua5.4 bench/shared_budget.lua [PROCESSES] [LIMIT] [WINDOW] [WINDOWS] [CALLS] [STATE] [COMMAND]
 --
 -- PROCESSES (16) make calls for WINDOWS (4) windows of WINDOW (20) seconds in which the sandbox allows LIMIT (240)
 -- requests. CALLS is `one` (each process makes one call after another), `many` (each process has fifty calls waiting)
--- or `pages` (each process reads pages, which are no interactive calls). STATE is the URL of a PostgreSQL database; without
--- it the state is a file. COMMAND is run by the shell in the middle of the third window. Prints for the windows after the first one: the
--- part of the limit that was used, the replies over the limit, the largest number of requests of a process over the
--- smallest, and the calls that failed. In the first window the limit is not known before the first reply.
+-- or `pages` (each process reads pages, which are no interactive calls). STATE is the URL of a PostgreSQL database;
+-- without it the state is a file. COMMAND is run by the shell in the middle of the third window. Prints for the windows
+-- after the first one: the part of the limit that was used, the replies over the limit, the largest number of requests of
+-- a process over the smallest, and the calls that failed. In the first window the limit is not known before the first
+-- reply.
 
 local interpreter = arg[-1] or "lua5.4"
 local flarelight = require "flarelight"
