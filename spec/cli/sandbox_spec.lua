@@ -28,12 +28,13 @@ describe("flarelight sandbox #slow", function()
     -- It holds handlers back until waitpid returns.
     if os.getenv "SPEC_SANITIZER" == "thread" then return end
     for signal, status in pairs { TERM = 9, HUP = 9, INT = 9, USR1 = 9 } do
-      local script = ([[trap 'echo caught; exit 9' %s; echo $$ >%s/child; : >%s/ready; while :; do sleep 0.01; done]]):format(
-        signal, folder, folder)
+      local script = ("trap 'echo caught; exit 9' %s; echo $$ >%s/child; : >%s/ready; "
+        .. "for _ in $(seq 6000); do sleep 0.01; done"):format(signal, folder, folder)
       os.remove(folder .. "/ready")
-      -- A shell starts a background command with SIGINT ignored, so the signal comes from inside.
-      local line = ("(until [ -e %s/ready ]; do sleep 0.01; done; kill -%s $(ps -o ppid= -p $(cat %s/child))) & exec %s "
-        .. "sandbox -- sh -c %s"):format(folder, signal, folder, own, system.quote(script))
+      -- A shell starts a background command with SIGINT ignored, so the signal comes from inside. nohup ignores SIGHUP.
+      local line = ("(until [ -e %s/ready ]; do sleep 0.01; done; kill -%s $(ps -o ppid= -p $(cat %s/child))) & "
+        .. "exec env --default-signal=%s %s sandbox -- sh -c %s"):format(folder, signal, folder, signal, own,
+          system.quote(script))
       local out, code = system.shell("sh -c " .. system.quote(line))
       assert.are.same({ "caught\n", status }, { out, code }, signal)
     end
