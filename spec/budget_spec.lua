@@ -182,7 +182,7 @@ describe("a shared budget in PostgreSQL", function()
     it(what, function()
       local url = begin()
       if not url then return pending "PostgreSQL, or the module for it, is not installed" end
-      local sandbox = opened.sandbox { rate_limit = 40, rate_window = 60 }
+      local sandbox = opened.sandbox { rate_limit = 400, rate_window = 60 }
       run(url, function() return opened.client(sandbox, { state = url }) end)
     end)
   end
@@ -196,12 +196,12 @@ describe("a shared budget in PostgreSQL", function()
     assert.is_true(api:wait_until(function()
       assert(api.imports:all { deadline = 20 })
       return api:quota().place == "memory"
-    end, { timeout = 20, interval = 0.2 }))
+    end, { timeout = 60, interval = 0.3 }))
     server:resume()
     assert.is_true(api:wait_until(function()
       assert(api.imports:all { deadline = 20 })
       return api:quota().place == "postgresql"
-    end, { timeout = 30, interval = 0.5 }))
+    end, { timeout = 60, interval = 0.5 }))
   end)
 
   test("is kept in a schema of an older version, which gets its tables", function(_, client)
@@ -212,7 +212,7 @@ describe("a shared budget in PostgreSQL", function()
     assert.is_true(api:wait_until(function()
       assert(api.imports:all())
       return server:sql(name, "SELECT number FROM flarelight.version") == "2\n" and api:quota().place == "postgresql"
-    end, { timeout = 20, interval = 0.5 }))
+    end, { timeout = 60, interval = 0.5 }))
     assert.are.equal("2\n", server:sql(name, "SELECT number FROM flarelight.version"))
     assert.are.equal("1\n", server:sql(name, "SELECT count(*) FROM flarelight.services"))
   end)

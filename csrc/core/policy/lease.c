@@ -126,7 +126,8 @@ fl_lease_report fl_lease_ask(fl_lease *lease, const fl_rate_limit *limit, fl_tim
   report.seen = limit->seen;
   report.taken = limit->spent;
   report.in_flight = limit->in_flight;
-  report.held = lease->common;
+  /* What the process has granted itself ends with the answer, so the place must not count it. */
+  report.held = lease->window < 0 ? 0 : lease->common;
   report.urgent = lease->urgent;
   report.demand = leaving ? 0 : waiting > 0 ? waiting : 1;
   report.wanted_urgent = urgent;

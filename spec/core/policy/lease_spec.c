@@ -191,6 +191,22 @@ static void without_the_place_the_last_share_counts(void **state) {
   assert_true(fl_lease_due(&one.lease, &one.limit, T0 + 7 * FL_SECOND, 0, 0) <= T0 + 7 * FL_SECOND);
 }
 
+/* The place that comes back must not count what the process granted itself: the process would have
+ * to wait for the next window. */
+static void what_it_granted_itself_is_not_reported(void **state) {
+  process one = granted(5, 0, 0);
+  fl_lease_report report;
+  (void)state;
+  assert_int_equal(take_many(&one, T0, 5, false), 5);
+  fl_lease_ask(&one.lease, &one.limit, T0, 1, 0, false);
+  fl_lease_learn(&one.lease, &one.limit, T0, NULL);
+  assert_true(take_many(&one, T0 + 2 * FL_SECOND, 9, false) > 0);
+  assert_true(one.lease.common > 20);
+  report = fl_lease_ask(&one.lease, &one.limit, T0 + 3 * FL_SECOND, 1, 0, false);
+  assert_int_equal(report.held, 0);
+  assert_int_equal(report.taken, one.limit.spent);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(calls_start_by_the_lease),
@@ -199,6 +215,7 @@ int main(void) {
       cmocka_unit_test(asks_twice_a_second_after_a_burst),
       cmocka_unit_test(a_lease_ends_with_its_window),
       cmocka_unit_test(without_the_place_the_last_share_counts),
+      cmocka_unit_test(what_it_granted_itself_is_not_reported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
