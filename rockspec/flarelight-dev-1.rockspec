@@ -206,6 +206,7 @@ build = {
       ["flarelight.host.tasks"] = "lua/flarelight/host/tasks.lua",
       ["flarelight.state"] = "lua/flarelight/state.lua",
       ["flarelight.torture"] = "lua/flarelight/torture/init.lua",
+      ["flarelight.torture.database"] = "lua/flarelight/torture/database.lua",
       ["flarelight.torture.holdings"] = "lua/flarelight/torture/holdings.lua",
       ["flarelight.torture.points"] = "lua/flarelight/torture/points.lua",
       ["flarelight.torture.process"] = "lua/flarelight/torture/process.lua",

@@ -1,6 +1,7 @@
 -- Torture: that it finds what is lost and repeated, and that an upload with a key loses and repeats nothing. The
 -- whole campaign is `make torture`; here are some points of it.
 
+local postgres = require "support.postgres"
 local system = require "support.system"
 local torture = require "flarelight.torture"
 
@@ -159,6 +160,31 @@ describe("torture", function()
     end
     assert.are.same({}, bad)
     assert.is_true((counts.exact or 0) >= #results / 2)
+  end)
+
+  it("ends an upload whose state is in PostgreSQL, and leaves the database empty #slow", function()
+    local server = thorough and pcall(require, "flarelight.postgres_core") and postgres.start()
+    if not server then return end
+    finally(function() server:stop() end)
+    local url, name = server:database()
+    local script = { "spec/torture/loading.lua", WEATHER, "500" }
+    local results = assert(run(script, { state = url, servers = { "plain" }, kinds = { "step", "net", "twice" }, limit = 6 }))
+    assert.are.equal(7, #results)
+    for _, result in ipairs(results) do
+      assert.are.equal("exact", result.outcome, ("%s: %s"):format(result.point, result.message or ""))
+      -- The lease of a killed run has not stopped the next one.
+      assert.is_true(result.runs >= 2 or result.kind == "clean", result.point)
+      assert.is_nil(result.output:find("secret", 1, true))
+    end
+    for _, what in ipairs { "uploads", "batches", "history", "locks", "members" } do
+      assert.are.equal("0", server:sql(name, "SELECT count(*) FROM flarelight." .. what):match "%d+", what)
+    end
+    server:sql(name, "INSERT INTO flarelight.history (service, subject, at, event, detail) VALUES ('s', 'x', 1, 'e', '{}')")
+    local none, message = run(script, { state = url })
+    assert.is_nil(none)
+    assert.matches("is in use, and torture deletes what is in it", message)
+    assert.is_nil(message:find("secret", 1, true))
+    assert.are.equal("1", server:sql(name, "SELECT count(*) FROM flarelight.history"):match "%d+")
   end)
 
   it("ends an upload that sets bad records aside, and each is set aside once #slow", function()

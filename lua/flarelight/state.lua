@@ -91,9 +91,6 @@ local function short(text)
   return #text > LONGEST and text:sub(1, LONGEST - 3) .. "..." or text
 end
 
---- The statement that adds an event to the history of a subject.
----@param subject string "upload TOKEN" or "once KEY"
----@param event string
 -- A name of a file need not be UTF-8: for the history, each byte that is not ASCII becomes "?".
 local function ascii(detail)
   local plain = {}
@@ -103,6 +100,9 @@ local function ascii(detail)
   return plain
 end
 
+--- The statement that adds an event to the history of a subject.
+---@param subject string "upload TOKEN" or "once KEY"
+---@param event string
 ---@param detail table? texts, numbers and booleans
 function State:event(subject, event, detail)
   local kept = {}

@@ -49,7 +49,10 @@ local LINES = {
   doctor = { "doctor" },
   plan = { "plan people.csv", "plan missing.csv" },
   calibrate = { "calibrate", "calibrate --yes -o found.json" },
-  torture = { "torture --limit 1 --servers plain script.lua", "torture missing.lua" },
+  torture = {
+    "torture --limit 1 --servers plain script.lua", "torture missing.lua",
+    "torture --state postgresql://me:" .. DATABASE .. "@127.0.0.1:1/none script.lua",
+  },
   sandbox = { "sandbox -- true", "sandbox --fault imports.all:status -- flarelight imports list" },
   ["sandbox pull"] = { "sandbox pull -o pulled-$$.db --rows 1" },
   completion = { "completion bash", "completion zsh", "completion fish", "completion words ids", "completion words tokens" },

@@ -88,7 +88,8 @@ local COVERS = {
   ["spec/time_spec.lua"] = { "csrc/core/engine/loop" },
   ["spec/trace_spec.lua"] = { "lua/flarelight/metrics", "csrc/core/engine/trace", "csrc/core/engine/latency" },
   ["spec/torture_spec.lua"] = {
-    "lua/flarelight/torture/harness", "lua/flarelight/torture/points", "lua/flarelight/torture/process",
+    "lua/flarelight/torture/database", "lua/flarelight/torture/harness", "lua/flarelight/torture/points",
+    "lua/flarelight/torture/process",
     "lua/flarelight/torture/sources",
   },
   ["spec/upload/kill_spec.lua"] = { "lua/flarelight/upload/delivery" },

@@ -5,6 +5,7 @@ local context = require "flarelight.cli.context"
 local ending = require "flarelight.cli.ending"
 local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
+local postgres = require "flarelight.postgres"
 local progress = require "flarelight.cli.progress"
 local sandbox = require "flarelight.cli.sandbox"
 local sources = require "flarelight.torture.sources"
@@ -90,6 +91,7 @@ end
 local function replay(args, point)
   local words = { "flarelight torture --only " .. context.quote(point) }
   if args.source ~= "file" then words[#words + 1] = "--source " .. args.source end
+  if args.state then words[#words + 1] = "--state " .. context.quote(postgres.shown(args.state)) end
   if args.settle ~= 0.2 then words[#words + 1] = "--settle " .. args.settle end
   if args.run_wait ~= 5 then words[#words + 1] = "--run-wait " .. args.run_wait end
   if args.lua then words[#words + 1] = "--lua " .. context.quote(args.lua) end
@@ -128,6 +130,9 @@ end
 
 -- Ends the command if the script, the servers, the kinds or the options of the sandbox are wrong.
 local function check(args)
+  if args.state and not postgres.is_url(args.state) then
+    ending.fail(status.USAGE, "--state: should be a URL of PostgreSQL; without it each point has a state file")
+  end
   local script = io.open(args.script[1], "r")
   if not script then ending.fail(status.FAILED, args.script[1] .. ": cannot be opened") end
   script:close()
@@ -162,7 +167,7 @@ local function run(args, out)
   local wrong = {}
   local ran, results, message = pcall(require("flarelight.torture").run, {
     command = args.script, interpreter = args.lua or interpreter(), folder = folder, settle = args.settle,
-    wait = args.run_wait, source = args.source,
+    wait = args.run_wait, source = args.source, state = args.state,
     timeout = args.timeout, servers = args.servers, kinds = args.kinds, only = args.only, limit = args.limit,
     mixes = args.mixes,
     seed = args.seed, sandbox = options,
@@ -200,6 +205,9 @@ function command_torture.define(parser, define)
     :description "Kinds of points: step, net, fault, twice, mix. Default: all."
   command:option("--source"):choices(sources.KINDS):default "file"
     :description "Gives the files of the script's uploads as another kind of source."
+  command:option("--state"):argname "URL"
+    :description("Keeps the state of the script in this database of PostgreSQL, which nothing else uses: its schema "
+      .. "flarelight has to be empty, and is emptied for each point. Default: a state file for each point.")
   command:option("--definitions"):argname "FILE"
     :description "Preparations, reports and automations of the sandbox, in Lua or JSON."
   command:option("--set"):argname "NAME=VALUE":convert(sandbox.setting):count "*":init {}

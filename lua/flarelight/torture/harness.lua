@@ -3,6 +3,8 @@
 -- `lua …/flarelight/torture/harness.lua script.lua`, with this environment:
 --
 --   FLARELIGHT_TORTURE             the folder
+--   FLARELIGHT_STATE               the state file; not there if the state is in a database: the folder's file `state`
+--                                  then has its URL
 --   FLARELIGHT_TORTURE_CHECKPOINT  "batch.sending:3": the third time that this checkpoint is reached
 --   FLARELIGHT_TORTURE_SOURCE      the kind of source that uploads get instead of their file (sources.lua)
 --   FLARELIGHT_TORTURE_SETTLE      the option `settle` of uploads that do not give it
@@ -76,6 +78,14 @@ local function with_short_wait(given)
   return copy
 end
 
+local function state_of_run()
+  local file = io.open(folder .. "/state")
+  if not file then return os.getenv "FLARELIGHT_STATE" end
+  local url = file:read "*a"
+  file:close()
+  return url
+end
+
 -- Every client reaches the sandbox only, whatever options the script gives. The classes of clients and of the modules
 -- that start runs are local to their modules: the first client leads to them.
 local new, wrapped_client = client.new, false
@@ -100,7 +110,7 @@ function client.new(given)
   forced.base_url, forced.region, forced.proxy, forced.profile = os.getenv "FLARELIGHT_BASE_URL", nil, nil, nil
   forced.api_key, forced.subscription_id = os.getenv "FLARELIGHT_API_KEY", os.getenv "FLARELIGHT_SUBSCRIPTION_ID"
   forced.environment, forced.api_key_file, forced.key_command = nil, nil, nil
-  forced.state = os.getenv "FLARELIGHT_STATE"
+  forced.state = state_of_run()
   local api, message, err = new(forced)
   if api and not wrapped_client then wrap_client(api) end
   return api, message, err

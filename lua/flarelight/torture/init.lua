@@ -2,6 +2,7 @@
 -- starts it again until it succeeds (process.lua), and compares the rows in the sandbox with those of a run without
 -- trouble (holdings.lua). docs/torture.md describes it.
 
+local database = require "flarelight.torture.database"
 local holdings = require "flarelight.torture.holdings"
 local points = require "flarelight.torture.points"
 local process = require "flarelight.torture.process"
@@ -27,6 +28,7 @@ local function run_to_end(run, checkpoints, doomed)
   for number = 1, MOST_RUNS do
     run.runs = number
     os.remove(run.folder .. "/killed")
+    if run.database and number > 1 then assert(run.database:end_leases()) end
     process.start(run, checkpoints[number])
     local shot
     status, shot = process.wait(run, number == 1 and doomed or nil)
@@ -96,10 +98,11 @@ local function run_point(given, point, expected, expected_starts)
   os.execute("rm -rf " .. system.quote(folder) .. " && mkdir -p " .. system.quote(folder))
   local run = {
     box = box, folder = folder, settle = given.settle, wait = given.wait or 5, source = given.source,
-    timeout = given.timeout,
+    timeout = given.timeout, database = given.database,
     interpreter = given.interpreter, command = given.command, expected = expected or {},
     expected_starts = expected_starts,
   }
+  if given.database then assert(given.database:clear()) end
   local checkpoints, doomed = points.arrange(point, box, given.settle)
   local status, killed, outcome = run_to_end(run, checkpoints, doomed)
   local result = judge(run, point, status, killed, outcome)
@@ -168,19 +171,8 @@ local function point_named(name, work, plans, is_chosen)
   end
 end
 
---- Tortures a script.
----
---- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
---- the caller), settle (seconds), wait (the longest `wait` of a start, 5 seconds),
---- source (of sources.KINDS, or nil for "file"),
---- timeout (seconds for one run), servers and kinds (names, or nil for all), only
---- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),
---- on_result(result, done, of).
----
---- Returns the results in order, each { point =, kind =, outcome =, lost =, repeated =, runs =, message =, output = },
---- or `nil, message` if the script fails although nothing goes wrong.
----@return table[]? results, string? message
-function torture.run(given)
+-- torture.run without the database.
+local function run_all(given)
   local only_server = given.only and given.only:match "^([^/]+)/"
   local wanted = {}
   for _, name in ipairs(given.servers or {}) do wanted[name] = true end
@@ -203,6 +195,33 @@ function torture.run(given)
     if given.on_result then given.on_result(results[place], place, #work) end
   end
   return results
+end
+
+--- Tortures a script.
+---
+--- `given`: command (the script and its arguments), interpreter (how Lua is called), folder (for files, made by
+--- the caller), settle (seconds), wait (the longest `wait` of a start, 5 seconds),
+--- source (of sources.KINDS, or nil for "file"), state (a URL of PostgreSQL whose schema flarelight is empty; nil for a
+--- state file of each point),
+--- timeout (seconds for one run), servers and kinds (names, or nil for all), only
+--- (the name of one point), limit (most points of each server), mixes, seed, sandbox (more of its options),
+--- on_result(result, done, of).
+---
+--- Returns the results in order, each { point =, kind =, outcome =, lost =, repeated =, runs =, message =, output = },
+--- or `nil, message` if the script fails although nothing goes wrong.
+---@return table[]? results, string? message
+function torture.run(given)
+  local opened, message, err
+  if given.state then
+    opened, message, err = database.open(given.state)
+    if not opened then return nil, message, err end
+    given = copy(given)
+    given.database = opened
+  end
+  local ran, results, why = pcall(run_all, given)
+  if opened then opened:close() end
+  if not ran then error(results, 0) end
+  return results, why
 end
 
 return torture

@@ -1,7 +1,7 @@
 --- The script under test as a process, and the folder through which it reports.
 --
 -- A run is { folder =, box =, settle =, wait =, source =, timeout =, interpreter =,
--- command = }. In the folder are `state.db`; written by
+-- command =, database = }. In the folder are `state.db`, or `state` with the URL of the database; written by
 -- the shell: `pid`, `output` and, when the process has ended, `status`; written by harness.lua inside the process:
 -- `checkpoints` that were reached, `outcomes` of uploads, names of `rejects` files, and `killed` if it has killed
 -- itself. Relies on a POSIX shell and on harness.lua.
@@ -40,11 +40,19 @@ function process.start(run, checkpoint)
   local folder, box, quote = run.folder, run.box, system.quote
   local environment = {
     FLARELIGHT_BASE_URL = box.url, FLARELIGHT_API_KEY = box.api_key, FLARELIGHT_SUBSCRIPTION_ID = box.subscription_id,
-    FLARELIGHT_STATE = folder .. "/state.db", FLARELIGHT_TORTURE = folder,
+    FLARELIGHT_TORTURE = folder,
     FLARELIGHT_TORTURE_CHECKPOINT = checkpoint or "",
     FLARELIGHT_TORTURE_SETTLE = tostring(run.settle), FLARELIGHT_TORTURE_WAIT = tostring(run.wait),
     FLARELIGHT_TORTURE_SOURCE = run.source or "file",
   }
+  -- A URL may have a password, and other users see command lines: harness.lua reads it from a file.
+  if run.database then
+    local file = assert(io.open(folder .. "/state", "w"))
+    file:write(run.database.url)
+    file:close()
+  else
+    environment.FLARELIGHT_STATE = folder .. "/state.db"
+  end
   -- The script finds the modules of this process, whatever path led to them.
   local words = { "exec env" }
   for _, version in ipairs { "5_2", "5_3", "5_4" } do

@@ -1,0 +1,82 @@
+--- A state in PostgreSQL for the script under test: one database, which is empty before each point.
+--
+-- Relies on state.lua for transactions, and on the sandbox's rule that each point has a service of its own, so that
+-- only what this file deletes is shared by two points.
+
+local failure = require "flarelight.upload.failure"
+local flarelight = require "flarelight"
+local postgres = require "flarelight.postgres"
+local state = require "flarelight.state"
+
+local database = {}
+
+---@class flarelight.TortureDatabase
+---@field url string with its password, for the script
+---@field state flarelight.State
+---@field api flarelight.Client sends nothing
+local Database = {}
+Database.__index = Database
+
+local TABLES = { "uploads", "exports", "blocks", "history", "locks", "services", "members" }
+
+-- Deletes what the last point has left. Batches and writes go with their uploads and blocks. Raises a failure.
+local function delete_all(self)
+  local statements = {}
+  for i, name in ipairs(TABLES) do statements[i] = state.sql("DELETE FROM " .. name) end
+  self.state:try_relaxed((table.unpack or unpack)(statements))
+end
+
+local function must_be_empty(self)
+  for _, name in ipairs(TABLES) do
+    if self.state:try(state.sql("SELECT count(*) AS entries FROM " .. name))[1].entries ~= 0 then
+      failure.fail("config", ("state: the schema flarelight of %s is in use, and torture deletes what is in it: name "
+        .. "a database of its own"):format(postgres.shown(self.url)))
+    end
+  end
+end
+
+--- Opens a database that has no entries of flarelight, or returns `nil, message, err`.
+---@param url string
+---@return flarelight.TortureDatabase? database, string? message, flarelight.Error? err
+function database.open(url)
+  local api, message, err = flarelight.new {
+    state = url, base_url = "http://127.0.0.1:9", api_key = "none",
+    subscription_id = "00000000-0000-4000-8000-000000000000",
+  }
+  if not api then return nil, message, err end
+  local self = setmetatable({ url = url, api = api, state = state.of(api) }, Database)
+  local opened, why, its = failure.caught(function()
+    must_be_empty(self)
+    return self
+  end)
+  if not opened then api:close() end
+  return opened, why, its
+end
+
+--- Deletes what the last point has left.
+---@return boolean? done, string? message, flarelight.Error? err
+function Database:clear()
+  local done, message, err = failure.caught(function()
+    delete_all(self)
+    return true
+  end)
+  return done, message, err
+end
+
+--- Lets the leases of all locks end, as they would 30 s after their holder was killed.
+---@return boolean? done, string? message, flarelight.Error? err
+function Database:end_leases()
+  local done, message, err = failure.caught(function()
+    self.state:try_relaxed(state.sql "UPDATE locks SET lapses = clock_timestamp() - interval '1 s'")
+    return true
+  end)
+  return done, message, err
+end
+
+--- Deletes what the last point has left, and closes the connection.
+function Database:close()
+  self:clear()
+  self.api:close()
+end
+
+return database
