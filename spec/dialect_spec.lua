@@ -252,6 +252,29 @@ describe("a file in another dialect", function()
     assert.are.same({ '{"a":"ü"}' }, read(file('{"a":"\252"}\n', ".jsonl"), { encoding = "latin1" }))
   end)
 
+  it("is remarked on, where a column has numbers with the other decimal separator", function()
+    local function remarks(content, options)
+      return csv.rows(file(content), support.with({ types = "auto", delimiter = ";" }, options)):remarks()
+    end
+    local words = 'columns of numbers with a decimal %s are sent as text (%s): decimal = "%s" sends numbers'
+    assert.are.same({ words:format("comma", '"price", "tax"', ",") },
+      remarks "name;price;tax;year\nx;1,50;0,5;2020\ny;12;-3,25;2021\nz;;1,125;2022\n")
+    assert.are.same({ words:format("point", '"a"', ".") }, remarks("a;b\n1.5;1,5\n", { decimal = "," }))
+    assert.are.same({}, remarks "a\n1,234\n5,678\n")    -- may be thousands
+    assert.are.same({}, remarks "a\n1,50\nnone\n")      -- a text
+    assert.are.same({}, remarks "a\n1,50\n1.50\n")      -- both
+    assert.are.same({}, remarks "a\n1.50\n1,50\n")
+    assert.are.same({}, remarks "a\n00,5\n")             -- no number either way
+    assert.are.same({}, remarks("a\n1,50\n", { decimal = "," }))
+    assert.are.same({}, remarks("a\n1,50\n", { types = "text" }))
+    local both = remarks "1;2,5\n3;4,5\n"
+    assert.are.equal(2, #both)
+    assert.matches("looks like data", both[1])
+    assert.matches('sent as text %("2,5"%)', both[2])
+    assert.are.equal('FILE, line 2: column "a": "1,50" is not a number: decimal = "," reads it as one',
+      first_of(file("a\n1,50\n", ".tsv"), { types = { a = "number" } }))
+  end)
+
   it("is remarked on, where its first row looks like data", function()
     local function remarks(content, options) return csv.rows(file(content), options):remarks() end
     local words = 'the first row looks like data (%s): header = false reads it as a record'

@@ -429,11 +429,12 @@ static int source_dialect(lua_State *L) {
 
 /* source:remarks() -> array of remarks for the user of the file */
 static int source_remarks(lua_State *L) {
-  const char *remark = fl_source_remark(check_open(L)->holder->source);
+  const fl_source *source = check_open(L)->holder->source;
+  const char *remark;
   lua_newtable(L);
-  if (*remark != '\0') {
+  for (size_t place = 0; (remark = fl_source_remark(source, place)) != NULL; place++) {
     lua_pushstring(L, remark);
-    lua_rawseti(L, -2, 1);
+    lua_rawseti(L, -2, (int)place + 1);
   }
   return 1;
 }

@@ -20,6 +20,7 @@ static const char *const type_names[] = {"auto", "text", "number", "boolean"};
 
 #define TYPE_COUNT (sizeof type_names / sizeof *type_names)
 #define BIT(type) (1u << (type))
+#define OTHER_NUMBER BIT(TYPE_COUNT) /* a number with the other decimal separator */
 
 const char *fl_column_type_name(fl_column_type type) { return type_names[type]; }
 
@@ -37,12 +38,13 @@ bool fl_column_type_named(const char *name, fl_column_type *type) {
 typedef struct number_form {
   bool valid; /* a number by JSON's grammar */
   bool exponent;
-  size_t digits; /* without leading zeros */
+  const char *fraction; /* behind the decimal separator; NULL: there is none */
+  size_t digits;        /* without leading zeros */
 } number_form;
 
 static number_form number_form_of(fl_slice text, char decimal) {
-  static const number_form none = {false, false, 0};
-  number_form form = {true, false, 0};
+  static const number_form none = {false, false, NULL, 0};
+  number_form form = {true, false, NULL, 0};
   const char *at = text.data, *end = text.data + text.length, *begin;
   if (at < end && *at == '-') at++;
   begin = at;
@@ -50,7 +52,7 @@ static number_form number_form_of(fl_slice text, char decimal) {
     if (form.digits > 0 || *at != '0') form.digits++;
   if (at == begin || (*begin == '0' && at - begin > 1)) return none;
   if (at < end && *at == decimal) {
-    begin = ++at;
+    form.fraction = begin = ++at;
     for (; at < end && *at >= '0' && *at <= '9'; at++)
       if (form.digits > 0 || *at != '0') form.digits++;
     if (at == begin) return none;
@@ -91,10 +93,15 @@ static bool in_range(fl_slice text, char decimal) {
   return good;
 }
 
+/* Whether a column of texts that have this form is found to be one of numbers. */
+static bool is_plain(number_form form) {
+  return form.valid && !form.exponent && form.digits <= MOST_DIGITS;
+}
+
 static bool is_number(fl_slice text, bool strict, char decimal) {
   number_form form = number_form_of(text, decimal);
   if (!form.valid) return false;
-  if (!strict) return !form.exponent && form.digits <= MOST_DIGITS;
+  if (!strict) return is_plain(form);
   return (!form.exponent && form.digits <= SAFE_DIGITS) || in_range(text, decimal);
 }
 
@@ -151,10 +158,18 @@ static fl_result refuse_count(const fl_columns *columns, size_t count, char *mes
   return FL_INVALID;
 }
 
-static fl_result refuse_cell(const fl_column *column, fl_slice text, char *message) {
-  snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\": \"%s\" is not %s",
-           fl_show(column->name).text, fl_show(text).text,
-           column->type == FL_COLUMN_NUMBER ? "a number" : "true or false");
+static char other_decimal(const fl_columns *columns) { return columns->decimal == ',' ? '.' : ','; }
+
+static fl_result refuse_cell(const fl_columns *columns, const fl_column *column, fl_slice text,
+                             char *message) {
+  const char other = other_decimal(columns);
+  int length = snprintf(message, FL_COLUMNS_MESSAGE, "column \"%s\": \"%s\" is not %s",
+                        fl_show(column->name).text, fl_show(text).text,
+                        column->type == FL_COLUMN_NUMBER ? "a number" : "true or false");
+  if (column->type == FL_COLUMN_NUMBER && is_number(text, true, other) && length > 0 &&
+      length < FL_COLUMNS_MESSAGE)
+    snprintf(message + length, FL_COLUMNS_MESSAGE - (size_t)length,
+             ": decimal = \"%c\" reads it as one", other);
   return FL_INVALID;
 }
 
@@ -222,7 +237,7 @@ static fl_result name_columns(fl_columns *columns, size_t count, const fl_column
     if (result != FL_OK) return result;
     column->type = options->otherwise;
     column->strict = options->otherwise != FL_COLUMN_UNDECIDED;
-    column->possible = BIT(FL_COLUMN_NUMBER) | BIT(FL_COLUMN_BOOLEAN);
+    column->possible = BIT(FL_COLUMN_NUMBER) | BIT(FL_COLUMN_BOOLEAN) | OTHER_NUMBER;
     column->dates = is_date(column->name);
     columns->count++;
   }
@@ -356,6 +371,29 @@ bool fl_columns_are_undecided(const fl_columns *columns) {
   return false;
 }
 
+/* Learns from a cell whether the column's texts are numbers with the other decimal separator. Three
+ * digits behind it may be thousands, and are no evidence. */
+static void learn_other_decimal(fl_column *column, fl_slice text, char other) {
+  number_form form = number_form_of(text, other);
+  if (!is_plain(form)) column->possible &= (unsigned char)~OTHER_NUMBER;
+  else if (form.fraction != NULL && text.data + text.length - form.fraction != 3)
+    column->other_decimal = true;
+}
+
+static void learn_cell(const fl_columns *columns, fl_column *column, fl_slice text) {
+  column->filled = true;
+  if (column->dates && !is_date(text)) column->dates = false;
+  if (column->possible & BIT(FL_COLUMN_NUMBER)) {
+    number_form form = number_form_of(text, columns->decimal);
+    if (!is_plain(form)) column->possible &= (unsigned char)~BIT(FL_COLUMN_NUMBER);
+    else if (form.fraction != NULL) column->possible &= (unsigned char)~OTHER_NUMBER;
+  }
+  if ((column->possible & (BIT(FL_COLUMN_NUMBER) | OTHER_NUMBER)) == OTHER_NUMBER)
+    learn_other_decimal(column, text, other_decimal(columns));
+  if ((column->possible & BIT(FL_COLUMN_BOOLEAN)) && !is_boolean(text))
+    column->possible &= (unsigned char)~BIT(FL_COLUMN_BOOLEAN);
+}
+
 fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t count,
                            char message[FL_COLUMNS_MESSAGE]) {
   if (count != columns->count) return refuse_count(columns, count, message);
@@ -365,16 +403,11 @@ fl_result fl_columns_learn(fl_columns *columns, const fl_csv_cell *cells, size_t
     if (column->type != FL_COLUMN_UNDECIDED) {
       if (column->type != FL_COLUMN_TEXT && !is_null(columns, &cells[i]) &&
           !fits(columns, column, text))
-        return refuse_cell(column, text, message);
+        return refuse_cell(columns, column, text, message);
       continue;
     }
     if (text.length == 0 || is_null(columns, &cells[i])) continue;
-    column->filled = true;
-    if (column->dates && !is_date(text)) column->dates = false;
-    if ((column->possible & BIT(FL_COLUMN_NUMBER)) && !is_number(text, false, columns->decimal))
-      column->possible &= (unsigned char)~BIT(FL_COLUMN_NUMBER);
-    if ((column->possible & BIT(FL_COLUMN_BOOLEAN)) && !is_boolean(text))
-      column->possible &= (unsigned char)~BIT(FL_COLUMN_BOOLEAN);
+    learn_cell(columns, column, text);
   }
   return FL_OK;
 }
@@ -409,6 +442,22 @@ bool fl_columns_look_like_data(const fl_columns *columns, char message[FL_COLUMN
   return !contradicted;
 }
 
+char fl_columns_other_decimal(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]) {
+  fl_slice *list = malloc(columns->count * sizeof *list);
+  fl_names names = {list, 0};
+  message[0] = '\0';
+  if (list == NULL) return '\0';
+  for (size_t i = 0; i < columns->count; i++) {
+    const fl_column *column = &columns->list[i];
+    if (column->type == FL_COLUMN_TEXT && column->other_decimal &&
+        (column->possible & OTHER_NUMBER))
+      list[names.count++] = column->name;
+  }
+  if (names.count > 0) fl_names_show(names, message, FL_COLUMNS_MESSAGE);
+  free(list);
+  return names.count > 0 ? other_decimal(columns) : '\0';
+}
+
 /* --- records --- */
 
 static void put(fl_buffer *out, const char *bytes, size_t length) {
@@ -435,7 +484,7 @@ fl_result fl_columns_write(const fl_columns *columns, const fl_csv_cell *cells, 
     } else if (is_null(columns, cell)) {
       put(out, "null", 4);
     } else if (column->type != FL_COLUMN_TEXT && (text.length > 0 || column->strict)) {
-      if (!fits(columns, column, text)) return refuse_cell(column, text, message);
+      if (!fits(columns, column, text)) return refuse_cell(columns, column, text, message);
       put(out, text.data, text.length);
       if (columns->decimal != '.')
         put_point(out->data + out->length - text.length, text.length, columns->decimal);

@@ -56,6 +56,7 @@ typedef struct fl_column {
   unsigned char possible; /* while undecided: types that no cell has ruled out, as bits */
   bool filled;            /* while undecided: there was a cell that is not empty */
   bool dates;             /* the name is a date, and so is every cell so far that is not empty */
+  bool other_decimal; /* while undecided: a cell was a number with the other decimal separator */
 } fl_column;
 
 /* A member of the records. */
@@ -118,6 +119,14 @@ bool fl_columns_is_null(const fl_columns *columns, const fl_csv_cell *cell);
  * then lists these names.
  */
 bool fl_columns_look_like_data(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]);
+
+/*
+ * Whether there are columns that were found to be text, whose cells are all numbers if they are
+ * read with the other decimal separator. Returns that separator, and the message lists their
+ * names; '\0' if there are none. A column in which each comma may separate thousands does not
+ * count.
+ */
+char fl_columns_other_decimal(const fl_columns *columns, char message[FL_COLUMNS_MESSAGE]);
 
 /* Appends a record as a JSON object. FL_INVALID with a message if it has too many or too few cells
  * or one that does not fit its column; `out` may then end with a part of the record. */

@@ -202,8 +202,8 @@ bool fl_source_get_member(const fl_source *self, size_t place, fl_source_member 
   return self->reader->member(self->state, place, out);
 }
 
-const char *fl_source_remark(const fl_source *self) {
-  return self->reader->remark != NULL ? self->reader->remark(self->state) : "";
+const char *fl_source_remark(const fl_source *self, size_t place) {
+  return self->reader->remark != NULL ? self->reader->remark(self->state, place) : NULL;
 }
 
 void fl_source_progress(const fl_source *self, int64_t *read, int64_t *total) {

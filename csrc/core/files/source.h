@@ -62,8 +62,8 @@ int64_t fl_source_count(const fl_source *source);
  * the last one. Members of JSON records are known only with the option `survey`. */
 bool fl_source_get_member(const fl_source *source, size_t place, fl_source_member *out);
 
-/* A remark about the files for the user, or "". */
-const char *fl_source_remark(const fl_source *source);
+/* The remark about the files for the user at a place from 0; NULL behind the last. */
+const char *fl_source_remark(const fl_source *source, size_t place);
 
 /* Bytes read so far by the pass that gives records, and the size of the files. */
 void fl_source_progress(const fl_source *source, int64_t *read, int64_t *total);

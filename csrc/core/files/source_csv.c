@@ -23,7 +23,8 @@ typedef struct table {
   bool begun;       /* the columns are known */
   fl_expect *expect;
   size_t *required, *unique; /* the indices of the cells of `expect.required` and `expect.unique` */
-  char remark[FL_COLUMNS_MESSAGE + 100];
+  char remarks[2][FL_COLUMNS_MESSAGE + 150];
+  size_t remark_count;
 } table;
 
 /* --- a file in another dialect --- */
@@ -274,12 +275,20 @@ static void pull(void *state) {
 
 /* --- passes --- */
 
-static void note_remark(table *self) {
-  char names[FL_COLUMNS_MESSAGE];
+static void note_remarks(table *self) {
+  const size_t size = sizeof *self->remarks;
+  char names[FL_COLUMNS_MESSAGE], decimal;
+  self->remark_count = 0;
   if (self->input->options->header == FL_HEADER_FIRST_ROW &&
       fl_columns_look_like_data(&self->columns, names))
-    snprintf(self->remark, sizeof self->remark,
+    snprintf(self->remarks[self->remark_count++], size,
              "the first row looks like data (%s): header = false reads it as a record", names);
+  decimal = fl_columns_other_decimal(&self->columns, names);
+  if (decimal != '\0')
+    snprintf(self->remarks[self->remark_count++], size,
+             "columns of numbers with a decimal %s are sent as text (%s): decimal = \"%c\" sends "
+             "numbers",
+             decimal == ',' ? "comma" : "point", names, decimal);
 }
 
 /* Begins a pass over a part and reads up to its header. */
@@ -302,7 +311,7 @@ static bool begin(void *state) {
             ? "the file has no rows"
             : "the file has no header: its first row should name the columns");
   if (!self->begun || !self->header_seen) return false;
-  if (!input->learning && *self->remark == '\0') note_remark(self);
+  if (!input->learning && self->remark_count == 0) note_remarks(self);
   return true;
 }
 
@@ -310,7 +319,7 @@ static bool begin(void *state) {
 static void conclude(void *state) {
   table *self = state;
   fl_columns_decide(&self->columns);
-  note_remark(self);
+  note_remarks(self);
   if (self->expect != NULL) fl_source_input_conclude(self->input, self->expect);
   fl_expect_close(self->expect);
   self->expect = NULL;
@@ -342,7 +351,10 @@ static void *open_csv(fl_source_input *input) { return open_table(input, ','); }
 static void *open_tsv(fl_source_input *input) { return open_table(input, '\t'); }
 
 static const fl_columns *columns_of(const void *state) { return &((const table *)state)->columns; }
-static const char *remark_of(const void *state) { return ((const table *)state)->remark; }
+static const char *remark_of(const void *state, size_t place) {
+  const table *self = state;
+  return place < self->remark_count ? self->remarks[place] : NULL;
+}
 
 /* The column at a place, constants not counted. */
 static bool get_member(const void *state, size_t place, fl_source_member *out) {

@@ -59,10 +59,11 @@ typedef struct fl_source_reader {
   /* Called at the end of the learning pass. */
   void (*conclude)(void *state);
   void (*close)(void *state); /* NULL is allowed */
-  /* The columns, the dialect and a remark. Each is NULL if the format has none. */
+  /* The columns, the dialect, and the remark at a place (NULL behind the last). Each is NULL if the
+   * format has none. */
   const fl_columns *(*columns)(const void *state);
   void (*describe)(const void *state, fl_source_dialect *dialect);
-  const char *(*remark)(const void *state);
+  const char *(*remark)(const void *state, size_t place);
   /* See fl_source_get_member. */
   bool (*member)(const void *state, size_t place, fl_source_member *out);
 } fl_source_reader;

@@ -117,6 +117,40 @@ static void test_learned(void **state) {
   }
 }
 
+static const struct {
+  const char *name, *cells[5];
+  bool found;
+} decimals[] = {
+    {"decimal commas", {"1,50", "2", "-0,5"}, true},
+    {"three digits, and another cell with two", {"1,125", "1,50"}, true},
+    {"three digits only", {"1,234", "5,678"}, false},
+    {"a text among them", {"1,50", "x"}, false},
+    {"a point after a comma", {"1,50", "1.50"}, false},
+    {"a point before a comma", {"1.50", "1,50"}, false},
+    {"an exponent", {"1,5e3"}, false},
+    {"more digits than a number has", {"1,5", "1234567890123456"}, false},
+    {"whole numbers", {"1", "2"}, false},
+};
+
+static void test_other_decimal(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(decimals); i++) {
+    char message[FL_COLUMNS_MESSAGE];
+    fl_columns columns;
+    make(decimals[i].name, &columns, FL_COLUMN_UNDECIDED, NULL, 0);
+    for (size_t row = 0; decimals[i].cells[row] != NULL; row++) {
+      const char *const texts[] = {decimals[i].cells[row], NULL};
+      fl_csv_cell cells[MOST];
+      size_t count = cells_of(texts, cells);
+      check_number(decimals[i].name, fl_columns_learn(&columns, cells, count, message), FL_OK);
+    }
+    fl_columns_decide(&columns);
+    check_number(decimals[i].name, fl_columns_other_decimal(&columns, message),
+                 decimals[i].found ? ',' : '\0');
+    fl_columns_free(&columns);
+  }
+}
+
 /* --- what a cell becomes under a type that was given --- */
 
 static const struct {
@@ -296,7 +330,7 @@ static const struct {
     {"a point in a file of commas",
      {.decimal = ',', .otherwise = FL_COLUMN_NUMBER},
      {{"1.5", "2"}},
-     "column \"a\": \"1.5\" is not a number"},
+     "column \"a\": \"1.5\" is not a number: decimal = \".\" reads it as one"},
     {"out of range",
      {.decimal = ',', .otherwise = FL_COLUMN_NUMBER},
      {{"1,5e999", "2"}},
@@ -374,6 +408,7 @@ static void test_types_have_names(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_learned),
+      cmocka_unit_test(test_other_decimal),
       cmocka_unit_test(test_strict),
       cmocka_unit_test(test_learned_number_keeps_its_digits),
       cmocka_unit_test(test_given_types_are_checked_while_learning),
