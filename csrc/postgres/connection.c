@@ -48,6 +48,7 @@ static bool is_ambiguous(const char *url) {
 bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, int patience,
                          fl_store_error *error) {
   char *message = NULL;
+  long timeout;
   PQconninfoOption *options = is_ambiguous(url) ? NULL : PQconninfoParse(url, &message);
   *self = (fl_postgres_connection){.patience = patience};
   error->code = FL_STORE_CONFIG;
@@ -60,6 +61,9 @@ bool fl_postgres_prepare(fl_postgres_connection *self, const char *url, int pati
         "characters than letters, digits and -._~ are written as %%40");
     return false;
   }
+  timeout = strtol(option_of(options, "connect_timeout"), NULL, 10);
+  if (timeout > 0 && timeout < patience) self->patience = (int)timeout;
+  self->wait = 3 * self->patience + 1;
   self->place = place_of(options);
   PQconninfoFree(options);
   self->url = strdup(url);
@@ -85,11 +89,17 @@ void fl_postgres_disconnect(fl_postgres_connection *self) {
 
 /* --- failures --- */
 
-/* The first lines of a message in one line. */
+#define LOCATION "LOCATION:" /* in the server's source: of no use to a user */
+
+/* A message in one line. */
 static void flatten(const char *text, char *words, size_t size) {
   size_t length = 0;
   for (; *text != '\0' && length + 1 < size; text++) {
-    char byte = *text == '\n' || *text == '\t' ? ' ' : *text;
+    const char byte = *text == '\n' || *text == '\t' ? ' ' : *text;
+    if (*text == '\n' && strncmp(text + 1, LOCATION, sizeof LOCATION - 1) == 0) {
+      text += strcspn(text + 1, "\n");
+      continue;
+    }
     if (byte == ' ' && (length == 0 || words[length - 1] == ' ')) continue;
     words[length++] = byte;
   }
@@ -109,13 +119,27 @@ static fl_store_code code_of(const char *state) {
   return FL_STORE_IO;
 }
 
-/* libpq gives no SQLSTATE for a connection that was refused. */
-static fl_store_code code_of_refusal(PGconn *link, const char *words) {
-  const bool settled = PQconnectionNeedsPassword(link) || strstr(words, "password") != NULL ||
-                       strstr(words, "authentication") != NULL ||
-                       strstr(words, "does not exist") != NULL || strstr(words, "pg_hba") != NULL ||
-                       strstr(words, "certificate") != NULL;
-  return settled ? FL_STORE_CONFIG : FL_STORE_IO;
+/* The SQLSTATE in a message of the verbosity VERBOSE, "FATAL:  28P01: words", where FATAL may be of
+ * any language; NULL if it has none, as libpq's own messages. */
+static const char *state_in(const char *text) {
+  static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (text = strstr(text, ":  "); text != NULL; text = strstr(text + 3, ":  "))
+    if (strspn(text + 3, digits) == 5 && begins(text + 8, ": ")) return text + 3;
+  return NULL;
+}
+
+/* libpq gives the SQLSTATE of a server that refuses a connection only within the words. What libpq
+ * itself refuses (a certificate, a file with one, a way to log in) has no code: there its words
+ * count, which are English under the locale C. */
+static fl_store_code code_of_refusal(PGconn *link, const char *text) {
+  static const char *const settled[] = {"certificate",    "private key",     "SSL was required",
+                                        "authentication", "channel binding", "invalid "};
+  const char *state = state_in(text);
+  if (state != NULL) return code_of(state);
+  if (PQconnectionNeedsPassword(link)) return FL_STORE_CONFIG;
+  for (size_t i = 0; i < sizeof settled / sizeof *settled; i++)
+    if (strstr(text, settled[i]) != NULL) return FL_STORE_CONFIG;
+  return FL_STORE_IO;
 }
 
 fl_store_code fl_postgres_fail(fl_postgres_connection *self, PGresult *result,
@@ -125,18 +149,25 @@ fl_store_code fl_postgres_fail(fl_postgres_connection *self, PGresult *result,
   const char *password = PQpass(self->link);
   fl_store_code code;
   char words[400];
-  flatten(text != NULL ? text : PQerrorMessage(self->link), words, sizeof words);
+  if (self->silent) {
+    snprintf(words, sizeof words, "the server has not answered for %d s", self->wait);
+    self->silent = false;
+    return fl_postgres_fail_with(self, error, FL_STORE_IO, words);
+  }
+  if (text == NULL) text = PQerrorMessage(self->link);
+  flatten(text, words, sizeof words);
   if (password != NULL && password[0] != '\0' && strstr(words, password) != NULL)
     snprintf(words, sizeof words, "PostgreSQL refused the connection");
-  if (words[0] == '\0') snprintf(words, sizeof words, "the connection was lost");
-  code = state != NULL ? code_of(state) : code_of_refusal(self->link, words);
+  if (words[0] == '\0' || self->link == NULL)
+    snprintf(words, sizeof words, "the connection was lost");
+  code = state != NULL ? code_of(state) : code_of_refusal(self->link, text);
   PQclear(result);
   return fl_postgres_fail_with(self, error, code, words);
 }
 
 fl_store_code fl_postgres_command(fl_postgres_connection *self, const char *sql,
                                   fl_store_error *error) {
-  PGresult *result = PQexec(self->link, sql);
+  PGresult *result = fl_postgres_query(self, sql, 0, NULL);
   ExecStatusType status = PQresultStatus(result);
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
     return fl_postgres_fail(self, result, error);
@@ -159,32 +190,56 @@ static void ignore_notice(void *context, const PGresult *result) {
 /* A process that is paused inside a transaction must not hold its locks for long: the server ends
  * its session. Commits wait for the disk, whatever the server's default is. */
 static const char session[] =
-    "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s';"
-    " SET statement_timeout = '30s'; SET search_path = flarelight, pg_catalog;"
+    "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '%ds';"
+    " SET statement_timeout = '%ds'; SET search_path = flarelight, pg_catalog;"
     " SET standard_conforming_strings = on;"
     " SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'";
 
-fl_store_code fl_postgres_connect(fl_postgres_connection *self, fl_store_error *error) {
+/* Begins the session of a new connection. */
+static fl_store_code begin_session(fl_postgres_connection *self, fl_store_error *error) {
+  char commands[sizeof session + 24];
+  fl_store_code code;
+  snprintf(commands, sizeof commands, session, self->patience, 3 * self->patience);
+  PQsetErrorVerbosity(self->link, PQERRORS_DEFAULT);
+  PQsetNoticeReceiver(self->link, ignore_notice, NULL);
+  PQsetnonblocking(self->link, 1);
+  code = fl_postgres_command(self, commands, error);
+  return code == FL_STORE_OK ? fl_postgres_check_schema(self, error) : code;
+}
+
+/* Connects. libpq waits no longer than connect_timeout for each host. */
+static fl_store_code open_link(fl_postgres_connection *self, fl_store_error *error) {
   /* A later word wins, so the URL may set the timeouts. */
   const char *const names[] = {"connect_timeout", "tcp_user_timeout",          "dbname",
                                "client_encoding", "fallback_application_name", NULL};
   char seconds[16], milliseconds[16];
   const char *const values[] = {seconds, milliseconds, self->url, "UTF8", "flarelight", NULL};
+  snprintf(seconds, sizeof seconds, "%d", self->patience);
+  snprintf(milliseconds, sizeof milliseconds, "%d", self->patience * 1500);
+  self->link = PQconnectStartParams(names, values, 1);
+  if (self->link == NULL)
+    return fl_postgres_fail_with(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+  if (PQstatus(self->link) == CONNECTION_BAD) return fl_postgres_fail(self, NULL, error);
+  /* Only VERBOSE shows the SQLSTATE of a refusal, and a verbosity can be set only on a link that is
+   * there. So the connection that was begun is dropped, before a byte is sent, and made again. */
+  PQsetErrorVerbosity(self->link, PQERRORS_VERBOSE);
+  PQreset(self->link);
+  return PQstatus(self->link) == CONNECTION_OK ? begin_session(self, error)
+                                               : fl_postgres_fail(self, NULL, error);
+}
+
+fl_store_code fl_postgres_connect(fl_postgres_connection *self, fl_store_error *error) {
+  fl_postgres_locale locale;
   fl_store_code code;
   if (self->link != NULL && self->process != (int)getpid()) fl_postgres_disconnect(self);
   if (self->link != NULL && is_alive(self->link)) return FL_STORE_OK;
   fl_postgres_disconnect(self);
   self->process = (int)getpid();
-  snprintf(seconds, sizeof seconds, "%d", self->patience);
-  snprintf(milliseconds, sizeof milliseconds, "%d", self->patience * 1500);
-  self->link = PQconnectdbParams(names, values, 1);
-  if (self->link == NULL)
-    return fl_postgres_fail_with(self, error, FL_STORE_NO_MEMORY, "not enough memory");
-  PQsetNoticeReceiver(self->link, ignore_notice, NULL);
-  code = PQstatus(self->link) == CONNECTION_OK ? fl_postgres_command(self, session, error)
-                                               : fl_postgres_fail(self, NULL, error);
-  if (code == FL_STORE_OK) code = fl_postgres_check_schema(self, error);
+  self->silent = false;
+  locale = fl_postgres_plain_locale();
+  code = open_link(self, error);
+  fl_postgres_leave_locale(locale);
   if (code != FL_STORE_OK) fl_postgres_disconnect(self);
   return code;
 }

@@ -95,9 +95,9 @@ static void delete_left(postgres_database *self) {
   fl_buffer_init(&fences, FL_BUFFER_UNLIMITED);
   if (list_fences(self->left, &fences, &count) == FL_OK) {
     const char *const values[] = {fences.data};
-    result = PQexecParams(self->connection.link,
-                          "DELETE FROM flarelight.locks WHERE fence = ANY ($1::bigint[])", 1, NULL,
-                          values, NULL, NULL, 0);
+    result = fl_postgres_query(&self->connection,
+                               "DELETE FROM flarelight.locks WHERE fence = ANY ($1::bigint[])", 1,
+                               values);
   }
   fl_buffer_free(&fences);
   while (PQresultStatus(result) == PGRES_COMMAND_OK && self->left != NULL) {
@@ -132,10 +132,10 @@ static fl_store_code renew_locks(postgres_database *self, fl_store_error *error)
     code = fl_postgres_fail_with(&self->connection, error, FL_STORE_NO_MEMORY, "not enough memory");
   } else {
     const char *const values[] = {fences.data};
-    PGresult *result = PQexecParams(self->connection.link,
-                                    "UPDATE flarelight.locks SET lapses = " LAPSES
-                                    " WHERE fence = ANY ($1::bigint[])",
-                                    1, NULL, values, NULL, NULL, 0);
+    PGresult *result = fl_postgres_query(&self->connection,
+                                         "UPDATE flarelight.locks SET lapses = " LAPSES
+                                         " WHERE fence = ANY ($1::bigint[])",
+                                         1, values);
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
       code = fl_postgres_fail(&self->connection, result, error);
     } else {
@@ -235,10 +235,14 @@ static fl_store_code exchange(fl_database *base, const fl_buffer *script, fl_sto
   pthread_mutex_lock(&self->mutex);
   code = reach(self, error);
   if (code == FL_STORE_OK) {
+    /* The server ends the statement first, unless it does not answer at all. */
+    const int usual = self->connection.wait;
+    self->connection.wait = self->connection.patience + 1;
     code = fl_postgres_command(&self->connection, begin, error);
     if (code == FL_STORE_OK) code = exchange_scripts(self, script, follow, context, error);
     if (code == FL_STORE_OK) code = fl_postgres_command(&self->connection, "COMMIT", error);
     if (code != FL_STORE_OK) roll_back(self);
+    self->connection.wait = usual;
     /* The tables may be gone: the next connection looks at the schema again. */
     if (code == FL_STORE_CONFIG) fl_postgres_disconnect(&self->connection);
   }
@@ -298,14 +302,14 @@ static fl_store_code take_row(postgres_database *self, const char *name, fl_data
   PGresult *result;
   gethostname(machine, sizeof machine - 1);
   snprintf(holder, sizeof holder, "%s, process %d", machine, (int)getpid());
-  result = PQexecParams(self->connection.link,
-                        "INSERT INTO flarelight.locks (name, holder, fence, lapses)"
-                        " VALUES ($1, $2, nextval('flarelight.fences'), " LAPSES
-                        ")"
-                        " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
-                        " fence = excluded.fence, lapses = excluded.lapses"
-                        " WHERE locks.lapses < clock_timestamp() RETURNING fence",
-                        2, NULL, values, NULL, NULL, 0);
+  result = fl_postgres_query(&self->connection,
+                             "INSERT INTO flarelight.locks (name, holder, fence, lapses)"
+                             " VALUES ($1, $2, nextval('flarelight.fences'), " LAPSES
+                             ")"
+                             " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
+                             " fence = excluded.fence, lapses = excluded.lapses"
+                             " WHERE locks.lapses < clock_timestamp() RETURNING fence",
+                             2, values);
   if (PQresultStatus(result) != PGRES_TUPLES_OK)
     return fl_postgres_fail(&self->connection, result, error);
   if (PQntuples(result) == 1) {
@@ -391,10 +395,10 @@ static fl_store_code is_locked(fl_database *base, fl_slice text, bool *held,
   pthread_mutex_lock(&self->mutex);
   code = reach(self, error);
   if (code == FL_STORE_OK) {
-    PGresult *result = PQexecParams(self->connection.link,
-                                    "SELECT 1 FROM flarelight.locks WHERE name = $1"
-                                    " AND lapses >= clock_timestamp()",
-                                    1, NULL, values, NULL, NULL, 0);
+    PGresult *result = fl_postgres_query(&self->connection,
+                                         "SELECT 1 FROM flarelight.locks WHERE name = $1"
+                                         " AND lapses >= clock_timestamp()",
+                                         1, values);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
       code = fl_postgres_fail(&self->connection, result, error);
     } else {

@@ -9,6 +9,7 @@
 #define FL_POSTGRES_H
 
 #include <libpq-fe.h>
+#include <locale.h>
 
 #include "files/database.h"
 #include "files/script.h"
@@ -26,13 +27,27 @@ fl_result fl_postgres_translate(fl_slice sql, fl_buffer *out);
 /* Whether a script changes nothing: all its statements begin with SELECT. */
 bool fl_postgres_only_reads(const fl_buffer *script);
 
+/* --- plain_locale.c --- */
+
+typedef struct fl_postgres_locale {
+  locale_t plain, before;
+} fl_postgres_locale;
+
+/* Gives this thread the locale C, in which numbers have a point and libpq's words are English; and
+ * gives it back the one it had. Without memory nothing changes. */
+fl_postgres_locale fl_postgres_plain_locale(void);
+void fl_postgres_leave_locale(fl_postgres_locale locale);
+
 /* --- connection.c --- */
 
 typedef struct fl_postgres_connection {
   char *url;
   char *place;  /* host, port and database, for messages */
   PGconn *link; /* NULL: not connected */
-  int patience; /* seconds after which a server that does not answer is given up */
+  int patience; /* seconds after which a server that does not answer is given up at connecting;
+                   the least of what was asked for and of the URL's connect_timeout */
+  int wait;     /* seconds that a statement may take; see fl_postgres_query */
+  bool silent;  /* the last statement got no answer in that time */
   int process;  /* that connected; a forked child must not use the link */
 } fl_postgres_connection;
 
@@ -55,6 +70,14 @@ fl_store_code fl_postgres_fail_with(const fl_postgres_connection *self, fl_store
 /* Runs commands without values. FL_STORE_OK, or the failure. */
 fl_store_code fl_postgres_command(fl_postgres_connection *self, const char *sql,
                                   fl_store_error *error);
+
+/* --- query.c --- */
+
+/* Runs a statement with `count` values, or several statements without values, and waits for the
+ * last result: NULL if the connection was lost. A server that has not answered after `wait` seconds
+ * is disconnected, since its answer might come later. The caller frees the result. */
+PGresult *fl_postgres_query(fl_postgres_connection *self, const char *sql, int count,
+                            const char *const *values);
 
 /* --- schema.c --- */
 

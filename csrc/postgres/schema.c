@@ -77,7 +77,7 @@ static const char *const migrations[] = {BUDGETS "UPDATE flarelight.version SET 
 /* Asks for one number. */
 static fl_store_code ask(fl_postgres_connection *self, const char *sql, long *number,
                          fl_store_error *error) {
-  PGresult *result = PQexec(self->link, sql);
+  PGresult *result = fl_postgres_query(self, sql, 0, NULL);
   if (PQresultStatus(result) != PGRES_TUPLES_OK) return fl_postgres_fail(self, result, error);
   *number = PQntuples(result) > 0 ? strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
   PQclear(result);

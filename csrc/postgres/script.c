@@ -5,7 +5,6 @@
  * refused, since PostgreSQL cannot keep it. Numbers have a point, whatever the host's locale says.
  */
 #include <inttypes.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -84,8 +83,7 @@ static fl_result put_rows(fl_buffer *rows, PGresult *result, int *columns) {
 static fl_store_code run(fl_postgres_connection *self, const fl_buffer *sql,
                          const parameters *given, int64_t changes, fl_buffer *rows, int *columns,
                          fl_store_error *error) {
-  PGresult *result =
-      PQexecParams(self->link, sql->data, given->count, NULL, given->values, NULL, NULL, 0);
+  PGresult *result = fl_postgres_query(self, sql->data, given->count, given->values);
   const ExecStatusType status = PQresultStatus(result);
   const char *changed = PQcmdTuples(result);
   bool kept;
@@ -134,12 +132,8 @@ static fl_store_code run_statements(fl_postgres_connection *self, const fl_buffe
 
 fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buffer *script,
                                      fl_buffer *rows, int *columns, fl_store_error *error) {
-  /* Of this thread only. */
-  const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0),
-                 before = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;
+  const fl_postgres_locale locale = fl_postgres_plain_locale();
   fl_store_code code = run_statements(self, script, rows, columns, error);
-  if (plain == (locale_t)0) return code;
-  uselocale(before);
-  freelocale(plain);
+  fl_postgres_leave_locale(locale);
   return code;
 }

@@ -40,6 +40,7 @@ local COVERS = {
   ["spec/cli/output_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/cli/secrets_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/interface_spec.lua"] = { "docs" },
+  ["spec/postgres_access_spec.lua"] = { "csrc/postgres/connection", "csrc/postgres/query", "csrc/postgres/plain_locale" },
   ["spec/postgres_spec.lua"] = { "csrc/postgres", "csrc/core/files/database", "lua/flarelight/postgres" },
   ["spec/core/files/store_spec.c"] = { "csrc/core/files/script" },
   ["spec/recipes_spec.lua"] = { "docs" },

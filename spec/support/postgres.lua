@@ -9,12 +9,23 @@ Server.__index = Server
 
 -- Runs one of the server's programs as a user that is not root, since the server refuses root.
 local function run(self, words)
-  return system.shell(("cd / && %s %s/%s"):format(self.as, self.programs, words))
+  return system.shell(("cd / && %s env %s %s/%s"):format(self.as, self.environment or "", self.programs, words))
+end
+
+-- Writes a file that is the server's own and that nobody else can read; its path.
+local function own_file(self, name, text)
+  local path = self.folder .. "/" .. name
+  system.shell(("cd / && cat %s | %s sh -c 'umask 077; cat >%s'"):format(system.file(text), self.as, path))
+  return path
 end
 
 --- Starts a server; nil if none is installed. It asks for the password `secret` over TCP, and for none on its socket.
+--- `given.certificate`, `given.key`: PEM texts, with which it speaks TLS, and refuses connections over TCP without it.
+--- `given.locale`: of its messages, as "de_DE"; if it can be made, the member `locales` is the folder that has it.
+---@param given table?
 ---@return table?
-function postgres.start()
+function postgres.start(given)
+  given = given or {}
   local programs = system.shell "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1":match "[^\n]+"
   if not programs or system.shell "command -v psql":match "^%s*$" then return nil end
   local self = setmetatable({ programs = programs }, Server)
@@ -24,6 +35,21 @@ function postgres.start()
   local out, status = run(self, ("initdb -D %s/data --auth-local=trust --auth-host=scram-sha-256 -U owner -N "
     .. "--pwfile=%s/password 2>&1"):format(self.folder, self.folder))
   assert(status == 0, out)
+  self.options, self.environment = "", ""
+  if given.certificate then
+    self.options = ("-c ssl=on -c ssl_cert_file=%s -c ssl_key_file=%s -c hba_file=%s"):format(
+      own_file(self, "server.pem", given.certificate), own_file(self, "server.key", given.key),
+      own_file(self, "hba", "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"))
+  end
+  if given.locale then
+    local _, failed = system.shell(("cd / && %s localedef -i %s -f UTF-8 %s/%s.UTF-8 2>&1"):format(self.as, given.locale,
+      self.folder, given.locale))
+    if failed == 0 then
+      self.locales = self.folder
+      self.options = ("%s -c lc_messages=%s.UTF-8"):format(self.options, given.locale)
+      self.environment = "LOCPATH=" .. self.folder
+    end
+  end
   self:resume()
   self.databases = 0
   return self
@@ -35,8 +61,9 @@ function Server:resume()
   self.port = self.port or assert(system.shell(
     [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']])
     :match "%d+")
-  local out, status = run(self, ("pg_ctl -D %s/data -w -o '-k %s -p %s -c listen_addresses=127.0.0.1' -l %s/log start "
-    .. ">/dev/null 2>&1 || cat %s/log"):format(self.folder, self.folder, self.port, self.folder, self.folder))
+  local out, status = run(self, ("pg_ctl -D %s/data -w -o '-k %s -p %s -c listen_addresses=127.0.0.1 %s' -l %s/log "
+    .. "start >/dev/null 2>&1 || cat %s/log"):format(self.folder, self.folder, self.port, self.options, self.folder,
+    self.folder))
   assert(status == 0 and out == "", out)
 end
 
@@ -55,6 +82,11 @@ function Server:sql(database, text)
     self.folder, self.port, database, system.quote(text)))
   assert(status == 0, out)
   return out
+end
+
+--- What pg_dump writes of a database.
+function Server:dump(database)
+  return (run(self, ("pg_dump -h %s -p %s -U owner %s 2>&1"):format(self.folder, self.port, database)))
 end
 
 --- The URL of a new and empty database, over TCP with a password, and its name.
