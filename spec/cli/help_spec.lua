@@ -75,6 +75,18 @@ describe("the command #slow", function()
     assert.matches('there is no command "imports nonsense"', err)
   end)
 
+  it("names arguments as its usage does, and all names of an option in one line", function()
+    local out = run "api --help"
+    assert.matches("%[%-%-curl%]%s+%[METHOD%] PATH\n", out)
+    assert.matches("\n   %[METHOD%] PATH  +GET", out)
+    assert.matches("\n   %-f, %-%-raw%-field NAME=VALUE\n", out)
+    assert.matches("\n   FILE  +File in CSV", run "plan --help")
+    assert.matches("\n   %-%-decimal MARK ", run "plan --help")
+    local _, err, status = command.shell(folder, "", "flarelight plan --decimal x f.csv")
+    assert.are.equal(2, status)
+    assert.matches("'%-%-decimal' must be one of '%.', ','", err)
+  end)
+
   it("names the groups of a command that was typed without its group, or in another one", function()
     for line, expected in pairs {
       upload = "unknown command 'upload': is it flarelight imports upload%?\n",

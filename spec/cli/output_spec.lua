@@ -53,6 +53,23 @@ describe("on a terminal", function()
     end
   end
 
+  it("draws objects and arrays within a reply in lines of their own", function()
+    local _, err, code = command.shell(folder, environment,
+      "flarelight imports upload -q examples/data/birdstrikes.csv --name strikes")
+    assert.are.equal(0, code, err)
+    for _, columns in ipairs { 80, 50 } do
+      local out = on_terminal(columns, "flarelight automations execute 1", "dumb")
+      assert.matches("\nstatus  Completed\nsteps\n  %- kind  preparation\n    result\n      id    1\n", out)
+      assert.matches("\n          %- name    small\n            values  %d+, %d+", out)
+      assert.is_nil(out:find '[{"]')
+      for line in out:gmatch "[^\n]+" do assert.is_true(#line <= columns, line) end
+    end
+    local script = "flarelight preparations execute 1"
+    assert.matches("\nimport\n  id +%d+\n  name +Strikes by month\n", on_terminal(80, script, "dumb"))
+    assert.matches('\nimport +{"id":%d+,"name":"Strikes by month",[^\n]*}\n$',
+      (command.shell(folder, environment, script)))
+  end)
+
   it("a pipe gets each member in one line", function()
     local out = command.shell(folder, environment, "flarelight imports data 1 --count 1")
     assert.matches(("five words in each part "):rep(20):gsub("%s+$", ""), out)

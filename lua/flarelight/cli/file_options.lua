@@ -67,8 +67,8 @@ local function define_dialect(command)
   command:option("--skip"):argname "N":convert(context.count):description "CSV: lines before the header to skip."
   command:option("--comment"):argname "TEXT":description "CSV: skips lines that begin with TEXT."
   command:option("--encoding"):argname "NAME":description "Encoding of the file, as windows-1252. Default: utf-8."
-  command:option("--decimal"):choices { ".", "," }
-    :description "CSV: decimal mark of numbers. They are sent with a point."
+  command:option("--decimal"):argname "MARK":choices { ".", "," }
+    :description "CSV: decimal mark of numbers, a point (default) or a comma. They are sent with a point."
   command:option("--nulls"):argname "A,B":convert(context.list)
     :description "CSV: texts that are null if they stand without quotes."
   command:flag("--trim"):description "CSV: removes white space around cells."

@@ -65,9 +65,25 @@ local SHARED = {
     .. "the limits of its calls (flarelight help options).",
 }
 
+-- argparse names an argument by its target, and gives each name of an option a line. Here an argument has the word of
+-- the usage, and the names of an option stand in one line.
+local function label_elements(command)
+  for _, argument in ipairs(command._arguments) do
+    local argname = argument._argname
+    if type(argname) == "table" then argname = table.concat(argname, " ") end
+    if argname then argument._get_label_lines = function() return { argname } end end
+  end
+  for _, option in ipairs(command._options) do
+    local words = { table.concat(option._public_aliases, ", ") }
+    for _, word in ipairs(option:_get_argument_list()) do words[#words + 1] = word end
+    option._get_label_lines = function() return { table.concat(words, " ") } end
+  end
+end
+
 --- The help of a parser of argparse, for this terminal.
 function help.of(command)
   local width = room()
+  label_elements(command)
   command:help_max_width(width):usage_max_width(math.min(70, width))
   if width < 70 then command:help_description_margin(8) end
   local blocks = { command:get_help() }

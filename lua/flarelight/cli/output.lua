@@ -279,9 +279,60 @@ function Output:facts(facts, object)
   end
 end
 
---- Prints the data of any reply.
+-- The elements of an array as one text; nil if one of them is an array or object, or the value is an object.
+local function joined(value)
+  if not is_array(value) then return nil end
+  local parts = {}
+  for i, element in ipairs(value) do
+    parts[i] = element == json.null and "null" or cell(element)
+    if not parts[i] then return nil end
+  end
+  return parts[1] and table.concat(parts, ", ") or "[]"
+end
+
+local add_nested
+
+-- Adds the members of an object as lines: those that are no text with their own members below them.
+local function add_members(lines, object, indent)
+  local pad, width, texts = (" "):rep(indent), 0, {}
+  for name, value in pairs(object) do
+    texts[name] = cell(value) or joined(value)
+    if (texts[name] or "") ~= "" then width = math.max(width, display.width(display.clean(name))) end
+  end
+  for _, name in ipairs(names_of(object)) do
+    local label, text = display.clean(name), texts[name]
+    if not text then
+      lines[#lines + 1] = pad .. label
+      add_nested(lines, object[name], indent + 2)
+    elseif text ~= "" then
+      local margin = indent + width + 2
+      lines[#lines + 1] = pad .. label .. (" "):rep(width - display.width(label) + 2) .. output.fitted(1, text, margin)
+    end
+  end
+end
+
+-- Adds an object, or an array whose elements begin with a hyphen.
+function add_nested(lines, value, indent)
+  if not is_array(value) then return add_members(lines, value, indent) end
+  for _, element in ipairs(value) do
+    local first, text = #lines + 1, element == json.null and "null" or cell(element) or joined(element)
+    if text then
+      lines[first] = (" "):rep(indent + 2) .. output.fitted(1, text, indent + 2)
+    else
+      add_nested(lines, element, indent + 2)
+    end
+    lines[first] = (" "):rep(indent) .. "-" .. (lines[first] or ""):sub(indent + 2)
+  end
+end
+
+--- Prints the data of any reply. Objects within it have lines of their own on a terminal; a pipe gets them in one line.
 function Output:value(value)
   if self.json or type(value) ~= "table" or is_array(value) then return output.write(output.encode(value)) end
+  if core.terminal(1) then
+    local lines = {}
+    add_members(lines, value, 0)
+    return output.write(table.concat(lines, "\n") .. (lines[1] and "\n" or ""))
+  end
   local facts = {}
   for i, name in ipairs(names_of(value)) do
     facts[i] = { name, cell(value[name]) and value[name] or output.compact(value[name]) }

@@ -26,6 +26,9 @@ local function write_file(path, text)
 end
 
 local function query_of(args)
+  if not args.query and not args.report then
+    ending.fail(status.USAGE, "reports chart: give --report ID, or --query JSON")
+  end
   local query = args.query or {}
   -- Digits are sent as a number, which most services use for ids; other ids are sent as text.
   local id = args.report
@@ -39,8 +42,8 @@ local function chart(args, out)
   if (format == "png" or format == "pdf") and not path then
     ending.fail(status.USAGE, ("--format %s needs -o FILE"):format(format))
   end
-  local api = context.client(args)
   local query = query_of(args)
+  local api = context.client(args)
   local data = ending.expect(api.reports:chart_data(query))
   if format == "json" then
     local text = output.encode(data)
