@@ -31,6 +31,10 @@ describe("flarelight completion #slow", function()
     local sandbox, api = opened.service(nil, { state = folder .. "/state/flarelight/state.db", max_attempts = 1 })
     sandbox:fault { operation = "imports.import", kind = "status", status = 500, nth = 2, times = math.huge }
     environment = environment .. " " .. system.environment(sandbox)
+    -- A key is a text of others: no shell may expand it.
+    for _, key in ipairs { "report of today", "$(touch " .. folder .. "/expanded)" } do
+      assert(api:once(key, function() return 1 end))
+    end
     local _, _, err = api.imports:upload { file = "examples/data/birdstrikes.csv", batch_records = 1000, settle = 0.01 }
     return assert(err.token), sandbox
   end
@@ -45,6 +49,10 @@ describe("flarelight completion #slow", function()
     assert.are.equal("1\n", run "completion words ids")
     assert.are.equal("prod\ntest\n", run "completion words environments")
     assert.are.equal("", run "completion words nonsense")
+    local keys = {}
+    for key in run("completion words keys"):gmatch "[^\n]+" do keys[key] = true end
+    assert.is_true(keys["report of today"] and keys[token])
+    assert.are.equal("", run "completion words doubts")
     assert.are.equal(sent, #sandbox:requests())
   end)
 
@@ -72,11 +80,18 @@ describe("flarelight completion #slow", function()
       { "flarelight imports rows --format ''", "sqlite" }, { "flarelight imports list --ca", "--ca-file" },
       { "flarelight imports resume ''", token }, { "flarelight imports rows ''", "1" },
       { "flarelight imports list --environment p", "prod" }, { "flarelight sandbox --fa", "--fault" },
+      { "flarelight -q imports resume --file x.csv ''", token }, { "flarelight imports --state s.db forget ''", token },
+      { "flarelight completion z", "zsh" }, { "flarelight help o", "options" },
+      { "flarelight help reports ''", "generate" },
+      { "flarelight runs show 'report\\ of\\ t'", "report\\ of\\ today" },
     }
     for _, case in ipairs(cases) do
       assert.is_true(offered_by_bash(case[1])[case[2]], case[1])
     end
     assert.is_nil(offered_by_bash("flarelight imports list --environment p").test)
+    assert.is_true(next(offered_by_bash "flarelight runs show '\\$'") ~= nil)
+    offered_by_bash "flarelight runs show ''"
+    assert.is_nil(system.read(folder .. "/expanded"))
   end)
 
   it("is a good script for zsh and fish, with the same words", function()
@@ -90,6 +105,27 @@ describe("flarelight completion #slow", function()
     local zsh = run "completion zsh"
     assert.are.equal(2, select(2, zsh:gsub('": :{_flarelight_words tokens}"', "")))
     assert.are.equal(2, select(2, zsh:gsub('": :{_flarelight_words ids}"', "")))
+    assert.are.equal(2, select(2, zsh:gsub('": :{_flarelight_words keys}"', "")))
+    assert.are.equal(1, select(2, zsh:gsub('": :{_flarelight_words doubts}"', "")))
+    assert.matches('\n    completion%)\n.-": :%(bash zsh fish%)" \\\n', zsh)
+    assert.matches('\n    help%)\n.-"%*: :_flarelight_topics" \\\n', zsh)
+    if has "zsh" then
+      -- The words that it adds behind `help reports`, and for the keys.
+      system.write(folder .. "/_flarelight", (zsh:gsub("\n_flarelight\n*$", "\n")))
+      local token = prepare()
+      local script = system.write(folder .. "/try", ([[%s
+        flarelight() { %s bin/flarelight "$@"; }
+        compadd() { if [ "$1" = -a ]; then print -rl -- "${(@P)2}"; else print -rl -- "$@"; fi; }
+        source %s/_flarelight
+        words=(help reports "") CURRENT=3
+        _flarelight_topics
+        _flarelight_words keys]]):format(environment, system.quote(system.interpreter), folder))
+      local said = "\n" .. system.shell("zsh -f " .. script .. " 2>&1")
+      for _, word in ipairs { "generate", "chart", token, "report of today" } do
+        assert.truthy(said:find("\n" .. word .. "\n", 1, true), said)
+      end
+      assert.is_nil(system.read(folder .. "/expanded"))
+    end
     if has "fish" then
       local token = prepare()
       system.write(folder .. "/flarelight.fish", run "completion fish")
@@ -99,6 +135,13 @@ describe("flarelight completion #slow", function()
         environment, folder, folder, system.quote(("source %s/flarelight.fish; complete -C 'flarelight imports resume '")
           :format(folder))))
       assert.truthy(said:find(token, 1, true), said)
+      said = system.shell(("%s HOME=%s PATH=%s:$PATH; export HOME; fish -c %s"):format(environment, folder, folder,
+        system.quote(("source %s/flarelight.fish; "):format(folder)
+          .. [[for l in 'completion ' 'help reports ' 'runs show '; complete -C "flarelight $l"; end]])))
+      for _, word in ipairs { "zsh", "generate", "report of today" } do
+        assert.truthy(("\n" .. said):find("\n" .. word .. "\n", 1, true), said)
+      end
+      assert.is_nil(system.read(folder .. "/expanded"))
     end
   end)
 end)
