@@ -1,6 +1,6 @@
 /*
- * files.c: fuzzes files as sources. A file that is read in batches of one size gives the same
- * records, and ends in the same way, as in batches of another; each batch is valid JSON.
+ * files.c: fuzzes files as sources. A file that is read in batches and chunks of one size gives the
+ * same records, and ends in the same way, as in those of another; each batch is valid JSON.
  */
 #include "fuzz.h"
 
@@ -10,8 +10,11 @@
 #include "files/source.h"
 #include "validator.h"
 
-/* The path of a file in memory with this content. */
-static const char *file_with(const uint8_t *bytes, size_t length) {
+/* More than what the readers read before they begin: behind it a window of the file moves on. */
+#define BLANK 256
+
+/* The path of a file in memory with this content, behind as many line breaks. */
+static const char *file_with(size_t blank, const uint8_t *bytes, size_t length) {
   static char path[40];
   static int descriptor = -1;
   if (descriptor < 0) {
@@ -19,7 +22,12 @@ static const char *file_with(const uint8_t *bytes, size_t length) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
   }
   HOLDS(descriptor >= 0 && ftruncate(descriptor, 0) == 0);
-  HOLDS(pwrite(descriptor, bytes, length, 0) == (ssize_t)length);
+  if (blank > 0) {
+    char breaks[BLANK];
+    memset(breaks, '\n', sizeof breaks);
+    HOLDS(pwrite(descriptor, breaks, blank, 0) == (ssize_t)blank);
+  }
+  HOLDS(pwrite(descriptor, bytes, length, (off_t)blank) == (ssize_t)length);
   return path;
 }
 
@@ -75,6 +83,14 @@ static void read_all(reading *self, const char *path, const fl_source_options *o
   fl_source_close(source);
 }
 
+/* The message, without the delimiter that may divide a row: only the part of the row that is in the
+ * window is searched for it. */
+static fl_slice main_message(const fl_source_error *error) {
+  const char *hint = strstr(error->message, ": delimiter = ");
+  return (fl_slice){error->message,
+                    hint != NULL ? (size_t)(hint - error->message) : strlen(error->message)};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   static const char *const encodings[] = {NULL, "UTF-16LE", "ISO-8859-1", "UTF-16"};
   static const char *const places[] = {NULL, "", "/a", "/records/0"};
@@ -89,17 +105,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
       .survey = (flags & 64) != 0};
   reading one, other;
   const char *path;
+  fl_source_options short_chunks;
   if (format % 4 <= FL_SOURCE_TSV) {
     options.dialect.trim = (flags & 16) != 0;
     options.dialect.skip = flags & 32 ? 1 : 0;
     options.dialect.delimiter = flags & 128 ? ';' : 0;
   }
-  path = file_with(input.bytes, input.left);
+  path = file_with(size & 128 ? BLANK : 0, input.bytes, input.left);
+  /* A chunk of 128 KiB is a mapping of its own for AddressSanitizer, which takes far longer than to
+   * read such a short file: only each 16th input has one. */
+  options.chunk = format / 16 % 16 == 15 ? 0 : 8192;
+  short_chunks = options;
+  /* In another encoding, and without a pass before the first record, a mistake in the first chunk
+   * is found at opening, and a later one behind the records before it. */
+  if (options.encoding == NULL || options.survey) short_chunks.chunk = 16 + size;
   read_all(&one, path, &options, 1000000, (size_t)1 << 30);
-  read_all(&other, path, &options, 1 + size % 8, 2 + size);
+  read_all(&other, path, &short_chunks, 1 + size % 8, 2 + size);
   HOLDS(one.code == other.code && one.count == other.count);
   HOLDS(one.error.line == other.error.line);
-  HOLDS(strcmp(one.error.message, other.error.message) == 0);
+  HOLDS(fl_slice_equal(main_message(&one.error), main_message(&other.error)));
   HOLDS(one.records.length == other.records.length);
   HOLDS(one.records.length == 0 ||
         memcmp(one.records.data, other.records.data, one.records.length) == 0);

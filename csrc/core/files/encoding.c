@@ -28,6 +28,7 @@ typedef struct encoding {
   } table[256];
   bool ended;      /* the inner source has ended */
   bool lacking;    /* the encoding does not have the byte at `at` */
+  bool cut;        /* the file ends within a character */
   size_t at, held; /* offsets in `chunk`: the bytes from `at` to `held` are not recoded yet */
   char chunk[CHUNK];
 } encoding;
@@ -68,7 +69,7 @@ static size_t convert(encoding *self, char *out, size_t room) {
   int reason = result == (size_t)-1 ? errno : 0;
   self->at = self->held - left;
   if (reason == EILSEQ) self->lacking = true;
-  if (reason == EINVAL && self->ended) self->lacking = true;
+  if (reason == EINVAL && self->ended) self->lacking = self->cut = true;
   return room - space;
 }
 
@@ -136,11 +137,10 @@ static void fill_chunk(encoding *self) {
 
 static void fail_lacking(encoding *self) {
   unsigned char byte = (unsigned char)self->chunk[self->at];
-  bool cut = self->ended && !self->by_table && self->held - self->at < 4;
   fl_bytes_fail(
       &self->bytes, FL_BYTES_CONTENT,
-      cut ? "the byte 0x%02X is no character of the encoding \"%s\", or the file is cut off"
-          : "the byte 0x%02X is no character of the encoding \"%s\"",
+      self->cut ? "the byte 0x%02X is no character of the encoding \"%s\", or the file is cut off"
+                : "the byte 0x%02X is no character of the encoding \"%s\"",
       byte, self->name);
 }
 
@@ -165,7 +165,7 @@ static bool rewind_encoding(fl_bytes *bytes) {
   encoding *self = (encoding *)(void *)bytes;
   fl_bytes_forget_content(bytes);
   self->at = self->held = 0;
-  self->ended = self->lacking = false;
+  self->ended = self->lacking = self->cut = false;
   if (!self->inner->class->rewind(self->inner)) return fl_bytes_is_well(bytes, self->inner);
   return self->by_table || open_converter(self);
 }

@@ -172,11 +172,11 @@ bool fl_source_input_read(fl_source_input *self) {
     window->length -= self->at;
     self->at = 0;
   }
-  result = fl_buffer_reserve(window, CHUNK);
+  result = fl_buffer_reserve(window, self->chunk);
   if (result == FL_TOO_LARGE)
     return fl_source_input_fail_content(self, self->line, "a record of more than 64 MiB");
   if (result != FL_OK) return fl_source_input_fail_memory(self);
-  count = self->bytes->class->read(self->bytes, window->data + window->length, CHUNK);
+  count = self->bytes->class->read(self->bytes, window->data + window->length, self->chunk);
   if (count == 0 && self->bytes->code != FL_BYTES_OK)
     return take_failure(self, self->bytes,
                         self->line + fl_source_input_count_lines(window->data, window->length));
@@ -235,7 +235,8 @@ static bool open_bytes(fl_source_input *self, fl_source_part *part) {
 
 static void begin_open(fl_source_input *self, const fl_source_options *options, size_t count) {
   self->options = options;
-  fl_buffer_init(&self->window, FL_SOURCE_RECORD_CEILING + CHUNK);
+  self->chunk = options->chunk > 0 ? options->chunk : CHUNK;
+  fl_buffer_init(&self->window, FL_SOURCE_RECORD_CEILING + self->chunk);
   fl_source_batch_init(&self->waiting);
   self->parts = calloc(count, sizeof *self->parts);
 }

@@ -33,6 +33,7 @@ typedef struct fl_source_input {
   bool ended;              /* every record of the part is in a batch or waits */
   fl_source_error failure;
 
+  size_t chunk;     /* bytes to read at a time */
   fl_buffer window; /* bytes read and not yet used, from `at` on */
   size_t at;
   int64_t line; /* of the byte at `at`, from 1 */

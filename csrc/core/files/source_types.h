@@ -38,8 +38,10 @@ typedef struct fl_source_options {
   const char *at; /* JSON only: RFC 6901 pointer to the array of records; NULL: the text itself, or
                      its member "records" */
   fl_expectation expect;
-  bool survey; /* the whole source is read once before the first record is given: see
-                  fl_source_count */
+  bool survey;  /* the whole source is read once before the first record is given: see
+                   fl_source_count */
+  size_t chunk; /* bytes that one step reads, at least 16; 0: 128 KiB. Specs and fuzzers set it, so
+                   that short files have ends of chunks in them, too */
 } fl_source_options;
 
 /* The dialect in which the files are read, including the parts that were detected. */

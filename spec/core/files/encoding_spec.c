@@ -81,6 +81,9 @@ static const struct {
     {"UTF-16BE", "utf-16be", TEXT("\0a\xD8\x3D\xDE\x00"), "a\xF0\x9F\x98\x80", NULL},
     {"UTF-16LE, cut off", "utf-16le", TEXT("a\0b"), "a",
      "the byte 0x62 is no character of the encoding \"utf-16le\", or the file is cut off"},
+    {"UTF-16LE, half of a pair as the last character", "utf-16le",
+     TEXT("a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0\x8A\xDC"), "abcdefghijklmnopq",
+     "the byte 0x8A is no character of the encoding \"utf-16le\""},
     {"Shift JIS", "shift_jis", TEXT("\x93\xFA\x96{,a"), "\xE6\x97\xA5\xE6\x9C\xAC,a", NULL},
     {"nothing", "windows-1252", TEXT(""), "", NULL},
     {"nothing, by iconv", "utf-16", TEXT(""), "", NULL},
@@ -94,16 +97,18 @@ static void drain(fl_bytes *bytes, size_t room, char *all) {
 }
 
 static void test_texts(void **state) {
-  static const size_t pieces[] = {1, 2, 3, 5, 4096};
+  static const struct {
+    size_t piece, room;
+  } sizes[] = {{1, 100}, {2, 100}, {3, 100}, {5, 100}, {4096, 100}, {4096, 16}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++)
-    for (size_t piece = 0; piece < COUNT_OF(pieces); piece++) {
+    for (size_t size = 0; size < COUNT_OF(sizes); size++) {
       fl_bytes *bytes =
-          fl_encoding_open(open_memory(cases[i].text, pieces[piece]), cases[i].encoding);
+          fl_encoding_open(open_memory(cases[i].text, sizes[size].piece), cases[i].encoding);
       char all[200];
       assert_non_null(bytes);
       for (int pass = 0; pass < 2; pass++) {
-        drain(bytes, 100, all);
+        drain(bytes, sizes[size].room, all);
         check_text(cases[i].name, all, cases[i].utf8);
         check_text(cases[i].name, bytes->message, cases[i].message ? cases[i].message : "");
         if (bytes->code != FL_BYTES_OK) break;

@@ -37,12 +37,17 @@ static fl_source *open_one(const char *path, const fl_source_options *options,
   return fl_source_open(&path, 1, options, error);
 }
 
-static fl_source *open_as(const char *path, fl_column_type otherwise, fl_source_error *error) {
+static fl_source *open_in_chunks(const char *path, fl_column_type otherwise, size_t chunk,
+                                 fl_source_error *error) {
   static fl_source_options options;
-  options =
-      (fl_source_options){.format = fl_source_format_of(path), .columns = {.otherwise = otherwise}};
+  options = (fl_source_options){
+      .format = fl_source_format_of(path), .columns = {.otherwise = otherwise}, .chunk = chunk};
   memset(error, 0, sizeof *error);
   return open_one(path, &options, error);
+}
+
+static fl_source *open_as(const char *path, fl_column_type otherwise, fl_source_error *error) {
+  return open_in_chunks(path, otherwise, 0, error);
 }
 
 static fl_source *open_good(const char *path) {
@@ -597,19 +602,22 @@ static void test_a_part_that_changes(void **state) {
 /* --- batches --- */
 
 static const struct {
-  size_t records, bytes;
-} limits[] = {{1, 1 << 20},  {7, 1 << 20},    {5000, 1 << 20}, {100000, 64 << 20}, {100000, 1},
-              {100000, 700}, {100000, 65536}, {3, 300},        {1000, 100000}};
+  size_t records, bytes, chunk;
+} limits[] = {{1, 1 << 20, 0},   {7, 1 << 20, 0},   {5000, 1 << 20, 0}, {100000, 64 << 20, 0},
+              {100000, 1, 0},    {100000, 700, 0},  {100000, 65536, 0}, {3, 300, 0},
+              {1000, 100000, 0}, {100, 100000, 16}, {3, 300, 61},       {1000, 1 << 20, 1000}};
 
-/* However batches are cut, all together are the same; `expected` is the count of records. */
+/* However batches and chunks are cut, all together are the same; `expected` is the count of
+ * records. */
 static void check_cuts(const char *path, size_t expected) {
   fl_buffer first;
   fl_buffer_init(&first, FL_BUFFER_UNLIMITED);
   for (size_t i = 0; i < COUNT_OF(limits); i++) {
-    fl_source *source = open_good(path);
     fl_source_error error = {.code = FL_SOURCE_OK};
+    fl_source *source = open_in_chunks(path, FL_COLUMN_UNDECIDED, limits[i].chunk, &error);
     fl_buffer all;
     int64_t read, total;
+    if (source == NULL) fail_msg("%s: %s", path, error.message);
     fl_buffer_init(&all, FL_BUFFER_UNLIMITED);
     assert_int_equal(drain(source, limits[i].records, limits[i].bytes, &all, &error),
                      FL_SOURCE_END);
