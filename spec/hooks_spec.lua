@@ -166,7 +166,7 @@ describe("before", function()
     assert.equal("2", box:requests()[2].headers["x-number"])
   end)
 
-  for _, name in ipairs { "operation", "method", "path", "query", "write" } do
+  for _, name in ipairs { "operation", "method", "path", "query", "write", "body", "api_key" } do
     it("cannot change the request's " .. name, function()
       local box, api = opened.service(nil, { before = function(request) request[name] = "DELETE" end })
       local ok, raised = pcall(function() return api.automations:execute(1) end)
@@ -175,6 +175,19 @@ describe("before", function()
       assert.same({}, box:requests())
     end)
   end
+
+  it("cannot make calls of its client, which is told and may go on", function()
+    local again = true
+    local box, api
+    box, api = opened.service(nil, { before = function() if again then api.imports:all() end end })
+    local ok, raised = pcall(function() return api.imports:all() end)
+    assert.is_false(ok)
+    assert.matches("before: made a call, which would call it again; it cannot make calls", raised)
+    assert.same({}, box:requests())
+    again = false
+    assert(api.imports:all())
+    assert.equal(1, #box:requests())
+  end)
 
   it("has neither the key nor the body", function()
     local dumped

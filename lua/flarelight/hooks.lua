@@ -30,6 +30,7 @@ local misuse = require "flarelight.misuse"
 
 ---@class flarelight.Hooks
 ---@field active boolean whether every request has headers or a function of the caller
+---@field asking thread|string|nil the coroutine in which `before` runs, to refuse calls that it makes
 local Hooks = {}
 Hooks.__index = Hooks
 
@@ -55,10 +56,14 @@ local function ask(run, prepared, method, joined)
   local given, kept = request(), request()
   given.headers = joined
   run(given)
+  local function refuse(name)
+    misuse(("before: request.%s: cannot be changed; only request.headers can"):format(tostring(name)))
+  end
   for name, value in pairs(kept) do
-    if given[name] ~= value then
-      misuse(("before: request.%s: cannot be changed; only request.headers can"):format(name))
-    end
+    if given[name] ~= value then refuse(name) end
+  end
+  for name in pairs(given) do
+    if kept[name] == nil and name ~= "headers" then refuse(name) end
   end
   return headers.check("before: request.headers", given.headers or {})
 end
@@ -70,7 +75,15 @@ function Hooks:before(prepared, method)
     return
   end
   local joined = headers.join(self.own, prepared.given_headers or {})
-  if self.before_function then joined = ask(self.before_function, prepared, method, joined) end
+  if self.before_function then
+    local caller = coroutine.running() or "main"
+    if self.asking == caller then misuse "before: made a call, which would call it again; it cannot make calls" end
+    self.asking = caller
+    local asked, result = pcall(ask, self.before_function, prepared, method, joined)
+    self.asking = nil
+    if not asked then error(result, 0) end
+    joined = result
+  end
   prepared.headers, prepared.request_id = headers.lines(joined)
 end
 

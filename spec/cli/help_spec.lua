@@ -36,6 +36,16 @@ describe("every example", function()
   end
 end)
 
+it("every argument and option has a description", function()
+  for name, each in pairs((command.all())) do
+    for _, kind in ipairs { "_arguments", "_options" } do
+      for _, element in ipairs(each[kind]) do
+        assert.is_true(element._hidden or (element._description or "") ~= "", name .. " " .. (element._name or ""))
+      end
+    end
+  end
+end)
+
 describe("the command #slow", function()
   if not system.reference then return end
   local folder
@@ -82,7 +92,10 @@ describe("the command #slow", function()
     assert.matches("\n   %-f, %-%-raw%-field NAME=VALUE\n", out)
     assert.matches("\n   FILE  +File in CSV", run "plan --help")
     assert.matches("\n   %-%-decimal MARK ", run "plan --help")
-    local _, err, status = command.shell(folder, "", "flarelight plan --decimal x f.csv")
+    local _, err, status = command.shell(folder, "", "flarelight api")
+    assert.are.equal(2, status)
+    assert.matches("missing argument 'path'", err)
+    _, err, status = command.shell(folder, "", "flarelight plan --decimal x f.csv")
     assert.are.equal(2, status)
     assert.matches("'%-%-decimal' must be one of '%.', ','", err)
   end)
@@ -132,6 +145,7 @@ describe("the command #slow", function()
 
   it("has a man page that names every command and option, and that man accepts", function()
     local page = run "help man"
+    assert.matches("\n%.nh\n", page) -- no variable is divided by a hyphen
     local plain = page:gsub("\\f.", ""):gsub("\\%-", "-")
     for name in pairs(examples) do assert.truthy(plain:find("\n.SS flarelight " .. name .. "\n", 1, true), name) end
     for _, row in ipairs(settings.list) do

@@ -165,7 +165,7 @@ end
 function api_command.define(parser, define)
   local command = define(parser, "api",
     "Sends a request to any path. With the retries, fates and exit statuses of the other commands.", run)
-  local words = command:argument("request"):argname { "[METHOD]", "PATH" }:args "1-2"
+  local words = command:argument("path"):target "request":argname { "[METHOD]", "PATH" }:args "1-2"
     :description "GET (default), OPTIONS, POST, PUT, PATCH or DELETE, and a path, as /Import/All."
   words._get_usage = function() return "[METHOD] PATH" end -- argparse takes the last word for the optional one
   command:option("-f --raw-field"):argname "NAME=VALUE":count "*":target "text_fields":convert(text_field)

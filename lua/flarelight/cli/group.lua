@@ -97,7 +97,7 @@ function group.run(define, parser, name, description, run, kind)
       tell_end(out, meta)
     end
   end)
-  command:argument("id"):argname "ID":convert(context.id)
+  command:argument("id"):argname "ID":convert(context.id):description "Id, as the lists of the service have it."
   command:option("--parameters"):argname "JSON":convert(context.json)
     :description "An object, or @FILE, or @- for standard input."
   command:option("--key"):argname "KEY"

@@ -379,14 +379,14 @@ function imports.define(parser, define)
   context.connecting(command)
 
   command = define(group, "data", "Prints one page of an import's rows.", data)
-  command:argument("id"):argname "ID":convert(context.id)
+  command:argument("id"):argname "ID":convert(context.id):description "Id of the import."
   command:option("--start"):argname "N":convert(context.count):description "Position of the first row, from 0."
   command:option("--count"):argname "N":convert(context.positive):description "Largest number of rows. Default: 100."
   seeing.of_one_call(command)
   context.connecting(command)
 
   command = define(group, "rows", "Prints or writes every row of an import, as CSV, TSV, JSON or SQLite.", rows)
-  command:argument("id"):argname "ID":convert(context.id)
+  command:argument("id"):argname "ID":convert(context.id):description "Id of the import."
   command:option("--format"):choices { "csv", "tsv", "jsonl", "json", "sqlite" }
     :description "Format. Default: by the ending of FILE, else csv."
   command:option("-o --output"):argname "FILE"
@@ -429,7 +429,7 @@ function imports.define(parser, define)
   command = define(group, "diff", "Compares a file with the rows of an import. Ends with status 1 where they differ.",
     diff)
   command:argument("file"):argname "FILE":description "File as for upload."
-  command:argument("id"):argname "ID":convert(context.id)
+  command:argument("id"):argname "ID":convert(context.id):description "Id of the import."
   command:option("--part"):argname "FILE":count "*":description "The next part of an import of several files."
   file_options.define(command)
   command:option("--map"):argname "FILE.lua":convert(lua_function):description "The function of --map of the upload."

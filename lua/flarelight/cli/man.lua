@@ -62,6 +62,7 @@ local STATUSES = {
 function man.page(parser)
   local lines = {
     ('.TH FLARELIGHT 1 "" "flarelight %s" "User Commands"'):format(flarelight._VERSION),
+    ".nh", -- a name that is divided by a hyphen cannot be copied
     ".SH NAME\nflarelight \\- the Flarelight Integration API from a shell",
     ".SH SYNOPSIS\n.B flarelight\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR]",
     ".SH DESCRIPTION\n" .. escaped("Lists, reads and uploads data imports, runs data preparations and automations, "

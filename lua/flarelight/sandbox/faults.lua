@@ -1,6 +1,7 @@
 --- The options of a fault, by the server's own list of kinds (csrc/sandbox/faults.h).
 
 local core = require "flarelight.sandbox_core"
+local names = require "flarelight.names"
 local options = require "flarelight.sandbox.options"
 
 local faults = {}
@@ -21,7 +22,10 @@ local RULES = { operation = { type = "string", default = "*" }, kind = { type = 
 ---@param level integer of the caller to blame
 function faults.read(given, level)
   local own = core.faults[given.kind]
-  if not own then error(("fault: unknown kind '%s'"):format(tostring(given.kind)), level + 1) end
+  if not own then
+    error(("fault: unknown kind '%s': it is none of %s"):format(tostring(given.kind),
+      table.concat(names.sorted(core.faults), ", ")), level + 1)
+  end
   local values = options.checked("fault", given, level + 1, RULES, core.fault_options, own)
   if values.operation ~= "*" then
     options.check_operations("fault", { values.operation }, core.operations, level + 1)

@@ -1,8 +1,10 @@
---- Checks the arguments of the sandbox's functions by tables of rules. Relies on nothing.
+--- Checks the arguments of the sandbox's functions by tables of rules. Relies on names.lua.
 --
 -- A rule is a table: `type`, of Lua or one of "integer", "choice" (`choices` lists them), "retry_after" (seconds, or a
 -- header's text), "definitions" (a table, or a file's path); `default`; for numbers `least` and `most`. The rules of
 -- the server's options come from the server's own lists (flarelight.sandbox_core).
+
+local names = require "flarelight.names"
 
 local options = {}
 
@@ -66,7 +68,8 @@ end
 function options.check_operations(what, list, known, level)
   for _, name in ipairs(list) do
     if not known[name] then
-      error(("%s: unknown operation '%s'"):format(what, tostring(name)), level + 1)
+      error(("%s: unknown operation '%s': it is none of %s"):format(what, tostring(name),
+        table.concat(names.sorted(known), ", ")), level + 1)
     end
   end
 end
