@@ -97,6 +97,7 @@ describe("a state in PostgreSQL is reached", function()
       { "sslmode=verify-ca&sslrootcert=" .. stranger.path, "certificate verify failed" },
       { "sslmode=verify-full&sslrootcert=/nowhere.pem", "/nowhere.pem" },
       { "sslmode=verify-full&host=db.example.org&hostaddr=127.0.0.1&sslrootcert=" .. authority.path, "db.example.org" },
+      { "sslmode=nonsense", 'invalid sslmode value: "nonsense"' },
       { "sslmode=disable", "28000" }, -- the server takes nobody without TLS
     } do
       local out, sent = load(place(case[1], "owner:secret"))
@@ -123,7 +124,7 @@ describe("a state in PostgreSQL is reached", function()
     for _, case in ipairs {
       { place(), "PGPASSWORD=Wrong-Word", "28P01" }, { place(), home_of "Wrong-Word", "28P01" },
       { place(nil, "owner:Wrong-Word"), "", "28P01" }, { place(nil, "nobody:Wrong-Word"), "", "28P01" },
-      { place(), "", "no password supplied" },
+      { place(), "", "no password supplied" }, { place "port=port", "PGPASSWORD=secret", "invalid integer" },
       { place(nil, "owner:secret"):gsub("state%d+", "nowhere"), "", "3D000" },
     } do
       local out, sent = load(case[1], case[2])

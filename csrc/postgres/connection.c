@@ -129,11 +129,12 @@ static const char *state_in(const char *text) {
 }
 
 /* libpq gives the SQLSTATE of a server that refuses a connection only within the words. What libpq
- * itself refuses (a certificate, a file with one, a way to log in) has no code: there its words
+ * itself refuses (a value of the URL, a certificate, a way to log in) has no code: there its words
  * count, which are English under the locale C. */
 static fl_store_code code_of_refusal(PGconn *link, const char *text) {
-  static const char *const settled[] = {"certificate",    "private key",     "SSL was required",
-                                        "authentication", "channel binding", "invalid "};
+  static const char *const settled[] = {"certificate",     "private key",     "SSL was required",
+                                        "authentication",  "channel binding", " value: \"",
+                                        "invalid integer", "service file"};
   const char *state = state_in(text);
   if (state != NULL) return code_of(state);
   if (PQconnectionNeedsPassword(link)) return FL_STORE_CONFIG;
@@ -142,27 +143,40 @@ static fl_store_code code_of_refusal(PGconn *link, const char *text) {
   return FL_STORE_IO;
 }
 
-fl_store_code fl_postgres_fail(fl_postgres_connection *self, PGresult *result,
-                               fl_store_error *error) {
-  const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-  const char *text = state != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+/* Writes a failure in the words of libpq or the server, unless they hold the password. */
+static fl_store_code tell(const fl_postgres_connection *self, const char *text, fl_store_code code,
+                          fl_store_error *error) {
   const char *password = PQpass(self->link);
-  fl_store_code code;
   char words[400];
-  if (self->silent) {
-    snprintf(words, sizeof words, "the server has not answered for %d s", self->wait);
-    self->silent = false;
-    return fl_postgres_fail_with(self, error, FL_STORE_IO, words);
-  }
-  if (text == NULL) text = PQerrorMessage(self->link);
   flatten(text, words, sizeof words);
   if (password != NULL && password[0] != '\0' && strstr(words, password) != NULL)
     snprintf(words, sizeof words, "PostgreSQL refused the connection");
   if (words[0] == '\0' || self->link == NULL)
     snprintf(words, sizeof words, "the connection was lost");
-  code = state != NULL ? code_of(state) : code_of_refusal(self->link, text);
-  PQclear(result);
   return fl_postgres_fail_with(self, error, code, words);
+}
+
+fl_store_code fl_postgres_fail(fl_postgres_connection *self, PGresult *result,
+                               fl_store_error *error) {
+  const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+  const char *text = state != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+  char words[64];
+  fl_store_code code;
+  if (self->silent) {
+    snprintf(words, sizeof words, "the server has not answered for %d s", self->wait);
+    self->silent = false;
+    return fl_postgres_fail_with(self, error, FL_STORE_IO, words);
+  }
+  /* Without a code the connection was lost. */
+  code = tell(self, text != NULL ? text : PQerrorMessage(self->link),
+              state != NULL ? code_of(state) : FL_STORE_IO, error);
+  PQclear(result);
+  return code;
+}
+
+static fl_store_code refuse(const fl_postgres_connection *self, fl_store_error *error) {
+  const char *text = PQerrorMessage(self->link);
+  return tell(self, text, code_of_refusal(self->link, text), error);
 }
 
 fl_store_code fl_postgres_command(fl_postgres_connection *self, const char *sql,
@@ -220,13 +234,12 @@ static fl_store_code open_link(fl_postgres_connection *self, fl_store_error *err
   self->link = PQconnectStartParams(names, values, 1);
   if (self->link == NULL)
     return fl_postgres_fail_with(self, error, FL_STORE_NO_MEMORY, "not enough memory");
-  if (PQstatus(self->link) == CONNECTION_BAD) return fl_postgres_fail(self, NULL, error);
+  if (PQstatus(self->link) == CONNECTION_BAD) return refuse(self, error);
   /* Only VERBOSE shows the SQLSTATE of a refusal, and a verbosity can be set only on a link that is
    * there. So the connection that was begun is dropped, before a byte is sent, and made again. */
   PQsetErrorVerbosity(self->link, PQERRORS_VERBOSE);
   PQreset(self->link);
-  return PQstatus(self->link) == CONNECTION_OK ? begin_session(self, error)
-                                               : fl_postgres_fail(self, NULL, error);
+  return PQstatus(self->link) == CONNECTION_OK ? begin_session(self, error) : refuse(self, error);
 }
 
 fl_store_code fl_postgres_connect(fl_postgres_connection *self, fl_store_error *error) {

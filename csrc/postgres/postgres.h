@@ -61,7 +61,7 @@ fl_store_code fl_postgres_connect(fl_postgres_connection *self, fl_store_error *
 /* Ends the connection. In a forked child only its descriptor is closed. */
 void fl_postgres_disconnect(fl_postgres_connection *self);
 
-/* Writes the failure of a result, or of the connection if it is NULL, and frees the result. */
+/* Writes the failure of a statement, and frees its result; NULL: the connection was lost. */
 fl_store_code fl_postgres_fail(fl_postgres_connection *self, PGresult *result,
                                fl_store_error *error);
 fl_store_code fl_postgres_fail_with(const fl_postgres_connection *self, fl_store_error *error,
