@@ -6,10 +6,11 @@
 -- PROCESSES (16) make calls for WINDOWS (4) windows of WINDOW (20) seconds in which the sandbox allows LIMIT (240)
 -- requests. CALLS is `one` (each process makes one call after another), `many` (each process has fifty calls waiting)
 -- or `pages` (each process reads pages, which are no interactive calls). STATE is the URL of a PostgreSQL database;
--- without it the state is a file. COMMAND is run by the shell in the middle of the third window. Prints for the windows
--- after the first one: the part of the limit that was used, the replies over the limit, the largest number of requests of
--- a process over the smallest, and the calls that failed. In the first window the limit is not known before the first
--- reply.
+-- without it the state is a file. ADDRESS of the environment is that of the sandbox, and MACHINES the network namespaces in
+-- which the processes run in turn (bench/two_machines). COMMAND is run by the shell in the middle of the third window.
+-- Prints for the windows after the first one: the part of the limit that was used, the replies over the limit, the largest
+-- number of requests of a process over the smallest, and the calls that failed. In the first window the limit is not known
+-- before the first reply.
 
 local interpreter = arg[-1] or "lua5.4"
 local flarelight = require "flarelight"
@@ -20,7 +21,7 @@ local core = require "flarelight.core"
 local function work(options)
   local api = assert(flarelight.new { base_url = options.url, api_key = options.key, state = options.state,
     subscription_id = options.subscription, user_agent = "process/" .. options.number, max_concurrency = 4,
-    max_attempts = 10 })
+    max_attempts = 10, allow_insecure_http = true })
   local good, failed, first_failure = 0, 0, ""
   local ends = options.ends
   local function count(data, message, err)
@@ -62,10 +63,12 @@ end
 local count, limit, window = tonumber(arg[1] or 16), tonumber(arg[2] or 240), tonumber(arg[3] or 20)
 local windows, calls = tonumber(arg[4] or 4), arg[5] or "many"
 local sandbox = assert(require("flarelight.sandbox").start {
-  rate_limit = limit, rate_window = window, log_requests = 1e6,
+  rate_limit = limit, rate_window = window, log_requests = 1e6, address = os.getenv "ADDRESS",
 })
+local machines = {}
+for name in (os.getenv "MACHINES" or ""):gmatch "%S+" do machines[#machines + 1] = "ip netns exec " .. name .. " " end
 local setup = assert(flarelight.new { base_url = sandbox.url, api_key = sandbox.api_key,
-  subscription_id = sandbox.subscription_id })
+  subscription_id = sandbox.subscription_id, allow_insecure_http = true })
 assert(setup.imports:import { name = "shared", records = { { n = 1 } } })
 setup:close()
 local state = arg[6]
@@ -78,8 +81,9 @@ local ends = begun + window * (windows + 0.5)
 if arg[7] then os.execute(("(sleep %g; %s) >/dev/null 2>&1 &"):format(window * 2.5, arg[7])) end
 local pipes = {}
 for number = 1, count do
-  pipes[number] = assert(io.popen(("%s %s process %s %s %s '%s' %.3f %d %s"):format(interpreter, arg[0], sandbox.url,
-    sandbox.api_key, sandbox.subscription_id, state, ends, number, calls)))
+  pipes[number] = assert(io.popen(("%s%s %s process %s %s %s '%s' %.3f %d %s"):format(
+    machines[number % math.max(1, #machines) + 1] or "", interpreter, arg[0], sandbox.url, sandbox.api_key,
+    sandbox.subscription_id, state, ends, number, calls)))
 end
 local failed, why = 0, ""
 for number = 1, count do
