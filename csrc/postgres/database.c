@@ -49,7 +49,7 @@ struct postgres_database {
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static postgres_database *databases;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool prepared; /* under list_mutex */
 
 static postgres_database *of(fl_database *base) { return (postgres_database *)(void *)base; }
 
@@ -68,7 +68,15 @@ static void in_child(void) {
   pthread_mutex_unlock(&list_mutex);
 }
 
-static void prepare(void) { pthread_atfork(before_fork, after_fork, in_child); }
+/* Registers the handlers, once. False without memory. */
+static bool prepare(void) {
+  bool result;
+  pthread_mutex_lock(&list_mutex);
+  if (!prepared) prepared = pthread_atfork(before_fork, after_fork, in_child) == 0;
+  result = prepared;
+  pthread_mutex_unlock(&list_mutex);
+  return result;
+}
 
 /* --- transactions; under the mutex --- */
 
@@ -452,13 +460,13 @@ fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *err
     return NULL;
   }
   self->base.permit = fl_permit_new();
-  if (self->base.permit == NULL) {
+  if (self->base.permit == NULL || !prepare()) {
+    fl_permit_release(self->base.permit);
     fl_postgres_free(&self->connection);
     free(self);
     error->code = FL_STORE_NO_MEMORY;
     return NULL;
   }
-  pthread_once(&once, prepare);
   self->base.class = &postgres_class;
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->mutex, NULL);

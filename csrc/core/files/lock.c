@@ -117,11 +117,8 @@ fl_result fl_lock_take(const char *path, fl_slice name, bool shared, fl_lock **o
   lock->offset = offset_of(name);
   lock->process = fl_process_generation();
   pthread_mutex_lock(&guard);
-  if (!prepared) {
-    pthread_atfork(before_fork, after_fork, in_child);
-    prepared = true;
-  }
-  result = take(lock, shared, fault);
+  if (!prepared) prepared = pthread_atfork(before_fork, after_fork, in_child) == 0;
+  result = prepared ? take(lock, shared, fault) : FL_NO_MEMORY;
   if (result == FL_OK) {
     lock->next = held;
     held = lock;

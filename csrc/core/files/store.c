@@ -48,7 +48,7 @@ static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_store *stores;
 /* A fork waits: scripts that wait for a locked file stop and start again. */
 static atomic_bool forking;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool prepared; /* under list_lock */
 
 /* The most events that the history keeps; docs/uploads.md has the number, too. */
 #define HISTORY_ROWS "50000"
@@ -535,18 +535,22 @@ static void after_fork(void) {
   pthread_mutex_unlock(&list_lock);
 }
 
-static void prepare(void) { pthread_atfork(before_fork, after_fork, after_fork); }
-
-void fl_store_prepare(void) { pthread_once(&once, prepare); }
+bool fl_store_prepare(void) {
+  bool result;
+  pthread_mutex_lock(&list_lock);
+  if (!prepared) prepared = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+  result = prepared;
+  pthread_mutex_unlock(&list_lock);
+  return result;
+}
 
 fl_store *fl_store_new(const char *path, bool shared) {
   return fl_store_new_of(path, shared, &state_schema);
 }
 
 fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema) {
-  fl_store *self = calloc(1, sizeof *self);
+  fl_store *self = fl_store_prepare() ? calloc(1, sizeof *self) : NULL;
   char *name;
-  fl_store_prepare();
   if (self == NULL) return NULL;
   name = malloc(strlen(FOLDER) + strlen(path) + 1);
   if (name == NULL) {
