@@ -87,7 +87,7 @@ function Imports:rows(id, given)
   return stream
 end
 
---- Writes rows as CSV or JSON lines to a file, to standard output or to a function. See export.lua.
+--- Writes rows as CSV, TSV, JSON, JSON lines or SQLite to a file, to standard output or to a function. See export/.
 ---@param id flarelight.Id
 ---@param given flarelight.ExportOptions
 ---@return flarelight.Export? result, string? message, flarelight.Error? err

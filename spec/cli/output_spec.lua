@@ -70,6 +70,14 @@ describe("on a terminal", function()
       (command.shell(folder, environment, script)))
   end)
 
+  it("shows the keys of runs whole, with the times of their beginning and end", function()
+    local out = on_terminal(80, ("printf 'a\\n1\\n' >%s/x.csv; flarelight imports upload -q %s/x.csv; flarelight runs")
+      :format(folder, folder), "dumb")
+    local token = out:match "token +(%x+)"
+    local time = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d"
+    assert.matches(("\nkind    key +state  started +ended\nupload  %s  done   %s  %s\n$"):format(token, time, time), out)
+  end)
+
   it("a pipe gets each member in one line", function()
     local out = command.shell(folder, environment, "flarelight imports data 1 --count 1")
     assert.matches(("five words in each part "):rep(20):gsub("%s+$", ""), out)
