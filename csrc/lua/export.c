@@ -282,6 +282,24 @@ static int exporter_add_row(lua_State *L) {
   return 1 + push_failure(L, self, code);
 }
 
+#define JSON_BETWEEN \
+  2 /* bytes before a row of a JSON array: its bracket or comma, and a line end */
+
+/* exporter:ends_with_added() -> whether the part that is resumed ends with the row that was added
+ * since, which is not written then */
+static int exporter_ends_with_added(lua_State *L) {
+  exporter *self = check_exporter(L);
+  const size_t before = self->export.format == FL_EXPORT_JSON ? JSON_BETWEEN : 0;
+  bool good = false;
+  if (self->text.length > before && self->file.part != NULL) {
+    fl_slice text = {self->text.data + before, self->text.length - before};
+    good = fl_export_file_ends_with(&self->file, text, &self->row);
+  }
+  self->text.length = 0;
+  lua_pushboolean(L, good);
+  return 1;
+}
+
 /* exporter:write(name) -> bytes that were written | nil, message, kind; `name` is for the message
  */
 static int exporter_write(lua_State *L) {
@@ -391,15 +409,23 @@ static int exporter_unmet(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-    {"open", exporter_open},         {"standard_output", exporter_standard_output},
-    {"header", exporter_header},     {"append", exporter_append},
-    {"add", exporter_add},           {"add_row", exporter_add_row},
-    {"complete", exporter_complete}, {"write", exporter_write},
-    {"pack", exporter_pack},         {"text", exporter_text},
-    {"finish", exporter_finish},     {"columns", exporter_columns},
-    {"unmet", exporter_unmet},       {"discard", exporter_discard},
-    {"close", exporter_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"open", exporter_open},
+                                   {"standard_output", exporter_standard_output},
+                                   {"header", exporter_header},
+                                   {"append", exporter_append},
+                                   {"add", exporter_add},
+                                   {"add_row", exporter_add_row},
+                                   {"complete", exporter_complete},
+                                   {"write", exporter_write},
+                                   {"pack", exporter_pack},
+                                   {"text", exporter_text},
+                                   {"finish", exporter_finish},
+                                   {"columns", exporter_columns},
+                                   {"unmet", exporter_unmet},
+                                   {"discard", exporter_discard},
+                                   {"ends_with_added", exporter_ends_with_added},
+                                   {"close", exporter_close},
+                                   {NULL, NULL}};
 
 /* Reads the options of CSV, and the table's name, from the table at index 3, if there is one. */
 static void read_settings(lua_State *L, exporter *self) {

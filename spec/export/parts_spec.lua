@@ -51,7 +51,8 @@ describe("the file of imports:export", function()
       assert.are.equal(whole, system.read(path))
       assert.is_nil(system.read(path .. ".part"))
       assert.are.same({ 300, #whole, 300 }, { result.rows, result.bytes, result.position })
-      assert.is_truthy(support.requests(sandbox, "imports.data")[asked + 1].query:find("start=200", 1, true))
+      -- The last row of the part is asked for again, and compared.
+      assert.is_truthy(support.requests(sandbox, "imports.data")[asked + 1].query:find("start=199", 1, true))
       api:close()
       sandbox:stop()
     end
@@ -85,7 +86,7 @@ describe("the file of imports:export", function()
 
   it("a part has its columns from its header, and new ones are an error still", function()
     open()
-    local id = import '{"a":1,"b":"x"}\n{"b":"y","a":2}\n{"a":3,"c":1}\n'
+    local id = import '{"a":1,"b":"x\\r\\n"}\n{"b":"y","a":2}\n{"a":3,"c":1}\n'
     write(".csv.part", 'b,a\r\n"x\r\n",1\r\n')
     local _, message, err = api.imports:export(id, { to = base .. ".csv", resume = true })
     assert.are.equal("conflict", err.kind)
@@ -112,6 +113,35 @@ describe("the file of imports:export", function()
       assert.are.equal(case[2], system.read(base .. ".csv.part"))
     end)
   end
+
+  it("does not go on with the part of another import, or of other options", function()
+    open(nil, { max_attempts = 1 })
+    local one, other = import '{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n', import '{"n":1}\n{"n":7}\n{"n":8}\n{"n":9}\n'
+    local function is_even(row) return row.n % 2 == 0 end
+    local cases = {
+      { ending = ".csv" }, { ending = ".jsonl" }, { ending = ".json" }, { ending = ".tsv" },
+      { ending = ".csv", where = is_even, rows = 1 }, { ending = ".csv", later = { delimiter = ";" } },
+      { ending = ".csv", later = { start = 1 } }, { ending = ".jsonl", later = { start = 4 } },
+    }
+    for place, case in ipairs(cases) do
+      local path = path_of(place .. case.ending)
+      sandbox:fault { operation = "imports.data", nth = 4, times = 1, kind = "status", status = 500 }
+      local given = { to = path, page_size = 1, prefetch = 0, where = case.where }
+      assert.is_nil((api.imports:export(one, given)))
+      sandbox:clear_faults()
+      local part = system.read(path .. ".part")
+      local later = support.with({ to = path, resume = true, where = case.where }, case.later)
+      local result, message, err = api.imports:export(case.later and one or other, later)
+      assert.is_nil(result, path)
+      assert.are.equal("conflict", err.kind)
+      assert.matches("belongs to another import or to other options", message)
+      local left = system.read(path .. ".part")
+      assert.are.equal(part:sub(1, #left), left)
+      result = assert(api.imports:export(one, { to = path, resume = true, where = case.where }))
+      assert.are.equal(case.where and 2 or 4, result.rows)
+      assert.are.equal(to_string(one, { format = case.ending:sub(2), where = case.where }), system.read(path))
+    end
+  end)
 
   it("two processes do not write one file", function()
     open()

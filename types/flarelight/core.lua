@@ -570,6 +570,10 @@ function Exporter:columns() end
 ---@return string[]? columns, string? members
 function Exporter:unmet() end
 
+--- Whether the part that is resumed ends with the row that was added last. That row is dropped.
+---@return boolean
+function Exporter:ends_with_added() end
+
 --- Removes the part.
 function Exporter:discard() end
 

@@ -190,6 +190,16 @@ fl_export_file_code fl_export_file_resume(fl_export_file *self, fl_export *expor
   return FL_EXPORT_FILE_OK;
 }
 
+bool fl_export_file_ends_with(const fl_export_file *self, fl_slice text, fl_buffer *scratch) {
+  const int64_t begin = self->length - (int64_t)text.length;
+  scratch->length = 0;
+  errno = 0;
+  return begin >= 0 && fl_buffer_reserve(scratch, text.length) == FL_OK &&
+         pread(self->descriptor, scratch->data, text.length, (off_t)begin) ==
+             (ssize_t)text.length &&
+         memcmp(scratch->data, text.data, text.length) == 0;
+}
+
 /* Copies the content of an open file into the part, and keeps its mode. False with errno. */
 static bool copy_content(fl_export_file *self, int from, fl_buffer *scratch) {
   struct stat found;

@@ -74,6 +74,9 @@ fl_export_file_code fl_export_file_empty(fl_export_file *self);
 fl_export_file_code fl_export_file_resume(fl_export_file *self, fl_export *export,
                                           fl_buffer *scratch, int64_t *records);
 
+/* Whether the part ends with these bytes. False with errno if it cannot be read. */
+bool fl_export_file_ends_with(const fl_export_file *self, fl_slice text, fl_buffer *scratch);
+
 /* Copies the complete file, with its mode, into the empty part. `scratch` is overwritten. */
 fl_export_file_code fl_export_file_copy(fl_export_file *self, fl_buffer *scratch);
 

@@ -95,6 +95,19 @@ local function hand_on(run, rows, last)
   return true
 end
 
+-- The row at `place` of a page should be the last one of the part that is resumed: otherwise the part is that of another
+-- export. Returns true, or `nil, message, kind`.
+local function check_last(run, page, place)
+  local kept = {}
+  for i = 1, place do kept[i] = i == place end
+  run.resumes = false
+  local passed = run.exporter:add(page, place, kept)
+  local same = run.exporter:ends_with_added()
+  if passed == place and same then return true end
+  return nil, ("%s.part: its last row is not row %d of this export: it belongs to another import or to other options. "
+    .. "Remove it, or write another file"):format(run.name, run.rows), "conflict"
+end
+
 -- Whether `where` keeps a row; or `nil, message, kind`.
 local function ask(run, row, position)
   local keep, message, err = run.where(row)
@@ -112,10 +125,16 @@ local function choose(run, page, count)
   for i = 1, count do
     local keep, message, kind = true, nil, nil
     local row = run.where and page:next()
-    if i == 1 and run.known then keep = false -- the last row of the run before, read again
+    if i == 1 and (run.known or run.again) then keep = false -- the last row of the run before, read again
     elseif run.where then keep, message, kind = ask(run, row, run.position + i - 1) end
     if keep == nil then return kept, i - 1, message, kind end
-    if keep and run.passed > 0 then keep, run.passed = false, run.passed - 1 end -- the part already has this row
+    if keep and run.passed > 0 then -- the part already has this row
+      keep, run.passed = false, run.passed - 1
+      if run.passed == 0 then
+        local good, why, whose = check_last(run, page, i)
+        if not good then return kept, i - 1, why, whose end
+      end
+    end
     kept[i] = keep
   end
   return kept, count
@@ -139,13 +158,15 @@ end
 
 local function write_page(run, page, count)
   local good, message, failed = check_known(run, page)
+  if good and run.again then good, message, failed = check_last(run, page, 1) end
   if not good then
     page:close()
     return nil, message, failed
   end
   local kept, why, whose
-  if run.where or run.known then kept, count, why, whose = choose(run, page, count) end
-  run.known = nil
+  if run.where or run.known or run.again then kept, count, why, whose = choose(run, page, count) end
+  if run.again then run.position = run.position - 1 end
+  run.known, run.again = nil, nil
   local passed, rows, wrong, kind = run.exporter:add(page, count, kept)
   if run.kept and passed > 0 then run.digest = page:digest(passed - 1) end
   page:close()
@@ -213,11 +234,13 @@ local function open(run, given, is_path, stream)
       return nil, ("%s.part: holds %d rows, more than limit"):format(given.to, rows), "conflict"
     end
     if run.kept then return take_up(run, stream) end
+    if rows == 0 then return true end
+    run.resumes = true -- until its last row was seen
     if run.where then -- the positions of the part's rows are not known, so the rows are read again
       run.passed = rows
     else
-      run.position = run.position + rows
-      stream:skip(rows)
+      run.position, run.again = run.position + rows, true
+      stream:skip(rows - 1)
     end
   elseif given.to == "-" then
     io.stdout:flush()
@@ -253,6 +276,10 @@ local function write_pages(run, on_progress)
     if not good then return fail_with(run, message, kind) end
     if on_progress then on_progress(progress_of(run)) end
     if timeslice.slice_end then timeslice.check() end
+  end
+  if run.resumes then
+    return fail_with(run, ("%s.part: has more rows than this export: it belongs to another import or to other options. "
+      .. "Remove it, or write another file"):format(run.name), "conflict")
   end
   if not run.known then return true end
   return fail_with(run, ("continue: row %d, the last that was exported, is not there any more: begin anew without %s")
