@@ -663,6 +663,19 @@ describe("the command", function()
     end
     local _, err = run(1, "imports rows 1 --where " .. system.file("return function() return nil, 'a reason' end", ".lua"))
     assert.matches("imports rows: where: row 0: a reason", err)
+    for code, words in pairs {
+      ["error()"] = "error%(%) was called without a message", ["error('boom', 0)"] = "boom", ["error{}"] = "table: ",
+      ["error('boom')"] = "%.lua:1: boom",
+    } do
+      local mistaken = system.file("return function() " .. code .. " end", ".lua")
+      _, err = run(1, "imports rows 1 --where " .. mistaken)
+      assert.is_truthy(err:find(mistaken, 1, true), err)
+      assert.matches(words, err)
+      assert.is_nil(err:find("mistake in the command", 1, true))
+    end
+    _, err = run(2, "reports generate 1 --wait 60")
+    assert.matches("%[%-%-wait%[=SECONDS%]%]", err)
+    assert.matches("too many arguments %(the seconds of %-%-wait stand in its word: %-%-wait=60%)", err)
   end)
 
   it("appends to a file with --continue, and goes on with a JSON array with --resume", function()

@@ -128,6 +128,20 @@ describe("api:once", function()
     end
   end)
 
+  it("raises what the function raised, nil too, and keeps the message of an error with another third value", function()
+    for _, value in ipairs { "text", { 1 }, false } do
+      local good, raised = pcall(function() return api:once("raises", function() error(value, 0) end) end)
+      assert.are.same({ false, value }, { good, raised })
+    end
+    local returned = { pcall(function() return api:once("raises", function() error() end) end) }
+    assert.is_false(returned[1])
+    assert.is_nil(returned[2])
+    local code = { code = 7 }
+    local none, message, err = api:once("returns", function() return nil, "my message", code end)
+    assert.are.same({ nil, "my message", code }, { none, message, err.value })
+    assert.are.equal("my message", assert(api:explain("returns")).failure)
+  end)
+
   it("runs again where nothing was sent or the service refused, and returns the function's own error", function()
     sandbox:fault { operation = "automations.execute", kind = "status", status = 404 }
     local nowhere = opened.client({ url = "http://127.0.0.1:1", api_key = "k", subscription_id = support.subscription() },

@@ -241,7 +241,7 @@ end
 -- The error in the results `nil, message, err` of a caller's function; nil if they are no error.
 local function error_of(data, meta, err)
   if data ~= nil or meta == nil and err == nil then return nil end
-  return errors.is(err) and err or errors.from_raised(err or meta)
+  return errors.of_results(meta, err)
 end
 
 local function outcome_of(ok, data, meta, err)

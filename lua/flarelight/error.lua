@@ -84,7 +84,19 @@ end
 --- Makes an error of a raised value. An error of flarelight stays as it is.
 function errors.from_raised(value)
   if errors.is(value) then return value end
-  return setmetatable({ kind = "raised", message = tostring(value), value = value }, metatable)
+  local message = value == nil and "error() was called without a message" or tostring(value)
+  return setmetatable({ kind = "raised", message = message, value = value }, metatable)
+end
+
+--- The error in the results `nil, message, err` of a caller's function, whose third value may be anything: the
+-- message is then the second, and `value` the third.
+---@param message any
+---@param err any
+---@return flarelight.Error
+function errors.of_results(message, err)
+  if errors.is(err) or message == nil then return errors.from_raised(err) end
+  if errors.is(message) or err == nil then return errors.from_raised(message) end
+  return setmetatable({ kind = "raised", message = tostring(message), value = err }, metatable)
 end
 
 return errors

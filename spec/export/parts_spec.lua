@@ -116,7 +116,12 @@ describe("the file of imports:export", function()
 
   it("does not go on with the part of another import, or of other options", function()
     open(nil, { max_attempts = 1 })
-    local one, other = import '{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n', import '{"n":1}\n{"n":7}\n{"n":8}\n{"n":9}\n'
+    local function import_of(...)
+      local lines = {}
+      for i, n in ipairs { ... } do lines[i] = ('{"n":%d,"t":"x"}\n'):format(n) end
+      return import(table.concat(lines))
+    end
+    local one, other = import_of(1, 2, 3, 4), import_of(1, 7, 8, 9)
     local function is_even(row) return row.n % 2 == 0 end
     local cases = {
       { ending = ".csv" }, { ending = ".jsonl" }, { ending = ".json" }, { ending = ".tsv" },

@@ -47,6 +47,36 @@ describe("tasks", function()
     assert.are.same({ { n = 10 }, 10 }, { rows:next() })
   end)
 
+  it("a task that never ran is reported at the end, unless it was cancelled or ran", function()
+    local function said(code)
+      local script = system.write(system.path ".lua", ([[
+        local flarelight = require "flarelight"
+        local api = assert(flarelight.new { api_key = "k", subscription_id = %q, base_url = %q })
+        %s]]):format(sandbox.subscription_id, sandbox.url, code))
+      return system.shell(("%s %s 2>&1"):format(system.interpreter, script))
+    end
+    assert.matches("^flarelight: a task never ran: nothing waited for it", said "api:spawn(function() end)")
+    assert.are.equal("", said "api:spawn(function() end):result()")
+    assert.are.equal("", said "api:spawn(function() end):cancel()")
+    assert.are.equal("", said "api:spawn(function() end) api:update()")
+    assert.are.equal("", said "api:map({ 1, 2, 3 }, function() return true end)")
+  end)
+
+  it("api:map and api:wait_until keep the message of an error whose third value is no error", function()
+    local code = { code = 7 }
+    local results, failed = api:map({ 1, 2, 3 }, function(n)
+      if n == 1 then return nil, "my message", code end
+      if n == 2 then error() end
+      return nil, nil, code
+    end)
+    assert.are.equal(3, failed)
+    assert.are.same({ "raised", "my message", code }, { results[1].err.kind, results[1].err.message, results[1].err.value })
+    assert.are.same({ "raised", "error() was called without a message" }, { results[2].err.kind, results[2].err.message })
+    assert.are.equal(code, results[3].err.value)
+    local none, message, err = api:wait_until(function() return nil, "my message", code end)
+    assert.are.same({ nil, "my message", code }, { none, message, err.value })
+  end)
+
   it("api:map keeps to its concurrency and to the order", function()
     local under_way, most = 0, 0
     local results, failed = api:map({ "a", "b", "c", "d", "e", "f", "g" }, function(item, index)

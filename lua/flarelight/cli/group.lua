@@ -102,8 +102,11 @@ function group.run(define, parser, name, description, run, kind)
     :description "An object, or @FILE, or @- for standard input."
   command:option("--key"):argname "KEY"
     :description "Names this run for good: with the same key it is started once. Needs the state file."
-  command:option("--wait"):argname "SECONDS":convert(context.number)
-    :description "Waits for the end of the run. --wait alone: 600; else as in --wait=60."
+  local wait = command:option("--wait"):argname "SECONDS":convert(context.number)
+    :description "Waits for the end of the run, 600 seconds where it stands alone."
+  -- The seconds are part of the word: argparse would show them as the next one.
+  wait.own_label = "--wait[=SECONDS]"
+  wait._get_usage = function() return "[" .. wait.own_label .. "]" end
   if not kind then
     command:option("--until-report"):argname "ID":convert(context.id)
       :description "With --wait: the end is that of this report."

@@ -66,7 +66,7 @@ local SHARED = {
 }
 
 -- argparse names an argument by its target, and gives each name of an option a line. Here an argument has the word of
--- the usage, and the names of an option stand in one line.
+-- the usage, and the names of an option stand in one line. `own_label` of an option replaces it.
 local function label_elements(command)
   for _, argument in ipairs(command._arguments) do
     local argname = argument._argname
@@ -76,7 +76,7 @@ local function label_elements(command)
   for _, option in ipairs(command._options) do
     local words = { table.concat(option._public_aliases, ", ") }
     for _, word in ipairs(option:_get_argument_list()) do words[#words + 1] = word end
-    option._get_label_lines = function() return { table.concat(words, " ") } end
+    option._get_label_lines = function() return { option.own_label or table.concat(words, " ") } end
   end
 end
 

@@ -4,6 +4,7 @@ local context = require "flarelight.cli.context"
 local core = require "flarelight.core"
 local display = require "flarelight.chart.display"
 local ending = require "flarelight.cli.ending"
+local errors = require "flarelight.error"
 local export_options = require "flarelight.export.options"
 local file_options = require "flarelight.cli.file_options"
 local json = require "flarelight.json"
@@ -34,7 +35,14 @@ local function lua_function(path)
   local ran, result = pcall(chunk)
   if not ran then return nil, tostring(result) end
   if type(result) ~= "function" then return nil, path .. " should return a function" end
-  return { call = result, path = path }
+  -- A mistake in the file is not one of this command.
+  local function named(ran_to_end, value, ...)
+    if ran_to_end then return value, ... end
+    if ending.is_interrupt(value) then error(value, 0) end
+    local text = errors.from_raised(value).message
+    error(select(3, errors.fail("raised", text:find(path, 1, true) and text or path .. ": " .. text)), 0)
+  end
+  return { call = function(...) return named(pcall(result, ...)) end, path = path }
 end
 
 -- --- rows ---

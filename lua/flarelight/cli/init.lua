@@ -52,6 +52,15 @@ local function of_groups(names, where, word)
   return found[1] and ": is it " .. table.concat(found, " or ") .. "?" or ""
 end
 
+local function has_option(command, name)
+  for _, option in ipairs(command._options) do
+    for _, alias in ipairs(option._aliases) do
+      if alias == name then return true end
+    end
+  end
+  return false
+end
+
 local function make_parser(argparse)
   local parser = argparse("flarelight", "The Flarelight Integration API from a shell.")
     :add_help(false):require_command(true):command_target "command":epilog(EPILOG)
@@ -77,6 +86,8 @@ local function make_parser(argparse)
     if message:find "^unknown command" then
       message = message .. of_groups(names, where, message:match "^unknown command '(.-)'")
         .. "\nThe commands are: " .. table.concat(names[where], ", ") .. "."
+    elseif message == "too many arguments" and has_option(where, "--wait") then
+      message = message .. " (the seconds of --wait stand in its word: --wait=60)"
     elseif message == "a command is required" then
       message = ("a command is required: `%s --help` lists them"):format(where:_get_fullname())
     end

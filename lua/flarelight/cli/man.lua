@@ -28,6 +28,7 @@ local function tag_of(element)
   if #names == 0 then return "\\fI" .. escaped(argname or element._name) .. "\\fR" end
   local takes = element._maxargs and element._maxargs > 0
   if not argname and takes then argname = element._name:gsub("^%-+", ""):upper() end
+  if element.own_label then return bold(element.own_label) end
   return table.concat(names, ", ") .. (takes and argname and " \\fI" .. escaped(argname) .. "\\fR" or "")
 end
 

@@ -95,8 +95,8 @@ local function hand_on(run, rows, last)
   return true
 end
 
--- The row at `place` of a page should be the last one of the part that is resumed: otherwise the part is that of another
--- export. Returns true, or `nil, message, kind`.
+-- The row at `place` of a page should be the last one of the part that is resumed: otherwise the part is another's.
+-- Returns true, or `nil, message, kind`.
 local function check_last(run, page, place)
   local kept = {}
   for i = 1, place do kept[i] = i == place end

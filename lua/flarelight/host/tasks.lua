@@ -58,12 +58,25 @@ local function finish(task, ok, ...)
   for _, waiter in ipairs(task.joiners) do mailbox.set_ready(waiter) end
 end
 
+-- A task that never began has sent nothing: what it should have done is reported, unless it was cancelled. The record
+-- is held by what the host keeps to begin the task.
+local function report_unless_begun(task)
+  local report, record = task.host.report or tasks.to_standard_error, { begun = false }
+  record.guard = tasks.when_collected(function()
+    if record.begun or task.cancelled then return end
+    report("flarelight: a task never ran: nothing waited for it (task:result, api:all), and no api:update "
+      .. "or event loop came to it")
+  end)
+  return record
+end
+
 --- Starts a task in a host, in the scope (scope.lua) of the code that starts it. `chosen`: the client's host, if the
 -- client was given one.
 function tasks.spawn(its_host, run, chosen)
   local task = setmetatable({ joiners = {}, host = its_host, chosen = chosen }, Task)
-  local inherited = scope.current()
+  local inherited, record = scope.current(), report_unless_begun(task)
   its_host.spawn(function()
+    record.begun = true
     local co = pollable.coroutine()
     of_coroutine[co] = task
     scope.adopt(inherited)

@@ -94,7 +94,7 @@ local function ask(look)
   local good, answer, result, err = pollable.protect(look)
   if not good then return nil, nil, { raised = answer } end
   if answer == nil and (result ~= nil or err ~= nil) then
-    failure.raise(errors.is(err) and err or errors.from_raised(err or result))
+    failure.raise(errors.of_results(result, err))
   end
   if answer ~= nil and type(answer) ~= "boolean" then
     misuse("api:once: look: should return true, false or nil, but returns a " .. type(answer))
@@ -165,19 +165,20 @@ local function own_meta(meta)
   return own
 end
 
--- Runs the function, and records its result. Returns { data =, meta = }, { raised = }, or fails with its error.
+-- Runs the function, and records its result. Returns { data =, meta = }, or { has_raised = true, raised = } (nil can be
+-- raised, too), or fails with its error.
 local function run(block, fn)
   local good, data, meta, err = scope.enter(block, fn)
   if not core.is_ours(block.ticket) then
-    if not good then return { raised = data } end
+    if not good then return { has_raised = true, raised = data } end
     fail("closed", block.key, "the block belongs to the parent process", { fate = "in_doubt" })
   end
   if not good then
     stopped(block, errors.from_raised(data).message)
-    return { raised = data }
+    return { has_raised = true, raised = data }
   end
   if data == nil and (meta ~= nil or err ~= nil) then
-    local why = errors.is(err) and err or errors.from_raised(err or meta)
+    local why = errors.of_results(meta, err)
     stopped(block, why.message, why)
     failure.raise(why)
   end
@@ -239,7 +240,7 @@ function once.run(api, key, fn, given)
   locks.release(block)
   local result, message, err = failure.outcome(good, found)
   if not result then return nil, message, err end
-  if result.raised ~= nil then error(result.raised, 0) end
+  if result.has_raised then error(result.raised, 0) end
   if result.entry then return recorded(result.entry) end
   return result.data, result.meta
 end

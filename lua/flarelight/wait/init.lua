@@ -171,7 +171,7 @@ local function ask_caller(watch)
   end
   if value then return { seen_in = "done", changed = {}, value = value } end
   if value == nil and (message ~= nil or err ~= nil) then
-    return stop(watch, errors.is(err) and err or errors.from_raised(err or message))
+    return stop(watch, errors.of_results(message, err))
   end
 end
 
