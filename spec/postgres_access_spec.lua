@@ -108,6 +108,15 @@ describe("a state in PostgreSQL is reached", function()
     end
   end)
 
+  test("at the first of several hosts that answers", function()
+    local url = place("connect_timeout=2&target_session_attrs=read-write", "owner:secret")
+    assert.matches("\nloaded", (load((url:gsub("@", "@127.0.0.1:1,")))))
+    local out, sent = load((url:gsub("@", "@127.0.0.1:1,"):gsub("secret", "Wrong-Word")))
+    assert.matches("\nrefused\tconfig\tstate: postgresql://.*28P01", out)
+    assert.are.equal(0, sent)
+    assert.is_nil(out:find("Wrong-Word", 1, true), out)
+  end)
+
   test("with a password from PGPASSWORD or ~/.pgpass, which is shown nowhere", function()
     for _, environment in ipairs { "PGPASSWORD=secret", home_of "secret" } do
       local out = load(place(), environment)
