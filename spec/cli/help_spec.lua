@@ -100,6 +100,14 @@ describe("the command #slow", function()
     assert.matches("'%-%-decimal' must be one of '%.', ','", err)
   end)
 
+  it("is shown to whoever types no command, on standard error and with status 2", function()
+    for line, shown in pairs { [""] = "\n   imports +Lists ", imports = "\n   upload +Uploads " } do
+      local out, err, status = command.shell(folder, "", "flarelight " .. line)
+      assert.are.same({ "", 2 }, { out, status })
+      assert.matches("^Usage: .*" .. shown .. ".*\nflarelight: a command is required\n$", err)
+    end
+  end)
+
   it("names the groups of a command that was typed without its group, or in another one", function()
     for line, expected in pairs {
       upload = "unknown command 'upload': is it flarelight imports upload%?\n",

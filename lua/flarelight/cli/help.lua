@@ -15,9 +15,9 @@ local help = { topics = {} }
 
 local WIDEST, USUAL = 100, 80 -- columns
 
--- The columns for the help: those of the terminal, within bounds.
-local function room()
-  local columns = core.terminal(1)
+-- The columns for the help: those of the terminal of a stream, within bounds.
+local function room(descriptor)
+  local columns = core.terminal(descriptor)
   if not columns then return WIDEST end
   if columns == 0 then columns = USUAL end
   return math.max(40, math.min(WIDEST, columns))
@@ -42,10 +42,10 @@ function help.wrapped(text, width, indent)
 end
 
 -- Headings stand out on a terminal.
-local function emphasised(text)
+local function emphasised(text, descriptor)
   return ("\n" .. text):gsub("\n(%u[%a ]+:)\n", function(heading)
-    return "\n" .. output.coloured(1, "heading", heading) .. "\n"
-  end):gsub("^\n(Usage:)", function(heading) return output.coloured(1, "heading", heading) end):gsub("^\n", "")
+    return "\n" .. output.coloured(descriptor, "heading", heading) .. "\n"
+  end):gsub("^\n(Usage:)", function(heading) return output.coloured(descriptor, "heading", heading) end):gsub("^\n", "")
 end
 
 local function examples_of(name, width)
@@ -81,8 +81,12 @@ local function label_elements(command)
 end
 
 --- The help of a parser of argparse, for this terminal.
-function help.of(command)
-  local width = room()
+---@param command table
+---@param descriptor integer? the stream that it is for: 1, standard output, by default
+---@return string
+function help.of(command, descriptor)
+  descriptor = descriptor or 1
+  local width = room(descriptor)
   label_elements(command)
   command:help_max_width(width):usage_max_width(math.min(70, width))
   if width < 70 then command:help_description_margin(8) end
@@ -91,7 +95,7 @@ function help.of(command)
   if shared then add_block(blocks, help.wrapped(shared, width, "")) end
   local shown = examples_of(help.name_of(command), width)
   if shown then add_block(blocks, shown) end
-  return (emphasised(table.concat(blocks, "\n\n")))
+  return (emphasised(table.concat(blocks, "\n\n"), descriptor))
 end
 
 --- The help of the shared options: { { flags, text }, … }.
@@ -115,13 +119,13 @@ function help.shared_options()
 end
 
 local function options_text()
-  local width, parts = room(), {}
+  local width, parts = room(1), {}
   for _, each in ipairs(help.shared_options()) do
     parts[#parts + 1] = "   " .. each[1] .. "\n" .. help.wrapped(each[2], width, "      ")
   end
   local head = "These options are shared by the commands: --json and -q by all that print, the others by all that send "
     .. "requests. An option beats its variable, and the variable beats the configuration file."
-  return (emphasised(help.wrapped(head, width, "") .. "\n\nShared options:\n" .. table.concat(parts, "\n"))) .. "\n"
+  return (emphasised(help.wrapped(head, width, "") .. "\n\nShared options:\n" .. table.concat(parts, "\n"), 1)) .. "\n"
 end
 help.topics.options = options_text
 

@@ -83,15 +83,15 @@ local function make_parser(argparse)
   end
   for _, file in ipairs(COMMANDS) do require("flarelight.cli." .. file).define(parser, define) end
   function parser.error(where, message)
+    local usage
+    if message == "a command is required" then usage = help.of(where, 2) end -- whoever types no command looks for one
     if message:find "^unknown command" then
       message = message .. of_groups(names, where, message:match "^unknown command '(.-)'")
         .. "\nThe commands are: " .. table.concat(names[where], ", ") .. "."
     elseif message == "too many arguments" and has_option(where, "--wait") then
       message = message .. " (the seconds of --wait stand in its word: --wait=60)"
-    elseif message == "a command is required" then
-      message = ("a command is required: `%s --help` lists them"):format(where:_get_fullname())
     end
-    ending.raise { status = status.USAGE, kind = "usage", usage = where:get_usage(), message = message }
+    ending.raise { status = status.USAGE, kind = "usage", usage = usage or where:get_usage(), message = message }
   end
   return parser
 end
