@@ -231,4 +231,14 @@ describe("SECURITY.md", function()
     end
     assert.is_true(count >= 20)
   end)
+
+  it("names a spec or a check for each promise", function()
+    local promises = assert(read("SECURITY.md"):match "\n| promise | shown by |\n|[ %-|]+|\n(.-)\n\n")
+    local count = 0
+    for promise, shown in promises:gmatch "| ([^\n|]+) | ([^\n]*) |" do
+      assert.truthy(shown:find "`%l+/[%w_/.]+`", promise)
+      count = count + 1
+    end
+    assert.is_true(count >= 15)
+  end)
 end)

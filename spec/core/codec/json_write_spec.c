@@ -24,6 +24,10 @@ static uint64_t random_bits(void) {
   return seed;
 }
 
+/* The number of random values: a hundredth with SPEC_QUICK, since valgrind takes too long over all.
+ */
+static int rounds_of(int count) { return getenv("SPEC_QUICK") != NULL ? count / 100 : count; }
+
 /* --- doubles --- */
 
 static const struct {
@@ -167,7 +171,7 @@ static void check_random_doubles(int rounds) {
 
 static void test_random_doubles_read_back(void **state) {
   (void)state;
-  check_random_doubles(500000);
+  check_random_doubles(rounds_of(500000));
 }
 
 static void test_random_integers_read_back(void **state) {
@@ -177,7 +181,7 @@ static void test_random_integers_read_back(void **state) {
   (void)state;
   fl_json_tape_init(&tape);
   fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
-  for (int round = 0; round < 1000000; round++) {
+  for (int round = 0; round < rounds_of(1000000); round++) {
     /* Of any size: the bits are shifted by up to 63. */
     int64_t value = (int64_t)random_bits();
     value = round % 2 ? value >> (round / 2 % 64) : (int64_t)((uint64_t)value >> (round / 2 % 64));
@@ -214,7 +218,7 @@ static void test_doubles_at_edges_read_back(void **state) {
   /* What was a short decimal becomes the same again. */
   for (places = 0; places <= 12; places++) {
     int round;
-    for (round = 0; round < 5000; round++) {
+    for (round = 0; round < rounds_of(5000); round++) {
       char text[FL_JSON_DOUBLE_ROOM], out[FL_JSON_DOUBLE_ROOM];
       uint64_t digits = random_bits() % UINT64_C(1000000000000000) >> (round % 50);
       digits += digits % 10 == 0;
@@ -240,7 +244,7 @@ static void test_numbers_ignore_the_locale(void **state) {
     print_message("no locale with a decimal comma on this machine\n");
     skip();
   }
-  check_random_doubles(20000);
+  check_random_doubles(rounds_of(20000));
   fl_json_format_double(far, 1.25e-300, FL_JSON_FLOAT_PLAIN);
   fl_json_format_double(near, 1.25, FL_JSON_FLOAT_PLAIN);
   setlocale(LC_ALL, "C");
@@ -520,7 +524,7 @@ static void random_value(pair *out, int depth) {
 static void test_random_documents(void **state) {
   int round;
   (void)state;
-  for (round = 0; round < 20000; round++) {
+  for (round = 0; round < rounds_of(20000); round++) {
     pair out;
     fl_buffer_init(&out.loose, FL_BUFFER_UNLIMITED);
     fl_buffer_init(&out.strict, FL_BUFFER_UNLIMITED);
