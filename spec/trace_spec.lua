@@ -70,6 +70,14 @@ describe("debug", function()
     }
   end)
 
+  it("says of a connection that closed just that: the read may be sent again", function()
+    local box, api = opened.service(nil, { max_attempts = 1 })
+    assert(api.imports:all())
+    box:fault { kind = "empty", operation = "imports.all" }
+    local _, message = api.imports:all()
+    assert.matches("no whole reply after the request was sent: the connection closed before a reply came$", message)
+  end)
+
   it("tells of a wait for the rate limit", function()
     local _, api = start { rate_limit = 1, rate_window = 1, reset_format = "epoch_ms" }
     assert(api.imports:all())

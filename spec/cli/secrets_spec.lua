@@ -17,7 +17,7 @@ local FORMS = {
 
 -- Command -> lines of it: one that does its work, and some that fail.
 local LINES = {
-  ["imports list"] = { "imports list", "imports list --key-file missing" },
+  ["imports list"] = { "imports list", "imports list --curl", "imports list --key-file missing" },
   ["imports data"] = { "imports data 1 --count 1", "imports data 99" },
   ["imports rows"] = { "imports rows 1 --limit 1", "imports rows 1 -o rows.csv", "imports rows 1 -o /nowhere/rows.csv" },
   ["imports upload"] = {
@@ -55,7 +55,10 @@ local LINES = {
   },
   sandbox = { "sandbox -- true", "sandbox --fault imports.all:status -- flarelight imports list" },
   ["sandbox pull"] = { "sandbox pull -o pulled-$$.db --rows 1" },
-  completion = { "completion bash", "completion zsh", "completion fish", "completion words ids", "completion words tokens" },
+  completion = {
+    "completion bash", "completion zsh", "completion fish", "completion words ids", "completion words tokens",
+    "completion words keys",
+  },
   help = { "help options", "help man", "help imports upload" },
 }
 -- Commands that have no --debug or no --json.

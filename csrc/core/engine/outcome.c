@@ -161,7 +161,7 @@ static void set_lost(fl_call *call, const fl_failure *failure, fl_outcome *outco
   if (outcome->kind == FL_KIND_CONFIG) outcome->kind = FL_KIND_PROTOCOL;
   if (failure->repeated) {
     outcome->kind = FL_KIND_NETWORK;
-    detail = "the connection closed before a reply came; the request was not sent again";
+    detail = "the connection closed before a reply came";
   }
   snprintf(call->message, sizeof call->message, "%s: no whole reply after the request was sent: %s",
            call->operation, detail);
