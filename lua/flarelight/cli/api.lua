@@ -154,6 +154,9 @@ local function run(args)
   local api = context.client(args)
   if args.paginate then return paginate(api, given) end
   local data, meta, err = api:request(given)
+  if data ~= nil and not args.curl and given.method ~= "GET" and given.method ~= "OPTIONS" then
+    output.did(("the write was applied: %s %s"):format(given.method, given.path), "applied")
+  end
   if args.raw then
     local reply = data or err.reply
     if reply then output.write(reply.body) end

@@ -111,6 +111,7 @@ local function run_runs(args, out)
     profile.calibrated = os.date "!%Y-%m-%dT%H:%M:%SZ"
     write_profile(path, profile) -- written after each rule, since the next may fail
   end
+  output.did("the profile is in " .. path)
   if out.json then return output.write(output.encode(profile)) end
   out:list(rows, { "finding", "value", "because" }, "")
   out:note(("kept in %s"):format(path))
@@ -139,6 +140,7 @@ local function run(args, out)
   if former and profiles.fits(former, service_of(api)) then profile.runs = former.runs end
   write_profile(path, profile)
   tell_left(out, left)
+  output.did("the profile is in " .. path)
   if out.json then return output.write(output.encode(profile)) end
   local rows = {}
   for _, name in ipairs(ORDER) do

@@ -2,6 +2,7 @@
 -- JSON. A command ends early by raising a value; `tell` prints its message and returns its status.
 
 local errors = require "flarelight.error"
+local json = require "flarelight.json"
 local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local status = require "flarelight.cli.status"
@@ -27,6 +28,18 @@ function ending.is_interrupt(raised)
   return type(raised) == "string" and raised:find "interrupted!$" ~= nil
 end
 
+--- Whether a raised value says that standard output cannot be written.
+function ending.is_broken(raised) return type(raised) == "table" and getmetatable(raised) == output.Broken end
+
+--- Loads a module that may be missing: found, and the module or the error of `require`. Ctrl-C is raised again.
+---@param name string
+---@return boolean found, any module_or_error
+function ending.load(name)
+  local found, module = pcall(require, name)
+  if not found and ending.is_interrupt(module) then error(module, 0) end
+  return found, module
+end
+
 --- Whether Ctrl-C ended a protected call of the client. The arguments are the results of pcall.
 function ending.was_interrupted(ran, result, err)
   if not ran then return ending.is_interrupt(result) end
@@ -45,7 +58,8 @@ local function message_of(err)
 end
 
 --- Returns the results of a call; after a failure ends the command with the message and status of the error.
----@param resume { heading: string, command: string, forget: string? }? how to continue, or to give up
+---@param resume { heading: string, command: string?, forget: string?, import: any }? how to continue, or to give up;
+-- without a command what remains at the service, in which import
 function ending.expect(value, message, err, resume)
   if value ~= nil or err == nil then return value, message end
   if err.kind == "raised" and ending.is_interrupt(err) then error(err.value, 0) end
@@ -76,6 +90,13 @@ end
 
 local PREFIX = "flarelight: "
 
+-- What a command with several files has not done, as names for a shell.
+local function quoted_names(names)
+  local words = {}
+  for place, name in ipairs(names) do words[place] = wording.quoted(name) end
+  return table.concat(words, " ")
+end
+
 local function tell_text(ended, file)
   local lines = ended.err and remarks(ended.err) or {}
   table.insert(lines, 1, (ended.usage and ended.usage .. "\n\n" or "")
@@ -83,10 +104,11 @@ local function tell_text(ended, file)
     .. output.fitted(2, (file and file .. ": " or "") .. ended.message, #PREFIX, 0))
   if ended.resume then
     lines[#lines + 1] = ended.resume.heading
-    lines[#lines + 1] = "  " .. ended.resume.command
+    if ended.resume.command then lines[#lines + 1] = "  " .. ended.resume.command end
     if ended.resume.settle then lines[#lines + 1] = "Once you know:\n  " .. ended.resume.settle end
     if ended.resume.forget then lines[#lines + 1] = "To give it up:\n  " .. ended.resume.forget end
   end
+  if ended.rest and ended.rest[1] then lines[#lines + 1] = "Not uploaded: " .. quoted_names(ended.rest) end
   output.complain(table.concat(lines, "\n"))
 end
 
@@ -97,7 +119,11 @@ local MEMBERS = {
 
 local function tell_json(ended, file)
   local told = { kind = ended.kind, message = ended.message, file = file }
-  told.resume = ended.resume and ended.resume.command
+  if ended.resume then
+    told.resume, told.import = ended.resume.command, ended.resume.import
+    if not ended.resume.command then told.message = told.message .. ": " .. ended.resume.heading end
+  end
+  if ended.rest and ended.rest[1] then told.not_uploaded = json.array(ended.rest) end
   for _, name in ipairs(ended.err and MEMBERS or {}) do told[name] = ended.err[name] end
   output.complain(output.compact(told))
 end
@@ -129,8 +155,9 @@ end
 ---@param file string? the file of the message, if a command has several
 ---@return integer
 function ending.tell(raised, as_json, file)
-  if type(raised) == "table" and getmetatable(raised) == output.Broken then error(raised, 0) end
+  if ending.is_broken(raised) then error(raised, 0) end
   local ended = ended_of(raised)
+  file = file or ended.file
   progress.stop()
   if ended.text then output.write(ended.text .. "\n")
   elseif as_json then tell_json(ended, file)
@@ -138,12 +165,43 @@ function ending.tell(raised, as_json, file)
   return ended.status
 end
 
---- Calls `body(file, place)` for each file. If one of several files fails, its message is printed and the others
--- continue. Returns the worst status.
----@param files any[]
+--- Tells that standard output cannot be written, and what the command has done all the same. If the reader has ended
+-- (`| head`) and nothing was done, no message is needed.
+---@param broken { message: any, rest: string[]? } an output.Broken
 ---@param as_json boolean
 ---@return integer
-function ending.each(files, as_json, body)
+function ending.tell_broken(broken, as_json)
+  local done, message = output.take_done(), tostring(broken.message)
+  if message:find "roken pipe" and not done[1] and not broken.rest then return status.FAILED end
+  message = "standard output: " .. message
+  if as_json then
+    if done[1] then message = message .. "; " .. table.concat(done, "; ") end
+    tell_json { kind = "io", message = message, err = { fate = done.fate }, rest = broken.rest }
+  else
+    for _, text in ipairs(done) do message = message .. "\n  " .. text end
+    tell_text { message = message, rest = broken.rest }
+  end
+  return status.FAILED
+end
+
+-- Ends a command with several files at one of them: adds the file, and those that it leaves undone.
+local function stop_at(raised, files, place)
+  local broken = ending.is_broken(raised)
+  local ended = broken and raised or setmetatable(ended_of(raised), Ended)
+  local rest = {}
+  -- What an interrupted file has sent is told; without that it is as undone as the files after it.
+  for i = (broken or ended.resume) and place + 1 or place, #files do rest[#rest + 1] = files[i] end
+  ended.rest, ended.file = rest[1] and rest, not broken and files[place] or nil
+  error(ended, 0)
+end
+
+--- Calls `body(file, place)` for each file. If one of several files fails, its message is printed and the others
+-- continue. Returns the worst status. `uploads`: after Ctrl-C the message names the files that were not uploaded.
+---@param files any[]
+---@param as_json boolean
+---@param uploads boolean?
+---@return integer
+function ending.each(files, as_json, body, uploads)
   local worst = status.DONE
   if files[2] == nil then
     body(files[1], 1)
@@ -152,7 +210,11 @@ function ending.each(files, as_json, body)
   for place, file in ipairs(files) do
     local ran, raised = pcall(body, file, place)
     if not ran then
-      if ended_of(raised).status == status.INTERRUPTED then error(raised, 0) end
+      local broken = ending.is_broken(raised)
+      if broken or ended_of(raised).status == status.INTERRUPTED then
+        if uploads then stop_at(raised, files, place) end
+        error(raised, 0)
+      end
       worst = math.max(worst, ending.tell(raised, as_json, file))
     end
   end

@@ -77,7 +77,8 @@ end
 -- request. `kind`: the list that shows the end of the run, "preparations" or "reports"; nil if only a report or
 -- preparation that the user names shows it.
 function group.run(define, parser, name, description, run, kind)
-  local command = define(parser, name, description, function(args, out)
+  local command
+  command = define(parser, name, description, function(args, out)
     local wait = wait_of(args)
     local api = context.client(args, args.key and { state = context.state(args) } or nil)
     local bar = wait and progress.new(out, args.id)
@@ -89,6 +90,9 @@ function group.run(define, parser, name, description, run, kind)
     if wait and ending.was_interrupted(ran, data, err) then ending.interrupted(list_of(args, kind)) end
     if not ran then error(data, 0) end
     data, meta = ending.expect(data, meta, err, args.key and explanation_of(args, err) or nil)
+    if not (args.curl or args.key and meta.already) then
+      output.did(("the write was applied: %s %s"):format(command:_get_fullname():gsub("^%S+ ", ""), args.id), "applied")
+    end
     local own = not (args.until_report or args.until_preparation) -- the proof is about the run itself
     out:value(own and not out.json and seen_at_end(data, meta.proof) or data)
     if args.key and meta.already then

@@ -47,9 +47,13 @@ end
 
 -- --- rows ---
 
--- The command that continues an export; nil if the export has left no part.
-local function export_resumption(args)
-  local part = args.output and not args.continue and io.open(args.output .. ".part", "rb")
+-- The command that continues an export, or why there is none; nil if the export has left no part.
+local function export_resumption(args, format)
+  if args.output and (format == "sqlite" or export_options.uncompressed(args.output) ~= args.output) then
+    return { heading = args.output .. " was not written: SQLite and compressed files are written in one go" }
+  end
+  if args.continue then return { heading = args.output .. " is as it was: the same command appends the rows" } end
+  local part = args.output and io.open(args.output .. ".part", "rb")
   if not part then return nil end
   local size = part:seek "end"
   part:close()
@@ -110,12 +114,14 @@ local function rows(args, out)
     return api.imports:export(args.id, given)
   end)
   bar:finish()
-  if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args)) end
+  -- What Ctrl-C has left behind closes its file, which removes a part that nothing could continue.
+  if not ran then collectgarbage() end
+  if ending.was_interrupted(ran, result, err) then ending.interrupted(export_resumption(args, format)) end
   if not ran then error(result, 0) end
   if err and not args.output and message:find "standard output: cannot write" then output.broken(message) end
   -- A conflict would occur again.
   local resumable = not result and err.progress and err.kind ~= "conflict"
-  ending.expect(result, message, err, resumable and export_resumption(args) or nil)
+  ending.expect(result, message, err, resumable and export_resumption(args, format) or nil)
   if args.output then
     out:note(("%s: %s, %s in %s"):format(args.output, output.counted(result.rows, "row"), output.bytes(result.bytes),
       output.duration(result.elapsed)))
@@ -143,6 +149,14 @@ local function show_progress(api, bar)
     end
     bar:update(share, parts, eta)
   end
+end
+
+-- For the case that the result cannot be printed. An upload that was already done has changed nothing.
+local function record_result(result)
+  if result.already then return end
+  output.did(("the upload is complete: %simport %s, %s, token %s"):format(
+    type(result.file) == "string" and result.file .. " is " or "", result.id, output.counted(result.records, "record"),
+    result.token or "none"), "applied")
 end
 
 local function print_result(out, result)
@@ -177,6 +191,17 @@ local function upload_resumption(args, token, records, kind)
   }
 end
 
+-- What an upload leaves at the service that cannot continue, since there is no state file. `p`: its last progress.
+local function remainder(p)
+  if not p then
+    return { heading = "Without a state file it cannot go on, and no batch was confirmed. Whether one has arrived: "
+      .. "flarelight imports list" }
+  end
+  local text = ("Without a state file it cannot go on. Import %s keeps what has arrived: %s so far"):format(p.id,
+    output.counted(p.records, "record"))
+  return { import = p.id, heading = text }
+end
+
 -- The token of the upload that this command has begun, if it was interrupted before the first progress: the pending
 -- upload with its key, or the one that was not pending before.
 local function begun_token(api, before, key)
@@ -197,24 +222,26 @@ end
 -- message says how to continue.
 local function transfer(api, args, out, label, start)
   local bar = progress.new(out, label)
-  local show, before = show_progress(api, bar), pending_tokens(api, args.state ~= "none")
-  local token, records = args.token, 0
+  local keeps = context.state(args) ~= false
+  local show, before = show_progress(api, bar), pending_tokens(api, keeps)
+  local token, records, last = args.token, 0, nil
   local ran, result, message, err = pcall(start, function(p)
-    token, records = p.token or token, p.records
+    token, records, last = p.token or token, p.records, p
     show(p)
   end)
   bar:finish()
   if ending.was_interrupted(ran, result, err) then
-    token = token or begun_token(api, before, args.key)
+    token = keeps and (token or begun_token(api, before, args.key)) or nil
     api:close()
-    ending.interrupted(upload_resumption(args, token, records))
+    ending.interrupted(keeps and upload_resumption(args, token, records) or not keeps and remainder(last) or nil)
   end
   if not ran then error(result, 0) end
   if result then
     for place, remark in ipairs(result.remarks or {}) do result.remarks[place] = wording.of_file(remark) end
     return result
   end
-  -- An error without a token leaves nothing to continue.
+  -- Without a state file, and without a token, nothing can continue.
+  if not keeps then ending.expect(nil, message, err, last and remainder(last) or nil) end
   local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
   ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err.kind))
 end
@@ -293,11 +320,12 @@ local function upload_each(api, args, out, sources)
   local ran, worst = pcall(ending.each, sources, out.json, function(source, place)
     local result = upload_one(api, args, out, source)
     result.file = source
+    record_result(result)
     results[#results + 1] = result
     if out.json then return end
     if place > 1 then output.write "\n" end
     print_result(out, result)
-  end)
+  end, true)
   if out.json then output.write(output.encode(results)) end
   if not ran then error(worst, 0) end
   return worst
@@ -308,7 +336,9 @@ local function upload(args, out)
   if #sources > 1 then check_several(args) end
   local api = context.client(args, { state = context.state(args) })
   if #sources > 1 then return upload_each(api, args, out, sources) end
-  print_result(out, upload_one(api, args, out, sources[1]))
+  local result = upload_one(api, args, out, sources[1])
+  record_result(result)
+  print_result(out, result)
 end
 
 -- A value of a difference, as JSON; "nothing" if it is nil.
@@ -364,17 +394,20 @@ local function resume(args, out)
     args.token = found[1].token
   end
   local file = #args.file > 1 and args.file or args.file[1]
-  print_result(out, transfer(api, args, out, "upload " .. args.token, function(on_progress)
+  local result = transfer(api, args, out, "upload " .. args.token, function(on_progress)
     return api.imports:resume(args.token, {
       file = file, map = args.map and args.map.call, settle = args.settle, on_progress = on_progress,
     })
-  end))
+  end)
+  record_result(result)
+  print_result(out, result)
 end
 
 local function forget(args, out)
   if (args.token == nil) == (args.key == nil) then ending.fail(status.USAGE, "give either TOKEN or --key KEY") end
   local api = context.client(args, { state = context.state(args) })
   ending.expect(api:forget(args.token or args.key))
+  output.did("the upload is forgotten")
   if out.json then return output.write(output.encode { forgotten = args.token or args.key }) end
   out:note "forgotten; what has arrived stays in the import"
 end

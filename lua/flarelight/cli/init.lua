@@ -23,7 +23,7 @@ local COMMANDS = {
 
 -- argparse is a Lua library that may be missing.
 local function load_parser()
-  local found, argparse = pcall(require, "argparse")
+  local found, argparse = ending.load "argparse"
   if found then return argparse end
   ending.fail(status.FAILED, "the command needs argparse (Debian: lua-argparse; LuaRocks: argparse)")
 end
@@ -153,12 +153,8 @@ end
 function cli.run(arguments)
   local done, result = pcall(run, arguments)
   if done then return result end
-  if getmetatable(result) ~= output.Broken then return ending.tell(result, asks_for_json(arguments)) end
-  -- If the reader has ended (`| head`), no message is needed.
-  if not tostring(result.message):find "roken pipe" then
-    output.complain("flarelight: standard output: " .. tostring(result.message))
-  end
-  return status.FAILED
+  if ending.is_broken(result) then return ending.tell_broken(result, asks_for_json(arguments)) end
+  return ending.tell(result, asks_for_json(arguments))
 end
 
 --- The command itself: ends the process.

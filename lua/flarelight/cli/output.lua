@@ -22,6 +22,22 @@ function output.broken(message)
   error(setmetatable({ message = message:match "standard output: (.*)" or message }, output.Broken), 0)
 end
 
+local done = {}
+
+--- Records what the command has done and cannot undo, for the message if its result cannot be printed.
+---@param text string as "the upload is complete: import 3"
+---@param fate string? of a write at the service: "applied"
+function output.did(text, fate)
+  done[#done + 1], done.fate = text, fate or done.fate
+end
+
+--- The texts of `did` in order, with the member `fate`; empties the list.
+function output.take_done()
+  local taken = done
+  done = {}
+  return taken
+end
+
 --- Writes a result's text.
 function output.write(text)
   local written, message = io.stdout:write(text)

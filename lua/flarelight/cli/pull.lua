@@ -195,7 +195,7 @@ end
 
 local function run(args, out)
   check_target(args.output)
-  local built, sandbox = pcall(require, "flarelight.sandbox")
+  local built, sandbox = ending.load "flarelight.sandbox"
   if not built then ending.fail(status.FAILED, (tostring(sandbox):gsub("^flarelight: ", ""))) end
   local api = context.client(args)
   local lists = read_lists(api)

@@ -61,6 +61,7 @@ end
 
 local function forget(args, out)
   expect("forget", client(args):forget(args.key))
+  output.did "it is forgotten"
   if out.json then return output.write(output.encode { forgotten = args.key }) end
   out:note "forgotten; what has arrived at the service stays there"
 end
@@ -70,6 +71,7 @@ local function settle(args, out)
   if args.result and not args.done then ending.fail(status.USAGE, "--result goes with --done") end
   local how = args.done and "done" or "again"
   expect("settle", client(args):settle(args.key, how, args.result and args.result.value))
+  output.did("it is settled: " .. how)
   if out.json then return output.write(output.encode { settled = args.key, how = how }) end
   out:note(how == "done" and "settled: it counts as done" or "settled: the next run does it again")
 end

@@ -55,7 +55,7 @@ end
 
 --- Starts a sandbox with the options of the command line. Ends the command if they are wrong.
 function command_sandbox.start(args)
-  local built, sandbox = pcall(require, "flarelight.sandbox")
+  local built, sandbox = ending.load "flarelight.sandbox"
   if not built then ending.fail(status.FAILED, (tostring(sandbox):gsub("^flarelight: ", ""))) end
   local started, box, message = pcall(sandbox.start, options_of(args))
   if not started then

@@ -1,0 +1,116 @@
+--- How the command ends where its result cannot be printed, or Ctrl-C stops it: what it has done, and what is left to do.
+
+local command = require "support.command"
+local json = require "flarelight.json"
+local support = require "support"
+local system = require "support.system"
+
+describe("the end of the command", function()
+  local opened = support.opened(after_each)
+  local sandbox, folder, environment
+
+  local function shell(line, meanwhile) return command.shell(folder, environment, line, meanwhile) end
+
+  before_each(function()
+    folder = system.folder()
+    sandbox = opened.sandbox { definitions = {
+      preparations = { { id = 1, name = "one", target = "one", sql = "SELECT 1 AS a" } },
+      automations = { { id = 1, name = "all", steps = { { preparation = 1 } } } },
+    } }
+    environment = command.environment(sandbox, folder) .. "\ncd " .. system.quote(folder)
+    -- The command is run below the folder, so it is named by its whole path.
+    local here = system.shell("pwd"):gsub("%s+$", "")
+    environment = environment .. ("\nln -sfn %s/bin bin"):format(system.quote(here))
+    system.write(folder .. "/g.csv", "id,name\n1,a\n2,b\n3,c\n")
+    system.write(folder .. "/h.csv", "id,name\n1,a\n")
+  end)
+
+  describe("names what is done where standard output cannot take it:", function()
+    local cases = {
+      { "an upload", "imports upload g.csv", "\n  the upload is complete: import 1, 3 records, token %x+\n$" },
+      { "several", "imports upload g.csv h.csv",
+        "\n  the upload is complete: g.csv is import 1, .-\n  the upload is complete: h.csv is import 2, 1 record, token %x+\n$" },
+      { "a start", "automations execute 1", "\n  the write was applied: automations execute 1\n$" },
+      { "any write", "api POST /Automation/1/Execute", "\n  the write was applied: POST /Automation/1/Execute\n$" },
+    }
+    for _, case in ipairs(cases) do
+      for how, reason in pairs { [">/dev/full"] = "No space left", [">&-"] = "Bad file descriptor" } do
+        it(case[1] .. " " .. how, function()
+          local out, err, status = shell(("flarelight %s %s"):format(case[2], how))
+          assert.are.equal("", out)
+          assert.are.equal(1, status, err)
+          assert.matches("^flarelight: standard output: .*" .. reason, err)
+          assert.matches(case[3], err)
+          _, err = shell(("flarelight %s --json %s"):format(case[2], how))
+          local told = assert(json.decode(err))
+          assert.are.same({ "applied", "io" }, { told.fate, told.kind })
+        end)
+      end
+    end
+
+    it("nothing, where nothing was written", function()
+      local _, err, status = shell "flarelight imports list --json >/dev/full"
+      assert.are.equal(1, status)
+      local told = assert(json.decode(err))
+      assert.are.same({ kind = "io", message = told.message }, told)
+      assert.matches("^standard output: [^;]*$", told.message)
+    end)
+  end)
+
+  -- Sends Ctrl-C in the second batch of an upload. What is printed on standard error.
+  local function interrupted(words)
+    sandbox:fault { operation = "imports.import", kind = "stall", nth = 2, seconds = 60, after = "head" }
+    local asked = folder .. "/asked"
+    local line = ("%s bin/flarelight imports upload %s --batch-records 1 & running=$!\nuntil [ -e asked ]; do sleep 0.05; done\n"
+      .. "kill -INT $running; wait $running; echo \"ended with $?\" >&2"):format(system.quote(system.interpreter), words)
+    local _, err = shell(line, function()
+      local ends = os.time() + 60
+      while sandbox:hits().total == 0 and os.time() < ends do os.execute "sleep 0.05" end
+      assert(io.open(asked, "w")):close()
+    end)
+    return err
+  end
+
+  it("names the files that Ctrl-C has left", function()
+    if system.checked then return end
+    local err = interrupted "g.csv h.csv 'another one.csv'"
+    assert.matches("flarelight: g.csv: interrupted\nWhat has arrived stays. To go on:\n  flarelight imports resume %x+\n", err)
+    assert.matches("\nNot uploaded: h.csv 'another one.csv'\nended with 130\n$", err)
+  end)
+
+  it("tells what Ctrl-C leaves of an upload without a state file", function()
+    if system.checked then return end
+    local err = interrupted "g.csv --state none"
+    assert.matches("flarelight: interrupted\nWithout a state file it cannot go on. Import 1 keeps what has arrived: 1 record so far\n",
+      err)
+    assert.matches("ended with 130\n$", err)
+  end)
+
+  it("leaves no part of a compressed export or of a database, and says so", function()
+    if system.checked then return end
+    support.import(opened.client(sandbox), 30)
+    for _, name in ipairs { "e.csv.gz", "e.sqlite" } do
+      sandbox:clear_faults()
+      os.remove(folder .. "/asked")
+      sandbox:fault { operation = "imports.data", kind = "stall", nth = 2, seconds = 60, after = "head" }
+      local _, err = shell(([[%s bin/flarelight imports rows 1 -o %s --page-size 10 & running=$!
+        until [ -e asked ]; do sleep 0.05; done
+        kill -INT $running; wait $running; echo "ended with $?" >&2; ls e.* 2>&1 >&2]]):format(
+        system.quote(system.interpreter), name), function()
+        local ends, before = os.time() + 60, sandbox:hits().total
+        while sandbox:hits().total == before and os.time() < ends do os.execute "sleep 0.05" end
+        assert(io.open(folder .. "/asked", "w")):close()
+      end)
+      assert.are.equal("flarelight: interrupted\n" .. name .. " was not written: SQLite and compressed files are written in one go\n"
+        .. "ended with 130\n", err)
+    end
+  end)
+
+  it("is the same where Ctrl-C comes before it has begun", function()
+    for _, module in ipairs { "flarelight.cli.ending", "flarelight", "argparse" } do
+      local _, err, status = shell(([[LUA_INIT='package.preload["%s"] = function() error "interrupted!" end' \
+        flarelight imports list]]):format(module))
+      assert.are.same({ "flarelight: interrupted\n", 130 }, { err, status }, module)
+    end
+  end)
+end)
