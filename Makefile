@@ -221,7 +221,7 @@ PACKAGES_BUILD = $(PACKAGES_CORE) libarchive-dev libinih-dev libpq-dev
 PACKAGES_LUA = $(foreach lua,$(1),$(lua) $(call LUA_DEV,$(lua))) lua-cjson lua-argparse
 # The hosts that flarelight runs in. spec/tools/openresty has the Lua module of nginx, which needs libpcre3.
 PACKAGES_HOSTS = nginx-light libpcre3 wrk neovim love xvfb xauth lua-cqueues lua-copas lua-luv lua-socket
-PACKAGES_TEST = $(PACKAGES_HOSTS) sqlite3 postgresql xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
+PACKAGES_TEST = $(PACKAGES_HOSTS) zsh fish sqlite3 postgresql xlsx2csv zip xz-utils zstd bzip2 procps perl lua-busted libcmocka-dev openssl curl gnuplot-nox luarocks locales lua-check clang-format
 PACKAGES_CHECKS = cppcheck clang clang-tidy libclang-rt-14-dev
 PACKAGES_SANITIZERS = clang libclang-rt-14-dev valgrind
 PACKAGES_BENCH = $(PACKAGES_HOSTS) procps perl lua-curl python3-requests nodejs golang-go time curl strace

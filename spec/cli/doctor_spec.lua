@@ -47,6 +47,8 @@ describe("flarelight doctor #slow", function()
     local text = command.shell(folder, environment .. "\nexport FLARELIGHT_ENVIRONMENT=her", "flarelight doctor")
     assert.matches("failed +environment +environment her: .*has no section %[her%]: is it here%?", text)
     assert.matches("\n +→ correct the file, or name another environment\n", text)
+    assert.are.equal(1, select(2, text:gsub("has no section", "")))
+    assert.matches("skipped +key +the environment cannot be read\n", text)
     assert.is_nil(text:find "hidden")
   end)
 

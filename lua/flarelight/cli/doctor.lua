@@ -46,12 +46,23 @@ local function check_environment(found)
   local name = found.args.environment or os.getenv(settings.ENVIRONMENT)
   if not name or name == "" then return "skipped", "no environment is named, so no configuration file is read" end
   local _, source, err = configuration.find("state", { environment = name }, os.getenv)
-  if err then return "failed", source, "correct the file, or name another environment" end
+  if err then
+    found.unread = true
+    return "failed", source, "correct the file, or name another environment"
+  end
   found.environment = name
   return "ok", ("%s, from %s"):format(name, found.args.environment and "--environment" or settings.ENVIRONMENT)
 end
 
 local KEYS = { "api_key", "api_key_file", "key_command" }
+
+-- A check of settings, which would find the fault of an environment that cannot be read once more.
+local function of_settings(check)
+  return function(found)
+    if found.unread then return "skipped", "the environment cannot be read" end
+    return check(found)
+  end
+end
 
 -- Where a value came from, in the command's words.
 local function origin(name, source)
@@ -296,8 +307,9 @@ end
 
 local CHECKS = {
   { "lua", check_lua }, { "libraries", check_libraries }, { "programs", check_programs },
-  { "environment", check_environment }, { "key", check_key }, { "state", check_state },
-  { "configuration", check_configuration }, { "proxy", check_proxy }, { "dns", check_dns },
+  { "environment", check_environment },
+  { "key", of_settings(check_key) }, { "state", of_settings(check_state) },
+  { "configuration", of_settings(check_configuration) }, { "proxy", check_proxy }, { "dns", check_dns },
   { "service", check_service }, { "tls", check_tls }, { "clock", check_clock }, { "rate limit", check_rate },
 }
 
