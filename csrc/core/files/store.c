@@ -260,6 +260,9 @@ static fl_store_code migrate(fl_store *self, fl_store_error *error) {
   if (application != APPLICATION_ID && (version != 0 || tables != 0))
     return fail(self, error, FL_STORE_CONFIG,
                 "is no state file: it is the database of another program");
+  if (version < 0)
+    return fail(self, error, FL_STORE_CONFIG,
+                "is damaged: the number of its version is negative. Restore it from a copy");
   if (version > self->schema->version) {
     snprintf(
         sql, sizeof sql,

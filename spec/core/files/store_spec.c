@@ -97,6 +97,8 @@ static void test_files(void **state) {
       {"PRAGMA user_version = 1", FL_STORE_CONFIG, "the database of another program"},
       {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = 99", FL_STORE_CONFIG,
        "newer flarelight"},
+      {"PRAGMA application_id = 0x666c7265; PRAGMA user_version = -3", FL_STORE_CONFIG,
+       "is damaged: the number of its version is negative"},
       {"PRAGMA application_id = 0x666c7265", FL_STORE_OK, NULL},
   };
   size_t index;
