@@ -107,7 +107,8 @@ describe("the command", function()
       sandbox:fault { operation = "imports.import", kind = "status", status = 404, nth = 3 }
       local out, err = run(1, ("imports upload %s --name %s --batch-records 1000"):format(STRIKES, name))
       assert.are.equal("", out)
-      local token = assert(err:match "What has arrived stays. To go on:\n  flarelight imports resume (%x+)\n$")
+      local token = assert(err:match "What has arrived stays. To go on:\n  flarelight imports resume (%x+)\nTo give it up:\n")
+      assert.matches("\n  flarelight imports forget " .. token .. "\n$", err)
       assert.matches("404", err)
       assert.matches("its batch: 1000 records from record 2001 on, line 2002 of the file", err)
       return token

@@ -88,6 +88,73 @@ describe("an upload reads an import", function()
     end)
   end
 
+  -- The error of an upload; `fault` is refused with a status that is not tried again.
+  local function refused(operation, given)
+    local result, message, err = api.imports:upload(support.with({ settle = 0.01 }, given))
+    assert.is_nil(result)
+    assert.are.equal(403, err.status, message)
+    assert.are.equal("forbidden", err.kind)
+    assert.is_truthy(message:find(operation .. ": 403 Forbidden", 1, true), message)
+    return message, err
+  end
+
+  local function refuse(operation, nth) sandbox:fault { operation = operation, kind = "status", status = 403, nth = nth } end
+
+  it("in doubt, and tells the error of the batch with that of the read", function()
+    for _, case in ipairs {
+      { "imports.all", 1, "the list of imports" }, { "imports.data", 2, "the rows of the import" },
+    } do
+      open()
+      sandbox:fault { operation = "imports.import", kind = "commit_then_drop", nth = case[2] }
+      refuse(case[1])
+      local message, err = refused(case[1], { records = support.records(30), batch_records = 10 })
+      assert.matches("it is in doubt %(imports%.import: .+%), and " .. case[3] .. " could not be read: ", message)
+      assert.are.same({ "in_doubt", 10 * case[2] - 9, 10 }, { err.fate, err.record, err.records })
+    end
+  end)
+
+  it("after a refusal, and tells the refusal with the error of the read", function()
+    open { required_columns = { "a" } }
+    refuse "imports.data"
+    local records = support.records(30)
+    for i = 1, 10 do records[i].a = 1 end
+    local message, err = refused("imports.data", {
+      records = records, batch_records = 10, on_reject = "isolate", rejects = system.path(),
+    })
+    assert.matches("it was rejected %(imports%.import: 400 .+%), and the rows at its place could not be read: ", message)
+    assert.are.equal("in_doubt", err.fate)
+  end)
+
+  it("to check it, and does not call a failed check a failed batch", function()
+    for _, case in ipairs { { 1, 20, "whether the second batch was appended" }, { 2, 30, "whether it ends with them" } } do
+      open()
+      refuse("imports.data", case[1])
+      local message, err = refused("imports.data", { records = support.records(30), batch_records = 10 })
+      assert.is_truthy(message:find(("imports:upload: %d records were sent and acknowledged, but the import could not be "
+        .. "read to see %s: "):format(case[2], case[3]), 1, true), message)
+      assert.are.same({ "applied", nil, case[2] }, { err.fate, err.record, err.progress.records })
+      assert.is_truthy(err.token)
+      -- The check is made again by the resumed upload, before it sends anything.
+      refuse("imports.data")
+      local sent = #support.requests(sandbox, "imports.import")
+      local result, again, wrong = api.imports:resume(err.token, { records = support.records(30) })
+      assert.is_nil(result)
+      assert.is_truthy(again:find(("%d records were sent"):format(case[2]), 1, true), again)
+      assert.are.same({ "not_sent", nil, sent }, { wrong.fate, wrong.record, #support.requests(sandbox, "imports.import") })
+      sandbox:clear_faults()
+      assert.are.equal(30, assert(api.imports:resume(err.token, { records = support.records(30) })).records)
+    end
+  end)
+
+  it("to find its end, and says that nothing was sent", function()
+    open()
+    local id = support.import(api, 5)
+    refuse "imports.data"
+    local message, err = refused("imports.data", { records = support.records(30), id = id, update = "append" })
+    assert.is_truthy(message:find("nothing was sent, since the import could not be read to find its end", 1, true), message)
+    assert.are.same({ "not_sent", nil }, { err.fate, err.token })
+  end)
+
   it("finds the end of an import of 3,000 rows in few reads", function()
     open()
     local id = support.import(api, 3000)

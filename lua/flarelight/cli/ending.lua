@@ -68,6 +68,14 @@ end
 
 -- --- messages ---
 
+-- What the fates mean that a user has to know of.
+local FATES = {
+  applied = "the write has happened; what came after it failed",
+  in_doubt = "the write may have happened; check before you try again",
+  partial = "a part of the write may have happened; check before you try again",
+  foreign = "the import does not hold what was sent, or holds other rows there",
+}
+
 -- Further members of an error, as lines below its message.
 local function remarks(err)
   local lines = {}
@@ -78,8 +86,8 @@ local function remarks(err)
         err.record, line)
       or ("  record %s%s"):format(err.record, line)
   end
-  if err.fate == "in_doubt" then
-    lines[#lines + 1] = "  fate: in_doubt: the write may have happened; check before you try again"
+  if FATES[err.fate] and not (err.fate == "applied" and err.proof) then
+    lines[#lines + 1] = ("  fate: %s: %s"):format(err.fate, FATES[err.fate])
   end
   if err.proof and err.fate == "applied" and err.kind ~= "run_failed" then
     lines[#lines + 1] = "  the run was started; look for its end before you start it again"

@@ -176,18 +176,27 @@ local function print_result(out, result)
   }, result)
 end
 
--- After errors of these kinds a resumed upload is likely to fail again.
-local FAILS_AGAIN = { conflict = true, invalid_request = true }
+-- Errors of these kinds pass. After one of another kind a resumed upload may fail again, until its cause is mended.
+local PASSES = {
+  network = true, timeout = true, rate_limited = true, server = true, cancelled = true, closed = true, raised = true,
+}
 
--- How to continue an upload. `records`: the number that have arrived, nil if that is in doubt; `kind`: of the error.
-local function upload_resumption(args, token, records, kind)
+-- Whether an error says that the file of an upload cannot be read as it was when the upload began. Errors about a batch
+-- have `records`.
+local function is_of_source(err)
+  return err.file ~= nil and err.records == nil and (err.kind == "io" or err.kind == "conflict")
+end
+
+-- How to continue an upload. `records`: the number that have arrived, nil if that is in doubt; `err`: nil after Ctrl-C.
+local function upload_resumption(args, token, records, err)
   if not token then return nil end
+  local way = err and is_of_source(err) and "With the old file in its place again, to go on:" or "To go on:"
   local map = args.map and " --map " .. context.quoted(args.map.path) or ""
   local words = token .. context.same_options(args)
   return {
-    heading = records and records > 0 and "What has arrived stays. To go on:" or "To go on:",
+    heading = (records and records > 0 and "What has arrived stays. " or "") .. way,
     command = "flarelight imports resume " .. token .. map .. context.same_options(args),
-    forget = FAILS_AGAIN[kind] and "flarelight imports forget " .. words or nil,
+    forget = err and not PASSES[err.kind] and "flarelight imports forget " .. words or nil,
   }
 end
 
@@ -243,7 +252,7 @@ local function transfer(api, args, out, label, start)
   -- Without a state file, and without a token, nothing can continue.
   if not keeps then ending.expect(nil, message, err, last and remainder(last) or nil) end
   local arrived = err.fate ~= "in_doubt" and err.progress and err.progress.records or nil
-  ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err.kind))
+  ending.expect(nil, message, err, upload_resumption(args, err.token, arrived, err))
 end
 
 --- Options for reading a file and dividing it into batches: for upload and plan.

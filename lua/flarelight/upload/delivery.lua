@@ -127,7 +127,7 @@ local function send_front(run)
   else
     deliver(run, batch, last)
   end
-  checks.append(run)
+  checks.append(run, "applied")
   run:handle(nil)
   if run.on_progress and run.batches > before then run.on_progress(run:progress()) end
   return true
@@ -137,7 +137,7 @@ end
 -- row, if that was not checked before, and the last acknowledged record must be the last row. If a batch is in doubt,
 -- it is looked for instead.
 local function check_resumed(run)
-  checks.append(run)
+  checks.append(run, "not_sent")
   local doubtful = run.reader.queue[1] -- nothing else is in the queue yet
   if not doubtful then checks.last_row(run, RESUMED_LOOKS, "not_sent") end
   if run.on_progress then run.on_progress(run:progress()) end

@@ -40,9 +40,9 @@ local function find_created(run, batch, cause)
   local verdicts = {}
   while true do
     readback.settle(run, #verdicts + 1)
-    local list, message, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
+    local list, _, err = endpoint.call({ client = run.api }, "imports.all", { bulk = true },
       { deadline = run.deadline })
-    if list == nil then failure.in_doubt(batch, "the list of imports could not be read: " .. message, err) end
+    if list == nil then failure.unread(batch, "it is in doubt", cause, "the list of imports", err) end
     checkpoints.reached "doubt.looked"
     local verdict, id = reconcile.created(list, mark)
     verdicts[#verdicts + 1] = verdict
@@ -64,17 +64,15 @@ local function look_up(run, batch, id, cause)
   if not run.rows and not run.per_batch then
     failure.in_doubt(batch, "the number of rows before it is not known", cause)
   end
-  local function unread(message, err)
-    failure.in_doubt(batch, "the rows of the import could not be read: " .. message, err)
-  end
-  local good, message, err = readback.check_start(run, id)
-  if good then good, message, err = learn(run) end
-  if not good then unread(message, err) end
+  local function unread(err) failure.unread(batch, "it is in doubt", cause, "the rows of the import", err) end
+  local good, _, err = readback.check_start(run, id)
+  if good then good, _, err = learn(run) end
+  if not good then unread(err) end
   local sent, verdicts = source.rows(batch), {}
   while true do
     readback.settle(run, #verdicts + 1)
     local found, anchored, wrong = readback.place(run, id, batch.rows_before, batch.count + 1)
-    if not found then unread(anchored, wrong) end
+    if not found then unread(wrong) end
     checkpoints.reached "doubt.looked"
     verdicts[#verdicts + 1] = { reconcile.judge(sent, found, anchored, run.comparison) }
     run:tell("read rows", {

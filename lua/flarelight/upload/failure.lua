@@ -29,21 +29,40 @@ function failure.in_reserve(message)
   return setmetatable({ err = errors.in_reserve(message), ballast = errors.ballast() }, Failure)
 end
 
---- Returns the first result of a call, or raises the error of `nil, message, err`.
-function failure.check(value, _, err)
-  if value == nil and err then failure.raise(err) end
-  return value
+-- The beginning of a message about a batch.
+local function place_of(batch)
+  local line = batch.line and (", from line %d"):format(batch.line) or ""
+  if batch.line and batch.parts and #batch.parts > 1 then line = line .. " of " .. batch.file end
+  return ("imports:upload: batch %d (records %d to %d%s): "):format(batch.number or 0, batch.record,
+    batch.record + batch.count - 1, line)
 end
+
+-- The message of an error in brackets; nothing without an error.
+local function in_brackets(err) return err and " (" .. err.message .. ")" or "" end
 
 --- Raises an error about a batch. `words` describe it, `cause` is the error that caused it.
 ---@param fate flarelight.Fate
 ---@param cause flarelight.Error?
 function failure.stop(kind, batch, fate, words, cause)
-  local line = batch.line and (", from line %d"):format(batch.line) or ""
-  if batch.line and batch.parts and #batch.parts > 1 then line = line .. " of " .. batch.file end
-  failure.fail(kind, ("imports:upload: batch %d (records %d to %d%s): %s%s"):format(batch.number or 0, batch.record,
-    batch.record + batch.count - 1, line, words, cause and " (" .. cause.message .. ")" or ""),
-    { fate = fate, status = cause and cause.status })
+  failure.fail(kind, place_of(batch) .. words .. in_brackets(cause), { fate = fate, status = cause and cause.status })
+end
+
+--- Raises an error about a batch whose fate cannot be found out, since a read failed. The message has both errors.
+---@param became string what the sending has shown, as "it is in doubt"
+---@param cause flarelight.Error? of the sending
+---@param target string what could not be read
+---@param wrong flarelight.Error of the read
+function failure.unread(batch, became, cause, target, wrong)
+  failure.fail(wrong.kind, ("%s%s%s, and %s could not be read: %s"):format(place_of(batch), became, in_brackets(cause),
+    target, wrong.message), { fate = "in_doubt", status = wrong.status, value = wrong.value })
+end
+
+--- Raises the error of a read that should have checked an import. `words` say what is known and what was to be checked.
+---@param fate flarelight.Fate?
+---@param wrong flarelight.Error of the read; its message and fate are changed
+function failure.unchecked(words, fate, wrong)
+  wrong.message, wrong.fate = ("imports:upload: %s: %s"):format(words, wrong.message), fate
+  failure.raise(wrong)
 end
 
 --- Raises an error about a batch whose fate cannot be found out.

@@ -27,14 +27,12 @@ local function check_absent(run, batch, err)
     failure.stop("conflict", batch, "in_doubt",
       "it was rejected, and the number of rows before it is not known", err)
   end
-  local function unread(message, wrong)
-    failure.in_doubt(batch, "the rows at its place could not be read: " .. message, wrong)
-  end
-  local good, message, wrong = readback.check_start(run, run.id)
-  if not good then unread(message, wrong) end
+  local function unread(wrong) failure.unread(batch, "it was rejected", err, "the rows at its place", wrong) end
+  local good, _, wrong = readback.check_start(run, run.id)
+  if not good then unread(wrong) end
   local found, anchored, failed = readback.place(run, run.id, batch.rows_before, batch.count + 1)
   if not found then
-    unread(anchored, failed)
+    unread(failed)
   elseif #found > 0 or not anchored then
     failure.stop("conflict", batch, "partial",
       ("it was rejected, but %s"):format(#found > 0 and "there are rows at its place"

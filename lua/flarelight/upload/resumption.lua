@@ -16,10 +16,11 @@ local spool = require "flarelight.upload.spool"
 
 local resumption = {}
 
-local function conflict(words) failure.fail("conflict", "imports:upload: " .. words) end
+local function conflict(words, members) failure.fail("conflict", "imports:upload: " .. words, members) end
 
-local function other_source(words)
-  conflict(words .. ": give the original source, or forget this upload and begin another one")
+-- `file`: the path, if a file is known to be another one, or nothing.
+local function other_source(words, file)
+  conflict(words .. ": give the original source, or forget this upload and begin another one", { file = file or nil })
 end
 
 -- The files of an entry of the journal, with their identities.
@@ -28,7 +29,8 @@ local function parts_of(kept)
     or { { path = kept.path, size = kept.size, modified = kept.modified, inode = kept.inode } }
 end
 
--- The difference between the opened files and those of an entry of the journal, or nil.
+-- The difference between the opened files and those of an entry of the journal, and the path of one that differs; or
+-- nil.
 local function other_file(kept, opened, moved)
   local parts = parts_of(kept)
   if #parts ~= #opened.parts then
@@ -38,11 +40,11 @@ local function other_file(kept, opened, moved)
     local found = opened.parts[i]
     if found.size ~= part.size
       or not moved and (found.modified ~= part.modified or found.inode ~= part.inode) then
-      return ("%s is not the same file as when the upload began"):format(found.path)
+      return ("%s is not the same file as when the upload began"):format(found.path), found.path
     end
   end
   if opened.columns ~= kept.columns then
-    return ("%s has other columns than the upload began with"):format(opened.parts[1].path)
+    return ("%s has other columns than the upload began with"):format(opened.parts[1].path), opened.parts[1].path
   end
 end
 
@@ -51,7 +53,7 @@ local function difference(kept, opened, moved)
   if opened.kind ~= kept.kind then
     return ("the upload was begun with %s, and not with %s"):format(kept.kind, opened.kind)
   end
-  return kept.kind == "file" and other_file(kept, opened, moved) or nil
+  if kept.kind == "file" then return other_file(kept, opened, moved) end
 end
 
 -- The path, or the list of paths, of an entry of the journal.
@@ -76,9 +78,10 @@ local function replay(run, batches)
   for _, row in ipairs(batches) do
     local batch = read_again(run.reader, row)
     if not batch then
-      local whose = run.source.mapped and " (the file, or the result of map)" or ""
+      local mapped = run.source.mapped
+      local whose = mapped and " (the file, or the result of map)" or ""
       other_source(("the source has changed since the upload began%s: batch %d, records %d to %d, differs")
-        :format(whose, row.number, row.first, row.first + row.count - 1))
+        :format(whose, row.number, row.first, row.first + row.count - 1), not mapped and (run.source.paths or {})[1])
     end
     batch.number, batch.rows_before, batch.last, batch.id = row.number, row.rows_before, row.last == 1, row.id
     if row.state == "acknowledged" then
@@ -163,8 +166,8 @@ function resumption.continue(run, kept, given)
   end
   -- In a database the entry may be of another machine, whose times and inodes mean nothing here. The digests of the
   -- records that were sent are compared in any case.
-  local words = difference(kept, run.source, given.moved or calls.config(run.api).database ~= nil)
-  if words then other_source(words) end
+  local words, file = difference(kept, run.source, given.moved or calls.config(run.api).database ~= nil)
+  if words then other_source(words, file) end
   run:read(kept.batch_records)
   replay(run, run.journal:batches(kept.token))
   return delivery.run(run)
