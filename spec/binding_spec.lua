@@ -13,7 +13,7 @@ describe("the binding", function()
 
   before_each(function()
     folder = system.path()
-    system.shell("mkdir " .. system.quote(folder))
+    system.shell(("mkdir %s && ln -s /dev/null %s/device"):format(system.quote(folder), system.quote(folder)))
   end)
 
   after_each(function() system.shell("rm -rf " .. system.quote(folder)) end)
@@ -25,6 +25,15 @@ describe("the binding", function()
       cd %s && %s %s 2>&1 >/dev/null]]):format(system.quote(folder), system.interpreter, arguments))
     return output, status
   end
+
+  it("leaves standard output as it is where a file could not be opened before", function()
+    local said = system.shell(([[cd %s && : >out && chmod 600 out && %s -e '
+      local e = require("flarelight.core").exporter "csv"
+      assert(not e:open("missing/x.csv"))
+      e:standard_output()
+      assert(e:finish())' >out; stat -c %%a out]]):format(system.quote(folder), system.interpreter))
+    assert.are.equal("600\n", said)
+  end)
 
   -- Each is to raise. `client`, `reply`, `job`, `page` and `p` (a path) are at hand.
   local wrong = {

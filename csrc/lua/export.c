@@ -187,6 +187,7 @@ static int exporter_append(lua_State *L) {
 static int exporter_standard_output(lua_State *L) {
   exporter *self = check_exporter(L);
   if (self->file.descriptor >= 0) return luaL_error(L, "the exporter is open");
+  close_file(self); /* after an open that failed: standard output is no part of that file */
   fl_export_file_open_output(&self->file);
   return 0;
 }

@@ -116,7 +116,7 @@ local NUMBERS = {
 local STRINGS = {
   "", "a", "b", "n", ("x"):rep(17), ("y"):rep(3000), "\0", "a\0b", "csv", "jsonl", "text", "auto", "number", "GET",
   "/Import/{id}/Data", '{"a":1}', "[1,[2,{}]]", "\255\254", "SELECT ?1 AS a", "state.db", "out.csv", CSV, LINES, url,
-  api_key, subscription, "/dev/null", "/", "..", "5",
+  api_key, subscription, "device", "nowhere/", "..", "5", -- no path outside of the folder: root could write there
 }
 local KEYS = {
   "n", "changes", "a", "b", "method", "path", "id", "query", "body", "has_body", "write", "start", "page_size", "limit",
