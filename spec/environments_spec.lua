@@ -137,7 +137,7 @@ describe("an environment", function()
       if mode == "600" then assert.are.same({}, warnings) end
     end
     variables.XDG_CONFIG_HOME, variables.HOME = nil, nil
-    assert.matches("neither XDG_CONFIG_HOME nor HOME is set", (select(2, opening { environment = "prod" })))
+    assert.matches("neither XDG_CONFIG_HOME nor HOME is an absolute path", (select(2, opening { environment = "prod" })))
   end)
 
   it("names the environments where a setting is missing and none is chosen", function()

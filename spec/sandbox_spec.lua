@@ -11,7 +11,7 @@ describe("the sandbox", function()
 
   describe("starts", function()
     local wrong = {
-      { { colour = "red" }, "unknown option 'colour'" },
+      { { colour = "red" }, "unknown option 'colour' %(known: added_member, address, " },
       { { port = "80" }, "port must be a whole number" }, { { port = 70000 }, "port must be from 0 to 65535" },
       { { update = "merge" }, "update must be one of append, replace" },
       { { ids = 1 }, "ids must be one of" }, { { gzip = 1 }, "gzip must be a boolean" },
@@ -42,10 +42,10 @@ describe("the sandbox", function()
 
     local wrong_faults = {
       { { kind = "explode" }, "unknown kind 'explode'" }, { {}, "unknown kind 'nil'" },
-      { { kind = "empty", status = 500 }, "unknown option 'status'" },
+      { { kind = "empty", status = 500 }, "unknown option 'status' %(known: kind, " },
       { { kind = "status" }, "status is missing" }, { { kind = "status", status = 99 }, "status must be from" },
       { { kind = "empty", operation = "imports" }, "unknown operation 'imports'" },
-      { { kind = "empty", nth = 0 }, "nth must be from" }, { { kind = "empty", probability = 2 }, "probability must be" },
+      { { kind = "empty", nth = 0 }, "nth must be at least 1" }, { { kind = "empty", probability = 2 }, "probability must be" },
       { { kind = "stall", after = "lunch" }, "after must be one of" },
       { { kind = "throttle", retry_after = true }, "retry_after must be" },
     }

@@ -19,8 +19,8 @@ function environments.path(getenv)
   -- The specification says to ignore a path that is not absolute.
   if not base or base:sub(1, 1) ~= "/" then
     local home = getenv "HOME"
-    if not home or home == "" then
-      return nil, "there is no configuration file: neither XDG_CONFIG_HOME nor HOME is set"
+    if not home or home:sub(1, 1) ~= "/" then
+      return nil, "there is no configuration file: neither XDG_CONFIG_HOME nor HOME is an absolute path"
     end
     base = home .. "/.config"
   end

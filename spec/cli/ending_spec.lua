@@ -113,4 +113,54 @@ describe("the end of the command", function()
       assert.are.same({ "flarelight: interrupted\n", 130 }, { err, status }, module)
     end
   end)
+
+  describe("says in the words of a shell, with 2 and before it sends anything:", function()
+    local cases = {
+      { "imports pending", "neither XDG_STATE_HOME nor HOME is an absolute path", "XDG_STATE_HOME=rel HOME=rel" },
+      { "sandbox pull -y -o /nonexistent/m.db", "/nonexistent/m.db cannot be written: .*No such file" },
+      { "calibrate -y -o /nonexistent/p.json", "/nonexistent/p.json cannot be written: .*No such file" },
+      { "imports resume nope", "the state file has no upload" }, { "imports forget nope", "the state file has no upload" },
+      { "runs show nope", "the state file has no upload" }, { "runs forget nope", "the state file has no upload" },
+      { "runs settle nope --again", "the state file has no key" },
+      { "sandbox --definitions nope.lua", "cannot open nope.lua" },
+      { "sandbox --database /nonexistent/x.db", "/nonexistent/x.db: unable to open database file" },
+      { "sandbox --set x=1", "%-%-set: unknown option 'x' %(known: added_member, address, " },
+      { "sandbox --fault imports.all:status:1,stat=5", "unknown option 'stat' %(known: .*status" },
+      { "sandbox --fault imports.all:status:0", "nth must be at least 1" },
+      { "imports rows 1 -o ''", "imports rows: %-o: should be the path of a file, or %- for standard output" },
+      { "imports rows 1 -o x.csv --resume --continue", "whole file, and %-%-resume with its part" },
+      { "imports rows 1 -o x.csv --continue --state none", "imports rows: %-%-continue: needs a state file: %-%-state FILE" },
+    }
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        local _, err, status = shell(("%s; flarelight %s"):format(case[3] and "export " .. case[3] or ":", case[1]))
+        assert.matches(case[2], err)
+        assert.are.equal(2, status, err)
+        assert.are.same({}, sandbox:requests())
+      end)
+    end
+  end)
+
+  it("names the state file, and not its lock, where the folder is missing", function()
+    local _, err, status = shell "flarelight imports upload g.csv --state /nonexistent/s.db"
+    assert.are.same({ "flarelight: state: /nonexistent/s.db: No such file or directory\n", 1 }, { err, status })
+  end)
+
+  it("prints the quota where no state file can be made", function()
+    local out, err, status = shell "unset XDG_STATE_HOME; HOME=/proc flarelight quota"
+    assert.are.equal(0, status, err)
+    assert.matches("limit +6,000", out)
+    assert.matches("there is no shared budget without a state file: mkdir", err)
+  end)
+
+  it("of torture is told once, where the script never gets to an upload", function()
+    system.write(folder .. "/nothing.lua", "return 1")
+    system.write(folder .. "/boom.lua", 'error "boom"')
+    local _, err, status = shell "flarelight torture nothing.lua"
+    assert.are.equal(1, status)
+    assert.matches("ends with status 0, but makes no upload and starts no run", err)
+    _, err = shell "flarelight torture boom.lua"
+    assert.matches("the script fails although nothing goes wrong %(status 1%)", err)
+    assert.are.equal(1, select(2, err:gsub("boom.lua:1: boom", "")), err)
+  end)
 end)

@@ -48,7 +48,10 @@ static fl_store_code fail(file_database *self, fl_store_error *error, const char
   error->code = FL_STORE_IO;
   if (fault != NULL)
     snprintf(error->message, sizeof error->message, "%s: is refused: %s", self->lock_path, fault);
-  else snprintf(error->message, sizeof error->message, "%s: %s", self->lock_path, strerror(errno));
+  /* A missing folder is that of the state file, which is the name that the user knows. */
+  else
+    snprintf(error->message, sizeof error->message, "%s: %s",
+             errno == ENOENT ? fl_store_path(self->store) : self->lock_path, strerror(errno));
   return FL_STORE_IO;
 }
 

@@ -120,10 +120,11 @@ end
 local function run(args, out)
   if args.runs then return run_runs(args, out) end
   if args.preparation or args.report then ending.fail(status.USAGE, "--preparation and --report need --runs") end
+  local path = args.output or context.profile_path()
+  context.check_folder(path)
   local api = context.client(args)
   if not args.yes then announce(args, api) end
   agree(args)
-  local path = args.output or context.profile_path()
   local bar = progress.new(out, "calibrating")
   local profile, left, err, left_behind = calibration.run(api, {
     id = args.id, name = args.name, patience = args.patience or PATIENCE,

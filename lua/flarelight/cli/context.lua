@@ -163,7 +163,9 @@ function context.folder(variable, fallback)
   -- The specification says to ignore a path that is not absolute.
   if not base or base:sub(1, 1) ~= "/" then
     local home = os.getenv "HOME"
-    if not home or home == "" then return nil, ("neither %s nor HOME is set"):format(variable) end
+    if not home or home:sub(1, 1) ~= "/" then
+      return nil, ("neither %s nor HOME is an absolute path"):format(variable)
+    end
     base = home .. "/" .. fallback
   end
   local folder = base .. "/flarelight"
@@ -176,18 +178,29 @@ function context.folder(variable, fallback)
 end
 
 --- The path of the state file by the options, the variable FLARELIGHT_STATE or the environment, else the default;
--- false for none. The second value tells where it comes from.
-function context.state(args)
+-- false for none. The second value tells where it comes from. If the default cannot be made, the command ends; with
+-- `or_none` the values are false and why.
+function context.state(args, or_none)
   if args.state then return args.state ~= "none" and args.state, "--state" end
   local state, source, err = configuration.find("state", { environment = args.environment }, os.getenv)
   ending.expect(nil, source, err)
   if source then return state or false, source.from end
   local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
   if not folder then
+    if or_none then return false, message end
     ending.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
       :format(message))
   end
   return folder .. "/state.db", "default"
+end
+
+--- Ends the command if the folder of a file to write does not exist, before anything is sent.
+---@param path string
+function context.check_folder(path)
+  local folder = path:match "^(.*/)[^/]*$"
+  local found, message = io.open((folder or "./") .. ".")
+  if not found then ending.fail(status.USAGE, ("%s cannot be written: %s"):format(path, message)) end
+  found:close()
 end
 
 --- The default path of the profile.

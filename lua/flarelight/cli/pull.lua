@@ -137,6 +137,7 @@ local function write_definitions(path, lists)
 end
 
 local function check_target(path)
+  context.check_folder(path)
   for _, each in ipairs { path, path .. ".json" } do
     local file = io.open(each, "rb")
     if file then

@@ -20,7 +20,9 @@ local quota = {}
 local function seconds(value) return value and output.duration(value) end
 
 local function show(args, out)
-  local api = context.client(args, { state = context.state(args) })
+  local state, why = context.state(args, true)
+  local api = context.client(args, { state = state })
+  if not state and why ~= "--state" then out:note("there is no shared budget without a state file: " .. why) end
   -- If the budget is not known, one cheap request finds it out.
   local known = api:quota()
   if not known.limit then

@@ -59,9 +59,14 @@ function command_sandbox.start(args)
   if not built then ending.fail(status.FAILED, (tostring(sandbox):gsub("^flarelight: ", ""))) end
   local started, box, message = pcall(sandbox.start, options_of(args))
   if not started then
-    ending.fail(status.USAGE, (tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")))
+    local wrong = tostring(box):gsub("^.-sandbox%.start: ", ""):gsub("^[^:]*%.lua:%d+: ", "")
+    ending.fail(status.USAGE, (wrong:gsub("^unknown option '", "--set: %0")))
   end
-  if not box then ending.fail(status.FAILED, message) end
+  if not box then
+    -- Of a file that the options name; else the machine refuses, as for a port that is in use.
+    local named = message:find "^cannot open " or message:find "unable to open database file"
+    ending.fail(named and status.USAGE or status.FAILED, message)
+  end
   return box
 end
 

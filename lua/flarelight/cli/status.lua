@@ -18,6 +18,8 @@ function status.of(err)
   -- A wait that has not seen the end of a run that was started.
   if err.proof and err.kind ~= "run_failed" then return status.DOUBT end
   if err.kind == "config" then return status.USAGE end
+  -- A token or key that the state file does not know; the service was not asked.
+  if err.kind == "not_found" and not err.status then return status.USAGE end
   return status.FAILED
 end
 

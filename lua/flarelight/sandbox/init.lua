@@ -79,7 +79,10 @@ function sandbox.start(given)
   -- Removed first: until the new file is written, a shell must not read the one of an earlier sandbox.
   if values.environment_file then os.remove(values.environment_file) end
   handle, message = core.start(values)
-  if not handle then return nil, message end
+  if not handle then
+    if message == "unable to open database file" then message = tostring(values.database) .. ": " .. message end
+    return nil, message
+  end
   local port = handle:port()
   local box = setmetatable({
     url = url_of(values, port),

@@ -23,6 +23,7 @@ function options.fault_of(value, rule)
   elseif kind == "integer" or kind == "number" then
     if kind == "integer" and not is_integer(value) then return "must be a whole number" end
     if type(value) ~= "number" or value ~= value then return "must be a number" end
+    if rule.most == math.huge and value < rule.least then return ("must be at least %g"):format(rule.least) end
     if value < rule.least or value > rule.most then
       return ("must be from %g to %g"):format(rule.least, rule.most)
     end
@@ -41,6 +42,15 @@ function options.fault_of(value, rule)
   if is_text and value:find("\0", 1, true) then return "must not hold a NUL" end
 end
 
+-- The names of the rules, as the end of a message.
+local function known_names(rule_sets)
+  local all = {}
+  for _, rules in ipairs(rule_sets) do
+    for name in pairs(rules) do all[name] = true end
+  end
+  return (" (known: %s)"):format(table.concat(names.sorted(all), ", "))
+end
+
 --- The members of `given`, with the defaults of the rules for missing members. Raises on unknown members and wrong
 --- values.
 ---@param what string the function, for messages
@@ -56,7 +66,9 @@ function options.checked(what, given, level, ...)
   for name, value in pairs(given) do
     local rule
     for _, rules in ipairs(rule_sets) do rule = rule or rules[name] end
-    if not rule then error(("%s: unknown option '%s'"):format(what, tostring(name)), level + 1) end
+    if not rule then
+      error(("%s: unknown option '%s'%s"):format(what, tostring(name), known_names(rule_sets)), level + 1)
+    end
     local fault = options.fault_of(value, rule)
     if fault then error(("%s: %s %s"):format(what, name, fault), level + 1) end
     values[name] = value

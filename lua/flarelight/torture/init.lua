@@ -36,8 +36,10 @@ local function run_to_end(run, checkpoints, doomed)
     if number == 1 then run.hits = run.box:hits().total end
     run.at_checkpoint = run.at_checkpoint or system.read(run.folder .. "/killed") ~= nil
     killed = killed or shot or run.at_checkpoint
-    if run.hung then return status, killed, process.last_outcome(run) end
     local outcome = process.last_outcome(run)
+    if run.hung then return status, killed, outcome end
+    -- A script that has not reached the module is not there to be resumed.
+    if run.once and not outcome.fate then return status, killed, outcome end
     local stopped = outcome.fate == "in_doubt" or outcome.fate == "foreign" or outcome.kind == "conflict"
       or outcome.kind == "run_failed" or outcome.kind == "timeout" and outcome.fate == "applied"
     if status == 0 and outcome.fate == "done" then return status, killed, outcome end
@@ -100,7 +102,7 @@ local function run_point(given, point, expected, expected_starts)
     box = box, folder = folder, settle = given.settle, wait = given.wait or 5, source = given.source,
     timeout = given.timeout, database = given.database,
     interpreter = given.interpreter, command = given.command, expected = expected or {},
-    expected_starts = expected_starts,
+    expected_starts = expected_starts, once = point.kind == "clean",
   }
   if given.database then assert(given.database:clear()) end
   local checkpoints, doomed = points.arrange(point, box, given.settle)
@@ -128,9 +130,13 @@ local function plan_servers(given, is_chosen)
     if plain or is_chosen(server) then
       local result, seen = run_point(given, points.clean(server))
       local done = result.fate == "done" and result.status == 0
+      if plain and not done and not result.fate and result.status == 0 then
+        return nil, "the script ends with status 0, but makes no upload and starts no run with flarelight: there is "
+          .. "nothing to kill it in"
+      end
       if plain and not done then
         return nil, ("the script fails although nothing goes wrong (status %s): %s\n%s"):format(
-          tostring(result.status), result.message or "it made no upload with flarelight", result.output or "")
+          tostring(result.status), result.message or "it had made no upload with flarelight", result.output or "")
       end
       expected_plain, plain_starts = expected_plain or seen.held, plain_starts or seen.starts
       -- A server that changes values is compared with its own clean run, if that has as many rows as the plain
