@@ -140,7 +140,7 @@ describe("csv.rows", function()
     { "a path that is no string", { 1 }, "csv.rows: path: should be a string, but is 1" },
     { "a path with a NUL", { "a.csv\0.csv" }, "csv.rows: path: holds a NUL byte" },
     { "an unknown ending", { "a.xls" },
-      "csv.rows: format: is needed where the file's name does not end in .csv, .tsv, .jsonl, .ndjson or .json" },
+      "csv.rows: format: is needed for a.xls: its name does not end in .csv, .tsv, .jsonl, .ndjson or .json" },
     { "an unknown format", { "a.csv", { format = "xls" } },
       'csv.rows: format: should be "csv", "tsv", "jsonl" or "json"' },
     { "an unknown type", { "a.csv", { types = "integer" } },

@@ -331,10 +331,10 @@ describe("endpoints", function()
   it("tell of redirects, proxies' pages and throttling", function()
     local other = support.sandbox()
     local client = support.client(other, { max_attempts = 1 })
-    other:fault { kind = "redirect", status = 307, location = "https://elsewhere.example/x" }
+    other:fault { kind = "redirect", status = 307, location = "https://elsewhere.example/x?token=secret" }
     local _, message, err = client.imports:import { records = {} }
-    assert.matches("307 redirects are not followed", message)
-    assert.same({ "http", 307, "https://elsewhere.example/x", "rejected" }, { err.kind, err.status, err.location, err.fate })
+    assert.equal("imports.import: 307 redirects are not followed (to https://elsewhere.example/x)", message)
+    assert.same({ "http", 307, "https://elsewhere.example/x?token=secret", "rejected" }, { err.kind, err.status, err.location, err.fate })
     other:fault { kind = "html", status = 502 }
     _, _, err = client.imports:all()
     assert.same({ "server", 502, {} }, { err.kind, err.status, err.messages })

@@ -431,9 +431,10 @@ static bool read_format(lua_State *L, fl_lua_source_options *options) {
   if (*format != FL_SOURCE_NO_FORMAT ||
       fl_archive_compression_of(options->paths[0]) == FL_COMPRESSION_ZIP)
     return true;
-  lua_pushliteral(L,
-                  "format: is needed where the file's name does not end in .csv, .tsv, .jsonl, "
-                  ".ndjson or .json");
+  lua_pushfstring(L,
+                  "format: is needed for %s: its name does not end in .csv, .tsv, .jsonl, .ndjson "
+                  "or .json",
+                  options->paths[0]);
   return false;
 }
 

@@ -50,13 +50,23 @@ static const char *words_of_status(int status) {
   return status >= 300 && status < 400 ? "redirects are not followed" : "";
 }
 
+/* The target of a redirect, for the message: a wrong base URL is its usual cause. Without the
+ * query, which may hold a secret of the server. */
+static void describe_target(const fl_call *call, char *text, size_t capacity) {
+  const char *location = call->head.location;
+  text[0] = '\0';
+  if (call->head.status >= 300 && call->head.status < 400 && *location)
+    snprintf(text, capacity, " (to %.*s)", (int)strcspn(location, "?#"), location);
+}
+
 static void set_status_message(fl_call *call) {
-  char said[400] = "";
+  char said[400] = "", target[sizeof call->head.location + 8];
   const char *words = words_of_status(call->head.status);
   if (call->envelope.messages != 0)
     fl_envelope_text(&call->tape, call->text.data, call->envelope.messages, said, sizeof said);
-  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s", call->operation,
-           call->head.status, *words ? " " : "", words, *said ? ": " : "", said);
+  describe_target(call, target, sizeof target);
+  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s%s", call->operation,
+           call->head.status, *words ? " " : "", words, target, *said ? ": " : "", said);
 }
 
 static void drop_byte_order_mark(fl_buffer *text) {

@@ -311,6 +311,10 @@ static void fail_nowhere(document *self) {
   if (self->array_count > 0)
     snprintf(words + length, sizeof words - (size_t)length, "; there are arrays: %s%s",
              self->arrays.data, self->array_count > MOST_ARRAYS ? ", ..." : "");
+  else if (at == NULL)
+    snprintf(words + length, sizeof words - (size_t)length,
+             " and no array: give format = \"jsonl\" if each line is a record, or put the records "
+             "in an array");
   fl_source_input_fail_content(self->input, self->input->line, words);
 }
 

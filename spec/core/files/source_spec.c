@@ -89,6 +89,10 @@ static fl_source_code drain(fl_source *source, size_t max_records, size_t max_by
 
 /* --- contents, good and bad --- */
 
+#define NO_RECORDS                                                                                \
+  "the object has no member \"records\" and no array: give format = \"jsonl\" if each line is a " \
+  "record, or put the records in an array"
+
 static const struct {
   const char *name, *file, *content;
   const char *records; /* a comma after each */
@@ -169,9 +173,8 @@ static const struct {
     {"members around records", "a.json",
      "{\"n\": {\"records\":[1]}, \"records\" : [{}] , \"m\": \"x\"}", "{},", NULL, 0},
     {"a key with an escape", "a.json", "{\"r\\u0065cords\":[{}]}", "{},", NULL, 0},
-    {"an object without records", "a.json", "{\"n\":1}", "", "the object has no member \"records\"",
-     1},
-    {"an empty object", "a.json", "{\n}", "", "the object has no member \"records\"", 2},
+    {"an object without records", "a.json", "{\"n\":1}", "", NO_RECORDS, 1},
+    {"an empty object", "a.json", "{\n}", "", NO_RECORDS, 2},
     {"records that are no array", "a.json", "{\"records\":\n{}}", "",
      "the member \"records\" is not an array", 2},
     {"records twice", "a.json", "{\"records\":[{}],\n\"records\":[]}", "{},",
