@@ -219,6 +219,9 @@ describe("a file in another dialect", function()
     { "semicolons between quotes", '"a";"b"\n1;2\n', nil,
       'FILE, line 1: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may'
         .. ' divide the row' },
+    { "semicolons, with commas in the header and in the cells", "id;name,x;cost\n1;a,b;1,5\n", nil,
+      'FILE, line 2: the row has 3 cells, the header 2: delimiter = ";" may divide the rows' },
+    { "a semicolon in a header of commas", "a;b,c\n1,2,3\n", nil, "FILE, line 2: the row has 3 cells, the header 2" },
     { "one column that is named so", "a;b\nx\n", { delimiter = "," }, '{"a;b":"x"}' },
     { "one column, quoted", '"a;b"\nx\n', nil, '{"a;b":"x"}' },
     { "a line that says its delimiter", "sep=;\r\na;b\r\n1;2\r\n", nil, '{"a":1,"b":2}' },

@@ -218,6 +218,22 @@ static fl_result check_row(table *self, const fl_csv_cell *cells, int64_t line) 
   return result;
 }
 
+/* Fails for a row. If it has another number of cells than the header, and both hold another usual
+ * delimiter, the message names that: decimal commas divide the rows of a file with semicolons. */
+static bool fail_row(table *self, const fl_csv_cell *cells, size_t count, int64_t line,
+                     fl_result result, const char *message) {
+  const fl_slice first = self->columns.list[0].name;
+  char other = '\0', words[FL_COLUMNS_MESSAGE + 100];
+  if (result == FL_INVALID && count != self->columns.count && count > 0 && !is_named(self))
+    other = guess_delimiter(first.data, first.length, '\0', self->dialect.delimiter);
+  if (other == '\0' || cells[0].quoted ||
+      memchr(cells[0].text.data, other, cells[0].text.length) == NULL)
+    return fl_source_input_fail_result(self->input, result, line, message);
+  snprintf(words, sizeof words, "%s: delimiter = \"%s\" may divide the rows", message,
+           name_of(other));
+  return fl_source_input_fail_result(self->input, result, line, words);
+}
+
 static bool learn_row(table *self, const fl_csv_cell *cells, size_t count, int64_t line) {
   char message[FL_COLUMNS_MESSAGE];
   fl_result result = fl_columns_learn(&self->columns, cells, count, message);
@@ -226,7 +242,7 @@ static bool learn_row(table *self, const fl_csv_cell *cells, size_t count, int64
     result = check_row(self, cells, line);
     if (result == FL_SYSTEM) return fl_source_input_fail_temporary(self->input);
   }
-  return result == FL_OK || fl_source_input_fail_result(self->input, result, line, message);
+  return result == FL_OK || fail_row(self, cells, count, line, result, message);
 }
 
 static bool take_row(void *context, const fl_csv_cell *cells, size_t count, int64_t line) {
@@ -244,7 +260,7 @@ static bool take_row(void *context, const fl_csv_cell *cells, size_t count, int6
   result = fl_columns_write(&self->columns, cells, count, self->input->target, message);
   if (result == FL_OK) return fl_source_input_end_record(self->input, line);
   fl_source_input_drop_record(self->input);
-  return fl_source_input_fail_result(self->input, result, line, message);
+  return fail_row(self, cells, count, line, result, message);
 }
 
 /* Feeds the next chunk to the reader, or ends its text after the last one. */
