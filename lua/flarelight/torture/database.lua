@@ -3,6 +3,7 @@
 -- Relies on state.lua for transactions, and on the sandbox's rule that each point has a service of its own, so that
 -- only what this file deletes is shared by two points.
 
+local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
 local flarelight = require "flarelight"
 local postgres = require "flarelight.postgres"
@@ -63,10 +64,21 @@ function Database:clear()
   return done, message, err
 end
 
+local PATIENCE, POLL = 5, 0.005 -- seconds
+
+-- Waits until the server has ended the sessions of the killed run: what that run sent last would renew its leases.
+local function await_others(self)
+  local due = core.now() + PATIENCE
+  local others = state.sql("SELECT count(*) AS others FROM pg_stat_activity WHERE datname = current_database() "
+    .. "AND application_name = 'flarelight' AND pid <> pg_backend_pid()")
+  while self.state:try_relaxed(others)[1].others > 0 and core.now() < due do core.wait(POLL) end
+end
+
 --- Lets the leases of all locks end, as they would 30 s after their holder was killed.
 ---@return boolean? done, string? message, flarelight.Error? err
 function Database:end_leases()
   local done, message, err = failure.caught(function()
+    await_others(self)
     self.state:try_relaxed(state.sql "UPDATE locks SET lapses = clock_timestamp() - interval '1 s'")
     return true
   end)
