@@ -335,6 +335,14 @@ describe("endpoints", function()
     local _, message, err = client.imports:import { records = {} }
     assert.equal("imports.import: 307 redirects are not followed (to https://elsewhere.example/x)", message)
     assert.same({ "http", 307, "https://elsewhere.example/x?token=secret", "rejected" }, { err.kind, err.status, err.location, err.fate })
+    for location, shown in pairs {
+      ["https://me:secret@elsewhere.example/x@y#z"] = "https://elsewhere.example/x@y",
+      ["//me:se@cret@elsewhere.example"] = "//elsewhere.example", ["/other/path@x?q"] = "/other/path@x",
+    } do
+      other:fault { kind = "redirect", status = 302, location = location }
+      _, message = client.imports:all()
+      assert.equal(("imports.all: 302 redirects are not followed (to %s)"):format(shown), message)
+    end
     other:fault { kind = "html", status = 502 }
     _, _, err = client.imports:all()
     assert.same({ "server", 502, {} }, { err.kind, err.status, err.messages })

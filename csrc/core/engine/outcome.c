@@ -50,13 +50,20 @@ static const char *words_of_status(int status) {
   return status >= 300 && status < 400 ? "redirects are not followed" : "";
 }
 
-/* The target of a redirect, for the message: a wrong base URL is its usual cause. Without the
- * query, which may hold a secret of the server. */
+/* The target of a redirect, for the message: a wrong base URL is its usual cause. Without the user
+ * and the query, which may hold a secret of the server. */
 static void describe_target(const fl_call *call, char *text, size_t capacity) {
-  const char *location = call->head.location;
+  const char *location = call->head.location, *end = location + strcspn(location, "?#");
+  const char *slashes = strstr(location, "//"), *host = location, *rest;
   text[0] = '\0';
-  if (call->head.status >= 300 && call->head.status < 400 && *location)
-    snprintf(text, capacity, " (to %.*s)", (int)strcspn(location, "?#"), location);
+  if (call->head.status < 300 || call->head.status >= 400 || end == location) return;
+  if (slashes != NULL && slashes < end && (slashes == location || slashes[-1] == ':'))
+    host = slashes + 2;
+  rest = host;
+  for (const char *at = host; host > location && at < end && *at != '/'; at++)
+    if (*at == '@') rest = at + 1;
+  snprintf(text, capacity, " (to %.*s%.*s)", (int)(host - location), location, (int)(end - rest),
+           rest);
 }
 
 static void set_status_message(fl_call *call) {
