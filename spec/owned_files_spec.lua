@@ -94,7 +94,7 @@ describe("files of others", function()
     end,
     ["part"] = function()
       local path = system.path ".csv"
-      system.write(path .. ".part", "n\n1\n")
+      system.write(path .. ".part", "n\r\n0\r\n")
       return path .. ".part", function(shared)
         local api = assert(client { shared_files = shared })
         local id = support.import(api, 2)

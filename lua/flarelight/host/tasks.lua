@@ -61,9 +61,10 @@ end
 -- A task that never began has sent nothing: what it should have done is reported, unless it was cancelled. The record
 -- is held by what the host keeps to begin the task.
 local function report_unless_begun(task)
-  local report, record = task.host.report or tasks.to_standard_error, { begun = false }
+  local report, record = task.host.report or tasks.to_standard_error, { begun = false, process = core.process() }
   record.guard = tasks.when_collected(function()
-    if record.begun or task.cancelled then return end
+    -- In a forked child the tasks of the parent never run.
+    if record.begun or task.cancelled or core.process() ~= record.process then return end
     report("flarelight: a task never ran: nothing waited for it (task:result, api:all), and no api:update "
       .. "or event loop came to it")
   end)
