@@ -207,13 +207,14 @@ describe("a shared budget in PostgreSQL", function()
   test("is kept in a schema of an older version, which gets its tables", function(_, client)
     local api = client()
     assert(api.imports:all())
-    server:sql(name, "DROP TABLE flarelight.services, flarelight.members; UPDATE flarelight.version SET number = 1")
+    server:sql(name, "DROP TABLE flarelight.services, flarelight.members, flarelight.replies, flarelight.salt;"
+      .. " DROP SEQUENCE flarelight.write_marks; UPDATE flarelight.version SET number = 1")
     -- The process has a connection still, and finds out with its next question.
     assert.is_true(api:wait_until(function()
       assert(api.imports:all())
-      return server:sql(name, "SELECT number FROM flarelight.version") == "2\n" and api:quota().place == "postgresql"
+      return server:sql(name, "SELECT number FROM flarelight.version") == "3\n" and api:quota().place == "postgresql"
     end, { timeout = 60, interval = 0.5 }))
-    assert.are.equal("2\n", server:sql(name, "SELECT number FROM flarelight.version"))
+    assert.are.equal("3\n", server:sql(name, "SELECT number FROM flarelight.version"))
     assert.are.equal("1\n", server:sql(name, "SELECT count(*) FROM flarelight.services"))
   end)
 end)

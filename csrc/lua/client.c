@@ -449,7 +449,7 @@ static fl_lease_place *open_leases(lua_State *L, const char *url) {
   fl_database *database;
   fl_lease_place *place = NULL;
   if (functions == NULL) luaL_error(L, "core.use_postgres was not called");
-  database = functions->open(url, PATIENCE, &error);
+  database = functions->open(url, PATIENCE, false, &error);
   if (database == NULL && error.code != FL_STORE_NO_MEMORY) luaL_error(L, "%s", error.message);
   if (database != NULL) place = fl_lease_database_new(database, "postgresql");
   if (place == NULL) luaL_error(L, "not enough memory");

@@ -362,17 +362,20 @@ static int use_postgres(lua_State *L) {
   return 1;
 }
 
-#define PATIENCE 10 /* seconds that a script waits for a server that does not answer */
+/* Seconds that a script waits for a server that does not answer; one of a cache. */
+#define PATIENCE 10
+#define PATIENCE_APART 2
 
-/* core.database(url) -> a store in PostgreSQL; connects to nothing. Or nil, message, kind. The
- * module has to be loaded (core.use_postgres). */
+/* core.database(url, apart) -> a store in PostgreSQL; connects to nothing. Or nil, message, kind.
+ * `apart`: see fl_database_functions. The module has to be loaded (core.use_postgres). */
 static int new_database(lua_State *L) {
   const fl_database_functions *functions = fl_database_installed();
   const char *url = fl_lua_check_path(L, 1);
+  const bool apart = lua_toboolean(L, 2);
   fl_database **box = push_store(L);
   fl_store_error error;
   if (functions == NULL) return luaL_error(L, "core.use_postgres was not called");
-  *box = functions->open(url, PATIENCE, &error);
+  *box = functions->open(url, apart ? PATIENCE_APART : PATIENCE, apart, &error);
   if (*box == NULL) return push_failure(L, error.code, &error);
   return 1;
 }

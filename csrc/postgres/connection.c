@@ -202,10 +202,12 @@ static void ignore_notice(void *context, const PGresult *result) {
 }
 
 /* A process that is paused inside a transaction must not hold its locks for long: the server ends
- * its session. Commits wait for the disk, whatever the server's default is. */
+ * its session. The session of a machine that is gone ends after 25 s. Commits wait for the disk,
+ * whatever the server's default is. */
 static const char session[] =
     "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '%ds';"
     " SET statement_timeout = '%ds'; SET search_path = flarelight, pg_catalog;"
+    " SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
     " SET standard_conforming_strings = on;"
     " SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'";

@@ -9,6 +9,9 @@
  * So a process that was paused for longer cannot record a batch. A batch that it had recorded
  * before is not sent: its permit (base/permit.h) ends a second before the lease.
  *
+ * A database that is `apart` does without all of this: its locks are the server's advisory locks,
+ * which end with the connection.
+ *
  * One mutex guards the connection and the locks. A forked child has neither.
  */
 #include <inttypes.h>
@@ -29,8 +32,8 @@
 #define LAPSES "clock_timestamp() + interval '" NUMBER(FL_POSTGRES_LEASE) " s'"
 
 struct fl_database_lock {
-  int64_t fence;
-  int process; /* that took it */
+  int64_t fence; /* of a database that is apart: the number of the advisory lock */
+  int process;   /* that took it */
   fl_database_lock *next;
 };
 
@@ -44,6 +47,7 @@ struct postgres_database {
   fl_database_lock *locks;
   fl_database_lock *left; /* released while the server could not be reached: their rows are left */
   bool renewing;          /* the thread runs */
+  bool apart;             /* see fl_database_functions */
   postgres_database *next;
 };
 
@@ -165,12 +169,11 @@ static fl_store_code renew_locks(postgres_database *self, fl_store_error *error)
 static fl_store_code write_script(postgres_database *self, const fl_buffer *script, bool relaxed,
                                   fl_buffer *rows, int *columns, fl_store_error *error) {
   const fl_time asked = fl_clock_elapsed();
-  fl_store_code code = fl_postgres_command(
-      &self->connection,
-      relaxed
-          ? "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(1718383205)"
-          : "BEGIN; SELECT pg_advisory_xact_lock(1718383205)",
-      error);
+  char begin[120];
+  fl_store_code code;
+  snprintf(begin, sizeof begin, "BEGIN%s%s", relaxed ? "; SET LOCAL synchronous_commit = off" : "",
+           self->apart ? "" : "; SELECT pg_advisory_xact_lock(1718383205)");
+  code = fl_postgres_command(&self->connection, begin, error);
   if (code == FL_STORE_OK) code = renew_locks(self, error);
   if (code == FL_STORE_OK)
     code = fl_postgres_run_script(&self->connection, script, rows, columns, error);
@@ -330,6 +333,42 @@ static fl_store_code take_row(postgres_database *self, const char *name, fl_data
   return FL_STORE_OK;
 }
 
+/* Takes an advisory lock of the session. Its number is a hash of the name: two names with the same
+ * one exclude each other, too. */
+static fl_store_code take_advisory(postgres_database *self, const char *name,
+                                   fl_database_lock **taken, fl_store_error *error) {
+  const char *const values[] = {name};
+  PGresult *result = fl_postgres_query(&self->connection,
+                                       "SELECT hashtextextended($1, 0) AS number,"
+                                       " pg_try_advisory_lock(hashtextextended($1, 0)) AS taken",
+                                       1, values);
+  if (PQresultStatus(result) != PGRES_TUPLES_OK)
+    return fl_postgres_fail(&self->connection, result, error);
+  (*taken)->fence = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+  if (PQgetvalue(result, 0, 1)[0] != 't') {
+    free(*taken);
+    *taken = NULL;
+  }
+  PQclear(result);
+  return FL_STORE_OK;
+}
+
+/* Without the connection the lock has ended already. */
+static void release_advisory(postgres_database *self, const fl_database_lock *held) {
+  char number[32];
+  const char *const values[] = {number};
+  snprintf(number, sizeof number, "%" PRId64, held->fence);
+  PQclear(fl_postgres_query(&self->connection, "SELECT pg_advisory_unlock($1)", 1, values));
+}
+
+/* Keeps a lock and its lease, which was asked for at `asked`. */
+static void keep_lease(postgres_database *self, fl_database_lock *taken, fl_time asked) {
+  if (self->locks == NULL) permit_from(self, asked);
+  taken->next = self->locks;
+  self->locks = taken;
+  start_renewing(self);
+}
+
 /* The name as a C string; NULL if it holds a zero byte or without memory, with the error. */
 static char *name_of(postgres_database *self, fl_slice name, fl_store_error *error) {
   char *copy = memchr(name.data, 0, name.length) == NULL ? malloc(name.length + 1) : NULL;
@@ -358,13 +397,10 @@ static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **t
   pthread_mutex_lock(&self->mutex);
   code = reach(self, error);
   asked = fl_clock_elapsed();
-  if (code == FL_STORE_OK) code = take_row(self, name, taken, error);
-  if (code == FL_STORE_OK && *taken != NULL) {
-    if (self->locks == NULL) permit_from(self, asked);
-    (*taken)->next = self->locks;
-    self->locks = *taken;
-    start_renewing(self);
-  }
+  if (code == FL_STORE_OK)
+    code =
+        self->apart ? take_advisory(self, name, taken, error) : take_row(self, name, taken, error);
+  if (code == FL_STORE_OK && *taken != NULL && !self->apart) keep_lease(self, *taken, asked);
   pthread_mutex_unlock(&self->mutex);
   if (code != FL_STORE_OK) {
     free(*taken);
@@ -383,6 +419,12 @@ static void unlock(fl_database *base, fl_database_lock *held) {
     return;
   }
   pthread_mutex_lock(&self->mutex);
+  if (self->apart) {
+    release_advisory(self, held);
+    pthread_mutex_unlock(&self->mutex);
+    free(held);
+    return;
+  }
   while (*link != held) link = &(*link)->next;
   *link = held->next;
   if (self->locks == NULL) fl_permit_set(self->base.permit, FL_NEVER);
@@ -452,7 +494,7 @@ static const fl_database_class postgres_class = {
     .retain = retain,
     .release = release};
 
-fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *error) {
+fl_database *fl_postgres_open(const char *url, int patience, bool apart, fl_store_error *error) {
   postgres_database *self = calloc(1, sizeof *self);
   if (self == NULL) error->code = FL_STORE_NO_MEMORY;
   if (self == NULL || !fl_postgres_prepare(&self->connection, url, patience, error)) {
@@ -467,6 +509,8 @@ fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *err
     error->code = FL_STORE_NO_MEMORY;
     return NULL;
   }
+  if (apart) self->connection.wait = self->connection.patience + 1;
+  self->apart = apart;
   self->base.class = &postgres_class;
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->mutex, NULL);

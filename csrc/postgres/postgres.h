@@ -14,7 +14,7 @@
 #include "files/database.h"
 #include "files/script.h"
 
-#define FL_POSTGRES_SCHEMA_VERSION 2
+#define FL_POSTGRES_SCHEMA_VERSION 3
 /* Seconds for which a lock is kept for a holder that gives no sign of life. */
 #define FL_POSTGRES_LEASE 30
 
@@ -93,6 +93,6 @@ fl_store_code fl_postgres_run_script(fl_postgres_connection *self, const fl_buff
 
 /* --- database.c --- */
 
-fl_database *fl_postgres_open(const char *url, int patience, fl_store_error *error);
+fl_database *fl_postgres_open(const char *url, int patience, bool apart, fl_store_error *error);
 
 #endif

@@ -27,6 +27,16 @@ static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1718383205)";
   " process bigint NOT NULL, waiting bigint NOT NULL, spent bigint NOT NULL,"              \
   " spacing bigint NOT NULL, PRIMARY KEY (service, member));"
 
+/* Version 3: the shared replies of caches, as in csrc/core/files/cache_file.c, and the mark of
+ * writes. Replies need not survive a crash of the server, so they are not logged. */
+#define CACHE                                                                                \
+  "CREATE SEQUENCE flarelight.write_marks; SELECT nextval('flarelight.write_marks');"        \
+  "CREATE TABLE flarelight.salt (value text NOT NULL);"                                      \
+  "INSERT INTO flarelight.salt VALUES (gen_random_uuid()::text || gen_random_uuid()::text);" \
+  "CREATE UNLOGGED TABLE flarelight.replies (place text PRIMARY KEY, mark text NOT NULL,"    \
+  " began double precision NOT NULL, bytes bigint NOT NULL, request_id text NOT NULL,"       \
+  " head text NOT NULL, text text NOT NULL);"
+
 static const char schema[] =
     "CREATE TABLE flarelight.version (number bigint NOT NULL);"
     "INSERT INTO flarelight.version VALUES (" NUMBER(FL_POSTGRES_SCHEMA_VERSION) ");"
@@ -69,10 +79,11 @@ static const char schema[] =
     " FOR EACH ROW EXECUTE FUNCTION flarelight.bound_history();"
     "CREATE SEQUENCE flarelight.fences;"
     "CREATE TABLE flarelight.locks (name text PRIMARY KEY, holder text NOT NULL,"
-    " fence bigint NOT NULL, lapses timestamptz NOT NULL);" BUDGETS;
+    " fence bigint NOT NULL, lapses timestamptz NOT NULL);" BUDGETS CACHE;
 
 /* migrations[n]: from version n + 1 to the next. */
-static const char *const migrations[] = {BUDGETS "UPDATE flarelight.version SET number = 2"};
+static const char *const migrations[] = {BUDGETS "UPDATE flarelight.version SET number = 2",
+                                         CACHE "UPDATE flarelight.version SET number = 3"};
 
 /* Asks for one number. */
 static fl_store_code ask(fl_postgres_connection *self, const char *sql, long *number,

@@ -199,7 +199,7 @@ local function ask_key(api, inner)
   if not key then return nil, message, err end
   if key ~= inner.key then
     inner.key, inner.key_number = key, inner.key_number + 1
-    if inner.on_write then inner.on_write() end -- nothing that another key has read is given to this one
+    if inner.on_key then inner.on_key() end
   end
   return key
 end
@@ -278,16 +278,20 @@ local function admit(api, prepared, method)
   return here
 end
 
---- Calls `fn()` when a write of this client is submitted, when its outcome arrives, and when the key changes. `fn` must
--- not raise.
+--- Calls `fn(api)` when a write of this client is submitted, and when its outcome arrives. What it returns the second
+-- time, a function or nil, is called before the code that waits for the write gets the outcome; it may wait. `fn` must
+-- not raise, and must not refer to the client, which Lua 5.1 would then never collect.
 function calls.watch_writes(api, fn) private[api].on_write = fn end
 
+--- Calls `fn()` when the client has got another key, the first one too. `fn` must not raise, nor refer to the client.
+function calls.watch_key(api, fn) private[api].on_key = fn end
+
 -- Announces a write to the function of calls.watch_writes, now and when the outcome arrives.
-local function announce(inner, waiter)
+local function announce(api, inner, waiter)
   local arrived = waiter.arrived
-  inner.on_write()
+  inner.on_write(api)
   function waiter.arrived(self)
-    inner.on_write()
+    self.before_outcome = inner.on_write(api)
     arrived(self)
   end
 end
@@ -306,13 +310,13 @@ local function hand_over(api, prepared)
   local waiter = {
     key_number = inner.key_number, here = here, write = prepared.write, ticket = prepared.ticket, ready = false,
     reply = false, next_woken = false, take = false, handed_over = false, is_taken = false,
-    arrived = prepared.arrived,
+    before_outcome = false, arrived = prepared.arrived,
   }
   if inner.hooks.after_function then waiter.request = prepared end
   if prepared.write then
     waiter.take = fates.prepare(waiter, prepared, function() return take_outcome(api, waiter) end)
     fates.watch(waiter, prepared.operation)
-    if inner.on_write then announce(inner, waiter) end
+    if inner.on_write then announce(api, inner, waiter) end
   end
   mailbox.expect(prepared.ticket, waiter)
   waiter.handed_over = true
@@ -346,6 +350,7 @@ function take_outcome(api, waiter)
     if waiter.write then why.fate = "in_doubt" end
     return nil, cannot, why
   end
+  if waiter.before_outcome then waiter.before_outcome() end
   local data, meta, err = waiter.reply:outcome(private[api].config.null_as_nil)
   if waiter.request then private[api].hooks:after(waiter.request, err or meta, private[api].listener) end
   return data, meta, err

@@ -78,7 +78,7 @@ function client.new(given)
   if not config then return nil, message, err end
   local self = setmetatable({}, Client)
   calls.open(self, config)
-  if config.cache or config.state then cache.open(self) end
+  if config.cache or config.state or config.database then cache.open(self) end
   self.imports, self.automations = imports.new(self), automations.new(self)
   self.preparations, self.reports = preparations.new(self), reports.new(self)
   return self

@@ -41,11 +41,7 @@ function postgres.shown(url)
     .. (#kept > 0 and "?" .. table.concat(kept, "&") or "")
 end
 
---- A store, which has connected to nothing yet; or `nil, message` if the URL does not parse, or the module was not
--- built.
----@param url string
----@return userdata? store, string? message
-function postgres.open(url)
+local function open(url, apart)
   local found, module = pcall(require, "flarelight.postgres_core")
   if not found then
     return nil, "a state in PostgreSQL needs the module flarelight.postgres_core, which was not built with this "
@@ -54,7 +50,19 @@ function postgres.open(url)
   if not core.use_postgres(module.functions) then
     error("flarelight.postgres_core is of another build than flarelight.core", 0)
   end
-  return core.database(url)
+  return core.database(url, apart)
 end
+
+--- A store, which has connected to nothing yet; or `nil, message` if the URL does not parse, or the module was not
+-- built.
+---@param url string
+---@return userdata? store, string? message
+function postgres.open(url) return open(url, false) end
+
+--- The same for what the clients' caches share. It is given up sooner, it never waits for the transactions of the
+-- state, and its locks end with its connection.
+---@param url string
+---@return userdata? store, string? message
+function postgres.open_cache(url) return open(url, true) end
 
 return postgres

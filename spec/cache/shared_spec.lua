@@ -1,17 +1,23 @@
---- Replies that several processes share. Most specs use several clients of one process, which exclude and see each other
--- by the same files as processes do.
+--- Replies that several processes share, beside a state file and in PostgreSQL. Most specs use several clients of one
+-- process, which exclude and see each other as processes do. Without an installed PostgreSQL its specs are pending.
 
+local postgres = require "support.postgres"
 local support = require "support"
 local system = require "support.system"
 
-describe("a cache beside the state file", function()
+-- The specs that hold for both places. `new_state(folder)`: a new state, or nil if it cannot be had.
+local function specs_of_a_place(new_state)
   local opened = support.opened(after_each)
   local folder, state, sandbox, api
 
-  before_each(function()
-    folder = system.folder()
-    state = folder .. "/state.db"
-  end)
+  local function test(what, body)
+    it(what, function()
+      folder = system.folder()
+      state = new_state(folder)
+      if not state then return pending "PostgreSQL, or the module for it, is not installed" end
+      body()
+    end)
+  end
 
   local function client(options)
     return opened.client(sandbox, support.with({ state = state, cache = { ttl = 60 } }, options or {}))
@@ -27,7 +33,7 @@ describe("a cache beside the state file", function()
 
   local function sent(operation) return #support.requests(sandbox, operation) end
 
-  it("gives the reply of one client to another", function()
+  test("gives the reply of one client to another", function()
     local id = open()
     local rows, asked = assert(api.imports:data(id))
     local other = client()
@@ -44,7 +50,7 @@ describe("a cache beside the state file", function()
     assert.are.equal(1, other:stats().cache.from_state)
   end)
 
-  it("keeps apart what differs in the read, the key, the headers or the service", function()
+  test("keeps apart what differs in the read, the key, the headers or the service", function()
     local id = open()
     assert(api.imports:data(id))
     assert(client().imports:data(id, { count = 3 }))
@@ -57,6 +63,155 @@ describe("a cache beside the state file", function()
     assert(client { before = before }.imports:data(id))
     assert.are.equal(7, sent "imports.data")
   end)
+
+  for name, options in pairs { ["with a cache"] = { cache = { ttl = 60 } }, ["without a cache"] = {} } do
+    test("sees the write of another client " .. name .. " with the next call", function()
+      local id = open()
+      local writer = opened.client(sandbox, support.with({ state = state }, options))
+      for rows = 10, 12 do
+        assert.are.equal(rows, #assert(api.imports:data(id)))
+        assert.are.equal(rows, #assert(client().imports:data(id)))
+        assert(writer.imports:import { id = id, records = { { n = rows } } })
+      end
+      assert.are.equal(3, sent "imports.data")
+    end)
+  end
+
+  test("gives no reply whose request began before a write of another client", function()
+    local id = open()
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.3 }
+    local writer = client()
+    support.together {
+      function() api.imports:data(id) end,
+      function() assert(writer.imports:import { id = id, records = { { n = 10 } } }) end,
+    }
+    assert.are.equal(11, #assert(api.imports:data(id)))
+    assert.are.equal(11, #assert(client().imports:data(id)))
+  end)
+
+  test("sends one request for equal reads of many processes at once", function()
+    open()
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.5, times = math.huge }
+    system.write(folder .. "/script.lua", [[
+      local api = require("flarelight").new { state = os.getenv "STATE", cache = { ttl = 60 } }
+      local items, good = {}, 0
+      for n = 1, 25 do items[n] = n end
+      api:map(items, function() if api.imports:all() then good = good + 1 end end, { concurrency = 25 })
+      print(good)
+    ]])
+    local out = system.shell(("cd %s && for n in 1 2 3 4; do %s STATE=%s %s script.lua & done; wait"):format(
+      system.quote(folder), system.environment(sandbox), system.quote(state), system.quote(system.interpreter)))
+    assert.are.equal("25\n25\n25\n25\n", out)
+    assert.are.equal(1, sent "imports.all")
+  end)
+
+  test("asks itself if the process that asked was killed", function()
+    open()
+    sandbox:fault { operation = "imports.all", kind = "hang", seconds = 60 }
+    system.write(folder .. "/script.lua", [[
+      require("flarelight").new { state = os.getenv "STATE", cache = { ttl = 60 } }.imports:all()
+    ]])
+    local pid = system.shell(("cd %s && %s STATE=%s %s script.lua >/dev/null 2>&1 & echo $!"):format(
+      system.quote(folder), system.environment(sandbox), system.quote(state), system.quote(system.interpreter)))
+    repeat system.shell "sleep 0.02" until sent "imports.all" == 1
+    local data
+    support.together {
+      function() data = assert(api.imports:all()) end,
+      function() system.shell("kill -9 " .. pid:match "%d+") end,
+    }
+    assert.is_table(data)
+  end)
+
+  test("confirms the reply of another client by its tag", function()
+    local id = open({ etag = true }, { cache = { ttl = 1e-9 } })
+    local rows = assert(api.imports:data(id))
+    local other = client { cache = { ttl = 1e-9 } }
+    assert.are.same(rows, (assert(other.imports:data(id))))
+    assert.are.equal(1, other:stats().cache.unchanged)
+    assert(client().imports:data(id)) -- the confirmed reply counts anew
+    assert.are.equal(2, sent "imports.data")
+  end)
+
+  test("does not keep others waiting for a read that was never sent", function()
+    open()
+    local raise = true
+    local strict = client { before = function() if raise then error "stop" end end }
+    assert.is_false(pcall(strict.imports.all, strict.imports))
+    raise = false
+    assert(strict.imports:all())
+  end)
+
+  test("is not emptied by a client that gets its key from a function", function()
+    local id = open()
+    local function key() return sandbox.api_key end
+    assert(api.imports:data(id))
+    assert(client { api_key = key }.imports:data(id))
+    assert(client { api_key = key }.imports:data(id))
+    assert.are.equal(1, sent "imports.data")
+  end)
+
+  test("sees the writes of others also where it keeps its replies to itself", function()
+    local id = open()
+    local own = client { before = function() end }
+    for rows = 10, 11 do
+      assert.are.equal(rows, #assert(own.imports:data(id)))
+      assert.are.equal(rows, #assert(own.imports:data(id)))
+      assert(api.imports:import { id = id, records = { { n = rows } } })
+    end
+    assert.are.equal(2, sent "imports.data")
+  end)
+
+  test("lets its client be collected", function()
+    open()
+    local kept = setmetatable({}, { __mode = "k" })
+    -- Not one of `opened`, which keeps its clients.
+    local dropped = support.client(sandbox, { state = state, cache = { ttl = 60 } })
+    assert(dropped.imports:all())
+    assert(dropped.imports:import { name = "one", records = { { n = 1 } } })
+    kept[dropped] = true
+    dropped = nil -- luacheck: ignore 311
+    for _ = 1, 5 do collectgarbage() end
+    assert.is_nil((next(kept)))
+  end)
+
+  test("leaves a read the time for a request of its own if the process that asks is stopped", function()
+    open()
+    sandbox:fault { operation = "imports.all", kind = "hang", seconds = 60 }
+    system.write(folder .. "/script.lua", [[
+      require("flarelight").new { state = os.getenv "STATE", cache = { ttl = 60 } }.imports:all()
+    ]])
+    local pid = system.shell(("cd %s && %s STATE=%s %s script.lua >/dev/null 2>&1 & echo $!"):format(
+      system.quote(folder), system.environment(sandbox), system.quote(state), system.quote(system.interpreter)))
+    finally(function() system.shell("kill -9 " .. pid:match "%d+") end)
+    repeat system.shell "sleep 0.02" until sent "imports.all" == 1
+    system.shell("kill -STOP " .. pid:match "%d+")
+    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 1 }
+    assert(api.imports:all { deadline = 4 })
+    assert.are.equal(2, sent "imports.all")
+  end)
+end
+
+describe("a cache beside the state file", function()
+  specs_of_a_place(function(folder) return folder .. "/state.db" end)
+
+  local opened = support.opened(after_each)
+  local state, sandbox, api
+
+  before_each(function() state = system.folder() .. "/state.db" end)
+
+  local function client(options)
+    return opened.client(sandbox, support.with({ state = state, cache = { ttl = 60 } }, options or {}))
+  end
+
+  local function open(options, client_options)
+    sandbox = opened.sandbox(options)
+    api = client(client_options)
+    local id = support.import(api, 10)
+    sandbox:clear_log()
+    return id
+  end
+
+  local function sent(operation) return #support.requests(sandbox, operation) end
 
   it("holds no key, in files that are private", function()
     local id = open()
@@ -71,74 +226,6 @@ describe("a cache beside the state file", function()
       sandbox.api_key, state, state, state, state))
     assert.is_nil(out:find ":[1-9]%d*\n", out)
     assert.are.equal(2, select(2, out:gsub("%-rw%-%-%-%-%-%-%-", "")), out)
-  end)
-
-  for name, options in pairs { ["with a cache"] = { cache = { ttl = 60 } }, ["without a cache"] = {} } do
-    it("sees the write of another client " .. name .. " with the next call", function()
-      local id = open()
-      local writer = opened.client(sandbox, support.with({ state = state }, options))
-      for rows = 10, 12 do
-        assert.are.equal(rows, #assert(api.imports:data(id)))
-        assert.are.equal(rows, #assert(client().imports:data(id)))
-        assert(writer.imports:import { id = id, records = { { n = rows } } })
-      end
-      assert.are.equal(3, sent "imports.data")
-    end)
-  end
-
-  it("gives no reply whose request began before a write of another client", function()
-    local id = open()
-    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.3 }
-    local writer = client()
-    support.together {
-      function() api.imports:data(id) end,
-      function() assert(writer.imports:import { id = id, records = { { n = 10 } } }) end,
-    }
-    assert.are.equal(11, #assert(api.imports:data(id)))
-    assert.are.equal(11, #assert(client().imports:data(id)))
-  end)
-
-  it("sends one request for equal reads of many processes at once", function()
-    open()
-    sandbox:fault { operation = "imports.all", kind = "latency", seconds = 0.5, times = math.huge }
-    system.write(folder .. "/script.lua", [[
-      local api = require("flarelight").new { state = os.getenv "ROOT" .. "/state.db", cache = { ttl = 60 } }
-      local items, good = {}, 0
-      for n = 1, 25 do items[n] = n end
-      api:map(items, function() if api.imports:all() then good = good + 1 end end, { concurrency = 25 })
-      print(good)
-    ]])
-    local out = system.shell(("cd %s && for n in 1 2 3 4; do %s ROOT=%s %s script.lua & done; wait"):format(
-      system.quote(folder), system.environment(sandbox), system.quote(folder), system.quote(system.interpreter)))
-    assert.are.equal("25\n25\n25\n25\n", out)
-    assert.are.equal(1, sent "imports.all")
-  end)
-
-  it("asks itself if the process that asked was killed", function()
-    open()
-    sandbox:fault { operation = "imports.all", kind = "hang", seconds = 60 }
-    system.write(folder .. "/script.lua", [[
-      require("flarelight").new { state = os.getenv "ROOT" .. "/state.db", cache = { ttl = 60 } }.imports:all()
-    ]])
-    local pid = system.shell(("cd %s && %s ROOT=%s %s script.lua >/dev/null 2>&1 & echo $!"):format(
-      system.quote(folder), system.environment(sandbox), system.quote(folder), system.quote(system.interpreter)))
-    repeat system.shell "sleep 0.02" until sent "imports.all" == 1
-    local data
-    support.together {
-      function() data = assert(api.imports:all()) end,
-      function() system.shell("kill -9 " .. pid:match "%d+") end,
-    }
-    assert.is_table(data)
-  end)
-
-  it("confirms the reply of another client by its tag", function()
-    local id = open({ etag = true }, { cache = { ttl = 1e-9 } })
-    local rows = assert(api.imports:data(id))
-    local other = client { cache = { ttl = 1e-9 } }
-    assert.are.same(rows, (assert(other.imports:data(id))))
-    assert.are.equal(1, other:stats().cache.unchanged)
-    assert(client().imports:data(id)) -- the confirmed reply counts anew
-    assert.are.equal(2, sent "imports.data")
   end)
 
   it("holds no more bytes than it may", function()
@@ -180,13 +267,106 @@ describe("a cache beside the state file", function()
     system.shell "sleep 0.2"
     assert.are.equal(10, #assert(client().imports:data(id)))
   end)
+end)
 
-  it("does not keep others waiting for a read that was never sent", function()
-    open()
-    local raise = true
-    local strict = client { before = function() if raise then error "stop" end end }
-    assert.is_false(pcall(strict.imports.all, strict.imports))
-    raise = false
-    assert(strict.imports:all())
+describe("a cache in PostgreSQL", function()
+  local server
+  setup(function() server = pcall(require, "flarelight.postgres_core") and postgres.start() or nil end)
+  teardown(function() if server then server:stop() end end)
+
+  specs_of_a_place(function() return server and server:database() end)
+
+  local opened = support.opened(after_each)
+  local state, name, sandbox, api
+
+  local function test(what, body)
+    it(what, function()
+      if not server then return pending "PostgreSQL, or the module for it, is not installed" end
+      state, name = server:database()
+      body()
+    end)
+  end
+
+  local function client(options)
+    return opened.client(sandbox, support.with({ state = state, cache = { ttl = 60 } }, options or {}))
+  end
+
+  local function open(options, client_options)
+    sandbox = opened.sandbox(options)
+    api = client(client_options)
+    local id = support.import(api, 10)
+    sandbox:clear_log()
+    return id
+  end
+
+  local function sent(operation) return #support.requests(sandbox, operation) end
+
+  test("holds no key", function()
+    local id = open()
+    sandbox:fault { operation = "imports.all", kind = "header", line = "X-Echo: " .. sandbox.api_key }
+    assert(api.imports:all())
+    assert(api.imports:import { records = { { key = sandbox.api_key } }, name = "with the key" })
+    assert(api.imports:data(id))
+    assert(api.imports:data(id + 1))
+    assert(client().imports:data(id + 1))
+    assert.are.equal(3, sent "imports.data") -- a reply with the key is not left there
+    local out = server:dump(name)
+    assert.is_truthy(out:find("COPY flarelight.replies", 1, true))
+    assert.is_nil(out:find(sandbox.api_key, 1, true))
+  end)
+
+  test("holds no more bytes than it may", function()
+    local id = open(nil, { cache = { ttl = 60, max_bytes = 4000 } })
+    for start = 0, 9 do
+      for count = 1, 10 do assert(api.imports:data(id, { start = start, count = count })) end
+    end
+    local held = tonumber((server:sql(name, "SELECT SUM(bytes) FROM flarelight.replies")))
+    assert.is_true(held > 1000 and held <= 4000 * 17 / 16 + 1000, tostring(held))
+  end)
+
+  test("is made in a database of the version before", function()
+    local id = open()
+    assert(api.imports:data(id))
+    server:sql(name, "DROP TABLE flarelight.replies, flarelight.salt; DROP SEQUENCE flarelight.write_marks;"
+      .. " UPDATE flarelight.version SET number = 2")
+    assert(client().imports:data(id))
+    assert.are.equal(1, client().imports:data(id) and client():stats().cache.misses + 1)
+    assert.are.equal("3", server:sql(name, "SELECT number FROM flarelight.version"):match "%d+")
+  end)
+
+  -- Calls of two clients while the server is lost, and afterwards.
+  test("goes on while the database is lost, and tells then of the writes meanwhile", function()
+    local id = open()
+    local other = client()
+    assert(api.imports:data(id))
+    assert(other.imports:data(id))
+    server:kill()
+    local resumed = false
+    finally(function() if not resumed then server:resume() end end)
+    for _ = 1, 2 do
+      assert.are.equal(10, #assert(api.imports:data(id)))
+      assert.are.equal(10, #assert(other.imports:data(id)))
+    end
+    assert(other.imports:import { id = id, records = { { n = 10 } } })
+    assert.are.equal(11, #assert(api.imports:data(id)))
+    server:resume()
+    resumed = true
+    -- Both leave the database alone for 10 s.
+    system.shell "sleep 11"
+    sandbox:clear_log()
+    assert.are.equal(11, #assert(other.imports:data(id))) -- and changes the mark
+    assert.are.equal(11, #assert(api.imports:data(id)))
+    assert.are.equal(1, sent "imports.data")
+  end)
+
+  test("keeps nobody waiting for the lock of a journal", function()
+    local id = open()
+    local holder = system.shell(("(echo 'BEGIN; SELECT pg_advisory_xact_lock(1718383205);'; sleep 20) | "
+      .. "PGPASSWORD=secret psql -q %s >/dev/null 2>&1 & echo $!"):format(system.quote(state))):match "%d+"
+    finally(function() system.shell("kill " .. holder) end)
+    system.shell "sleep 0.3"
+    assert(api.imports:data(id))
+    assert(client().imports:data(id))
+    assert.are.equal(1, sent "imports.data")
   end)
 end)

@@ -12,6 +12,7 @@ local COVERS = {
   ["spec/cli_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/cache/shared_spec.lua"] = {
     "csrc/core/files/cache_file", "csrc/core/files/write_mark", "csrc/lua/write_mark", "lua/flarelight/cache/exchange",
+    "lua/flarelight/cache/in_database", "lua/flarelight/cache/in_files",
   },
   ["spec/budget_spec.lua"] = { "csrc/core/files/lease_store", "csrc/core/engine/budget" },
   ["spec/calibration_spec.lua"] = { "lua/flarelight/profile" },

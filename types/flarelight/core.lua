@@ -637,10 +637,12 @@ function core.store(path, shared) end
 ---@return boolean
 function core.use_postgres(functions) end
 
---- A store in PostgreSQL; connects to nothing. Needs core.use_postgres.
+--- A store in PostgreSQL; connects to nothing. Needs core.use_postgres. `apart`: for a cache. Its transactions do not
+--- wait for those of others, and its locks end with its connection.
 ---@param url string
+---@param apart boolean?
 ---@return flarelight.core.Store? store, string? message, string? kind
-function core.database(url) end
+function core.database(url, apart) end
 
 --- The file of shared budgets beside a state file, and its path; opens nothing.
 ---@param path string

@@ -14,7 +14,7 @@
 #include "files/store.h"
 
 /* Both sides check this number. A module of another build is refused. */
-#define FL_DATABASE_VERSION 3u
+#define FL_DATABASE_VERSION 4u
 /* The class of the userdata that carries the pointer to the functions from one module to the other.
  * A light userdata could not be told from any other light userdata of a script. */
 #define FL_DATABASE_CLASS "flarelight.database"
@@ -53,9 +53,11 @@ struct fl_database {
 typedef struct fl_database_functions {
   unsigned version;
   /* Opens a database by its URL, without connecting. A server that does not answer is given up
-   * after `patience` seconds, unless the URL says otherwise. NULL with the message, which has no
+   * after `patience` seconds, unless the URL says otherwise. `apart`: for what is of use only while
+   * the server answers, as a cache. Its transactions do not wait for those of others, and its locks
+   * end with its connection, instead of having a lease. NULL with the message, which has no
    * password. */
-  fl_database *(*open)(const char *url, int patience, fl_store_error *error);
+  fl_database *(*open)(const char *url, int patience, bool apart, fl_store_error *error);
 } fl_database_functions;
 
 /* Takes over the reference of a store. NULL without memory; the store then stays the caller's. */

@@ -1,21 +1,12 @@
 --- The replies that a cache takes from other processes and leaves for them. cache/init.lua makes the reads and their
 -- flights; this file turns a kept reply of another process into one of this client, and gives it what a flight has got.
 --
--- `others` is of shared.open, and nil for a client without a state file. Relies on calls.lua for the client's handle.
+-- `others` is of shared.open. Relies on calls.lua for the client's handle.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 
 local exchange = {}
-
---- The mark of now: what was read under another mark does not count. true without a state file; nil if the mark of the
--- state file cannot be read.
----@param others flarelight.SharedReplies?
----@return string|boolean?
-function exchange.mark(others)
-  if not others then return true end
-  return others:mark()
-end
 
 -- The reply that another process has left, as one of this client, with its bytes; nil if it does not do.
 local function adopt(api, prepared, found)
@@ -40,12 +31,12 @@ end
 ---@param ttl number seconds
 ---@param flight flarelight.Flight gets the mark of each look
 ---@param prepared table the request
----@param place string of others:place
+---@param digest string of others:digest
 ---@return flarelight.ForeignReply? found, userdata? lock, flarelight.ForeignReply? older
-function exchange.look(api, others, ttl, flight, prepared, place)
+function exchange.look(api, others, ttl, flight, prepared, digest)
   local older
-  local found, lock = others:await(place, flight.due, function(each)
-    older, flight.seen, flight.mark = each, core.now(), others:mark() or flight.mark
+  local found, lock = others:await(api, digest, flight.due, function(each)
+    older, flight.seen, flight.mark = each, core.now(), others:mark(api) or flight.mark
     return each and each.age <= ttl and others.is_current(each, flight.mark)
   end)
   local seen = found or older
@@ -58,14 +49,15 @@ function exchange.look(api, others, ttl, flight, prepared, place)
 end
 
 --- Leaves the reply of a flight for other processes, or tells them that the service has confirmed the older one.
+---@param api flarelight.Client
 ---@param others flarelight.SharedReplies
----@param place string of others:place
+---@param digest string of others:digest
 ---@param flight flarelight.Flight
 ---@param request_id string?
-function exchange.leave(others, place, flight, request_id)
+function exchange.leave(api, others, digest, flight, request_id)
   local age = core.now() - flight.begun
-  if flight.confirmed then others:confirm(place, flight.mark, age)
-  elseif flight.text then others:put(place, flight.mark, age, request_id, flight.head, flight.text) end
+  if flight.confirmed then others:confirm(api, digest, flight.mark, age)
+  elseif flight.text then others:put(api, digest, flight.mark, age, request_id, flight.head, flight.text) end
 end
 
 return exchange

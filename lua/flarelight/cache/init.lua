@@ -1,5 +1,5 @@
 --- The cache of reads: the option `cache` of a client. Replies are kept as they came, in memory, and made into new
--- tables for each caller, so that no caller changes the copy of another. With a state file, all processes share their
+-- tables for each caller, so that no caller changes the copy of another. With a state, all processes share their
 -- replies. docs/cache.md describes it.
 --
 -- A read is a *flight* while its request is under way. Equal reads wait for its reply instead of sending their own
@@ -7,23 +7,28 @@
 --
 -- Every write of the client drops all entries, when it is submitted and when its outcome arrives: automations may start
 -- with a write, so there is no entry of which it is known that a write leaves it true. A reply whose request began
--- before that moment is not stored, and is not given to later callers. With a state file, a write also changes a mark
--- beside it, and an entry counts only while the mark is the one under which its request began.
+-- before that moment is not stored, and is not given to later callers. With a state, a write also changes a mark
+-- there, and an entry counts only while the mark is the one under which its request began.
 --
 -- Before its request is submitted, nothing ends a flight whose code is gone. So a flight that was not seen to run for a
 -- while counts as dead.
 --
--- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/exchange.lua for the replies of other
--- processes, and on cache/shared.lua for the files beside the state file.
+-- Relies on calls.lua for the calls, on cache/entries.lua for the bound, on cache/exchange.lua and
+-- cache/shared.lua for the replies of other processes, and on cache/in_files.lua or cache/in_database.lua for the place
+-- where they are and for the mark.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local entries = require "flarelight.cache.entries"
 local exchange = require "flarelight.cache.exchange"
+local loading = require "flarelight.loading"
 local mailbox = require "flarelight.host.mailbox"
 local request = require "flarelight.request"
 local shared = require "flarelight.cache.shared"
 local tasks = require "flarelight.host.tasks"
+
+local in_database = loading.later "flarelight.cache.in_database"
+local in_files = loading.later "flarelight.cache.in_files"
 
 local cache = {}
 
@@ -33,7 +38,7 @@ local caches = setmetatable({}, { __mode = "k" })
 ---@class flarelight.CacheStats
 ---@field hits integer reads that sent nothing
 ---@field shared integer of them, those that waited for the request of an equal read
----@field from_state integer of them, those whose reply another process had left beside the state file
+---@field from_state integer of them, those whose reply another process had left in the state
 ---@field misses integer reads that sent a request
 ---@field unchanged integer of them, those whose reply said that the older reply is still right (304)
 ---@field stale integer reads that failed and got an older reply (`stale_if_error`)
@@ -42,23 +47,33 @@ local caches = setmetatable({}, { __mode = "k" })
 
 local answer -- defined below
 
+-- Where the client's cache meets those of others; nil if it has no state.
+local function place_of(config, api)
+  if config.database then return in_database.open(api) end
+  if config.state then return in_files.open(api) end
+end
+
 --- Gives a new client the cache that its options ask for, before its first call.
 function cache.open(api)
-  local settings = calls.config(api).cache
-  local announce = shared.announcer(api)
+  local config = calls.config(api)
+  local settings, place = config.cache, place_of(config, api)
   if not settings then
-    if announce then calls.watch_writes(api, announce) end
+    if place then calls.watch_writes(api, function(writer) return place:change(writer) end) end
     return
   end
   local self = {
     entries = entries.new(settings.max_bytes), ttl = settings.ttl, stale_if_error = settings.stale_if_error,
     flights = {}, hits = 0, shared = 0, from_state = 0, misses = 0, unchanged = 0, stale = 0,
-    others = shared.open(api),
+    place = place, others = place and shared.open(api, place),
   }
-  calls.watch_writes(api, function()
+  local function drop()
     self.entries:clear()
     self.flights = {}
-    if announce then announce() end
+  end
+  calls.watch_key(api, drop) -- nothing that another key has read is given to this one
+  calls.watch_writes(api, function(writer)
+    drop()
+    if place then return place:change(writer) end
   end)
   caches[api] = self
   calls.answer_reads(api, answer)
@@ -76,11 +91,18 @@ local function key_of(prepared)
   return table.concat({ prepared.method, prepared.path, #id, id, #query, query, body }, " ")
 end
 
+-- The mark of now: what was read under another mark does not count. true without a state; nil if the mark of the state
+-- cannot be read.
+local function mark_of(self, api)
+  if not self.place then return true end
+  return self.place:mark(api)
+end
+
 -- --- flights ---
 
 ---@class flarelight.Flight
 ---@field begun number
----@field mark string|boolean of exchange.mark, before the request
+---@field mark string|boolean of mark_of, before the request
 ---@field due number when its deadline ends; math.huge without one
 ---@field request table whose member `under_way` tells that it was submitted
 ---@field seen number when its code was last seen to run before that
@@ -177,20 +199,20 @@ end
 
 -- --- requests ---
 
--- Sends the request of a flight. `place`: where the reply is left for other processes, or nil.
-local function send(self, api, key, flight, prepared, place, older)
+-- Sends the request of a flight. `digest`: by which the reply is left for other processes, or nil.
+local function send(self, api, key, flight, prepared, digest, older)
   self.misses = self.misses + 1
-  flight.begun, flight.seen, prepared.keeps_text = core.now(), core.now(), place ~= nil
+  flight.begun, flight.seen, prepared.keeps_text = core.now(), core.now(), digest ~= nil
   older = set_condition(prepared, self.entries:get(key) or older)
   prepared.arrived = function(waiter) pcall(arrived, self, key, flight, waiter.reply, older) end
   if prepared.deadline then prepared.deadline = math.max(0, flight.due - core.now()) end
   local data, meta, err = calls.call(api, prepared)
   if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
   if data ~= nil then
-    if place then exchange.leave(self.others, place, flight, meta.request_id) end
+    if digest then exchange.leave(api, self.others, digest, flight, meta.request_id) end
     if meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
   elseif MENDED[err.kind] then
-    local entry = within(self, key, self.ttl + self.stale_if_error, exchange.mark(self.others))
+    local entry = within(self, key, self.ttl + self.stale_if_error, mark_of(self, api))
     if entry then
       self.stale = self.stale + 1
       return outcome(api, entry.reply, entry.stored)
@@ -202,18 +224,18 @@ end
 -- The outcome of a read that no entry and no flight of this process answers.
 local function ask(self, api, key, prepared, due, mark, fresh)
   local flight = begin_flight(self, key, prepared, due, mark)
-  local place = self.others and self.others:place(key)
+  local digest = self.others and self.others:digest(api, key)
   local found, lock, older
-  if place and not fresh then
-    found, lock, older = exchange.look(api, self.others, self.ttl, flight, prepared, place)
+  if digest and not fresh then
+    found, lock, older = exchange.look(api, self.others, self.ttl, flight, prepared, digest)
   end
   if found then
     self.hits, self.from_state, flight.begun = self.hits + 1, self.from_state + 1, found.stored
     land(self, key, flight, found.reply, found.size)
     return outcome(api, found.reply, found.stored)
   end
-  local data, meta, err = send(self, api, key, flight, prepared, place, older)
-  if lock then lock:release() end
+  local data, meta, err = send(self, api, key, flight, prepared, digest, older)
+  if lock then self.others:unlock(api, lock) end
   return data, meta, err
 end
 
@@ -247,7 +269,7 @@ function answer(api, prepared, fresh)
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err
   end
-  local due, mark = prepared.deadline and begun + prepared.deadline or math.huge, exchange.mark(self.others)
+  local due, mark = prepared.deadline and begun + prepared.deadline or math.huge, mark_of(self, api)
   if not mark then -- what another process has written cannot be known
     local data, meta, err = calls.call(api, prepared)
     return data, meta, err

@@ -1,22 +1,20 @@
---- The replies that the processes with one state file share: an SQLite file beside it, and a mark that each write
--- changes.
+--- The replies that the processes with one state share, at a place: in a file beside the state file
+-- (cache/in_files.lua), or in the database (cache/in_database.lua).
 --
--- The place of a reply is a digest of the file's salt, of all that decides what the service answers, and of the key, so
+-- A reply is found by a digest of the place's salt, of all that decides what the service answers, and of the key, so
 -- that no two keys share a reply and no key is stored. A reply counts only while the mark is the one that was read
--- before its request was sent. One process at a time sends the request of a place: it holds the lock of that name, and
+-- before its request was sent. One process at a time sends the request of a read: it holds the lock of that name, and
 -- the others look for its reply.
 --
--- Whatever fails here, the call goes on as if no reply was kept. Relies on the binding's store and mark, and on
--- calls.lua to wait for the store.
+-- Whatever fails here, the call goes on as if no reply was kept. Relies on the place for statements, locks and the
+-- mark, and on calls.lua for the key.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
 local tasks = require "flarelight.host.tasks"
 
 ---@class flarelight.SharedReplies
----@field api flarelight.Client
----@field store userdata
----@field marker userdata
+---@field place flarelight.CachePlace
 ---@field max_bytes integer
 ---@field added integer bytes that this process has put there since it last enforced the bound
 ---@field salt string?
@@ -25,48 +23,23 @@ Shared.__index = Shared
 
 local shared = {}
 
-local NOW = "((julianday('now') - 2440587.5) * 86400.0)" -- epoch seconds
 local FIRST_LOOK, LONGEST_LOOK = 0.005, 0.1             -- seconds between two looks for another process's reply
 local PUTS_OF_A_BOUND = 16                              -- the bound may be passed by this part of it a process
 local PATIENCE = 30                                     -- seconds for which another process is waited for
 
--- Whether the client has a state file, beside which others can stand.
-local function has_file(config) return config.state ~= nil and not config.state:find "^postgres" end
-
---- The shared replies of a client. nil if it has no state file, or if its own function may change its requests.
+--- The shared replies of a client, which is given with each question (cache/in_files.lua says why). nil if its own
+-- function may change its requests.
+---@param place flarelight.CachePlace
 ---@return flarelight.SharedReplies?
-function shared.open(api)
+function shared.open(api, place)
   local config = calls.config(api)
-  if not has_file(config) or config.before then return nil end
-  return setmetatable({
-    api = api, store = core.cache_store(config.state, config.shared_files),
-    marker = core.write_mark(config.state, config.shared_files), max_bytes = config.cache.max_bytes, added = 0,
-  }, Shared)
-end
-
---- A function that tells the other processes of a write of this client. nil if it has no state file.
----@return fun()?
-function shared.announcer(api)
-  local config = calls.config(api)
-  if not has_file(config) then return nil end
-  local marker
-  return function()
-    pcall(function()
-      marker = marker or core.write_mark(config.state, config.shared_files)
-      marker:change()
-    end)
-  end
+  if config.before then return nil end
+  return setmetatable({ place = place, max_bytes = config.cache.max_bytes, added = 0 }, Shared)
 end
 
 --- The mark of now; nil if it cannot be read.
 ---@return string?
-function Shared:mark() return (self.marker:read()) end
-
--- Runs statements. Returns the rows of the last one, or nil.
-local function run(self, statements)
-  local ticket = self.store:run(statements, calls.blocks(self.api), true)
-  return (calls.done(calls.job(self.api, ticket)))
-end
+function Shared:mark(api) return self.place:mark(api) end
 
 local function headers_text(headers)
   local lines = {}
@@ -75,15 +48,15 @@ local function headers_text(headers)
   return table.concat(lines, "\n")
 end
 
---- The place of a read with this key of cache/init.lua; nil if there is none.
+--- The digest of a read with this key of cache/init.lua; nil if there is none.
 ---@return string?
-function Shared:place(read)
+function Shared:digest(api, read)
   if not self.salt then
-    local rows = run(self, { { "SELECT value FROM salt", n = 0 } })
+    local rows = self.place:run(api, { { "SELECT value FROM salt", n = 0 } })
     if not rows or not rows[1] then return nil end
     self.salt = rows[1].value
   end
-  local config, key = calls.config(self.api), calls.key(self.api)
+  local config, key = calls.config(api), calls.key(api)
   if not key then return nil end
   local parts = { self.salt, config.base_url, config.subscription_id, key, headers_text(config.headers), read }
   for index, part in ipairs(parts) do parts[index] = #part .. ":" .. part end
@@ -97,11 +70,12 @@ end
 ---@field head string
 ---@field text string
 
---- The reply at a place; nil if there is none.
+--- The reply of a read; nil if there is none.
 ---@return flarelight.SharedReply?
-function Shared:get(place)
-  local rows = run(self, { {
-    "SELECT mark, " .. NOW .. " - began AS age, request_id, head, text FROM replies WHERE place = ?", place, n = 1,
+function Shared:get(api, digest)
+  local rows = self.place:run(api, { {
+    "SELECT mark, " .. self.place.now .. " - began AS age, request_id, head, text FROM replies WHERE place = ?", digest,
+    n = 1,
   } })
   local row = rows and rows[1]
   -- A reply from the future: the clock was set back.
@@ -118,52 +92,60 @@ end
 function Shared.is_current(reply, mark) return reply.mark == text_of(mark) end
 
 --- Keeps a reply whose request began `age` seconds ago under `mark`. The oldest replies go until it fits.
-function Shared:put(place, mark, age, request_id, head, text)
+function Shared:put(api, digest, mark, age, request_id, head, text)
   local bytes = #head + #text
   if bytes > self.max_bytes then return end
   local statements = {
-    { "INSERT OR REPLACE INTO replies (place, mark, began, bytes, request_id, head, text) VALUES (?, ?, " .. NOW
-      .. " - ?, ?, ?, ?, ?)", place, text_of(mark), age, bytes, request_id, head, text, n = 7 },
+    { "INSERT INTO replies (place, mark, began, bytes, request_id, head, text) VALUES (?, ?, " .. self.place.now
+      .. " - ?, ?, ?, ?, ?) ON CONFLICT (place) DO UPDATE SET mark = excluded.mark, began = excluded.began, "
+      .. "bytes = excluded.bytes, request_id = excluded.request_id, head = excluded.head, text = excluded.text",
+      digest, text_of(mark), age, bytes, request_id, head, text, n = 7 },
   }
   self.added = self.added + bytes
   if self.added >= self.max_bytes / PUTS_OF_A_BOUND then -- the sum reads all entries, so it is not made each time
     self.added = 0
     statements[2] = {
       "DELETE FROM replies WHERE place IN (SELECT place FROM (SELECT place, "
-        .. "SUM(bytes) OVER (ORDER BY began DESC, place) AS total FROM replies) WHERE total > ?)",
+        .. "SUM(bytes) OVER (ORDER BY began DESC, place) AS total FROM replies) AS sums WHERE total > ?)",
       self.max_bytes, n = 1,
     }
   end
-  run(self, statements)
+  self.place:run(api, statements)
 end
 
---- A 304 has confirmed the reply at a place: it counts from `age` seconds ago, under `mark`.
-function Shared:confirm(place, mark, age)
-  run(self, {
-    { "UPDATE replies SET mark = ?, began = " .. NOW .. " - ? WHERE place = ?", text_of(mark), age, place, n = 3 },
+--- A 304 has confirmed the reply of a read: it counts from `age` seconds ago, under `mark`.
+function Shared:confirm(api, digest, mark, age)
+  self.place:run(api, {
+    { "UPDATE replies SET mark = ?, began = " .. self.place.now .. " - ? WHERE place = ?", text_of(mark), age, digest,
+      n = 3 },
   })
 end
 
---- Waits until this process may send the request of a place, or until another process has got a reply that
+--- Waits until this process may send the request of a read, or until another process has got a reply that
 -- `is_there(reply)` accepts; the argument is nil while there is none. Returns that reply, or nil and the lock to hold
--- while the request is under way. Without both, the request is to be sent without the lock.
+-- while the request is under way. Without both, the request is to be sent without the lock: the other process may be
+-- stopped, so half of the time is left for it.
 ---@param due number by core.now
-function Shared:await(place, due, is_there)
-  local patience, wait = math.min(due, core.now() + PATIENCE), FIRST_LOOK
+function Shared:await(api, digest, due, is_there)
+  local now, wait = core.now(), FIRST_LOOK
+  local patience = math.min(now + (due - now) / 2, now + PATIENCE)
   while true do
-    local lock, message = self.store:lock(place)
+    local lock, message = self.place:lock(api, digest)
     if message then return nil end
-    local reply = self:get(place)
+    local reply = self:get(api, digest)
     if is_there(reply) then
-      if lock then lock:release() end
+      if lock then self.place:unlock(api, lock) end
       return reply
     end
     if lock then return nil, lock end
     local task = tasks.current()
     if core.now() + wait > patience or task and task.cancelled then return nil end
-    if not calls.sleep(wait, self.api) then return nil end
+    if not calls.sleep(wait, api) then return nil end
     wait = math.min(wait * 2, LONGEST_LOOK)
   end
 end
+
+--- Releases a lock of Shared:await.
+function Shared:unlock(api, lock) self.place:unlock(api, lock) end
 
 return shared
