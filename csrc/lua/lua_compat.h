@@ -36,4 +36,12 @@ static inline void lua_rawsetp(lua_State *L, int index, const void *key) {
 #define FL_LUA_HAS_INTEGERS 0
 #endif
 
+/* Whether there is lua_isyieldable: since Lua 5.3, and in LuaJIT since 2.1. */
+#ifdef LUA_LJDIR /* only LuaJIT's luaconf.h has it */
+#include <luajit.h>
+#define FL_LUA_HAS_ISYIELDABLE (LUAJIT_VERSION_NUM >= 20100)
+#else
+#define FL_LUA_HAS_ISYIELDABLE (LUA_VERSION_NUM >= 503)
+#endif
+
 #endif

@@ -94,6 +94,15 @@ static int now(lua_State *L) {
   return 1;
 }
 
+#if FL_LUA_HAS_ISYIELDABLE
+/* core.is_yieldable() -> whether the code that runs now can yield: coroutine.isyieldable, which
+ * nginx's table of coroutine functions lacks */
+static int is_yieldable(lua_State *L) {
+  lua_pushboolean(L, lua_isyieldable(L));
+  return 1;
+}
+#endif
+
 const luaL_Reg fl_lua_wake_functions[] = {{"fd", descriptor},
                                           {"mailbox_signal", mailbox_signal},
                                           {"ticket", new_ticket},
@@ -104,4 +113,7 @@ const luaL_Reg fl_lua_wake_functions[] = {{"fd", descriptor},
                                           {"wakeup_notify", wakeup_notify},
                                           {"wait", wait_for_mailbox},
                                           {"now", now},
+#if FL_LUA_HAS_ISYIELDABLE
+                                          {"is_yieldable", is_yieldable},
+#endif
                                           {NULL, NULL}};

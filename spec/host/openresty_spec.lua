@@ -186,6 +186,29 @@ describe("in nginx #slow", function()
     assert.are.equal("", server.log())
   end)
 
+  -- ngx.sleep takes a millisecond at least.
+  it("a call that can wait does not sleep first, and one that cannot wait sends nothing", function()
+    start [[
+      server {
+        listen 127.0.0.1:PORT;
+        location = /sleeps { content_by_lua_block {
+          local api = assert(require("flarelight").new())
+          assert(api.imports:data(1, { count = 1 }))
+          local sleeps, sleep = 0, ngx.sleep
+          ngx.sleep = function(seconds)
+            sleeps = sleeps + 1
+            return sleep(seconds)
+          end
+          for _ = 1, 10 do assert(api.imports:data(1, { count = 1 })) end
+          local kind
+          string.gsub("x", "x", function() kind = select(3, api.imports:data(1, { count = 1 })).kind end)
+          ngx.sleep = sleep
+          ngx.say(sleeps < 5, " ", kind) -- a call may give way once its slice is spent
+        } }
+      }]]
+    assert.equal("true phase", nginx.shell("curl -s " .. server.url .. "/sleeps"))
+  end)
+
   it("takes calls without ngx.semaphore, and without a timer", function()
     with_reader [[init_by_lua_block { package.preload["ngx.semaphore"] = function() error "missing" end }]]
     for _ = 1, 3 do assert.are.equal("3\n", (server.get "/call")) end

@@ -190,6 +190,10 @@ function core.wakeup_notify(ticket) end
 ---@return boolean
 function core.wait(seconds) end
 
+--- Whether the code that runs now can yield. Not on Lua 5.1 and 5.2.
+---@return boolean
+function core.is_yieldable() end
+
 --- Seconds on the monotonic clock.
 ---@return number
 function core.now() end

@@ -46,7 +46,7 @@ end
 --- Whether code inside of pcall can yield. (On the main coroutine of Lua 5.1 nothing yields in any case.)
 pollable.pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
-local isyieldable = rawget(coroutine, "isyieldable") -- not on Lua 5.1 and 5.2
+local isyieldable = core.is_yieldable -- not on Lua 5.1 and 5.2
 
 --- Whether the code that runs now can yield; nil if only a try shows it.
 ---@return boolean?
