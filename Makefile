@@ -318,7 +318,7 @@ analyze: deps-test
 # --- coverage: which lines the specs run. SPECS names some of the Lua specs ---
 .PHONY: coverage
 coverage: deps-test
-	@sh spec/tools/coverage lua5.4
+	@sh spec/tools/coverage
 
 # --- fuzzers: programs of libFuzzer, each with a folder of seeds in fuzz/corpus ---
 FUZZERS = $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard fuzz/*.c))

@@ -1,4 +1,4 @@
--- coverage_report.lua GCOV HITS MISSED [partial]: reads what gcov -t printed and what coverage_hook.lua noted, prints the
+-- coverage_report.lua GCOV HITS MISSED [partial]: reads what gcov -t printed and what coverage_hook.c noted, prints the
 -- share of the lines that ran for each folder, and lists the others in the file MISSED. Fails if the core or the Lua files
 -- are below LEAST, unless `partial`.
 
@@ -40,15 +40,14 @@ for path in sources:lines() do
 end
 sources:close()
 
-local list = io.popen(("find '%s' -type f"):format(hits))
-for name in list:lines() do
-  for text in io.lines(name) do
-    local path, line = text:match "^(.*) (%d+)$"
-    line = tonumber(line)
-    if path and files[path] and files[path][line] == false then files[path][line] = true end
+for path, lines in pairs(files) do
+  local file = io.open(hits .. "/" .. path:gsub("/", "%%%%"), "rb")
+  local ran = file and file:read "a" or ""
+  if file then file:close() end
+  for line, known in pairs(lines) do
+    if not known and (ran:byte(line + 1) or 0) ~= 0 then lines[line] = true end
   end
 end
-list:close()
 
 local sums, paths = {}, {}
 local function add(name, ran)
