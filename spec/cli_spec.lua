@@ -836,6 +836,20 @@ describe("the command", function()
     local _
     _, err = shell "trap '' PIPE; { flarelight imports rows 1 --json; echo $? >&2; } | :"
     assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
+    -- A closed standard input is not an empty one.
+    for _, command in ipairs { "api POST /x --input -", "reports generate 1 --parameters @-" } do
+      _, err, status = shell(("flarelight %s <&-"):format(command))
+      assert.are.equal(2, status, command)
+      assert.matches("standard input.*Bad file descriptor", err)
+    end
+    _, err, status = shell "flarelight imports upload --name n --input-format csv - <&-"
+    assert.are.equal(1, status)
+    assert.matches("standard input: .*Bad file descriptor", err)
+    for _, command in ipairs { "api POST /x --input /", "reports generate 1 --parameters @/" } do
+      _, err, status = shell("flarelight " .. command)
+      assert.are.equal(2, status, command)
+      assert.matches("/: .*Is a directory", err)
+    end
     -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
     out = shell "flarelight imports list --json 2>&- 0<&-"
     assert.matches('"records": 2000', out)

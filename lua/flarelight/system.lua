@@ -2,7 +2,7 @@
 
 local system = {}
 
---- The bytes of a file, or `nil, message`.
+--- The bytes of a file, or `nil, message` with the path.
 ---@param path string
 ---@return string? text, string? message
 function system.read(path)
@@ -11,7 +11,8 @@ function system.read(path)
   local text
   text, message = file:read "*a"
   file:close()
-  return text, message
+  if not text then return nil, path .. ": " .. message end
+  return text
 end
 
 --- A text as one word of a shell.

@@ -65,8 +65,12 @@ end
 -- The JSON of --input, as a text.
 local function input_of(path)
   local text, message
-  if path == "-" then text, message = io.read "*a", "standard input cannot be read"
-  else text, message = system.read(path) end
+  if path == "-" then
+    text, message = io.read "*a"
+    message = "standard input: " .. tostring(message)
+  else
+    text, message = system.read(path)
+  end
   if not text then usage("--input: %s", message) end
   local value, wrong = json.decode(text)
   if value == nil then usage("--input: %s: %s", path == "-" and "standard input" or path, wrong) end

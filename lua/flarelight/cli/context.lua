@@ -118,9 +118,10 @@ function context.json(text)
     local file, message = io.stdin, nil
     if path ~= "-" then file, message = io.open(path, "rb") end
     if not file then return nil, message end
-    where, text = path == "-" and "standard input" or path, file:read "*a"
+    where = path == "-" and "standard input" or path
+    text, message = file:read "*a"
     if path ~= "-" then file:close() end
-    if not text then return nil, where .. ": cannot be read" end
+    if not text then return nil, ("%s: cannot be read: %s"):format(where, message) end
   end
   local value, message = json.decode(text)
   if value == nil then return nil, ("%s: %s"):format(where, message) end

@@ -2,9 +2,14 @@
 -- group of commands is a file beside this one, which defines its part of the parser.
 
 -- If the caller has closed one of the descriptors 0 to 2, the next file or socket would get its number, and output
--- would go there. These files take the free numbers. Writing to them fails, as writing to a closed descriptor should.
+-- would go there. These files take the free numbers, the lowest first. Reading the one in the place of standard input
+-- fails, and so does writing to the others, as with closed descriptors.
+local EBADF = 9
 local held = {}
-for place = 1, 3 do held[place] = io.open("/dev/null", "r") end
+for place = 1, 3 do
+  local of_input = place == 1 and select(3, io.stdin:seek "cur") == EBADF
+  held[place] = io.open("/dev/null", of_input and "w" or "r")
+end
 
 -- Loaded first, since it raises a clear message if the C module is built for another Lua.
 local flarelight = require "flarelight"
