@@ -1,6 +1,6 @@
--- nginx.lua latency|requests: what calls cost the other requests of an nginx worker, and what a location
--- that makes one call, or takes its reply from the cache, costs beside the same by hand. Started by bench/hosts; wrk is the load. Prints each
--- side's median and the bar, and keeps them for bench/report.
+-- nginx.lua latency|requests: what calls cost the other requests of an nginx worker; what a location that makes one
+-- call, or takes its reply from the cache, costs beside the same by hand; and what calls one after another take. Started by
+-- bench/hosts; wrk is the load. Prints each side's median and the bar, and keeps them for bench/report.
 --
 -- The upstream is a second nginx: /Import/All at once, /Report/All after SLOW seconds.
 
@@ -31,6 +31,25 @@ local server = nginx.start {
   init_worker_by_lua_block {
     api = assert(require("flarelight").new { max_concurrency = 256 })
     keeping = assert(require("flarelight").new { max_concurrency = 256, cache = { ttl = 3600 } })
+    local cjson = require "cjson"
+    function by_hand()
+      local socket = ngx.socket.tcp()
+      socket:settimeout(10000)
+      assert(socket:connect("127.0.0.1", %d))
+      assert(socket:send("GET /Import/All HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: key\r\n"
+        .. "X-Subscription-Id: 00000000-0000-4000-8000-000000000001\r\nAccept: application/json\r\n\r\n"))
+      local status, length = tonumber(assert(socket:receive()):match "^HTTP/1.1 (%%d+)"), nil
+      while true do
+        local line = assert(socket:receive())
+        if line == "" then break end
+        local name, value = line:match "^([^:]+):%%s*(.*)$"
+        if name:lower() == "content-length" then length = tonumber(value) end
+      end
+      local data = cjson.decode(assert(socket:receive(length))).data
+      assert(status == 200)
+      socket:setkeepalive(60000, 256)
+      return data
+    end
   }
   server {
     listen 127.0.0.1:PORT backlog=4096;
@@ -47,25 +66,20 @@ local server = nginx.start {
       ngx.print(#assert(keeping.imports:all()))
     } }
     location = /by_hand { content_by_lua_block {
-      local cjson = require "cjson"
-      local socket = ngx.socket.tcp()
-      socket:settimeout(10000)
-      assert(socket:connect("127.0.0.1", %d))
-      assert(socket:send("GET /Import/All HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: key\r\n"
-        .. "X-Subscription-Id: 00000000-0000-4000-8000-000000000001\r\nAccept: application/json\r\n\r\n"))
-      local status, length = tonumber(assert(socket:receive()):match "^HTTP/1.1 (%%d+)"), nil
-      while true do
-        local line = assert(socket:receive())
-        if line == "" then break end
-        local name, value = line:match "^([^:]+):%%s*(.*)$"
-        if name:lower() == "content-length" then length = tonumber(value) end
-      end
-      local data = cjson.decode(assert(socket:receive(length))).data
-      assert(status == 200)
-      socket:setkeepalive(60000, 256)
-      ngx.print(#data)
+      ngx.print(#by_hand())
     } }
-  }]]):format(SLOW, upstream.port),
+    location = /sequence { content_by_lua_block {
+      local now = require("flarelight.pollable").now
+      local function time_of(call)
+        for _ = 1, 50 do call() end
+        local begun = now()
+        for _ = 1, 1000 do call() end
+        return (now() - begun) * 1000
+      end
+      local function one() return assert(api.imports:all()) end
+      ngx.print(time_of(one), " ", time_of(by_hand))
+    } }
+  }]]):format(upstream.port, SLOW),
 }
 
 local function finish(code)
@@ -134,7 +148,7 @@ if what == "latency" then
   tell("bar", "p99 of other requests, 200 calls waiting - 200 in ngx.sleep, ms", ("%.3f"):format(value), "<= 2",
     missed == 0 and "ok" or "MISSED")
 else
-  local rates = { calls = {}, cached = {}, by_hand = {} }
+  local rates, calls, by_hand = { calls = {}, cached = {}, by_hand = {} }, {}, {}
   for round = 1, ROUNDS do
     local order = round % 2 == 1 and { "calls", "cached", "by_hand" } or { "by_hand", "cached", "calls" }
     for _, side in ipairs(order) do
@@ -143,7 +157,11 @@ else
     end
     print(("round %d: %.0f requests a second with a call, %.0f from the cache, %.0f by hand"):format(round,
       rates.calls[round], rates.cached[round], rates.by_hand[round]))
+    local call, hand = must(server.get "/sequence"):match "^(%S+) (%S+)$"
+    calls[round], by_hand[round] = tonumber(call), tonumber(hand)
   end
+  tell("bar", ("calls one after another / by hand, in one request (%.0f and %.0f us each)"):format(median(calls),
+    median(by_hand)), ("%.2f"):format(median(calls) / median(by_hand)), "none", "")
   for _, bar in ipairs { { "calls", "one call", 0.7 }, { "cached", "a reply of the cache", 1.5 } } do
     local values, ratios = rates[bar[1]], {}
     for round = 1, ROUNDS do ratios[round] = values[round] / rates.by_hand[round] end
