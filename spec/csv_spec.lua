@@ -99,7 +99,7 @@ describe("csv.rows", function()
     for _ = 1, 2 do
       local row, message, err = rows:next()
       assert.is_nil(row)
-      assert.are.equal(path .. ", line 3: the row has 1 cell, the header 2", message)
+      assert.are.equal(path .. ", line 3: the row has 1 cell for 2 columns", message)
       assert.is_true(errors.is(err))
       assert.are.equal("io", err.kind)
       assert.are.equal(3, err.line)
@@ -225,7 +225,7 @@ describe("core.source", function()
 
   it("returns what is wrong, where, and of what kind", function()
     local path = file(".csv", "a\n1\n1,2\n")
-    assert.are.same({ n = 5, nil, path .. ", line 3: the row has 2 cells, the header 1", 3, "io", path },
+    assert.are.same({ n = 5, nil, path .. ", line 3: the row has 2 cells for 1 column", 3, "io", path },
       { n = select("#", core.source(path)), core.source(path) })
     assert.are.same({ n = 4, nil, "path: holds a NUL byte", nil, "misuse" },
       { n = select("#", core.source "a\0b"), core.source "a\0b" })

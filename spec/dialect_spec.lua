@@ -220,8 +220,8 @@ describe("a file in another dialect", function()
       'FILE, line 1: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may'
         .. ' divide the row' },
     { "semicolons, with commas in the header and in the cells", "id;name,x;cost\n1;a,b;1,5\n", nil,
-      'FILE, line 2: the row has 3 cells, the header 2: delimiter = ";" may divide the rows' },
-    { "a semicolon in a header of commas", "a;b,c\n1,2,3\n", nil, "FILE, line 2: the row has 3 cells, the header 2" },
+      'FILE, line 2: the row has 3 cells for 2 columns: delimiter = ";" may divide the rows' },
+    { "a semicolon in a header of commas", "a;b,c\n1,2,3\n", nil, "FILE, line 2: the row has 3 cells for 2 columns" },
     { "one column that is named so", "a;b\nx\n", { delimiter = "," }, '{"a;b":"x"}' },
     { "one column, quoted", '"a;b"\nx\n', nil, '{"a;b":"x"}' },
     { "a line that says its delimiter", "sep=;\r\na;b\r\n1;2\r\n", nil, '{"a":1,"b":2}' },
@@ -296,7 +296,7 @@ describe("the options of a dialect", function()
   local cases = {
     { "no header", "1,x\n", { header = false }, '{"column1":1,"column2":"x"}' },
     { "given names", "1,x\n", { header = { "n", "t" } }, '{"n":1,"t":"x"}' },
-    { "too few names", "1,x\n", { header = { "n" } }, "FILE, line 1: the row has 2 cells, the header 1" },
+    { "too few names", "1,x\n", { header = { "n" } }, "FILE, line 1: the row has 2 cells for 1 column" },
     { "given names, no rows", "\n", { header = { "n" } }, nil },
     { "no header, no rows", "\n", { header = false }, "FILE: the file has no rows" },
     { "lines to skip", 'a "title"\n\nn\n1\n', { skip = 2 }, '{"n":1}' },

@@ -153,8 +153,9 @@ static bool is_date(fl_slice text) {
 }
 
 static fl_result refuse_count(const fl_columns *columns, size_t count, char *message) {
-  snprintf(message, FL_COLUMNS_MESSAGE, "the row has %zu %s, the header %zu", count,
-           count == 1 ? "cell" : "cells", columns->count);
+  snprintf(message, FL_COLUMNS_MESSAGE, "the row has %zu %s for %zu %s", count,
+           count == 1 ? "cell" : "cells", columns->count,
+           columns->count == 1 ? "column" : "columns");
   return FL_INVALID;
 }
 

@@ -263,8 +263,8 @@ static const struct {
     {"a name without letters", {"a", ""}, {"1"}, "column 2 has no name"},
     {"a name twice", {"a", "b", "a"}, {"1"}, "column \"a\" is there twice"},
     {"case tells names apart", {"a", "A"}, {"1", "2"}, "{\"a\":\"1\",\"A\":\"2\"}"},
-    {"too many cells", {"a"}, {"1", "2"}, "the row has 2 cells, the header 1"},
-    {"too few cells", {"a", "b"}, {"1"}, "the row has 1 cell, the header 2"},
+    {"too many cells", {"a"}, {"1", "2"}, "the row has 2 cells for 1 column"},
+    {"too few cells", {"a", "b"}, {"1"}, "the row has 1 cell for 2 columns"},
 };
 
 static void test_shapes(void **state) {
