@@ -837,6 +837,7 @@ describe("the command", function()
     _, err = shell "trap '' PIPE; { flarelight imports rows 1 --json; echo $? >&2; } | :"
     assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
     -- A closed standard input is not an empty one.
+    local status
     for _, command in ipairs { "api POST /x --input -", "reports generate 1 --parameters @-" } do
       _, err, status = shell(("flarelight %s <&-"):format(command))
       assert.are.equal(2, status, command)
