@@ -106,7 +106,7 @@ describe("the end of the command", function()
     end
   end)
 
-  it("is the same where Ctrl-C comes before it has begun", function()
+  it("is the same where Ctrl-C comes before it has begun #uncounted", function()
     for _, module in ipairs { "flarelight.cli.ending", "flarelight", "argparse" } do
       local _, err, status = shell(([[LUA_INIT='package.preload["%s"] = function() error "interrupted!" end' \
         flarelight imports list]]):format(module))

@@ -41,7 +41,7 @@ end
 sources:close()
 
 for path, lines in pairs(files) do
-  local file = io.open(hits .. "/" .. path:gsub("/", "%%%%"), "rb")
+  local file = io.open(hits .. "/" .. path:gsub("/", "%%"), "rb")
   local ran = file and file:read "a" or ""
   if file then file:close() end
   for line, known in pairs(lines) do
