@@ -94,26 +94,19 @@ static int now(lua_State *L) {
   return 1;
 }
 
-#if FL_LUA_HAS_ISYIELDABLE
-/* core.is_yieldable() -> whether the code that runs now can yield: coroutine.isyieldable, which
- * nginx's table of coroutine functions lacks */
+/* core.is_yieldable() -> whether the code that runs now can yield; nil where the Lua does not tell:
+ * coroutine.isyieldable, which nginx's table of coroutine functions lacks */
 static int is_yieldable(lua_State *L) {
+#if FL_LUA_HAS_ISYIELDABLE
   lua_pushboolean(L, lua_isyieldable(L));
+#else
+  lua_pushnil(L);
+#endif
   return 1;
 }
-#endif
 
-const luaL_Reg fl_lua_wake_functions[] = {{"fd", descriptor},
-                                          {"mailbox_signal", mailbox_signal},
-                                          {"ticket", new_ticket},
-                                          {"alarm", set_alarm},
-                                          {"wakeup_path", wakeup_path},
-                                          {"watch", watch},
-                                          {"unwatch", unwatch},
-                                          {"wakeup_notify", wakeup_notify},
-                                          {"wait", wait_for_mailbox},
-                                          {"now", now},
-#if FL_LUA_HAS_ISYIELDABLE
-                                          {"is_yieldable", is_yieldable},
-#endif
-                                          {NULL, NULL}};
+const luaL_Reg fl_lua_wake_functions[] = {
+    {"fd", descriptor},   {"mailbox_signal", mailbox_signal}, {"ticket", new_ticket},
+    {"alarm", set_alarm}, {"wakeup_path", wakeup_path},       {"watch", watch},
+    {"unwatch", unwatch}, {"wakeup_notify", wakeup_notify},   {"wait", wait_for_mailbox},
+    {"now", now},         {"is_yieldable", is_yieldable},     {NULL, NULL}};

@@ -190,8 +190,8 @@ function core.wakeup_notify(ticket) end
 ---@return boolean
 function core.wait(seconds) end
 
---- Whether the code that runs now can yield. Not on Lua 5.1 and 5.2.
----@return boolean
+--- Whether the code that runs now can yield; nil on Lua 5.1 and 5.2, where only a try shows it.
+---@return boolean?
 function core.is_yieldable() end
 
 --- Seconds on the monotonic clock.

@@ -46,12 +46,11 @@ end
 --- Whether code inside of pcall can yield. (On the main coroutine of Lua 5.1 nothing yields in any case.)
 pollable.pcall_yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
-local isyieldable = core.is_yieldable -- not on Lua 5.1 and 5.2
-
 --- Whether the code that runs now can yield; nil if only a try shows it.
 ---@return boolean?
 function pollable.can_yield()
-  if isyieldable then return isyieldable() end
+  local can = core.is_yieldable()
+  if can ~= nil then return can end -- nil on Lua 5.1 and 5.2
   if pollable.pcall_yields then return nil end
   -- On Lua 5.1 nothing yields out of a function that was called by C. Metamethods and the iterators of `for` cannot
   -- yield either, but nothing on the stack shows that.
