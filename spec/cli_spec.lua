@@ -818,44 +818,6 @@ describe("the command", function()
     run(2, "imports list --api-key x")
   end)
 
-  it("bears a standard output that is full, closed, or read by nobody", function()
-    support.import(api, 2000)
-    for _, command in ipairs { "imports list", "imports rows 1", "imports rows 1 --json", "version", "--help" } do
-      local out, err, status = shell(("flarelight %s >/dev/full"):format(command))
-      assert.are.equal("", out)
-      assert.are.equal(1, status, command)
-      assert.matches("standard output: .*No space left", err)
-      _, err, status = shell(("flarelight %s >&-"):format(command))
-      assert.are.equal(1, status, command)
-      assert.matches("standard output: .*Bad file descriptor", err)
-    end
-    local out, err = shell "flarelight imports rows 1 | head -n 1"
-    assert.are.equal("n\r\n", out)
-    assert.are.equal("", err)
-    -- Where the caller ignores the signal, writing fails instead; that is no news either.
-    local _
-    _, err = shell "trap '' PIPE; { flarelight imports rows 1 --json; echo $? >&2; } | :"
-    assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
-    -- A closed standard input is not an empty one.
-    local status
-    for _, command in ipairs { "api POST /x --input -", "reports generate 1 --parameters @-" } do
-      _, err, status = shell(("flarelight %s <&-"):format(command))
-      assert.are.equal(2, status, command)
-      assert.matches("standard input.*Bad file descriptor", err)
-    end
-    _, err, status = shell "flarelight imports upload --name n --input-format csv - <&-"
-    assert.are.equal(1, status)
-    assert.matches("standard input: .*Bad file descriptor", err)
-    for _, command in ipairs { "api POST /x --input /", "reports generate 1 --parameters @/" } do
-      _, err, status = shell("flarelight " .. command)
-      assert.are.equal(2, status, command)
-      assert.matches("/: .*Is a directory", err)
-    end
-    -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
-    out = shell "flarelight imports list --json 2>&- 0<&-"
-    assert.matches('"records": 2000', out)
-  end)
-
   it("runs a sandbox until it is interrupted", function()
     if quick then return end -- lua's own interpreter has the handler
     local out, err = shell(([[

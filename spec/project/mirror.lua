@@ -39,6 +39,7 @@ local COVERS = {
   },
   ["spec/docs_spec.lua"] = { "docs", "README.md" },
   ["spec/cli/output_spec.lua"] = { "lua/flarelight/cli" },
+  ["spec/cli/streams_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/cli/secrets_spec.lua"] = { "lua/flarelight/cli" },
   ["spec/interface_spec.lua"] = { "docs" },
   ["spec/postgres_access_spec.lua"] = { "csrc/postgres/connection", "csrc/postgres/query", "csrc/postgres/plain_locale" },
