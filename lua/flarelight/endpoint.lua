@@ -41,12 +41,14 @@ end
 function endpoint.method(class, operation, body, known)
   local shown = operation:gsub("%.", ":")
   local takes_id = request.endpoints[operation].path:find("{id}", 1, true)
-  return function(self, ...)
+  -- Named parameters, since the compiler of LuaJIT 2.1.0-beta3 took the wrong ones out of `...` in some runs.
+  return function(self, first, second, third)
     options.self(self, class, operation)
-    local arguments, given = {}, 1
-    if takes_id then arguments.id, given = ..., given + 1 end
-    if body then arguments.body, given = select(given, ...), given + 1 end
-    local call_options = options.table(shown, (select(given, ...)), known or options.call)
+    local arguments, rest = {}, first
+    if takes_id and body then arguments.id, arguments.body, rest = first, second, third
+    elseif takes_id then arguments.id, rest = first, second
+    elseif body then arguments.body, rest = first, second end
+    local call_options = options.table(shown, rest, known or options.call)
     if body and arguments.body == nil then arguments.body = {} end
     if body then options.check(("%s: %s"):format(shown, body), arguments.body, "table") end
     local data, meta, err = endpoint.call(self, operation, arguments, call_options)
