@@ -15,4 +15,5 @@ static const char *const migrations[] = {
 };
 
 /* A call does not wait long for a cache. */
-const fl_store_schema fl_cache_file_schema = {1, migrations, 200 * FL_MILLISECOND, false};
+const fl_store_schema fl_cache_file_schema = {"cache file", 1, migrations, 200 * FL_MILLISECOND,
+                                              false};

@@ -38,7 +38,7 @@ static const char *const migrations[] = {
     " PRIMARY KEY (service, member)) WITHOUT ROWID;",
 };
 
-const fl_store_schema fl_lease_file_schema = {1, migrations, 2 * FL_SECOND, false};
+const fl_store_schema fl_lease_file_schema = {"budget file", 1, migrations, 2 * FL_SECOND, false};
 
 typedef struct lease_store {
   fl_lease_place base;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct fl_store {
   bool shared;          /* base/owned.h */
   sqlite3 *database;    /* NULL: not open */
   bool wal;             /* it is in WAL mode */
+  bool damaged;         /* the last script found that a crash of the machine has damaged the file */
   fl_time patience;     /* of this script */
   fl_time until;        /* the end of the script's wait for a locked file */
   fl_store *next;
@@ -127,44 +129,74 @@ static const char *const migrations[FL_STORE_VERSION] = {
     " DELETE FROM history WHERE number <= NEW.number - " HISTORY_ROWS "; END;",
 };
 
-static const fl_store_schema state_schema = {FL_STORE_VERSION, migrations, 10 * FL_SECOND, true};
+static const fl_store_schema state_schema = {"state file", FL_STORE_VERSION, migrations,
+                                             10 * FL_SECOND, true};
 
 /* --- failures --- */
 
-static fl_store_code fail(fl_store *self, fl_store_error *error, fl_store_code code,
-                          const char *words) {
+/* The words of the message, behind the path. */
+__attribute__((format(printf, 4, 5))) static fl_store_code fail(fl_store *self,
+                                                                fl_store_error *error,
+                                                                fl_store_code code,
+                                                                const char *words, ...) {
+  va_list values;
+  int used = snprintf(error->message, sizeof error->message, "%s: ", self->path);
+  size_t start = used < (int)sizeof error->message ? (size_t)used : sizeof error->message - 1;
+  va_start(values, words);
+  vsnprintf(error->message + start, sizeof error->message - start, words, values);
+  va_end(values);
   error->code = code;
-  snprintf(error->message, sizeof error->message, "%s: %s", self->path, words);
   return code;
 }
 
+static fl_store_code fail_memory(fl_store *self, fl_store_error *error) {
+  return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+}
+
+static fl_store_code fail_busy(fl_store *self, fl_store_error *error) {
+  bool in_seconds = self->patience >= FL_SECOND;
+  return fail(self, error, FL_STORE_IO, "the %s is locked by another program for more than %lld %s",
+              self->schema->name,
+              (long long)(self->patience / (in_seconds ? FL_SECOND : FL_MILLISECOND)),
+              in_seconds ? "s" : "ms");
+}
+
+/* The words of SQLite and of the system about a failure. */
+static fl_store_code fail_plainly(fl_store *self, fl_store_error *error, int result) {
+  int reason = self->database != NULL ? sqlite3_system_errno(self->database) : 0;
+  return fail(self, error, FL_STORE_IO, "the %s cannot be used: %s%s%s", self->schema->name,
+              self->database != NULL ? sqlite3_errmsg(self->database) : sqlite3_errstr(result),
+              reason != 0 ? ": " : "", reason != 0 ? strerror(reason) : "");
+}
+
+/* Whether the file begins with zeros, which a crash of the machine leaves of blocks that were not
+ * written: SQLite takes such a file for that of another program. */
+static bool begins_with_zeros(const fl_store *self) {
+  static const char zeros[16];
+  char head[sizeof zeros];
+  int descriptor = open(self->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+  bool result = descriptor >= 0 && read(descriptor, head, sizeof head) == (ssize_t)sizeof head &&
+                memcmp(head, zeros, sizeof head) == 0;
+  if (descriptor >= 0) close(descriptor);
+  return result;
+}
+
 static fl_store_code fail_sqlite(fl_store *self, fl_store_error *error, int result) {
-  char words[400];
-  bool in_seconds;
+  const char *name = self->schema->name;
+  self->damaged = (result & 0xff) == SQLITE_CORRUPT ||
+                  ((result & 0xff) == SQLITE_NOTADB && begins_with_zeros(self));
+  if (self->damaged) return fail(self, error, FL_STORE_IO, "the %s is damaged", name);
   switch (result & 0xff) {
-    case SQLITE_NOMEM: return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+    case SQLITE_NOMEM: return fail_memory(self, error);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      in_seconds = self->patience >= FL_SECOND;
-      snprintf(words, sizeof words,
-               "the state file is locked by another program for more than %lld %s",
-               (long long)(self->patience / (in_seconds ? FL_SECOND : FL_MILLISECOND)),
-               in_seconds ? "s" : "ms");
-      return fail(self, error, FL_STORE_IO, words);
+    case SQLITE_LOCKED: return fail_busy(self, error);
     case SQLITE_NOTADB:
-      return fail(self, error, FL_STORE_IO, "is no state file: it is no SQLite database");
-    case SQLITE_CORRUPT: return fail(self, error, FL_STORE_IO, "the state file is damaged");
+      return fail(self, error, FL_STORE_IO, "is no %s: it is no SQLite database", name);
     case SQLITE_READONLY:
-      return fail(self, error, FL_STORE_IO, "the state file cannot be written to");
+      return fail(self, error, FL_STORE_IO, "the %s cannot be written to", name);
     case SQLITE_FULL:
-      return fail(self, error, FL_STORE_IO, "the state file cannot grow: the disk is full");
-    default: {
-      int reason = self->database != NULL ? sqlite3_system_errno(self->database) : 0;
-      snprintf(words, sizeof words, "the state file cannot be used: %s%s%s",
-               self->database != NULL ? sqlite3_errmsg(self->database) : sqlite3_errstr(result),
-               reason != 0 ? ": " : "", reason != 0 ? strerror(reason) : "");
-      return fail(self, error, FL_STORE_IO, words);
-    }
+      return fail(self, error, FL_STORE_IO, "the %s cannot grow: the disk is full", name);
+    default: return fail_plainly(self, error, result);
   }
 }
 
@@ -189,20 +221,17 @@ static const char *const companions[] = {"-wal", "-shm", "-journal"};
 /* Refuses files that another user may change, as they are before SQLite opens them. */
 static fl_store_code check_owner(fl_store *self, const struct stat *status, fl_store_error *error) {
   const char *fault = fl_owned_fault(status, self->shared);
-  char words[200];
   for (size_t i = 0; fault == NULL && i < sizeof companions / sizeof *companions; i++) {
     char *name = sqlite3_mprintf("%s%s", self->path, companions[i]);
-    if (name == NULL) return fail(self, error, FL_STORE_NO_MEMORY, "not enough memory");
+    if (name == NULL) return fail_memory(self, error);
     fault = fl_owned_fault_at(name, self->shared);
     sqlite3_free(name);
     if (fault == NULL) continue;
-    snprintf(words, sizeof words, "the file with the ending %s is refused: %s", companions[i],
-             fault);
-    return fail(self, error, FL_STORE_IO, words);
+    return fail(self, error, FL_STORE_IO, "the file with the ending %s is refused: %s",
+                companions[i], fault);
   }
   if (fault == NULL) return FL_STORE_OK;
-  snprintf(words, sizeof words, "the state file is refused: %s", fault);
-  return fail(self, error, FL_STORE_IO, words);
+  return fail(self, error, FL_STORE_IO, "the %s is refused: %s", self->schema->name, fault);
 }
 
 /* Creates the file if it is missing, so that only its owner (or its group) can ever read it. */
@@ -215,19 +244,18 @@ static fl_store_code create_file(fl_store *self, fl_store_error *error) {
     int reason = errno;
     close(descriptor);
     return good ? check_owner(self, &status, error)
-                : fail(self, error, FL_STORE_IO, strerror(reason));
+                : fail(self, error, FL_STORE_IO, "%s", strerror(reason));
   }
   if (errno == EEXIST && stat(self->path, &status) == 0) {
     if (S_ISREG(status.st_mode)) return check_owner(self, &status, error);
-    return fail(
-        self, error, FL_STORE_IO,
-        S_ISDIR(status.st_mode) ? "is a directory, and no state file" : "is no regular file");
+    if (!S_ISDIR(status.st_mode)) return fail(self, error, FL_STORE_IO, "is no regular file");
+    return fail(self, error, FL_STORE_IO, "is a directory, and no %s", self->schema->name);
   }
   /* A dangling link is refused: its target may be on a disk that is not mounted, and a new state
    * file would not know the earlier uploads. */
   if (errno == ENOENT && lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode))
     return fail(self, error, FL_STORE_IO, "is a symbolic link to a file that is not there");
-  return fail(self, error, FL_STORE_IO, strerror(errno));
+  return fail(self, error, FL_STORE_IO, "%s", strerror(errno));
 }
 
 static int read_number(fl_store *self, const char *sql, int64_t *number) {
@@ -258,18 +286,17 @@ static fl_store_code migrate(fl_store *self, fl_store_error *error) {
     result = read_number(self, "SELECT count(*) FROM sqlite_master", &tables);
   if (result != SQLITE_OK) return fail_sqlite(self, error, result);
   if (application != APPLICATION_ID && (version != 0 || tables != 0))
-    return fail(self, error, FL_STORE_CONFIG,
-                "is no state file: it is the database of another program");
-  if (version < 0)
+    return fail(self, error, FL_STORE_CONFIG, "is no %s: it is the database of another program",
+                self->schema->name);
+  if (version < 0) {
+    if (!self->schema->durable) return fail_sqlite(self, error, SQLITE_CORRUPT);
     return fail(self, error, FL_STORE_CONFIG,
                 "is damaged: the number of its version is negative. Restore it from a copy");
-  if (version > self->schema->version) {
-    snprintf(
-        sql, sizeof sql,
-        "was written by a newer flarelight (version %lld of the state file; this one knows %d)",
-        (long long)version, self->schema->version);
-    return fail(self, error, FL_STORE_CONFIG, sql);
   }
+  if (version > self->schema->version)
+    return fail(self, error, FL_STORE_CONFIG,
+                "was written by a newer flarelight (version %lld of the %s; this one knows %d)",
+                (long long)version, self->schema->name, self->schema->version);
   for (; result == SQLITE_OK && version < self->schema->version; version++)
     result = execute(self, self->schema->migrations[version]);
   snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
@@ -291,14 +318,15 @@ static const char *name_for_sqlite(const fl_store *self) {
   return self->path[0] == '/' ? self->path : self->path - strlen(FOLDER);
 }
 
-/* Deletes a file that a crash of the machine has damaged. */
-static void discard_damaged(fl_store *self, int result) {
+/* Deletes a file that a crash of the machine has damaged, if it may be made anew. */
+static void discard_damaged(fl_store *self) {
   static const char *const endings[] = {"", "-wal", "-shm"};
   char name[4096];
-  if (self->schema->durable || (result & 0xff) != SQLITE_CORRUPT) return;
-  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-    if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
-      unlink(name);
+  if (self->damaged && !self->schema->durable)
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+      if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
+        unlink(name);
+  self->damaged = false;
 }
 
 static int switch_to_wal(fl_store *self) {
@@ -342,7 +370,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
     result = self->database != NULL ? sqlite3_errcode(self->database) : SQLITE_OK;
     *busy = (result & 0xff) == SQLITE_BUSY;
     close_database(self);
-    discard_damaged(self, result);
+    discard_damaged(self);
   }
   return code;
 }
@@ -464,12 +492,13 @@ static fl_store_code run_once(fl_store *self, const fl_buffer *script, bool rela
       execute(self, "PRAGMA synchronous = FULL") != SQLITE_OK)
     close_database(self);
   if (result == SQLITE_OK && kept) return FL_STORE_OK;
-  if (result == SQLITE_OK) fail(self, error, FL_STORE_GUARD, "a row of the state file has changed");
+  if (result == SQLITE_OK)
+    fail(self, error, FL_STORE_GUARD, "a row of the %s has changed", self->schema->name);
   else fail_sqlite(self, error, result);
   if (!sqlite3_get_autocommit(self->database)) execute(self, "ROLLBACK");
   /* A failure may leave the connection unusable: the next script opens it anew. */
   if (relaxed || (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY)) close_database(self);
-  discard_damaged(self, result);
+  discard_damaged(self);
   return error->code;
 }
 

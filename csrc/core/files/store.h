@@ -25,7 +25,8 @@ typedef struct fl_store fl_store;
 
 /* What a file holds. */
 typedef struct fl_store_schema {
-  int version; /* user_version; migrations[n] leads from version n to the next */
+  const char *name; /* of such a file, for messages */
+  int version;      /* user_version; migrations[n] leads from version n to the next */
   const char *const *migrations;
   fl_time patience; /* the most time that a script waits for a locked file, in all; the first one
                        waits for 2 s at least */

@@ -121,6 +121,65 @@ static void test_files(void **state) {
   }
 }
 
+static void overwrite(size_t size, char byte) {
+  FILE *file = fopen(path, "r+");
+  assert_non_null(file);
+  for (size_t i = 0; i < size; i++) assert_int_equal(fputc(byte, file), (unsigned char)byte);
+  assert_int_equal(fclose(file), 0);
+}
+
+static fl_store_code run_in_file_that_may_be_lost(const char *sql, fl_store_error *error) {
+  static const char *const migrations[] = {"CREATE TABLE numbers (number)"};
+  static const fl_store_schema schema = {"file of numbers", 1, migrations, FL_SECOND, false};
+  fl_store *store = fl_store_new_of(path, false, &schema);
+  fl_buffer script, rows;
+  fl_store_code code;
+  int columns;
+  assert_non_null(store);
+  fl_buffer_init(&script, FL_BUFFER_UNLIMITED);
+  fl_buffer_init(&rows, FL_BUFFER_UNLIMITED);
+  add(&script, sql, -1);
+  code = fl_store_run(store, &script, false, &rows, &columns, error);
+  fl_buffer_free(&script);
+  fl_buffer_free(&rows);
+  fl_store_release(store);
+  return code;
+}
+
+/* The first script says it; the next one has a new file. A foreign file is left as it is. */
+static void test_a_damaged_file_is_made_anew_if_it_may_be_lost(void **state) {
+  static const struct {
+    const char *damage; /* NULL: the bytes at the beginning of the file */
+    size_t size;
+    char byte;
+    fl_store_code code, next;
+    const char *words;
+  } cases[] = {
+      {"PRAGMA user_version = -3", 0, 0, FL_STORE_IO, FL_STORE_OK,
+       "the file of numbers is damaged"},
+      {NULL, 4096, '\0', FL_STORE_IO, FL_STORE_OK, "the file of numbers is damaged"},
+      {NULL, 20, 'x', FL_STORE_IO, FL_STORE_IO, "is no file of numbers: it is no SQLite database"},
+      {"PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = 99", 0, 0, FL_STORE_IO,
+       FL_STORE_OK, "the file of numbers is damaged"},
+      {"PRAGMA application_id = 1", 0, 0, FL_STORE_CONFIG, FL_STORE_CONFIG,
+       "is no file of numbers: it is the database of another program"},
+      {"PRAGMA user_version = 9", 0, 0, FL_STORE_CONFIG, FL_STORE_CONFIG,
+       "(version 9 of the file of numbers; this one knows 1)"},
+  };
+  static const char sql[] = "INSERT INTO numbers VALUES (1)";
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fl_store_error error;
+    remove_state();
+    assert_int_equal(run_in_file_that_may_be_lost(sql, &error), FL_STORE_OK);
+    if (cases[i].damage != NULL) outside(cases[i].damage);
+    else overwrite(cases[i].size, cases[i].byte);
+    assert_int_equal(run_in_file_that_may_be_lost(sql, &error), cases[i].code);
+    assert_non_null(strstr(error.message, cases[i].words));
+    assert_int_equal(run_in_file_that_may_be_lost(sql, &error), cases[i].next);
+  }
+}
+
 /* SQLite gives these a meaning of its own; here they are paths of files. */
 static void test_odd_names_are_paths(void **state) {
   static const char *const names[] = {":memory:", "file:x?mode=memory", "file:y", "x?mode=ro",
@@ -209,7 +268,7 @@ static void test_a_locked_file_is_given_up(void **state) {
 /* Processes that start at once all create the file. */
 static void test_the_first_script_waits_longer(void **state) {
   static const char *const migrations[] = {"CREATE TABLE any (value TEXT);"};
-  static const fl_store_schema hasty = {1, migrations, 20 * FL_MILLISECOND, false};
+  static const fl_store_schema hasty = {"file", 1, migrations, 20 * FL_MILLISECOND, false};
   static const char *const waits[] = {"more than 2 s", "more than 20 ms", "more than 20 ms"};
   fl_store *store = fl_store_new_of(path, false, &hasty);
   fl_store_error error;
@@ -319,6 +378,7 @@ static int remove_folder(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_files),
+      cmocka_unit_test(test_a_damaged_file_is_made_anew_if_it_may_be_lost),
       cmocka_unit_test(test_odd_names_are_paths),
       cmocka_unit_test(test_a_link_to_nothing_is_refused),
       cmocka_unit_test(test_a_full_disk_and_a_guard_leave_nothing),
