@@ -646,7 +646,7 @@ describe("a compressed file", function()
 
   it("says what is missing where its module was not built", function()
     local script = file([[
-      package.preload["flarelight.archive_core"] = function() error "not there" end
+      package.preload["flarelight.archive_core"] = function() error "module 'flarelight.archive_core' not found:" end
       print((select(2, require "flarelight.csv".rows(arg[1]):next())))
     ]], ".lua")
     local output = system.shell(("%s %s %s/a.csv.gz"):format(system.interpreter, script, folder))

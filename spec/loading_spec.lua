@@ -27,6 +27,59 @@ describe("a C module that cannot be loaded", function()
   end)
 end)
 
+describe("a C module that a build may leave out", function()
+  local uses = {
+    { module = "archive_core", script = [[
+      local out = assert(io.open(folder .. "/a.csv.gz", "w"))
+      out:close()
+      local _, message = require("flarelight.csv").rows(folder .. "/a.csv.gz"):next()
+      error(message, 0)]],
+      said = "reading a .gz file needs the module flarelight.archive_core, which was not built with this flarelight" },
+    { module = "archive_core", script = [[
+      local _, message = require("flarelight.csv").write(folder .. "/b.csv.gz", { columns = { "a" } })
+      error(message, 0)]],
+      said = "writing a .gz file needs the module flarelight.archive_core, which was not built with this flarelight: "
+        .. "it needs libarchive (libarchive-dev in Debian)" },
+    { module = "postgres_core", script = [[
+      local _, message = require("flarelight").new { api_key = "key-of-a-spec", state = "postgresql://127.0.0.1:1/none",
+        base_url = "http://127.0.0.1:1",
+        subscription_id = "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d" }
+      error(message, 0)]],
+      said = "a state in PostgreSQL needs the module flarelight.postgres_core, which was not built with this "
+        .. "flarelight: it needs libpq (libpq-dev in Debian)" },
+    { module = "ini_core", script = [[
+      local _, message = require("flarelight").new { environment = "any" }
+      error(message, 0)]],
+      said = "environments need the module flarelight.ini_core, which was not built with this flarelight: it needs "
+        .. "libinih (libinih-dev in Debian)" },
+    { module = "sandbox_core", script = [[require "flarelight.sandbox"]],
+      said = "the sandbox needs the module flarelight.sandbox_core, which was not built with this flarelight: it needs "
+        .. "libmicrohttpd (libmicrohttpd-dev in Debian)" },
+  }
+
+  -- What is raised where `loader` stands for the module.
+  local function raised(use, loader)
+    local folder = system.folder()
+    os.execute("mkdir " .. system.quote(folder .. "/flarelight"))
+    system.write(folder .. "/flarelight/config.ini", "[any]\nkey_command = true\n")
+    local script = ([[local folder = %q
+      package.preload["flarelight.%s"] = function() error(%q, 0) end
+      local _, message = pcall(function() %s end)
+      io.write(tostring(message))]]):format(folder, use.module, loader, use.script)
+    return (system.shell(("XDG_CONFIG_HOME=%s %s -e %s 2>&1"):format(system.quote(folder),
+      system.quote(system.interpreter), system.quote(script))))
+  end
+
+  it("is said to be left out only where it is not there", function()
+    for _, use in ipairs(uses) do
+      local missing = ("module 'flarelight.%s' not found:"):format(use.module)
+      local said = raised(use, missing)
+      assert.is_truthy(said:find(use.said, 1, true), said)
+      assert.matches("^.-[^%w]?interrupted!$", raised(use, "file.lua:1: interrupted!"))
+    end
+  end)
+end)
+
 -- The loaded modules of a new Lua that makes a client and runs `script` with it as `api`. `make` makes clients with more
 -- options.
 local function loaded_by(script)

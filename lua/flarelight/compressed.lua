@@ -4,16 +4,18 @@
 -- file fails with a message of the core.
 
 local core = require "flarelight.core"
+local loading = require "flarelight.loading"
 
 local compressed = {}
 
--- Whether the module was built.
+-- Whether the module was built; if not, also what is missing.
 local function load()
-  local found, module = pcall(require, "flarelight.archive_core")
-  if found and not core.use_archive(module.functions) then
+  local module, missing = loading.optional("flarelight.archive_core", "libarchive", "libarchive-dev")
+  if not module then return false, missing end
+  if not core.use_archive(module.functions) then
     error("flarelight.archive_core is of another build than flarelight.core", 0)
   end
-  return found
+  return true
 end
 
 --- Loads the module if one of the paths (a path or a list of paths) names a compressed file.
@@ -31,9 +33,10 @@ end
 -- kind` if the module was not built.
 ---@param compression string? as ".gz"
 function compressed.writable(compression)
-  if not compression or load() then return nil end
-  return ("writing a %s file needs the module flarelight.archive_core, which was not built with this flarelight: it "
-    .. "needs libarchive (libarchive-dev in Debian)"):format(compression), "io"
+  if not compression then return nil end
+  local built, missing = load()
+  if built then return nil end
+  return ("writing a %s file needs %s"):format(compression, missing), "io"
 end
 
 return compressed

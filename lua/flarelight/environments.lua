@@ -1,7 +1,8 @@
 --- Environments: the sections of the configuration file, `flarelight/config.ini` in $XDG_CONFIG_HOME or ~/.config. The
 -- file and its module, flarelight.ini_core, are read only if an environment is named. Relies on settings.lua for the
--- names of the keys. No message shows a value of the file.
+-- names of the keys, and on loading.lua for the module. No message shows a value of the file.
 
+local loading = require "flarelight.loading"
 local settings = require "flarelight.settings"
 
 ---@class flarelight.Environment
@@ -28,11 +29,9 @@ function environments.path(getenv)
 end
 
 local function load_reader()
-  local found, reader = pcall(require, "flarelight.ini_core")
-  if found then return reader end
-  if not tostring(reader):find "module 'flarelight.ini_core' not found" then error(reader, 0) end
-  return nil, "environments need the module flarelight.ini_core, which was not built with this flarelight: it needs "
-    .. "libinih (libinih-dev in Debian)"
+  local reader, missing = loading.optional("flarelight.ini_core", "libinih", "libinih-dev")
+  if not reader then return nil, "environments need " .. missing end
+  return reader
 end
 
 -- Key of a value, by the message of one that is unknown.

@@ -1,4 +1,5 @@
---- Loads modules: the C module, and at their first use the parts that most scripts do not use. If the C module was
+--- Loads modules: the C module, those that a build may leave out, and at their first use the parts that most scripts
+-- do not use. If the C module was
 -- built for another Lua, the system's loader only names a missing symbol. This file raises a message that names that
 -- Lua instead. Relies on nothing.
 
@@ -39,6 +40,21 @@ local function remove_marks()
   for name, value in pairs(package.loaded) do
     if type(value) ~= "table" and name:find "^flarelight%." then package.loaded[name] = nil end
   end
+end
+
+--- Loads a C module that a build may leave out. Returns `nil, message` if it was left out; the message continues a
+-- sentence as "environments need …". Raises what else goes wrong, as Ctrl-C while it loads.
+---@param name string
+---@param library string that the module needs
+---@param package string of Debian that holds it
+---@return table? module, string? message
+function loading.optional(name, library, package)
+  remove_marks()
+  local found, module = pcall(require, name)
+  if found then return module end
+  if not tostring(module):find(("module '%s' not found"):format(name), 1, true) then error(module, 0) end
+  return nil, ("the module %s, which was not built with this flarelight: it needs %s (%s in Debian)")
+    :format(name, library, package)
 end
 
 --- Stands for the table of a module, which is loaded when one of its members is first read. A part that a script does

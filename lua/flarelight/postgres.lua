@@ -4,6 +4,7 @@
 -- loaded when a client is given such a URL.
 
 local core = require "flarelight.core"
+local loading = require "flarelight.loading"
 
 local postgres = {}
 
@@ -42,11 +43,8 @@ function postgres.shown(url)
 end
 
 local function open(url, apart)
-  local found, module = pcall(require, "flarelight.postgres_core")
-  if not found then
-    return nil, "a state in PostgreSQL needs the module flarelight.postgres_core, which was not built with this "
-      .. "flarelight: it needs libpq (libpq-dev in Debian)"
-  end
+  local module, missing = loading.optional("flarelight.postgres_core", "libpq", "libpq-dev")
+  if not module then return nil, "a state in PostgreSQL needs " .. missing end
   if not core.use_postgres(module.functions) then
     error("flarelight.postgres_core is of another build than flarelight.core", 0)
   end

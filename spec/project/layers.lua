@@ -50,10 +50,10 @@ local LUA = {
   ["lua/flarelight/host"] = with(PURE),
   ["lua/flarelight/request"] = with(PURE),
   ["lua/flarelight/settings"] = with(PURE),
-  ["lua/flarelight/environments"] = with(PURE, "lua/flarelight/settings"),
+  ["lua/flarelight/environments"] = with(PURE, LOADING, "lua/flarelight/settings"),
   ["lua/flarelight/configuration"] = with(PURE, SYSTEM, LOADING, "lua/flarelight/profile", "lua/flarelight/settings",
                                           "lua/flarelight/environments", "lua/flarelight/postgres"),
-  ["lua/flarelight/postgres"] = {},
+  ["lua/flarelight/postgres"] = { LOADING },
   ["lua/flarelight/profile"] = with(PURE, SYSTEM),
   ["lua/flarelight/row_shape"] = { "lua/flarelight/host/timeslice" },
   ["lua/flarelight/fates"] = { "lua/flarelight/error", "lua/flarelight/host" },
@@ -66,7 +66,7 @@ local LUA = {
   ["lua/flarelight/wait/outcome"] = with(PURE),
   ["lua/flarelight/wait/pace"] = {},
   ["lua/flarelight/chart"] = with(PURE, SYSTEM),
-  ["lua/flarelight/sandbox"] = with(PURE, SYSTEM, "lua/flarelight/profile"),
+  ["lua/flarelight/sandbox"] = with(PURE, SYSTEM, LOADING, "lua/flarelight/profile"),
 }
 
 local function lines_of(command)

@@ -64,6 +64,7 @@ function host.of_option(given)
         :format(table.concat(names, ", "), given))
     end
     local ok, found = pcall(require, names[given].module)
+    if not ok and tostring(found):find "interrupted!$" then error(found, 0) end -- Ctrl-C while it loads
     if not ok then misuse(("flarelight.new.host: %s is not available: %s"):format(given, tostring(found))) end
     return found
   end

@@ -4,13 +4,10 @@
 -- flarelight.sandbox_core; this file starts it and reads from it. Uses no code of the client. docs/sandbox.md describes
 -- it.
 
--- A build may leave the module out.
-local found, core = pcall(require, "flarelight.sandbox_core")
-if not found then
-  if not tostring(core):find "module 'flarelight.sandbox_core' not found" then error(core, 0) end
-  error("flarelight: the sandbox needs the module flarelight.sandbox_core, which was not built with this flarelight: "
-    .. "it needs libmicrohttpd (libmicrohttpd-dev in Debian)", 0)
-end
+local loading = require "flarelight.loading"
+
+local core, missing = loading.optional("flarelight.sandbox_core", "libmicrohttpd", "libmicrohttpd-dev")
+if not core then error("flarelight: the sandbox needs " .. missing, 0) end
 local definitions = require "flarelight.sandbox.definitions"
 local faults = require "flarelight.sandbox.faults"
 local options = require "flarelight.sandbox.options"
