@@ -219,6 +219,10 @@ describe("a file in another dialect", function()
     { "semicolons between quotes", '"a";"b"\n1;2\n', nil,
       'FILE, line 1: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may'
         .. ' divide the row' },
+    { "semicolons between quotes, far behind the beginning of the file", ("x\n"):rep(100000) .. '"a";"b"\n1;2\n',
+      { skip = 100000 },
+      'FILE, line 100001: a quote inside an unquoted cell, or text after a closing quote: delimiter = ";" may'
+        .. ' divide the row' },
     { "semicolons, with commas in the header and in the cells", "id;name,x;cost\n1;a,b;1,5\n", nil,
       'FILE, line 2: the row has 3 cells for 2 columns: delimiter = ";" may divide the rows' },
     { "a semicolon in a header of commas", "a;b,c\n1,2,3\n", nil, "FILE, line 2: the row has 3 cells for 2 columns" },

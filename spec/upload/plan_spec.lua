@@ -34,6 +34,7 @@ describe("imports:plan", function()
         assert.are.equal(plan.requests, plan.writes + plan.reads)
         local result = assert(api.imports:upload(given))
         assert.are.equal(plan.records, result.records)
+        assert.are.equal(math.max(1, plan.batches), result.batches) -- without records, one without rows is sent
         assert.are.equal(plan.writes, #support.requests(sandbox, "imports.import"))
         assert.are.equal(plan.requests, #sandbox:requests())
         sandbox:clear_log()
@@ -59,6 +60,10 @@ describe("imports:plan", function()
     plan = assert(api.imports:plan { file = numbers(7), show = 5, batch_records = 2 })
     assert.are.same({ '{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}', '{"n":5}' }, plan.first_records)
     assert.are.same({ 4, 60, 17 }, { plan.batches, plan.bytes, plan.largest_batch })
+    plan = assert(api.imports:plan { file = numbers(7) }) -- six records, and the one that is kept back
+    assert.are.same({ 2, 58, 49 }, { plan.batches, plan.bytes, plan.largest_batch })
+    plan = assert(api.imports:plan { file = numbers(7), journal = false })
+    assert.are.same({ 1, 57, 57 }, { plan.batches, plan.bytes, plan.largest_batch })
   end)
 
   it("compares with the last of a series, and a difference is no error", function()

@@ -77,7 +77,7 @@ static void fail_quote(table *self, int64_t line, const char *words) {
   const fl_buffer *window = &self->input->window;
   const char *begin = window->data, *end = window->data + window->length, *stop;
   char other = '\0', more[300];
-  for (int64_t i = 1; i < line && begin != NULL; i++) {
+  for (int64_t i = self->input->line; i < line && begin != NULL; i++) {
     begin = memchr(begin, '\n', (size_t)(end - begin));
     if (begin != NULL) begin++;
   }

@@ -21,13 +21,12 @@ local source = require "flarelight.upload.source"
 local plan = {}
 
 --- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
--- the end. On a new import another one checks after the second batch that the first is still there. An upload with a
--- journal keeps a last batch back, which removes its mark. `updates`: the import exists; the search for its end is not
--- counted, since its length is not known. docs/uploads.md explains each request.
+-- the end. On a new import another one checks after the second batch that the first is still there. `updates`: the
+-- import exists; the search for its end is not counted, since its length is not known. docs/uploads.md explains each
+-- request.
 ---@return integer writes, integer reads
 function plan.requests(found, updates, journaled)
   local writes = math.max(1, found.batches)
-  if not updates and journaled and writes == 1 and found.records > 1 then writes = 2 end
   if found.records == 0 or updates and not journaled then return writes, 0 end
   return writes, not updates and writes > 1 and 2 or 1
 end
@@ -35,8 +34,9 @@ end
 --- Reads an opened source to its end.
 ---@param limits { records: integer, bytes: integer } of a batch
 ---@param show integer records to give as JSON
+---@param marks boolean a new import with a journal: its last record is kept back, in a batch that removes the mark
 ---@return flarelight.Plan found without its requests and differences
-function plan.measure(opened, limits, show)
+function plan.measure(opened, limits, show, marks)
   local found = { records = 0, batches = 0, bytes = 0, largest_batch = 0, first_records = {} }
   local reader = source.reader(opened, limits)
   while reader:peek(1) do
@@ -46,6 +46,12 @@ function plan.measure(opened, limits, show)
     end
     found.records, found.batches = found.records + batch.count, found.batches + 1
     found.bytes, found.largest_batch = found.bytes + batch.size, math.max(found.largest_batch, batch.size)
+    if marks and batch.count > 1 and found.batches == 1 and not reader:peek(1) then
+      -- Two arrays have two brackets more than one, and a comma less.
+      local last = #batch.text:record(batch.count)
+      found.batches, found.bytes = 2, found.bytes + 1
+      found.largest_batch = math.max(batch.size - last - 1, last + 2)
+    end
     batch.text:close()
   end
   found.columns = opened.handle and opened.handle:columns() or {}
