@@ -1,5 +1,7 @@
 local flarelight = require "flarelight"
+local csv = require "flarelight.csv"
 local support = require "support"
+local system = require "support.system"
 
 -- Reads a whole stream; the positions must count up from `start`.
 local function read(stream, start)
@@ -130,6 +132,22 @@ describe("rows", function()
     assert.are.same({}, read(api.imports:rows(id, { limit = 0 })))
     local last = support.requests(sandbox, "imports.data")
     assert.is_truthy(last[#last].query:find("count=20", 1, true))
+  end)
+
+  -- Only the Luas after 5.1 ask the metatable for a length, and only those after 5.2 for the elements of ipairs.
+  it("is no array", function()
+    open()
+    local stream = api.imports:rows(support.import(api, 20), { page_size = 10 })
+    for read_rows = 0, 15, 5 do
+      assert.has_error(function() return stream[1] end,
+        "flarelight: rows: a stream is no array; use for row in rows, or rows:batch(n)")
+      if _VERSION ~= "Lua 5.1" then assert.error_matches(function() return #stream end, "rows: a stream is no array") end
+      for n = 1, 5 do assert.are.equal(read_rows + n - 1, stream:next().n) end
+    end
+    stream = csv.rows(system.file("a\n1\n", ".csv"))
+    assert.error_matches(function() return stream[1] end, "csv.rows: a stream is no array; use for row, line in rows")
+    if _VERSION ~= "Lua 5.1" then assert.error_matches(function() return #stream end, "csv.rows: a stream is no") end
+    assert.are.same({ a = 1 }, stream())
   end)
 
   it("asks for nothing before the first row", function()

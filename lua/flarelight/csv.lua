@@ -20,6 +20,7 @@ local CHUNK = 64
 local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.csv.rows"
+check.no_array(Rows, "csv.rows: a stream is no array; use for row, line in rows")
 
 --- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err` if the file
 -- cannot be read or is malformed. An empty cell is `flarelight.null`.

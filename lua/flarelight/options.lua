@@ -121,6 +121,19 @@ function options.self(value, metatable, name)
   end
 end
 
+--- Lets a stream raise where code takes it for an array: `ipairs` over it and `#` of it would find nothing, and end in
+-- silence. Lua 5.1 and LuaJIT ask no metatable there.
+---@param class table the metatable of the stream and its `__index`
+---@param words string of the message
+function options.no_array(class, words)
+  function class.__len() misuse(words) end
+  setmetatable(class, {
+    __index = function(_, key)
+      if type(key) == "number" then misuse(words) end
+    end,
+  })
+end
+
 --- The options that every call takes.
 options.call = { deadline = "seconds", repeatable = "boolean", fresh = "boolean", headers = "table" }
 

@@ -19,11 +19,7 @@ local row_shape = require "flarelight.row_shape"
 local Rows = {}
 Rows.__index = Rows
 Rows.__name = "flarelight.rows"
-setmetatable(Rows, {
-  __index = function(_, key) -- without it, ipairs over a stream would find nothing and end silently
-    if type(key) == "number" then misuse "rows: a stream is no array; use for row in rows, or rows:batch(n)" end
-  end,
-})
+options.no_array(Rows, "rows: a stream is no array; use for row in rows, or rows:batch(n)")
 
 local rows = {}
 
@@ -79,7 +75,8 @@ local is_rows = setmetatable({ [Rows] = true }, { __mode = "k" }) -- set of the 
 local function set_shape(self, found)
   local class = found.class
   if not class then
-    class = { __index = Rows, __name = Rows.__name, __call = found.advance, __close = Rows.__close }
+    class = { __index = Rows, __name = Rows.__name, __call = found.advance, __close = Rows.__close,
+      __len = Rows.__len }
     found.class, is_rows[class] = class, true
   end
   self.shaped = found.row
