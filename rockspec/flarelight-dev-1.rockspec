@@ -36,7 +36,7 @@ build = {
             "csrc/lua/program.c",
             "csrc/core/base/buffer.c", "csrc/core/base/clock.c", "csrc/core/base/digest.c",
             "csrc/core/base/durable.c", "csrc/core/base/owned.c", "csrc/core/base/permit.c", "csrc/core/base/process.c",
-            "csrc/core/base/same_file.c", "csrc/core/base/wake_descriptor.c",
+            "csrc/core/base/same_file.c", "csrc/core/base/standard.c", "csrc/core/base/wake_descriptor.c",
             "csrc/core/codec/columns.c", "csrc/core/codec/csv.c", "csrc/core/codec/export.c",
             "csrc/core/codec/json_scan.c", "csrc/core/codec/json_write.c", "csrc/core/codec/mapping.c",
             "csrc/core/codec/name_index.c", "csrc/core/codec/row_key.c", "csrc/core/engine/budget.c", "csrc/core/engine/buffer_pool.c",

@@ -33,14 +33,6 @@ describe("a state in PostgreSQL is reached", function()
   end)
   teardown(function() if server then server:stop() end end)
 
-  local function posts()
-    local count = 0
-    for _, request in ipairs(sandbox:requests()) do
-      if request.method == "POST" then count = count + 1 end
-    end
-    return count
-  end
-
   -- What a process prints that loads two records with this state, and how many requests it has sent.
   local function load(url, environment)
     local script = system.file([[
@@ -51,10 +43,10 @@ describe("a state in PostgreSQL is reached", function()
       for _, setting in ipairs(api:settings()) do print(setting.name, setting.value) end
       print(result and "loaded" or "refused", err and err.kind, message)
     ]], ".lua")
-    local before = posts()
+    local before = support.count(sandbox, "POST")
     local out = system.shell(("env -u PGPASSWORD HOME=%s LOCPATH=%s %s FLARELIGHT_STATE=%s %s %s %s 2>&1"):format(
       system.folder(), server.locales or "", system.environment(sandbox), system.quote(url), environment or "", system.interpreter, script))
-    return out, posts() - before
+    return out, support.count(sandbox, "POST") - before
   end
 
   local function test(what, body)

@@ -28,14 +28,6 @@ describe("a state in PostgreSQL", function()
 
   local function client(options) return opened.client(sandbox, support.with({ state = url }, options)) end
 
-  local function posts()
-    local count = 0
-    for _, request in ipairs(sandbox:requests()) do
-      if request.method == "POST" then count = count + 1 end
-    end
-    return count
-  end
-
   local function upload(api, options)
     local given = support.with({ records = support.records(10), batch_records = 3, name = "n", key = "k" }, options)
     given.records = given.records or nil
@@ -110,7 +102,7 @@ describe("a state in PostgreSQL", function()
     server:sql(newer_name, "UPDATE flarelight.version SET number = 99")
     server:sql(newer_name, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
     local bare, bare_name = server:database()
-    local before = posts()
+    local before = support.count(sandbox, "POST")
     for _, case in ipairs {
       { url, "config", "tables of another program" },
       { newer, "config", "of a newer flarelight" },
@@ -126,7 +118,7 @@ describe("a state in PostgreSQL", function()
         assert.is_nil(message:find(secret, 1, true), message)
       end
     end
-    assert.are.equal(before, posts())
+    assert.are.equal(before, support.count(sandbox, "POST"))
     local api, message, err = flarelight.new { state = "postgresql://owner:sec%ret@host/db", api_key = "k",
       subscription_id = support.subscription(), base_url = "http://127.0.0.1" }
     assert.is_nil(api)
@@ -211,11 +203,11 @@ describe("a state in PostgreSQL", function()
     server:sql(name, "UPDATE flarelight.locks SET lapses = now() - interval '1 s'")
     local result = assert(upload(client()))
     assert.are.equal(10, #sandbox:rows(result.id))
-    local before = posts()
+    local before = support.count(sandbox, "POST")
     system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
       pid))
     assert.matches("another one has taken over", system.read(log))
-    assert.are.equal(before, posts())
+    assert.are.equal(before, support.count(sandbox, "POST"))
     assert.are.equal(10, #sandbox:rows(result.id))
   end)
 
@@ -275,10 +267,10 @@ describe("a state in PostgreSQL", function()
       log)):match "%d+"
     system.shell(("n=0; until grep -q paused %s || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done; sleep 31"):format(log))
     meanwhile()
-    local before = posts()
+    local before = support.count(sandbox, "POST")
     system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
       pid))
-    return system.read(log), posts() - before
+    return system.read(log), support.count(sandbox, "POST") - before
   end
 
   test("lets a process that recorded a batch and was paused then send nothing of it #slow", function()

@@ -46,6 +46,15 @@ function support.requests(sandbox, operation)
   return found
 end
 
+--- The number of requests of this method that the sandbox has logged.
+function support.count(sandbox, method)
+  local count = 0
+  for _, request in ipairs(sandbox:requests()) do
+    if request.method == method then count = count + 1 end
+  end
+  return count
+end
+
 local subscriptions = 0
 
 --- A subscription id that no other server of this run has. The core keeps the rate limit and the retries of a service

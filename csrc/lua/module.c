@@ -1,13 +1,14 @@
 /*
  * module.c: luaopen_flarelight_core: opens the binding in a Lua state.
  *
- * Opening starts nothing: no thread, no descriptor. It pins the library in memory, because the
+ * Opening starts nothing: no thread, and no descriptor but those that take the place of closed
+ * standard streams. It pins the library in memory, because the
  * engine's thread may outlive the Lua state that loaded it, and registers the functions and the
  * versions.
  */
 #include "base/pin.h"
+#include "base/standard.h"
 #include "engine/engine.h"
-#include "files/spool.h"
 #include "files/store.h"
 #include "functions.h"
 #include "page.h"
@@ -57,7 +58,7 @@ __attribute__((visibility("default")))
 #endif
 int luaopen_flarelight_core(lua_State *L) {
   fl_pin_library();
-  fl_spool_note_standard_input();
+  fl_standard_keep();
   if (!fl_store_prepare()) return luaL_error(L, "not enough memory");
   fl_lua_state_open(L);
   fl_push_open_strings(L);

@@ -47,7 +47,8 @@ describe("quota --watch", function()
   it("is JSON with --json, one object a line", function()
     local found = flarelight.json.decode((beside_others "flarelight quota --watch --count 1 --json"))
     assert.are.equal(40, found.limit)
-    assert.is_true(found.reset_in > 0 and found.reset_in <= 60 and found.reset > found.at)
+    -- A service that names the end in whole seconds may mean one that is up to a second later (policy/rate_limit.c).
+    assert.is_true(found.reset_in > 0 and found.reset_in <= 61 and found.reset > found.at, found.reset_in)
     assert.are.equal(2, #found.members)
     local waiting = 0
     for _, member in ipairs(found.members) do

@@ -40,6 +40,27 @@ describe("the command", function()
     assert.matches('"records": 2000', out)
   end)
 
+  it("is told by a script that its standard streams are closed, and nothing else gets what it prints", function()
+    support.import(api, 20)
+    local script = system.file([[
+      local flarelight = require "flarelight"
+      local api = assert(flarelight.new { state = arg[1] })
+      assert(api.imports:all())
+      print "a line for nobody"
+      io.stdout:flush()
+      local function tell(call, done, message, err)
+        io.stderr:write(call, ": ", tostring(done), " ", err.kind, " ", message, "\n")
+      end
+      tell("export", api.imports:export(1, { to = "-" }))
+      tell("upload", api.imports:upload { file = "-", name = "n", format = "csv" })
+      assert(api.imports:all())
+      io.stderr:write "and all is well\n"
+    ]], ".lua")
+    local _, err = shell(("timeout -s KILL 60 %s %s %s/state >&- <&-"):format(system.quote(system.interpreter), script, folder))
+    assert.matches("^export: nil io [^\n]*standard output: [^\n]*Bad file descriptor[^\n]*\n"
+      .. "upload: nil io [^\n]*standard input: [^\n]*Bad file descriptor\nand all is well\n$", err)
+  end)
+
   it("tells a closed standard input from an empty one", function()
     for _, words in ipairs { "api POST /x --input -", "reports generate 1 --parameters @-" } do
       local _, err, status = shell(("flarelight %s <&-"):format(words))

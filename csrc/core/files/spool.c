@@ -45,14 +45,6 @@ struct fl_spool {
 
 static bool is_standard_input(const char *path) { return strcmp(path, "-") == 0; }
 
-static bool closed_at_start;
-
-void fl_spool_note_standard_input(void) {
-  static atomic_flag noted = ATOMIC_FLAG_INIT;
-  if (!atomic_flag_test_and_set(&noted))
-    closed_at_start = fcntl(STDIN_FILENO, F_GETFD) < 0 && errno == EBADF;
-}
-
 bool fl_spool_is_needed(const char *path) {
   struct stat about;
   if (is_standard_input(path)) return true;
@@ -133,11 +125,6 @@ static fl_spool_code fail(fl_spool *self, const char *path, const char *what) {
 
 static bool open_source(fl_spool *self) {
   self->owns_from = !is_standard_input(self->source);
-  if (!self->owns_from && closed_at_start) {
-    errno = EBADF; /* another file of the process may have its number now */
-    fail(self, self->source, "read");
-    return false;
-  }
   /* A blocking open of a FIFO would wait for its writer. */
   self->from =
       self->owns_from ? open(self->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : STDIN_FILENO;

@@ -19,10 +19,6 @@ typedef struct fl_spool fl_spool;
 
 typedef enum fl_spool_code { FL_SPOOL_MORE, FL_SPOOL_DONE, FL_SPOOL_FAILED } fl_spool_code;
 
-/* Notes whether standard input is closed, before another file of the process can get its
- * number. Later calls do nothing. */
-void fl_spool_note_standard_input(void);
-
 /* Whether reading the path would use up its content: "-", which is standard input, and pipes. */
 bool fl_spool_is_needed(const char *path);
 

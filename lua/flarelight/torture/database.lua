@@ -15,20 +15,24 @@ local database = {}
 ---@field url string with its password, for the script
 ---@field state flarelight.State
 ---@field api flarelight.Client sends nothing
+---@field tables string[] those with entries of scripts
 local Database = {}
 Database.__index = Database
 
-local TABLES = { "uploads", "exports", "blocks", "history", "locks", "services", "members" }
+local TABLES = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'flarelight' "
+  .. "AND tablename NOT IN ('version', 'salt')"
 
--- Deletes what the last point has left. Batches and writes go with their uploads and blocks. Raises a failure.
+-- Deletes what the last point has left. Raises a failure.
 local function delete_all(self)
   local statements = {}
-  for i, name in ipairs(TABLES) do statements[i] = state.sql("DELETE FROM " .. name) end
+  for i, name in ipairs(self.tables) do statements[i] = state.sql("DELETE FROM " .. name) end
   self.state:try_relaxed((table.unpack or unpack)(statements))
 end
 
+-- Reads the names of the tables, and raises if one of them has entries.
 local function must_be_empty(self)
-  for _, name in ipairs(TABLES) do
+  for i, row in ipairs(self.state:try(state.sql(TABLES))) do self.tables[i] = row.name end
+  for _, name in ipairs(self.tables) do
     if self.state:try(state.sql("SELECT count(*) AS entries FROM " .. name))[1].entries ~= 0 then
       failure.fail("config", ("state: the schema flarelight of %s is in use, and torture deletes what is in it: name "
         .. "a database of its own"):format(postgres.shown(self.url)))
@@ -45,7 +49,7 @@ function database.open(url)
     subscription_id = "00000000-0000-4000-8000-000000000000",
   }
   if not api then return nil, message, err end
-  local self = setmetatable({ url = url, api = api, state = state.of(api) }, Database)
+  local self = setmetatable({ url = url, api = api, state = state.of(api), tables = {} }, Database)
   local opened, why, its = failure.caught(function()
     must_be_empty(self)
     return self
