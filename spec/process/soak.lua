@@ -18,8 +18,8 @@ local folder = log_path:match "^(.*)/" or "."
 
 local ROUND = math.min(10, math.max(2, seconds / 8)) -- seconds in which a round starts work
 -- Seconds after which something that has not ended hangs. Without X-RateLimit-Reset a client takes the window for a
--- minute; no other wait of a round is longer than 10 s.
-local DRAIN = 90
+-- minute; no other wait of a round is longer than 10 s. The machine may be busy.
+local DRAIN = 150
 local AT_ONCE = 24    -- tasks under way
 local ROWS = 300      -- of the import that streams read
 local WARM = 3        -- rounds before memory, descriptors and threads are first looked at
