@@ -72,7 +72,7 @@ static void set_status_message(fl_call *call) {
   if (call->envelope.messages != 0)
     fl_envelope_text(&call->tape, call->text.data, call->envelope.messages, said, sizeof said);
   describe_target(call, target, sizeof target);
-  snprintf(call->message, sizeof call->message, "%s: %d%s%s%s%s%s", call->operation,
+  snprintf(call->message, sizeof call->message, "%s: %d%s%s%.280s%s%s", call->operation,
            call->head.status, *words ? " " : "", words, target, *said ? ": " : "", said);
 }
 
