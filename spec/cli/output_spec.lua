@@ -78,6 +78,20 @@ describe("on a terminal", function()
     assert.matches(("\nkind    key +state  started +ended\nupload  %s  done   %s  %s\n$"):format(token, time, time), out)
   end)
 
+  it("cuts names, and the seconds of times, where a table is too wide", function()
+    local upload = "printf 'a\\n1\\n' >%s/x.csv; flarelight imports upload -q %s/x.csv --name '%s'\n"
+    local lines = upload:format(folder, folder, ("a name of many words "):rep(3)) .. "flarelight imports list"
+    local time = "%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d"
+    local wide = on_terminal(140, lines, "dumb")
+    assert.matches(" 2  a name of many words a name of many words a name of many words +1  "
+      .. time .. ":%d%dZ  " .. time .. ":%d%dZ\n", wide)
+    local narrow = on_terminal(80, lines, "dumb")
+    assert.matches(("\n 2  a name of[^\n]*…  +1  %sZ  %sZ\n"):format(time, time), narrow)
+    local blocks = on_terminal(50, lines, "dumb")
+    assert.matches("\nname +a name of many words a name of many\n +words a name of many words *\n", blocks)
+    assert.matches("\ncreatedAt +" .. time .. ":%d%dZ\n", blocks)
+  end)
+
   it("a pipe gets each member in one line", function()
     local out = command.shell(folder, environment, "flarelight imports data 1 --count 1")
     assert.matches(("five words in each part "):rep(20):gsub("%s+$", ""), out)

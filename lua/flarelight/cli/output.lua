@@ -200,18 +200,46 @@ end
 -- Never truncated: meant to be copied.
 local WHOLE = { id = true, token = true, key = true }
 
--- Narrows the widest columns until the line fits in `room`. False: it cannot fit readably.
-local function fit(columns, widths, room)
-  local total = 2 * (#widths - 1)
+-- A time without its seconds; nil for any other text.
+local function to_minutes(text)
+  local minutes, zone = text:match "^(%d%d%d%d%-%d%d%-%d%d[T ]%d%d:%d%d):%d%d[%.%d]*([Z%d:+-]*)$"
+  return minutes and minutes .. zone
+end
+
+-- The cells of a column of times without their seconds, and its width; nil if a cell is no time.
+local function in_minutes(lines, place)
+  local cells, width, found = {}, display.width(lines[1][place]), false
+  for i = 2, #lines do
+    local text = lines[i][place]
+    cells[i] = text == "" and "" or to_minutes(text)
+    if not cells[i] then return nil end
+    width, found = math.max(width, #cells[i]), found or text ~= ""
+  end
+  if found then return cells, width end
+end
+
+-- Narrows columns until the line fits in `room`: first times, by their seconds, which are then whole; then the widest.
+-- False: it cannot fit readably.
+local function fit(columns, lines, widths, room)
+  local total, whole, times = 2 * (#widths - 1), {}, {}
   for _, width in ipairs(widths) do total = total + width end
+  if total <= room then return true end
+  for place, name in ipairs(columns) do
+    local cells, width = in_minutes(lines, place)
+    whole[place], times[place] = WHOLE[name] or cells ~= nil, cells
+    if cells then total, widths[place] = total - widths[place] + width, width end
+  end
   while total > room do
     local widest
     for place, width in ipairs(widths) do
-      if not WHOLE[columns[place]] and width > (widest and widths[widest] or 0) then widest = place end
+      if not whole[place] and width > (widest and widths[widest] or 0) then widest = place end
     end
     if not widest or widths[widest] <= 10 then return false end
     widths[widest] = widths[widest] - 1
     total = total - 1
+  end
+  for place, cells in pairs(times) do
+    for i, text in pairs(cells) do lines[i][place] = text end
   end
   return true
 end
@@ -251,7 +279,7 @@ local function draw(columns, rows)
     end
   end
   local room = core.terminal(1)
-  if room and room > 0 and not fit(columns, widths, room) then return draw_blocks(lines, room) end
+  if room and room > 0 and not fit(columns, lines, widths, room) then return draw_blocks(lines, room) end
   for i, line in ipairs(lines) do
     local parts = {}
     for place, text in ipairs(line) do
