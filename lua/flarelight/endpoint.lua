@@ -41,7 +41,8 @@ end
 function endpoint.method(class, operation, body, known)
   local shown = operation:gsub("%.", ":")
   local takes_id = request.endpoints[operation].path:find("{id}", 1, true)
-  -- Named parameters, since the compiler of LuaJIT 2.1.0-beta3 took the wrong ones out of `...` in some runs.
+  -- Named parameters: the compiler of LuaJIT before August 2023 reads a single value of `...` wrongly
+  -- (github.com/LuaJIT/LuaJIT/issues/1046). spec/project/varargs refuses such code.
   return function(self, first, second, third)
     options.self(self, class, operation)
     local arguments, rest = {}, first

@@ -71,12 +71,13 @@ end
 -- Dropped when memory runs out, made again by the next write.
 local ballast
 
-local function settle(waiter, reserve, good, ...)
+-- `data`: what was raised, if not `good`.
+local function settle(waiter, reserve, good, data, meta, err)
   if good then
     fates.taken(waiter)
-    return ...
+    return data, meta, err
   end
-  local raised = ...
+  local raised = data
   ballast = nil
   if not errors.is_of_memory(raised) then error(raised, 0) end -- the outcome is still to be taken
   reserve.fate = fate_of(waiter)
