@@ -138,7 +138,7 @@ describe("csv.write", function()
     local script = system.file(([[
       print((select(2, require "flarelight".csv.write(%q))))
     ]]):format(path), ".lua")
-    assert.are.equal(("csv.write: %s.part: another process writes it\n"):format(path),
+    assert.are.equal(("csv.write: %s.part: another export writes it\n"):format(path),
       (system.shell(system.interpreter .. " " .. script)))
     other:discard()
     if not system.exists "/dev/full" then return end

@@ -83,7 +83,7 @@ static int fail_forked(lua_State *L, const char *name) {
 static int fail_file(lua_State *L, const exporter *self, fl_export_file_code code) {
   const char *name = self->file.failed.name;
   if (code == FL_EXPORT_FILE_BUSY)
-    return fail_words(L, name, "another process writes it", "conflict");
+    return fail_words(L, name, "another export writes it", "conflict");
   if (code == FL_EXPORT_FILE_DIFFERS)
     return fail_words(L, name, "does not begin with these columns", "conflict");
   if (code == FL_EXPORT_FILE_REFUSED) {

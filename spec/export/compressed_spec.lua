@@ -138,7 +138,7 @@ describe("imports:export, compressed", function()
     open()
     support.import(api, 3)
     local said = run [[
-      package.preload["flarelight.archive_core"] = function() error "not there" end
+      package.preload["flarelight.archive_core"] = function() error "module 'flarelight.archive_core' not found:" end
       local _, message, err = api.imports:export(1, { to = path .. ".gz" })
       print(err.kind, message)
     ]]

@@ -1,6 +1,7 @@
 --- The file of an export: its part, what `resume` does with it, and what cannot be written.
 
 local core = require "flarelight.core"
+local csv = require "flarelight.csv"
 local exports = require "support.exports"
 local support = require "support"
 local system = require "support.system"
@@ -23,12 +24,40 @@ describe("the file of imports:export", function()
     local path = path_of ".csv"
     local other = core.exporter "csv"
     assert(other:open(path))
-    assert.are.equal(path .. ".part: another process writes it", run [[
+    assert.are.equal(path .. ".part: another export writes it", run [[
       print((select(2, api.imports:export(1, { to = path })):gsub("^imports:export: ", "")))
     ]]:gsub("%s+$", ""))
     assert.are.equal("", system.read(path .. ".part"))
     other:close()
     assert.is_nil(system.read(path .. ".part"))
+  end)
+
+  it("gives a file to one of two exports of a process, and the other an error", function()
+    open()
+    local ids, path = { support.import(api, 300), support.import(api, 200) }, path_of ".csv"
+    for _, given in ipairs { {}, { to = path_of ".csv.gz" }, { to = path_of ".db", format = "sqlite" } } do
+      local to = given.to or path
+      local results = api:map(ids, function(id)
+        return api.imports:export(id, { to = to, format = given.format, page_size = 50 })
+      end)
+      local first, second = results[1], results[2]
+      if not first.data then first, second = second, first end
+      assert.are.equal(first == results[1] and 300 or 200, first.data.rows)
+      assert.are.equal("conflict", second.err.kind)
+      assert.matches("%.part: another export writes it$", second.err.message)
+      assert.is_nil(system.read(to .. ".part"))
+    end
+    local _, lines = system.read(path):gsub("\r\n", "")
+    assert.is_true(lines == 301 or lines == 201)
+    -- What was refused has not taken the lock away from the other.
+    local writer = assert(csv.write(path, { columns = { "n" } }))
+    assert.are.equal("conflict", (select(3, csv.write(path))).kind)
+    assert.are.equal("conflict", (select(3, api.imports:export(ids[1], { to = path }))).kind)
+    assert.matches("conflict", run [[print((select(3, api.imports:export(1, { to = path }))).kind)]])
+    assert(writer:write { n = 1 })
+    assert.are.equal(1, assert(writer:close()).rows)
+    assert.are.equal("n\r\n1\r\n", system.read(path))
+    assert(api.imports:export(ids[1], { to = path }))
   end)
 
   it("a failure leaves a part of whole records, which resume goes on with", function()
@@ -157,7 +186,7 @@ describe("the file of imports:export", function()
       local _, message, err = api.imports:export(1, { to = path })
       print(err.kind, message)
     ]]
-    assert.is_truthy(said:find "^conflict%s+imports:export: .*%.part: another process writes it", said)
+    assert.is_truthy(said:find "^conflict%s+imports:export: .*%.part: another export writes it", said)
     holder:close()
     assert.are.equal("3\n", run "print(assert(api.imports:export(1, { to = path })).rows)")
   end)

@@ -356,7 +356,9 @@ describe("tasks", function()
       ["api:wait_until"] = function() api:wait_until() end,
       ["api:map: items: should be an array without gaps"] = function() api:map({ 1, nil, 3 }, print) end,
       ["api:map: items: should be an array"] = function() api:map({ a = 1 }, print) end,
-      ["items: should be an array without"] = function() api:map(api.imports:rows(1), print) end,
+      [_VERSION == "Lua 5.1" and "items: should be an array without" or "a stream is no array"] = function()
+        api:map(api.imports:rows(1), print)
+      end,
       ["api:all: functions: should be an array without gaps"] = function() api:all { print, nil, print } end,
       ["concurrency"] = function() api:map({}, print, { concurrency = 0 }) end,
     } do

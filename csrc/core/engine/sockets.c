@@ -17,7 +17,7 @@ static void add(fl_sockets *sockets, int descriptor) {
     sockets->open = grown;
     sockets->capacity = capacity;
   }
-  sockets->open[sockets->count++] = (fl_socket){descriptor, 0};
+  sockets->open[sockets->count++] = (fl_socket){descriptor, 0, false};
 }
 
 int fl_sockets_open(fl_sockets *sockets, int family, int type, int protocol) {
@@ -53,20 +53,35 @@ static int local_port(int descriptor) {
   return address.any.sa_family == AF_INET6 ? ntohs(address.v6.sin6_port) : 0;
 }
 
-/* The end of the stream, or an error. A reset that libcurl has seen reads as the end. */
-static bool has_ended(int descriptor) {
-  char byte;
-  ssize_t got = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+static fl_socket *next_of_port(fl_sockets *sockets, size_t *place, int port) {
+  while (*place < sockets->count) {
+    fl_socket *each = &sockets->open[(*place)++];
+    if (each->port == 0) each->port = local_port(each->descriptor);
+    if (each->port == port) return each;
+  }
+  return NULL;
 }
 
-bool fl_sockets_is_closed(fl_sockets *sockets, int port) {
-  for (size_t i = 0; i < sockets->count; i++) {
-    fl_socket *each = &sockets->open[i];
-    if (each->port == 0) each->port = local_port(each->descriptor);
-    if (each->port == port && has_ended(each->descriptor)) return true;
-  }
+/* The end of the stream, an error, or bytes where none should be. A reset that libcurl has seen
+ * reads as the end. */
+static bool is_spent(const fl_socket *socket) {
+  char byte;
+  ssize_t got = recv(socket->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got > 0) return socket->answered;
+  return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+bool fl_sockets_is_spent(fl_sockets *sockets, int port) {
+  size_t place = 0;
+  for (fl_socket *each; (each = next_of_port(sockets, &place, port)) != NULL;)
+    if (is_spent(each)) return true;
   return false;
+}
+
+void fl_sockets_note_reply(fl_sockets *sockets, int port) {
+  size_t place = 0;
+  for (fl_socket *each; (each = next_of_port(sockets, &place, port)) != NULL;)
+    each->answered = true;
 }
 
 void fl_sockets_free(fl_sockets *sockets) { free(sockets->open); }

@@ -35,7 +35,8 @@ struct fl_transfer {
   int requests;        /* calls of the PREREQ function in this attempt */
   bool repeated;       /* libcurl wanted to send a second time, and was stopped */
   bool lapsed;         /* the permit of the call was not good any more */
-  bool closed;         /* the server had closed the connection before the request was sent */
+  int port;            /* local, of the connection that the request is sent on */
+  bool closed;         /* the connection was spent before the request was sent (sockets.h) */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
   size_t head_bytes; /* of the reply */
@@ -109,6 +110,8 @@ static void keep_line(fl_call *call, const char *line, size_t length) {
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
   fl_transfer *transfer = context;
   fl_response_head_line(&transfer->call->head, bytes, size * count);
+  if (transfer->head_bytes == 0 && size * count > 7 && memcmp(bytes, "HTTP/1.", 7) == 0)
+    fl_sockets_note_reply(transfer->sockets, transfer->port);
   transfer->head_bytes += size * count;
   if (transfer->call->head.switched) return 0; /* no reply will follow */
   keep_line(transfer->call, bytes, size * count);
@@ -129,9 +132,11 @@ static int on_request(void *context, char *remote, char *local, int remote_port,
   transfer->lapsed = transfer->call->permit != NULL &&
                      !fl_permit_is_good(transfer->call->permit, fl_clock_elapsed());
   if (transfer->lapsed) return CURL_PREREQFUNC_ABORT;
-  /* libcurl considers some connections alive that were reset while they were idle. */
-  transfer->closed = fl_sockets_is_closed(transfer->sockets, local_port);
+  /* libcurl considers some connections alive that were reset while they were idle, or that have
+   * bytes of no reply. */
+  transfer->closed = fl_sockets_is_spent(transfer->sockets, local_port);
   if (transfer->closed) return CURL_PREREQFUNC_ABORT;
+  transfer->port = local_port;
   transfer->requests++;
   return CURL_PREREQFUNC_OK;
 }
@@ -430,7 +435,7 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
         " taken over its work; if none has, begin again";
   } else if (transfer->closed) {
     failure.kind = FL_KIND_NETWORK;
-    failure.detail = "the server had closed the connection";
+    failure.detail = "the server had closed the connection, or sent what no request asked for";
   } else if (fault != NULL) {
     failure.kind = FL_KIND_PROTOCOL;
     failure.detail = fault;
@@ -524,8 +529,9 @@ bool fl_transfer_abort(fl_transfer *transfer) {
   transfer->configured = 0;
   count_bytes(transfer);
   if (transfer->call->client->settings.debug)
-    trace_end(transfer,
-              transfer->closed ? "the idle connection was closed by the server" : "stopped");
+    trace_end(transfer, transfer->closed
+                            ? "the server had closed the idle connection, or sent bytes on it"
+                            : "stopped");
   transfer->call = NULL;
   fl_buffer_wipe(&transfer->header_text);
   return transfer->requests > 0;

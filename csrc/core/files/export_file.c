@@ -48,43 +48,47 @@ static char *join(const char *text, const char *ending) {
   return joined;
 }
 
+static void unlock(fl_export_file *self) {
+  if (self->lock == NULL) return;
+  fl_lock_release(self->lock);
+  self->lock = NULL;
+  self->descriptor = -1;
+}
+
 /* --- opening --- */
 
-/* Opens and locks the part. False with *fault or with errno; EAGAIN: another process holds the
- * lock. */
-static bool open_part(fl_export_file *self, bool shared, const char **fault) {
+/* Opens and locks the part. FL_INVALID: another export holds the lock; FL_SYSTEM with *fault or
+ * errno; FL_NO_MEMORY. */
+static fl_result open_part(fl_export_file *self, bool shared, const char **fault) {
   for (;;) {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat found, named;
-    self->descriptor = fl_owned_open(self->part, shared, fault);
-    if (self->descriptor < 0 || fstat(self->descriptor, &found) != 0) return false;
-    if (fcntl(self->descriptor, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
-      errno = EAGAIN;
-      return false;
-    }
-    /* The holder before may have renamed the file before this process locked it. Then it is no part
+    fl_result result = fl_lock_take(self->part, fl_slice_of("part"), shared, &self->lock, fault);
+    if (result != FL_OK) return result;
+    self->descriptor = fl_lock_descriptor(self->lock);
+    if (fstat(self->descriptor, &found) != 0) return FL_SYSTEM;
+    /* The holder before may have renamed the file before this export locked it. Then it is no part
      * any more. */
     if (lstat(self->part, &named) == 0 && named.st_dev == found.st_dev &&
         named.st_ino == found.st_ino)
-      return true;
-    close(self->descriptor);
+      return FL_OK;
+    unlock(self);
   }
 }
 
 fl_export_file_code fl_export_file_open(fl_export_file *self, const char *path, bool shared) {
-  const char *fault;
+  const char *fault = NULL;
   self->path = join(path, "");
   self->part = join(path, ENDING);
   if (self->path == NULL || self->part == NULL) return FL_EXPORT_FILE_NO_MEMORY;
-  self->owned = true;
   self->mode = 0666 & ~fl_owned_umask();
-  if (!open_part(self, shared, &fault)) {
-    if (fault != NULL) return fail(self, FL_EXPORT_FILE_REFUSED, self->part, fault);
-    if (errno == EAGAIN) return fail(self, FL_EXPORT_FILE_BUSY, self->part, NULL);
-    return fail_io(self, self->part, "open");
+  switch (open_part(self, shared, &fault)) {
+    case FL_OK: return FL_EXPORT_FILE_OK;
+    case FL_INVALID: return fail(self, FL_EXPORT_FILE_BUSY, self->part, NULL);
+    case FL_NO_MEMORY: return FL_EXPORT_FILE_NO_MEMORY;
+    default: break;
   }
-  self->locked = true;
-  return FL_EXPORT_FILE_OK;
+  if (fault != NULL) return fail(self, FL_EXPORT_FILE_REFUSED, self->part, fault);
+  return fail_io(self, self->part, "open");
 }
 
 fl_export_file_code fl_export_file_open_special(fl_export_file *self, const char *path) {
@@ -259,21 +263,21 @@ fl_export_file_code fl_export_file_finish(fl_export_file *self) {
   if (rename(complete, self->path) != 0)
     return fail_io(self, self->path, "rename the complete file");
   if (packed) unlink(self->part);
-  self->locked = false;
+  unlock(self);
   return FL_EXPORT_FILE_OK;
 }
 
 /* --- the end --- */
 
 static bool may_remove(const fl_export_file *self) {
-  return self->locked && self->part != NULL && fl_export_file_is_ours(self);
+  return self->lock != NULL && fl_export_file_is_ours(self);
 }
 
 void fl_export_file_discard(fl_export_file *self) {
   if (!may_remove(self)) return;
   if (self->packed != NULL) unlink(self->packed);
   unlink(self->part);
-  self->locked = false;
+  unlock(self);
 }
 
 void fl_export_file_remove_useless(fl_export_file *self) {
@@ -286,8 +290,8 @@ void fl_export_file_remove_useless(fl_export_file *self) {
 void fl_export_file_close(fl_export_file *self) {
   if (self->packed_descriptor >= 0) close(self->packed_descriptor);
   if (self->owned && self->descriptor >= 0) close(self->descriptor);
+  unlock(self);
   self->descriptor = self->packed_descriptor = -1;
-  self->locked = false;
   free(self->path);
   free(self->part);
   free(self->packed);

@@ -3,8 +3,9 @@
  *
  * A regular file is written as PATH.part and renamed to PATH when it is complete. The part holds
  * whole records: after a failed write it is cut back to its length before the write. The part is
- * locked, so that two processes do not write into one. A later export may resume it, unless
- * `one_piece` is set: such a part (a database, a compressed file) is removed if it is not complete.
+ * locked, so that no two exports write into one, in one process or two. A later export may resume
+ * it, unless `one_piece` is set: such a part (a database, a compressed file) is removed if it is
+ * not complete.
  *
  * Only its owner may read and write a part. The complete file gets the rights that the umask
  * leaves, or those of the file that it continues.
@@ -19,11 +20,12 @@
 #include <sys/types.h>
 
 #include "codec/export.h"
+#include "files/lock.h"
 
 typedef enum fl_export_file_code {
   FL_EXPORT_FILE_OK = 0,
   FL_EXPORT_FILE_IO,      /* errno; failed.name and failed.action say what could not be done */
-  FL_EXPORT_FILE_BUSY,    /* another process holds the lock of failed.name */
+  FL_EXPORT_FILE_BUSY,    /* another export holds the lock of failed.name */
   FL_EXPORT_FILE_REFUSED, /* failed.name; failed.action says why */
   FL_EXPORT_FILE_DIFFERS, /* the header of failed.name has other columns */
   FL_EXPORT_FILE_ABSENT,  /* there is no file failed.name */
@@ -32,10 +34,10 @@ typedef enum fl_export_file_code {
 
 typedef struct fl_export_file {
   int descriptor; /* -1: none */
-  bool owned;     /* the descriptor is closed with the file; false for standard output */
+  bool owned;     /* the descriptor is closed with the file; false for standard output and parts */
   char *path;     /* the name of the complete file; NULL: no regular file */
   char *part;
-  bool locked;    /* the part is this process's */
+  fl_lock *lock;  /* of the part, whose descriptor is the lock's; NULL: it is not this export's */
   bool one_piece; /* set by the caller before it writes */
   int64_t length; /* bytes of whole records in the part */
   char *packed;   /* the compressed copy of the part, which is renamed instead of it; or NULL */

@@ -165,6 +165,8 @@ fl_result fl_lock_is_held(const char *path, fl_slice name, bool *held_by_any) {
   return result;
 }
 
+int fl_lock_descriptor(const fl_lock *lock) { return lock->descriptor; }
+
 void fl_lock_release(fl_lock *lock) {
   if (lock == NULL) return;
   pthread_mutex_lock(&guard);

@@ -152,9 +152,8 @@ local function plan_one(api, args, path)
   given.batch_records, given.batch_bytes, given.map = args.batch_records, args.batch_bytes, args.map and args.map.call
   local found = ending.expect(api.imports:plan(given))
   for place, remark in ipairs(found.remarks) do found.remarks[place] = wording.of_file(remark) end
-  local estimated = {}
-  estimated.writes, estimated.reads = plans.requests(found, args.id ~= nil, args.state ~= "none")
-  estimated.requests = estimated.writes + estimated.reads
+  plans.complete(found, args.id ~= nil, args.state ~= "none")
+  local estimated = { requests = found.requests, writes = found.writes, reads = found.reads }
   estimated.limit, estimated.origin = known_limit(api, args)
   estimated.seconds, estimated.bound = estimate(found, estimated.requests, estimated.limit, args)
   local limit = estimated.limit

@@ -344,11 +344,8 @@ function upload.plan(api, given)
     local opened = source.open(api, given, "imports:plan")
     run:take_source(opened)
     local compared = given.series and compare_with_last(run.journal, given.series, shape_of(opened, given))
-    local updates, journaled = given.id ~= nil, run.journal ~= nil
-    local limits = { records = given.batch_records, bytes = given.batch_bytes }
-    local found = plan.measure(opened, limits, show, journaled and not updates)
-    found.writes, found.reads = plan.requests(found, updates, journaled)
-    found.requests = found.writes + found.reads
+    local found = plan.measure(opened, { records = given.batch_records, bytes = given.batch_bytes }, show)
+    plan.complete(found, given.id ~= nil, run.journal ~= nil)
     if compared then found.differences, found.compared_with = compared.differences, compared.ended end
     return found
   end)

@@ -8,6 +8,7 @@ local source = require "flarelight.upload.source"
 ---@field batches integer
 ---@field bytes integer of JSON
 ---@field largest_batch integer bytes of JSON
+---@field last_record integer? bytes of JSON
 ---@field requests integer of an upload without failures: writes, and reads that check them
 ---@field writes integer
 ---@field reads integer
@@ -20,23 +21,29 @@ local source = require "flarelight.upload.source"
 
 local plan = {}
 
---- The requests of an upload without failures: the number of writes, and of the reads that check them. One read checks
--- the end. On a new import another one checks after the second batch that the first is still there. `updates`: the
--- import exists; the search for its end is not counted, since its length is not known. docs/uploads.md explains each
--- request.
----@return integer writes, integer reads
-function plan.requests(found, updates, journaled)
-  local writes = math.max(1, found.batches)
-  if found.records == 0 or updates and not journaled then return writes, 0 end
-  return writes, not updates and writes > 1 and 2 or 1
+--- Adds the requests of an upload without failures: the number of writes, and of the reads that check them. One read
+-- checks the end. On a new import another one checks after the second batch that the first is still there. An upload with
+-- a journal keeps the last record of an only batch back, in a batch that removes the mark. `updates`: the import exists;
+-- the search for its end is not counted, since its length is not known. docs/uploads.md explains each request.
+---@param found flarelight.Plan
+function plan.complete(found, updates, journaled)
+  if not updates and journaled and found.batches == 1 and found.records > 1 then
+    -- Two arrays have two brackets more than one, and a comma less.
+    found.batches, found.bytes = 2, found.bytes + 1
+    found.largest_batch = math.max(found.largest_batch - found.last_record - 1, found.last_record + 2)
+  end
+  found.writes, found.reads = math.max(1, found.batches), 0
+  if found.records > 0 and not (updates and not journaled) then
+    found.reads = not updates and found.writes > 1 and 2 or 1
+  end
+  found.requests = found.writes + found.reads
 end
 
 --- Reads an opened source to its end.
 ---@param limits { records: integer, bytes: integer } of a batch
 ---@param show integer records to give as JSON
----@param marks boolean a new import with a journal: its last record is kept back, in a batch that removes the mark
 ---@return flarelight.Plan found without its requests and differences
-function plan.measure(opened, limits, show, marks)
+function plan.measure(opened, limits, show)
   local found = { records = 0, batches = 0, bytes = 0, largest_batch = 0, first_records = {} }
   local reader = source.reader(opened, limits)
   while reader:peek(1) do
@@ -46,12 +53,7 @@ function plan.measure(opened, limits, show, marks)
     end
     found.records, found.batches = found.records + batch.count, found.batches + 1
     found.bytes, found.largest_batch = found.bytes + batch.size, math.max(found.largest_batch, batch.size)
-    if marks and batch.count > 1 and found.batches == 1 and not reader:peek(1) then
-      -- Two arrays have two brackets more than one, and a comma less.
-      local last = #batch.text:record(batch.count)
-      found.batches, found.bytes = 2, found.bytes + 1
-      found.largest_batch = math.max(batch.size - last - 1, last + 2)
-    end
+    found.last_record = #batch.text:record(batch.count)
     batch.text:close()
   end
   found.columns = opened.handle and opened.handle:columns() or {}
