@@ -248,6 +248,16 @@ describe("a reply", function()
     assert.equal(3, #requests)
     assert.equal("", requests[2])
   end)
+
+  it("that comes twice: the second is no reply to the next call", function()
+    local kept = support.reply("200 OK", good, "")
+    local api, server = raw { kept .. "?", support.reply("200 OK", '{"data":{"id":7},"messages":[]}') }
+    assert(api.imports:all())
+    support.update_until(api, function() return #server:requests() == 2 end)
+    local data, meta = assert(api.imports:import { records = {} })
+    assert.are.same({ 7, "applied", 1 }, { data.id, meta.fate, meta.attempts })
+    assert.equal(3, #server:requests())
+  end)
 end)
 
 describe("the option proxy", function()

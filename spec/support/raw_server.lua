@@ -12,9 +12,9 @@ local Server = {}
 Server.__index = Server
 
 --- Starts a server for as many requests as there are `replies`. A reply is bytes; one that ends in "..." keeps its
--- connection for the next request, one that ends in "!" resets its connection once it is idle (and adds an empty request
--- to the list then), and after one that ends in "+" the server is silent. The object has `url` and
--- the methods below.
+-- connection for the next request, one that ends in "!" resets its connection once it is idle, one that ends in "?" comes
+-- again on its idle connection (both add an empty request to the list then), and after one that ends in "+" the server is
+-- silent. The object has `url` and the methods below.
 ---@param replies string[]
 function raw_server.start(replies)
   local log = system.file("", ".log")
@@ -22,7 +22,7 @@ function raw_server.start(replies)
   for _, reply in ipairs(replies) do
     local bytes, mark = reply, ""
     if reply:find "%.%.%.$" then bytes, mark = reply:sub(1, -4), "." end
-    if reply:find "[+!]$" then bytes, mark = reply:sub(1, -2), reply:sub(-1) end
+    if reply:find "[+!?]$" then bytes, mark = reply:sub(1, -2), reply:sub(-1) end
     local word = "x" .. to_hex(bytes) .. mark
     -- A system bounds the length of an argument.
     words[#words + 1] = #word < 60000 and word or "@" .. system.quote(system.file(word))

@@ -3,7 +3,8 @@
 # appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
 # A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for the next request, a "+" makes
-# the server silent after it, a "!" resets the connection once it is idle, and logs an empty line then. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
+# the server silent after it, a "!" resets the connection once it is idle, a "?" sends the reply again on the idle
+# connection; both log an empty line then. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -34,7 +35,13 @@ sub read_request {
   return 1;
 }
 
-my $socket;
+sub note_idle {
+  open my $file, ">>", $log or die "$!";
+  print $file "\n";
+  close $file;
+}
+
+my ($socket, @kept);
 while (@replies) {
   $socket = $server->accept unless $socket;
   if (!read_request($socket)) { close $socket; undef $socket; next; }
@@ -43,17 +50,20 @@ while (@replies) {
     open my $file, "<", $1 or die "$!";
     $reply = <$file>;
   }
-  my ($bytes, $mark) = $reply =~ /^x([0-9a-f]*)([.+!]?)$/ or die "not a reply";
+  my ($bytes, $mark) = $reply =~ /^x([0-9a-f]*)([.+!?]?)$/ or die "not a reply";
   syswrite $socket, pack("H*", $bytes);
   sleep 120 if $mark eq "+";
-  if ($mark eq "!") {
+  if ($mark eq "!" or $mark eq "?") {
     select undef, undef, undef, 0.2;
-    setsockopt $socket, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0);
-    close $socket;
+    if ($mark eq "!") {
+      setsockopt $socket, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0);
+      close $socket;
+    } else {
+      syswrite $socket, pack("H*", $bytes);
+      push @kept, $socket;
+    }
     undef $socket;
-    open my $file, ">>", $log or die "$!";
-    print $file "\n";
-    close $file;
+    note_idle();
     next;
   }
   if ($mark ne ".") { close $socket; undef $socket; }
