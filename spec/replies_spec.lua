@@ -55,6 +55,10 @@ describe("a reply", function()
         "HTTP/1.1 200 OK\r\n" .. ("X: " .. long:sub(1, 90000) .. "\r\n"):rep(5) .. "\r\n{}",
         "the head of the reply is larger than 300 KB",
       },
+      ["with trailers without an end"] = {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" .. ("X: " .. long:sub(1, 1000) .. "\r\n"):rep(100),
+        "the trailers of the reply are larger than 64 KB",
+      },
     } do
       it(name .. ": the message says so, and a write is in doubt", function()
         local api = raw({ case[1] }, { max_attempts = 1 })

@@ -23,7 +23,8 @@
 #define OWN_HEADERS 6
 #define USUAL_HEAD ((size_t)1000)              /* bytes of a reply's head */
 #define MOST_HEAD_OF_CURL ((size_t)200 * 1024) /* with the next line it exceeds 300 KB */
-#define CODE_TOO_LARGE ((CURLcode)100)         /* CURLE_TOO_LARGE of libcurl 8.6 */
+#define MOST_TRAILERS ((size_t)64 * 1024)
+#define CODE_TOO_LARGE ((CURLcode)100) /* CURLE_TOO_LARGE of libcurl 8.6 */
 #define TRUSTED_LENGTH (4u << 20)
 
 struct fl_transfer {
@@ -39,7 +40,8 @@ struct fl_transfer {
   bool closed;         /* the connection was spent before the request was sent (sockets.h) */
   bool too_large;      /* the reply is larger than max_response_bytes */
   bool no_memory;
-  size_t head_bytes; /* of the reply */
+  size_t head_bytes; /* of the reply, with its trailers */
+  size_t trailer_bytes;
   struct curl_slist headers[OWN_HEADERS + FL_HEADERS_MOST];
   fl_buffer header_text; /* holds the key: wiped */
   char error[CURL_ERROR_SIZE];
@@ -113,7 +115,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
   if (transfer->head_bytes == 0 && size * count > 7 && memcmp(bytes, "HTTP/1.", 7) == 0)
     fl_sockets_note_reply(transfer->sockets, transfer->port);
   transfer->head_bytes += size * count;
-  if (transfer->call->head.switched) return 0; /* no reply will follow */
+  if (transfer->call->head.part == FL_HEAD_ENDED) transfer->trailer_bytes += size * count;
+  if (transfer->trailer_bytes > MOST_TRAILERS) return 0; /* libcurl keeps them all */
+  if (transfer->call->head.switched) return 0;           /* no reply will follow */
   keep_line(transfer->call, bytes, size * count);
   reserve_for(transfer, bytes, size * count);
   return size * count;
@@ -333,7 +337,7 @@ CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now) 
   transfer->repeated = transfer->lapsed = transfer->closed = transfer->too_large =
       transfer->no_memory = false;
   transfer->error[0] = '\0';
-  transfer->head_bytes = 0;
+  transfer->head_bytes = transfer->trailer_bytes = 0;
   /* The reply of an earlier attempt is overwritten. */
   call->text.length = 0;
   call->tape.count = 0;
@@ -409,6 +413,8 @@ static bool is_undecodable(const fl_transfer *transfer, CURLcode code) {
 static const char *fault_of_head(const fl_transfer *transfer, CURLcode code) {
   if (transfer->call->head.switched)
     return "the server switched to another protocol (101), which was not asked for";
+  if (transfer->trailer_bytes > MOST_TRAILERS)
+    return "the trailers of the reply are larger than 64 KB";
   if (transfer->requests == 0 || transfer->call->head.part == FL_HEAD_ENDED) return NULL;
   if (code == CURLE_RECV_ERROR && transfer->head_bytes >= MOST_HEAD_OF_CURL)
     return "the head of the reply is larger than 300 KB";
