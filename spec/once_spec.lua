@@ -159,6 +159,32 @@ describe("api:once", function()
     assert.are.equal(2, starts())
   end)
 
+  it("raises what look raises", function()
+    sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
+    assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)
+    for _, raised in ipairs { "a string", { "a table" } } do
+      local good, found = pcall(api.once, api, "k", start, { look = function() error(raised, 0) end })
+      assert.is_false(good)
+      assert.are.equal(raised, found)
+    end
+    assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)
+    assert(api:once("k", start, { look = function() return true end }))
+    for _, how in ipairs { "done", "again" } do
+      local settled, message, err = api:settle("k", how)
+      assert.is_nil(settled)
+      assert.are.equal("conflict", err.kind)
+      assert.matches('^api:settle: key "k" is done already, since ', message)
+    end
+    assert.are.equal(1, starts())
+  end)
+
+  it("runs nothing on a closed client", function()
+    local client = opened.client(sandbox, { state = system.path() })
+    client:close()
+    local data, message, err = client:once("k", function() error "runs" end)
+    assert.are.same({ nil, "api:once: the client is closed", "closed" }, { data, message, err.kind })
+  end)
+
   it("asks look about a write in doubt, and stops without one", function()
     for _, each in ipairs { { true, 1 }, { false, 2 }, { nil, 1 } } do
       sandbox:clear_log()

@@ -60,6 +60,9 @@ function errors.fail(kind, message, members)
   return nil, message, err
 end
 
+--- Whether a raised value is the user's Ctrl-C, as Lua's own interpreters raise it.
+function errors.is_interrupt(raised) return type(raised) == "string" and raised:find "interrupted!$" ~= nil end
+
 --- Whether a raised value says that memory ran out: Lua's own message, or one of the binding.
 function errors.is_of_memory(raised)
   return raised == "not enough memory" or type(raised) == "string" and raised:find("not enough memory", 1, true) ~= nil

@@ -45,12 +45,12 @@ describe("an upload with a state file", function()
     local seen = 0
     checkpoints.on = function(name)
       if name == step then seen = seen + 1 end
-      if name == step and seen == nth then error("interrupted", 0) end
+      if name == step and seen == nth then error("interrupted!", 0) end -- as Ctrl-C
     end
     local good, raised = pcall(function() return api.imports:upload(given) end)
     checkpoints.on = nil
     assert.are.equal(false, good)
-    assert.are.equal("interrupted", raised)
+    assert.are.equal("interrupted!", raised)
   end
 
   before_each(function() state = system.path() end)
@@ -388,6 +388,15 @@ describe("an upload with a state file", function()
         assert.is_false(good)
         assert.are.equal(raised, found)
       end
+      -- The first ones have sent their records; the others have sent nothing, and are not there any more.
+      local pending = assert(api.imports:pending())
+      assert.are.equal(3, #pending)
+      local failures = {}
+      for _, each in ipairs(pending) do
+        assert.are.equal(2, each.records)
+        failures[each.failure] = true
+      end
+      assert.is_true(failures["a string"] and failures[own.message])
       local good, message = run(function()
         local result, text, err = api.imports:upload { records = { [1] = {}, [3] = {} } }
         return result, text, err
@@ -395,10 +404,8 @@ describe("an upload with a state file", function()
       assert.is_false(good)
       assert.is_truthy(message:find("journal_spec%.lua:%d+: flarelight: imports:upload%.records: should be an array"), message)
       -- Locks are free again.
-      for _, each in ipairs(api.imports:pending()) do
-        if each.records == 3 then
-          holds(3, assert(api.imports:resume(each.token, { records = support.records(3), settle = 0.01 })).id)
-        end
+      for _, each in ipairs(pending) do
+        holds(3, assert(api.imports:resume(each.token, { records = support.records(3), settle = 0.01 })).id)
       end
     end)
   end

@@ -25,7 +25,7 @@ end
 --- Whether a raised value is the user's Ctrl-C, as Lua's own interpreters raise it.
 function ending.is_interrupt(raised)
   if errors.is(raised) then raised = raised.value end
-  return type(raised) == "string" and raised:find "interrupted!$" ~= nil
+  return errors.is_interrupt(raised)
 end
 
 --- Whether a raised value says that standard output cannot be written.

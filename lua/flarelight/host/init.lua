@@ -2,6 +2,7 @@
 -- Relies on the files beside this one, one for each host; docs/hosts.md is their contract.
 
 local core = require "flarelight.core"
+local errors = require "flarelight.error"
 local frame = require "flarelight.host.frame"
 local mailbox = require "flarelight.host.mailbox"
 local misuse = require "flarelight.misuse"
@@ -64,7 +65,7 @@ function host.of_option(given)
         :format(table.concat(names, ", "), given))
     end
     local ok, found = pcall(require, names[given].module)
-    if not ok and tostring(found):find "interrupted!$" then error(found, 0) end -- Ctrl-C while it loads
+    if not ok and errors.is_interrupt(found) then error(found, 0) end
     if not ok then misuse(("flarelight.new.host: %s is not available: %s"):format(given, tostring(found))) end
     return found
   end

@@ -88,11 +88,12 @@ local function doubtful_of(recorded_writes)
   return list
 end
 
--- Calls the caller's function. Returns its answer and the result; fails with its error.
+-- Calls the caller's function. Returns its answer and the result, or nil, nil and what `run` returns of a raised value;
+-- fails with an error that it returns.
 local function ask(look)
   if not look then return nil end
   local good, answer, result, err = pollable.protect(look)
-  if not good then return nil, nil, { raised = answer } end
+  if not good then return nil, nil, { has_raised = true, raised = answer } end
   if answer == nil and (result ~= nil or err ~= nil) then
     failure.raise(errors.of_results(result, err))
   end
@@ -227,6 +228,9 @@ function once.run(api, key, fn, given)
   options.check("api:once: fn", fn, "function")
   given = options.table("api:once", given, known)
   calls.surface(api)
+  if calls.is_closed(api) then
+    return errors.fail("closed", "api:once: the client is closed", { fate = "not_sent" })
+  end
   local own = journal.of(api)
   if not own then
     return errors.fail("config", "api:once: needs a state file: flarelight.new { state = path }", { fate = "not_sent" })
@@ -283,8 +287,9 @@ function once.settle(api, key, how, result)
   if result == nil then result = true end
   local text = how == "done" and encode("api:settle", result, nil) or nil
   local settled, message, err = with_block(api, "api:settle", key, function(own, entry)
-    if how == "done" and entry.state == "done" then
-      failure.fail("conflict", ("api:settle: key %q is done already, since %s"):format(key, clock(entry.ended)))
+    if entry.state == "done" then
+      failure.fail("conflict", ("api:settle: key %q is done already, since %s%s"):format(key, clock(entry.ended),
+        how == "again" and "; api:forget makes its function run again" or ""))
     end
     own:settle(key, how, text)
   end)

@@ -109,22 +109,29 @@ local resumable = {
 
 -- --- catching failures ---
 
+-- What the journal is told of a raised value that is no failure; nil of Ctrl-C, after which the upload can be resumed.
+local function error_of_raised(raised)
+  if errors.is_interrupt(raised) then return nil end
+  local _, _, err = errors.fail("raised", errors.from_raised(raised).message)
+  return err
+end
+
 -- Runs `body`, and closes the run afterwards, whatever `body` raises (a failure, an interrupt, a mistake in
 -- on_progress). If memory runs out, the failure is one that was made in advance, since an upload that has sent
 -- something has to end with a fate.
 local function within(run, body)
-  local reserve, first = failure.in_reserve "imports:upload", nil
-  local stop = pollable.prepare(function() run:stop(first.err) end)
+  local reserve, err = failure.in_reserve "imports:upload", nil
+  local stop = pollable.prepare(function() run:stop(err) end)
   local close = pollable.prepare(function() run:close() end)
   local good, result = pollable.protect(body)
   if not good then reserve.ballast = nil end
   if not good and errors.is_of_memory(result) then
     result, reserve.err.fate = reserve, run.batch and run.batch.fate or "not_sent"
   end
-  if not good and failure.is(result) then
-    first = result
+  if not good then err = failure.is(result) and result.err or error_of_raised(result) end
+  if err then
     local stopped, raised = stop()
-    -- Keeps the first failure if stopping fails too, in the journal. An interrupt is raised again.
+    -- Keeps the first error if stopping fails too, in the journal. An interrupt is raised again.
     if not stopped and not failure.is(raised) and not errors.is_of_memory(raised) then result = raised end
   end
   run.over = true
