@@ -57,6 +57,23 @@ static bool prepared; /* under list_mutex */
 
 static postgres_database *of(fl_database *base) { return (postgres_database *)(void *)base; }
 
+/* The waits are not changed by the wall clock where the system can do that. */
+#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
+#define CLOCK_OF_WAITS CLOCK_MONOTONIC
+#else
+#define CLOCK_OF_WAITS CLOCK_REALTIME
+#endif
+
+static void init_changed(pthread_cond_t *changed) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
+  pthread_condattr_setclock(&attributes, CLOCK_OF_WAITS);
+#endif
+  pthread_cond_init(changed, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
 /* --- forks --- */
 
 static void before_fork(void) { pthread_mutex_lock(&list_mutex); }
@@ -65,7 +82,7 @@ static void after_fork(void) { pthread_mutex_unlock(&list_mutex); }
 static void in_child(void) {
   for (postgres_database *each = databases; each != NULL; each = each->next) {
     pthread_mutex_init(&each->mutex, NULL);
-    pthread_cond_init(&each->changed, NULL);
+    init_changed(&each->changed);
     each->locks = each->left = NULL;
     each->renewing = false;
   }
@@ -270,15 +287,24 @@ static fl_database *retain(fl_database *self) {
   return self;
 }
 
+/* Waits until it is time to renew the locks, or there are none. Each release of a lock wakes this
+ * thread. */
+static void await_renewal(postgres_database *self) {
+  const fl_time due = fl_clock_elapsed() + RENEWAL * FL_SECOND;
+  for (fl_time left; self->locks != NULL && (left = due - fl_clock_elapsed()) > 0;) {
+    struct timespec until;
+    clock_gettime(CLOCK_OF_WAITS, &until);
+    until.tv_sec += (time_t)(left / FL_SECOND) + 1;
+    pthread_cond_timedwait(&self->changed, &self->mutex, &until);
+  }
+}
+
 static void *renew(void *context) {
   postgres_database *self = context;
   fl_store_error ignored;
   pthread_mutex_lock(&self->mutex);
   while (self->locks != NULL) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += RENEWAL;
-    if (pthread_cond_timedwait(&self->changed, &self->mutex, &until) == 0) continue;
+    await_renewal(self);
     /* A failure is told by the next transaction. */
     if (self->locks != NULL && reach(self, &ignored) == FL_STORE_OK) {
       const fl_time asked = fl_clock_elapsed();
@@ -514,7 +540,7 @@ fl_database *fl_postgres_open(const char *url, int patience, bool apart, fl_stor
   self->base.class = &postgres_class;
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->mutex, NULL);
-  pthread_cond_init(&self->changed, NULL);
+  init_changed(&self->changed);
   pthread_mutex_lock(&list_mutex);
   self->next = databases;
   databases = self;

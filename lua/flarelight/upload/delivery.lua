@@ -43,7 +43,9 @@ local function submit(run, body)
     run.config)
   prepared.journaled = run.journal ~= nil
   prepared.permit = run.journal and run.journal.store -- sent only while the locks are held
+  run.write_under_way = prepared
   local data, meta, err = calls.call(run.api, prepared)
+  run.write_under_way = false
   return data, err, meta
 end
 

@@ -6,25 +6,42 @@ local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
 local pollable = require "flarelight.host.pollable"
 
+---@class flarelight.LockHolder
+---@field service string
+---@field ticket integer
+---@field journal flarelight.State?
+---@field write_under_way table|false|nil the request that it waits for, with its ticket
+
 local locks = {}
 
-local holders = {} -- name -> { run =, coroutine =, lock = of the journal }
+local holders = {} -- name -> { run =, in_coroutine =, lock = of the journal }
+-- Holder -> its coroutine, which may be collected while it is suspended.
+local coroutines = setmetatable({}, { __mode = "kv" })
 
--- Whether a holder can no longer release its lock: its run has ended without memory to release it, or belongs to the
--- parent process, or its coroutine was closed early.
-local function is_gone(holder)
-  return holder.run.over or not core.is_ours(holder.run.ticket)
-    or holder.coroutine ~= nil and coroutine.status(holder.coroutine) == "dead"
+-- Whether the coroutine of a holder was closed or collected early.
+local function is_abandoned(holder)
+  local co = coroutines[holder]
+  return holder.in_coroutine and (co == nil or coroutine.status(co) == "dead")
 end
 
+-- Whether a holder can no longer release its lock: its run has ended without memory to release it, or belongs to the
+-- parent process, or was abandoned.
+local function is_gone(holder)
+  return holder.run.over or not core.is_ours(holder.run.ticket) or is_abandoned(holder)
+end
+
+-- A write of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
+-- way. It is cancelled, so that it is not carried out after the next holder has looked.
 local function let_go(name)
   local holder = holders[name]
+  local write = core.is_ours(holder.run.ticket) and holder.run.write_under_way
   holders[name] = nil
+  if write and write.ticket then core.cancel(write.ticket) end
   if holder.lock then holder.run.journal:unlock(holder.lock) end
 end
 
 --- Takes a lock for a run, which keeps it until `locks.release`. Returns false if another one has it.
----@param run { service: string, ticket: integer, journal: flarelight.State? } an upload, or a block of once
+---@param run flarelight.LockHolder an upload, or a block of once
 ---@param what string "import ID", "upload TOKEN" or "once KEY"
 ---@return boolean
 function locks.try(run, what)
@@ -37,8 +54,9 @@ function locks.try(run, what)
   end
   if not holder then
     -- In the table before it is taken: a lock that no table holds would stay until it is collected.
-    local taken = { run = run, coroutine = coroutine.running(), lock = false }
-    holders[name] = taken
+    local co = coroutine.running()
+    local taken = { run = run, in_coroutine = co ~= nil, lock = false }
+    holders[name], coroutines[taken] = taken, co
     if not run.journal then return true end
     local asked, lock = pollable.protect(function() return run.journal:lock(name) end)
     taken.lock = asked and lock
