@@ -148,6 +148,31 @@ describe("a state in PostgreSQL", function()
     assert.are.equal(10, #sandbox:rows(result.id))
   end)
 
+  test("frees a lock before the next call that takes it, in tasks, too", function()
+    local api = client()
+    local tasks = {}
+    for n = 1, 4 do
+      tasks[n] = api:spawn(function()
+        for _ = 1, 25 do assert.are.equal(n, assert(api:once("key " .. n, function() return n end))) end
+      end)
+    end
+    for _, task in ipairs(tasks) do task:result() end
+  end)
+
+  test("renews a lock whatever else is unlocked meanwhile #slow", function()
+    local api = client()
+    assert(api:once("done", function() return true end))
+    assert(api:once("long", function()
+      for _ = 1, 8 do -- longer than a renewal, 10 s
+        system.shell "sleep 2"
+        assert(api:once("done", error))
+      end
+      local left = tonumber(server:sql(name, "SELECT extract(epoch FROM max(lapses) - clock_timestamp()) FROM flarelight.locks"))
+      assert.is_true(left > 15, left) -- of 30; without a renewal 14
+      return true
+    end))
+  end)
+
   test("keeps a lock while its holder lives, and none of a process that was paused for longer", function()
     local core = require "flarelight.core"
     local api, one, other = client(), core.database(url), core.database(url)

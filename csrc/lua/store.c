@@ -187,9 +187,10 @@ typedef struct lock_box {
 typedef struct lock_job {
   fl_job job;
   fl_database *database;
-  char *name;    /* NULL: releases the lock */
+  char *name;    /* NULL: ends the release of a lock that was left */
   size_t length; /* of the name */
   bool asks;     /* whether a holder has the name */
+  bool leaving;  /* a lock was left, and its release has not ended */
   fl_database_lock *lock;
   bool held;
   fl_store_code code;
@@ -205,8 +206,8 @@ static void run_lock(fl_job *job) {
   lock_job *self = (lock_job *)(void *)job;
   const fl_slice name = {self->name, self->length};
   if (self->name == NULL) {
-    self->database->class->unlock(self->database, self->lock);
-    self->lock = NULL;
+    self->database->class->unlock(self->database, NULL);
+    self->leaving = false;
   } else if (self->asks) {
     self->code = self->database->class->is_locked(self->database, name, &self->held, &self->error);
   } else {
@@ -217,6 +218,7 @@ static void run_lock(fl_job *job) {
 /* A lock whose outcome nobody has taken is released. */
 static void free_lock_job(fl_job *job) {
   lock_job *self = (lock_job *)(void *)job;
+  if (self->leaving) self->database->class->unlock(self->database, NULL);
   release_lock(self->database, self->lock);
   free(self->name);
   free(self);
@@ -264,8 +266,11 @@ static int lock_release(lua_State *L) {
     release_lock(held.database, held.lock);
     return 0;
   }
+  /* At once, so that a later job which takes the lock does not find it held, although jobs run in
+   * any order. */
+  held.database->class->leave(held.database, held.lock);
+  job->leaving = true;
   job->database = held.database;
-  job->lock = held.lock;
   fl_job_init(&job->job, &lock_class.base, 0, NULL);
   fl_worker_submit(&job->job, lua_toboolean(L, 2));
   return 0;

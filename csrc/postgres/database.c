@@ -34,7 +34,7 @@
 struct fl_database_lock {
   int64_t fence; /* of a database that is apart: the number of the advisory lock */
   int process;   /* that took it */
-  fl_database_lock *next;
+  fl_database_lock *next, *next_leaving;
 };
 
 typedef struct postgres_database postgres_database;
@@ -45,6 +45,7 @@ struct postgres_database {
   pthread_cond_t changed; /* the list of locks */
   fl_postgres_connection connection;
   fl_database_lock *locks;
+  _Atomic(fl_database_lock *) leaving; /* to be released; not under the mutex */
   fl_database_lock *left; /* released while the server could not be reached: their rows are left */
   bool renewing;          /* the thread runs */
   bool apart;             /* see fl_database_functions */
@@ -84,6 +85,7 @@ static void in_child(void) {
     pthread_mutex_init(&each->mutex, NULL);
     init_changed(&each->changed);
     each->locks = each->left = NULL;
+    atomic_store(&each->leaving, NULL);
     each->renewing = false;
   }
   pthread_mutex_unlock(&list_mutex);
@@ -137,8 +139,37 @@ static void delete_left(postgres_database *self) {
   PQclear(result);
 }
 
+/* Without the connection the lock has ended already. */
+static void release_advisory(postgres_database *self, const fl_database_lock *held) {
+  char number[32];
+  const char *const values[] = {number};
+  snprintf(number, sizeof number, "%" PRId64, held->fence);
+  PQclear(fl_postgres_query(&self->connection, "SELECT pg_advisory_unlock($1)", 1, values));
+}
+
+static void settle_leaving(postgres_database *self) {
+  fl_database_lock *held = atomic_exchange(&self->leaving, NULL);
+  while (held != NULL) {
+    fl_database_lock **link = &self->locks, *next = held->next_leaving;
+    if (self->apart) {
+      release_advisory(self, held);
+      free(held);
+    } else {
+      while (*link != held) link = &(*link)->next;
+      *link = held->next;
+      held->next = self->left;
+      self->left = held;
+      if (self->locks == NULL) fl_permit_set(self->base.permit, FL_NEVER);
+      pthread_cond_signal(&self->changed);
+    }
+    held = next;
+  }
+}
+
 static fl_store_code reach(postgres_database *self, fl_store_error *error) {
-  fl_store_code code = fl_postgres_connect(&self->connection, error);
+  fl_store_code code;
+  settle_leaving(self);
+  code = fl_postgres_connect(&self->connection, error);
   if (code == FL_STORE_OK) delete_left(self);
   return code;
 }
@@ -379,14 +410,6 @@ static fl_store_code take_advisory(postgres_database *self, const char *name,
   return FL_STORE_OK;
 }
 
-/* Without the connection the lock has ended already. */
-static void release_advisory(postgres_database *self, const fl_database_lock *held) {
-  char number[32];
-  const char *const values[] = {number};
-  snprintf(number, sizeof number, "%" PRId64, held->fence);
-  PQclear(fl_postgres_query(&self->connection, "SELECT pg_advisory_unlock($1)", 1, values));
-}
-
 /* Keeps a lock and its lease, which was asked for at `asked`. */
 static void keep_lease(postgres_database *self, fl_database_lock *taken, fl_time asked) {
   if (self->locks == NULL) permit_from(self, asked);
@@ -436,28 +459,23 @@ static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **t
   return code;
 }
 
-static void unlock(fl_database *base, fl_database_lock *held) {
+static void leave(fl_database *base, fl_database_lock *held) {
   postgres_database *self = of(base);
-  fl_database_lock **link = &self->locks;
-  fl_store_error ignored;
   if (held->process != (int)getpid()) {
     free(held);
     return;
   }
+  held->next_leaving = atomic_load(&self->leaving);
+  while (!atomic_compare_exchange_weak(&self->leaving, &held->next_leaving, held)) {}
+}
+
+static void unlock(fl_database *base, fl_database_lock *held) {
+  postgres_database *self = of(base);
+  fl_store_error ignored;
+  if (held != NULL) leave(base, held);
   pthread_mutex_lock(&self->mutex);
-  if (self->apart) {
-    release_advisory(self, held);
-    pthread_mutex_unlock(&self->mutex);
-    free(held);
-    return;
-  }
-  while (*link != held) link = &(*link)->next;
-  *link = held->next;
-  if (self->locks == NULL) fl_permit_set(self->base.permit, FL_NEVER);
-  held->next = self->left;
-  self->left = held;
-  pthread_cond_signal(&self->changed);
-  reach(self, &ignored);
+  if (self->apart) settle_leaving(self);
+  else reach(self, &ignored);
   pthread_mutex_unlock(&self->mutex);
 }
 
@@ -516,6 +534,7 @@ static const fl_database_class postgres_class = {
     .now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .lock = lock,
     .unlock = unlock,
+    .leave = leave,
     .is_locked = is_locked,
     .retain = retain,
     .release = release};
