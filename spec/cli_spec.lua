@@ -264,6 +264,16 @@ describe("the command", function()
     assert.matches("^id +1\n", out)
     assert.matches("already done on .*; nothing was sent\n$", err)
     assert.are.equal(1, #support.requests(sandbox, "preparations.execute"))
+    for line, other in pairs {
+      ["automations execute 1 --key k"] = 'of "preparations execute 1"',
+      ["preparations execute 2 --key k"] = 'of "preparations execute 1"',
+      ["preparations execute 1 --key k --parameters '{\"a\":1}'"] = "of other parameters",
+    } do
+      err = select(2, run(1, line))
+      assert.matches('the key "k" is ' .. other .. ", done on [%d%-: ]+: choose another key for this start", err)
+    end
+    assert.are.equal(1, #support.requests(sandbox, "preparations.execute"))
+    assert.are.equal(0, #support.requests(sandbox, "automations.execute"))
     sandbox:fault { operation = "reports.generate", kind = "commit_then_drop" }
     run(3, "reports generate 1 --key 'r 1' -q")
     err = select(2, run(3, "reports generate 1 --key 'r 1'"))

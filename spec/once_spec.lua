@@ -169,12 +169,6 @@ describe("api:once", function()
     end
     assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)
     assert(api:once("k", start, { look = function() return true end }))
-    for _, how in ipairs { "done", "again" } do
-      local settled, message, err = api:settle("k", how)
-      assert.is_nil(settled)
-      assert.are.equal("conflict", err.kind)
-      assert.matches('^api:settle: key "k" is done already, since ', message)
-    end
     assert.are.equal(1, starts())
   end)
 

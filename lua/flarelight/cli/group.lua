@@ -6,6 +6,7 @@ local output = require "flarelight.cli.output"
 local progress = require "flarelight.cli.progress"
 local seeing = require "flarelight.cli.seeing"
 local status = require "flarelight.cli.status"
+local core = require "flarelight.core"
 local names = require "flarelight.names"
 
 local group = {}
@@ -56,11 +57,34 @@ local function list_of(args, kind)
            command = ("flarelight %s list%s"):format(kind, context.same_options(args)) }
 end
 
--- Calls `run`; with a key inside of `api:once`.
-local function once_of(api, key, run)
-  local data, meta, err
-  if key then data, meta, err = api:once(key, run) else data, meta, err = run() end
+-- What a key names: the command with its id, and a digest of its parameters.
+local function start_of(command, args)
+  local words = command:_get_fullname():gsub("^%S+ ", "")
+  local digest = args.parameters ~= nil and core.digest(args.parameters) or nil
+  return { command = ("%s %s"):format(words, tostring(args.id)), parameters = digest }
+end
+
+-- Calls `run`; with a key inside of `api:once`, whose record also has what was started.
+local function once_of(api, key, start, run)
+  if not key then
+    local data, meta, err = run()
+    return data, meta, err
+  end
+  local data, meta, err = api:once(key, function()
+    local its_data, its_meta, its_err = run()
+    if type(its_meta) == "table" then its_meta.start = start end
+    return its_data, its_meta, its_err
+  end)
   return data, meta, err
+end
+
+-- Fails if the key is one of another start, so that nobody takes that one's result for the result of this one.
+local function check_start(key, start, meta)
+  local other = meta.already and meta.start
+  if not other or other.command == start.command and other.parameters == start.parameters then return end
+  local what = other.command ~= start.command and ("of %q"):format(other.command) or "of other parameters"
+  ending.fail(status.FAILED, ("the key %q is %s, done on %s: choose another key for this start"):format(key, what,
+    output.clock(meta.done_at)), "conflict")
 end
 
 -- The command that tells what happened to a key, after an error that leaves its write applied or in doubt.
@@ -83,15 +107,17 @@ function group.run(define, parser, name, description, run, kind)
     local api = context.client(args, args.key and { state = context.state(args) } or nil)
     local bar = wait and progress.new(out, args.id)
     if bar then bar:update(nil, { "waiting for the end of the run" }) end
-    local ran, data, meta, err = pcall(once_of, api, args.key, function()
+    local start = start_of(command, args)
+    local ran, data, meta, err = pcall(once_of, api, args.key, start, function()
       return run(api, args.id, args.parameters, { wait = wait })
     end)
     if bar then bar:clear() end
     if wait and ending.was_interrupted(ran, data, err) then ending.interrupted(list_of(args, kind)) end
     if not ran then error(data, 0) end
     data, meta = ending.expect(data, meta, err, args.key and explanation_of(args, err) or nil)
+    if args.key then check_start(args.key, start, meta) end
     if not (args.curl or args.key and meta.already) then
-      output.did(("the write was applied: %s %s"):format(command:_get_fullname():gsub("^%S+ ", ""), args.id), "applied")
+      output.did("the write was applied: " .. start.command, "applied")
     end
     local own = not (args.until_report or args.until_preparation) -- the proof is about the run itself
     out:value(own and not out.json and seen_at_end(data, meta.proof) or data)

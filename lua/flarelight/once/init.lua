@@ -272,7 +272,7 @@ end
 
 --- Decides about a block whose writes are in doubt: "done", with its result (true by default), or "again": the next
 -- `once` runs its function as if it had never run. Fails with kind not_found if there is no such block, conflict if a
--- process is at work on it or it is done already.
+-- process is at work on it, or it is to be done and is done already.
 ---@param api flarelight.Client
 ---@param key string
 ---@param how "done"|"again"
@@ -287,9 +287,8 @@ function once.settle(api, key, how, result)
   if result == nil then result = true end
   local text = how == "done" and encode("api:settle", result, nil) or nil
   local settled, message, err = with_block(api, "api:settle", key, function(own, entry)
-    if entry.state == "done" then
-      failure.fail("conflict", ("api:settle: key %q is done already, since %s%s"):format(key, clock(entry.ended),
-        how == "again" and "; api:forget makes its function run again" or ""))
+    if how == "done" and entry.state == "done" then
+      failure.fail("conflict", ("api:settle: key %q is done already, since %s"):format(key, clock(entry.ended)))
     end
     own:settle(key, how, text)
   end)

@@ -120,16 +120,16 @@ end
 -- on_progress). If memory runs out, the failure is one that was made in advance, since an upload that has sent
 -- something has to end with a fate.
 local function within(run, body)
-  local reserve, err = failure.in_reserve "imports:upload", nil
-  local stop = pollable.prepare(function() run:stop(err) end)
+  local reserve, reason = failure.in_reserve "imports:upload", nil
+  local stop = pollable.prepare(function() run:stop(reason) end)
   local close = pollable.prepare(function() run:close() end)
   local good, result = pollable.protect(body)
   if not good then reserve.ballast = nil end
   if not good and errors.is_of_memory(result) then
     result, reserve.err.fate = reserve, run.batch and run.batch.fate or "not_sent"
   end
-  if not good then err = failure.is(result) and result.err or error_of_raised(result) end
-  if err then
+  if not good then reason = failure.is(result) and result.err or error_of_raised(result) end
+  if reason then
     local stopped, raised = stop()
     -- Keeps the first error if stopping fails too, in the journal. An interrupt is raised again.
     if not stopped and not failure.is(raised) and not errors.is_of_memory(raised) then result = raised end
