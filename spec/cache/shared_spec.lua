@@ -155,6 +155,43 @@ local function specs_of_a_place()
     assert.are.equal(2, sent "imports.data")
   end)
 
+  -- A read that began before a write of another, and ends after the next reader's.
+  test("confirms no reply that another client has left behind a newer one", function()
+    local id = open({ etag = true }, { cache = { ttl = 0.3 } })
+    local late, last = client(), client()
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.8, nth = 1 }
+    local slow = late:spawn(function() return late.imports:data(id, { fresh = true }) end)
+    support.update_until(late, function() return sent "imports.data" == 1 end)
+    assert(last.imports:import { id = id, records = { { n = 11 } } })
+    assert.are.equal(11, #assert(api.imports:data(id)))
+    support.update_until(late, function() return slow:done() end)
+    assert.are.equal(10, #slow:result())
+    assert.are.equal(11, #assert(api.imports:data(id))) -- asks again, and gets a 304
+    assert.are.equal(11, #assert(last.imports:data(id)))
+  end)
+
+  test("leaves a reply that was read with another key to nobody", function()
+    open()
+    local old, keys = "an-old-key-0123456789", 0
+    local rotating = client { api_key = function()
+      keys = keys + 1
+      return keys == 1 and old or sandbox.api_key
+    end }
+    assert(rotating.imports:all())
+    assert.are.equal(401, select(3, client { api_key = old }.imports:all()).status)
+  end)
+
+  test("does not wait for a task that its own code stops", function()
+    local id = open()
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 0.5 }
+    local task = api:spawn(function() return (assert(api.imports:data(id))) end)
+    support.update_until(api, function() return sent "imports.data" == 1 end)
+    assert(api.imports:import { id = id, records = { { n = 11 } } })
+    assert.are.equal(11, #assert(api.imports:data(id, { deadline = 10 }))) -- at most half of it is waited
+    assert.is_false(task:done())
+    support.update_until(api, function() return task:done() end)
+  end)
+
   test("does not keep others waiting for a read that was never sent", function()
     open()
     local raise = true

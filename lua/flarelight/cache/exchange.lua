@@ -53,10 +53,10 @@ end
 ---@param others flarelight.SharedReplies
 ---@param digest string of others:digest
 ---@param flight flarelight.Flight
----@param request_id string?
+---@param request_id string? of the reply
 function exchange.leave(api, others, digest, flight, request_id)
   local age = core.now() - flight.begun
-  if flight.confirmed then others:confirm(api, digest, flight.mark, age)
+  if flight.confirmed then others:confirm(api, digest, flight.mark, age, request_id)
   elseif flight.text then others:put(api, digest, flight.mark, age, request_id, flight.head, flight.text) end
 end
 

@@ -209,8 +209,11 @@ local function send(self, api, key, flight, prepared, digest, older)
   local data, meta, err = calls.call(api, prepared)
   if not flight.reply then end_flight(self, key, flight) end -- nothing was sent, or nothing can arrive any more
   if data ~= nil then
-    if digest then exchange.leave(api, self.others, digest, flight, meta.request_id) end
-    if meta.status == 304 then return outcome(api, flight.reply, flight.begun) end
+    if meta.status == 304 then data, meta, err = outcome(api, flight.reply, flight.begun) end
+    -- With another key after a 401 it is another read.
+    if digest and self.others:digest(api, key) == digest then
+      exchange.leave(api, self.others, digest, flight, meta.request_id)
+    end
   elseif MENDED[err.kind] then
     local entry = within(self, key, self.ttl + self.stale_if_error, mark_of(self, api))
     if entry then
@@ -235,7 +238,7 @@ local function ask(self, api, key, prepared, due, mark, fresh)
     return outcome(api, found.reply, found.stored)
   end
   local data, meta, err = send(self, api, key, flight, prepared, digest, older)
-  if lock then self.others:unlock(api, lock) end
+  if lock then self.others:unlock(api, digest, lock) end
   return data, meta, err
 end
 

@@ -91,14 +91,16 @@ end
 --- Whether a reply of this mark still counts.
 function Shared.is_current(reply, mark) return reply.mark == text_of(mark) end
 
---- Keeps a reply whose request began `age` seconds ago under `mark`. The oldest replies go until it fits.
+--- Keeps a reply whose request began `age` seconds ago under `mark`, unless one is kept whose request began later. The
+-- oldest replies go until it fits.
 function Shared:put(api, digest, mark, age, request_id, head, text)
   local bytes = #head + #text
   if bytes > self.max_bytes then return end
   local statements = {
     { "INSERT INTO replies (place, mark, began, bytes, request_id, head, text) VALUES (?, ?, " .. self.place.now
       .. " - ?, ?, ?, ?, ?) ON CONFLICT (place) DO UPDATE SET mark = excluded.mark, began = excluded.began, "
-      .. "bytes = excluded.bytes, request_id = excluded.request_id, head = excluded.head, text = excluded.text",
+      .. "bytes = excluded.bytes, request_id = excluded.request_id, head = excluded.head, text = excluded.text "
+      .. "WHERE replies.began <= excluded.began",
       digest, text_of(mark), age, bytes, request_id, head, text, n = 7 },
   }
   self.added = self.added + bytes
@@ -113,18 +115,20 @@ function Shared:put(api, digest, mark, age, request_id, head, text)
   self.place:run(api, statements)
 end
 
---- A 304 has confirmed the reply of a read: it counts from `age` seconds ago, under `mark`.
-function Shared:confirm(api, digest, mark, age)
+--- A 304 has confirmed the reply of this request: if it is the kept one, it counts from `age` seconds ago, under `mark`.
+function Shared:confirm(api, digest, mark, age, request_id)
   self.place:run(api, {
-    { "UPDATE replies SET mark = ?, began = " .. self.place.now .. " - ? WHERE place = ?", text_of(mark), age, digest,
-      n = 3 },
+    { "UPDATE replies SET mark = ?, began = " .. self.place.now .. " - ? WHERE place = ? AND request_id = ?",
+      text_of(mark), age, digest, request_id, n = 4 },
   })
 end
+
+local held = {} -- set of the digests whose locks code of this Lua state has
 
 --- Waits until this process may send the request of a read, or until another process has got a reply that
 -- `is_there(reply)` accepts; the argument is nil while there is none. Returns that reply, or nil and the lock to hold
 -- while the request is under way. Without both, the request is to be sent without the lock: the other process may be
--- stopped, so half of the time is left for it.
+-- stopped, so half of the time is left for it; and code that blocks would never let other code of its own end.
 ---@param due number by core.now
 function Shared:await(api, digest, due, is_there)
   local now, wait = core.now(), FIRST_LOOK
@@ -137,7 +141,11 @@ function Shared:await(api, digest, due, is_there)
       if lock then self.place:unlock(api, lock) end
       return reply
     end
-    if lock then return nil, lock end
+    if lock then
+      held[digest] = true
+      return nil, lock
+    end
+    if held[digest] and calls.blocks(api) then return nil end
     local task = tasks.current()
     if core.now() + wait > patience or task and task.cancelled then return nil end
     if not calls.sleep(wait, api) then return nil end
@@ -146,6 +154,9 @@ function Shared:await(api, digest, due, is_there)
 end
 
 --- Releases a lock of Shared:await.
-function Shared:unlock(api, lock) self.place:unlock(api, lock) end
+function Shared:unlock(api, digest, lock)
+  held[digest] = nil
+  self.place:unlock(api, lock)
+end
 
 return shared
