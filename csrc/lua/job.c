@@ -25,7 +25,15 @@ static int take_outcome(lua_State *L) {
   if (*held == NULL) return luaL_error(L, "the outcome of a job can be taken once");
   class = (const fl_lua_job_class *)(const void *)(*held)->class;
   luaL_checkstack(L, 20, "outcome");
-  count = class->push(L, *held);
+  if ((*held)->dropped) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "the client is closed");
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    count = 4;
+  } else {
+    count = class->push(L, *held);
+  }
   end_job(held);
   return count;
 }

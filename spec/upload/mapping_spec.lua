@@ -50,6 +50,26 @@ describe("an upload with map", function()
     assert.are.same({ 0, {} }, { result.records, sandbox:rows(result.id) })
   end)
 
+  it("ends where the function closes the client", function()
+    local sandbox = opened.sandbox()
+    local script = system.file([[
+      local path = arg[1]
+      local n = 0
+      local api = assert(require("flarelight").new())
+      local result, message, err = api.imports:upload { file = path, name = "n", map = function(record)
+        n = n + 1
+        if n == 1 then api:close() end
+        return record
+      end }
+      print(result, err.kind)
+    ]], ".lua")
+    local path = system.file("a\n" .. ("1\n"):rep(3000), ".csv")
+    for _ = 1, 5 do
+      assert.are.equal("nil\tclosed\n", (system.shell(("timeout -s KILL 20 env %s %s %s %s"):format(
+        system.environment(sandbox), system.interpreter, script, path))))
+    end
+  end)
+
   -- Each case: what the function returns or raises at record 7, the kind and the message.
   local refused = {
     { "a number", function() return 5 end, "invalid_request", "should return a table, or nil to drop the record" },

@@ -38,6 +38,7 @@ void fl_job_init(fl_job *job, const fl_job_class *class, uint64_t ticket, fl_mai
   job->item.free = free_item;
   job->item.ticket = ticket;
   job->class = class;
+  job->dropped = false;
   job->mailbox = mailbox != NULL ? fl_mailbox_retain(mailbox) : NULL;
 }
 
@@ -197,8 +198,12 @@ void fl_worker_stop(void) {
     return;
   }
   own->stop = true;
-  /* Their clients are closed, so no caller waits for these jobs. */
-  while ((item = fl_list_pop(&own->waiting)) != NULL) fl_job_free((fl_job *)(void *)item);
+  /* A caller may wait for them, as the upload whose function has closed the client. */
+  while ((item = fl_list_pop(&own->waiting)) != NULL) {
+    fl_job *job = (fl_job *)(void *)item;
+    job->dropped = true;
+    post_outcome(job);
+  }
   pthread_cond_broadcast(&own->changed);
   while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {}
   ended = all_ended(own);

@@ -24,6 +24,7 @@ struct fl_job {
   fl_item item;
   const fl_job_class *class;
   fl_mailbox *mailbox; /* a reference, until the outcome is posted; NULL: the outcome is dropped */
+  bool dropped;        /* posted without an outcome: the worker has stopped before it was run */
 };
 
 /* Initialises the head of a job and retains the mailbox. Without a mailbox (NULL) the job is freed
@@ -38,7 +39,8 @@ void fl_worker_submit(fl_job *job, bool in_place);
 /* Drops the outcomes of the jobs of a mailbox whose owner is closing. */
 void fl_worker_close_mailbox(const fl_mailbox *mailbox);
 
-/* Waits for the jobs under way, for 2 s at most, drops the other jobs, and stops the threads. */
+/* Waits for the jobs under way, for 2 s at most, posts the other jobs as dropped, and stops the
+ * threads. */
 void fl_worker_stop(void);
 
 #endif
