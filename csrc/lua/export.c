@@ -19,6 +19,7 @@
 #include "functions.h"
 #include "packing.h"
 #include "page.h"
+#include "policy/visible.h"
 #include "state.h"
 #include "write.h"
 
@@ -202,8 +203,14 @@ static int exporter_header(lua_State *L) {
   return 0;
 }
 
-static int push_failure(lua_State *L, const exporter *self, fl_export_code code) {
-  lua_pushstring(L, self->export.message);
+/* Pushes words with names of members, which are the service's. */
+static void push_visible(lua_State *L, char *words, size_t size) {
+  fl_visible(words, size);
+  lua_pushstring(L, words);
+}
+
+static int push_failure(lua_State *L, exporter *self, fl_export_code code) {
+  push_visible(L, self->export.message, sizeof self->export.message);
   lua_pushstring(L, code == FL_EXPORT_NO_OBJECT ? "protocol"
                     : code == FL_EXPORT_IO      ? "io"
                                                 : "conflict");
@@ -374,6 +381,7 @@ static int exporter_complete(lua_State *L) {
   if (code == FL_EXPORT_OK) return 1;
   lua_pushnil(L);
   lua_replace(L, -2);
+  fl_visible(self->export.message, sizeof self->export.message);
   lua_pushfstring(L, "%s: %s", self->file.part, self->export.message);
   lua_pushstring(L, code == FL_EXPORT_IO ? "io" : "conflict");
   return 3;
@@ -396,7 +404,7 @@ static int exporter_columns(lua_State *L) {
 /* exporter:unmet() -> array of the columns that no row had; the members of a row, for a message |
  * nothing if every column was in a row */
 static int exporter_unmet(lua_State *L) {
-  const fl_export *export = &check_exporter(L)->export;
+  fl_export *export = &check_exporter(L)->export;
   int place = 0;
   if (export->unmet == 0) return 0;
   lua_newtable(L);
@@ -406,7 +414,7 @@ static int exporter_unmet(lua_State *L) {
     lua_pushlstring(L, name.data, name.length);
     lua_rawseti(L, -2, ++place);
   }
-  lua_pushstring(L, export->members);
+  push_visible(L, export->members, sizeof export->members);
   return 2;
 }
 

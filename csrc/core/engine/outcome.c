@@ -53,8 +53,13 @@ static const char *words_of_status(int status) {
 /* The target of a redirect, for the message: a wrong base URL is its usual cause. Without the user
  * and the query, which may hold a secret of the server. */
 static void describe_target(const fl_call *call, char *text, size_t capacity) {
-  const char *location = call->head.location, *end = location + strcspn(location, "?#");
-  const char *slashes = strstr(location, "//"), *host = location, *rest;
+  char location[sizeof call->head.location];
+  const char *end, *slashes, *host = location, *rest;
+  /* Covered before it is cut: the key may hold a "#". */
+  memcpy(location, call->head.location, sizeof location);
+  fl_redact_text(call->api_key, location, sizeof location);
+  end = location + strcspn(location, "?#");
+  slashes = strstr(location, "//");
   text[0] = '\0';
   if (call->head.status < 300 || call->head.status >= 400 || end == location) return;
   if (slashes != NULL && slashes < end && (slashes == location || slashes[-1] == ':'))

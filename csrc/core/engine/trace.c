@@ -8,14 +8,37 @@
 #include <stdlib.h>
 
 #include "policy/redact.h"
+#include "policy/visible.h"
+
+#define GROWTH 8 /* of a byte that is made visible, at most */
 
 static void free_trace(fl_item *item) { free(item); }
 
+/* Appends the lines of a head, with the characters made visible that would change a terminal. */
+static fl_result append_visible(fl_buffer *out, fl_slice head) {
+  for (size_t at = 0; at < head.length;) {
+    const char *line = head.data + at, *end = memchr(line, '\n', head.length - at);
+    size_t length = end != NULL ? (size_t)(end - line) + 1 : head.length - at;
+    size_t text = length, size = length * GROWTH + 1;
+    while (text > 0 && (line[text - 1] == '\n' || line[text - 1] == '\r')) text--;
+    if (fl_buffer_reserve(out, size + 2) != FL_OK) return FL_NO_MEMORY;
+    memcpy(out->data + out->length, line, text);
+    out->data[out->length + text] = '\0';
+    fl_visible(out->data + out->length, size);
+    out->length += strlen(out->data + out->length);
+    if (fl_buffer_append(out, "\r\n", 2) != FL_OK) return FL_NO_MEMORY;
+    at += length;
+  }
+  return FL_OK;
+}
+
 static fl_trace *make_trace(const fl_call *call, fl_slice head) {
-  fl_buffer text;
+  fl_buffer covered, text;
   fl_trace *trace = NULL;
+  fl_buffer_init(&covered, FL_BUFFER_UNLIMITED);
   fl_buffer_init(&text, FL_BUFFER_UNLIMITED);
-  if (fl_redact_head(&text, head, call->api_key) == FL_OK)
+  if (fl_redact_head(&covered, head, call->api_key) == FL_OK &&
+      append_visible(&text, (fl_slice){covered.data, covered.length}) == FL_OK)
     trace = calloc(1, sizeof *trace + text.length + 1);
   if (trace != NULL) {
     trace->item.type = FL_ITEM_TRACE;
@@ -31,6 +54,7 @@ static fl_trace *make_trace(const fl_call *call, fl_slice head) {
     if (text.length > 0) memcpy(trace->text, text.data, text.length);
   }
   fl_buffer_free(&text);
+  fl_buffer_free(&covered);
   return trace;
 }
 

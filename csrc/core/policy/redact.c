@@ -64,11 +64,19 @@ static int unescape_backslash(const char *bytes, size_t length, size_t *used) {
 
 /* The name or the number of an entity at `bytes`, behind its "&". */
 static int read_entity(const char *bytes, size_t length, size_t *used) {
+  /* HTML 4 and the names of HTML 5 for the other characters of ASCII. */
   static const struct {
-    char name[6];
+    char name[8];
     char character;
-  } named[] = {{"amp;", '&'},  {"lt;", '<'},    {"gt;", '>'},
-               {"quot;", '"'}, {"apos;", '\''}, {"sol;", '/'}};
+  } named[] = {
+      {"amp;", '&'},    {"lt;", '<'},     {"gt;", '>'},     {"quot;", '"'},   {"apos;", '\''},
+      {"sol;", '/'},    {"excl;", '!'},   {"num;", '#'},    {"dollar;", '$'}, {"percnt;", '%'},
+      {"lpar;", '('},   {"rpar;", ')'},   {"ast;", '*'},    {"midast;", '*'}, {"plus;", '+'},
+      {"comma;", ','},  {"period;", '.'}, {"colon;", ':'},  {"semi;", ';'},   {"equals;", '='},
+      {"quest;", '?'},  {"commat;", '@'}, {"lsqb;", '['},   {"lbrack;", '['}, {"bsol;", '\\'},
+      {"rsqb;", ']'},   {"rbrack;", ']'}, {"hat;", '^'},    {"lowbar;", '_'}, {"grave;", '`'},
+      {"lcub;", '{'},   {"lbrace;", '{'}, {"verbar;", '|'}, {"vert;", '|'},   {"rcub;", '}'},
+      {"rbrace;", '}'}, {"dash;", '-'},   {"hyphen;", '-'}, {"tilde;", '~'}};
   size_t at = 1;
   int value = 0, base = 10, digits = 0;
   for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
@@ -77,6 +85,7 @@ static int read_entity(const char *bytes, size_t length, size_t *used) {
   }
   if (length == 0 || bytes[0] != '#') return -1;
   if (at < length && fl_ascii_lower(bytes[at]) == 'x') base = 16, at++;
+  for (; at + 1 < length && bytes[at] == '0'; at++) digits = 0; /* leading zeros */
   for (; at < length && digits < MOST_LEVELS; at++, digits++) {
     int digit = hex_value(bytes + at, 1, 1);
     if (digit < 0 || digit >= base) break;
