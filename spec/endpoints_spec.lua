@@ -344,10 +344,11 @@ describe("endpoints", function()
       assert.equal(("imports.all: 302 redirects are not followed (to %s)"):format(shown), message)
     end
     -- A key with a "#", at which the target is cut.
-    local strange = opened.sandbox { api_key = "a-key-of-twenty#letters" }
+    local strange = support.sandbox { api_key = "a-key-of-twenty#letters" }
     strange:fault { kind = "redirect", status = 302, location = "https://elsewhere.example/" .. strange.api_key .. "#x" }
     _, message = support.client(strange, { max_attempts = 1 }).imports:all()
     assert.matches("%(to https://elsewhere.example/%*+%)$", message)
+    strange:stop()
     other:fault { kind = "html", status = 502 }
     _, _, err = client.imports:all()
     assert.same({ "server", 502, {} }, { err.kind, err.status, err.messages })

@@ -56,6 +56,13 @@ describe("debug", function()
     check { ["reused connection to"] = 1, ["name lookup"] = 0, ["first byte"] = 1 }
   end)
 
+  it("shows no characters of terminals", function()
+    local box, api = start()
+    box:fault { kind = "header", line = "X-Odd: a\27]0;b\7c\194\155d", operation = "imports.all" }
+    assert(api.imports:all())
+    check { ["< X%-Odd: a ]0;b c<U%+009B>d$"] = 1, ["[%z\1-\31\127]"] = 0 }
+  end)
+
   it("tells of retries, their waits, and the fate of a write", function()
     local box, api = start()
     box:fault { kind = "throttle", retry_after = 1, operation = "automations.execute" }

@@ -160,6 +160,8 @@ describe("the formats of imports:export", function()
   local refused = {
     { "new columns", '{"a":1}\n{"a":2}\n{"a":3}\n{"z":1,"a":4,"y":2}\n', "conflict", 'row 3 has new columns: "z", "y"',
       rows = 3, text = "a\r\n1\r\n2\r\n3\r\n" },
+    { "a new column with characters of terminals", '{"a":1}\n{"a":2}\n{"a":3}\n{"\\u001b]0;x\\u0007\\u202e":1}\n', "conflict",
+      'row 3 has new columns: " ]0;x <U+202E>"', rows = 3, text = "a\r\n1\r\n2\r\n3\r\n" },
     { "null in the only column", '{"a":1}\n{"a":null}\n', "conflict", "row 1 has no value in the only column",
       rows = 1, text = "a\r\n1\r\n" },
     { "a NUL character", '{"a":"x\\u0000"}\n', "conflict", "row 0 holds a NUL character", rows = 0, text = "a\r\n" },
