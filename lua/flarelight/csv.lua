@@ -52,12 +52,21 @@ function Rows:__call()
   return row, line
 end
 
+-- What is known of the file; `nil, message, err` if it could not be opened.
+local function known(self, value)
+  if self.opened then return value end
+  local message, line, kind, file = self.failure[1], self.failure[2], self.failure[3], self.failure[4]
+  return errors.fail(kind, message, { line = line, file = file })
+end
+
 --- The columns in the header's order, each with its name and its type: "number", "text" or "boolean". Empty if the
--- format is not CSV or TSV, or the file could not be opened.
----@return { name: string, type: string }[]
+-- format is not CSV or TSV. `nil, message, err` if the file could not be opened; this holds for `dialect` and `remarks`,
+-- too.
+---@return { name: string, type: string }[]? columns, string? message, flarelight.Error? err
 function Rows:columns()
   check.self(self, Rows, "rows.columns")
-  return self.list
+  local columns, message, err = known(self, self.list)
+  return columns, message, err
 end
 
 --- Closes the file. Reading to the end or to an error closes it, too.
@@ -70,18 +79,20 @@ end
 
 --- The dialect of the file: `{ format =, encoding =, compression = }`, and for CSV and TSV `delimiter`, `quote` (false:
 -- none), `header`, `skip`, `comment`, `trim`, `decimal` and `separator_line` (a first line `sep=;` named the
--- delimiter). nil if the file could not be opened.
----@return table?
+-- delimiter).
+---@return table? dialect, string? message, flarelight.Error? err
 function Rows:dialect()
   check.self(self, Rows, "rows.dialect")
-  return self.read_by
+  local dialect, message, err = known(self, self.read_by)
+  return dialect, message, err
 end
 
 --- Remarks about the file for its user, as a list of texts.
----@return string[]
+---@return string[]? remarks, string? message, flarelight.Error? err
 function Rows:remarks()
   check.self(self, Rows, "rows.remarks")
-  return self.noted
+  local remarks, message, err = known(self, self.noted)
+  return remarks, message, err
 end
 
 --- Reads a file row by row: `for row, line in flarelight.csv.rows("strikes.csv") do … end`. In the loop every error
@@ -103,7 +114,7 @@ function csv.rows(path, options)
   local source, message, line, kind, file = core.source(path, options)
   if kind == "misuse" then misuse("csv.rows: " .. message) end
   return setmetatable({
-    source = source,
+    source = source, opened = source ~= nil and source ~= false,
     failure = not source and { message, line, kind, file } or nil,
     list = source and source:columns() or {},
     read_by = source and source:dialect(),

@@ -348,6 +348,8 @@ describe("tasks", function()
   end)
 
   it("raises misuse at the caller's level", function()
+    local task = api:spawn(function() end)
+    task:result()
     for name, call in pairs {
       ["api:spawn"] = function() api:spawn(1) end,
       ["api:map"] = function() api:map(1, print) end,
@@ -360,6 +362,9 @@ describe("tasks", function()
         api:map(api.imports:rows(1), print)
       end,
       ["api:all: functions: should be an array without gaps"] = function() api:all { print, nil, print } end,
+      ["task.done: call it with a colon"] = function() task.done() end,
+      ["task.result: call it with a colon"] = function() task.result(5) end,
+      ["task.cancel: call it with a colon"] = function() task.cancel {} end,
       ["concurrency"] = function() api:map({}, print, { concurrency = 0 }) end,
     } do
       local good, message = pcall(call)

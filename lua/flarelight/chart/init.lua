@@ -17,6 +17,8 @@ local known = {
   source = "string", time = "count",
 }
 
+local MOST_WIDTH = 10000 -- columns of a text
+
 local function by_gnuplot(...) return require("flarelight.chart.gnuplot").draw(...) end
 
 -- How each format is made, whether it is a picture or has one, and whether it is bytes that belong into a file. What a
@@ -165,6 +167,9 @@ function chart.render(data, given)
   given = options.table("chart.render", given, known)
   local format = format_of(given)
   local axis = axis_of(given)
+  if given.width and given.width > MOST_WIDTH then
+    misuse(("chart.render.width: should be %d columns at most, but is %s"):format(MOST_WIDTH, given.width))
+  end
   local checked = read(data)
   if axis == "time" and formats[format].picture then
     for index, label in ipairs(checked.labels) do

@@ -6,6 +6,7 @@ local mailbox = require "flarelight.host.mailbox"
 local errors = require "flarelight.error"
 local misuse = require "flarelight.misuse"
 local host = require "flarelight.host"
+local options = require "flarelight.options"
 local pollable = require "flarelight.host.pollable"
 local scope = require "flarelight.host.scope"
 
@@ -108,7 +109,10 @@ end
 
 --- Whether the task has ended, with or without an error.
 ---@return boolean
-function Task:done() return self.finished == true end
+function Task:done()
+  options.self(self, Task, "task.done")
+  return self.finished == true
+end
 
 local function wait_for_end(self)
   local here, message = host.for_waiting(self.chosen)
@@ -129,6 +133,7 @@ end
 --- Waits for the end of the task. Returns what its function returned, or raises the error that it raised.
 ---@return any ...
 function Task:result()
+  options.self(self, Task, "task.result")
   if self == tasks.current() then misuse "task:result: a task cannot wait for itself" end
   if not self.finished then wait_for_end(self) end
   if not self.finished then -- this code's own task was cancelled during the wait
@@ -143,6 +148,7 @@ end
 --- Ends the task's call with kind `cancelled`, and every later call. The task itself continues, and its function
 -- decides its result.
 function Task:cancel()
+  options.self(self, Task, "task.cancel")
   if self.finished or self.cancelled then return end
   self.cancelled = true
   local handle = self.handle
