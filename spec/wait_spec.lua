@@ -120,6 +120,12 @@ describe("a wait for a run", function()
       assert.are.equal("done", select(2, assert(prepare { done = function() return true end })).proof.seen_in)
     end)
 
+    it("says that the list does not have what is waited for", function()
+      start()
+      local _, message = fails("timeout", "applied", automate { report = 99, timeout = 0.3, interval = 0.05 })
+      assert.matches("the end of report 99 was not seen within 0.3 s: the service's list of reports does not have it$", message)
+    end)
+
     it("says that it still ran", function()
       start { run_shows = "status", run_seconds = 60 }
       local _, message = fails("timeout", "applied", report { timeout = 0.2, interval = 0.05 })

@@ -120,6 +120,7 @@ local function sight_of(watch, since, deadline)
   local list, message, err = list_of(watch, watch.list, since, deadline)
   if list == nil then return nil, message, err end
   sight.entry = verdict.entry(list, watch.id)
+  watch.is_listed = sight.entry ~= false
   watch.names = watch.names or verdict.import_names(sight.entry, watch.rule)
   if verdict.is_told_by_entry(sight.entry, watch.rule) then watch.imports = nil end
   if watch.imports then

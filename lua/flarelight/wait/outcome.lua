@@ -37,7 +37,9 @@ end
 --- The error of a run whose end was not seen in time: `nil, message, err` of kind timeout.
 function outcome.timed_out(watch, members)
   local shown = watch.was_running and "it was under way at the last look"
-    or watch.done and "the function has not said that it is over" or "nothing that the service shows has changed"
+    or watch.done and "the function has not said that it is over"
+    or watch.is_listed == false and ("the service's list of %s does not have it"):format(watch.kind)
+    or "nothing that the service shows has changed"
   local why = watch.failure and (" (the last look failed: %s)"):format(watch.failure) or ""
   return fail(watch, "timeout", ("the start was acknowledged, but the end of %s was not seen within %g s: %s%s")
     :format(watch.subject, watch.timeout, shown, why), members)
