@@ -59,7 +59,7 @@ __attribute__((visibility("default")))
 int luaopen_flarelight_core(lua_State *L) {
   fl_pin_library();
   fl_standard_keep();
-  if (!fl_store_prepare()) return luaL_error(L, "not enough memory");
+  if (!fl_store_prepare() || !fl_engine_prepare_forks()) return luaL_error(L, "not enough memory");
   fl_lua_state_open(L);
   fl_push_open_strings(L);
   fl_lua_page_open(L);

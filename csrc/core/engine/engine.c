@@ -50,8 +50,9 @@ static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_engine *current;
 static uint64_t engines_started;
 static int clients;
-static bool prepared; /* curl_global_init, atexit and atfork are done */
-static bool ending;   /* exit has begun: no engine is started any more */
+static bool prepared;       /* curl_global_init and atexit are done */
+static bool forks_prepared; /* the handlers of forks are registered */
+static bool ending;         /* exit has begun: no engine is started any more */
 
 /* Held during a turn, and around a fork: otherwise the child could inherit a lock of libcurl, the
  * TLS library or the resolver that was held by a thread which the child does not have. */
@@ -255,6 +256,20 @@ static void after_fork(void) {
   pthread_mutex_unlock(&global_lock);
 }
 
+/* Under global_lock. */
+static bool register_forks(void) {
+  if (!forks_prepared) forks_prepared = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+  return forks_prepared;
+}
+
+bool fl_engine_prepare_forks(void) {
+  bool result;
+  pthread_mutex_lock(&global_lock);
+  result = register_forks();
+  pthread_mutex_unlock(&global_lock);
+  return result;
+}
+
 static const char *prepare_process(void) {
   const char *missing;
   if (prepared) return NULL;
@@ -262,9 +277,8 @@ static const char *prepare_process(void) {
   missing = fl_transfer_check_library();
   if (missing != NULL) return missing;
   /* After curl_global_init, so that it runs before the TLS library's own handler. */
+  if (!register_forks()) return "no handler of forks could be registered";
   if (atexit(stop_at_exit) != 0) return "no exit handler could be registered";
-  if (pthread_atfork(before_fork, after_fork, after_fork) != 0)
-    return "no handler of forks could be registered";
   prepared = true;
   return NULL;
 }

@@ -16,6 +16,11 @@
  * Returns NULL, or a text about the failure. */
 const char *fl_engine_prepare(void);
 
+/* Registers the handlers of forks alone, once a process. They have to be registered before those of
+ * worker.c, whose threads post to mailboxes under their lock: the handlers before a fork run in the
+ * reverse order. False without memory; the next call tries again. */
+bool fl_engine_prepare_forks(void);
+
 /* Counts the clients: called when one is made. */
 void fl_engine_enter(void);
 /* The last client to leave stops the engine: its thread is joined, for 2 s at most, and its

@@ -47,11 +47,13 @@ void fl_job_free(fl_job *job) {
   job->class->free(job);
 }
 
-/* Under the lock. */
+/* Under the lock, which it leaves to free a job: that may take other locks, which a fork holds. */
 static void post_outcome(fl_job *job) {
   fl_mailbox *mailbox = job->mailbox;
   if (mailbox == NULL) {
+    pthread_mutex_unlock(&lock);
     fl_job_free(job);
+    pthread_mutex_lock(&lock);
     return;
   }
   job->mailbox = NULL;
