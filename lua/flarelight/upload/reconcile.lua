@@ -118,25 +118,26 @@ end
 
 --- Judges an import in doubt by the list of imports. Its description holds `marker`.
 ---@param list table[] of GET /Import/All
----@return "found"|"absent"|"hidden"|"several" verdict, any id
+---@return "found"|"absent"|"hidden"|"several"|"nameless" verdict, any id
 --
--- hidden: the list has no descriptions, so nothing can be said.
+-- hidden: the list has no descriptions, so nothing can be said. nameless: it is there, and the list has not its id.
 function reconcile.created(list, marker)
-  local found, shows = {}, #list == 0
+  local count, id, shows = 0, nil, #list == 0
   for _, import in ipairs(list) do
     local description = type(import) == "table" and import.description
     if type(description) == "string" and description ~= "" then
       shows = true
-      if description:find(marker, 1, true) then found[#found + 1] = import.id end
+      if description:find(marker, 1, true) then count, id = count + 1, import.id end
     end
   end
-  if #found == 1 then return "found", found[1] end
-  if #found > 1 then return "several" end
-  return shows and "absent" or "hidden"
+  if count > 1 then return "several" end
+  if count == 0 then return shows and "absent" or "hidden" end
+  if type(id) ~= "string" and type(id) ~= "number" and json.integer_text(id) == nil then return "nameless" end
+  return "found", id
 end
 
 --- As `decide`, for an import in doubt.
----@return "look"|"found"|"again"|"hidden"|"several" action
+---@return "look"|"found"|"again"|"hidden"|"several"|"nameless" action
 function reconcile.decide_created(verdicts)
   local newest, before = verdicts[#verdicts], verdicts[#verdicts - 1]
   if newest ~= "absent" then return newest end
