@@ -106,6 +106,8 @@ describe("reconcile", function()
       { '[{"id":1,"description":"d"}]', "absent" },
       { '[{"id":1}]', "hidden" }, { '[{"id":1,"description":null}]', "hidden" }, { '[{"id":1,"description":""}]', "hidden" },
       { '[{"id":1,"description":"[upload 7]"},{"id":2,"description":"[upload 7]"}]', "several" },
+      { '[{"importId":1,"description":"[upload 7]"}]', "nameless" },
+      { '[{"id":null,"description":"[upload 7]"},{"id":1,"description":"d"}]', "nameless" },
       { '[{"id":"x","description":"[upload 7]"},{"id":2,"description":"[upload 8]"}]', "found", "x" },
     } do
       local verdict, id = reconcile.created(rows(case[1]), mark)

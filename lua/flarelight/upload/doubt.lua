@@ -53,7 +53,7 @@ local function find_created(run, batch, cause)
     if action == "hidden" then
       failure.in_doubt(batch, "the import may have been created, and the list of imports shows no descriptions", cause)
     elseif action == "nameless" then
-      failure.in_doubt(batch, "the import was created, and the list of imports has not its id", cause)
+      failure.in_doubt(batch, "the import was created, and the list of imports lacks its id", cause)
     elseif action == "several" then
       failure.stop("conflict", batch, "foreign", "more than one import carries the mark of this upload")
     end

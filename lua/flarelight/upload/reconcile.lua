@@ -120,7 +120,7 @@ end
 ---@param list table[] of GET /Import/All
 ---@return "found"|"absent"|"hidden"|"several"|"nameless" verdict, any id
 --
--- hidden: the list has no descriptions, so nothing can be said. nameless: it is there, and the list has not its id.
+-- hidden: the list has no descriptions, so nothing can be said. nameless: it is there, but the list lacks its id.
 function reconcile.created(list, marker)
   local count, id, shows = 0, nil, #list == 0
   for _, import in ipairs(list) do
@@ -132,7 +132,7 @@ function reconcile.created(list, marker)
   end
   if count > 1 then return "several" end
   if count == 0 then return shows and "absent" or "hidden" end
-  if type(id) ~= "string" and type(id) ~= "number" and json.integer_text(id) == nil then return "nameless" end
+  if id == nil or id == null then return "nameless" end
   return "found", id
 end
 
