@@ -257,6 +257,15 @@ describe("the command", function()
     slow:stop()
   end)
 
+  it("shares the rate limit by the state that is named, in reads, too", function()
+    local path = folder .. "/named.db"
+    run(0, "imports list --state " .. path)
+    assert.is_true(system.exists(path .. "-budget"))
+    os.remove(path .. "-budget")
+    run(0, "imports list --state none")
+    assert.is_false(system.exists(path .. "-budget"))
+  end)
+
   it("starts a run once with a key, and tells what happened to it", function()
     strikes()
     run(0, "preparations execute 1 --key k --wait=60 -q")

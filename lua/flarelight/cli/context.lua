@@ -230,6 +230,7 @@ function context.options(args, more)
   for _, row in ipairs(settings.list) do
     if row.flag and row.name ~= "state" then given[row.name] = args[row.name] end
   end
+  if args.state then given.state = args.state ~= "none" and args.state end -- for the rate limit that processes share
   seeing.set_options(args, given)
   for name, value in pairs(more or {}) do given[name] = value end
   return given
