@@ -258,7 +258,9 @@ local function with_block(api, name, key, body)
   local block = writes.block(key, own)
   local good, found = pollable.protect(function()
     local entry = own:block(key)
-    if not entry then
+    if not entry and own:is_upload(key) then
+      failure.fail("not_found", ("%s: the key %q is one of an upload, and not of api:once"):format(name, key))
+    elseif not entry then
       failure.fail("not_found", ("%s: the state file has no key %q of this service"):format(name, key))
     end
     take_lock(block)

@@ -43,6 +43,11 @@ function Journal:block(key)
   return row
 end
 
+--- Whether an upload has this key.
+function Journal:is_upload(key)
+  return self:try(sql("SELECT 1 AS one FROM uploads WHERE service = ? AND key = ?", self.service, key))[1] ~= nil
+end
+
 --- The recorded writes of a block that is not done, in the order in which they were sent.
 function Journal:writes(key)
   local rows = self:try(sql("SELECT number, operation, target, sha256, request_id, repeatable, state, sent, note, "
