@@ -60,8 +60,8 @@ local function known(self, value)
 end
 
 --- The columns in the header's order, each with its name and its type: "number", "text" or "boolean". Empty if the
--- format is not CSV or TSV. `nil, message, err` if the file could not be opened; this holds for `dialect` and `remarks`,
--- too.
+-- format is not CSV or TSV. `nil, message, err` if the file could not be opened; this holds for `dialect` and
+-- `remarks`, too.
 ---@return { name: string, type: string }[]? columns, string? message, flarelight.Error? err
 function Rows:columns()
   check.self(self, Rows, "rows.columns")

@@ -51,7 +51,7 @@ describe("an upload with map", function()
   end)
 
   it("ends where the function closes the client", function()
-    local sandbox = opened.sandbox()
+    local box = opened.sandbox()
     local script = system.file([[
       local path = arg[1]
       local n = 0
@@ -66,7 +66,7 @@ describe("an upload with map", function()
     local path = system.file("a\n" .. ("1\n"):rep(3000), ".csv")
     for _ = 1, 5 do
       assert.are.equal("nil\tclosed\n", (system.shell(("timeout -s KILL 20 env %s %s %s %s"):format(
-        system.environment(sandbox), system.interpreter, script, path))))
+        system.environment(box), system.interpreter, script, path))))
     end
   end)
 

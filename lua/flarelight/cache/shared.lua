@@ -115,7 +115,8 @@ function Shared:put(api, digest, mark, age, request_id, head, text)
   self.place:run(api, statements)
 end
 
---- A 304 has confirmed the reply of this request: if it is the kept one, it counts from `age` seconds ago, under `mark`.
+--- A 304 has confirmed the reply of this request: if it is the kept one, it counts from `age` seconds ago, under
+-- `mark`.
 function Shared:confirm(api, digest, mark, age, request_id)
   self.place:run(api, {
     { "UPDATE replies SET mark = ?, began = " .. self.place.now .. " - ? WHERE place = ? AND request_id = ?",

@@ -22,9 +22,9 @@ local source = require "flarelight.upload.source"
 local plan = {}
 
 --- Adds the requests of an upload without failures: the number of writes, and of the reads that check them. One read
--- checks the end. On a new import another one checks after the second batch that the first is still there. An upload with
--- a journal keeps the last record of an only batch back, in a batch that removes the mark. `updates`: the import exists;
--- the search for its end is not counted, since its length is not known. docs/uploads.md explains each request.
+-- checks the end. On a new import another one checks after the second batch that the first is still there. An upload
+-- with a journal keeps the last record of an only batch back, in a batch that removes the mark. `updates`: the import
+-- exists; the search for its end is not counted, since its length is not known. docs/uploads.md explains each request.
 ---@param found flarelight.Plan
 function plan.complete(found, updates, journaled)
   if not updates and journaled and found.batches == 1 and found.records > 1 then
