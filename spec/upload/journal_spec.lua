@@ -756,6 +756,19 @@ describe("an upload with a state file", function()
     end)
   end)
 
+  it("has a state file that is whole by itself once the process has ended, also by os.exit", function()
+    open()
+    local path = system.path()
+    local script = system.file([[
+      local api = assert(require("flarelight").new { state = arg[1] })
+      assert(api.imports:upload { records = { { n = 1 }, { n = 2 } }, name = "n", key = "k" })
+      os.exit(0)
+    ]], ".lua")
+    system.shell(("env %s %s %s %s"):format(system.environment(sandbox), system.interpreter, script, path))
+    assert.is_true(system.exists(path))
+    for _, ending in ipairs { "-wal", "-shm", "-budget-wal" } do assert.is_false(system.exists(path .. ending), ending) end
+  end)
+
   describe("whose state file is no good", function()
     local function kind_of(path)
       local client = support.client(sandbox, { state = path })

@@ -567,10 +567,24 @@ static void after_fork(void) {
   pthread_mutex_unlock(&list_lock);
 }
 
+/* The last connection that is closed moves the -wal file into the state file, which is then whole
+ * by itself. A store that a thread still uses is left as it is. */
+static void close_at_exit(void) {
+  if (pthread_mutex_trylock(&list_lock) != 0) return;
+  for (fl_store *store = stores; store != NULL; store = store->next) {
+    if (pthread_mutex_trylock(&store->lock) != 0) continue;
+    close_database(store);
+    pthread_mutex_unlock(&store->lock);
+  }
+  pthread_mutex_unlock(&list_lock);
+}
+
 bool fl_store_prepare(void) {
   bool result;
   pthread_mutex_lock(&list_lock);
-  if (!prepared) prepared = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+  if (!prepared)
+    prepared =
+        pthread_atfork(before_fork, after_fork, after_fork) == 0 && atexit(close_at_exit) == 0;
   result = prepared;
   pthread_mutex_unlock(&list_lock);
   return result;

@@ -34,9 +34,9 @@ typedef struct fl_store_schema {
                        file: it is then deleted, and made anew */
 } fl_store_schema;
 
-/* Registers the handlers of forks, once a process. A thread that holds a lock around forks may
- * release stores only if its own handlers were registered later. False without memory; the next
- * call tries again. */
+/* Registers the handlers of forks and of exit, which closes all databases, once a process. A thread
+ * that holds a lock around forks may release stores only if its own handlers were registered later.
+ * False without memory; the next call tries again. */
 bool fl_store_prepare(void);
 
 /* Opens nothing yet. NULL without memory. One reference is the caller's. `shared`: the file may be
