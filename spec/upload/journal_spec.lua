@@ -756,6 +756,24 @@ describe("an upload with a state file", function()
     end)
   end)
 
+  it("ends where the state file is deleted meanwhile, and leaves the next file alone", function()
+    open()
+    local other
+    local result, message, err = api.imports:upload { records = support.records(30), batch_records = 10, name = "n",
+      on_progress = function(progress)
+        if progress.records ~= 10 then return end
+        for _, ending in ipairs { "", "-wal", "-shm" } do os.remove(state .. ending) end
+        other = opened.client(sandbox, { state = state })
+        assert(other:once("k", function() return "kept" end))
+      end }
+    assert.is_nil(result)
+    assert.are.equal("io", err.kind)
+    assert.matches(": the state file was deleted or replaced while this process had it open", message)
+    api:close()
+    assert.are.equal("kept", assert(other:once("k", error)))
+    assert.are.equal("kept", assert(opened.client(sandbox, { state = state }):once("k", error)))
+  end)
+
   it("has a state file that is whole by itself once the process has ended, also by os.exit", function()
     open()
     local path = system.path()

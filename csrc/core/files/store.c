@@ -210,8 +210,20 @@ static int wait_for_lock(void *context, int tries) {
   return 1;
 }
 
+/* Whether the file was deleted or replaced since it was opened. */
+static bool has_moved(fl_store *self) {
+  int moved = 0;
+  sqlite3_file_control(self->database, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  return moved != 0;
+}
+
 static void close_database(fl_store *self) {
-  if (self->database != NULL) sqlite3_close(self->database);
+  int keep = 1;
+  if (self->database == NULL) return;
+  /* SQLite deletes the -wal file by its name, which may be that of the next file by now. */
+  if (has_moved(self))
+    sqlite3_file_control(self->database, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  sqlite3_close(self->database);
   self->database = NULL;
 }
 
@@ -381,6 +393,13 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
+  if (self->database != NULL && has_moved(self)) {
+    close_database(self);
+    if (self->schema->durable)
+      return fail(self, error, FL_STORE_IO,
+                  "the %s was deleted or replaced while this process had it open",
+                  self->schema->name);
+  }
   if (self->database != NULL) return FL_STORE_OK;
   do code = open_once(self, &busy, error);
   while (code != FL_STORE_OK && busy && wait_for_lock(self, 0));
