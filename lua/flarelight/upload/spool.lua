@@ -9,6 +9,7 @@ local calls = require "flarelight.calls"
 local compressed = require "flarelight.compressed"
 local core = require "flarelight.core"
 local failure = require "flarelight.upload.failure"
+local misuse = require "flarelight.misuse"
 local pollable = require "flarelight.host.pollable"
 local timeslice = require "flarelight.host.timeslice"
 
@@ -61,10 +62,7 @@ end
 function spool.take(api, path, format, operation)
   local name = name_of(path)
   format = format or format_of(path)
-  if not format then
-    failure.fail("io", ('%s: %s: the name does not tell the format: give format = "csv" or another'):format(operation,
-      name))
-  end
+  if not format then misuse(("%s: format: is needed for %s: the name does not tell it"):format(operation, name)) end
   local handle = core.spool(path, spool.prefix(api), spool.compression())
   local self = setmetatable({ handle = handle, original = path, name = name, format = format, path = "" }, Spool)
   local good, raised = pollable.protect(function()
