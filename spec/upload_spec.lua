@@ -101,6 +101,21 @@ describe("imports:upload", function()
     end
   end)
 
+  it("refuses records that are no tables before anything is sent", function()
+    open()
+    local given = 0
+    for _, records in ipairs { { { n = 1 }, "x", 3 }, function()
+      given = given + 1
+      return given == 1 and { n = 1 } or "x"
+    end } do
+      local result, message, err = api.imports:upload { records = records, name = "n" }
+      assert.is_nil(result)
+      assert.are.same({ "invalid_request", 2, "not_sent" }, { err.kind, err.record, err.fate })
+      assert.matches("record 2 is a string and no table", message)
+    end
+    assert.are.equal(0, #sandbox:requests())
+  end)
+
   it("a source without records still makes the import", function()
     open()
     local result = assert(api.imports:upload { records = {}, name = "none" })

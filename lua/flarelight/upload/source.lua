@@ -153,12 +153,14 @@ end
 local function open_array(given)
   local records = given.records
   options.plain_array("imports:upload.records", records)
-  local length, entries = #records, 0
-  for _ in next, records do
+  local length, entries, wrong = #records, 0, nil
+  for number, record in next, records do
     entries = entries + 1
+    if type(record) ~= "table" and type(number) == "number" then wrong = math.min(wrong or number, number) end
     if entries % ENTRIES == 0 and timeslice.slice_end then timeslice.check() end
   end
   if entries ~= length then misuse "imports:upload.records: should be an array without gaps" end
+  if wrong then fail_record(("record %d is a %s and no table"):format(wrong, type(records[wrong])), wrong) end
   local self = setmetatable({ kind = "array" }, Records)
   function self.take(_, first, most_records, most_bytes)
     return write_out(records, first, first, most_records, most_bytes)
