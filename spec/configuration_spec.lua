@@ -128,6 +128,9 @@ describe("flarelight.new", function()
     { { api_key = "none" }, { [E_FILE] = "/" }, "!^FLARELIGHT_API_KEY_FILE: .*directory" },
     { { subscription_id = "hidden" }, {}, "!^subscription_id should be a UUID" }, -- the key, in the wrong place
     { { user_agent = "a\r\nX: y" }, {}, "!^user_agent holds a control" }, { { proxy = "http://p\n" }, {}, "!^proxy holds a control" },
+    { { proxy = "socks9://user:hidden@127.0.0.1:1" }, {}, "!^proxy has a scheme that is none of a proxy %(http, https, socks4" },
+    { { proxy = "http://user:hid/den'\"@:::" }, {}, "!^proxy should be a URL such as http://host:3128$" },
+    { { proxy = "::::" }, {}, "!^proxy should be a URL" }, { { proxy = "http://host:65536" }, {}, "!^proxy should be a URL" },
     { { ca_file = "/nowhere/ca" }, {}, "!^ca_file: /nowhere/ca: No such file" }, { { client_cert = "/nowhere/c" }, {}, "!^client_cert: " },
     { { client_key = "/nowhere/k" }, {}, "!^client_key: " }, { { max_concurrency = 2 ^ 52, max_attempts = 2 ^ 52, rate_limit = 2 ^ 52 }, {}, eu },
   }
@@ -329,8 +332,7 @@ describe("a client", function()
       assert.matches("^GET http://127%.0%.0%.1:1/base/Import/All HTTP/1", proxy:requests()[1])
     end)
     it("proxy, whose password no message shows", function()
-      for _, proxy in ipairs { "socks9://user:SECRET-1@127.0.0.1:1", "http://user:SECRET/1'\"@:::", "user:SECRET-1@127.0.0.1:1",
-                               "http://user:SECRET-1@127.0.0.1:1" } do
+      for _, proxy in ipairs { "user:SECRET-1@127.0.0.1:1", "http://user:SECRET-1@127.0.0.1:1" } do
         local api = support.client(box, { proxy = proxy, max_attempts = 1 })
         local data, message, err = api.imports:all()
         assert.is_nil(data)

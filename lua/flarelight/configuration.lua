@@ -251,6 +251,24 @@ local function check_headers(found)
   return true
 end
 
+local PROXIES = "http, https, socks4, socks4a, socks5, socks5h" -- schemes
+
+-- As libcurl reads it: [scheme://][user[:password]@]host[:port]. The value is not shown, since it may hold a password.
+local function check_proxy(found)
+  local proxy = found.proxy
+  if not proxy or proxy == "" then return true end
+  local scheme, rest = proxy:match "^(%a[%w+.-]*)://(.*)$"
+  if scheme and not (" " .. PROXIES .. ","):find(" " .. scheme:lower() .. ",", 1, true) then
+    return fail("proxy", ("has a scheme that is none of a proxy (%s)"):format(PROXIES))
+  end
+  rest = (rest or proxy):gsub("^.*@", ""):gsub("/.*$", "")
+  local port = rest:match "^[%w._\128-\255-]+:?(%d*)$" or rest:match "^%[[%x:.%%%w]+%]:?(%d*)$"
+  if not port or (tonumber(port) or 1) > 65535 then
+    return fail("proxy", "should be a URL such as http://host:3128")
+  end
+  return true
+end
+
 -- Checks the files, and makes their paths absolute: they are opened later, and a change of the working directory must
 -- not lead to other files.
 local function resolve_files(found)
@@ -356,6 +374,7 @@ function configuration.read(given, environment)
     good = err == nil
   end
   if good then good, message, err = check_headers(found) end
+  if good then good, message, err = check_proxy(found) end
   if good then good, message, err = resolve_files(found) end
   if not good then return nil, message, err end
   found.update_key = found.update_key or found.profile and found.profile.found.update_key or "id"
