@@ -177,6 +177,7 @@ static int exporter_append(lua_State *L) {
   fl_export_file_code code;
   if (self->file.part == NULL || self->table != NULL)
     return luaL_error(L, "the exporter has no part");
+  if (!fl_export_file_is_ours(&self->file)) return fail_forked(L, "the file");
   code = fl_export_file_copy(&self->file, &self->text);
   if (code == FL_EXPORT_FILE_OK) return resume(L, self);
   if (code != FL_EXPORT_FILE_ABSENT) return fail_file(L, self, code);
@@ -299,7 +300,8 @@ static int exporter_ends_with_added(lua_State *L) {
   exporter *self = check_exporter(L);
   const size_t before = self->export.format == FL_EXPORT_JSON ? JSON_BETWEEN : 0;
   bool good = false;
-  if (self->text.length > before && self->file.part != NULL) {
+  if (self->text.length > before && self->file.part != NULL &&
+      fl_export_file_is_ours(&self->file)) {
     fl_slice text = {self->text.data + before, self->text.length - before};
     good = fl_export_file_ends_with(&self->file, text, &self->row);
   }

@@ -268,7 +268,11 @@ static int lock_release(lua_State *L) {
   }
   /* At once, so that a later job which takes the lock does not find it held, although jobs run in
    * any order. */
-  held.database->class->leave(held.database, held.lock);
+  if (!held.database->class->leave(held.database, held.lock)) {
+    held.database->class->release(held.database);
+    free(job);
+    return 0;
+  }
   job->leaving = true;
   job->database = held.database;
   fl_job_init(&job->job, &lock_class.base, 0, NULL);

@@ -459,20 +459,21 @@ static fl_store_code lock(fl_database *base, fl_slice text, fl_database_lock **t
   return code;
 }
 
-static void leave(fl_database *base, fl_database_lock *held) {
+static bool leave(fl_database *base, fl_database_lock *held) {
   postgres_database *self = of(base);
   if (held->process != (int)getpid()) {
     free(held);
-    return;
+    return false;
   }
   held->next_leaving = atomic_load(&self->leaving);
   while (!atomic_compare_exchange_weak(&self->leaving, &held->next_leaving, held)) {}
+  return true;
 }
 
 static void unlock(fl_database *base, fl_database_lock *held) {
   postgres_database *self = of(base);
   fl_store_error ignored;
-  if (held != NULL) leave(base, held);
+  if (held != NULL && !leave(base, held)) return;
   pthread_mutex_lock(&self->mutex);
   if (self->apart) settle_leaving(self);
   else reach(self, &ignored);

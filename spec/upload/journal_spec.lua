@@ -774,6 +774,24 @@ describe("an upload with a state file", function()
     assert.are.equal("kept", assert(opened.client(sandbox, { state = state }):once("k", error)))
   end)
 
+  it("leaves nothing of itself beside a state file that was put back meanwhile", function()
+    open()
+    local copied = opened.client(sandbox, { state = state .. "-copy" })
+    assert(copied:once("k", function() return "copied" end))
+    copied:close()
+    local script = system.file([[
+      local path = arg[1]
+      local api = assert(require("flarelight").new { state = path })
+      for n = 1, 20 do assert(api:once("key " .. n, function() return ("x"):rep(1000) end)) end
+      assert(os.rename(path .. "-copy", path))
+      os.exit(0)
+    ]], ".lua")
+    for _ = 1, 4 do collectgarbage() end -- closes the copy
+    system.shell(("env %s %s %s %s"):format(system.environment(sandbox), system.interpreter, script, state))
+    local _, meta = assert(opened.client(sandbox, { state = state }):once("k", error))
+    assert.is_true(meta.already)
+  end)
+
   it("has a state file that is whole by itself once the process has ended, also by os.exit", function()
     open()
     local path = system.path()

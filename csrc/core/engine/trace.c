@@ -10,23 +10,34 @@
 #include "policy/redact.h"
 #include "policy/visible.h"
 
-#define GROWTH 8 /* of a byte that is made visible, at most */
+#define PIECE 120 /* bytes of a line that are made visible at once */
+#define GROWTH 8  /* of a byte of them, at most; fl_visible takes 1024 bytes in all */
 
 static void free_trace(fl_item *item) { free(item); }
 
+static fl_result append_visible(fl_buffer *out, const char *text, size_t length) {
+  char piece[PIECE * GROWTH + 1];
+  for (size_t at = 0, used; at < length; at += used) {
+    used = length - at < PIECE ? length - at : PIECE;
+    /* Between two characters of UTF-8. */
+    while (at + used < length && used > 1 && ((unsigned char)text[at + used] & 0xc0) == 0x80)
+      used--;
+    memcpy(piece, text + at, used);
+    piece[used] = '\0';
+    fl_visible(piece, sizeof piece);
+    if (fl_buffer_append(out, piece, strlen(piece)) != FL_OK) return FL_NO_MEMORY;
+  }
+  return FL_OK;
+}
+
 /* Appends the lines of a head, with the characters made visible that would change a terminal. */
-static fl_result append_visible(fl_buffer *out, fl_slice head) {
+static fl_result append_lines(fl_buffer *out, fl_slice head) {
   for (size_t at = 0; at < head.length;) {
     const char *line = head.data + at, *end = memchr(line, '\n', head.length - at);
-    size_t length = end != NULL ? (size_t)(end - line) + 1 : head.length - at;
-    size_t text = length, size = length * GROWTH + 1;
+    size_t length = end != NULL ? (size_t)(end - line) + 1 : head.length - at, text = length;
     while (text > 0 && (line[text - 1] == '\n' || line[text - 1] == '\r')) text--;
-    if (fl_buffer_reserve(out, size + 2) != FL_OK) return FL_NO_MEMORY;
-    memcpy(out->data + out->length, line, text);
-    out->data[out->length + text] = '\0';
-    fl_visible(out->data + out->length, size);
-    out->length += strlen(out->data + out->length);
-    if (fl_buffer_append(out, "\r\n", 2) != FL_OK) return FL_NO_MEMORY;
+    if (append_visible(out, line, text) != FL_OK || fl_buffer_append(out, "\r\n", 2) != FL_OK)
+      return FL_NO_MEMORY;
     at += length;
   }
   return FL_OK;
@@ -38,7 +49,7 @@ static fl_trace *make_trace(const fl_call *call, fl_slice head) {
   fl_buffer_init(&covered, FL_BUFFER_UNLIMITED);
   fl_buffer_init(&text, FL_BUFFER_UNLIMITED);
   if (fl_redact_head(&covered, head, call->api_key) == FL_OK &&
-      append_visible(&text, (fl_slice){covered.data, covered.length}) == FL_OK)
+      append_lines(&text, (fl_slice){covered.data, covered.length}) == FL_OK)
     trace = calloc(1, sizeof *trace + text.length + 1);
   if (trace != NULL) {
     trace->item.type = FL_ITEM_TRACE;

@@ -40,8 +40,9 @@ typedef struct fl_database_class {
   /* NULL: for what `leave` has begun. */
   void (*unlock)(fl_database *self, fl_database_lock *lock);
   /* Of a remote database: begins to release a lock, at once. The next function that is called ends
-   * that first, so that no later `lock` finds it. */
-  void (*leave)(fl_database *self, fl_database_lock *lock);
+   * that first, so that no later `lock` finds it. False if nothing is left to do: the lock was the
+   * parent process's. */
+  bool (*leave)(fl_database *self, fl_database_lock *lock);
   /* FL_STORE_OK with *held: whether a holder in any process has the name. */
   fl_store_code (*is_locked)(fl_database *self, fl_slice name, bool *held, fl_store_error *error);
   fl_database *(*retain)(fl_database *self);

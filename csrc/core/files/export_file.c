@@ -263,21 +263,21 @@ fl_export_file_code fl_export_file_finish(fl_export_file *self) {
   if (rename(complete, self->path) != 0)
     return fail_io(self, self->path, "rename the complete file");
   if (packed) unlink(self->part);
-  unlock(self);
+  self->gone = true;
   return FL_EXPORT_FILE_OK;
 }
 
 /* --- the end --- */
 
 static bool may_remove(const fl_export_file *self) {
-  return self->lock != NULL && fl_export_file_is_ours(self);
+  return self->lock != NULL && !self->gone && fl_export_file_is_ours(self);
 }
 
 void fl_export_file_discard(fl_export_file *self) {
   if (!may_remove(self)) return;
   if (self->packed != NULL) unlink(self->packed);
   unlink(self->part);
-  unlock(self);
+  self->gone = true;
 }
 
 void fl_export_file_remove_useless(fl_export_file *self) {

@@ -38,6 +38,7 @@ typedef struct fl_export_file {
   char *path;     /* the name of the complete file; NULL: no regular file */
   char *part;
   fl_lock *lock;  /* of the part, whose descriptor is the lock's; NULL: it is not this export's */
+  bool gone;      /* the part was renamed or removed */
   bool one_piece; /* set by the caller before it writes */
   int64_t length; /* bytes of whole records in the part */
   char *packed;   /* the compressed copy of the part, which is renamed instead of it; or NULL */

@@ -4,7 +4,7 @@
  * On Linux a lock can belong to an open file description, and each lock here has a descriptor of
  * its own. On other systems a lock belongs to the process, which loses all locks of a file when it
  * closes any descriptor of the file. There the locks of one file share one descriptor, which is
- * closed with the last lock.
+ * closed with the last lock, and within a process the text of the path tells the files apart.
  */
 #include "files/lock.h"
 

@@ -39,9 +39,11 @@ struct fl_store {
   bool shared;          /* base/owned.h */
   sqlite3 *database;    /* NULL: not open */
   bool wal;             /* it is in WAL mode */
-  bool damaged;         /* the last script found that a crash of the machine has damaged the file */
-  fl_time patience;     /* of this script */
-  fl_time until;        /* the end of the script's wait for a locked file */
+  dev_t wal_device;     /* of the -wal file; both 0: not known */
+  ino_t wal_inode;
+  bool damaged;     /* the last script found that a crash of the machine has damaged the file */
+  fl_time patience; /* of this script */
+  fl_time until;    /* the end of the script's wait for a locked file */
   fl_store *next;
 };
 
@@ -50,7 +52,7 @@ static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static fl_store *stores;
 /* A fork waits: scripts that wait for a locked file stop and start again. */
 static atomic_bool forking;
-static bool prepared; /* under list_lock */
+static bool exits, prepared; /* under list_lock: the handlers of exit and of forks are registered */
 
 /* The most events that the history keeps; docs/uploads.md has the number, too. */
 #define HISTORY_ROWS "50000"
@@ -132,6 +134,13 @@ static const char *const migrations[FL_STORE_VERSION] = {
 static const fl_store_schema state_schema = {"state file", FL_STORE_VERSION, migrations,
                                              10 * FL_SECOND, true};
 
+static bool stat_companion(const fl_store *self, const char *ending, struct stat *status) {
+  char *name = sqlite3_mprintf("%s%s", self->path, ending);
+  bool found = name != NULL && stat(name, status) == 0;
+  sqlite3_free(name);
+  return found;
+}
+
 /* --- failures --- */
 
 /* The words of the message, behind the path. */
@@ -169,12 +178,16 @@ static fl_store_code fail_plainly(fl_store *self, fl_store_error *error, int res
               reason != 0 ? ": " : "", reason != 0 ? strerror(reason) : "");
 }
 
-/* Whether the file begins with zeros, which a crash of the machine leaves of blocks that were not
- * written: SQLite takes such a file for that of another program. */
+/* Whether the file begins with zeros and has a -wal file: a crash of the machine leaves zeros of
+ * blocks that were not written. SQLite takes such a file for that of another program. No connection
+ * to it can be open, so closing it releases no lock. */
 static bool begins_with_zeros(const fl_store *self) {
   static const char zeros[16];
   char head[sizeof zeros];
-  int descriptor = open(self->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+  struct stat wal;
+  int descriptor = stat_companion(self, "-wal", &wal)
+                       ? open(self->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW)
+                       : -1;
   bool result = descriptor >= 0 && read(descriptor, head, sizeof head) == (ssize_t)sizeof head &&
                 memcmp(head, zeros, sizeof head) == 0;
   if (descriptor >= 0) close(descriptor);
@@ -217,14 +230,29 @@ static bool has_moved(fl_store *self) {
   return moved != 0;
 }
 
+static void delete_companion(const fl_store *self, const char *ending) {
+  char *name = sqlite3_mprintf("%s%s", self->path, ending);
+  if (name != NULL) unlink(name);
+  sqlite3_free(name);
+}
+
 static void close_database(fl_store *self) {
+  struct stat wal;
+  bool moved;
   int keep = 1;
   if (self->database == NULL) return;
-  /* SQLite deletes the -wal file by its name, which may be that of the next file by now. */
-  if (has_moved(self))
-    sqlite3_file_control(self->database, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  moved = has_moved(self);
+  /* SQLite deletes the -wal file by its name, which may be that of the next file by now. If it is
+   * still this one's, it must not stay beside the next file, which would take over what it holds.
+   */
+  if (moved) sqlite3_file_control(self->database, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
   sqlite3_close(self->database);
   self->database = NULL;
+  if (moved && stat_companion(self, "-wal", &wal) && wal.st_dev == self->wal_device &&
+      wal.st_ino == self->wal_inode) {
+    delete_companion(self, "-wal");
+    delete_companion(self, "-shm");
+  }
 }
 
 /* The files of SQLite beside the state file: it would take over what they hold. */
@@ -355,6 +383,19 @@ static int switch_to_wal(fl_store *self) {
   return result;
 }
 
+/* The -wal file is there once the database was read in this mode. */
+static void note_wal(fl_store *self) {
+  struct stat wal;
+  int64_t version;
+  self->wal_device = 0;
+  self->wal_inode = 0;
+  if (!self->wal || read_number(self, "PRAGMA user_version", &version) != SQLITE_OK ||
+      !stat_companion(self, "-wal", &wal))
+    return;
+  self->wal_device = wal.st_dev;
+  self->wal_inode = wal.st_ino;
+}
+
 static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error) {
   bool current = false;
   fl_store_code code;
@@ -377,6 +418,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
   if (code == FL_STORE_OK) {
     result = switch_to_wal(self);
     if (result != SQLITE_OK) code = fail_sqlite(self, error, result);
+    else note_wal(self);
   }
   if (code != FL_STORE_OK) {
     result = self->database != NULL ? sqlite3_errcode(self->database) : SQLITE_OK;
@@ -602,8 +644,8 @@ bool fl_store_prepare(void) {
   bool result;
   pthread_mutex_lock(&list_lock);
   if (!prepared)
-    prepared =
-        pthread_atfork(before_fork, after_fork, after_fork) == 0 && atexit(close_at_exit) == 0;
+    prepared = (exits || (exits = atexit(close_at_exit) == 0)) &&
+               pthread_atfork(before_fork, after_fork, after_fork) == 0;
   result = prepared;
   pthread_mutex_unlock(&list_lock);
   return result;

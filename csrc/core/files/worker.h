@@ -39,8 +39,9 @@ void fl_worker_submit(fl_job *job, bool in_place);
 /* Drops the outcomes of the jobs of a mailbox whose owner is closing. */
 void fl_worker_close_mailbox(const fl_mailbox *mailbox);
 
-/* Waits for the jobs under way, for 2 s at most, posts the other jobs as dropped, and stops the
- * threads. */
+/* Posts the jobs that wait as dropped, waits for those under way, for 2 s at most, and stops the
+ * threads. A dropped job without a mailbox is freed here, which may take the time of its release.
+ */
 void fl_worker_stop(void);
 
 #endif

@@ -124,7 +124,9 @@ function Shared:confirm(api, digest, mark, age, request_id)
   })
 end
 
-local held = {} -- set of the digests whose locks code of this Lua state has
+-- The digests whose locks code of this Lua state has, with the time from which that no longer counts: code that ended
+-- early may not have released its lock.
+local held = {}
 
 --- Waits until this process may send the request of a read, or until another process has got a reply that
 -- `is_there(reply)` accepts; the argument is nil while there is none. Returns that reply, or nil and the lock to hold
@@ -143,10 +145,10 @@ function Shared:await(api, digest, due, is_there)
       return reply
     end
     if lock then
-      held[digest] = true
+      held[digest] = core.now() + PATIENCE
       return nil, lock
     end
-    if held[digest] and calls.blocks(api) then return nil end
+    if held[digest] and core.now() < held[digest] and calls.blocks(api) then return nil end
     local task = tasks.current()
     if core.now() + wait > patience or task and task.cancelled then return nil end
     if not calls.sleep(wait, api) then return nil end

@@ -21,7 +21,7 @@ local request = require "flarelight.request"
 ---@field earlier table[] applied writes of earlier runs that this run has not made yet
 ---@field number integer of the last write
 ---@field uploads table<string, integer> how many uploads of each label have got a key
----@field write_under_way table|false|nil see upload/locks.lua
+---@field under_way table<table, true> see upload/locks.lua
 local Block = {}
 Block.__index = Block
 
@@ -32,7 +32,7 @@ local writes = {}
 function writes.block(key, journal)
   return setmetatable({
     key = key, journal = journal, service = journal.service, ticket = core.ticket(), earlier = {}, number = 0,
-    uploads = {},
+    uploads = {}, under_way = {},
   }, Block)
 end
 
@@ -153,9 +153,9 @@ function Block:write(prepared, config, send)
   checkpoints.reached "write.journaled"
   prepared.request_id = write.request_id
   prepared.permit = self.journal.store -- sent only while the lock is held
-  self.write_under_way = prepared
+  self.under_way[prepared] = true
   local ok, data, meta, err = pollable.protect(send)
-  if ok then self.write_under_way = false end
+  if ok then self.under_way[prepared] = nil end
   checkpoints.reached "write.answered"
   kept, message, why = failure.caught(function()
     record_outcome(self, write, ok, data, meta, err)

@@ -43,9 +43,9 @@ local function submit(run, body)
     run.config)
   prepared.journaled = run.journal ~= nil
   prepared.permit = run.journal and run.journal.store -- sent only while the locks are held
-  run.write_under_way = prepared
+  run.under_way[prepared] = true
   local data, meta, err = calls.call(run.api, prepared)
-  run.write_under_way = false
+  run.under_way[prepared] = nil
   return data, err, meta
 end
 

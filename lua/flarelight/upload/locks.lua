@@ -10,7 +10,7 @@ local pollable = require "flarelight.host.pollable"
 ---@field service string
 ---@field ticket integer
 ---@field journal flarelight.State?
----@field write_under_way table|false|nil the request that it waits for, with its ticket
+---@field under_way table<table, true> set of the requests of writes that it waits for, with their tickets
 
 local locks = {}
 
@@ -30,13 +30,16 @@ local function is_gone(holder)
   return holder.run.over or not core.is_ours(holder.run.ticket) or is_abandoned(holder)
 end
 
--- A write of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
--- way. It is cancelled, so that it is not carried out after the next holder has looked.
+-- Writes of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
+-- way. They are cancelled, so that they are not carried out after the next holder has looked.
 local function let_go(name)
   local holder = holders[name]
-  local write = core.is_ours(holder.run.ticket) and holder.run.write_under_way
   holders[name] = nil
-  if write and write.ticket then core.cancel(write.ticket) end
+  if core.is_ours(holder.run.ticket) then
+    for write in pairs(holder.run.under_way) do
+      if write.ticket then core.cancel(write.ticket) end
+    end
+  end
   if holder.lock then holder.run.journal:unlock(holder.lock) end
 end
 

@@ -49,7 +49,7 @@ local source = require "flarelight.upload.source"
 ---@field start_checked boolean rows were seen to depend on `start`
 ---@field checked boolean an update was seen to append
 ---@field over boolean it has ended, so its locks do not count
----@field write_under_way table|false see locks.lua
+---@field under_way table<table, true> see locks.lua
 local Run = {}
 Run.__index = Run
 
@@ -63,7 +63,7 @@ function run.new(api, its_journal)
     api = api, config = config, service = config.base_url .. " " .. config.subscription_id, begun = core.now(),
     ticket = core.ticket(), journal = its_journal, planned = false, ids = {}, records = 0, bytes = 0, batches = 0,
     rejected = 0, last_sent = false, start_checked = false, over = false,
-    write_under_way = false,
+    under_way = {},
   }, Run)
 end
 

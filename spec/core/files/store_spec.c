@@ -121,8 +121,16 @@ static void test_files(void **state) {
   }
 }
 
+/* With a -wal file, as after a crash of the machine. */
 static void overwrite(size_t size, char byte) {
-  FILE *file = fopen(path, "r+");
+  char name[sizeof path + 8];
+  FILE *file;
+  snprintf(name, sizeof name, "%s-wal", path);
+  file = fopen(name, "w");
+  assert_non_null(file);
+  assert_int_equal(fclose(file), 0);
+  assert_int_equal(chmod(name, 0600), 0);
+  file = fopen(path, "r+");
   assert_non_null(file);
   for (size_t i = 0; i < size; i++) assert_int_equal(fputc(byte, file), (unsigned char)byte);
   assert_int_equal(fclose(file), 0);
