@@ -152,7 +152,7 @@ describe("an upload of a series", function()
   -- Ends an upload at a checkpoint, as a kill would.
   local function interrupt(step, text, more)
     checkpoints.on = function(name)
-      if name == step then error("interrupted", 0) end
+      if name == step then error("interrupted!", 0) end -- as Ctrl-C
     end
     local good = pcall(upload, text, more)
     checkpoints.on = nil

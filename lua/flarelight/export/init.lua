@@ -14,6 +14,7 @@ local continuation = require "flarelight.export.continuation"
 local json = require "flarelight.json"
 local misuse = require "flarelight.misuse"
 local options = require "flarelight.export.options"
+local pollable = require "flarelight.host.pollable"
 local timeslice = require "flarelight.host.timeslice"
 local pages = require "flarelight.pages"
 local request = require "flarelight.request"
@@ -300,6 +301,21 @@ local function complete(run, is_path)
   return good, message, kind
 end
 
+-- Calls `body(run, given)`, which may call functions of the caller. What it raises is raised again, once the file is
+-- closed: its lock would keep the next export away until it is collected.
+local function closing(run, body, given)
+  local ran, good, message, err = pollable.protect(function()
+    local its_good, its_message, its_err = body(run, given)
+    return its_good, its_message, its_err
+  end)
+  if not ran then
+    run.exporter:close()
+    run.pages:close()
+    error(good, 0)
+  end
+  return good, message, err
+end
+
 --- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
 -- An error that a function in `to`, `where` or `on_progress` raises is not caught.
 ---@param api flarelight.Client
@@ -335,7 +351,7 @@ function export.run(api, id, given)
   if not good then return fail_with(run, message, kind) end
   run.resumed = run.rows > 0
   local err
-  good, message, err = write_pages(run, given.on_progress)
+  good, message, err = closing(run, write_pages, given.on_progress)
   if not good then return nil, message, err end
   exporter:header() -- for an import without rows
   local has_columns = format == "csv" or format == "sqlite"
@@ -348,7 +364,7 @@ function export.run(api, id, given)
     exporter:discard() -- an export that continued the part would end with the same error
     return fail_with(run, "no row " .. message, "conflict")
   end
-  good, message, kind = complete(run, is_path)
+  good, message, kind = closing(run, complete, is_path)
   if not good then return fail_with(run, message, kind) end
   local result = progress_of(run)
   result.columns = has_columns and exporter:columns() or nil

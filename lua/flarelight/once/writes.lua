@@ -142,18 +142,19 @@ function Block:write(prepared, config, send)
   end
   self.number = self.number + 1
   write.number = self.number
+  self.under_way[prepared] = true
   local kept, message, why = failure.caught(function()
     self.journal:sent(self.key, write)
     return true
   end)
   if not kept then
+    self.under_way[prepared] = nil
     why.fate = "not_sent"
     return nil, message, why
   end
   checkpoints.reached "write.journaled"
   prepared.request_id = write.request_id
   prepared.permit = self.journal.store -- sent only while the lock is held
-  self.under_way[prepared] = true
   local ok, data, meta, err = pollable.protect(send)
   if ok then self.under_way[prepared] = nil end
   checkpoints.reached "write.answered"

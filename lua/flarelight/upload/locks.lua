@@ -30,17 +30,20 @@ local function is_gone(holder)
   return holder.run.over or not core.is_ours(holder.run.ticket) or is_abandoned(holder)
 end
 
--- Writes of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
--- way. They are cancelled, so that they are not carried out after the next holder has looked.
 local function let_go(name)
   local holder = holders[name]
   holders[name] = nil
-  if core.is_ours(holder.run.ticket) then
-    for write in pairs(holder.run.under_way) do
-      if write.ticket then core.cancel(write.ticket) end
-    end
-  end
   if holder.lock then holder.run.journal:unlock(holder.lock) end
+end
+
+-- Writes of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
+-- way. They are cancelled, so that they are not carried out after the next holder has looked. The locks go first, since
+-- there may be no memory for this.
+local function cancel_writes(run)
+  if not core.is_ours(run.ticket) then return end
+  for write in pairs(run.under_way) do
+    if write.ticket then pcall(core.cancel, write.ticket) end
+  end
 end
 
 --- Takes a lock for a run, which keeps it until `locks.release`. Returns false if another one has it.
@@ -53,6 +56,7 @@ function locks.try(run, what)
   if holder and holder.run == run then return true end
   if holder and is_gone(holder) then
     let_go(name)
+    cancel_writes(holder.run)
     holder = nil
   end
   if not holder then
@@ -93,6 +97,7 @@ function locks.release(run)
   for name, holder in pairs(holders) do
     if holder.run == run then let_go(name) end
   end
+  cancel_writes(run)
 end
 
 return locks
