@@ -22,6 +22,12 @@ Rows.__index = Rows
 Rows.__name = "flarelight.csv.rows"
 check.no_array(Rows, "csv.rows: a stream is no array; use for row, line in rows")
 
+-- `nil, message, err` of the failure.
+local function failed(self)
+  local message, line, kind, file = self.failure[1], self.failure[2], self.failure[3], self.failure[4]
+  return errors.fail(kind, message, { line = line, file = file })
+end
+
 --- The next row, keyed by column, and the line on which it begins; nil at the end; `nil, message, err` if the file
 -- cannot be read or is malformed. An empty cell is `flarelight.null`.
 ---@return table? row, integer|string|nil line_or_message, flarelight.Error? err
@@ -38,10 +44,7 @@ function Rows:next()
   end
   local row = self.chunk[self.at]
   if row then return row, self.lines[self.at] end
-  if self.failure then
-    local message, line, kind, file = self.failure[1], self.failure[2], self.failure[3], self.failure[4]
-    return errors.fail(kind, message, { line = line, file = file })
-  end
+  if self.failure then return failed(self) end
   return nil
 end
 
@@ -55,8 +58,7 @@ end
 -- What is known of the file; `nil, message, err` if it could not be opened.
 local function known(self, value)
   if self.opened then return value end
-  local message, line, kind, file = self.failure[1], self.failure[2], self.failure[3], self.failure[4]
-  return errors.fail(kind, message, { line = line, file = file })
+  return failed(self)
 end
 
 --- The columns in the header's order, each with its name and its type: "number", "text" or "boolean". Empty if the

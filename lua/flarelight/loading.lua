@@ -35,10 +35,11 @@ end
 
 -- Lua 5.1 and LuaJIT leave a mark for a module whose loading failed, as for lack of memory, and refuse to load it
 -- again. The mark of LuaJIT is a value of no type of Lua: `type` calls it a number. What a module of ours returns is a
--- table.
+-- table or a function.
 local function remove_marks()
   for name, value in pairs(package.loaded) do
-    if type(value) ~= "table" and name:find "^flarelight%." then package.loaded[name] = nil end
+    local kind = type(value)
+    if kind ~= "table" and kind ~= "function" and name:find "^flarelight%." then package.loaded[name] = nil end
   end
 end
 

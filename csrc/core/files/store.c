@@ -361,11 +361,9 @@ static const char *name_for_sqlite(const fl_store *self) {
 /* Deletes a file that a crash of the machine has damaged, if it may be made anew. */
 static void discard_damaged(fl_store *self) {
   static const char *const endings[] = {"", "-wal", "-shm"};
-  char name[4096];
   if (self->damaged && !self->schema->durable)
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-      if (snprintf(name, sizeof name, "%s%s", self->path, endings[i]) < (int)sizeof name)
-        unlink(name);
+      delete_companion(self, endings[i]);
   self->damaged = false;
 }
 
