@@ -66,4 +66,23 @@ describe("where nothing can be sent:", function()
     refused(support.client(plain, { max_attempts = 2 }), "tls", 2)
     assert.equal(0, #sandbox:requests())
   end)
+
+  it("no descriptor for the first call", function()
+    local script = system.file [[
+      local flarelight = require "flarelight"
+      local api = assert(flarelight.new {
+        api_key = "k-1234567", subscription_id = "00000000-0000-4000-8001-000000000001", base_url = "http://127.0.0.1:9",
+      })
+      local held = {}
+      repeat
+        local file = io.open "/dev/null"
+        held[#held + 1] = file
+      until not file
+      table.remove(held):close() -- the mailbox has it
+      local _, message, err = api.imports:all()
+      print(message, err.kind)
+    ]]
+    assert.equal("no descriptor for the engine: too many open files\tnetwork\n", (system.shell(("ulimit -n 64; %s %s 2>&1"):format(
+      system.quote(system.interpreter), system.quote(script)))))
+  end)
 end)

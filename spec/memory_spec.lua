@@ -28,6 +28,14 @@ describe("memory that runs out", function()
       assert.is_true(result.failed >= 1, "no allocation failed")
     end)
   end
+
+  it("in libcurl, where it would tell a socket: no call waits for its time-out", function()
+    local result = sweep.run {
+      host = folder .. "/host", cpath = folder .. "/?.so", source = "curl", on = true, step = 1, first = 62, last = 70,
+    }
+    assert.are.same({}, result.problems)
+    assert.are.equal(9, result.runs)
+  end)
 end)
 
 describe("without memory", function()

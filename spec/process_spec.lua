@@ -2,6 +2,7 @@
 -- calls under way, lives through forks, and shares a process with other states. Each case is a process
 -- of its own (spec/process/*.lua), killed when it hangs; the sandbox is here.
 
+local core = require "flarelight.core"
 local support = require "support"
 local system = require "support.system"
 
@@ -247,6 +248,23 @@ describe("a process with flarelight", function()
         for _ = 1, thorough and not checked and 10 or 3 do
           is_quiet("embed", ("1 spec/process/pause.lua 0 %s 0 %s"):format(script, script), "unto_the_end", id)
         end
+      end)
+    end)
+    -- OpenSSL reads its configuration from a pipe that is closed only when the exit has begun.
+    it("that ends while another of them prepares OpenSSL", function()
+      if not core.libraries():find "OpenSSL/[3-9]" then return pending "libcurl has no OpenSSL" end
+      local folder = system.folder()
+      local pipe, opened = folder .. "/openssl.cnf", folder .. "/opened"
+      system.shell("mkfifo " .. quote(pipe))
+      each_way(function()
+        os.remove(opened)
+        local before = environment
+        finally(function() environment = before end)
+        environment = ("OPENSSL_CONF=%s %s"):format(quote(pipe), environment)
+        system.shell(("{ timeout 60 sh -c 'exec 3>\"$0\"; : >\"$1\"; sleep 0.5' %s %s; } >/dev/null 2>&1 &"):format(
+          quote(pipe), quote(opened)))
+        is_quiet("embed", ("1 spec/process/leaves_early.lua 0 %s"):format(script), "unto_the_end", id, opened)
+        environment = before
       end)
     end)
     it("into which it is linked", function()

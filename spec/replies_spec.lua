@@ -69,6 +69,27 @@ describe("a reply", function()
     end
   end)
 
+  describe("whose connection ends inside its head", function()
+    it("is no reply to a write", function()
+      local api = raw({ "HTTP/1.1 204 No Content\r\nX-Reque" }, { max_attempts = 1 })
+      local _, message, err = api.automations:execute("a", {})
+      assert.matches("the connection ended inside the reply's head", message, 1, true)
+      assert.are.same({ "network", "in_doubt" }, { err.kind, err.fate })
+    end)
+
+    it("is asked for again, also as bytes", function()
+      local api = raw { "HTTP/1.1 200 OK\r\nContent-Le", support.reply("200 OK", "bytes") }
+      local bytes, meta = assert(api:request { method = "GET", path = "/x", raw = true })
+      assert.are.same({ "bytes", 2 }, { bytes.body, meta.attempts })
+    end)
+
+    it("has decided if its status refuses", function()
+      local api = raw({ "HTTP/1.1 404 Not Found\r\nContent-Le" }, { max_attempts = 1 })
+      local _, _, err = api.automations:execute("a", {})
+      assert.are.same({ "not_found", "rejected" }, { err.kind, err.fate })
+    end)
+  end)
+
   describe("with more values than its bytes let expect", function()
     local function reply(count)
       return support.reply("200 OK", ('{"data":[%s0],"messages":[]}'):format(("0,"):rep(count - 1)))

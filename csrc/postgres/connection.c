@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/tls_exit.h"
 #include "postgres.h"
 
 fl_store_code fl_postgres_fail_with(const fl_postgres_connection *self, fl_store_error *error,
@@ -231,6 +232,7 @@ static fl_store_code open_link(fl_postgres_connection *self, fl_store_error *err
                                "client_encoding", "fallback_application_name", NULL};
   char seconds[16], milliseconds[16];
   const char *const values[] = {seconds, milliseconds, self->url, "UTF8", "flarelight", NULL};
+  fl_keep_tls_at_exit();
   snprintf(seconds, sizeof seconds, "%d", self->patience);
   snprintf(milliseconds, sizeof milliseconds, "%d", self->patience * 1500);
   self->link = PQconnectStartParams(names, values, 1);

@@ -8,12 +8,13 @@
  * runs the turns, `kicked` while there is work for the engine's thread. Both are under state_lock.
  *
  * Locks, in the order in which they are taken: global_lock, turn_lock, the lock of wakeup.c; and
- * global_lock, state_lock. Relies on one fact: an atexit handler registered after curl_global_init
- * runs before that of the TLS library.
+ * global_lock, state_lock. Relies on one fact: `exit` calls the handler first that was registered
+ * last.
  */
 #include "engine/engine.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "engine/loop.h"
 #include "base/process.h"
+#include "base/tls_exit.h"
 #include "engine/transfer.h"
 
 #define STOP_BOUND 2 /* seconds that a stop waits for the thread */
@@ -51,6 +53,7 @@ static fl_engine *current;
 static uint64_t engines_started;
 static int clients;
 static bool prepared;       /* curl_global_init and atexit are done */
+static bool exits_prepared; /* the first handler of exit is registered */
 static bool forks_prepared; /* the handlers of forks are registered */
 static bool ending;         /* exit has begun: no engine is started any more */
 
@@ -271,14 +274,19 @@ bool fl_engine_prepare_forks(void) {
 }
 
 static const char *prepare_process(void) {
+  static const char no_exit_handler[] = "no exit handler could be registered";
   const char *missing;
   if (prepared) return NULL;
+  fl_keep_tls_at_exit();
+  /* Before curl_global_init, so that an exit that begins meanwhile waits for it; and after it, so
+   * that it runs before the handler of a TLS library that has one of its own. */
+  exits_prepared = exits_prepared || atexit(stop_at_exit) == 0;
+  if (!exits_prepared) return no_exit_handler;
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return "libcurl could not be initialised";
   missing = fl_transfer_check_library();
   if (missing != NULL) return missing;
-  /* After curl_global_init, so that it runs before the TLS library's own handler. */
   if (!register_forks()) return "no handler of forks could be registered";
-  if (atexit(stop_at_exit) != 0) return "no exit handler could be registered";
+  if (atexit(stop_at_exit) != 0) return no_exit_handler;
   prepared = true;
   return NULL;
 }
@@ -303,10 +311,12 @@ static const char *start_engine(void) {
   engine->ask_at = FL_NEVER;
   pthread_mutex_init(&engine->state_lock, NULL);
   pthread_cond_init(&engine->changed, NULL);
+  errno = 0;
   engine->loop = fl_loop_new(++engines_started, &engine->budgets);
   if (engine->loop == NULL) {
+    bool full = errno == EMFILE || errno == ENFILE;
     free_engine(engine);
-    return "no memory for the engine";
+    return full ? "no descriptor for the engine: too many open files" : "no memory for the engine";
   }
   /* This thread blocks all signals, so that the host's threads handle them. */
   sigfillset(&all);

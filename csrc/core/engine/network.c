@@ -5,6 +5,11 @@
  * libcurl tells which sockets it waits for and when its next timer is due, and is told which
  * sockets are ready (curl_multi_socket_action). curl_multi_perform would ask the system about each
  * socket of each transfer in each turn.
+ *
+ * Relies on one fact about libcurl: where it has no memory to keep a socket that it would tell,
+ * curl_multi_socket_action says so (CURLM_OUT_OF_MEMORY), but not of which transfer. That transfer
+ * would wait for ever. Before 8.13 its table of sockets may be broken then, so that the next use of
+ * the socket divides by zero. So all transfers end, and the multi handle is made anew.
  */
 #include "engine/network.h"
 
@@ -26,8 +31,10 @@ struct fl_network {
   CURLM *multi;
   fl_sockets sockets;
   fl_watched watched;
-  fl_time timer; /* when libcurl wants to run; FL_NEVER */
-  int under_way; /* transfers */
+  fl_time timer;           /* when libcurl wants to run; FL_NEVER */
+  fl_transfer **under_way; /* those in the multi handle, each at its fl_transfer_place */
+  size_t count, capacity;
+  bool failed; /* the multi handle must not be used any more: its transfers end one by one */
   fl_transfer *idle[IDLE_TRANSFERS];
   int idle_count;
 };
@@ -74,29 +81,44 @@ static int on_timer(CURLM *multi, long milliseconds, void *context) {
   return 0;
 }
 
-fl_network *fl_network_new(void) {
-  fl_network *network = calloc(1, sizeof *network);
-  if (network == NULL) return NULL;
+/* Makes the multi handle. False without memory. */
+static bool open_multi(fl_network *network) {
   network->timer = FL_NEVER;
-  network->multi = fl_watched_init(&network->watched) ? make_multi() : NULL;
-  if (network->multi == NULL) {
-    fl_watched_free(&network->watched);
-    free(network);
-    return NULL;
-  }
+  network->multi = make_multi();
+  if (network->multi == NULL) return false;
   curl_multi_setopt(network->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
   curl_multi_setopt(network->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
   curl_multi_setopt(network->multi, CURLMOPT_SOCKETDATA, network);
   curl_multi_setopt(network->multi, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(network->multi, CURLMOPT_TIMERDATA, network);
-  return network;
+  return true;
+}
+
+fl_network *fl_network_new(void) {
+  fl_network *network = calloc(1, sizeof *network);
+  if (network == NULL) return NULL;
+  if (fl_watched_init(&network->watched)) {
+    if (open_multi(network)) return network;
+    fl_watched_free(&network->watched);
+  }
+  free(network);
+  return NULL;
+}
+
+/* Closes a multi handle that failed, with its connections. Its transfers have ended. */
+static void close_failed(fl_network *network) {
+  curl_multi_cleanup(network->multi);
+  network->multi = NULL;
+  network->failed = false;
+  fl_watched_clear(&network->watched);
 }
 
 void fl_network_free(fl_network *network) {
   while (network->idle_count > 0) fl_transfer_free(network->idle[--network->idle_count]);
-  curl_multi_cleanup(network->multi);
+  if (network->multi != NULL) curl_multi_cleanup(network->multi);
   fl_watched_free(&network->watched);
   fl_sockets_free(&network->sockets);
+  free(network->under_way);
   free(network);
 }
 
@@ -105,19 +127,34 @@ static void release_transfer(fl_network *network, fl_transfer *transfer) {
   else fl_transfer_free(transfer);
 }
 
+static bool reserve(fl_network *network) {
+  size_t capacity = network->capacity > 0 ? network->capacity * 2 : 16;
+  fl_transfer **grown;
+  if (network->count < network->capacity) return true;
+  grown = realloc(network->under_way, capacity * sizeof(fl_transfer *));
+  if (grown == NULL) return false;
+  network->under_way = grown;
+  network->capacity = capacity;
+  return true;
+}
+
 /* Adds a transfer that is prepared. The room for its sockets is made before, since libcurl ends all
  * transfers where its function for sockets fails. */
 static CURLcode add(fl_network *network, fl_transfer *transfer) {
-  if (!fl_watched_reserve(&network->watched, (size_t)network->under_way + 1) ||
+  if (network->failed || (network->multi == NULL && !open_multi(network)) || !reserve(network) ||
+      !fl_watched_reserve(&network->watched, network->count + 1) ||
       curl_multi_add_handle(network->multi, fl_transfer_handle(transfer)) != CURLM_OK)
     return CURLE_OUT_OF_MEMORY;
-  network->under_way++;
+  *fl_transfer_place(transfer) = network->count;
+  network->under_way[network->count++] = transfer;
   return CURLE_OK;
 }
 
 static void remove_handle(fl_network *network, fl_transfer *transfer) {
+  size_t place = *fl_transfer_place(transfer);
   curl_multi_remove_handle(network->multi, fl_transfer_handle(transfer));
-  network->under_way--;
+  network->under_way[place] = network->under_way[--network->count];
+  *fl_transfer_place(network->under_way[place]) = place;
 }
 
 bool fl_network_start(fl_network *network, fl_call *call, fl_time now, fl_kind *kind,
@@ -156,14 +193,19 @@ static int action(const fl_ready *ready) {
          (ready->failed ? CURL_CSELECT_ERR : 0);
 }
 
+static void act(fl_network *network, curl_socket_t descriptor, int what) {
+  int running;
+  if (curl_multi_socket_action(network->multi, descriptor, what, &running) != CURLM_OK)
+    network->failed = true;
+}
+
 void fl_network_perform(fl_network *network) {
   fl_ready ready;
-  int running;
-  while (fl_watched_take(&network->watched, &ready))
-    curl_multi_socket_action(network->multi, ready.descriptor, action(&ready), &running);
-  for (int i = 0; i < TIMER_ROUNDS && network->timer <= fl_clock_now(); i++) {
+  while (!network->failed && fl_watched_take(&network->watched, &ready))
+    act(network, ready.descriptor, action(&ready));
+  for (int i = 0; !network->failed && i < TIMER_ROUNDS && network->timer <= fl_clock_now(); i++) {
     network->timer = FL_NEVER;
-    curl_multi_socket_action(network->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(network, CURL_SOCKET_TIMEOUT, 0);
   }
 }
 
@@ -180,16 +222,30 @@ static bool start_afresh(fl_network *network, fl_transfer *transfer, fl_call *ca
   return *code == CURLE_OK;
 }
 
-fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
+/* A transfer that has ended, and its code; NULL if there is none. */
+static fl_transfer *next_ended(fl_network *network, CURLcode *code) {
   CURLMsg *message;
+  fl_transfer *transfer = NULL;
   int left;
+  if (network->multi == NULL) return NULL;
   while ((message = curl_multi_info_read(network->multi, &left)) != NULL) {
-    fl_transfer *transfer = NULL;
-    fl_call *call;
-    CURLcode code = message->data.result; /* read now: removing the handle frees the message */
     if (message->msg != CURLMSG_DONE) continue;
+    *code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&transfer);
-    call = fl_transfer_call(transfer);
+    return transfer;
+  }
+  if (!network->failed) return NULL;
+  *code = FL_TRANSFER_LOST;
+  if (network->count > 0) return network->under_way[network->count - 1];
+  close_failed(network);
+  return NULL;
+}
+
+fl_call *fl_network_take_ended(fl_network *network, fl_outcome *outcome) {
+  fl_transfer *transfer;
+  CURLcode code;
+  while ((transfer = next_ended(network, &code)) != NULL) {
+    fl_call *call = fl_transfer_call(transfer);
     remove_handle(network, transfer);
     if (fl_transfer_met_closed(transfer) && start_afresh(network, transfer, call, &code)) continue;
     *outcome = fl_transfer_finish(transfer, code);

@@ -31,6 +31,7 @@ struct fl_transfer {
   CURL *easy;
   fl_sockets *sockets;
   fl_call *call;
+  size_t place;        /* the owner's */
   uint64_t configured; /* number of the client whose options are set; 0: none */
   long buffer_size;    /* that was set; 0: libcurl's default */
   int requests;        /* calls of the PREREQ function in this attempt */
@@ -74,6 +75,7 @@ void fl_transfer_free(fl_transfer *transfer) {
 
 CURL *fl_transfer_handle(fl_transfer *transfer) { return transfer->easy; }
 fl_call *fl_transfer_call(fl_transfer *transfer) { return transfer->call; }
+size_t *fl_transfer_place(fl_transfer *transfer) { return &transfer->place; }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   fl_transfer *transfer = context;
@@ -445,6 +447,8 @@ static fl_outcome outcome_of_failure(fl_transfer *transfer, CURLcode code) {
   } else if (fault != NULL) {
     failure.kind = FL_KIND_PROTOCOL;
     failure.detail = fault;
+  } else if (code == FL_TRANSFER_LOST) {
+    failure.detail = "there was no memory to wait for the connection";
   } else if (is_undecodable(transfer, code)) {
     failure.kind = FL_KIND_PROTOCOL;
     failure.detail = "the compressed reply has bytes after its end";
@@ -503,6 +507,12 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   fl_outcome outcome;
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
+  /* libcurl takes a connection that ends inside the head for the end of a whole reply. */
+  if (code == CURLE_OK && call->head.part == FL_HEAD_INSIDE) {
+    snprintf(transfer->error, sizeof transfer->error,
+             "the connection ended inside the reply's head");
+    code = CURLE_PARTIAL_FILE;
+  }
   /* A refusal counts even if its body is incomplete, since its status decides. An HTTP/2 server
    * that replies before it has read the whole request resets the stream after the reply. Such a
    * reply counts if it is complete, which its JSON shows. */

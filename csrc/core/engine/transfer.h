@@ -21,10 +21,16 @@ void fl_transfer_free(fl_transfer *transfer);
 CURL *fl_transfer_handle(fl_transfer *transfer);
 /* The call of the attempt under way. */
 fl_call *fl_transfer_call(fl_transfer *transfer);
+/* The index of the transfer in a list of its owner, who sets it. */
+size_t *fl_transfer_place(fl_transfer *transfer);
 
 /* Prepares the handle for an attempt of `call`; the caller adds it to a multi handle. Any code but
  * CURLE_OK: libcurl refused an option, and the attempt has not begun. */
 CURLcode fl_transfer_prepare(fl_transfer *transfer, fl_call *call, fl_time now);
+
+/* The code of an attempt that libcurl will not run again, since it had no memory to keep its
+ * sockets. */
+#define FL_TRANSFER_LOST CURL_LAST
 
 /*
  * The attempt has ended with `code`, and the handle is out of the multi handle. Sets the outcome of

@@ -65,6 +65,8 @@ bool fl_watched_set(fl_watched *watched, int descriptor, bool reading, bool writ
   return true;
 }
 
+void fl_watched_clear(fl_watched *watched) { watched->count = FIRST_SOCKET; }
+
 bool fl_watched_wait(fl_watched *watched, int milliseconds) {
   int ready = poll(watched->polled, (nfds_t)watched->count, milliseconds);
   watched->ready = FIRST_SOCKET;

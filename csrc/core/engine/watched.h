@@ -34,6 +34,9 @@ bool fl_watched_reserve(fl_watched *watched, size_t transfers);
  * memory, which cannot be within the reserve. */
 bool fl_watched_set(fl_watched *watched, int descriptor, bool reading, bool writing);
 
+/* Watches no socket any more. */
+void fl_watched_clear(fl_watched *watched);
+
 /* Waits for a socket, fl_watched_wake, a signal or the time. True if a socket is ready. */
 bool fl_watched_wait(fl_watched *watched, int milliseconds);
 
