@@ -279,6 +279,7 @@ describe("a process with flarelight", function()
       if not thorough then return end
       is_quiet("embed", "1 " .. script, "without_memory", id)
       is_quiet("embed", "1 " .. script, "row_by_row", id)
+      is_quiet("embed", "1 " .. script, "line_by_line", id)
     end)
   end)
 end)

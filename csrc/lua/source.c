@@ -36,6 +36,7 @@ typedef struct source_box {
   holder *holder;       /* NULL once it is closed */
   fl_source_batch rows; /* the batch that the method `rows` read last */
   fl_json_tape tape;
+  bool rows_wait; /* the batch was read, and not given: there was no memory for its tables */
 } source_box;
 
 static holder *new_holder(void) {
@@ -295,7 +296,9 @@ static int source_read(lua_State *L) {
   const fl_source_span *spans;
   fl_source_error error;
   size_t count;
-  fl_source_code code = read_batch(box->holder, most, bytes, &box->rows, &error, &place);
+  fl_source_code code;
+  box->rows_wait = false; /* this takes the place of their text */
+  code = read_batch(box->holder, most, bytes, &box->rows, &error, &place);
   if (code == FL_SOURCE_END) return 0;
   if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
   count = fl_source_batch_count(&box->rows);
@@ -321,20 +324,23 @@ static int source_rows(lua_State *L) {
   fl_json_error where;
   fl_push push;
   size_t count;
-  fl_source_code code = read_batch(box->holder, most, ROWS_BYTES, &box->rows, &error, &place);
-  if (code == FL_SOURCE_END) return 0;
-  if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
-  if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
-    return luaL_error(L, "rows: %s", fl_json_describe(where.code));
+  if (!box->rows_wait) {
+    fl_source_code code = read_batch(box->holder, most, ROWS_BYTES, &box->rows, &error, &place);
+    if (code == FL_SOURCE_END) return 0;
+    if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
+    if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
+      return luaL_error(L, "rows: %s", fl_json_describe(where.code));
+    box->rows_wait = true;
+  }
   push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
   fl_push_begin(L, &push);
   fl_push_value(L, &push, 0);
   count = fl_source_batch_count(&box->rows);
   spans = fl_source_batch_spans(&box->rows);
   push_places(L, spans, count, false);
-  if (box->holder->options.path_count == 1) return 2;
-  push_places(L, spans, count, true);
-  return 3;
+  if (box->holder->options.path_count > 1) push_places(L, spans, count, true);
+  box->rows_wait = false;
+  return box->holder->options.path_count > 1 ? 3 : 2;
 }
 
 /* source:columns() -> array of {name =, type =} of the columns that are sent; empty if the format
@@ -541,7 +547,7 @@ static int begin(lua_State *L, source_box **out) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 20, "source");
   box = lua_newuserdata(L, sizeof *box);
-  box->holder = NULL;
+  *box = (source_box){0};
   fl_source_batch_init(&box->rows);
   fl_json_tape_init(&box->tape);
   fl_lua_new_class(L, CLASS, methods, source_close);

@@ -245,7 +245,8 @@ static int push_lock_outcome(lua_State *L, fl_job *job) {
   } else if (self->lock == NULL) {
     lua_pushnil(L);
   } else {
-    *push_lock(L) = (lock_box){self->database->class->retain(self->database), self->lock};
+    lock_box *box = push_lock(L); /* before anything is kept: it may raise */
+    *box = (lock_box){self->database->class->retain(self->database), self->lock};
     self->lock = NULL;
   }
   return 1;

@@ -2,8 +2,8 @@
 #include "timer.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -81,19 +81,10 @@ static void *keep_time(void *context) {
   }
 }
 
-static bool open_pipe(int ends[2]) {
-  if (pipe(ends) != 0) return false;
-  for (int end = 0; end < 2; end++) {
-    fcntl(ends[end], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[end], F_SETFL, O_NONBLOCK);
-  }
-  return true;
-}
-
 sandbox_timer *sandbox_timer_start(void) {
   sandbox_timer *timer = calloc(1, sizeof *timer);
   if (timer == NULL) return NULL;
-  if (open_pipe(timer->wake)) {
+  if (fl_descriptor_pipe(timer->wake) == 0) {
     pthread_mutex_init(&timer->firing, NULL);
     pthread_mutex_init(&timer->lock, NULL);
     if (pthread_create(&timer->thread, NULL, keep_time, timer) == 0) return timer;

@@ -83,6 +83,34 @@ function hows.without_memory()
   until not failed
 end
 
+-- The same while a file is read.
+function hows.line_by_line()
+  if rawget(_G, "jit") then require("jit").off() end
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write "n,text\n"
+  for n = 1, 200 do file:write(n, ",some text ", n, "\n") end
+  file:close()
+  for most = 1, 200, 3 do
+    local rows, expected, short = flarelight.csv.rows(path, { format = "csv" }), 1, true
+    while true do
+      if short then fail_memory(most) end -- luacheck: ignore
+      local good, row, line, err = pcall(rows.next, rows)
+      fail_memory(0) -- luacheck: ignore
+      short = good and not short
+      if good and not row then
+        assert(not err, err)
+        break
+      elseif good then
+        assert(row.n == expected and line == expected + 1, "a row is lost")
+        expected = expected + 1
+      end
+    end
+    assert(expected == 201, "rows are lost")
+  end
+  os.remove(path)
+end
+
 -- Lets memory run out now and then while a stream is read: each row comes once.
 function hows.row_by_row()
   if rawget(_G, "jit") then require("jit").off() end

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/write_all.h"
 
 #define RANDOM ".XXXXXX"
@@ -105,10 +106,9 @@ int fl_owned_replace(const char *path, const char *bytes, size_t length) {
     return ENOTSUP;
   }
   snprintf(temporary, room, "%s%s", path, RANDOM);
-  descriptor = mkstemp(temporary);
+  descriptor = fl_descriptor_temporary(temporary, 0);
   if (descriptor < 0) reason = errno;
   else {
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     if (fchmod(descriptor, 0600) != 0 || !fl_write_all(descriptor, bytes, length) ||
         fsync(descriptor) != 0)
       reason = errno;

@@ -1,11 +1,12 @@
 /* wake_descriptor.c: see wake_descriptor.h. */
 #include "base/wake_descriptor.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/eventfd.h>
 #endif
+
+#include "base/descriptor.h"
 
 bool fl_wake_open(fl_wake_descriptor *wake) {
 #ifdef __linux__
@@ -13,11 +14,7 @@ bool fl_wake_open(fl_wake_descriptor *wake) {
   return wake->reader >= 0;
 #else
   int ends[2];
-  if (pipe(ends) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[i], F_SETFL, O_NONBLOCK);
-  }
+  if (fl_descriptor_pipe(ends) != 0) return false;
   wake->reader = ends[0];
   wake->writer = ends[1];
   return true;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "engine/transfer.h"
 #include "engine/watched.h"
 
@@ -45,7 +46,7 @@ struct fl_network {
  */
 static CURLM *make_multi(void) {
   int numbers[2];
-  bool known = pipe(numbers) == 0;
+  bool known = fl_descriptor_pipe(numbers) == 0;
   CURLM *multi;
   if (known) {
     close(numbers[0]);

@@ -2,11 +2,12 @@
 #include "engine/sockets.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/descriptor.h"
 
 /* Without memory the socket is left out of the table. */
 static void add(fl_sockets *sockets, int descriptor) {
@@ -21,13 +22,7 @@ static void add(fl_sockets *sockets, int descriptor) {
 }
 
 int fl_sockets_open(fl_sockets *sockets, int family, int type, int protocol) {
-  int descriptor;
-#ifdef SOCK_CLOEXEC
-  descriptor = socket(family, type | SOCK_CLOEXEC, protocol);
-#else
-  descriptor = socket(family, type, protocol);
-  if (descriptor >= 0) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-#endif
+  int descriptor = fl_descriptor_socket(family, type, protocol);
   if (descriptor >= 0) add(sockets, descriptor);
   return descriptor;
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/process.h"
 #include "engine/wakeup_directory.h"
 
@@ -71,9 +72,8 @@ static server *current;
 static bool listen_there(server *self) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   memcpy(address.sun_path, self->directory.socket, strlen(self->directory.socket) + 1);
-  self->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  self->listener = fl_descriptor_socket(AF_UNIX, SOCK_STREAM, 0);
   if (self->listener < 0) return false;
-  fcntl(self->listener, F_SETFD, FD_CLOEXEC);
   fcntl(self->listener, F_SETFL, O_NONBLOCK);
   return bind(self->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
          listen(self->listener, SOMAXCONN) == 0;
@@ -156,10 +156,9 @@ static bool add_connection(server *self, int descriptor) {
 /* False if no descriptor is left. */
 static bool accept_all(server *self) {
   for (;;) {
-    int descriptor = accept(self->listener, NULL, NULL);
+    int descriptor = fl_descriptor_accept(self->listener);
     if (descriptor < 0)
       return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
     if (!is_our_own(descriptor) || !add_connection(self, descriptor)) close(descriptor);
   }
@@ -323,15 +322,9 @@ static bool start_thread(server *self) {
 }
 
 static bool open_pipe(server *self) {
-  if (pipe(self->wake) != 0) {
-    self->wake[0] = self->wake[1] = -1;
-    return false;
-  }
-  for (int i = 0; i < 2; i++) {
-    fcntl(self->wake[i], F_SETFD, FD_CLOEXEC);
-    fcntl(self->wake[i], F_SETFL, O_NONBLOCK);
-  }
-  return true;
+  if (fl_descriptor_pipe(self->wake) == 0) return true;
+  self->wake[0] = self->wake[1] = -1;
+  return false;
 }
 
 static server *make_server(const char **message) {

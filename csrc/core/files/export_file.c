@@ -290,6 +290,7 @@ void fl_export_file_remove_useless(fl_export_file *self) {
 void fl_export_file_close(fl_export_file *self) {
   if (self->packed_descriptor >= 0) close(self->packed_descriptor);
   if (self->owned && self->descriptor >= 0) close(self->descriptor);
+  self->owned = false;
   unlock(self);
   self->descriptor = self->packed_descriptor = -1;
   free(self->path);

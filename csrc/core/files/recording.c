@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/write_all.h"
 
 #define RANDOM "XXXXXX"
@@ -69,9 +70,8 @@ static bool fail(fl_recording *self, const char *what) {
 }
 
 static bool make_file(fl_recording *self) {
-  self->descriptor = mkstemp(self->path);
+  self->descriptor = fl_descriptor_temporary(self->path, 0);
   if (self->descriptor < 0) return fail(self, "make the file");
-  fcntl(self->descriptor, F_SETFD, FD_CLOEXEC);
   return unlink(self->path) == 0 || fail(self, "remove the name of the file");
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/write_all.h"
 
 #define STEP ((size_t)1024 * 1024)
@@ -143,12 +144,11 @@ static bool make_copy(fl_spool *self) {
   if (self->content != FL_COMPRESSION_NONE || self->held == 0) self->compression = self->content;
   ending = fl_archive_ending(self->compression);
   strcat(self->path, ending);
-  self->to = mkstemps(self->path, (int)strlen(ending));
+  self->to = fl_descriptor_temporary(self->path, (int)strlen(ending));
   if (self->to < 0) {
     fail(self, self->path, "make the copy");
     return false;
   }
-  fcntl(self->to, F_SETFD, FD_CLOEXEC);
   fchmod(self->to, 0600);
   flock(self->to, LOCK_EX | LOCK_NB);
   return true;

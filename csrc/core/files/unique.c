@@ -3,11 +3,12 @@
  */
 #include "files/unique.h"
 
-#include <fcntl.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/descriptor.h"
 
 #define MOST ((size_t)1 << 20)
 #define READ_AHEAD 2048 /* entries of a run that the merge holds */
@@ -58,10 +59,9 @@ static FILE *open_temporary(void) {
   FILE *file;
   snprintf(path, sizeof path, "%s/flarelight-XXXXXX",
            folder != NULL && *folder != '\0' ? folder : "/tmp");
-  descriptor = mkstemp(path);
+  descriptor = fl_descriptor_temporary(path, 0);
   if (descriptor < 0) return NULL;
   unlink(path);
-  fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   file = fdopen(descriptor, "w+b");
   if (file == NULL) close(descriptor);
   return file;
