@@ -117,7 +117,8 @@ function csv.rows(path, options)
   if kind == "misuse" then misuse("csv.rows: " .. message) end
   return setmetatable({
     source = source, opened = source ~= nil and source ~= false,
-    failure = not source and { message, line, kind, file } or nil,
+    failure = not source and { message, line, kind, file },
+    lines = false, -- exists from the beginning, since there may be no memory for the member when rows have been read
     list = source and source:columns() or {},
     read_by = source and source:dialect(),
     noted = source and source:remarks() or {},

@@ -102,7 +102,7 @@ function hows.line_by_line()
         assert(not err, err)
         break
       elseif good then
-        assert(row.n == expected and line == expected + 1, "a row is lost")
+        assert(row.n == expected and line == expected + 1, ("row %d comes where %d should"):format(row.n, expected))
         expected = expected + 1
       end
     end
