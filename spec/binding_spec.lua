@@ -50,6 +50,7 @@ describe("the binding", function()
     "core.terminal(-1)", "core.terminal(2^40)", "core.terminal(0/0)", "core.is_ours(0/0)", "core.batch({}, 0, 1, 1)",
     "core.batch({}, 1, 1, 0/0)", "core.batch({ {} }, 1, 1, 1, true, 0, io.stdout)", "core.batch({}, 2^31, 1, 1)",
     "core.durable 'a\0b'", "core.store 'a\0b'", "core.same_file('a\0b', 'a')", "core.absolute_path 'a\0b'",
+    "core.real_path 'a\0b'", "core.store('a', true, 'a\0b')",
     "core.exporter('csv'):open 'a\0b'", "core.exporter('csv'):add(core.exporter 'csv', 1)", "core.row_values { {} }",
     "core.row_values { 'a' } (io.stdout)", "core.row_values { 'a' } (reply)", "core.source(p .. '.csv', {}):read(0/0, 1)",
     "page:close(); page:next()", "local b = core.batch({ {} }, 1, 1, 1); b:close(); b:record(1)",

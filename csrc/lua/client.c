@@ -488,7 +488,7 @@ static int new_client(lua_State *L) {
   settings.client_cert = text_setting(L, "client_cert");
   settings.client_key = text_setting(L, "client_key");
   settings.proxy = text_setting(L, "proxy");
-  state = text_setting(L, "state");
+  state = text_setting(L, "state_path");
   database = text_setting(L, "database");
   if (settings.base_url == NULL || settings.subscription_id == NULL || settings.user_agent == NULL)
     return luaL_error(L, "base_url, subscription_id and user_agent are needed");

@@ -2,10 +2,12 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/owned.h"
+#include "base/real_path.h"
 #include "base/same_file.h"
 #include "binding.h"
 #include "functions.h"
@@ -30,6 +32,22 @@ static int absolute_path(lua_State *L) {
     return fl_lua_fail(L, "the working directory cannot be determined: %s", strerror(errno));
   lua_pushfstring(L, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
   return 1;
+}
+
+/* core.real_path(path) -> the path without links, and whether a link is at its end
+ * (base/real_path.h) */
+static int real_path(lua_State *L) {
+  fl_buffer *scratch = &fl_lua_state_of(L)->scratch;
+  bool linked;
+  char *path = fl_real_path(fl_lua_check_path(L, 1), &linked);
+  fl_result result = FL_NO_MEMORY;
+  scratch->length = 0;
+  if (path != NULL) result = fl_buffer_append(scratch, path, strlen(path));
+  free(path);
+  if (result != FL_OK) return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, scratch->data != NULL ? scratch->data : "", scratch->length);
+  lua_pushboolean(L, linked);
+  return 2;
 }
 
 /* core.file_fault(path, shared) -> nil | the reason why the file is refused: another user may
@@ -81,10 +99,8 @@ static int replace_file(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg fl_lua_paths_functions[] = {{"same_file", same_file},
-                                           {"absolute_path", absolute_path},
-                                           {"file_fault", file_fault},
-                                           {"create_owned", create_owned},
-                                           {"read_owned", read_owned},
-                                           {"replace_file", replace_file},
-                                           {NULL, NULL}};
+const luaL_Reg fl_lua_paths_functions[] = {
+    {"same_file", same_file},       {"absolute_path", absolute_path},
+    {"real_path", real_path},       {"file_fault", file_fault},
+    {"create_owned", create_owned}, {"read_owned", read_owned},
+    {"replace_file", replace_file}, {NULL, NULL}};

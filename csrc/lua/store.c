@@ -355,12 +355,16 @@ static void keep_store(lua_State *L, fl_database **box, fl_store *store) {
   luaL_error(L, "not enough memory");
 }
 
-/* core.store(path, shared) -> the state file; opens nothing. `shared`: base/owned.h */
+/* core.store(path, shared, name, linked) -> the state file; opens nothing. `shared`: base/owned.h.
+ * With `name` the links of the path were followed before: see fl_store_new_found. */
 static int new_store(lua_State *L) {
   const char *path = fl_lua_check_path(L, 1);
-  bool shared = lua_toboolean(L, 2);
+  bool shared = lua_toboolean(L, 2), linked = lua_toboolean(L, 4);
+  const char *name = lua_isnoneornil(L, 3) ? NULL : fl_lua_check_path(L, 3);
   fl_database **box = push_store(L);
-  keep_store(L, box, fl_store_new(path, shared));
+  keep_store(
+      L, box,
+      name != NULL ? fl_store_new_found(path, name, linked, shared) : fl_store_new(path, shared));
   return 1;
 }
 

@@ -28,7 +28,7 @@ local function read(api, sql)
   if config.database then
     store = calls.store(api)
   elseif config.state then
-    store, path = core.budget_store(config.state, config.shared_files)
+    store, path = core.budget_store(config.state_path, config.shared_files)
     -- Opening the store would make the file.
     local file = io.open(path, "rb")
     if not file then return nil end

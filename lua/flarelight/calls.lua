@@ -441,8 +441,9 @@ function calls.store(api)
   if inner.config.database and not inner.store then
     inner.store = assert(postgres.open(inner.config.database)) -- the configuration has tried it
   end
-  if inner.config.state and not inner.store then
-    inner.store = core.store(inner.config.state, inner.config.shared_files)
+  local config = inner.config
+  if config.state and not inner.store then
+    inner.store = core.store(config.state_path, config.shared_files, config.state, config.state_linked)
   end
   return inner.store
 end

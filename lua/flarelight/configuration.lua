@@ -298,6 +298,10 @@ local function resolve_files(found)
       found[name] = path
     end
   end
+  -- Whoever uses the state file by another name has to find the same files beside it.
+  if found.state then
+    found.state_path, found.state_linked = core.real_path(found.state)
+  end
   return true
 end
 

@@ -71,6 +71,7 @@ local COVERS = {
   ["spec/rows_spec.lua"] = { "lua/flarelight/pages" },
   ["spec/nul_spec.lua"] = { "lua/flarelight/options", "lua/flarelight/sandbox/options" },
   ["spec/owned_files_spec.lua"] = { "csrc/core/base/owned", "lua/flarelight/configuration" },
+  ["spec/state_link_spec.lua"] = { "csrc/core/files/store", "csrc/core/files/database", "lua/flarelight/configuration" },
   ["spec/sandbox/admission_spec.lua"] = { "csrc/sandbox" },
   ["spec/sandbox/lists_spec.lua"] = { "csrc/sandbox", "lua/flarelight/sandbox" },
   ["spec/sandbox_spec.lua"] = { "lua/flarelight/sandbox", "lua/flarelight/system" },

@@ -595,6 +595,11 @@ function core.same_file(one, other) end
 ---@return string? path, string? message
 function core.absolute_path(path) end
 
+--- The path without links. The second value tells whether a link is at its end.
+---@param path string
+---@return string path, boolean linked
+function core.real_path(path) end
+
 --- The reason why the file is refused: another user may change it; nil if there is no file.
 ---@param path string
 ---@param shared boolean?
@@ -633,8 +638,10 @@ local Store = {}
 --- The state file; opens nothing.
 ---@param path string
 ---@param shared boolean?
+---@param name string? for messages; the links of the path were followed before
+---@param linked boolean? a link led to the file, so it is not created
 ---@return flarelight.core.Store
-function core.store(path, shared) end
+function core.store(path, shared, name, linked) end
 
 --- Takes the functions of flarelight.postgres_core. Returns whether they are of this build.
 ---@param functions userdata

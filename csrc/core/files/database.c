@@ -45,13 +45,16 @@ static fl_store_code exchange(fl_database *self, const fl_buffer *script, fl_sto
 }
 
 static fl_store_code fail(file_database *self, fl_store_error *error, const char *fault) {
-  error->code = FL_STORE_IO;
-  if (fault != NULL)
-    snprintf(error->message, sizeof error->message, "%s: is refused: %s", self->lock_path, fault);
+  const char *name = self->lock_path, *refused = fault != NULL ? "is refused: " : "";
+  const int reason = errno;
+  if (fault == NULL) fault = strerror(reason);
   /* A missing folder is that of the state file, which is the name that the user knows. */
-  else
-    snprintf(error->message, sizeof error->message, "%s: %s",
-             errno == ENOENT ? fl_store_path(self->store) : self->lock_path, strerror(errno));
+  if (*refused == '\0' && reason == ENOENT) {
+    name = fl_store_name(self->store);
+    if (fl_store_is_linked(self->store)) fault = FL_STORE_NO_TARGET;
+  }
+  error->code = FL_STORE_IO;
+  snprintf(error->message, sizeof error->message, "%s: %s%s", name, refused, fault);
   return FL_STORE_IO;
 }
 

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/owned.h"
+#include "base/real_path.h"
 
 #define FOLDER "./"
 /* The patience of the first script, at least: processes that start at once all create the file. */
@@ -32,8 +33,11 @@
 
 struct fl_store {
   const fl_store_schema *schema;
-  char *path; /* as it was given; the two bytes before it are "./", so that the path can be used
-                 with "./" in front */
+  char *name; /* the path as it was given, for messages */
+  char *path; /* without links. SQLite follows a link and has its files beside the target, where the
+                 others have to be, too. The two bytes before it are "./", so that the path can be
+                 used with "./" in front */
+  bool linked; /* a link led to the file */
   atomic_int references;
   pthread_mutex_t lock; /* of the connection */
   bool shared;          /* base/owned.h */
@@ -149,7 +153,7 @@ __attribute__((format(printf, 4, 5))) static fl_store_code fail(fl_store *self,
                                                                 fl_store_code code,
                                                                 const char *words, ...) {
   va_list values;
-  int used = snprintf(error->message, sizeof error->message, "%s: ", self->path);
+  int used = snprintf(error->message, sizeof error->message, "%s: ", self->name);
   size_t start = used < (int)sizeof error->message ? (size_t)used : sizeof error->message - 1;
   va_start(values, words);
   vsnprintf(error->message + start, sizeof error->message - start, words, values);
@@ -230,6 +234,12 @@ static bool has_moved(fl_store *self) {
   return moved != 0;
 }
 
+/* Whether the file was moved elsewhere and a link is in its place: others have their locks there. */
+static bool is_link(const fl_store *self) {
+  struct stat status;
+  return lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
 static void delete_companion(const fl_store *self, const char *ending) {
   char *name = sqlite3_mprintf("%s%s", self->path, ending);
   if (name != NULL) unlink(name);
@@ -267,35 +277,53 @@ static fl_store_code check_owner(fl_store *self, const struct stat *status, fl_s
     fault = fl_owned_fault_at(name, self->shared);
     sqlite3_free(name);
     if (fault == NULL) continue;
-    return fail(self, error, FL_STORE_IO, "the file with the ending %s is refused: %s",
-                companions[i], fault);
+    return fail(self, error, FL_STORE_IO, "the file with the ending %s%s is refused: %s",
+                companions[i], self->linked ? " beside its target" : "", fault);
   }
   if (fault == NULL) return FL_STORE_OK;
   return fail(self, error, FL_STORE_IO, "the %s is refused: %s", self->schema->name, fault);
 }
 
-/* Creates the file if it is missing, so that only its owner (or its group) can ever read it. */
-static fl_store_code create_file(fl_store *self, fl_store_error *error) {
+/* Looks at the file that is there. A link at this path is one that came later: the files beside its
+ * target are not those that this process uses. */
+static fl_store_code check_file(fl_store *self, fl_store_error *error) {
   struct stat status;
-  mode_t mode = self->shared ? 0660 : 0600;
-  int descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
-  if (descriptor >= 0) {
-    bool good = fchmod(descriptor, mode) == 0 && fstat(descriptor, &status) == 0;
-    int reason = errno;
-    close(descriptor);
-    return good ? check_owner(self, &status, error)
-                : fail(self, error, FL_STORE_IO, "%s", strerror(reason));
-  }
-  if (errno == EEXIST && stat(self->path, &status) == 0) {
+  bool there = lstat(self->path, &status) == 0;
+  if (there && S_ISLNK(status.st_mode)) {
+    there = stat(self->path, &status) == 0;
+    if (there)
+      return fail(self, error, FL_STORE_IO,
+                  "is a symbolic link that was not followed when the client was made; a new client "
+                  "follows it");
+    if (errno != ENOENT) return fail(self, error, FL_STORE_IO, "%s", strerror(errno));
+  } else if (there) {
     if (S_ISREG(status.st_mode)) return check_owner(self, &status, error);
     if (!S_ISDIR(status.st_mode)) return fail(self, error, FL_STORE_IO, "is no regular file");
     return fail(self, error, FL_STORE_IO, "is a directory, and no %s", self->schema->name);
+  } else if (errno != ENOENT || !self->linked) {
+    return fail(self, error, FL_STORE_IO, "%s", strerror(errno));
   }
-  /* A dangling link is refused: its target may be on a disk that is not mounted, and a new state
-   * file would not know the earlier uploads. */
-  if (errno == ENOENT && lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode))
-    return fail(self, error, FL_STORE_IO, "is a symbolic link to a file that is not there");
-  return fail(self, error, FL_STORE_IO, "%s", strerror(errno));
+  return fail(self, error, FL_STORE_IO, FL_STORE_NO_TARGET);
+}
+
+/* Creates the file if it is missing, so that only its owner (or its group) can ever read it. The
+ * missing target of a link is not made: it may be on a disk that is not mounted, and a new state
+ * file would not know the earlier uploads. */
+static fl_store_code create_file(fl_store *self, fl_store_error *error) {
+  struct stat status;
+  mode_t mode = self->shared ? 0660 : 0600;
+  int descriptor, reason;
+  bool good;
+  if (self->linked) return check_file(self, error);
+  descriptor = open(self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
+  if (descriptor < 0)
+    return errno == EEXIST ? check_file(self, error)
+                           : fail(self, error, FL_STORE_IO, "%s", strerror(errno));
+  good = fchmod(descriptor, mode) == 0 && fstat(descriptor, &status) == 0;
+  reason = errno;
+  close(descriptor);
+  return good ? check_owner(self, &status, error)
+              : fail(self, error, FL_STORE_IO, "%s", strerror(reason));
 }
 
 static int read_number(fl_store *self, const char *sql, int64_t *number) {
@@ -433,7 +461,7 @@ static fl_store_code open_once(fl_store *self, bool *busy, fl_store_error *error
 static fl_store_code open_database(fl_store *self, fl_store_error *error) {
   fl_store_code code;
   bool busy;
-  if (self->database != NULL && has_moved(self)) {
+  if (self->database != NULL && (has_moved(self) || is_link(self))) {
     close_database(self);
     if (self->schema->durable)
       return fail(self, error, FL_STORE_IO,
@@ -653,18 +681,30 @@ fl_store *fl_store_new(const char *path, bool shared) {
   return fl_store_new_of(path, shared, &state_schema);
 }
 
-fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema) {
+static void free_store(fl_store *self) {
+  if (self->path != NULL) free(self->path - strlen(FOLDER));
+  free(self->name);
+  free(self);
+}
+
+static bool set_paths(fl_store *self, const char *path, const char *name) {
+  char *room = malloc(strlen(FOLDER) + strlen(path) + 1);
+  if (room != NULL) self->path = strcpy(strcpy(room, FOLDER) + strlen(FOLDER), path);
+  self->name = strdup(name);
+  return self->path != NULL && self->name != NULL;
+}
+
+static fl_store *new_store(const char *path, const char *name, bool linked, bool shared,
+                           const fl_store_schema *schema) {
   fl_store *self = fl_store_prepare() ? calloc(1, sizeof *self) : NULL;
-  char *name;
   if (self == NULL) return NULL;
-  name = malloc(strlen(FOLDER) + strlen(path) + 1);
-  if (name == NULL) {
-    free(self);
+  if (!set_paths(self, path, name)) {
+    free_store(self);
     return NULL;
   }
+  self->linked = linked;
   self->schema = schema;
   self->patience = schema->patience > FIRST_PATIENCE ? schema->patience : FIRST_PATIENCE;
-  self->path = strcpy(strcpy(name, FOLDER) + strlen(FOLDER), path);
   self->shared = shared;
   atomic_init(&self->references, 1);
   pthread_mutex_init(&self->lock, NULL);
@@ -673,6 +713,18 @@ fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *
   stores = self;
   pthread_mutex_unlock(&list_lock);
   return self;
+}
+
+fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema) {
+  bool linked;
+  char *real = fl_real_path(path, &linked);
+  fl_store *self = real != NULL ? new_store(real, path, linked, shared, schema) : NULL;
+  free(real);
+  return self;
+}
+
+fl_store *fl_store_new_found(const char *path, const char *name, bool linked, bool shared) {
+  return new_store(path, name, linked, shared, &state_schema);
 }
 
 fl_store *fl_store_retain(fl_store *self) {
@@ -689,9 +741,10 @@ void fl_store_release(fl_store *self) {
   close_database(self); /* under the lock of the list, which a fork holds */
   pthread_mutex_unlock(&list_lock);
   pthread_mutex_destroy(&self->lock);
-  free(self->path - strlen(FOLDER));
-  free(self);
+  free_store(self);
 }
 
 const char *fl_store_path(const fl_store *self) { return self->path; }
+const char *fl_store_name(const fl_store *self) { return self->name; }
+bool fl_store_is_linked(const fl_store *self) { return self->linked; }
 bool fl_store_is_shared(const fl_store *self) { return self->shared; }

@@ -39,12 +39,17 @@ typedef struct fl_store_schema {
  * False without memory; the next call tries again. */
 bool fl_store_prepare(void);
 
-/* Opens nothing yet. NULL without memory. One reference is the caller's. `shared`: the file may be
- * other members' of a group of this process, and a new one may be written by the group
- * (base/owned.h). */
+/* Opens nothing yet. Links are followed now, and the file that was found is used from then on; the
+ * missing target of a link is never created. NULL without memory. One reference is the caller's.
+ * `shared`: the file may be other members' of a group of this process, and a new one may be written
+ * by the group (base/owned.h). */
 fl_store *fl_store_new(const char *path, bool shared);
 /* The same for a file of another schema, which the caller keeps. */
 fl_store *fl_store_new_of(const char *path, bool shared, const fl_store_schema *schema);
+/* The same for a state file whose links were followed before: `path` is what base/real_path.h
+ * answers, with `linked`, for `name`, which messages show. A link that came to `path` since then is
+ * refused. */
+fl_store *fl_store_new_found(const char *path, const char *name, bool linked, bool shared);
 fl_store *fl_store_retain(fl_store *store);
 /* Releases a reference. The last one closes the database, which may wait for the disk. */
 void fl_store_release(fl_store *store);
@@ -59,9 +64,12 @@ typedef enum fl_store_code {
   FL_STORE_NO_MEMORY
 } fl_store_code;
 
+/* The fault of a link without a target, for a message behind the name. */
+#define FL_STORE_NO_TARGET "is a symbolic link to a file that is not there"
+
 typedef struct fl_store_error {
   fl_store_code code;
-  char message[512]; /* with the path */
+  char message[512]; /* with the name */
 } fl_store_error;
 
 /* --- running --- */
@@ -85,7 +93,9 @@ typedef fl_result fl_store_follow(void *context, const fl_buffer *rows, int colu
 fl_store_code fl_store_exchange(fl_store *store, const fl_buffer *script, fl_store_follow *follow,
                                 void *context, fl_store_error *error);
 
-const char *fl_store_path(const fl_store *store);
+const char *fl_store_path(const fl_store *store); /* without links */
+const char *fl_store_name(const fl_store *store); /* as it was given */
+bool fl_store_is_linked(const fl_store *store);   /* a link led to the file */
 bool fl_store_is_shared(const fl_store *store);
 
 #endif

@@ -27,7 +27,7 @@ local in_files = {}
 ---@return flarelight.CacheFiles
 function in_files.open(api)
   local config = calls.config(api)
-  return setmetatable({ marker = core.write_mark(config.state, config.shared_files) }, Files)
+  return setmetatable({ marker = core.write_mark(config.state_path, config.shared_files) }, Files)
 end
 
 function Files:mark() return (self.marker:read()) end
@@ -36,7 +36,7 @@ function Files:change() pcall(self.marker.change, self.marker) end
 
 local function store_of(self, api)
   local config = calls.config(api)
-  self.store = self.store or core.cache_store(config.state, config.shared_files)
+  self.store = self.store or core.cache_store(config.state_path, config.shared_files)
   return self.store
 end
 

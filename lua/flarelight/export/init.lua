@@ -223,7 +223,7 @@ end
 
 local function open(run, given, is_path, stream)
   if is_path then
-    local state = calls.config(run.api).state
+    local state = calls.config(run.api).state_path
     if state and core.same_file(given.to, state) then
       return nil, ("to: %s is the state file"):format(given.to), "config"
     end

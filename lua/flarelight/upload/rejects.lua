@@ -44,7 +44,7 @@ end
 --- Fails if the rejects file, which is overwritten, is an uploaded file or the state file.
 ---@param parts { path: string }[]? the files that are uploaded
 function rejects.check(api, path, parts)
-  local state = calls.config(api).state
+  local state = calls.config(api).state_path
   local others = {}
   for i, part in ipairs(parts or {}) do others[i] = { part.path, "the file that is uploaded" } end
   for _, suffix in ipairs { "", "-wal", "-shm", "-journal", "-lock" } do

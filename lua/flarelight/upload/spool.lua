@@ -37,7 +37,7 @@ function spool.is_needed(path) return type(path) == "string" and core.needs_spoo
 
 --- What the paths of the client's spools begin with.
 function spool.prefix(api)
-  local state = calls.config(api).state
+  local state = calls.config(api).state_path
   if state then return state .. "-spool-" end
   local folder = os.getenv "TMPDIR"
   return (folder and folder ~= "" and folder or "/tmp") .. "/flarelight-spool-"
