@@ -191,6 +191,35 @@ describe("the file of imports:export", function()
     assert.are.equal("3\n", run "print(assert(api.imports:export(1, { to = path })).rows)")
   end)
 
+  it("replaces a link, and not the file that it leads to", function()
+    open()
+    local few, more = support.import(api, 2), support.import(api, 300)
+    local target, link = write(".csv", "kept"), path_of "-link.csv"
+    local function make_link() assert(select(2, system.shell(("ln -sf %s %s"):format(target, link))) == 0) end
+    local function is_link() return select(2, system.shell("test -L " .. link)) == 0 end
+    make_link()
+    assert(api.imports:export(few, { to = link }))
+    assert.is_false(is_link())
+    assert.equal("kept", system.read(target))
+    local of_few = system.read(link)
+    make_link()
+    local results = api:all { -- at the same time
+      function() return api.imports:export(few, { to = link }) end,
+      function() return api.imports:export(more, { to = target }) end,
+    }
+    assert.equal(2, assert(results[1].data).rows)
+    assert.equal(300, assert(results[2].data).rows)
+    assert.is_false(is_link())
+    assert.equal(of_few, system.read(link))
+    assert.equal(300, select(2, system.read(target):gsub("\n", "")) - 1)
+    make_link()
+    local writer = csv.write(link)
+    assert(writer:write { n = 1 })
+    assert(writer:close())
+    assert.is_false(is_link())
+    assert.equal(300, select(2, system.read(target):gsub("\n", "")) - 1)
+  end)
+
   describe("tells in the system's words why a file cannot be written:", function()
     local cases = {
       { "no such folder", function() return base .. "-none/x.csv" end, "No such file or directory" },
