@@ -234,7 +234,8 @@ static bool has_moved(fl_store *self) {
   return moved != 0;
 }
 
-/* Whether the file was moved elsewhere and a link is in its place: others have their locks there. */
+/* Whether the file was moved elsewhere and a link is in its place: others have their locks there.
+ */
 static bool is_link(const fl_store *self) {
   struct stat status;
   return lstat(self->path, &status) == 0 && S_ISLNK(status.st_mode);
