@@ -35,7 +35,7 @@ end
 
 -- Begins a block in a coroutine: a function that ends it.
 local function begin(api, key)
-  local co = coroutine.create(function() return api:once(key, coroutine.yield) end)
+  local co = coroutine.create(function() return api:once(key, function() return coroutine.yield() end) end)
   assert(coroutine.resume(co))
   assert.equal("suspended", coroutine.status(co))
   return function() return assert(select(2, assert(coroutine.resume(co, 1)))) end
@@ -172,6 +172,16 @@ describe("a link to a state file", function()
     finish()
     assert.is_true(select(2, assert(real:once("k", value "second"))).already)
     assert.is_nil(select(2, assert(after:once("k", value "third"))).already)
+  end)
+
+  it("to its folder is followed then, too", function()
+    shell("mkdir %s", folder .. "/next")
+    local api = client "way/state.db"
+    shell("ln -sfn next %s", folder .. "/way")
+    local finish = begin(api, "k")
+    assert_running(client "real/state.db", "k")
+    finish()
+    assert.is_false(system.exists(folder .. "/next/state.db"))
   end)
 
   it("to a file that is missing is refused, and nothing is made, until the file is there", function()
