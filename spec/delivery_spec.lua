@@ -304,6 +304,16 @@ describe("delivery", function()
     assert.are.same({ "network", "in_doubt", 3 }, { err.kind, err.fate, err.attempts })
   end)
 
+  it("doubt stays, whatever is told to the call with another key after a 401", function()
+    start()
+    local keys = { sandbox.api_key, "another" }
+    local client = opened.client(sandbox, { api_key = function() return table.remove(keys, 1) end })
+    sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
+    sandbox:fault { operation = "automations.execute", kind = "status", status = 401, nth = 2 }
+    local _, _, err = client.automations:execute(1, nil, { repeatable = true })
+    assert.are.same({ "unauthorized", "in_doubt", 0 }, { err.kind, err.fate, #keys })
+  end)
+
   it("of a write that is refused before it is handed over is not_sent; a read has none", function()
     start()
     local function import(client) return client.imports:import { records = {} } end

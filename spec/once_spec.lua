@@ -159,6 +159,33 @@ describe("api:once", function()
     assert.are.equal(2, starts())
   end)
 
+  it("runs again where nothing was sent because `before` or the function of the key has raised", function()
+    local broken, keys = true, 0
+    local function fail() if broken then error({ "the vault is down" }) end end
+    for name, options in pairs {
+      before = { before = fail },
+      key = { api_key = function()
+        fail()
+        return sandbox.api_key
+      end },
+      ["key after a 401"] = { api_key = function()
+        keys = keys + 1
+        if keys == 1 then return "old" end
+        fail()
+        return sandbox.api_key
+      end },
+    } do
+      local client = opened.client(sandbox, support.with({ state = state }, options))
+      local before, execute = starts(), function() return client.automations:execute(1) end
+      broken = true
+      local good, raised = pcall(client.once, client, name, execute)
+      assert.are.same({ false, { "the vault is down" } }, { good, raised }, name)
+      broken = false
+      local data, message = client:once(name, execute)
+      assert.are.equal(1, data and starts() - before, name .. ": " .. tostring(message))
+    end
+  end)
+
   it("raises what look raises", function()
     sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
     assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)

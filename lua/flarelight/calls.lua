@@ -297,7 +297,7 @@ local function announce(api, inner, waiter)
 end
 
 -- The waiter is complete before the request is submitted, since from then on memory may run out only where the outcome
--- cannot be lost.
+-- cannot be lost. `prepared.fate` is the fate of a write if an error is raised before its outcome is known; nil: not_sent.
 local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(api, prepared, prepared.method)
@@ -320,11 +320,14 @@ local function hand_over(api, prepared)
   end
   mailbox.expect(prepared.ticket, waiter)
   waiter.handed_over = true
+  local before = prepared.fate
+  prepared.fate = "in_doubt"
   local good, ticket, kind, why = pcall(inner.handle.submit, inner.handle, prepared)
   if good and ticket then
     prepared.under_way = true
     return waiter
   end
+  if good then prepared.fate = before end -- Ctrl-C may have been raised after the submission
   waiter.handed_over = false
   if prepared.write then fates.taken(waiter) end
   mailbox.forget(prepared.ticket)
@@ -373,11 +376,14 @@ local function call(api, prepared)
   local waiter, message, err = calls.submit(api, prepared)
   if not waiter then return nil, message, err end
   local data, meta, failure = calls.outcome(api, waiter)
-  if data == nil and failure.kind == "unauthorized" and calls.rotate_key(api, waiter) then
+  if data ~= nil or failure.kind ~= "unauthorized" then return data, meta, failure end
+  prepared.fate = failure.fate -- what the function of the key raises changes nothing about it
+  if calls.rotate_key(api, waiter) then
+    local doubted = failure.fate == "in_doubt" -- an attempt before the 401 may have arrived
     if prepared.deadline then prepared.deadline = math.max(0, prepared.deadline - (core.now() - begun)) end
     waiter, message, err = calls.submit(api, prepared)
-    if not waiter then return nil, message, err end
-    data, meta, failure = calls.outcome(api, waiter)
+    if waiter then data, meta, failure = calls.outcome(api, waiter) else meta, failure = message, err end
+    if data == nil and doubted then failure.fate = "in_doubt" end
   end
   -- Not a tail call, so that the level of misuse can be found.
   return data, meta, failure

@@ -84,10 +84,21 @@ function errors.ballast()
   return ballast
 end
 
+--- The text of any value, as tostring gives it. An object whose __tostring fails, or gives no text, has a text that
+-- says so: the code that reports an error must not fail because of it.
+---@return string
+function errors.text_of(value)
+  if type(value) == "string" then return value end
+  local good, text = pcall(tostring, value)
+  if good and type(text) == "string" then return text end
+  if errors.is_interrupt(text) then error(text, 0) end
+  return ("a %s whose __tostring %s"):format(type(value), good and "returned no text" or "failed")
+end
+
 --- Makes an error of a raised value. An error of flarelight stays as it is.
 function errors.from_raised(value)
   if errors.is(value) then return value end
-  local message = value == nil and "error() was called without a message" or tostring(value)
+  local message = value == nil and "error() was called without a message" or errors.text_of(value)
   return setmetatable({ kind = "raised", message = message, value = value }, metatable)
 end
 
@@ -99,7 +110,7 @@ end
 function errors.of_results(message, err)
   if errors.is(err) or message == nil then return errors.from_raised(err) end
   if errors.is(message) or err == nil then return errors.from_raised(message) end
-  return setmetatable({ kind = "raised", message = tostring(message), value = err }, metatable)
+  return setmetatable({ kind = "raised", message = errors.text_of(message), value = err }, metatable)
 end
 
 return errors

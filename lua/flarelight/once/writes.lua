@@ -93,15 +93,16 @@ function writes.reply_of(data, meta)
   return core.encode { data = data, meta = meta } or core.encode { data = data } or nil
 end
 
--- Records how a write ended. A misuse that its submission raised has sent nothing. After another raised value (Ctrl-C)
--- the outcome is not known, and the record stays as it is.
-local function record_outcome(block, write, ok, data, meta, err)
+-- Records how a write ended. What was raised before its submission (by `before`, the function of the key, or as misuse)
+-- or after a 401 has had no effect. If its outcome is not known (Ctrl-C), the record stays as it is. `fate`: if `send`
+-- has raised, see calls.lua.
+local function record_outcome(block, write, fate, ok, data, meta, err)
   if not ok then
-    local sent = not (type(data) == "string" and data:find("flarelight: ", 1, true))
-    if not sent then block.journal:ended(block.key, write.number, nil, nil, { fate = "not_sent", message = data }) end
-    return
+    if policy.after_write(fate) then return end
+    local detail = { fate = fate, message = errors.from_raised(data).message }
+    return block.journal:ended(block.key, write.number, nil, nil, detail)
   end
-  local fate = data ~= nil and "applied" or err.fate
+  fate = data ~= nil and "applied" or err.fate
   local about = data ~= nil and meta or err
   local reply = data ~= nil and writes.reply_of(data, meta) or nil
   local detail = effort.of(about)
@@ -159,7 +160,7 @@ function Block:write(prepared, config, send)
   if ok then self.under_way[prepared] = nil end
   checkpoints.reached "write.answered"
   kept, message, why = failure.caught(function()
-    record_outcome(self, write, ok, data, meta, err)
+    record_outcome(self, write, prepared.fate or "not_sent", ok, data, meta, err)
     return true
   end)
   if not ok then raise_again(data) end
