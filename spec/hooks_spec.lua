@@ -263,6 +263,54 @@ describe("after", function()
   end)
 end)
 
+describe("Ctrl-C inside of a function of the caller", function()
+  local opened = support.opened(after_each)
+
+  -- What is called, and how often that was when Ctrl-C comes.
+  for name, case in pairs {
+    ["before, in an upload"] = { { before = true }, "upload" }, ["after, in an upload"] = { { after = true }, "upload" },
+    ["after, of a write"] = { { after = true }, "write" }, ["after, of rows"] = { { after = true }, "rows" },
+    ["on_event"] = { { on_event = true }, "write" }, ["debug"] = { { debug = true }, "write" },
+    ["map"] = { {}, "upload", "map" }, ["done"] = { {}, "write", "done" },
+  } do
+    it("ends the call: " .. name, function()
+      local calls, stop = 0, false
+      local function interrupt(value)
+        if not stop then return value end
+        calls = calls + 1
+        error("interrupted!", 0)
+      end
+      local options = { state = require("support.system").path() }
+      for option in pairs(case[1]) do options[option] = interrupt end
+      local box, api = opened.service({ preparations = { { id = 1, sql = "SELECT 1 AS n" } },
+        automations = { { id = 1, steps = { { preparation = 1 } } } } }, options)
+      local id = support.import(api, 3)
+      local run = {
+        upload = function()
+          return api.imports:upload { name = "n", batch_records = 2, key = "k", settle = 0.01,
+            file = require("support.system").file("n\n1\n2\n3\n", ".csv"), map = case[3] == "map" and interrupt or nil }
+        end,
+        write = function()
+          return api:once("k", function()
+            return api.automations:execute(1, nil, { wait = case[3] == "done" and { timeout = 60, done = interrupt } or nil })
+          end)
+        end,
+        rows = function() return api.imports:rows(id):batch(9) end,
+      }
+      stop = true
+      assert.same({ false, "interrupted!" }, { pcall(run[case[2]]) })
+      assert.is_true(calls >= 1)
+      stop = false
+      if case[3] == "done" then interrupt = nil end
+      pcall(api.imports.all, api.imports) -- raises what was kept of another call
+      if case[2] == "write" and not case[3] then
+        assert(run.write()) -- its outcome was recorded
+        assert.equal(1, #support.requests(box, "automations.execute"))
+      end
+    end)
+  end
+end)
+
 describe("the head of a reply", function()
   local opened = support.opened(after_each)
 

@@ -187,7 +187,7 @@ local function call_key_function(inner)
   local key, message = inner.config.api_key()
   if key == nil then
     return errors.fail("config",
-      "api_key: the function returned no key" .. (message and ": " .. tostring(message) or ""))
+      "api_key: the function returned no key" .. (message and ": " .. errors.text_of(message) or ""))
   end
   return configuration.check_key(key, "api_key: the result of the function")
 end
@@ -247,6 +247,14 @@ function calls.surface(api)
   end
 end
 
+-- Raises the Ctrl-C that came inside of such a function: the outcome of the call has been taken, and that of a write of
+-- a block is recorded.
+local function surface_interrupt(api)
+  local listener = private[api].listener
+  local raised = listener and listener.raised
+  if raised and errors.is_interrupt(raised[1]) then calls.surface(api) end
+end
+
 -- Sets the headers of a request. An error that `before` raises is raised here; the error of a request that is a part of
 -- other work is returned, so that this work ends in order.
 local function set_headers(inner, prepared, method)
@@ -256,7 +264,7 @@ local function set_headers(inner, prepared, method)
   end
   local ok, raised = pcall(inner.hooks.before, inner.hooks, prepared, method)
   if ok then return true end
-  local err = errors.from_raised(raised)
+  local err = errors.from_caller(raised)
   return nil, err.message, err
 end
 
@@ -304,6 +312,7 @@ local function hand_over(api, prepared)
   if not here then return nil, message, err end
   prepared.waits = here.blocks -- this code does nothing else meanwhile
   local has_mailbox, reserved = pcall(core.ticket)
+  if not has_mailbox and errors.is_interrupt(reserved) then error(reserved, 0) end
   if not has_mailbox then return refused("network", reserved, prepared.method, prepared.path) end
   prepared.ticket = reserved
   -- The code that submits a call also waits for it, in the same host.
@@ -368,7 +377,10 @@ end
 
 --- Calls `after` for a page that was taken out of the waiter of a pager.
 function calls.page_taken(api, waiter, page)
-  if waiter.request then private[api].hooks:after(waiter.request, page:meta(), private[api].listener) end
+  if waiter.request then
+    private[api].hooks:after(waiter.request, page:meta(), private[api].listener)
+    surface_interrupt(api)
+  end
 end
 
 local function call(api, prepared)
@@ -405,6 +417,7 @@ function calls.call(api, prepared)
   else
     data, meta, failure = call(api, prepared)
   end
+  surface_interrupt(api)
   return data, meta, failure
 end
 

@@ -245,7 +245,7 @@ local function error_of(data, meta, err)
 end
 
 local function outcome_of(ok, data, meta, err)
-  if not ok then return { err = errors.from_raised(data) } end
+  if not ok then return { err = errors.from_caller(data) } end
   local failure = error_of(data, meta, err)
   return failure and { err = failure } or { data = data, meta = meta }
 end
@@ -275,16 +275,21 @@ function Client:map(items, fn, given)
   local count, chosen = #items, calls.config(self).host
   local width = math.min(given.concurrency or calls.config(self).max_concurrency or 8, count)
   local results, failed, next_index, left, workers = {}, 0, 1, width, {}
+  local broken, reason = false, nil
   local all_done = mailbox.waiter { of_tasks = true, ready = count == 0 or nil }
-  -- A worker takes one item after another. If `fn` raises, the error is the result of its item only.
-  local function work()
+  local function run_items()
     while next_index <= count do
       local index = next_index
       next_index = index + 1
       results[index] = outcome_of(pollable.protect(function() return fn(items[index], index) end))
     end
+  end
+  -- A worker takes one item after another. If `fn` raises, the error is the result of its item only. Ctrl-C ends them all.
+  local function work()
+    local good, raised = pollable.protect(run_items)
     left = left - 1
-    if left == 0 then mailbox.set_ready(all_done) end
+    if not good then broken, reason = true, raised end
+    if left == 0 or not good then mailbox.set_ready(all_done) end
   end
   local here, message = host.for_waiting(chosen)
   if here then
@@ -293,7 +298,7 @@ function Client:map(items, fn, given)
     if not all_done.ready then tasks.wait(all_done) end
   end
   local function refuse() return errors.fail("phase", "api:map: " .. message) end
-  if not all_done.ready then -- this code cannot wait, or its task was cancelled
+  if broken or not all_done.ready then -- or this code cannot wait, or its task was cancelled
     next_index = count + 1
     for _, task in ipairs(workers) do task:cancel() end
     for index = 1, count do
@@ -302,6 +307,7 @@ function Client:map(items, fn, given)
       end
     end
   end
+  if broken then error(reason, 0) end
   for index = 1, count do
     if results[index].err then failed = failed + 1 end
   end

@@ -102,6 +102,13 @@ function errors.from_raised(value)
   return setmetatable({ kind = "raised", message = message, value = value }, metatable)
 end
 
+--- The same of a value that a caller's function has raised. Ctrl-C, which may come inside of any function, is raised
+-- again: it should end the script, and not one item of its work.
+function errors.from_caller(value)
+  if errors.is_interrupt(value) then error(value, 0) end
+  return errors.from_raised(value)
+end
+
 --- The error in the results `nil, message, err` of a caller's function, whose third value may be anything: the
 -- message is then the second, and `value` the third.
 ---@param message any

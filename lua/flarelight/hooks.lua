@@ -2,6 +2,7 @@
 -- calls.lua calls it for each request. Relies on headers.lua for checks.
 
 local core = require "flarelight.core"
+local errors = require "flarelight.error"
 local headers = require "flarelight.headers"
 local misuse = require "flarelight.misuse"
 
@@ -96,12 +97,12 @@ local function tell(run, prepared, about)
 end
 
 --- Calls the function `after` with the outcome of a request. An error that it raises, and a lack of memory, are kept in
--- `listener.raised`: they must not lose the outcome of a write.
+-- `listener.raised`: they must not lose the outcome of a write. Ctrl-C is kept before any other.
 ---@param prepared table
 ---@param about flarelight.Meta|flarelight.Error
 function Hooks:after(prepared, about, listener)
   local ok, raised = pcall(tell, self.after_function, prepared, about)
-  if not ok and listener.raised == nil then listener.raised = { raised } end
+  if not ok and (listener.raised == nil or errors.is_interrupt(raised)) then listener.raised = { raised } end
 end
 
 -- The table `meta` makes its headers when they are first read.

@@ -107,6 +107,42 @@ describe("tasks", function()
     assert.are.same({ {}, 0 }, { api:map({}, function() end) })
   end)
 
+  it("an error object without a text is an error as others are", function()
+    for _, text in ipairs { function() error "no text" end, function() return nil end } do
+      local value = setmetatable({}, { __tostring = text })
+      local function fail() error(value) end
+      for _, run in ipairs {
+        function() return api:map({ 1, 2 }, function(item) return item == 1 and fail() or item end, { concurrency = 1 }) end,
+        function() return api:all { fail, function() return 2 end } end,
+      } do
+        for _, within in ipairs { function() return run() end, function() return api:spawn(run):result() end } do
+          local results, failed = within()
+          assert.are.same({ 1, "raised", 2 }, { failed, results[1].err.kind, results[2].data })
+          assert.are.equal(value, results[1].err.value)
+          assert.matches("^a table whose __tostring ", results[1].err.message)
+        end
+      end
+      local task = api:spawn(fail)
+      local good, raised = pcall(task.result, task)
+      assert.is_false(good)
+      assert.are.equal(value, raised)
+      assert.is_true(task:done())
+      local _, message = api.imports:upload { name = "n", records = function() return nil, value end }
+      assert.matches("a table whose __tostring ", message)
+    end
+  end)
+
+  it("Ctrl-C inside of the function of api:map ends it", function()
+    local ran = 0
+    local good, raised = pcall(api.map, api, { 1, 2, 3 }, function(item)
+      ran = ran + 1
+      if item == 1 then error("file.lua:1: interrupted!", 0) end
+      return api.imports:all()
+    end, { concurrency = 1 })
+    assert.are.same({ false, "file.lua:1: interrupted!", 1 }, { good, raised, ran })
+    assert(api.imports:all())
+  end)
+
   it("a task's result is what it returned, or raises what it raised", function()
     local task = api:spawn(function()
       assert(api.imports:all())

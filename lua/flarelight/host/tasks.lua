@@ -46,7 +46,8 @@ function tasks.to_standard_error(message) io.stderr:write(message, "\n") end
 local function report_unless_asked(task, raised, trace)
   local report = task.host.report or tasks.to_standard_error
   local record = { asked = #task.joiners > 0 or task.cancelled }
-  local message = "flarelight: a task failed, and no code asked for its result: " .. tostring(raised) .. (trace or "")
+  local message = "flarelight: a task failed, and no code asked for its result: "
+    .. errors.text_of(raised) .. (trace or "")
   record.guard = tasks.when_collected(function()
     if not record.asked then report(message) end
   end)

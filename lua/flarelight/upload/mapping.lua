@@ -103,10 +103,10 @@ local function map_piece(self, piece)
   while piece.first <= #piece.rows do
     local good, last, wrong, result, message = pcall(call_all, self, piece)
     if not good then
-      local raised = errors.from_raised(last)
+      local raised = errors.from_caller(last)
       fail(self, piece, raised.kind, raised.message, { value = last })
     elseif wrong and result == nil then
-      fail(self, piece, "io", tostring(message), {})
+      fail(self, piece, "io", errors.text_of(message), {})
     elseif wrong then
       fail(self, piece, "invalid_request",
         ("the function should return a table, or nil to drop the record, but returned a %s"):format(type(result)), {})

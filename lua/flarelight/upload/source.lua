@@ -171,7 +171,7 @@ end
 -- Fails because the caller's function has returned `nil, message` or `nil, message, err`.
 local function fail_source(message, err, number)
   if not errors.is(err) then
-    local text = "imports:upload: records: " .. tostring(message)
+    local text = "imports:upload: records: " .. errors.text_of(message)
     err = errors.is(message) and message or select(3, errors.fail("io", text))
   end
   err.record = err.record or number

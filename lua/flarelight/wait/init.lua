@@ -167,9 +167,7 @@ end
 local function ask_caller(watch)
   watch.looks = watch.looks + 1
   local good, value, message, err = pollable.protect(watch.done)
-  if not good then
-    return stop(watch, errors.from_raised(value))
-  end
+  if not good then return stop(watch, errors.from_caller(value)) end
   if value then return { seen_in = "done", changed = {}, value = value } end
   if value == nil and (message ~= nil or err ~= nil) then
     return stop(watch, errors.of_results(message, err))
