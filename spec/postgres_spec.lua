@@ -204,6 +204,28 @@ describe("a state in PostgreSQL", function()
     assert.is_truthy(take(one))
   end) -- and the collector releases the last
 
+  test("sends no write once its lock was released", function()
+    local request = require "flarelight.request"
+    local api = client()
+    local store = calls.store(api)
+    local function write()
+      local prepared = request.endpoint("automations.execute", { id = 1, body = {} }, {}, calls.config(api))
+      prepared.permit = store
+      local data, _, err = calls.call(api, prepared)
+      return data ~= nil and "applied" or err.fate
+    end
+    assert.are.equal("not_sent", write())
+    local first = calls.done(calls.job(api, store:lock("once a", true)))
+    local second = calls.done(calls.job(api, store:lock("once b", true)))
+    first:release(true)
+    assert.are_not.equal("not_sent", write())
+    second:release(true)
+    assert.are.equal("not_sent", write())
+    assert.are.equal(1, #support.requests(sandbox, "automations.execute"))
+    assert(calls.done(calls.job(api, store:lock("once a", true))))
+    assert.are_not.equal("not_sent", write())
+  end)
+
   test("lets one process finish what a paused one began, and lets that one send nothing more", function()
     local script, log = system.path ".lua", system.path()
     system.write(script, ([[

@@ -7,7 +7,8 @@
  * lapses 30 s after its holder last renewed it: a thread does that while locks are held, and so
  * does each transaction, which changes nothing if another holder has taken over one of the locks.
  * So a process that was paused for longer cannot record a batch. A batch that it had recorded
- * before is not sent: its permit (base/permit.h) ends a second before the lease.
+ * before is not sent: its permit (base/permit.h) ends a second before the lease, and before the
+ * last lock is released.
  *
  * A database that is `apart` does without all of this: its locks are the server's advisory locks,
  * which end with the connection.
@@ -87,6 +88,7 @@ static void in_child(void) {
     each->locks = each->left = NULL;
     atomic_store(&each->leaving, NULL);
     each->renewing = false;
+    fl_permit_set(each->base.permit, 0);
   }
   pthread_mutex_unlock(&list_mutex);
 }
@@ -159,7 +161,7 @@ static void settle_leaving(postgres_database *self) {
       *link = held->next;
       held->next = self->left;
       self->left = held;
-      if (self->locks == NULL) fl_permit_set(self->base.permit, FL_NEVER);
+      if (self->locks == NULL) fl_permit_set(self->base.permit, 0);
       pthread_cond_signal(&self->changed);
     }
     held = next;
@@ -555,6 +557,7 @@ fl_database *fl_postgres_open(const char *url, int patience, bool apart, fl_stor
     error->code = FL_STORE_NO_MEMORY;
     return NULL;
   }
+  fl_permit_set(self->base.permit, 0);
   if (apart) self->connection.wait = self->connection.patience + 1;
   self->apart = apart;
   self->base.class = &postgres_class;

@@ -40,6 +40,37 @@ describe("an upload that was abandoned", function()
     assert.are.equal(2, assert(api:once("k", function() return 2 end)))
   end)
 
+  it("has its write cancelled before its lock is released, which a database may take seconds for", function()
+    local core, state, pollable = require "flarelight.core", require "flarelight.state", require "flarelight.pollable"
+    local sandbox = opened.sandbox { automations = {} }
+    local is_interrupted = false
+    local host = { name = "own", is_running = function() return true end, spawn = function(run) run() end }
+    function host.wait(handle)
+      while not handle:is_over() do
+        if is_interrupted and #support.requests(sandbox, "automations.execute") > 0 then error("interrupted!", 0) end
+        pollable.step()
+      end
+    end
+    local api = opened.client(sandbox, { state = system.path(), host = host })
+    sandbox:fault { operation = "automations.execute", kind = "throttle", retry_after = 60 }
+    local cancel, unlock, order = core.cancel, state.class.unlock, {}
+    core.cancel = function(...)
+      order[#order + 1] = "cancel"
+      return cancel(...)
+    end
+    state.class.unlock = function(...)
+      order[#order + 1] = "unlock"
+      return unlock(...)
+    end
+    finally(function() core.cancel, state.class.unlock = cancel, unlock end)
+    local good, raised = pcall(api.once, api, "k", function()
+      is_interrupted = true
+      return api.automations:execute(1)
+    end)
+    assert.are.same({ false, "interrupted!" }, { good, raised })
+    assert.are.same({ "cancel", "unlock" }, { order[1], order[2] })
+  end)
+
   -- Only some hosts can close the coroutine of a call, and only from Lua 5.4 on.
   it("has its write cancelled before the next one looks", function()
     if not coroutine.close or not pcall(require, "luv") then return end -- luacheck: ignore 143

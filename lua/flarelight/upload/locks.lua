@@ -30,15 +30,16 @@ local function is_gone(holder)
   return holder.run.over or not core.is_ours(holder.run.ticket) or is_abandoned(holder)
 end
 
+-- If memory is short, the lock stays in the table: once its run is over, the next one that asks for it releases it.
 local function let_go(name)
   local holder = holders[name]
-  holders[name] = nil
   if holder.lock then holder.run.journal:unlock(holder.lock) end
+  holders[name] = nil
 end
 
 -- Writes of a run that was left (by Ctrl-C, or since its coroutine was closed) may still wait to be sent, or be under
--- way. They are cancelled, so that they are not carried out after the next holder has looked. The locks go first, since
--- there may be no memory for this.
+-- way. They are cancelled before a lock is released, which may take a database many seconds: otherwise one could be
+-- carried out after the next holder has looked. A lack of memory for this keeps no lock.
 local function cancel_writes(run)
   if not core.is_ours(run.ticket) then return end
   for write in pairs(run.under_way) do
@@ -55,6 +56,7 @@ function locks.try(run, what)
   local holder = holders[name]
   if holder and holder.run == run then return true end
   if holder and is_gone(holder) then
+    pcall(cancel_writes, holder.run)
     let_go(name)
     cancel_writes(holder.run)
     holder = nil
@@ -74,11 +76,19 @@ function locks.try(run, what)
   return false
 end
 
+--- Whether a lock that `locks.try` has refused is held in this process.
+---@param run flarelight.LockHolder
+---@param what string
+function locks.is_here(run, what) return holders[run.service .. " " .. what] ~= nil end
+
 -- "process 12 has been at work on this upload since …", of an upload that another holder has.
 local function at_work(run, what)
   local process, at = run.journal:holder(what)
-  local who = process == core.process() and "this process" or process and ("process %d"):format(process)
-  if not who then return ("another process is at work on this upload (%s)"):format(what) end
+  local here, own = locks.is_here(run, what), process == core.process()
+  if not process or here and not own then -- the other one has not begun yet
+    return ("%s process is at work on this upload (%s)"):format(here and "this" or "another", what)
+  end
+  local who = own and "this process" or ("process %d"):format(process)
   return ("%s has been at work on this upload since %s (%s)"):format(who, os.date("%Y-%m-%d %H:%M:%S", at), what)
 end
 
@@ -92,8 +102,10 @@ function locks.take(run, what)
     or at_work(run, what)), { fate = "not_sent" })
 end
 
---- Releases all locks of a run.
+--- Releases all locks of a run. Its writes that are still under way are cancelled, twice: the lack of memory may have
+-- passed.
 function locks.release(run)
+  pcall(cancel_writes, run)
   for name, holder in pairs(holders) do
     if holder.run == run then let_go(name) end
   end
