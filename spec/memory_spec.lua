@@ -48,6 +48,15 @@ describe("without memory", function()
     assert.is_truthy(output:find "closed", output)
   end)
 
+  it("a block of once ends, and has none of the later writes", function()
+    local sandbox = require "support".sandbox {}
+    finally(function() sandbox:stop() end)
+    local output = system.shell(("LUA_CPATH=%s timeout -s KILL 60 %s/host spec/memory/block.lua 1 1 1 1 lua %s %s %s %s 2>&1")
+      :format(system.quote(folder .. "/?.so"), folder, sandbox.url, sandbox.api_key, sandbox.subscription_id,
+      system.quote(system.path())))
+    assert.are.equal("4\timports\n", output:match "[^\n]*imports\n", output)
+  end)
+
   local function out_of_memory() error("not enough memory", 0) end
 
   it("a write ends with the fate that its outcome has", function()

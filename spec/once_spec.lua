@@ -186,6 +186,65 @@ describe("api:once", function()
     end
   end)
 
+  it("keeps the error of the function if the state cannot be written", function()
+    local function lose() assert(os.remove(state)) end
+    local raised = { "mine" }
+    for _, value in ipairs { raised, "file.lua:1: interrupted!" } do
+      open()
+      local good, found = pcall(api.once, api, "k", function()
+        lose()
+        error(value, 0)
+      end)
+      assert.are.same({ false, value }, { good, found })
+    end
+    open()
+    sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
+    local data, message, err = api:once("k", function()
+      local none, why, its_err = start()
+      lose()
+      return none, why, its_err
+    end)
+    assert.are.same({ nil, "network", "in_doubt" }, { data, err.kind, err.fate })
+    assert.are.equal(message, err.message)
+    open()
+    local line = select(2, pcall(function()
+      api:once("k", function()
+        lose()
+        return print
+      end)
+    end))
+    assert.matches("^spec/once_spec.lua:%d+: flarelight: api:once: key \"k\": the result of the function", line)
+  end)
+
+  it("gives a result that cannot be recorded with the error, and the fate", function()
+    for _, fate in ipairs { "applied", "in_doubt" } do
+      open()
+      if fate == "in_doubt" then sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" } end
+      local data, _, err = api:once("k", function()
+        api.automations:execute(1)
+        assert(os.remove(state))
+        return { n = 7 }
+      end)
+      assert.are.same({ nil, "io", fate, 7 }, { data, err.kind, err.fate, err.data.n })
+    end
+  end)
+
+  it("says that this process is at work on it, in another task, which may not have begun", function()
+    for _, entry in ipairs { "none", "of a run before" } do
+      if entry == "of a run before" then -- as after a kill in a process of another number
+        assert.is_nil((api:once("k", function() return nil, "stops" end)))
+        assert.are.equal("", (system.shell(("sqlite3 %s \"UPDATE blocks SET state = 'running', holder = 1\" 2>/dev/null")
+          :format(state))))
+      end
+      local results = api:all {
+        function() return api:once("k", function() return nil, "stops" end) end,
+        function() return api:once("k", error) end,
+      }
+      assert.are.equal("conflict", results[2].err.kind)
+      assert.matches("key \"k\": this process ", results[2].err.message)
+    end
+  end)
+
   it("raises what look raises", function()
     sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" }
     assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)
@@ -431,7 +490,7 @@ describe("api:once", function()
     end)
     assert.is_nil(data)
     assert.are.equal("io", err.kind)
-    assert.matches("was deleted or replaced while this process had it open", message)
+    assert.matches("is a directory, and no state file", message) -- the error of the function
     assert.are.equal(0, starts())
   end)
 end)

@@ -37,7 +37,7 @@ local core = require "flarelight.core"
 ---@field differences flarelight.Difference[]? of an upload that differs from the last of its series
 ---@field value any kind raised: the raised value
 ---@field proof flarelight.Proof? of a wait for a run: the observations
----@field data any of a wait for a run: the reply to the start
+---@field data any of a wait for a run: the reply to the start; of `once`: a reply or result that could not be recorded
 
 local errors = {}
 

@@ -5,7 +5,8 @@
  *
  * Runs the script in a new Lua state for each n from FIRST to LAST in steps of STEP, until the
  * script returns false. The script calls memory.arm(): from then on the n-th allocation fails, and
- * with ON = 1 each one after it (of Lua: each that needs more memory than the state had then).
+ * with ON = 1 each one after it (of Lua: each that needs more memory than the state had then; after
+ * memory.arm(true) each one).
  * memory.disarm() ends that, and returns how many allocations were counted and how many of them
  * failed. SOURCE names the allocations that count: "core" (C code of flarelight, linked with
  * --wrap), "lua", "sqlite", or "curl".
@@ -30,7 +31,7 @@
 #define LONGEST_RUN 60 /* seconds */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool armed, goes_on;
+static bool armed, goes_on, all;
 static long n, counted, failed;
 static size_t in_use, limit; /* bytes of Lua */
 static const char *source;
@@ -57,7 +58,7 @@ static bool fails_in_lua(size_t more) {
   if (strcmp(source, "lua") != 0 || !armed) return false;
   counted++;
   if (counted == n) limit = in_use;
-  if (goes_on) result = counted >= n && in_use + more > limit;
+  if (goes_on) result = counted >= n && (all || in_use + more > limit);
   else result = counted == n;
   failed += result;
   return result;
@@ -168,7 +169,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
 /* --- for the script --- */
 
 static int arm(lua_State *L) {
-  (void)L;
+  all = lua_toboolean(L, 1);
   pthread_mutex_lock(&lock);
   counted = failed = 0;
   armed = true;

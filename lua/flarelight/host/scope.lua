@@ -12,7 +12,7 @@ local scope = {}
 
 ---@class flarelight.Scope
 ---@field ticket integer of core.ticket(), when it was made: shows a fork
----@field ended boolean? set by its owner: it has no code any more
+---@field ended boolean it has no code any more; false when it is made, since there may be no memory for the member later
 ---@field outer flarelight.Scope? the scope in which it was entered
 ---@field order integer? grows from scope to scope
 
@@ -23,11 +23,18 @@ local scopes = setmetatable({}, { __mode = "k" })
 local entered = 0 -- how many scopes were entered
 local open = 0    -- how many of them are open
 
+-- A scope that has not ended: this one, or the one around it.
+local function alive(value)
+  while value and value.ended do value = value.outer end
+  return value
+end
+
 -- The scope of the code that has resumed this coroutine, which has none of its own: a coroutine that has resumed
 -- another one has the status "normal". Of several scopes it is the one that was entered last.
 local function enclosing()
   local found
   for co, value in pairs(scopes) do
+    value = alive(value)
     if value and (co == MAIN or coroutine.status(co) == "normal") and (not found or value.order > found.order) then
       found = value
     end
@@ -41,11 +48,16 @@ function scope.current()
   local co = pollable.coroutine()
   local found = scopes[co or MAIN]
   if found == nil and co and open > 0 then found = enclosing() end
-  if found and not found.ended and core.is_ours(found.ticket) then return found end
+  found = alive(found)
+  if found and core.is_ours(found.ticket) then return found end
 end
 
-local unpack = table.unpack or unpack
-local function pack(...) return { n = select("#", ...), ... } end
+-- Ends a scope. Needs no memory, which may have run out inside of it.
+local function leave(value, co, before, ...)
+  value.ended = true
+  scopes[co], open = before, open - 1
+  return ...
+end
 
 --- Calls `run` inside of a scope. Returns what `pollable.protect` returns.
 ---@param value flarelight.Scope
@@ -53,13 +65,11 @@ local function pack(...) return { n = select("#", ...), ... } end
 ---@return boolean ok, ...
 function scope.enter(value, run)
   local co = pollable.coroutine() or MAIN
-  local before = scopes[co]
+  local before, protected = scopes[co], pollable.prepare(run)
   value.outer, value.order = scope.current(), entered + 1
-  scopes[co], entered, open = value, entered + 1, open + 1
-  local results = pack(pollable.protect(run))
-  scopes[co], open = before, open - 1
-  value.ended = true
-  return unpack(results, 1, results.n)
+  scopes[co] = value
+  entered, open = entered + 1, open + 1
+  return leave(value, co, before, protected())
 end
 
 --- Gives this coroutine, which a task begins, the scope in which the task was spawned; nil for none.

@@ -44,14 +44,27 @@ local function clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.floor(sec
 local function take_lock(block)
   if locks.try(block, "once " .. block.key) then return end
   local entry = block.journal:block(block.key)
-  local who = "another process"
-  if entry and entry.state == "running" then
-    who = entry.holder == core.process() and "this process" or ("process %d"):format(entry.holder)
+  -- The other one may not have begun yet. The entry, if there is one, is then that of an earlier run.
+  local here = locks.is_here(block, "once " .. block.key)
+  local who = here and "this process" or "another process"
+  local own = entry and entry.holder == core.process()
+  if entry and entry.state == "running" and (own or not here) then
+    who = own and "this process" or ("process %d"):format(entry.holder)
     who = ("%s has been at work on it since %s"):format(who, clock(entry.began))
   else
     who = who .. " is at work on it"
   end
   fail("conflict", block.key, who, { fate = "not_sent" })
+end
+
+-- Calls `body`, and releases the lock of the block afterwards. The block is marked first, which needs no memory: then it
+-- counts as ended, and its lock as free, even if memory is short for the rest.
+local function closing(block, body)
+  local good, found = pollable.protect(body)
+  block.ended, block.over = true, true
+  locks.release(block)
+  local result, message, err = failure.outcome(good, found)
+  return result, message, err
 end
 
 local function check_outer(key, service)
@@ -151,9 +164,25 @@ end
 
 -- --- running ---
 
+-- Records why the function has stopped. If the state cannot be written, or memory is short, the caller still gets the
+-- first error: the entry then reads as that of a run that was killed.
 local function stopped(block, message, err)
   if not core.is_ours(block.ticket) then return end
-  block.journal:stopped(block.key, { message = message, kind = err and err.kind, fate = err and err.fate })
+  local detail = { message = message, kind = err and err.kind, fate = err and err.fate }
+  local good, raised = pollable.protect(function() block.journal:stopped(block.key, detail) end)
+  if not good and not failure.is(raised) and not errors.is_of_memory(raised) then error(raised, 0) end
+end
+
+-- Records the result. If that fails, the function has run all the same: the error has the result, and the fate of what
+-- was sent.
+local function done(block, text, data, proof)
+  local kept, _, err = failure.caught(function()
+    block.journal:done(block.key, text, proof)
+    return true
+  end)
+  if kept then return end
+  err.fate, err.data = block.doubted and "in_doubt" or "applied", data
+  failure.raise(err)
 end
 
 -- The second value of the function as the meta of the block. The function may return the meta of a write that an
@@ -192,7 +221,7 @@ local function run(block, fn)
     misuse(("api:once: key %q: the result of the function: %s"):format(block.key, message))
   end
   local proof = type(meta.proof) == "table" and meta.proof or {}
-  block.journal:done(block.key, text, { seen_in = proof.seen_in, seconds = proof.seconds, looks = proof.looks })
+  done(block, text, data, { seen_in = proof.seen_in, seconds = proof.seconds, looks = proof.looks })
   checkpoints.reached "once.done"
   return { data = data, meta = meta }
 end
@@ -237,12 +266,10 @@ function once.run(api, key, fn, given)
   end
   check_outer(key, own.service)
   local block = writes.block(key, own)
-  local good, found = pollable.protect(function()
+  local result, message, err = closing(block, function()
     take_lock(block)
     return within_lock(block, fn, given)
   end)
-  locks.release(block)
-  local result, message, err = failure.outcome(good, found)
   if not result then return nil, message, err end
   if result.has_raised then error(result.raised, 0) end
   if result.entry then return recorded(result.entry) end
@@ -256,7 +283,7 @@ local function with_block(api, name, key, body)
   local own = journal.of(api)
   if not own then return errors.fail("config", name .. ": needs a state file: flarelight.new { state = path }") end
   local block = writes.block(key, own)
-  local good, found = pollable.protect(function()
+  local result, message, err = closing(block, function()
     local entry = own:block(key)
     if not entry and own:is_upload(key) then
       failure.fail("not_found", ("%s: the key %q is one of an upload, and not of api:once"):format(name, key))
@@ -267,8 +294,6 @@ local function with_block(api, name, key, body)
     body(own, own:block(key) or entry)
     return true
   end)
-  locks.release(block)
-  local result, message, err = failure.outcome(good, found)
   return result, message, err
 end
 

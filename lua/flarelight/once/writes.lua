@@ -22,6 +22,8 @@ local request = require "flarelight.request"
 ---@field number integer of the last write
 ---@field uploads table<string, integer> how many uploads of each label have got a key
 ---@field under_way table<table, true> see upload/locks.lua
+---@field doubted boolean the fate of a write of this run is not known
+---@field over boolean see upload/locks.lua
 local Block = {}
 Block.__index = Block
 
@@ -32,7 +34,7 @@ local writes = {}
 function writes.block(key, journal)
   return setmetatable({
     key = key, journal = journal, service = journal.service, ticket = core.ticket(), earlier = {}, number = 0,
-    uploads = {}, under_way = {},
+    uploads = {}, under_way = {}, doubted = false, ended = false, over = false,
   }, Block)
 end
 
@@ -158,6 +160,7 @@ function Block:write(prepared, config, send)
   prepared.permit = self.journal.store -- sent only while the lock is held
   local ok, data, meta, err = pollable.protect(send)
   if ok then self.under_way[prepared] = nil end
+  if ok and data == nil and err.fate == "in_doubt" then self.doubted = true end
   checkpoints.reached "write.answered"
   kept, message, why = failure.caught(function()
     record_outcome(self, write, prepared.fate or "not_sent", ok, data, meta, err)
