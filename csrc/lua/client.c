@@ -51,8 +51,10 @@ static void close_box(client_box *box) {
   if (box->closing != NULL) fl_engine_submit(&box->closing->item, NULL, false, &message);
   box->closing = NULL;
   fl_client_release(client);
-  if (box->entered && fl_engine_leave()) fl_worker_stop();
+  if (!box->entered) return;
   box->entered = false;
+  fl_engine_leave();
+  fl_worker_leave(); /* the engine may give the worker jobs until it has stopped */
 }
 
 static int client_close(lua_State *L) {
@@ -504,6 +506,7 @@ static int new_client(lua_State *L) {
   box->closing = fl_command_new(FL_ITEM_CLOSE_CLIENT, 0, box->client, NULL);
   if (box->closing == NULL) return luaL_error(L, "not enough memory");
   fl_engine_enter();
+  fl_worker_enter();
   box->entered = true;
   lua_pushvalue(L, 2);
   return 1;

@@ -2,11 +2,14 @@
  * worker.c: a pool of threads that take jobs from one list.
  *
  * One lock covers everything. It is held around a fork, and never while a job runs. The pool is one
- * allocation, which a forked child abandons.
+ * allocation, which a forked child abandons. The number of clients is counted here as well as in
+ * the engine: the engine takes some time to stop, and a client that is made meanwhile uses the
+ * pool.
  */
 #include "files/worker.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -29,6 +32,7 @@ typedef struct pool {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pool *current;
 static bool prepared, ending;
+static atomic_int clients; /* counted down under the lock, so that no job comes between */
 
 static void free_item(fl_item *item) { fl_job_free((fl_job *)(void *)item); }
 
@@ -102,12 +106,7 @@ static pool *own_pool(void) {
   return current;
 }
 
-static void stop_at_exit(void) {
-  pthread_mutex_lock(&lock);
-  ending = true;
-  pthread_mutex_unlock(&lock);
-  fl_worker_stop();
-}
+static void stop_at_exit(void);
 
 /* Under the lock. NULL without memory, or if the process is ending. */
 static pool *make_pool(void) {
@@ -126,12 +125,21 @@ static pool *make_pool(void) {
   return made;
 }
 
+/* Under the lock: whether there is an idle thread for one job more than those that wait. A thread
+ * that was woken for one of them counts as idle until it runs. */
+static bool has_idle(const pool *own) {
+  int left = own->idle;
+  for (const fl_item *item = own->waiting.first; item != NULL && left > 0; item = item->next)
+    left--;
+  return left > 0;
+}
+
 /* Under the lock: starts another thread if none is idle. False if there is no thread. */
 static bool start_thread(pool *own) {
   sigset_t all, before;
   place *here;
   int failed;
-  if (own->idle > 0 || own->count == MOST_THREADS) return true;
+  if (has_idle(own) || own->count == MOST_THREADS) return true;
   here = malloc(sizeof *here);
   if (here == NULL) return own->count > 0;
   *here = (place){own, own->count};
@@ -185,20 +193,13 @@ static bool all_ended(const pool *own) {
   return true;
 }
 
-void fl_worker_stop(void) {
-  struct timespec until;
-  pool *own;
+/* Under the lock: takes the pool away from new jobs, drops those that wait, and lets its threads
+ * end. Returns it for join_threads; NULL if there is none. */
+static pool *detach(void) {
+  pool *own = own_pool();
   fl_item *item;
-  bool ended;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += STOP_BOUND;
-  pthread_mutex_lock(&lock);
-  own = own_pool();
   current = NULL;
-  if (own == NULL) {
-    pthread_mutex_unlock(&lock);
-    return;
-  }
+  if (own == NULL) return NULL;
   own->stop = true;
   /* A caller may wait for them, as the upload whose function has closed the client. */
   while ((item = fl_list_pop(&own->waiting)) != NULL) {
@@ -207,6 +208,16 @@ void fl_worker_stop(void) {
     post_outcome(job);
   }
   pthread_cond_broadcast(&own->changed);
+  return own;
+}
+
+/* Waits for the threads of a pool, for STOP_BOUND at most, and frees it. */
+static void join_threads(pool *own) {
+  struct timespec until;
+  bool ended;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += STOP_BOUND;
+  pthread_mutex_lock(&lock);
   while (!all_ended(own) && pthread_cond_timedwait(&own->changed, &lock, &until) == 0) {}
   ended = all_ended(own);
   pthread_mutex_unlock(&lock);
@@ -217,4 +228,23 @@ void fl_worker_stop(void) {
   if (!ended) return; /* a late thread is abandoned together with the pool */
   pthread_cond_destroy(&own->changed);
   free(own);
+}
+
+static void stop_at_exit(void) {
+  pool *own;
+  pthread_mutex_lock(&lock);
+  ending = true;
+  own = detach();
+  pthread_mutex_unlock(&lock);
+  if (own != NULL) join_threads(own);
+}
+
+void fl_worker_enter(void) { atomic_fetch_add(&clients, 1); }
+
+void fl_worker_leave(void) {
+  pool *own = NULL;
+  pthread_mutex_lock(&lock);
+  if (atomic_fetch_sub(&clients, 1) == 1) own = detach();
+  pthread_mutex_unlock(&lock);
+  if (own != NULL) join_threads(own);
 }

@@ -39,9 +39,12 @@ void fl_worker_submit(fl_job *job, bool in_place);
 /* Drops the outcomes of the jobs of a mailbox whose owner is closing. */
 void fl_worker_close_mailbox(const fl_mailbox *mailbox);
 
-/* Posts the jobs that wait as dropped, waits for those under way, for 2 s at most, and stops the
- * threads. A dropped job without a mailbox is freed here, which may take the time of its release.
- */
-void fl_worker_stop(void);
+/* Counts the clients: called when one is made. */
+void fl_worker_enter(void);
+/* Called when a client has left the engine. The last one stops the threads: the jobs that wait are
+ * posted as dropped, and those under way are waited for, for 2 s at most. A dropped job without a
+ * mailbox is freed here, which may take the time of its release. A client that is made meanwhile
+ * has its jobs done. */
+void fl_worker_leave(void);
 
 #endif
