@@ -305,7 +305,8 @@ local function announce(api, inner, waiter)
 end
 
 -- The waiter is complete before the request is submitted, since from then on memory may run out only where the outcome
--- cannot be lost. `prepared.fate` is the fate of a write if an error is raised before its outcome is known; nil: not_sent.
+-- cannot be lost. `prepared.fate` is the fate of a write if an error is raised before its outcome is known; nil:
+-- not_sent.
 local function hand_over(api, prepared)
   local inner = private[api]
   local here, message, err = admit(api, prepared, prepared.method)

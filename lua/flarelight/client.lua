@@ -284,7 +284,8 @@ function Client:map(items, fn, given)
       results[index] = outcome_of(pollable.protect(function() return fn(items[index], index) end))
     end
   end
-  -- A worker takes one item after another. If `fn` raises, the error is the result of its item only. Ctrl-C ends them all.
+  -- A worker takes one item after another. If `fn` raises, the error is the result of its item only. Ctrl-C ends them
+  -- all.
   local function work()
     local good, raised = pollable.protect(run_items)
     left = left - 1

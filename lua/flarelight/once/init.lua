@@ -57,8 +57,8 @@ local function take_lock(block)
   fail("conflict", block.key, who, { fate = "not_sent" })
 end
 
--- Calls `body`, and releases the lock of the block afterwards. The block is marked first, which needs no memory: then it
--- counts as ended, and its lock as free, even if memory is short for the rest.
+-- Calls `body`, and releases the lock of the block afterwards. The block is marked first, which needs no memory: it
+-- then counts as ended, and its lock as free, even if memory is short for the rest.
 local function closing(block, body)
   local good, found = pollable.protect(body)
   block.ended, block.over = true, true
