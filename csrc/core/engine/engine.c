@@ -348,15 +348,12 @@ void fl_engine_enter(void) {
   pthread_mutex_unlock(&global_lock);
 }
 
-bool fl_engine_leave(void) {
+void fl_engine_leave(void) {
   fl_engine *engine = NULL;
-  bool last;
   pthread_mutex_lock(&global_lock);
-  last = --clients == 0;
-  if (last) engine = take_current();
+  if (--clients == 0) engine = take_current();
   pthread_mutex_unlock(&global_lock);
   if (engine != NULL) stop_engine(engine);
-  return last;
 }
 
 /* Under state_lock: lets the caller run the turns, unless the engine's thread runs them or has been

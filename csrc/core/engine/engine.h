@@ -24,8 +24,8 @@ bool fl_engine_prepare_forks(void);
 /* Counts the clients: called when one is made. */
 void fl_engine_enter(void);
 /* The last client to leave stops the engine: its thread is joined, for 2 s at most, and its
- * connections are closed. Returns true for that client, whose caller then stops the worker, too. */
-bool fl_engine_leave(void);
+ * connections are closed. */
+void fl_engine_leave(void);
 
 /*
  * Hands an item over: a call, a pager, a command. On failure the caller keeps the item, and
