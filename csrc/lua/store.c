@@ -95,6 +95,13 @@ static int store_close(lua_State *L) {
   return 0;
 }
 
+/* store:is_open() -> whether it was not closed */
+static int store_is_open(lua_State *L) {
+  fl_database **box = luaL_checkudata(L, 1, CLASS);
+  lua_pushboolean(L, *box != NULL);
+  return 1;
+}
+
 static fl_database *check_store(lua_State *L) {
   fl_database **box = luaL_checkudata(L, 1, CLASS);
   if (*box == NULL) luaL_error(L, "the store is closed");
@@ -332,11 +339,9 @@ static int store_is_locked(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"run", store_run},
-                                   {"lock", store_lock},
-                                   {"is_locked", store_is_locked},
-                                   {"close", store_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"run", store_run},         {"lock", store_lock},   {"is_locked", store_is_locked},
+    {"is_open", store_is_open}, {"close", store_close}, {NULL, NULL}};
 
 /* Pushes an empty store. */
 static fl_database **push_store(lua_State *L) {

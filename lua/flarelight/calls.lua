@@ -84,7 +84,7 @@ local private = setmetatable({}, { __mode = "k" })
 function calls.open(api, config)
   config.events = config.on_event ~= nil or config.debug ~= nil
   config.host = host.of_option(config.host)
-  local inner = { config = config, handle = core.client(config), key = nil, key_number = 0 }
+  local inner = { config = config, handle = core.client(config), key = nil, key_number = 0, locks = 0 }
   if type(config.api_key) == "string" then inner.key = config.api_key end
   private[api] = inner
   inner.hooks = hooks.new(config)
@@ -95,12 +95,23 @@ function calls.open(api, config)
   end
 end
 
---- Ends a client: its calls under way end with kind `closed`. The state file stays open until it is collected, since
--- calls under way may still write into it.
+--- Ends a client: its calls under way end with kind `closed`. Its state is closed, too, unless code of the client may
+-- still write into it: code that waits, or holds a lock. Then it is closed when it is collected.
 function calls.close(api)
-  private[api].handle:close()
-  private[api].store, private[api].closed = nil, true
+  local inner = private[api]
+  local store = inner.store
+  inner.handle:close()
+  inner.store, inner.closed = nil, true
+  if inner.locks > 0 or mailbox.is_expecting() then return end
+  if store then store:close() end
+  if inner.on_close then inner.on_close() end
 end
+
+--- Calls `fn()` when the client is closed and none of its code is at work. `fn` must not raise, nor refer to the client.
+function calls.watch_close(api, fn) private[api].on_close = fn end
+
+--- Counts the locks of a state that code of the client holds: 1 for one that was taken, -1 for one that was released.
+function calls.count_lock(api, change) private[api].locks = private[api].locks + change end
 
 --- Calls `fn(prepared, method)` before each request of a client, with the headers set. Nothing is sent if it raises.
 function calls.intercept(api, fn) private[api].intercept = fn end

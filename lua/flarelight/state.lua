@@ -42,7 +42,13 @@ function state.one(text, ...)
   return statement
 end
 
+-- A client may be closed by a function of the caller, while other code of it is at work.
+local function check_open(self)
+  if not self.store:is_open() then failure.fail("closed", "state: the client is closed") end
+end
+
 local function try(self, relaxed, statements)
+  check_open(self)
   local ticket = self.store:run(statements, calls.blocks(self.api), relaxed)
   local rows, message, kind, closed = calls.done(calls.job(self.api, ticket))
   if rows then return rows end
@@ -65,17 +71,23 @@ local function outcome(self, answer, message, kind)
 end
 
 --- Releases a lock. In a database the worker does it, unless this code blocks anyway.
-function State:unlock(lock) lock:release(calls.blocks(self.api)) end
+function State:unlock(lock)
+  lock:release(calls.blocks(self.api))
+  calls.count_lock(self.api, -1)
+end
 
 --- A lock that excludes other processes and other holders of this one; nil if another holder has it.
 function State:lock(name)
+  check_open(self)
   local lock, message, kind = outcome(self, self.store:lock(name, calls.blocks(self.api)))
   if message then failure.fail(kind, "state: " .. message) end
+  if lock then calls.count_lock(self.api, 1) end
   return lock
 end
 
 --- Whether a holder in any process has a lock. Takes nothing.
 function State:is_locked(name)
+  check_open(self)
   local held, message, kind = outcome(self, self.store:is_locked(name, calls.blocks(self.api)))
   if message then failure.fail(kind, "state: " .. message) end
   return held

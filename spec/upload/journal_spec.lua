@@ -778,7 +778,7 @@ describe("an upload with a state file", function()
     open()
     local copied = opened.client(sandbox, { state = state .. "-copy" })
     assert(copied:once("k", function() return "copied" end))
-    copied:close()
+    copied:close() -- with its state
     local script = system.file([[
       local path = arg[1]
       local api = assert(require("flarelight").new { state = path })
@@ -786,10 +786,29 @@ describe("an upload with a state file", function()
       assert(os.rename(path .. "-copy", path))
       os.exit(0)
     ]], ".lua")
-    for _ = 1, 4 do collectgarbage() end -- closes the copy
     system.shell(("env %s %s %s %s"):format(system.environment(sandbox), system.interpreter, script, state))
     local _, meta = assert(opened.client(sandbox, { state = state }):once("k", error))
     assert.is_true(meta.already)
+  end)
+
+  it("gives the descriptors of its state back when its client is closed", function()
+    local folder = ("/proc/%d/fd"):format(require "flarelight.core".process())
+    if not system.exists(folder) then return pending "no /proc" end
+    open()
+    local function count() return tonumber((system.shell("ls " .. folder .. " | wc -l"))) end
+    local function work()
+      local client = opened.client(sandbox, { state = system.path ".db" })
+      assert(client:once("k", function() return true end))
+      assert(client.imports:upload { records = { { n = 1 } }, name = "n", key = "u" })
+      client:close()
+    end
+    work()
+    finally(function() collectgarbage "restart" end)
+    collectgarbage()
+    collectgarbage "stop"
+    local before = count()
+    for _ = 1, 3 do work() end
+    assert.are.equal(before, count())
   end)
 
   it("has a state file that is whole by itself once the process has ended, also by os.exit", function()

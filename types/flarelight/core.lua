@@ -711,6 +711,8 @@ function Store:lock(name, in_place) end
 ---@param in_place boolean?
 ---@return boolean|flarelight.core.Ticket|nil locked, string? message, string? kind
 function Store:is_locked(name, in_place) end
+---@return boolean
+function Store:is_open() end
 
 --- Closes the state file.
 function Store:close() end

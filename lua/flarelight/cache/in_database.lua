@@ -31,7 +31,7 @@ function in_database.open(api)
   return setmetatable({ store = store, rest = 0, owed = false }, Database)
 end
 
-local function is_resting(self) return core.now() < self.rest end
+local function is_resting(self) return self.closed or core.now() < self.rest end
 
 -- The outcome of a question: `answer`, or `nil, message`. After a failure of the connection the database is left alone.
 local function outcome(self, waiter)
@@ -75,5 +75,10 @@ function Database:lock(api, name)
 end
 
 function Database:unlock(api, lock) lock:release(calls.blocks(api)) end -- luacheck: ignore 212
+
+function Database:close()
+  self.closed = true
+  self.store:close()
+end
 
 return in_database

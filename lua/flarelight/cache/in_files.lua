@@ -14,6 +14,8 @@ local core = require "flarelight.core"
 ---@field run fun(self, api, statements: table[]): table[]? runs statements; the rows of the last one, or nil
 ---@field lock fun(self, api, name: string): userdata?, string? a lock; nil if another holder has it; nil and a message
 ---@field unlock fun(self, api, lock: userdata)
+---@field closed boolean? of a closed client: nothing is known any more, and nothing is told
+---@field close fun(self)
 
 ---@class flarelight.CacheFiles: flarelight.CachePlace
 ---@field marker userdata
@@ -30,7 +32,7 @@ function in_files.open(api)
   return setmetatable({ marker = core.write_mark(config.state_path, config.shared_files) }, Files)
 end
 
-function Files:mark() return (self.marker:read()) end
+function Files:mark() return not self.closed and self.marker:read() or nil end
 
 function Files:change() pcall(self.marker.change, self.marker) end
 
@@ -41,12 +43,22 @@ local function store_of(self, api)
 end
 
 function Files:run(api, statements)
+  if self.closed then return nil end
   local ticket = store_of(self, api):run(statements, calls.blocks(api), true)
   return (calls.done(calls.job(api, ticket)))
 end
 
-function Files:lock(api, name) return store_of(self, api):lock(name) end
+function Files:lock(api, name)
+  if self.closed then return nil, "the client is closed" end
+  return store_of(self, api):lock(name)
+end
 
 function Files:unlock(_, lock) lock:release() end -- luacheck: ignore 212
+
+function Files:close()
+  self.closed = true
+  self.marker:close()
+  if self.store then self.store:close() end
+end
 
 return in_files

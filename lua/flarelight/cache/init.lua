@@ -58,7 +58,10 @@ function cache.open(api)
   local config = calls.config(api)
   local settings, place = config.cache, place_of(config, api)
   if not settings then
-    if place then calls.watch_writes(api, function(writer) return place:change(writer) end) end
+    if place then
+      calls.watch_writes(api, function(writer) return place:change(writer) end)
+      calls.watch_close(api, function() place:close() end)
+    end
     return
   end
   local self = {
@@ -71,6 +74,10 @@ function cache.open(api)
     self.flights = {}
   end
   calls.watch_key(api, drop) -- nothing that another key has read is given to this one
+  calls.watch_close(api, function()
+    drop()
+    if place then place:close() end
+  end)
   calls.watch_writes(api, function(writer)
     drop()
     if place then return place:change(writer) end

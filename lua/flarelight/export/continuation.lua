@@ -32,6 +32,7 @@ end
 
 -- Runs one statement: its rows, or `nil, message, kind`.
 local function run(self, text, ...)
+  if not self.store:is_open() then return nil, "state: the client is closed", "closed" end
   local statement = { text, n = select("#", ...), ... }
   local rows, message, kind, closed =
     calls.done(calls.job(self.api, self.store:run({ statement }, calls.blocks(self.api))))

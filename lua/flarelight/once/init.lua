@@ -43,9 +43,9 @@ local function clock(seconds) return os.date("%Y-%m-%d %H:%M:%S", math.floor(sec
 -- Takes the lock of the block. Another holder is named by the state file.
 local function take_lock(block)
   if locks.try(block, "once " .. block.key) then return end
+  local here = locks.is_here(block, "once " .. block.key) -- now: it may end while the entry is read
   local entry = block.journal:block(block.key)
   -- The other one may not have begun yet. The entry, if there is one, is then that of an earlier run.
-  local here = locks.is_here(block, "once " .. block.key)
   local who = here and "this process" or "another process"
   local own = entry and entry.holder == core.process()
   if entry and entry.state == "running" and (own or not here) then

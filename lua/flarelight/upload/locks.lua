@@ -83,8 +83,9 @@ function locks.is_here(run, what) return holders[run.service .. " " .. what] ~= 
 
 -- "process 12 has been at work on this upload since …", of an upload that another holder has.
 local function at_work(run, what)
+  local here = locks.is_here(run, what) -- now: it may end while the entry is read
   local process, at = run.journal:holder(what)
-  local here, own = locks.is_here(run, what), process == core.process()
+  local own = process == core.process()
   if not process or here and not own then -- the other one has not begun yet
     return ("%s process is at work on this upload (%s)"):format(here and "this" or "another", what)
   end
