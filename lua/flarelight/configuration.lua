@@ -87,6 +87,12 @@ local function converted(row, text, label, from)
   return { value = value, fault = fault, label = label, from = from }
 end
 
+-- What stands before a message about a setting: where it came from.
+local function label_of(found, name)
+  local one = found.sources[name]
+  return one and one.label or name
+end
+
 -- The levels at which a setting is looked for, the strongest first. Each is a function of a row of settings.lua, which
 -- returns a flarelight.Found or nil.
 local function levels_of(given, read, environment)
@@ -218,12 +224,12 @@ local function check_subscription(found, sources, hint)
   return true
 end
 
-local function read_profile(given, base, shared)
+local function read_profile(given, base, shared, label)
   local read = function(path) return core.read_owned(path, shared) end
   local found, message = profile.read(given, core.decode, read)
-  if not found then return fail("profile:", message) end
+  if not found then return fail(label .. ":", message) end
   if not profile.fits(found, base) then
-    return fail("profile:", ("is that of %s, not of %s"):format(found.service, base))
+    return fail(label .. ":", ("is that of %s, not of %s"):format(found.service, base))
   end
   return found
 end
@@ -245,8 +251,8 @@ local function find_debug(given, environment)
 end
 
 local function check_headers(found)
-  for _, header in ipairs { "user_agent", "proxy" } do
-    if found[header] and found[header]:find "%c" then return fail(header, "holds a control character") end
+  for _, name in ipairs { "user_agent", "proxy" } do
+    if found[name] and found[name]:find "%c" then return fail(label_of(found, name), "holds a control character") end
   end
   return true
 end
@@ -259,12 +265,12 @@ local function check_proxy(found)
   if not proxy or proxy == "" then return true end
   local scheme, rest = proxy:match "^(%a[%w+.-]*)://(.*)$"
   if scheme and not (" " .. PROXIES .. ","):find(" " .. scheme:lower() .. ",", 1, true) then
-    return fail("proxy", ("has a scheme that is none of a proxy (%s)"):format(PROXIES))
+    return fail(label_of(found, "proxy"), ("has a scheme that is none of a proxy (%s)"):format(PROXIES))
   end
   rest = (rest or proxy):gsub("^.*@", ""):gsub("/.*$", "")
   local port = rest:match "^[%w._\128-\255-]+:?(%d*)$" or rest:match "^%[[%x:.%%%w]+%]:?(%d*)$"
   if not port or (tonumber(port) or 1) > 65535 then
-    return fail("proxy", "should be a URL such as http://host:3128")
+    return fail(label_of(found, "proxy"), "should be a URL such as http://host:3128")
   end
   return true
 end
@@ -275,26 +281,28 @@ local function resolve_files(found)
   for _, name in ipairs { "ca_file", "client_cert", "client_key" } do
     if found[name] then
       local file, message = io.open(found[name], "r")
-      if not file then return fail(name .. ":", message) end
+      if not file then return fail(label_of(found, name) .. ":", message) end
       file:close()
       local fault = core.file_fault(found[name], found.shared_files)
-      if fault then return fail(name .. ":", ("%s: is refused: %s"):format(found[name], fault)) end
+      if fault then return fail(label_of(found, name) .. ":", ("%s: is refused: %s"):format(found[name], fault)) end
     end
   end
-  if found.state == "" then return fail("state", "should be the path of a file, or a URL of PostgreSQL") end
+  if found.state == "" then
+    return fail(label_of(found, "state"), "should be the path of a file, or a URL of PostgreSQL")
+  end
   if postgres.is_url(found.state) then
     local store, message = postgres.open(found.state)
-    if not store then return fail("state:", message) end
+    if not store then return fail(label_of(found, "state") .. ":", message) end
     store:close()
     -- The members are apart, since other files stand beside a state file. The URL may hold a password.
     found.database, found.state = found.state, nil
     found.sources.state = { value = postgres.shown(found.database), from = found.sources.state.from,
-                            name = found.sources.state.name }
+                            label = found.sources.state.label }
   end
   for _, name in ipairs { "ca_file", "client_cert", "client_key", "state" } do
     if found[name] then
       local path, message = core.absolute_path(found[name])
-      if not path then return fail(name .. ":", message) end
+      if not path then return fail(label_of(found, name) .. ":", message) end
       found[name] = path
     end
   end
@@ -369,7 +377,7 @@ function configuration.read(given, environment)
     found.base_url = good
   end
   if good and found.profile then
-    good, message, err = read_profile(found.profile, found.base_url, found.shared_files)
+    good, message, err = read_profile(found.profile, found.base_url, found.shared_files, label_of(found, "profile"))
     found.profile = good
   end
   found.tls_1_3 = found.tls_min == "1.3"

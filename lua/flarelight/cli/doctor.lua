@@ -102,7 +102,7 @@ local function check_configuration(found)
   local given = context.options(found.args, { state = found.state, max_attempts = found.args.max_attempts or 1 })
   local api, message = flarelight.new(given)
   if not api then
-    return "failed", wording.of(message), "correct the setting; the lines above say where it came from"
+    return "failed", wording.of(message), "correct the setting: the message begins with where it came from"
   end
   local _, warnings = api:settings()
   found.api, found.base = api, tostring(api):gsub("flarelight client of ", "")

@@ -92,6 +92,7 @@ local function remarks(err)
   if err.proof and err.fate == "applied" and err.kind ~= "run_failed" then
     lines[#lines + 1] = "  the run was started; look for its end before you start it again"
   end
+  if err.kind == "unauthorized" then lines[#lines + 1] = "  flarelight doctor tells where the key comes from" end
   if err.retry_at then lines[#lines + 1] = "  try again after " .. output.clock(math.ceil(err.retry_at)) end
   return lines
 end

@@ -66,6 +66,27 @@ local function has_option(command, name)
   return false
 end
 
+-- Lets the messages of a command's converters begin with the option, as argparse's own do. Adds to `takes` the options
+-- that have a value.
+local function name_options(command, takes)
+  local function name(element, called)
+    local convert = element._convert
+    if type(convert) ~= "function" then return end
+    element._convert = function(text)
+      local value, message = convert(text)
+      if value == nil and message then message = called .. ": " .. message end
+      return value, message
+    end
+  end
+  for _, option in ipairs(command._options) do
+    local aliases = option._aliases
+    name(option, aliases[#aliases])
+    for _, alias in ipairs(aliases) do takes[alias] = takes[alias] or option._maxargs > 0 end
+  end
+  for _, argument in ipairs(command._arguments) do name(argument, argument._argname or argument._name) end
+  for _, each in ipairs(command._commands) do name_options(each, takes) end
+end
+
 local function make_parser(argparse)
   local parser = argparse("flarelight", "The Flarelight Integration API from a shell.")
     :add_help(false):require_command(true):command_target "command":epilog(EPILOG)
@@ -87,6 +108,8 @@ local function make_parser(argparse)
     return command
   end
   for _, file in ipairs(COMMANDS) do require("flarelight.cli." .. file).define(parser, define) end
+  local takes = {}
+  name_options(parser, takes)
   function parser.error(where, message)
     local usage
     if message == "a command is required" then usage = help.of(where, 2) end -- whoever types no command looks for one
@@ -98,7 +121,7 @@ local function make_parser(argparse)
     end
     ending.raise { status = status.USAGE, kind = "usage", usage = usage or where:get_usage(), message = message }
   end
-  return parser
+  return parser, takes
 end
 
 local function asks_for_json(arguments)
@@ -120,7 +143,22 @@ local function complete(arguments)
   return words
 end
 
--- The words before and behind the first "--" of `sandbox`; all words of other commands.
+-- The words with each negative number joined to the option before it that has a value: argparse would take the number
+-- for an option.
+local function joined(words, takes)
+  local list = {}
+  for _, word in ipairs(words) do
+    if takes[list[#list]] and word:find "^%-[%d.]+$" then
+      local option = list[#list]
+      list[#list] = option .. (option:find "^%-%-" and "=" or "") .. word
+    else
+      list[#list + 1] = word
+    end
+  end
+  return list
+end
+
+-- The words before and behind the first "--" of `sandbox`, and whether there is one; all words of other commands.
 local function divided(words)
   local own, behind, found = {}, {}, false
   for _, word in ipairs(words) do
@@ -128,16 +166,17 @@ local function divided(words)
     if word == "--" and words[1] == "sandbox" and not found then found = true
     else list[#list + 1] = word end
   end
-  return own, behind
+  return own, behind, found
 end
 
 --- Parses a command line. Returns the options by name; raises what ending.lua tells.
 ---@param arguments string[]
 ---@return table
 function cli.parse(arguments)
-  local own, behind = divided(complete(arguments))
-  local args = make_parser(load_parser()):parse(own)
-  args.command_line = behind
+  local own, behind, divides = divided(complete(arguments))
+  local parser, takes = make_parser(load_parser())
+  local args = parser:parse(joined(own, takes))
+  args.command_line, args.no_command = behind, divides and #behind == 0
   return args
 end
 

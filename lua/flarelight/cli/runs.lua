@@ -32,7 +32,7 @@ local function list(args, out)
   for _, name in ipairs { "ended", "failure" } do
     if has[name] then columns[#columns + 1] = name end
   end
-  out:list(found, columns, "there are no runs")
+  out:list(found, columns, args.pending and "no run is pending" or "there are no runs")
 end
 
 local function show(args, out)

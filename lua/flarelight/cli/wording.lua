@@ -17,7 +17,9 @@ end
 
 -- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {
-  { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
+  { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE or --key-command COMMAND," },
+  { "set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE",
+    "set FLARELIGHT_API_KEY, FLARELIGHT_API_KEY_FILE or FLARELIGHT_KEY_COMMAND" },
   { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
   { "region is missing: give region or base_url,", "the region is missing: give --region or --base-url," },
   { "^flarelight%.new%.headers: ", "--headers: " }, { "^api:request%.", "api: " },
@@ -31,6 +33,8 @@ local PHRASES = {
   { "allow_insecure_http allows it", "use https://" },
   { ': should be a path without NUL bytes, "%-" or a function$',
     ": should be the path of a file, or - for standard output" },
+  { "so that limit has no place$", "so that --limit has no place" },
+  { ": drift goes with series, ", ": --drift goes with --series, " },
   { "and resume with its part$", "and --resume with its part" },
   { ": continue: needs a state file %(.*%)$", ": --continue: needs a state file: --state FILE" },
   { "^imports:export: continue: ", "imports:export: --continue: " },

@@ -121,6 +121,13 @@ local function run_point(given, point, expected, expected_starts)
   return result, seen
 end
 
+-- What a script has printed; once, if each of its runs has printed the same.
+local function printed(result)
+  local output, runs = result.output or "", result.runs
+  local one = output:sub(1, math.floor(#output / runs))
+  return one:rep(runs) == output and one or output
+end
+
 -- Runs the script once without trouble on each server. Returns a plan for each: the rows that it should hold, and the
 -- checkpoints and requests that there are. Or nil and a message, if the script does not succeed.
 local function plan_servers(given, is_chosen)
@@ -136,7 +143,7 @@ local function plan_servers(given, is_chosen)
       end
       if plain and not done then
         return nil, ("the script fails although nothing goes wrong (status %s): %s\n%s"):format(
-          tostring(result.status), result.message or "it had made no upload with flarelight", result.output or "")
+          tostring(result.status), result.message or "it had made no upload with flarelight", printed(result))
       end
       expected_plain, plain_starts = expected_plain or seen.held, plain_starts or seen.starts
       -- A server that changes values is compared with its own clean run, if that has as many rows as the plain

@@ -32,7 +32,9 @@ function plan.complete(found, updates, journaled)
     found.batches, found.bytes = 2, found.bytes + 1
     found.largest_batch = math.max(found.largest_batch - found.last_record - 1, found.last_record + 2)
   end
-  found.writes, found.reads = math.max(1, found.batches), 0
+  -- Without records, one batch without rows is sent.
+  if found.batches == 0 then found.batches, found.bytes, found.largest_batch = 1, #"[]", #"[]" end
+  found.writes, found.reads = found.batches, 0
   if found.records > 0 and not (updates and not journaled) then
     found.reads = not updates and found.writes > 1 and 2 or 1
   end

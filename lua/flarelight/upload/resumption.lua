@@ -124,8 +124,9 @@ local function result_of(run, kept)
     same = same and reader:peek(1) == nil
   end
   if not same then
-    conflict(("key %q: it names the upload of another source, which was loaded on %s (%d records): give this one "
-      .. "another key"):format(kept.key, os.date("%Y-%m-%d", math.floor(kept.ended)), kept.result.records))
+    conflict(("key %q: it names the upload of another source, which was loaded on %s (%s): give this one "
+      .. "another key"):format(kept.key, os.date("%Y-%m-%d", math.floor(kept.ended)),
+      kept.result.records == 1 and "1 record" or ("%d records"):format(kept.result.records)))
   end
   return resumption.earlier_result(kept)
 end
