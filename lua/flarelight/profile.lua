@@ -151,11 +151,20 @@ end
 -- Scheme, host and port of a URL. The path does not matter: it belongs to the same service.
 local function place(url) return (url:lower():match "^%a+://[^/]+" or url) end
 
+local function on_this_machine(url)
+  local host = url:match "^%a+://(%[[^%]]*%])" or url:match "^%a+://([^/:]+)" or ""
+  return host == "localhost" or host:find "^127%." ~= nil or host == "[::1]"
+end
+
 --- Whether a profile may be used for a service: the service that it describes, or any service on this machine.
 function profile.fits(value, base_url)
-  local host = base_url:match "^%a+://(%[[^%]]*%])" or base_url:match "^%a+://([^/:]+)" or ""
-  if host == "localhost" or host:find "^127%." or host == "[::1]" then return true end
-  return place(base_url) == place(value.service)
+  return on_this_machine(base_url) or place(base_url) == place(value.service)
+end
+
+--- Whether the findings about a service may replace a profile: it describes this service, or both are on this machine,
+-- where sandboxes come and go.
+function profile.gives_way(value, base_url)
+  return place(base_url) == place(value.service) or on_this_machine(base_url) and on_this_machine(value.service)
 end
 
 return profile

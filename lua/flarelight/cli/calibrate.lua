@@ -61,6 +61,13 @@ end
 
 -- --- runs ---
 
+-- Ends the command if a profile is that of another service, whose findings are not to be lost.
+local function check_service(path, profile, service)
+  if profiles.gives_way(profile, service) then return end
+  ending.fail(status.USAGE, ("%s is the profile of %s, not of %s; --output FILE names another"):format(path,
+    profile.service, service))
+end
+
 -- The profile at `path`, to which the rules are added, or a new one if there is none.
 local function profile_at(path, service)
   local file = io.open(path, "rb")
@@ -70,10 +77,7 @@ local function profile_at(path, service)
   file:close()
   local profile, message = profiles.read(path, json.decode)
   if not profile then ending.fail(status.USAGE, "the profile cannot be added to: " .. message) end
-  if not profiles.fits(profile, service) then
-    ending.fail(status.USAGE, ("%s is the profile of %s, not of %s; --output FILE names another"):format(path,
-      profile.service, service))
-  end
+  check_service(path, profile, service)
   return profile
 end
 
@@ -123,6 +127,9 @@ local function run(args, out)
   local path = args.output or context.profile_path()
   context.check_folder(path)
   local api = context.client(args)
+  -- One that cannot be read is replaced.
+  local former = profiles.read(path, json.decode)
+  if former then check_service(path, former, service_of(api)) end
   if not args.yes then announce(args, api) end
   agree(args)
   local bar = progress.new(out, "calibrating")
@@ -137,8 +144,7 @@ local function run(args, out)
     ending.expect(nil, left, err)
   end
   -- A new calibration does not start runs, so the rules of --runs stay.
-  local former = profiles.read(path, json.decode)
-  if former and profiles.fits(former, service_of(api)) then profile.runs = former.runs end
+  profile.runs = former and former.runs
   write_profile(path, profile)
   tell_left(out, left)
   output.did("the profile is in " .. path)
