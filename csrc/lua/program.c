@@ -79,5 +79,15 @@ static int run_in_foreground(lua_State *L) {
   return 2;
 }
 
-const luaL_Reg fl_lua_program_functions[] = {
-    {"program_output", program_output}, {"foreground", run_in_foreground}, {NULL, NULL}};
+/* core.remove_at_end([path]) -> true | nil, message. */
+static int remove_at_end(lua_State *L) {
+  int reason = fl_program_remove_at_end(lua_isnoneornil(L, 1) ? NULL : fl_lua_check_path(L, 1));
+  if (reason != 0) return fl_lua_fail(L, "%s", strerror(reason));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+const luaL_Reg fl_lua_program_functions[] = {{"program_output", program_output},
+                                             {"foreground", run_in_foreground},
+                                             {"remove_at_end", remove_at_end},
+                                             {NULL, NULL}};

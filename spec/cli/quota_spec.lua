@@ -88,4 +88,42 @@ describe("quota --watch", function()
     assert.are.equal(2, status)
     assert.matches("%-%-count goes with %-%-watch", err)
   end)
+
+  it("knows what the user's other commands have sent, with the default state", function()
+    environment = command.environment(sandbox, folder)
+    local import = assert(opened.client(sandbox).imports:import { name = "people", records = { { name = "Ada" } } })
+    local api = opened.client(sandbox)
+    local id = assert(api.imports:all())[1].id
+    assert.is_truthy(import)
+    local before = #sandbox:requests()
+    local out, err, status = command.shell(folder, environment, ([[
+      flarelight imports list -q >/dev/null && flarelight imports data %d -q >/dev/null &&
+      flarelight imports rows %d -q >/dev/null && flarelight api /Import/All >/dev/null &&
+      flarelight quota --json]]):format(id, id))
+    assert.are.equal(0, status, err)
+    local found, sent = flarelight.json.decode(out), #sandbox:requests()
+    assert.are.equal(5, sent - before) -- quota has sent nothing
+    assert.are.same({ 40, 40 - sent }, { found.limit, found.remaining })
+    -- Those before are the others.
+    assert.are.equal(before, found.foreign)
+    assert.is_nil(io.open(folder .. "/state/flarelight/state.db"))
+  end)
+
+  it("is no condition of a command that only reads", function()
+    local base = command.environment(sandbox, folder)
+    for _, trouble in ipairs {
+      "export XDG_STATE_HOME=/dev/null", "unset XDG_STATE_HOME; export HOME=relative",
+      ("mkdir -p %s/state/flarelight/state.db-budget"):format(folder),
+      ("echo damaged >%s/damaged; export FLARELIGHT_STATE=%s/damaged"):format(folder, folder),
+    } do
+      local _, err, status = command.shell(folder, base .. "\n" .. trouble, "flarelight imports list")
+      assert.are.same({ 0, "there are no imports\n" }, { status, err }, trouble)
+    end
+  end)
+
+  it("is not touched by --curl", function()
+    local _, _, status = command.shell(folder, command.environment(sandbox, folder), "flarelight imports list --curl")
+    assert.are.equal(0, status)
+    assert.is_nil(io.open(folder .. "/state"))
+  end)
 end)

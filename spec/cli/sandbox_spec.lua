@@ -48,7 +48,68 @@ describe("flarelight sandbox #slow", function()
       if name ~= "FLARELIGHT_LUA" then names[#names + 1] = name end
     end
     table.sort(names)
-    assert.are.same({ "FLARELIGHT_API_KEY", "FLARELIGHT_BASE_URL", "FLARELIGHT_SUBSCRIPTION_ID" }, names)
+    assert.are.same({ "FLARELIGHT_API_KEY", "FLARELIGHT_BASE_URL", "FLARELIGHT_STATE_FOLDER",
+                      "FLARELIGHT_SUBSCRIPTION_ID" }, names)
+  end)
+
+  -- Runs a script of commands in a sandbox of its own with a port that stays the same. $1 is the command.
+  local function inside(options, script)
+    local out = run(("%s -- sh -c %s sh %s"):format(options, system.quote(script), folder), 0,
+      ("export XDG_STATE_HOME=%s/state"):format(folder))
+    return out
+  end
+
+  local function files(path)
+    return (system.shell(("cd %s && find . -type f 2>/dev/null | sort"):format(system.quote(path))))
+  end
+
+  it("has a state and a profile of its own, which end with it", function()
+    local csv = system.write(folder .. "/people.csv", "name\nAda\n")
+    local port = system.shell(("%s sandbox -q -- sh -c 'echo $FLARELIGHT_BASE_URL'"):format(own)):match ":(%d+)\n"
+    local script = ("%s imports upload -q %s --key nightly --json && %s calibrate --yes -q >$1/calibrated && "
+      .. "echo $FLARELIGHT_STATE_FOLDER && ls $FLARELIGHT_STATE_FOLDER"):format(own, csv, own)
+    system.shell(("mkdir -p %s/state"):format(folder))
+    for _ = 1, 2 do
+      local out = inside("-q --port " .. port, script)
+      assert.matches('"batches": 1', out)
+      assert.is_nil(out:find("already", 1, true), out)
+      assert.matches("\nprofile%.json\n", out)
+      assert.matches("\nstate%.db\n", out)
+      assert.is_nil(io.open(out:match "\n(/[^\n]+)\n" .. "/."))
+    end
+    assert.are.equal("", files(folder .. "/state"))
+  end)
+
+  it("keeps the state of its command beside a database", function()
+    local csv = system.write(folder .. "/people.csv", "name\nAda\n")
+    local port = system.shell(("%s sandbox -q -- sh -c 'echo $FLARELIGHT_BASE_URL'"):format(own)):match ":(%d+)\n"
+    local options = ("-q --port %s --database %s/box.db"):format(port, folder)
+    local script = ("%s imports upload -q %s --key nightly --json"):format(own, csv)
+    assert.is_nil(inside(options, script):find("already", 1, true))
+    assert.matches('"already": true', inside(options, script))
+    assert.matches("%./state%.db\n", files(folder .. "/box.db-state"))
+  end)
+
+  it("needs a command behind --", function()
+    local _, err = run("--", 2)
+    assert.matches("there is no command behind %-%-\n$", err)
+  end)
+
+  it("removes its environment file, whatever signal ends it", function()
+    for signal, status in pairs { TERM = 143, HUP = 129, INT = 0 } do
+      local line = ("timeout -s KILL 60 env --default-signal=INT,HUP,TERM %s sandbox -q --environment-file %s/e >/dev/null & "
+        .. "until [ -e %s/e ]; do sleep 0.01; done; sleep 0.3; kill -%s $(pgrep -P $!); wait $!; echo $?; ls %s/e"):format(own,
+          folder, folder, signal, folder)
+      local out = system.shell("sh -c " .. system.quote(line) .. " 2>/dev/null")
+      assert.matches(signal == "INT" and "^%d+\n$" or "^" .. status .. "\n$", out, nil, nil, signal)
+    end
+  end)
+
+  it("leaves a file that another one has written since", function()
+    local line = ("timeout -s KILL 60 %s sandbox -q --environment-file %s/e >/dev/null & "
+      .. "until [ -e %s/e ]; do sleep 0.01; done; sleep 0.3; echo other >%s/new; mv %s/new %s/e; "
+      .. "kill -TERM $(pgrep -P $!); wait $!; cat %s/e"):format(own, folder, folder, folder, folder, folder, folder)
+    assert.are.equal("other\n", (system.shell("sh -c " .. system.quote(line) .. " 2>/dev/null")))
   end)
 
   it("sets faults", function()

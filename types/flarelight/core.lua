@@ -759,6 +759,12 @@ function core.program_output(command, seconds, in_place) end
 ---@return "exit"|"signal"|nil how, integer|string number_or_message
 function core.foreground(command) end
 
+--- Lets SIGTERM and SIGHUP remove a file before they end the process, unless another file has its name by then. nil: no
+-- file any more.
+---@param path string?
+---@return true? set, string? message
+function core.remove_at_end(path) end
+
 --- The addresses of a host.
 ---@param host string
 ---@return string[]? addresses, string? message

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,4 +183,51 @@ fl_program_code fl_program_foreground(const char *command, int *status) {
   if (reason != 0) return FL_PROGRAM_NOT_RUN;
   *status = WIFSIGNALED(state) ? WTERMSIG(state) : WEXITSTATUS(state);
   return WIFSIGNALED(state) ? FL_PROGRAM_KILLED : FL_PROGRAM_ENDED;
+}
+
+/* --- a file that goes with the process --- */
+
+static const int ending[] = {SIGTERM, SIGHUP};
+
+static char *removed;            /* the path; NULL: none */
+static struct stat removed_file; /* the file that had the path */
+
+/* The action is the usual one again, so the signal ends the process when the handler returns. */
+static void remove_and_end(int number) {
+  struct stat now;
+  if (removed != NULL && stat(removed, &now) == 0 && now.st_dev == removed_file.st_dev &&
+      now.st_ino == removed_file.st_ino)
+    unlink(removed);
+  raise(number);
+}
+
+int fl_program_remove_at_end(const char *path) {
+  struct sigaction handler, usual, before;
+  char *former = removed, *copy = NULL;
+  struct stat file;
+  if (path != NULL) {
+    if (stat(path, &file) != 0) return errno;
+    copy = strdup(path);
+    if (copy == NULL) return ENOMEM;
+  }
+  memset(&handler, 0, sizeof handler);
+  handler.sa_handler = remove_and_end;
+  handler.sa_flags = (int)SA_RESETHAND;
+  sigemptyset(&handler.sa_mask);
+  usual = handler;
+  usual.sa_handler = SIG_DFL;
+  /* Without a handler while the path changes. */
+  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+    sigaction(ending[i], NULL, &before);
+    if (before.sa_handler == remove_and_end) sigaction(ending[i], &usual, NULL);
+  }
+  removed = copy;
+  free(former);
+  if (path == NULL) return 0;
+  removed_file = file;
+  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+    sigaction(ending[i], NULL, &before);
+    if (before.sa_handler == SIG_DFL) sigaction(ending[i], &handler, NULL);
+  }
+  return 0;
 }

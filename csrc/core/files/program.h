@@ -34,4 +34,11 @@ fl_program_code fl_program_output(const char *command, fl_time timeout, fl_buffe
  */
 fl_program_code fl_program_foreground(const char *command, int *status);
 
+/*
+ * Lets SIGTERM and SIGHUP remove the file at `path` before they end this process, unless another
+ * file has its name by then. A signal that is ignored, or has a handler, is left alone. One file at
+ * a time; NULL: none any more. Returns 0 or errno.
+ */
+int fl_program_remove_at_end(const char *path);
+
 #endif

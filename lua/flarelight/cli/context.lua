@@ -156,20 +156,34 @@ end
 --- A text in quotes for a shell; a text as one word of a shell.
 context.quote, context.quoted = system.quote, wording.quoted
 
---- The command's folder by the XDG base directories, made if it is missing; or nil, message.
----@param variable string as "XDG_STATE_HOME"
----@param fallback string below the home, as ".local/state"
-function context.folder(variable, fallback)
-  local base = os.getenv(variable)
+--- The variable by which `sandbox -- COMMAND` gives the commands inside it a folder of their own.
+context.STATE_FOLDER = "FLARELIGHT_STATE_FOLDER"
+
+-- The folder of the command's files by the XDG base directories, or nil, message.
+local function state_folder()
+  local folder = os.getenv(context.STATE_FOLDER)
+  if folder and folder ~= "" then return folder end
+  local base = os.getenv "XDG_STATE_HOME"
   -- The specification says to ignore a path that is not absolute.
   if not base or base:sub(1, 1) ~= "/" then
     local home = os.getenv "HOME"
     if not home or home:sub(1, 1) ~= "/" then
-      return nil, ("neither %s nor HOME is an absolute path"):format(variable)
+      return nil, "neither XDG_STATE_HOME nor HOME is an absolute path"
     end
-    base = home .. "/" .. fallback
+    base = home .. "/.local/state"
   end
-  local folder = base .. "/flarelight"
+  return base .. "/flarelight"
+end
+
+--- The folder of the command's own files, made if it is missing; or nil, message.
+function context.folder()
+  local folder, message = state_folder()
+  if not folder then return nil, message end
+  local found = io.open(folder .. "/.")
+  if found then
+    found:close()
+    return folder
+  end
   -- Prints mkdir's message if it fails.
   local pipe = io.popen("umask 077 && mkdir -p " .. context.quote(folder) .. " 2>&1")
   local said = pipe and pipe:read "*a" or "mkdir cannot be run"
@@ -186,7 +200,7 @@ function context.state(args, or_none)
   local state, source, err = configuration.find("state", { environment = args.environment }, os.getenv)
   ending.expect(nil, source, err)
   if source then return state or false, source.from end
-  local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
+  local folder, message = context.folder()
   if not folder then
     if or_none then return false, message end
     ending.fail(status.USAGE, ("no place for the state file: %s; --state FILE names one, --state none does without")
@@ -194,6 +208,19 @@ function context.state(args, or_none)
   end
   return folder .. "/state.db", "default"
 end
+
+--- Makes a folder for temporary files that only this user can read.
+function context.temporary_folder()
+  local path = os.tmpname()
+  os.remove(path)
+  -- mkdir fails if the folder exists.
+  local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
+  if done ~= true and done ~= 0 then ending.fail(status.FAILED, "no folder for temporary files can be made") end
+  return path
+end
+
+--- Removes a folder with all that is in it.
+function context.remove_folder(path) os.execute("rm -rf " .. context.quote(path)) end
 
 --- Ends the command if the folder of a file to write does not exist, before anything is sent.
 ---@param path string
@@ -206,7 +233,7 @@ end
 
 --- The default path of the profile.
 function context.profile_path()
-  local folder, message = context.folder("XDG_STATE_HOME", ".local/state")
+  local folder, message = context.folder()
   if not folder then ending.fail(status.USAGE, "no place for the profile: " .. message) end
   return folder .. "/profile.json"
 end
@@ -230,7 +257,7 @@ function context.options(args, more)
   for _, row in ipairs(settings.list) do
     if row.flag and row.name ~= "state" then given[row.name] = args[row.name] end
   end
-  if args.state then given.state = args.state ~= "none" and args.state end -- for the rate limit that processes share
+  if args.state then given.state = args.state ~= "none" and args.state end
   seeing.set_options(args, given)
   for name, value in pairs(more or {}) do given[name] = value end
   return given
@@ -239,7 +266,10 @@ end
 --- The client for this command line; `more` are added to its options. Prints the warnings about the configuration file.
 ---@return flarelight.Client
 function context.client(args, more)
-  local api = ending.expect(flarelight.new(context.options(args, more)))
+  local given = context.options(args, more)
+  -- Commands that keep nothing in the state share its rate limit, too. Without a place for it they do without.
+  if given.state == nil and not args.curl then given.state = (context.state(args, true)) end
+  local api = ending.expect(flarelight.new(given))
   seeing.watch(args, api)
   if not args.quiet then
     local _, warnings = api:settings()

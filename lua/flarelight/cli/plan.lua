@@ -20,13 +20,10 @@ local plan = {}
 -- The client that reads the files. It sends nothing, so it gets placeholders for a missing configuration, unless a
 -- series is given, which belongs to a service.
 local function client(args)
-  local state = args.state
-  if state == "none" then state = false end
-  if args.series then
-    state = context.state(args)
-    return context.client(args, { state = state })
-  end
-  local api = flarelight.new(context.options(args, { state = state }))
+  if args.series then return context.client(args, { state = context.state(args) }) end
+  -- For the rate limit that it knows. A plan does without, also where the environment cannot be read.
+  local found, state = pcall(context.state, args, true)
+  local api = flarelight.new(context.options(args, { state = found and state or false }))
   if api then return api end
   local given = context.options(args, {
     api_key = "none", subscription_id = "00000000-0000-4000-8000-000000000000", base_url = "http://127.0.0.1",

@@ -71,14 +71,26 @@ function command_sandbox.start(args)
 end
 
 -- Runs a command with the sandbox as its service, and returns the exit status. Signals are passed on to the command.
-local function run_command(box, words)
+-- `folder`: for the state and the profile of the commands of flarelight in it, since those of the caller are about
+-- services that go on, and a later sandbox may have the address of this one.
+local function run_command(box, words, folder)
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = context.quote(word) end
   -- None of the caller's settings may lead to another service. `exec`: the command gets the signals itself.
-  local how, code = core.foreground("unset " .. table.concat(settings.variables(), " ") .. "\n" .. box:environment()
-    .. "exec " .. table.concat(quoted, " "))
+  local how, code = core.foreground(("unset %s\n%sexport %s=%s\nexec %s"):format(
+    table.concat(settings.variables(), " "), box:environment(), context.STATE_FOLDER, context.quote(folder),
+    table.concat(quoted, " ")))
   if not how then ending.fail(status.FAILED, code) end
   return how == "signal" and 128 + code or code -- as in a shell
+end
+
+-- The folder for the state of the command's own commands: beside the database, whose imports it is about; else a
+-- temporary one. And whether it outlives the sandbox.
+local function folder_of(args)
+  if not args.database or args.database == ":memory:" then return context.temporary_folder(), false end
+  local path, message = core.absolute_path(args.database)
+  if not path then ending.fail(status.USAGE, message) end
+  return path .. "-state", true
 end
 
 -- --fault OPERATION:KIND[:NTH][,NAME=VALUE…]
@@ -106,11 +118,16 @@ local function set_faults(box, faults)
 end
 
 local function run(args, out)
+  if args.no_command then ending.fail(status.USAGE, "there is no command behind --") end
   local box = command_sandbox.start(args)
+  -- SIGTERM and SIGHUP end the process at once. The file that tells of the sandbox goes with it.
+  if args.environment_file then core.remove_at_end(args.environment_file) end
   set_faults(box, args.fault)
   if #args.command_line > 0 then
-    local ran, code = pcall(run_command, box, args.command_line)
+    local folder, lasts = folder_of(args)
+    local ran, code = pcall(run_command, box, args.command_line, folder)
     box:stop()
+    if not lasts then context.remove_folder(folder) end
     if not ran then error(code, 0) end
     return code
   end
@@ -125,6 +142,7 @@ local function run(args, out)
   local log = not out.quiet and { next = 1 } or nil
   local _, raised = pcall(follow, box, log)
   box:stop()
+  core.remove_at_end()
   if log then print_requests(box, log) end
   if not ending.is_interrupt(raised) then error(raised, 0) end
   out:note "The sandbox has stopped."

@@ -101,15 +101,6 @@ local function replay(args, point)
   return table.concat(words, " ")
 end
 
-local function temporary_folder()
-  local path = os.tmpname()
-  os.remove(path)
-  -- Readable by this user only; mkdir fails if the folder exists.
-  local done = os.execute(("umask 077 && mkdir %s"):format(context.quote(path)))
-  if done ~= true and done ~= 0 then ending.fail(status.FAILED, "no folder for temporary files can be made") end
-  return path
-end
-
 local function interpreter()
   local words = rawget(_G, "arg") or {}
   local place = 0
@@ -160,7 +151,7 @@ end
 
 local function run(args, out)
   check(args)
-  local folder = temporary_folder()
+  local folder = context.temporary_folder()
   local options = { definitions = args.definitions }
   for _, each in ipairs(args.set) do options[each.name] = each.value end
   local bar = progress.new(out, "torture")
@@ -183,7 +174,7 @@ local function run(args, out)
   })
   bar:finish()
   if args.keep then out:note("what the last run left: " .. folder)
-  else os.execute("rm -rf " .. context.quote(folder)) end
+  else context.remove_folder(folder) end
   if not ran then error(results, 0) end
   if not results then ending.fail(status.FAILED, message) end
   print_results(args, out, results)
