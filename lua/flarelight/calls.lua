@@ -107,7 +107,8 @@ function calls.close(api)
   if inner.on_close then inner.on_close() end
 end
 
---- Calls `fn()` when the client is closed and none of its code is at work. `fn` must not raise, nor refer to the client.
+--- Calls `fn()` when the client is closed and none of its code is at work. `fn` must not raise, nor refer to the
+-- client.
 function calls.watch_close(api, fn) private[api].on_close = fn end
 
 --- Counts the locks of a state that code of the client holds: 1 for one that was taken, -1 for one that was released.
