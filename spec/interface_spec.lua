@@ -375,7 +375,8 @@ describe("the words in the documents and in the code are the same:", function()
 
   it("variables of the environment", function()
     local pages = system.shell "cat README.md docs/*.md examples/*/README* 2>/dev/null"
-    local known = { FLARELIGHT_LUA = true, FLARELIGHT_DEBUG = true }
+    local folder = require("flarelight.cli.context").STATE_FOLDER
+    local known = { FLARELIGHT_LUA = true, FLARELIGHT_DEBUG = true, [folder] = true }
     for _, name in ipairs(settings.variables()) do known[name] = true end
     for path in system.shell "find lua bin -type f":gmatch "[^\n]+" do
       local text = read(path)

@@ -90,8 +90,8 @@ describe("the command's words", function()
 
   it("name all ways to give the key, and who tells where it came from", function()
     local err = run("imports list", 2, "unset FLARELIGHT_API_KEY"):gsub("%s+", " ")
-    assert.is_truthy(err:find("give --key-file FILE or --key-command COMMAND, or set FLARELIGHT_API_KEY, "
-      .. "FLARELIGHT_API_KEY_FILE or FLARELIGHT_KEY_COMMAND", 1, true), err)
+    assert.is_truthy(err:find("give --key-file FILE, or set FLARELIGHT_API_KEY, FLARELIGHT_API_KEY_FILE or "
+      .. "FLARELIGHT_KEY_COMMAND, or give --key-command COMMAND", 1, true), err)
     err = run("imports list", 1, "export FLARELIGHT_API_KEY=wrong")
     assert.matches("401.*\n  flarelight doctor tells where the key comes from\n$", err)
   end)

@@ -17,9 +17,9 @@ end
 
 -- Pairs of a Lua pattern and its replacement, which are applied in this order.
 local PHRASES = {
-  { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE or --key-command COMMAND," },
+  { "api_key is missing: give api_key,", "the API key is missing: give --key-file FILE," },
   { "set FLARELIGHT_API_KEY or FLARELIGHT_API_KEY_FILE",
-    "set FLARELIGHT_API_KEY, FLARELIGHT_API_KEY_FILE or FLARELIGHT_KEY_COMMAND" },
+    "set FLARELIGHT_API_KEY, FLARELIGHT_API_KEY_FILE or FLARELIGHT_KEY_COMMAND, or give --key-command COMMAND" },
   { "subscription_id is missing: give subscription_id,", "the subscription is missing: give --subscription UUID," },
   { "region is missing: give region or base_url,", "the region is missing: give --region or --base-url," },
   { "^flarelight%.new%.headers: ", "--headers: " }, { "^api:request%.", "api: " },
