@@ -105,8 +105,17 @@ static int is_yieldable(lua_State *L) {
   return 1;
 }
 
+/* core.is_suspended(coroutine) -> whether it has yielded. Unlike coroutine.status, it tells so of
+ * the coroutines of other requests in nginx, too. */
+static int is_suspended(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  lua_pushboolean(L, lua_status(lua_tothread(L, 1)) == LUA_YIELD);
+  return 1;
+}
+
 const luaL_Reg fl_lua_wake_functions[] = {
     {"fd", descriptor},   {"mailbox_signal", mailbox_signal}, {"ticket", new_ticket},
     {"alarm", set_alarm}, {"wakeup_path", wakeup_path},       {"watch", watch},
     {"unwatch", unwatch}, {"wakeup_notify", wakeup_notify},   {"wait", wait_for_mailbox},
-    {"now", now},         {"is_yieldable", is_yieldable},     {NULL, NULL}};
+    {"now", now},         {"is_yieldable", is_yieldable},     {"is_suspended", is_suspended},
+    {NULL, NULL}};

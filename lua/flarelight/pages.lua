@@ -1,5 +1,9 @@
 --- The pages of an import, in order. rows.lua returns their rows, export/ writes them. Relies on the core's pager
 -- (policy/page.h has the rules of paging), and on calls.lua to wait, and for another key after a 401.
+--
+-- Code is in its *turn* while it takes a page. Several tasks may take the pages of one object: while one has its turn,
+-- the others wait. A turn is lost if the pages are closed meanwhile, or other code takes it over; what it has done
+-- since the last page then does not count.
 
 local calls = require "flarelight.calls"
 local core = require "flarelight.core"
@@ -21,6 +25,9 @@ local Pages = {}
 Pages.__index = Pages
 
 local pages = {}
+
+-- Pages -> the coroutine whose turn it is. It may be collected while it is suspended.
+local takers = setmetatable({}, { __mode = "kv" })
 
 --- The options that `pages.open` knows.
 pages.options = options.with_call {
@@ -50,14 +57,16 @@ function pages.open(api, id, given)
     deadline = given.deadline or config.deadline, given_headers = given_headers,
     trust_short_page = given.trust_short_page == nil and config.trust_short_page or given.trust_short_page,
     -- All members exist from the beginning, so that setting them takes no memory.
-    waiter = false, guard = false, failure = false, rotated = false, ended = false, turning = false,
+    waiter = false, guard = false, failure = false, rotated = false, ended = false,
+    turning = false, turns = 0, -- the number of the turn under way, and of the last one
+    joiners = {},               -- set of the waiters of code that waits for the end of the turn
     -- See check_start: keys of rows, and a set of hashes of rows with its size.
     first_row = false, last_first_row = false, last_row = false, seen = {}, seen_count = 0,
     checks_left = CHECKS,
   }, Pages)
 end
 
-local function begin(self)
+local function begin(self, number)
   local endpoint = request.endpoints["imports.data"]
   local waiter, guard, err = calls.pages(self.api, {
     operation = "imports.data", path = endpoint.path, id = self.id,
@@ -66,14 +75,31 @@ local function begin(self)
     trust_short_page = self.trust_short_page, deadline = self.deadline, given_headers = self.given_headers,
   })
   if not waiter then return nil, guard, err end
-  self.waiter, self.guard = waiter, guard
+  if self.turning == number then
+    self.waiter, self.guard = waiter, guard
+  else
+    mailbox.forget(waiter.ticket)
+    guard:release()
+  end
   return true
 end
 
+-- Wakes code that waits, or is about to. Without memory the next step of the mailbox wakes it.
+local function wake(waiter) pcall(mailbox.set_ready, waiter) end
+
+-- Gives up the pager. Code that waits for its pages is woken, and finds that it has lost its turn.
 local function release(self)
-  if self.waiter then mailbox.forget(self.waiter.ticket) end
-  if self.guard then self.guard:release() end
+  local waiter, guard = self.waiter, self.guard
   self.waiter, self.guard = false, false
+  if guard then guard:release() end
+  if waiter then
+    mailbox.forget(waiter.ticket)
+    wake(waiter)
+  end
+end
+
+local function wake_joiners(self)
+  for waiter in pairs(self.joiners) do wake(waiter) end
 end
 
 --- Ends the pages with an error; every later `next` returns the error, too.
@@ -83,13 +109,23 @@ function Pages:fail(message, err)
   return nil, message, err
 end
 
--- Takes the next page out of the waiter: the page, or `nil, message, err`.
-local function take(self)
+-- Kinds of errors that concern only the code whose turn it is. Other code may continue, with a new pager.
+local OWN = { cancelled = true, phase = true }
+
+local function fail(self, message, err)
+  if not OWN[err.kind] then return self:fail(message, err) end
+  release(self)
+  return nil, message, err
+end
+
+-- Takes the next page out of the waiter: the page, or `nil, message, err`; nil if the turn was lost.
+local function take(self, number)
   local task = tasks.current()
-  if task and task.cancelled then return errors.fail("cancelled", "the task was cancelled") end
+  if task and task.cancelled then return calls.cancelled() end
   if not self.waiter then
-    local begun, message, err = begin(self)
-    if not begun then return self:fail(message, err) end
+    local begun, message, err = begin(self, number)
+    if self.turning ~= number then return nil end
+    if not begun then return fail(self, message, err) end
   elseif self.prefetch == 0 then
     core.advance(self.waiter.ticket)
   end
@@ -97,12 +133,11 @@ local function take(self)
   if #waiter.pages == 0 then
     waiter.ready = false
     local ready, cannot, why = calls.wait(waiter)
+    if self.turning ~= number then return nil end
+    if why then return nil, cannot, why end
+    -- The pager was cancelled, too, even if it has delivered a page before.
+    if task and task.cancelled then return fail(self, select(2, calls.cancelled())) end
     if not ready then
-      if why then return nil, cannot, why end
-      if task and task.cancelled then
-        release(self) -- the pager was cancelled; code outside the task may continue with a new one
-        return errors.fail("cancelled", "the task was cancelled")
-      end
       local _, message, err = errors.fail("closed", "the rows belong to the parent process")
       return self:fail(message, err)
     end
@@ -157,8 +192,8 @@ end
 
 -- Some services ignore `start`, or do not keep the order of rows. A repeated row is a reason to check: the first row of
 -- all pages, the first row of the page before, or a sampled row. If the checks find nothing, the import holds equal
--- rows. Returns true, or `nil, message, err`.
-local function check_start(self, page)
+-- rows. Returns true, or `nil, message, err`; nil if the turn was lost.
+local function check_start(self, page, number)
   if self.checks_left == 0 then
     if self.last_row then self.last_row = page:key(page:count() - 1) end -- for check_last
     return true
@@ -171,6 +206,7 @@ local function check_start(self, page)
     if self.checks_left == CHECKS then good, message, err = check_end(self) end
     if good then good, message, err = check_rows(self, self.where - 1, { self.last_row, first }) end
     if not good then return nil, message, err end
+    if self.turning ~= number then return nil end
     self.checks_left = self.checks_left - 1
   end
   -- Set only now: if a check raised an error, the page is requested and checked again.
@@ -186,55 +222,118 @@ local function check_last(self)
   return check_rows(self, self.where - 1, { self.last_row })
 end
 
-local function turn(self)
-  while true do
+-- Checks a page, before the pager may continue. Returns the page and the number of rows to take; nil if there are none,
+-- or the turn was lost; or `nil, message, err`.
+local function accept(self, page, number)
+  self.rotated = false
+  local count, start, last = page:count()
+  local good, message, err = (count > 0 and check_start or check_last)(self, page, number)
+  if self.turning ~= number or not good then
+    page:close()
+    if self.turning ~= number then return nil end
+    return fail(self, message, err)
+  end
+  count = math.min(count, self.left)
+  if last then
+    release(self)
+  elseif self.prefetch > 0 then
+    core.advance(self.waiter.ticket)
+  end
+  -- Nothing raises from here on, or the rows of the last page could be lost.
+  self.ended = last
+  if count == 0 then return nil end
+  self.where, self.left = start + count, self.left - count
+  return page, count
+end
+
+-- After an error of the service: nothing if the page is to be requested with another key, or the turn was lost; or
+-- `nil, message, err`.
+local function refused(self, number, message, failure)
+  local renewed = failure.kind == "unauthorized" and not self.rotated and calls.rotate_key(self.api, self.waiter)
+  if self.turning ~= number then return nil end
+  if not renewed then return fail(self, message, failure) end
+  self.rotated = true
+  release(self)
+end
+
+-- One turn. Returns what `next` returns.
+local function turn(self, number)
+  while self.turning == number do
     if self.failure then return nil, self.failure.message, self.failure end
     if self.ended or self.left <= 0 then
       self:close()
       return false
     end
-    local page, message, err = take(self)
-    if not page then return nil, message, err end
-    local _, wrong, failure = page:failure()
-    if failure then
-      if failure.kind ~= "unauthorized" or self.rotated or not calls.rotate_key(self.api, self.waiter) then
-        return self:fail(wrong, failure)
-      end
-      self.rotated = true
-      release(self)
-    else
-      self.rotated = false
-      local count, start, last = page:count()
-      local good
-      good, message, err = (count > 0 and check_start or check_last)(self, page) -- before the pager may continue
-      if not good then
-        page:close()
-        return self:fail(message, err)
-      end
-      count = math.min(count, self.left)
-      if last then
-        release(self)
-      elseif self.prefetch > 0 then
-        core.advance(self.waiter.ticket)
-      end
-      -- Nothing raises from here on, or the rows of the last page could be lost.
-      self.ended = last
-      if count > 0 then
-        self.where, self.left = start + count, self.left - count
-        return page, count
-      end
+    local page, message, err = take(self, number)
+    if err then return nil, message, err end
+    if self.turning == number then
+      local _, wrong, failure = page:failure()
+      local count
+      if failure then page, count, err = refused(self, number, wrong, failure)
+      else page, count, err = accept(self, page, number) end
+      if page or err then return page, count, err end
+    elseif page then
+      page:close()
     end
   end
+  return true
+end
+
+-- Whether the code whose turn it is waits inside of it. It does not if it has raised (lack of memory, an interrupt),
+-- if its coroutine was closed or collected, or after a fork. To find false here by mistake costs a request, and no row.
+local function is_inside(self)
+  local co = takers[self]
+  if not co or not core.is_suspended(co) then return false end
+  local waiter = self.waiter
+  if waiter and not core.is_ours(waiter.ticket) then return false end
+  -- nginx has ended the coroutine, which is suspended for ever, or the coroutine belongs to another request, which
+  -- takes its page at once.
+  if coroutine.status(co) == "dead" and waiter and #waiter.pages > 0 then return false end
+  if not debug then return true end
+  local level, info = 0, debug.getinfo(co, 0, "f")
+  while info and info.func ~= Pages.next do
+    level = level + 1
+    info = debug.getinfo(co, level, "f")
+  end
+  return info ~= nil
+end
+
+-- Nothing tells of a coroutine that was closed or collected in its turn, so code that waits looks after this time.
+local LOOK = 1 -- seconds
+
+-- Waits for the end of the turn under way. True; or `nil, message, err`.
+local function join(self)
+  local waiter = mailbox.waiter {
+    due = core.now() + LOOK, of_tasks = true, chosen = calls.config(self.api).host, ready = false, next_woken = false,
+  }
+  self.joiners[waiter] = true
+  local _, message, err = calls.wait(waiter)
+  self.joiners[waiter] = nil
+  if err then return nil, message, err end
+  local task = tasks.current()
+  if task and task.cancelled then return calls.cancelled() end
+  return true
 end
 
 --- The next page that has rows, and the number of rows to take. The caller closes the page. False at the end; `nil,
--- message, err` on failure.
+-- message, err` on failure. True if other code had its turn meanwhile: its page may still have rows.
 function Pages:next()
-  -- Lack of memory or an interrupt raised an error in the last turn. Its page may be lost, so it is requested again.
-  if self.turning then release(self) end
-  self.turning = true
-  local page, count, err = turn(self)
-  self.turning = false
+  if self.turning then
+    -- Code that blocks takes over, since nothing else could run while it waits.
+    if is_inside(self) and not calls.blocks(self.api) then
+      local joined, message, err = join(self)
+      return joined, message, err
+    end
+    release(self) -- a page that was taken in that turn may be lost, so it is requested again
+  end
+  takers[self] = coroutine.running()
+  local number = self.turns + 1
+  self.turns, self.turning = number, number
+  local page, count, err = turn(self, number)
+  if self.turning == number then
+    self.turning = false
+    wake_joiners(self)
+  end
   return page, count, err
 end
 
@@ -248,13 +347,15 @@ function Pages:host() return calls.config(self.api).host end
 
 --- Whether `next` returns at once: a page has arrived, or none will arrive.
 function Pages:is_here()
-  return self.ended or self.failure ~= false or (self.waiter and #self.waiter.pages > 0)
+  return self.ended or self.failure ~= false
+    or (not self.turning and self.waiter and #self.waiter.pages > 0)
 end
 
---- Ends the pages and cancels their requests.
+--- Ends the pages and cancels their requests. Code that waits for a page gets the end.
 function Pages:close()
+  self.ended, self.turning = true, false
   release(self)
-  self.ended = true
+  wake_joiners(self)
 end
 
 return pages

@@ -43,11 +43,12 @@ local function leave_page(self)
   page:close()
 end
 
---- Moves to the next page that has rows. True; false at the end; `nil, message, err`.
+--- Moves to the next page that has rows. True, also if another task has done so meanwhile, and may have taken the
+-- rows; false at the end; `nil, message, err`.
 local function turn(self)
   leave_page(self)
   local page, count, err = self.pages:next()
-  if not page then return page, count, err end
+  if not page or page == true then return page, count, err end
   self.page = page
   page:begin(count, self.null_as_nil)
   return true

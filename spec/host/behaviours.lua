@@ -229,6 +229,91 @@ it("a task that waits for rows can be cancelled", function(api)
   equal("cancelled", reading:result())
 end)
 
+it("tasks take the rows of one stream, each row once, and all get the end or the error", function(api)
+  local function take_batch(rows)
+    local batch, message, err = rows:batch(7)
+    if not batch or #batch > 0 then return batch, message, err end
+  end
+  local function take_columns(rows)
+    local columns, count, err = rows:columns(7)
+    if not columns then return nil, count, err end
+    local taken = {}
+    for i = 1, count do taken[i] = { n = columns.n[i] } end
+    if count > 0 then return taken end
+  end
+  local function take_next(rows)
+    local row, message, err = rows:next()
+    return row and { row }, message, err
+  end
+  local function take_in_loop(rows)
+    if is_51 then return take_next(rows) end
+    for row in rows do return { row } end
+  end
+  for _, options in ipairs { { page_size = 40 }, { page_size = 40, prefetch = 0 } } do
+    for _, take in ipairs { take_next, take_batch, take_columns, take_in_loop } do
+      local rows, seen, count = api.imports:rows(1, options), {}, 0
+      local results, failed = api:map({ 1, 2, 3 }, function(number)
+        while true do
+          local taken, message, err = (number == 1 and take_next or take)(rows)
+          if not taken then return err == nil and "end" or nil, message, err end
+          for _, row in ipairs(taken) do
+            equal(nil, seen[row.n])
+            seen[row.n], count = true, count + 1
+          end
+          assert(api.imports:data(1, { count = 1 })) -- so that another one comes to its turn
+        end
+      end)
+      for i = 1, 3 do equal("end", results[i].err and tostring(results[i].err) or results[i].data) end
+      equal(0, failed)
+      equal(500, count)
+    end
+  end
+  local missing = api.imports:rows(404)
+  local results = api:map({ 1, 2, 3 }, function() return missing:next() end)
+  for i = 1, 3 do equal("not_found", results[i].err and results[i].err.kind) end
+end)
+
+it("a task that waits for rows gets the end when another one closes them", function(api)
+  local rows, closed
+  local reading = api:spawn(function()
+    while not closed do -- so it waits for a page, whenever the other one closes the stream
+      rows = api.imports:rows(1, { page_size = 1, prefetch = 0 })
+      repeat
+        local row, _, err = rows:next()
+        equal(nil, err)
+      until not row
+    end
+    return rows:next()
+  end)
+  api:spawn(function()
+    assert(api.reports:all())
+    closed = true
+    rows:close()
+  end):result()
+  equal(nil, reading:result())
+end)
+
+it("a task that waits for rows can be cancelled, and the others have them", function(api)
+  local rows, count = api.imports:rows(1, { page_size = 10, prefetch = 0 }), 0
+  local function read()
+    while true do
+      local row, _, err = rows:next()
+      if not row then return err and err.kind or "end" end
+      count = count + 1
+    end
+  end
+  local tasks = { api:spawn(read), api:spawn(read), api:spawn(read) }
+  api:spawn(function()
+    assert(api.imports:data(1, { count = 1 }))
+    tasks[1]:cancel()
+    tasks[2]:cancel()
+  end):result()
+  tasks[1]:result()
+  tasks[2]:result()
+  equal("end", tasks[3]:result())
+  equal(500, count)
+end)
+
 it("a task that sleeps can be cancelled", function(api)
   local slept = api:spawn(function()
     return (select(3, api:wait_until(function() return false end, { interval = 60, timeout = 600 })))
@@ -459,6 +544,25 @@ it("a coroutine that is closed while it writes, or never resumed, holds up no ot
   equal(1, api:spawn(function() return #assert(api.reports:all()) end):result())
   collectgarbage()
   collectgarbage()
+end)
+
+it("a coroutine that is closed in a loop over rows, or while another one has its turn, holds up no other", function(api, env)
+  local close = rawget(coroutine, "close")
+  if not close or (env.name ~= "luv" and env.name ~= "copas") then return end
+  local rows, taken = api.imports:rows(1, { page_size = 100 }), 0
+  local function run(fn)
+    local co = coroutine.create(fn)
+    assert(coroutine.resume(co))
+    equal("suspended", coroutine.status(co))
+    return co
+  end
+  assert(close(run(function() for _ in api.imports:rows(1) do equal(true, false) end end)))
+  local first = run(function() rows:next() end)
+  local second = run(function() rows:next() end)
+  assert(close(second))
+  assert(close(first)) -- the stream goes on
+  while rows:next() do taken = taken + 1 end
+  equal(500, taken)
 end)
 
 it("rows that have come are given where Lua cannot yield", function(api, env)

@@ -47,6 +47,76 @@ describe("tasks", function()
     assert.are.same({ { n = 10 }, 10 }, { rows:next() })
   end)
 
+  -- Two tasks that take rows of one stream: the first waits for a page, the second for the first.
+  local function two_that_wait(rows)
+    sandbox:fault { operation = "imports.data", kind = "latency", seconds = 60, times = math.huge }
+    local before, all, inner = sandbox:hits().total, {}, nil
+    for i = 1, 2 do
+      all[i] = api:spawn(function()
+        inner = inner or coroutine.running()
+        local row, _, err = rows:next()
+        return row and row.n or err and err.kind or "end"
+      end)
+    end
+    support.update_until(api, function() return sandbox:hits().total > before end)
+    for _ = 1, 10 do api:update() end
+    return all, inner
+  end
+
+  it("rows:close ends the waits of all tasks", function()
+    local rows = api.imports:rows(support.import(api, 20))
+    local all = two_that_wait(rows)
+    rows:close()
+    support.update_until(api, function() return all[1]:done() and all[2]:done() end)
+    assert.are.same({ "end", "end" }, { all[1]:result(), all[2]:result() })
+  end)
+
+  it("api:close ends the waits of all tasks that take rows of one stream", function()
+    local other = support.client(sandbox)
+    local all = two_that_wait(other.imports:rows(support.import(api, 20)))
+    other:close()
+    support.update_until(api, function() return all[1]:done() and all[2]:done() end)
+    assert.are.same({ "closed", "closed" }, { all[1]:result(), all[2]:result() })
+  end)
+
+  it("of two tasks that take rows of one stream, one goes on when the other is cancelled", function()
+    local id = support.import(api, 20)
+    for cancelled = 1, 2 do
+      local rows = api.imports:rows(id)
+      local all = two_that_wait(rows)
+      sandbox:clear_faults()
+      all[cancelled]:cancel()
+      support.update_until(api, function() return all[cancelled]:done() end)
+      assert.are.equal("cancelled", all[cancelled]:result())
+      if cancelled == 2 then all[1]:cancel() end -- its page comes late
+      support.update_until(api, function() return all[1]:done() and all[2]:done() end)
+      assert.are.equal(cancelled == 1 and 0 or "cancelled", all[3 - cancelled]:result())
+      assert.are.equal(cancelled == 1 and 1 or 0, rows:next().n)
+    end
+  end)
+
+  it("code that blocks takes the rows of a stream whose tasks wait, and they the rest", function()
+    local rows = api.imports:rows(support.import(api, 20), { page_size = 2, prefetch = 0 })
+    local all = two_that_wait(rows)
+    sandbox:clear_faults()
+    assert.are.same({ 0, 1, 2 }, { rows:next().n, rows:next().n, rows:next().n })
+    local taken = { all[1]:result(), all[2]:result() }
+    table.sort(taken)
+    assert.are.same({ 3, 4 }, taken)
+    assert.are.same({ n = 5 }, (rows:next()))
+  end)
+
+  if rawget(coroutine, "close") then
+    it("a task takes the rows of a stream after the coroutine of another one was closed in its turn", function()
+      local rows = api.imports:rows(support.import(api, 20))
+      local all, inner = two_that_wait(rows)
+      sandbox:clear_faults()
+      assert(coroutine.close(inner))
+      support.update_until(api, function() return all[2]:done() end)
+      assert.are.equal(0, all[2]:result())
+    end)
+  end
+
   it("a task that never ran is reported at the end, unless it was cancelled or ran", function()
     local function said(code)
       local script = system.write(system.path ".lua", ([[

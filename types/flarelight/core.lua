@@ -194,6 +194,11 @@ function core.wait(seconds) end
 ---@return boolean?
 function core.is_yieldable() end
 
+--- Whether a coroutine has yielded. Unlike coroutine.status, it tells so of the coroutines of other requests in nginx.
+---@param co thread
+---@return boolean
+function core.is_suspended(co) end
+
 --- Seconds on the monotonic clock.
 ---@return number
 function core.now() end

@@ -31,7 +31,10 @@ local function resume_one()
   ready[ready.first] = nil
   ready.first = ready.first + 1
   queued[co] = nil
-  if coroutine.status(co) ~= "suspended" then return end -- closed by other code
+  if coroutine.status(co) ~= "suspended" then -- closed by other code
+    waiting[co] = nil
+    return
+  end
   local ok, raised
   repeat ok, raised = coroutine.resume(co) until raised ~= PASS
   if coroutine.status(co) == "dead" then
@@ -54,8 +57,9 @@ local function wake_sleepers()
   end
 end
 
-local function next_timeout()
-  local due
+-- Seconds until the time of the handle, or of one that sleeps, is up; nil if none has a time.
+local function next_timeout(of)
+  local due = of.due
   for _, handle in ipairs(sleepers) do
     if not due or handle.due < due then due = handle.due end
   end
@@ -126,7 +130,7 @@ function frame.run_until(handle)
     core.cork(false)
     if handle:is_over() then return end
     if ready.first > ready.last then
-      local timeout = next_timeout()
+      local timeout = next_timeout(handle)
       if not timeout and not mailbox.is_expecting() then
         misuse "the tasks wait for each other: none of them can continue"
       end

@@ -77,6 +77,8 @@ end
 
 --- Removes the waiter of a ticket.
 function mailbox.forget(ticket)
+  local waiter = streams[ticket]
+  if waiter then held[waiter] = nil end -- its coroutine may have been closed during a wait
   waiters[ticket], streams[ticket] = nil, nil
 end
 
