@@ -189,4 +189,21 @@ describe("csv.write", function()
       assert.is_truthy(message:find("csv_writer_spec.lua", 1, true), message)
     end)
   end
+
+  if _VERSION == "Lua 5.4" then
+    it("a writer in a variable with <close> gives its file up, unless it was closed", function()
+      local run = load [[
+        local csv, path, complete = ...
+        local writer <close> = assert(csv.write(path))
+        assert(writer:write { n = 1 })
+        if complete then assert(writer:close()) end
+      ]]
+      local path = system.path() .. ".csv"
+      run(csv, path, false)
+      assert.is_nil(system.read(path))
+      assert.is_nil(system.read(path .. ".part"))
+      run(csv, path, true)
+      assert.are.equal("n\r\n1\r\n", system.read(path))
+    end)
+  end
 end)

@@ -284,4 +284,23 @@ describe("imports:export", function()
     full:close()
     assert.are.equal("io", err.kind)
   end)
+
+  local close = rawget(coroutine, "close") -- Lua 5.4
+  if close then
+    it("leaves the part at once when its coroutine is closed", function()
+      open()
+      local id, path, inner = support.import(api, 20), path_of ".csv", nil
+      sandbox:fault { operation = "imports.data", kind = "latency", seconds = 60, times = math.huge }
+      api:spawn(function()
+        inner = coroutine.running()
+        return api.imports:export(id, { to = path })
+      end)
+      support.update_until(api, function() return sandbox:hits().total > 0 end)
+      local _, message, err = api.imports:export(id, { to = path })
+      assert.are.equal("conflict", err.kind, message)
+      sandbox:clear_faults()
+      assert(close(inner))
+      assert.are.equal(20, assert(api.imports:export(id, { to = path })).rows)
+    end)
+  end
 end)

@@ -126,6 +126,9 @@ function Writer:discard()
   fail(self, "the file was given up", "cancelled")
 end
 
+-- A writer that is left without `close`, by an error or since its coroutine was closed, gives its file up.
+Writer.__close = Writer.discard
+
 --- Begins a file. `path` may be "-" for standard output. Formats, quoting and compression are those of exports, by the
 -- file's name. Returns a writer, or `nil, message, err`.
 ---@param path string

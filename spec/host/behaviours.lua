@@ -247,7 +247,12 @@ it("tasks take the rows of one stream, each row once, and all get the end or the
   end
   local function take_in_loop(rows)
     if is_51 then return take_next(rows) end
-    for row in rows do return { row } end
+    local taken = {}
+    for row in rows do
+      taken[#taken + 1] = row
+      if #taken == 3 then break end
+    end
+    if #taken > 0 then return taken end
   end
   for _, options in ipairs { { page_size = 40 }, { page_size = 40, prefetch = 0 } } do
     for _, take in ipairs { take_next, take_batch, take_columns, take_in_loop } do

@@ -316,36 +316,28 @@ local function closing(run, body, given)
   return good, message, err
 end
 
---- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
--- An error that a function in `to`, `where` or `on_progress` raises is not caught.
----@param api flarelight.Client
----@param id flarelight.Id
----@param given flarelight.ExportOptions
----@return flarelight.Export? result, string? message, flarelight.Error? err
-function export.run(api, id, given)
-  local format, settings, is_path
-  given, format, settings, is_path = options.check(given)
-  local exporter, wrong = core.exporter(format, given.columns, settings)
-  if not exporter then misuse("imports:export." .. wrong) end
-  local run = {
-    api = api, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
-    format = format, where = given.where, null_as_nil = calls.config(api).null_as_nil or false,
-    position = given.start or 0, begun = core.now(), rows = 0, bytes = 0, passed = 0,
-    chosen = given.columns ~= nil, member = settings.member,
-  }
-  run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
+-- Lua 5.4 calls this, too, if the coroutine of the export is closed.
+local closable = {}
+function closable.__close(run)
+  run.exporter:close()
+  run.pages:close()
+end
+
+-- Exports from the opening of the target to its end. Returns what `export.run` returns.
+local function carry_out(run, given, settings, is_path)
+  local format = run.format
   local message, kind = compressed.writable(settings.compression)
   if message then return fail_with(run, ("%s: %s"):format(run.name, message), kind) end
   if given.continue then
-    run.kept, message, kind = continuation.open(api, id, given.to, identity(given, format, settings))
+    run.kept, message, kind = continuation.open(run.api, run.id, given.to, identity(given, format, settings))
     if not run.kept then return fail_with(run, message, kind) end
   end
   if format == "sqlite" and not given.table then
-    settings.table, message, kind = name_of(api, id, given)
+    settings.table, message, kind = name_of(run.api, run.id, given)
     if not settings.table then return fail(run, message, kind) end
     run.exporter = core.exporter(format, given.columns, settings)
   end
-  exporter = run.exporter
+  local exporter = run.exporter
   local good
   good, message, kind = open(run, given, is_path, run.pages)
   if not good then return fail_with(run, message, kind) end
@@ -370,6 +362,35 @@ function export.run(api, id, given)
   result.columns = has_columns and exporter:columns() or nil
   exporter:close()
   return result
+end
+
+-- An iterator for a loop of one turn.
+local function once(_, begun) return begun == nil or nil end
+
+--- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
+-- An error that a function in `to`, `where` or `on_progress` raises is not caught.
+---@param api flarelight.Client
+---@param id flarelight.Id
+---@param given flarelight.ExportOptions
+---@return flarelight.Export? result, string? message, flarelight.Error? err
+function export.run(api, id, given)
+  local format, settings, is_path
+  given, format, settings, is_path = options.check(given)
+  local exporter, wrong = core.exporter(format, given.columns, settings)
+  if not exporter then misuse("imports:export." .. wrong) end
+  local run = {
+    api = api, id = id, exporter = exporter, to = given.to, name = given.to == "-" and "standard output" or given.to,
+    format = format, where = given.where, null_as_nil = calls.config(api).null_as_nil or false,
+    position = given.start or 0, begun = core.now(), rows = 0, bytes = 0, passed = 0,
+    chosen = given.columns ~= nil, member = settings.member,
+  }
+  run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
+  local result, message, err
+  -- The loop closes its fourth value on Lua 5.4, however it ends.
+  for _ in once, nil, nil, setmetatable(run, closable) do
+    result, message, err = carry_out(run, given, settings, is_path)
+  end
+  return result, message, err
 end
 
 return export
