@@ -365,7 +365,7 @@ local function carry_out(run, given, settings, is_path)
 end
 
 -- An iterator for a loop of one turn.
-local function once(_, begun) return begun == nil or nil end
+local function one_turn(_, begun) return begun == nil or nil end
 
 --- Exports. Returns `{rows =, bytes =, columns =, position =, elapsed =}`, or `nil, message, err` with `err.progress`.
 -- An error that a function in `to`, `where` or `on_progress` raises is not caught.
@@ -387,7 +387,7 @@ function export.run(api, id, given)
   run.pages = pages.open(api, id, given) -- misuse is found before a file is touched
   local result, message, err
   -- The loop closes its fourth value on Lua 5.4, however it ends.
-  for _ in once, nil, nil, setmetatable(run, closable) do
+  for _ in one_turn, nil, nil, setmetatable(run, closable) do
     result, message, err = carry_out(run, given, settings, is_path)
   end
   return result, message, err
