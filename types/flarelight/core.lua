@@ -716,6 +716,8 @@ function Store:lock(name, in_place) end
 ---@param in_place boolean?
 ---@return boolean|flarelight.core.Ticket|nil locked, string? message, string? kind
 function Store:is_locked(name, in_place) end
+
+--- Whether it was not closed.
 ---@return boolean
 function Store:is_open() end
 
