@@ -105,8 +105,8 @@ static int is_yieldable(lua_State *L) {
   return 1;
 }
 
-/* core.is_suspended(coroutine) -> whether it has yielded. Unlike coroutine.status, it tells so of
- * the coroutines of other requests in nginx, too. */
+/* core.is_suspended(coroutine) -> whether it has yielded. The coroutine.status of nginx is
+ * "running" for a light thread that waits. */
 static int is_suspended(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTHREAD);
   lua_pushboolean(L, lua_status(lua_tothread(L, 1)) == LUA_YIELD);

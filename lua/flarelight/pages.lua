@@ -286,8 +286,7 @@ local function is_inside(self)
   if not co or not core.is_suspended(co) then return false end
   local waiter = self.waiter
   if waiter and not core.is_ours(waiter.ticket) then return false end
-  -- nginx has ended the coroutine, which is suspended for ever, or the coroutine belongs to another request, which
-  -- takes its page at once.
+  -- A light thread that nginx has killed stays suspended. One that waits takes its page as soon as it has come.
   if coroutine.status(co) == "dead" and waiter and #waiter.pages > 0 then return false end
   if not debug then return true end
   local level, info = 0, debug.getinfo(co, 0, "f")

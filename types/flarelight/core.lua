@@ -194,7 +194,7 @@ function core.wait(seconds) end
 ---@return boolean?
 function core.is_yieldable() end
 
---- Whether a coroutine has yielded. Unlike coroutine.status, it tells so of the coroutines of other requests in nginx.
+--- Whether a coroutine has yielded. The coroutine.status of nginx is "running" for a light thread that waits.
 ---@param co thread
 ---@return boolean
 function core.is_suspended(co) end
