@@ -210,10 +210,11 @@ static const char *next_beginning(beginnings *of, const char *at, const char *en
 
 void fl_redact(const char *secret, char *bytes, size_t length, bool cut) {
   fl_slice wanted = fl_slice_of(secret);
-  char *end = bytes + length;
+  char *end;
   bool has_escape;
   beginnings places;
-  if (wanted.length < FL_REDACT_SHORTEST || length == 0) return;
+  if (wanted.length < FL_REDACT_SHORTEST || length == 0) return; /* bytes may be NULL then */
+  end = bytes + length;
   has_escape = strpbrk(secret, "%\\&") != NULL;
   places = find_beginnings(secret[0], bytes, length);
   for (char *at = bytes; at < end; at++) {
