@@ -74,7 +74,7 @@ describe("a reply", function()
       local api = raw({ "HTTP/1.1 204 No Content\r\nX-Reque" }, { max_attempts = 1 })
       local _, message, err = api.automations:execute("a", {})
       assert.matches("the connection ended inside the reply's head", message, 1, true)
-      assert.are.same({ "network", "in_doubt" }, { err.kind, err.fate })
+      assert.are.same({ "protocol", "in_doubt" }, { err.kind, err.fate })
     end)
 
     it("is asked for again, also as bytes", function()

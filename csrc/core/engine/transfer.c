@@ -420,6 +420,7 @@ static const char *fault_of_head(const fl_transfer *transfer, CURLcode code) {
   if (transfer->requests == 0 || transfer->call->head.part == FL_HEAD_ENDED) return NULL;
   if (code == CURLE_RECV_ERROR && transfer->head_bytes >= MOST_HEAD_OF_CURL)
     return "the head of the reply is larger than 300 KB";
+  if (code == CURLE_PARTIAL_FILE) return "the connection ended inside the reply's head";
   if (code == CURLE_OUT_OF_MEMORY || code == CODE_TOO_LARGE)
     return "a line of the reply's head is longer than 100 KB, or there is no memory for it";
   return NULL;
@@ -508,11 +509,7 @@ fl_outcome fl_transfer_finish(fl_transfer *transfer, CURLcode code) {
   count_bytes(transfer);
   fl_response_head_finish(&call->head, fl_clock_wall());
   /* libcurl takes a connection that ends inside the head for the end of a whole reply. */
-  if (code == CURLE_OK && call->head.part == FL_HEAD_INSIDE) {
-    snprintf(transfer->error, sizeof transfer->error,
-             "the connection ended inside the reply's head");
-    code = CURLE_PARTIAL_FILE;
-  }
+  if (code == CURLE_OK && call->head.part == FL_HEAD_INSIDE) code = CURLE_PARTIAL_FILE;
   /* A refusal counts even if its body is incomplete, since its status decides. An HTTP/2 server
    * that replies before it has read the whole request resets the stream after the reply. Such a
    * reply counts if it is complete, which its JSON shows. */
