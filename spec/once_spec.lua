@@ -217,11 +217,19 @@ describe("api:once", function()
   end)
 
   it("gives a result that cannot be recorded with the error, and the fate", function()
-    for _, fate in ipairs { "applied", "in_doubt" } do
+    local writes = {
+      applied = function() api.automations:execute(1) end,
+      in_doubt = function() api.automations:execute(1) end,
+      ["in_doubt, inside of another block"] = function()
+        api:once("inner", function() return api.automations:execute(1) end)
+      end,
+    }
+    for what, write in pairs(writes) do
+      local fate = what:match "^[a-z_]+"
       open()
       if fate == "in_doubt" then sandbox:fault { operation = "automations.execute", kind = "commit_then_drop" } end
       local data, _, err = api:once("k", function()
-        api.automations:execute(1)
+        write()
         assert(os.remove(state))
         return { n = 7 }
       end)
@@ -256,6 +264,18 @@ describe("api:once", function()
     assert.are.equal("in_doubt", select(3, api:once("k", start)).fate)
     assert(api:once("k", start, { look = function() return true end }))
     assert.are.equal(1, starts())
+  end)
+
+  it("does not open the state of a closed client again", function()
+    assert(api:once("k", function() return true end))
+    local unused = opened.client(sandbox, { state = state })
+    for _, client in ipairs { api, unused } do
+      client:close()
+      for _, name in ipairs { "runs", "forget", "settle" } do
+        local data, _, err = client[name](client, name ~= "runs" and "k" or nil, name == "settle" and "again" or nil)
+        assert.are.same({ nil, "closed" }, { data, err and err.kind }, name)
+      end
+    end
   end)
 
   it("runs nothing on a closed client", function()

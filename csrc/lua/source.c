@@ -36,7 +36,8 @@ typedef struct source_box {
   holder *holder;       /* NULL once it is closed */
   fl_source_batch rows; /* the batch that the method `rows` read last */
   fl_json_tape tape;
-  bool rows_wait; /* the batch was read, and not given: there was no memory for its tables */
+  bool rows_wait; /* the batch was read, and not given: there was no memory for its tables, */
+  bool scanned;   /* or not even for its tape */
 } source_box;
 
 static holder *new_holder(void) {
@@ -328,9 +329,14 @@ static int source_rows(lua_State *L) {
     fl_source_code code = read_batch(box->holder, most, ROWS_BYTES, &box->rows, &error, &place);
     if (code == FL_SOURCE_END) return 0;
     if (code != FL_SOURCE_OK) return push_failure(L, box->holder, &error);
-    if (fl_json_scan(text->data, text->length, &box->tape, &where) != FL_JSON_OK)
-      return luaL_error(L, "rows: %s", fl_json_describe(where.code));
     box->rows_wait = true;
+    box->scanned = false;
+  }
+  if (!box->scanned) {
+    fl_json_code scan = fl_json_scan(text->data, text->length, &box->tape, &where);
+    if (scan == FL_JSON_MEMORY) return luaL_error(L, "not enough memory");
+    if (scan != FL_JSON_OK) return luaL_error(L, "rows: %s", fl_json_describe(scan));
+    box->scanned = true;
   }
   push = (fl_push){.tape = &box->tape, .text = text->data, .text_end = fl_buffer_end(text)};
   fl_push_begin(L, &push);

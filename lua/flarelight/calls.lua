@@ -95,16 +95,21 @@ function calls.open(api, config)
   end
 end
 
---- Ends a client: its calls under way end with kind `closed`. Its state is closed, too, unless code of the client may
--- still write into it: code that waits, or holds a lock. Then it is closed when it is collected.
+-- Closes the state of a closed client, unless code may still write into it: code that holds a lock, or waits (of any
+-- client, since a wait does not tell whose it is). Then it is closed with the last lock, or when it is collected.
+local function close_state(inner)
+  if inner.locks > 0 or mailbox.is_expecting() then return end
+  if inner.store then inner.store:close() end
+  if inner.on_close then inner.on_close() end
+  inner.on_close = nil
+end
+
+--- Ends a client: its calls under way end with kind `closed`.
 function calls.close(api)
   local inner = private[api]
-  local store = inner.store
   inner.handle:close()
-  inner.store, inner.closed = nil, true
-  if inner.locks > 0 or mailbox.is_expecting() then return end
-  if store then store:close() end
-  if inner.on_close then inner.on_close() end
+  inner.closed = true
+  close_state(inner)
 end
 
 --- Calls `fn()` when the client is closed and none of its code is at work. `fn` must not raise, nor refer to the
@@ -112,7 +117,11 @@ end
 function calls.watch_close(api, fn) private[api].on_close = fn end
 
 --- Counts the locks of a state that code of the client holds: 1 for one that was taken, -1 for one that was released.
-function calls.count_lock(api, change) private[api].locks = private[api].locks + change end
+function calls.count_lock(api, change)
+  local inner = private[api]
+  inner.locks = inner.locks + change
+  if inner.closed then close_state(inner) end
+end
 
 --- Calls `fn(prepared, method)` before each request of a client, with the headers set. Nothing is sent if it raises.
 function calls.intercept(api, fn) private[api].intercept = fn end
@@ -470,10 +479,14 @@ end
 --- The state of a client, a file or a database, or nil if it has none. Opens nothing.
 function calls.store(api)
   local inner = private[api]
-  if inner.config.database and not inner.store then
-    inner.store = assert(postgres.open(inner.config.database)) -- the configuration has tried it
-  end
   local config = inner.config
+  if inner.closed and not inner.store and (config.database or config.state) then
+    inner.store = core.store "closed" -- never opened: whoever uses it is told
+    inner.store:close()
+  end
+  if config.database and not inner.store then
+    inner.store = assert(postgres.open(config.database)) -- the configuration has tried it
+  end
   if config.state and not inner.store then
     inner.store = core.store(config.state_path, config.shared_files, config.state, config.state_linked)
   end

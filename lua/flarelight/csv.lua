@@ -37,8 +37,8 @@ function Rows:next()
   if not self.chunk[self.at] and self.source then
     local chunk, lines, line, kind, file = self.source:rows(CHUNK)
     if not chunk then
+      self.failure = lines and { lines, line, kind, file } -- before the source is closed: there may be no memory for it
       self:close()
-      self.failure = lines and { lines, line, kind, file }
     end
     self.chunk, self.lines, self.at = chunk or {}, lines, 1
   end

@@ -289,12 +289,14 @@ local function is_inside(self)
   -- A light thread that nginx has killed stays suspended. One that waits takes its page as soon as it has come.
   if coroutine.status(co) == "dead" and waiter and #waiter.pages > 0 then return false end
   if not debug then return true end
-  local level, info = 0, debug.getinfo(co, 0, "f")
-  while info and info.func ~= Pages.next do
+  local level = 0
+  repeat
+    local info = debug.getinfo(co, level, "f")
+    -- It may have raised here, and be inside of the pages of another stream.
+    if info and info.func == Pages.next and select(2, debug.getlocal(co, level, 1)) == self then return true end
     level = level + 1
-    info = debug.getinfo(co, level, "f")
-  end
-  return info ~= nil
+  until not info
+  return false
 end
 
 -- Nothing tells of a coroutine that was closed or collected in its turn, so code that waits looks after this time.

@@ -116,6 +116,14 @@ describe("the command's words", function()
     assert.are.equal(plan.writes, plan.batches)
   end)
 
+  it("name the variable of a state that is refused", function()
+    for _, line in ipairs { "imports list", "runs", "imports upload x.csv --name n" } do
+      local err = run(line, 2, "export FLARELIGHT_STATE='postgresql://['")
+      assert.is_truthy(err:find("FLARELIGHT_STATE: ", 1, true), err)
+      assert.is_nil(err:find("--state: ", 1, true), err)
+    end
+  end)
+
   it("know the rate limit of the user's other commands in a plan", function()
     run("imports list -q", 0)
     local _, out = run(("plan %s --json"):format(system.write(folder .. "/people.csv", "name\nAda\n")), 0)

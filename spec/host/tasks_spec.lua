@@ -95,6 +95,27 @@ describe("tasks", function()
     end
   end)
 
+  it("a task that raised in one stream and reads another one keeps nobody waiting", function()
+    local id, fails = support.import(api, 20), false
+    local other = support.client(sandbox, { api_key = function() return not fails and sandbox.api_key or error "no" end })
+    local first, second = other.imports:rows(id), api.imports:rows(id)
+    local raised, taken
+    api:spawn(function()
+      fails = true
+      raised = not pcall(first.next, first)
+      fails = false
+      sandbox:fault { operation = "imports.data", kind = "latency", seconds = 60 }
+      second:next()
+    end)
+    support.update_until(api, function() return raised ~= nil and sandbox:hits().total > 0 end)
+    for _ = 1, 10 do api:update() end
+    local task = api:spawn(function() taken = first:next() end)
+    support.update_until(api, function() return task:done() end)
+    assert.are.same({ true, { n = 0 } }, { raised, taken })
+    second:close()
+    other:close()
+  end)
+
   it("code that blocks takes the rows of a stream whose tasks wait, and they the rest", function()
     local rows = api.imports:rows(support.import(api, 20), { page_size = 2, prefetch = 0 })
     local all = two_that_wait(rows)

@@ -110,6 +110,7 @@ fl_network *fl_network_new(void) {
 static void close_failed(fl_network *network) {
   curl_multi_cleanup(network->multi);
   network->multi = NULL;
+  network->timer = FL_NEVER; /* closing connections may have set it */
   network->failed = false;
   fl_watched_clear(&network->watched);
 }

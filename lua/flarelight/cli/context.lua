@@ -268,7 +268,11 @@ end
 function context.client(args, more)
   local given = context.options(args, more)
   -- Commands that keep nothing in the state share its rate limit, too. Without a place for it they do without.
-  if given.state == nil and not args.curl then given.state = (context.state(args, true)) end
+  -- One that was set elsewhere is found by the client, whose messages name its place.
+  if args.state == nil and (given.state ~= nil or not args.curl) then
+    local state, from = context.state(args, true)
+    given.state = from == "default" and state or nil
+  end
   local api = ending.expect(flarelight.new(given))
   seeing.watch(args, api)
   if not args.quiet then

@@ -146,9 +146,10 @@ end
 -- The words with each negative number joined to the option before it that has a value: argparse would take the number
 -- for an option.
 local function joined(words, takes)
-  local list = {}
+  local list, own = {}, true
   for _, word in ipairs(words) do
-    if takes[list[#list]] and word:find "^%-[%d.]+$" then
+    own = own and word ~= "--" -- what follows is for a script
+    if own and takes[list[#list]] and word:find "^%-[%d.]+$" then
       local option = list[#list]
       list[#list] = option .. (option:find "^%-%-" and "=" or "") .. word
     else

@@ -119,12 +119,13 @@ end
 
 local function run(args, out)
   if args.no_command then ending.fail(status.USAGE, "there is no command behind --") end
+  local folder, lasts
+  if #args.command_line > 0 then folder, lasts = folder_of(args) end
   local box = command_sandbox.start(args)
   -- SIGTERM and SIGHUP end the process at once. The file that tells of the sandbox goes with it.
   if args.environment_file then core.remove_at_end(args.environment_file) end
   set_faults(box, args.fault)
-  if #args.command_line > 0 then
-    local folder, lasts = folder_of(args)
+  if folder then
     local ran, code = pcall(run_command, box, args.command_line, folder)
     box:stop()
     if not lasts then context.remove_folder(folder) end

@@ -81,7 +81,7 @@ local function hand_on(run, rows, last)
     local result, reason = true, nil
     if text ~= "" then result, reason = run.to(text) end
     if result == false or result == nil and reason ~= nil then
-      return nil, "to: the function failed: " .. tostring(reason or "it returned false"), "io"
+      return nil, "to: the function failed: " .. errors.text_of(reason or "it returned false"), "io"
     end
     run.bytes = run.bytes + #text
   elseif run.member and (last or run.format ~= "sqlite") then
@@ -115,7 +115,7 @@ local function ask(run, row, position)
   if timeslice.slice_end then timeslice.check() end
   if keep ~= nil or message == nil and err == nil then return keep and true or false end
   if errors.is(err) or errors.is(message) then return nil, nil, errors.is(err) and err or message end
-  return nil, ("where: row %d: %s"):format(position, tostring(message)), "io"
+  return nil, ("where: row %d: %s"):format(position, errors.text_of(message)), "io"
 end
 
 -- The rows of a page to write: an array of booleans, and its length. If `where` fails at a row, the array ends before

@@ -127,7 +127,7 @@ local function tell_listener(what, value)
   if not listener then return end
   value.client = nil
   local ok, raised = pcall(listener[what], value)
-  if not ok and not listener.raised then listener.raised = { raised } end
+  if not ok and (not listener.raised or errors.is_interrupt(raised)) then listener.raised = { raised } end
 end
 
 -- Gives the item to its waiter. Returns the waiter if it has to be woken.

@@ -13,6 +13,7 @@ local scope = {}
 ---@class flarelight.Scope
 ---@field ticket integer of core.ticket(), when it was made: shows a fork
 ---@field ended boolean it has no code any more; false when it is made, since there may be no memory for the member later
+---@field doubted boolean? the fate of a write of its code is not known
 ---@field outer flarelight.Scope? the scope in which it was entered
 ---@field order integer? grows from scope to scope
 
@@ -57,6 +58,15 @@ local function leave(value, co, before, ...)
   value.ended = true
   scopes[co], open = before, open - 1
   return ...
+end
+
+--- Notes for the scopes of the running code that the fate of a write is not known.
+function scope.doubt()
+  local value = scope.current()
+  while value do
+    value.doubted = true
+    value = value.outer
+  end
 end
 
 --- Calls `run` inside of a scope. Returns what `pollable.protect` returns.

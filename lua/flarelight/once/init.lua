@@ -62,6 +62,7 @@ end
 local function closing(block, body)
   local good, found = pollable.protect(body)
   block.ended, block.over = true, true
+  if block.doubted then scope.doubt() end -- of the blocks around it
   locks.release(block)
   local result, message, err = failure.outcome(good, found)
   return result, message, err

@@ -14,6 +14,7 @@ local policy = require "flarelight.once.policy"
 local pollable = require "flarelight.host.pollable"
 local random = require "flarelight.random"
 local request = require "flarelight.request"
+local scope = require "flarelight.host.scope"
 
 ---@class flarelight.Block : flarelight.Scope
 ---@field key string
@@ -160,10 +161,12 @@ function Block:write(prepared, config, send)
   prepared.permit = self.journal.store -- sent only while the lock is held
   local ok, data, meta, err = pollable.protect(send)
   if ok then self.under_way[prepared] = nil end
-  if ok and data == nil and err.fate == "in_doubt" then self.doubted = true end
+  local fate = prepared.fate or "not_sent" -- of a write that has raised
+  if ok then fate = data == nil and err.fate or "applied" end
+  if fate == "in_doubt" then scope.doubt() end
   checkpoints.reached "write.answered"
   kept, message, why = failure.caught(function()
-    record_outcome(self, write, prepared.fate or "not_sent", ok, data, meta, err)
+    record_outcome(self, write, fate, ok, data, meta, err)
     return true
   end)
   if not ok then raise_again(data) end

@@ -138,6 +138,7 @@ local function within(run, body)
   local closed, raised = close()
   if not closed and not errors.is_of_memory(raised) then error(raised, 0) end
   local value, message, err = failure.outcome(good, result)
+  if err and err.fate == "in_doubt" then scope.doubt() end
   return value, message, err
 end
 
