@@ -198,7 +198,7 @@ static void remove_and_end(int number) {
   if (removed != NULL && stat(removed, &now) == 0 && now.st_dev == removed_file.st_dev &&
       now.st_ino == removed_file.st_ino)
     unlink(removed);
-  raise(number);
+  (void)raise(number);
 }
 
 int fl_program_remove_at_end(const char *path) {
