@@ -82,7 +82,6 @@ local COVERS = {
   ["spec/history_spec.lua"] = { "lua/flarelight/history/effort", "lua/flarelight/history/narrative" },
   ["spec/once_spec.lua"] = {
     "lua/flarelight/once/journal", "lua/flarelight/once/writes", "lua/flarelight/host/scope", "lua/flarelight/random",
-    "lua/flarelight/state",
   },
   ["spec/wait_spec.lua"] = {
     "lua/flarelight/waiting", "lua/flarelight/wait/lists", "lua/flarelight/wait/method", "lua/flarelight/wait/outcome",
