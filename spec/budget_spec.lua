@@ -71,7 +71,7 @@ local function behaves(place, begin)
   local function test(what, run)
     it(what, function()
       state = begin()
-      if not state then return pending "PostgreSQL, or the module for it, is not installed" end
+      if not state then return pending "PostgreSQL, or the module for it, is not installed, or the Lua is not 5.4" end
       sandbox = opened.sandbox { rate_limit = 40, rate_window = 60 }
       run()
     end)
@@ -181,7 +181,7 @@ describe("a shared budget in PostgreSQL", function()
   local function test(what, run)
     it(what, function()
       local url = begin()
-      if not url then return pending "PostgreSQL, or the module for it, is not installed" end
+      if not url then return pending "PostgreSQL, or the module for it, is not installed, or the Lua is not 5.4" end
       local sandbox = opened.sandbox { rate_limit = 400, rate_window = 60 }
       run(url, function() return opened.client(sandbox, { state = url }) end)
     end)
