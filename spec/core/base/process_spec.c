@@ -22,6 +22,12 @@
 
 static bool failing;
 
+/* ThreadSanitizer calls it before its functions can be called. */
+#if defined(__has_attribute)
+#if __has_attribute(disable_sanitizer_instrumentation)
+__attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
 int pthread_atfork(void (*before)(void), void (*after)(void), void (*child)(void)) {
   (void)before;
   (void)after;

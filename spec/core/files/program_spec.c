@@ -2,6 +2,7 @@
  * program_spec.c: the output of a command line and its end, also where the host takes the ends of
  * all children.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,10 @@ static void test_outputs_and_ends(void **state) {
 }
 
 static void take_all(int signal_number) {
+  const int before = errno;
   (void)signal_number;
   while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+  errno = before;
 }
 
 static void test_a_host_that_takes_the_ends_of_children(void **state) {
