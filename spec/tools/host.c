@@ -1,7 +1,7 @@
 /*
  * host.c: the smallest Lua interpreter that can run the specs: `host script [argument ...]`, with
- * the table `arg` as in Lua's own, or `host -e code`. The code of LUA_INIT runs before. It exists
- * to be linked with a sanitizer's runtime.
+ * the table `arg` as in Lua's own, or `host -e code`. The code of LUA_INIT runs before, and
+ * an error is shown with its trace. It exists to be linked with a sanitizer's runtime.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -25,7 +25,12 @@ static int run(lua_State *L, int count, char **arguments) {
     lua_rawseti(L, -2, i - 1);
   }
   lua_setglobal(L, "arg");
-  return failed != 0 || lua_pcall(L, 0, 0, 0) != 0 ? report(L) : 0;
+  if (failed != 0) return report(L);
+  lua_getglobal(L, "debug");
+  lua_getfield(L, -1, "traceback");
+  lua_replace(L, -2);
+  lua_insert(L, 1);
+  return lua_pcall(L, 0, 0, 1) != 0 ? report(L) : 0;
 }
 
 int main(int count, char **arguments) {
