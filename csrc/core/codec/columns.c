@@ -299,11 +299,12 @@ static fl_result make_members(fl_columns *columns, const fl_mapping *mapping, ch
                         : find(columns, constant->name, true) != NULL;
     if (!is_there) result = add_member(columns, constant->name, NULL, constant);
   }
+  if (result != FL_OK) return result;
   for (size_t i = 0, at = 0; i < columns->member_count; i++) {
     columns->members[i].key.data = columns->keys.data + at;
     at += columns->members[i].key.length;
   }
-  return result;
+  return FL_OK;
 }
 
 static fl_result fill(fl_columns *columns, const fl_csv_cell *cells, size_t count,
