@@ -95,21 +95,26 @@ describe("flarelight sandbox #slow", function()
     assert.matches("there is no command behind %-%-\n$", err)
   end)
 
+  -- Runs a sandbox with an environment file, %s/e, and a line of shell beside it; what that prints. The sandbox prints the
+  -- same lines once the file would go with it, and sleeps then. `options`: of the command env.
+  local function beside(line, options)
+    local script = ([[rm -f %s/lines
+      timeout -s KILL 60 env %s %s sandbox -q --environment-file %s/e >%s/lines & box=$!
+      until [ -s %s/lines ] && ps -o stat= --ppid $box | grep -q ^S || ! kill -0 $box; do sleep 0.01; done
+      %s]]):format(folder, options or "", own, folder, folder, folder, line:gsub("%%s", folder))
+    return (system.shell("sh -c " .. system.quote(script) .. " 2>/dev/null"))
+  end
+
   it("removes its environment file, whatever signal ends it", function()
     for signal, status in pairs { TERM = 143, HUP = 129, INT = 0 } do
-      local line = ("timeout -s KILL 60 env --default-signal=INT,HUP,TERM %s sandbox -q --environment-file %s/e >/dev/null & "
-        .. "until [ -e %s/e ]; do sleep 0.01; done; sleep 0.3; kill -%s $(pgrep -P $!); wait $!; echo $?; ls %s/e"):format(own,
-          folder, folder, signal, folder)
-      local out = system.shell("sh -c " .. system.quote(line) .. " 2>/dev/null")
+      local out = beside(("[ -e %%s/e ] && kill -%s $(ps -o pid= --ppid $box); wait $box; echo $?; ls %%s/e"):format(signal),
+        "--default-signal=INT,HUP,TERM")
       assert.matches(signal == "INT" and "^%d+\n$" or "^" .. status .. "\n$", out, nil, nil, signal)
     end
   end)
 
   it("leaves a file that another one has written since", function()
-    local line = ("timeout -s KILL 60 %s sandbox -q --environment-file %s/e >/dev/null & "
-      .. "until [ -e %s/e ]; do sleep 0.01; done; sleep 0.3; echo other >%s/new; mv %s/new %s/e; "
-      .. "kill -TERM $(pgrep -P $!); wait $!; cat %s/e"):format(own, folder, folder, folder, folder, folder, folder)
-    assert.are.equal("other\n", (system.shell("sh -c " .. system.quote(line) .. " 2>/dev/null")))
+    assert.are.equal("other\n", beside("echo other >%s/new; mv %s/new %s/e; kill -TERM $(ps -o pid= --ppid $box); wait $box; cat %s/e"))
   end)
 
   it("sets faults", function()
