@@ -16,18 +16,42 @@ describe("quota --watch", function()
     environment = command.environment(sandbox, folder) .. " FLARELIGHT_STATE=" .. system.quote(folder .. "/state.db")
   end)
 
-  -- Runs a command line while two processes have calls that wait for the budget, which are killed then.
+  -- Runs a command line while two processes have calls that wait for the budget, which are ended then.
   local function beside_others(line)
     local script = system.write(folder .. "/calls.lua", [[
+      local folder, number = arg[1], tonumber(arg[2])
+      local function exists(name)
+        local file = io.open(folder .. "/" .. name)
+        return file and file:close()
+      end
+      local function note(name) assert(io.open(folder .. "/" .. name, "w")):close() end
       local api = require("flarelight").new { state = os.getenv "FLARELIGHT_STATE" }
       assert(api.imports:all())
-      local list = {}
-      for n = 1, 60 do list[n] = n end
-      api:map(list, function() return api.imports:all() end, { concurrency = 60 })
+      -- Each has a request of the budget before one of them wants all of it.
+      note("begun" .. number)
+      repeat api:update(0.01) until exists("begun" .. 3 - number)
+      for _ = 1, 60 do api:spawn(function() return api.imports:all() end) end
+      repeat
+        api:update(0.05)
+        local waiting = 0
+        for _, member in ipairs(require("flarelight.budget").members(api)) do
+          if member.waiting > 0 then waiting = waiting + 1 end
+        end
+      until waiting == 2
+      note "waiting"
+      while true do api:update(1) end
     ]])
-    local run = ("timeout 4 %s %s >/dev/null 2>&1 &"):format(system.quote(system.interpreter), script)
-    local out, err, status = command.shell(folder, environment,
-      ("%s\n%s\nsleep 1.5\n%s\nstatus=$?\nwait\nexit $status"):format(run, run, line))
+    local out, err, status = command.shell(folder, environment, ([[
+      rm -f %s/begun? %s/waiting
+      timeout 60 %s %s %s 1 >&2 & one=$!
+      timeout 60 %s %s %s 2 >&2 & other=$!
+      until [ -e %s/waiting ] || ! kill -0 $one $other 2>/dev/null; do sleep 0.05; done
+      %s
+      status=$?
+      kill $one $other
+      wait
+      exit $status]]):format(folder, folder, system.quote(system.interpreter), script, folder,
+        system.quote(system.interpreter), script, folder, folder, line))
     assert.are.equal(0, status, err)
     return out
   end
