@@ -128,7 +128,7 @@ describe("the sandbox", function()
     it("has no more connections than it may", function()
       local box = start { max_connections = 1 }
       box:fault { kind = "hang", seconds = 60 }
-      local pipe = curl.begin(box, "/Import/All", { extra = "--max-time 5" })
+      local pipe = curl.begin(box, "/Import/All")
       while box:hits().total == 0 do os.execute "sleep 0.01" end
       local reply, code = ask(box, "/Import/All", { extra = "--max-time 1" })
       assert.same({ nil, 28 }, { reply, code })
@@ -160,23 +160,25 @@ describe("the sandbox", function()
 
   describe("counts requests", function()
     it("and refuses those over the limit until the window ends", function()
-      local box = start { rate_limit = 2, rate_window = 4, retry_after = "seconds" }
+      local box = start { rate_limit = 2, rate_window = 60, retry_after = "seconds" }
       local first = ask(box, "/Import/All")
-      assert.same({ "2", "1", "4" }, { first.headers["x-ratelimit-limit"],
+      assert.same({ "2", "1", "60" }, { first.headers["x-ratelimit-limit"],
         first.headers["x-ratelimit-remaining"], first.headers["x-ratelimit-reset"] })
       assert.is_nil(first.headers["retry-after"])
       assert.equal(401, ask(box, "/Import/All", { key = "other" }).status)
       assert.equal("0", ask(box, "/Import/All").headers["x-ratelimit-remaining"])
       local refused = ask(box, "/Import/All")
       assert.equal(429, refused.status)
-      assert.matches("^[1234]$", refused.headers["retry-after"])
-      local status
+      local seconds = tonumber(refused.headers["retry-after"]:match "^%d+$")
+      assert.is_true(seconds >= 1 and seconds <= 60, seconds)
+      box = start { rate_limit = 1, rate_window = 2 }
+      local statuses = {}
       local ends = os.time() + 60
-      while os.time() < ends do
-        status = ask(box, "/Import/All").status
-        if status == 200 then break end
-      end
-      assert.equal(200, status)
+      repeat
+        local status = ask(box, "/Import/All").status
+        if status ~= statuses[#statuses] then statuses[#statuses + 1] = status end
+      until #statuses == 3 or os.time() > ends
+      assert.same({ 200, 429, 200 }, statuses)
     end)
 
     it("and refuses in its own way", function()
