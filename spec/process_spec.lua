@@ -128,8 +128,8 @@ describe("a process with flarelight", function()
       closes = "no code took the outcome of a write%. It is %a+ %a+: reports%.generate: the client %a+ closed", -- sent or not
     } do
       plain:clear_faults()
-      plain:fault { operation = "reports.generate", kind = "latency", seconds = 1 }
-      plain:fault { operation = "reports.all", kind = "latency", seconds = 1 }
+      plain:fault { operation = "reports.generate", kind = "latency", seconds = 60 }
+      plain:fault { operation = "reports.all", kind = "latency", seconds = 60 }
       local output = run(quote(interpreter), "spec/process/cases.lua", "ends_with_a_write_under_way", closes)
       assert.truthy(output:gsub("ok\n", ""):find(("^flarelight: %s\n$"):format(told)), output)
     end

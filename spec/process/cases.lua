@@ -461,7 +461,7 @@ end
 function cases.ends_with_a_write_under_way(closes)
   local api = client()
   assert(api.imports:import { records = { { n = 1 } }, name = "taken" })
-  api:spawn(function() return api.reports:generate(1) end) -- takes a second
+  api:spawn(function() return api.reports:generate(1) end) -- takes a minute
   api:spawn(function() return api.reports:all() end)
   for _ = 1, 3 do api:update(0) end
   if closes == "closes" then api:close() end
