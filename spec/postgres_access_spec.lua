@@ -101,7 +101,7 @@ describe("a state in PostgreSQL is reached", function()
   end)
 
   test("at the first of several hosts that answers", function()
-    local url = place("connect_timeout=2&target_session_attrs=read-write", "owner:secret")
+    local url = place("connect_timeout=20&target_session_attrs=read-write", "owner:secret")
     assert.matches("\nloaded", (load((url:gsub("@", "@127.0.0.1:1,")))))
     local out, sent = load((url:gsub("@", "@127.0.0.1:1,"):gsub("secret", "Wrong-Word")))
     assert.matches("\nrefused\tconfig\tstate: postgresql://.*28P01", out)

@@ -28,6 +28,18 @@ describe("a state in PostgreSQL", function()
 
   local function client(options) return opened.client(sandbox, support.with({ state = url }, options)) end
 
+  -- Waits until a process has printed "paused" and has stopped itself.
+  local function await_pause(pid, log)
+    system.shell(("n=0; until grep -q paused %s && ps -o stat= -p %s | grep -q ^T || [ $n = 600 ]; do sleep 0.1; n=$((n+1)); done")
+      :format(log, pid))
+  end
+
+  -- Lets a process go on, and waits until it has ended.
+  local function await_end(pid)
+    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 600 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
+      pid))
+  end
+
   local function upload(api, options)
     local given = support.with({ records = support.records(10), batch_records = 3, name = "n", key = "k" }, options)
     given.records = given.records or nil
@@ -243,7 +255,7 @@ describe("a state in PostgreSQL", function()
       end })]]):format(url))
     local pid = system.shell(("%s %s %s >%s 2>&1 & echo $!"):format(system.environment(sandbox), system.interpreter, script,
       log)):match "%d+"
-    system.shell(("n=0; until grep -q paused %s || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done; sleep 0.2"):format(log))
+    await_pause(pid, log)
     local _, _, err = upload(client(), { records = support.records(10) })
     assert.are.equal("conflict", err and err.kind) -- the lease is not over
     -- As after 30 s.
@@ -251,8 +263,7 @@ describe("a state in PostgreSQL", function()
     local result = assert(upload(client()))
     assert.are.equal(10, #sandbox:rows(result.id))
     local before = support.count(sandbox, "POST")
-    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
-      pid))
+    await_end(pid)
     assert.matches("another one has taken over", system.read(log))
     assert.are.equal(before, support.count(sandbox, "POST"))
     assert.are.equal(10, #sandbox:rows(result.id))
@@ -312,11 +323,11 @@ describe("a state in PostgreSQL", function()
       print(message, err and err.kind, err and err.fate)]]):format(url, nth, work))
     local pid = system.shell(("%s %s %s >%s 2>&1 & echo $!"):format(system.environment(sandbox), system.interpreter, script,
       log)):match "%d+"
-    system.shell(("n=0; until grep -q paused %s || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done; sleep 31"):format(log))
+    await_pause(pid, log)
+    system.shell "sleep 31"
     meanwhile()
     local before = support.count(sandbox, "POST")
-    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 300 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
-      pid))
+    await_end(pid)
     return system.read(log), support.count(sandbox, "POST") - before
   end
 

@@ -55,20 +55,30 @@ function postgres.start(given)
   return self
 end
 
---- Starts the server again, on its port.
-function Server:resume()
-  -- A free port: the system gave it to a socket that is closed again.
-  self.port = self.port or assert(system.shell(
+-- A free port: the system gave it to a socket that is closed again.
+local function free_port()
+  return assert(system.shell(
     [[perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport']])
     :match "%d+")
-  local out, status = run(self, ("pg_ctl -D %s/data -w -o '-k %s -p %s -c listen_addresses=127.0.0.1 %s' -l %s/log "
-    .. "start >/dev/null 2>&1 || cat %s/log"):format(self.folder, self.folder, self.port, self.options, self.folder,
-    self.folder))
-  assert(status == 0 and out == "", out)
+end
+
+--- Starts the server again, on its port.
+function Server:resume()
+  local given, out = self.port, nil
+  -- Another process may take a free port before the server does.
+  for _ = 1, given and 1 or 5 do
+    self.port = given or free_port()
+    local status
+    out, status = run(self, ("pg_ctl -D %s/data -w -t 300 -o '-k %s -p %s -c listen_addresses=127.0.0.1 %s' -l %s/log "
+      .. "start >/dev/null 2>&1 || cat %s/log"):format(self.folder, self.folder, self.port, self.options, self.folder,
+      self.folder))
+    if status == 0 and out == "" then return end
+  end
+  error(out, 0)
 end
 
 --- Kills the server, as a crash of its machine would.
-function Server:kill() run(self, ("pg_ctl -D %s/data -m immediate stop >/dev/null 2>&1"):format(self.folder)) end
+function Server:kill() run(self, ("pg_ctl -D %s/data -t 300 -m immediate stop >/dev/null 2>&1"):format(self.folder)) end
 
 --- Ends the server and deletes its folder.
 function Server:stop()
