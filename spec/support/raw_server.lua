@@ -12,8 +12,8 @@ local Server = {}
 Server.__index = Server
 
 --- Starts a server for as many requests as there are `replies`. A reply is bytes; one that ends in "..." keeps its
--- connection for the next request, one that ends in "!" resets its connection once it is idle, one that ends in "?" comes
--- again on its idle connection (both add an empty request to the list then), and after one that ends in "+" the server is
+-- connection for the next request, one that ends in "!" resets its connection after `go_on`, one that ends in "?" comes
+-- again on its connection then (both add an empty request to the list then), and after one that ends in "+" the server is
 -- silent. The object has `url` and the methods below.
 ---@param replies string[]
 function raw_server.start(replies)
@@ -39,6 +39,17 @@ function Server:requests()
   local list = {}
   for line in io.lines(self.log) do list[#list + 1] = from_hex(line) end
   return list
+end
+
+--- Tells the server that the connection of a reply that ends in "!" or "?" is idle now, and waits for what it does then.
+function Server:go_on()
+  local expected = #self:requests() + 1
+  system.write(self.log .. ".idle", "")
+  local ends = os.time() + 60
+  while #self:requests() < expected do
+    assert(os.time() < ends, "the raw server has not gone on")
+    os.execute "sleep 0.01"
+  end
 end
 
 function Server:stop()

@@ -2,9 +2,10 @@
 # raw_server.pl LOG REPLY...: prints "PORT PID", then answers one request after another with the next REPLY and
 # appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
-# A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for the next request, a "+" makes
-# the server silent after it, a "!" resets the connection once it is idle, a "?" sends the reply again on the idle
-# connection; both log an empty line then. It ends with the last reply, or after two minutes. Relies on perl's own modules alone.
+# A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for the
+# next request, a "+" makes the server silent after it. A "!" resets the connection once the file LOG.idle is there, a "?"
+# sends the reply again then; both log an empty line. It ends with the last reply, or after two minutes. Relies on perl's
+# own modules alone.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -54,7 +55,8 @@ while (@replies) {
   syswrite $socket, pack("H*", $bytes);
   sleep 120 if $mark eq "+";
   if ($mark eq "!" or $mark eq "?") {
-    select undef, undef, undef, 0.2;
+    select undef, undef, undef, 0.01 until -e "$log.idle";
+    unlink "$log.idle";
     if ($mark eq "!") {
       setsockopt $socket, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0);
       close $socket;
