@@ -582,7 +582,7 @@ describe("the command", function()
     assert.are.equal("in_doubt", told(3, "automations execute 1 -q --json").fate)
     sandbox:clear_faults()
     sandbox:fault { kind = "throttle", retry_after = 100 }
-    err = told(1, "imports list --json -q --deadline 1")
+    err = told(1, "imports list --json -q --deadline 20")
     assert.are.equal("rate_limited", err.kind)
     assert.is_true(err.retry_at > os.time())
   end)

@@ -40,8 +40,8 @@ describe("flarelight imports", function()
     end)
 
     it("names no way to give up what only has to be tried again", function()
-      fault("imports.import", "status", { status = 429, nth = 2, times = 20 })
-      local err = run("imports upload --deadline 0.5 " .. write("g.csv", "a\n1\n2\n3\n"), 1)
+      fault("imports.import", "throttle", { retry_after = 100, nth = 2, times = 20 })
+      local err = run("imports upload --deadline 20 " .. write("g.csv", "a\n1\n2\n3\n"), 1)
       assert.matches("To go on:\n  flarelight imports resume %x+ [^\n]*\n$", err)
     end)
 
