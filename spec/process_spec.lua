@@ -27,7 +27,7 @@ end
 
 -- Runs a program; what it printed, and its exit status (137: it hung and was killed).
 local function run(program, ...)
-  local words = { sanitizing, environment, "timeout -s KILL", checked and 300 or 120, program }
+  local words = { sanitizing, environment, "timeout -s KILL", checked and 600 or 300, program }
   for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
   return system.shell("exec 2>&1; " .. table.concat(words, " "))
 end
@@ -189,7 +189,7 @@ describe("a process with flarelight", function()
     local function ends(ending, status, times)
       local script = ([[%s timeout -s KILL %d %s spec/process/ending.lua %s "$0" %s >"$1.$0" 2>&1; found=$?;]]
         .. [[ [ $found -eq %d ] || { echo "run $0 ended with status $found:"; cat "$1.$0"; }; rm -f "$1.$0"]])
-        :format(environment, checked and 300 or 60, quote(interpreter), ending, quote(id), status)
+        :format(environment, checked and 300 or 120, quote(interpreter), ending, quote(id), status)
       assert.are.equal("", (system.shell(("seq %d | xargs -P 4 -I {} sh -c %s {} %s 2>&1")
         :format(times, quote(script), quote(system.path())))))
     end
