@@ -93,11 +93,12 @@ describe("the end of the command", function()
       sandbox:clear_faults()
       os.remove(folder .. "/asked")
       sandbox:fault { operation = "imports.data", kind = "stall", nth = 2, seconds = 60, after = "head" }
+      local before = sandbox:hits().total
       local _, err = shell(([[%s bin/flarelight imports rows 1 -o %s --page-size 10 & running=$!
         until [ -e asked ]; do sleep 0.05; done
         kill -INT $running; wait $running; echo "ended with $?" >&2; ls e.* 2>&1 >&2]]):format(
         system.quote(system.interpreter), name), function()
-        local ends, before = os.time() + 60, sandbox:hits().total
+        local ends = os.time() + 60
         while sandbox:hits().total == before and os.time() < ends do os.execute "sleep 0.05" end
         assert(io.open(folder .. "/asked", "w")):close()
       end)
