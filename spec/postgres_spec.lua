@@ -30,14 +30,15 @@ describe("a state in PostgreSQL", function()
 
   -- Waits until a process has printed "paused" and has stopped itself.
   local function await_pause(pid, log)
-    system.shell(("n=0; until grep -q paused %s && ps -o stat= -p %s | grep -q ^T || [ $n = 600 ]; do sleep 0.1; n=$((n+1)); done")
+    system.shell(([[n=0
+      until grep -q paused %s && ps -o stat= -p %s | grep -q ^T || [ $n = 600 ]; do sleep 0.1; n=$((n+1)); done]])
       :format(log, pid))
   end
 
   -- Lets a process go on, and waits until it has ended.
   local function await_end(pid)
-    system.shell(("kill -CONT %s; n=0; while kill -0 %s 2>/dev/null && [ $n != 600 ]; do sleep 0.1; n=$((n+1)); done"):format(pid,
-      pid))
+    system.shell(([[kill -CONT %s; n=0
+      while kill -0 %s 2>/dev/null && [ $n != 600 ]; do sleep 0.1; n=$((n+1)); done]]):format(pid, pid))
   end
 
   local function upload(api, options)

@@ -95,26 +95,29 @@ describe("flarelight sandbox #slow", function()
     assert.matches("there is no command behind %-%-\n$", err)
   end)
 
-  -- Runs a sandbox with an environment file, %s/e, and a line of shell beside it; what that prints. The sandbox prints the
-  -- same lines once the file would go with it, and sleeps then. `options`: of the command env.
+  -- Runs a sandbox with an environment file, %s/e, and a line of shell beside it, where $pid is the sandbox and $box
+  -- what to wait for; what the line prints. The sandbox prints the lines of the file once that would go with it, and
+  -- sleeps then. `options`: of the command env.
   local function beside(line, options)
     local script = ([[rm -f %s/lines
       timeout -s KILL 60 env %s %s sandbox -q --environment-file %s/e >%s/lines & box=$!
       until [ -s %s/lines ] && ps -o stat= --ppid $box | grep -q ^S || ! kill -0 $box; do sleep 0.01; done
+      pid=$(ps -o pid= --ppid $box)
       %s]]):format(folder, options or "", own, folder, folder, folder, line:gsub("%%s", folder))
     return (system.shell("sh -c " .. system.quote(script) .. " 2>/dev/null"))
   end
 
   it("removes its environment file, whatever signal ends it", function()
     for signal, status in pairs { TERM = 143, HUP = 129, INT = 0 } do
-      local out = beside(("[ -e %%s/e ] && kill -%s $(ps -o pid= --ppid $box); wait $box; echo $?; ls %%s/e"):format(signal),
+      local out = beside(("[ -e %%s/e ] && kill -%s $pid; wait $box; echo $?; ls %%s/e"):format(signal),
         "--default-signal=INT,HUP,TERM")
       assert.matches(signal == "INT" and "^%d+\n$" or "^" .. status .. "\n$", out, nil, nil, signal)
     end
   end)
 
   it("leaves a file that another one has written since", function()
-    assert.are.equal("other\n", beside("echo other >%s/new; mv %s/new %s/e; kill -TERM $(ps -o pid= --ppid $box); wait $box; cat %s/e"))
+    local out = beside "echo other >%s/new; mv %s/new %s/e; kill -TERM $pid; wait $box; echo $?; cat %s/e"
+    assert.are.equal("143\nother\n", out)
   end)
 
   it("sets faults", function()

@@ -34,8 +34,8 @@ describe("the command", function()
     -- Where the caller ignores the signal, writing fails instead; that is no news either. The reader is gone before.
     local _
     _, err = shell(([[trap '' PIPE
-      { until [ -e %s/gone ]; do sleep 0.01; done; flarelight imports rows 1 --json; echo $? >&2; } | { exec <&-; : >%s/gone; }]])
-      :format(folder, folder))
+      { until [ -e %s/gone ]; do sleep 0.01; done; flarelight imports rows 1 --json; echo $? >&2; } |
+        { exec <&-; : >%s/gone; }]]):format(folder, folder))
     assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
     -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
     out = shell "flarelight imports list --json 2>&- 0<&-"

@@ -68,7 +68,7 @@ describe("the sandbox", function()
       end
     end
     it("once, as each kind says, and recovers", function()
-      -- Those that curl gives up on come at the same time, after the others, so that each gets what does come before that.
+      -- Those that curl gives up on come at the same time, after the others, so that they get what does come before.
       for _, gives_up in ipairs { false, true } do
         local boxes, pipes = {}, {}
         for i, case in ipairs(cases) do
@@ -76,7 +76,8 @@ describe("the sandbox", function()
             boxes[i] = start()
             case[1].operation = "imports.import"
             boxes[i]:fault(case[1])
-            pipes[i] = begin(boxes[i], "/Import/Data", { body = one, extra = gives_up and "--max-time 3 --compressed" or "--compressed" })
+            local limit = gives_up and "--max-time 3" or ""
+            pipes[i] = begin(boxes[i], "/Import/Data", { body = one, extra = limit .. " --compressed" })
           end
         end
         for i, case in ipairs(cases) do
@@ -167,7 +168,8 @@ describe("the sandbox", function()
     end)
 
     it("late: after the connection was dropped", function()
-      for _, fault in ipairs { { kind = "commit_late", seconds = 0.1 }, { kind = "hang", seconds = 0.1, late = true } } do
+      local faults = { { kind = "commit_late", seconds = 0.1 }, { kind = "hang", seconds = 0.1, late = true } }
+      for _, fault in ipairs(faults) do
         local box = start()
         fault.operation = "imports.import"
         box:fault(fault)

@@ -13,7 +13,7 @@ Server.__index = Server
 
 --- Starts a server for as many requests as there are `replies`. A reply is bytes; one that ends in "..." keeps its
 -- connection for the next request, one that ends in "!" resets its connection after `go_on`, one that ends in "?" comes
--- again on its connection then (both add an empty request to the list then), and after one that ends in "+" the server is
+-- again on its connection then (both add an empty request to the list), and after one that ends in "+" the server is
 -- silent. The object has `url` and the methods below.
 ---@param replies string[]
 function raw_server.start(replies)
@@ -41,7 +41,7 @@ function Server:requests()
   return list
 end
 
---- Tells the server that the connection of a reply that ends in "!" or "?" is idle now, and waits for what it does then.
+--- Tells the server that the connection of a reply that ends in "!" or "?" is idle, and waits for what it does then.
 function Server:go_on()
   local expected = #self:requests() + 1
   system.write(self.log .. ".idle", "")

@@ -2,10 +2,10 @@
 # raw_server.pl LOG REPLY...: prints "PORT PID", then answers one request after another with the next REPLY and
 # appends each request to LOG, a line of hexadecimal digits. spec/support/raw_server.lua starts it.
 #
-# A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for the
-# next request, a "+" makes the server silent after it. A "!" resets the connection once the file LOG.idle is there, a "?"
-# sends the reply again then; both log an empty line. It ends with the last reply, or after two minutes. Relies on perl's
-# own modules alone.
+# A REPLY is "x" and hexadecimal digits, or "@" and a file that holds that; a "." behind them keeps the connection for
+# the next request, a "+" makes the server silent after it. A "!" resets the connection once the file LOG.idle is there,
+# a "?" sends the reply again then; both log an empty line. It ends with the last reply, or after two minutes. Relies on
+# perl's own modules alone.
 use strict;
 use warnings;
 use IO::Socket::INET;
