@@ -108,11 +108,35 @@ describe("flarelight sandbox #slow", function()
   end
 
   it("removes its environment file, whatever signal ends it", function()
-    for signal, status in pairs { TERM = 143, HUP = 129, INT = 0 } do
+    local cases = { TERM = 143, HUP = 129, INT = not system.checked and 0 or nil } -- the sanitizers' host has no Ctrl-C
+    for signal, status in pairs(cases) do
       local out = beside(("[ -e %%s/e ] && kill -%s $pid; wait $box; echo $?; ls %%s/e"):format(signal),
         "--default-signal=INT,HUP,TERM")
       assert.matches(signal == "INT" and "^%d+\n$" or "^" .. status .. "\n$", out, nil, nil, signal)
     end
+  end)
+
+  it("removes it, too, where Ctrl-C comes before it waits", function()
+    local before = system.write(folder .. "/before.lua", [[
+      local output = require "flarelight.cli.output"
+      local flush = output.flush
+      function output.flush()
+        output.flush = flush
+        flush()
+        error("interrupted!", 0)
+      end
+    ]])
+    run(("-q --environment-file %s/e"):format(folder), 0, ("export LUA_INIT=@%s"):format(before))
+    assert.is_false(system.exists(folder .. "/e"))
+  end)
+
+  it("leaves no temporary folder where a fault is refused", function()
+    local temporary = ("export LUA_INIT='os.tmpname = function() return \"%s/temporary\" end'"):format(folder)
+    for _, line in ipairs { "--fault imports.all:status:0", "--port 70000" } do
+      run(line .. " -- true", 2, temporary)
+      assert.is_false(system.exists(folder .. "/temporary"), line)
+    end
+    assert.matches("/temporary\n", (run("-- env", 0, temporary)))
   end)
 
   it("leaves a file that another one has written since", function()

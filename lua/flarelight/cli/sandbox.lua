@@ -111,27 +111,13 @@ local function set_faults(box, faults)
   for _, fault in ipairs(faults) do
     local set, message = pcall(box.fault, box, fault)
     if not set then
-      box:stop()
       ending.fail(status.USAGE, "--fault: " .. tostring(message):gsub("^[^:]*%.lua:%d+: ", ""):gsub("^fault: ", ""))
     end
   end
 end
 
-local function run(args, out)
-  if args.no_command then ending.fail(status.USAGE, "there is no command behind --") end
-  local folder, lasts
-  if #args.command_line > 0 then folder, lasts = folder_of(args) end
-  local box = command_sandbox.start(args)
-  -- SIGTERM and SIGHUP end the process at once. The file that tells of the sandbox goes with it.
-  if args.environment_file then core.remove_at_end(args.environment_file) end
-  set_faults(box, args.fault)
-  if folder then
-    local ran, code = pcall(run_command, box, args.command_line, folder)
-    box:stop()
-    if not lasts then context.remove_folder(folder) end
-    if not ran then error(code, 0) end
-    return code
-  end
+-- Prints the lines for a shell, then requests, until Ctrl-C raises; never returns.
+local function serve(box, out, log)
   if out.json then
     output.write(output.encode { url = box.url, api_key = box.api_key, subscription_id = box.subscription_id })
   else
@@ -140,12 +126,29 @@ local function run(args, out)
   output.flush()
   out:note(("The sandbox runs at %s until Ctrl-C. The lines above make a shell and its scripts use it.")
     :format(box.url))
+  follow(box, log)
+end
+
+local function run(args, out)
+  if args.no_command then ending.fail(status.USAGE, "there is no command behind --") end
+  local box = command_sandbox.start(args)
   local log = not out.quiet and { next = 1 } or nil
-  local _, raised = pcall(follow, box, log)
+  local folder, lasts
+  -- However this ends, the sandbox and its files end with it.
+  local ran, result = pcall(function()
+    -- SIGTERM and SIGHUP end the process at once. The file that tells of the sandbox goes with it.
+    if args.environment_file then core.remove_at_end(args.environment_file) end
+    set_faults(box, args.fault)
+    if #args.command_line == 0 then return serve(box, out, log) end
+    folder, lasts = folder_of(args)
+    return run_command(box, args.command_line, folder)
+  end)
   box:stop()
   core.remove_at_end()
+  if folder and not lasts then context.remove_folder(folder) end
+  if ran then return result end
+  if #args.command_line > 0 or not ending.is_interrupt(result) then error(result, 0) end
   if log then print_requests(box, log) end
-  if not ending.is_interrupt(raised) then error(raised, 0) end
   out:note "The sandbox has stopped."
 end
 
