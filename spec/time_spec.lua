@@ -34,8 +34,13 @@ describe("time:", function()
     it("holds over all attempts, and says when the call could have gone", function()
       start(nil, { max_attempts = 100 })
       sandbox:fault { kind = "status", status = 500, times = HUGE }
-      local err = outcome(read { deadline = 0.5 })
-      assert.are.same({ "timeout", 500 }, { err.kind, err.status })
+      local err
+      for _ = 1, 10 do
+        err = outcome(read { deadline = 0.5 })
+        assert.equal("timeout", err.kind)
+        if err.message:find("try again", 1, true) then break end -- else it has passed while an attempt was under way
+      end
+      assert.equal(500, err.status)
       assert.is_true(err.attempts >= 1 and err.retry_at >= os.time() - 10)
       assert.truthy(err.message:find("the deadline leaves no time to try again", 1, true))
     end)
