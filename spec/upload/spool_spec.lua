@@ -136,18 +136,26 @@ describe("an upload of standard input", function()
       flarelight.new { state = %q }.imports:upload { file = %q }
     ]]):format(state, pipe), ".lua")
     local _, status = system.shell(([[
-      { exec 3>%s; printf 'n\n1234567890\n' >&3; sleep 2; } >/dev/null 2>&1 &
+      { exec 3>%s; printf 'n\n1234567890\n' >&3; exec sleep 600; } >/dev/null 2>&1 &
+      writer=$!
       %s %s %s >/dev/null 2>&1 &
-      for _ in $(seq 200); do ls %s-spool-* >/dev/null 2>&1 && break; sleep 0.05; done
-      ls %s-spool-* >/dev/null 2>&1 || exit 9
+      for _ in $(seq 1200); do ls %s-spool-* >/dev/null 2>&1 && break; sleep 0.05; done
+      ls %s-spool-* >/dev/null 2>&1 || { kill $! $writer; exit 9; }
       kill -INT $!
-      wait $!]]):format(pipe, "env " .. system.environment(sandbox), system.interpreter, script, state, state))
+      wait $!
+      status=$?
+      kill $writer
+      exit $status]]):format(pipe, "env " .. system.environment(sandbox), system.interpreter, script, state, state))
     assert.are.equal(1, status)
     assert.are.same({}, spools())
     local task = api:spawn(function() return api.imports:upload { file = pipe } end)
-    system.shell(("{ exec 3>%s; printf 'n\\n1234567890\\n' >&3; sleep 2; } >/dev/null 2>&1 &"):format(pipe))
+    local writer = system.shell(("{ exec 3>%s; printf 'n\\n1234567890\\n' >&3; exec sleep 600; } >/dev/null 2>&1 & echo $!")
+      :format(pipe)):match "%d+"
+    local function end_writer() system.shell(("kill %s 2>/dev/null"):format(writer)) end
+    finally(end_writer)
     support.update_until(api, function() return #spools() == 1 end)
     task:cancel()
+    end_writer() -- a read of the pipe that has begun ends with it
     support.update_until(api, function() return task:done() end)
     assert.are.same({}, spools())
   end)
