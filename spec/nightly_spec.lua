@@ -80,15 +80,13 @@ describe("the night's work", function()
 
   -- Starts it, kills it once `condition` holds, and waits for its end.
   local function kill_when(condition)
-    local pid = system.path()
-    local pipe = assert(io.popen(("sh -c 'echo $$ >%s; exec %s' & wait"):format(pid,
-      command():gsub("'", "'\\''"))))
+    local pipe, process = system.start(command())
     local ends = os.time() + 60
     while not condition() do
       assert(os.time() < ends, "the condition did not come true")
       os.execute "sleep 0.02"
     end
-    os.execute(("kill -KILL %s"):format(assert(system.read(pid)):match "%d+"))
+    os.execute("kill -KILL " .. process)
     pipe:read "*a"
     pipe:close()
   end
@@ -131,11 +129,14 @@ describe("the night's work", function()
 
   it("leaves the work to another process that is at it, and says which", function()
     sandbox:fault { operation = "imports.import", kind = "latency", seconds = 3 }
-    local first = assert(io.popen(command() .. "; echo $?"))
+    local first, process = system.start(command())
     while sandbox:hits().total == 0 do os.execute "sleep 0.02" end
+    os.execute("kill -STOP " .. process) -- so that it is at work still when the second one looks
+    finally(function() os.execute("kill -CONT " .. process .. " 2>/dev/null") end)
     assert.matches("^nightly: imports:upload: process %d+ has been at work on this upload since %d+%-%d+%-%d+ [%d:]+ ",
       run(3))
     assert.are.equal(1, writes())
+    os.execute("kill -CONT " .. process)
     assert.matches("\n0\n$", first:read "*a")
     first:close()
     is_whole()

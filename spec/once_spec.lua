@@ -615,13 +615,16 @@ describe("a block of once, in a process that is killed", function()
 
   it("says who is at work on it, and since when", function()
     sandbox:fault { operation = "preparations.execute", kind = "latency", seconds = 2 }
-    local first = assert(io.popen(command ""))
+    local first, process = system.start(command "")
     while sandbox:hits().total == 0 do system.shell "sleep 0.02" end
+    system.shell("kill -STOP " .. process) -- so that it is at work still when others look
+    finally(function() system.shell("kill -CONT " .. process .. " 2>/dev/null") end)
     local _, message, err = api:once("k", function() error "runs" end)
     assert.are.same({ "conflict", "not_sent" }, { err.kind, err.fate })
     assert.matches('key "k": process %d+ has been at work on it since %d+%-%d+%-%d+ %d+:%d+:%d+$', message)
     assert.are.equal("conflict", select(3, api:settle("k", "again")).kind)
     assert.are.equal("conflict", select(3, api:forget "k").kind)
+    system.shell("kill -CONT " .. process)
     assert.matches("^done", first:read "*a")
     first:close()
     assert.is_true(select(2, api:once("k", error)).already)

@@ -23,6 +23,13 @@ function system.shell(command)
   return output, tonumber(status)
 end
 
+--- Starts a program, `command`, as a shell would write it. Returns a pipe with what it prints, and the number of its
+-- process. The last line of the pipe is its exit status.
+function system.start(command)
+  local pipe = assert(io.popen(("sh -c %s; echo $?"):format(system.quote("echo $$; exec env " .. command))))
+  return pipe, assert(pipe:read "*l")
+end
+
 --- The bytes of a file; nil where there is none.
 function system.read(path)
   local file = io.open(path, "rb")
