@@ -26,7 +26,9 @@ end
 --- Starts a program, `command`, as a shell would write it. Returns a pipe with what it prints, and the number of its
 -- process. The last line of the pipe is its exit status.
 function system.start(command)
-  local pipe = assert(io.popen(("sh -c %s; echo $?"):format(system.quote("echo $$; exec env " .. command))))
+  -- The outer shell would tell of the signal that has ended the program.
+  local line = "exec 3>&2 2>/dev/null; sh -c %s 2>&3 3>&- & wait $!; echo $?"
+  local pipe = assert(io.popen(line:format(system.quote("echo $$; exec env " .. command))))
   return pipe, assert(pipe:read "*l")
 end
 

@@ -149,8 +149,8 @@ describe("an upload of standard input", function()
     assert.are.equal(1, status)
     assert.are.same({}, spools())
     local task = api:spawn(function() return api.imports:upload { file = pipe } end)
-    local writer = system.shell(("{ exec 3>%s; printf 'n\\n1234567890\\n' >&3; exec sleep 600; } >/dev/null 2>&1 & echo $!")
-      :format(pipe)):match "%d+"
+    local line = "{ exec 3>%s; printf 'n\\n1234567890\\n' >&3; exec sleep 600; } >/dev/null 2>&1 & echo $!"
+    local writer = system.shell(line:format(pipe)):match "%d+"
     local function end_writer() system.shell(("kill %s 2>/dev/null"):format(writer)) end
     finally(end_writer)
     support.update_until(api, function() return #spools() == 1 end)
