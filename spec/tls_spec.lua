@@ -32,7 +32,7 @@ describe("the least version of TLS", function()
     local pipe = assert(io.popen(("OPENSSL_CONF=%s sh -c 'openssl s_server -accept 127.0.0.1:0 -cert %s -key %s -%s -www "
       .. "-cipher ALL@SECLEVEL=0 >%s 2>&1 & echo $!'"):format(configuration, certificate, key, version, log)))
     local process, port = pipe:read "*l", nil
-    for _ = 1, 400 do
+    for _ = 1, 2400 do
       port = (system.read(log) or ""):match "ACCEPT 127%.0%.0%.1:(%d+)"
       if port then break end
       os.execute "sleep 0.05"
@@ -48,7 +48,7 @@ describe("the least version of TLS", function()
       local api, message = flarelight.new { api_key = "key-of-tls", subscription_id = %q, base_url = %q, ca_file = %q,
         max_attempts = 1 %s }
       if not api then return print(message) end
-      local _, message, err = api.imports:all { deadline = 20 }
+      local _, message, err = api.imports:all { deadline = 60 }
       print(err.kind, err.fate or "", message)
     ]]):format(support.subscription(), "https://127.0.0.1:" .. port, certificate, options or ""), ".lua")
     return (system.shell(("OPENSSL_CONF=%s %s %s %s 2>&1"):format(configuration, environment or "", system.interpreter,

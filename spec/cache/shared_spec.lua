@@ -196,7 +196,7 @@ local function specs_of_a_place()
       assert(api.imports:import { id = id, records = { { n = 11 } } })
       print(#assert(api.imports:data(id, { deadline = 60 })), task:done())
     ]], ".lua")
-    assert.are.equal("11\tfalse\n", (system.shell(("timeout -s KILL 15 env %s %s %s %s %s"):format(
+    assert.are.equal("11\tfalse\n", (system.shell(("timeout -s KILL 28 env %s %s %s %s %s"):format(
       system.environment(sandbox), system.interpreter, script, id, system.quote(state)))))
   end)
 

@@ -79,7 +79,7 @@ describe("the example for #slow", function()
     pipe:close()
     finally(function() nginx.shell(("kill $(cat %s/run/nginx.pid) 2>/dev/null; wait %s"):format(folder, process)) end)
     local body, status
-    for _ = 1, 400 do
+    for _ = 1, 2400 do
       local text = nginx.shell(("curl -s -w '\n%%{http_code}' 127.0.0.1:%s/report"):format(port))
       body, status = text:match "^(.*)\n(%d+)$"
       if status ~= "000" then break end

@@ -65,7 +65,7 @@ describe("an upload with map", function()
     ]], ".lua")
     local path = system.file("a\n" .. ("1\n"):rep(3000), ".csv")
     for _ = 1, 5 do
-      assert.are.equal("nil\tclosed\n", (system.shell(("timeout -s KILL 20 env %s %s %s %s"):format(
+      assert.are.equal("nil\tclosed\n", (system.shell(("timeout -s KILL 120 env %s %s %s %s"):format(
         system.environment(box), system.interpreter, script, path))))
     end
   end)

@@ -14,8 +14,8 @@
 
 #include "files/worker.h"
 
-#define THREADS 4      /* that the worker starts at most */
-#define LONG_SECONDS 5 /* what a job waits for the others, if they do not run */
+#define THREADS 4       /* that the worker starts at most */
+#define LONG_SECONDS 60 /* what a job waits for the others, if they do not run */
 
 typedef struct gated_job {
   fl_job job;
