@@ -165,7 +165,12 @@ describe("in nginx #slow", function()
       server { listen 127.0.0.1:PORT;
         location = /stalls { content_by_lua_block {
           api = api or assert(require("flarelight").new { max_concurrency = 100 })
-          api.preparations:all { deadline = 2 }
+          api.preparations:all()
+        } }
+        location = /end { content_by_lua_block { -- the calls
+          api:close()
+          api = nil
+          ngx.say "ended"
         } }
         location = /call { content_by_lua_block {
           api = api or assert(require("flarelight").new { max_concurrency = 100 })
@@ -181,6 +186,7 @@ describe("in nginx #slow", function()
     assert(eventually(function() return server.get "/timers" == "1\n" end), server.log())
     assert.are.equal("3\n", (server.get "/call"))
     assert.are.equal(2, wakeup_sockets())
+    assert.are.equal("ended\n", (server.get "/end"))
     assert(eventually(function() return server.get "/timers" == "0\n" end), server.log())
     assert.are.equal("3\n", (server.get "/call"))
     assert.are.equal("", server.log())
