@@ -344,7 +344,8 @@ describe("a client", function()
     it("ca_file", function()
       local path, private_key = system.certificate "127.0.0.1"
       if not path then pending "needs the openssl command" return end
-      local safe = support.sandbox { certificate = path, private_key = private_key }
+      local own = { certificate = path, private_key = private_key, subscription_id = box.subscription_id }
+      local safe = support.sandbox(own)
       local to = { base_url = safe.url, max_attempts = 1 }
       local _, _, err = call(to, function(api) return api.imports:import { records = {} } end)
       assert.same({ "tls", "not_sent", 0 }, { err.kind, err.fate, #safe:requests() })

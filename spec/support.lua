@@ -5,11 +5,6 @@ local raw_server = require "support.raw_server"
 
 local support = {}
 
---- Starts a sandbox with `options`.
-function support.sandbox(options)
-  return assert(require("flarelight.sandbox").start(options or {}))
-end
-
 --- Makes a client of a sandbox (or of any table with its url, api_key and subscription_id); `options` are added.
 function support.client(sandbox, options)
   local given = { api_key = sandbox.api_key, subscription_id = sandbox.subscription_id, base_url = sandbox.url }
@@ -62,6 +57,12 @@ local subscriptions = 0
 function support.subscription()
   subscriptions = subscriptions + 1
   return ("00000000-0000-4000-8001-%012d"):format(subscriptions)
+end
+
+--- Starts a sandbox with `options`, for a subscription of its own.
+function support.sandbox(options)
+  local own = { subscription_id = support.subscription() }
+  return assert(require("flarelight.sandbox").start(support.with(own, options)))
 end
 
 --- Starts a server that answers with `replies`, byte for byte (see support/raw_server.lua). It has an `api_key` and a
