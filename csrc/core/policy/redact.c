@@ -259,7 +259,7 @@ fl_result fl_redact_head(fl_buffer *out, fl_slice head, const char *secret) {
     if (result != FL_OK) return result;
     at += length;
   }
-  fl_redact(secret, out->data + begin, out->length - begin, false);
+  if (out->length > begin) fl_redact(secret, out->data + begin, out->length - begin, false);
   return FL_OK;
 }
 

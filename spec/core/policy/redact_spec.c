@@ -102,9 +102,8 @@ static void test_heads(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     fl_buffer out;
     fl_buffer_init(&out, FL_BUFFER_UNLIMITED);
-    assert_int_equal(fl_buffer_append_text(&out, ""), FL_OK);
     assert_int_equal(fl_redact_head(&out, fl_slice_of(cases[i][0]), "secret-key"), FL_OK);
-    check_text(cases[i][0], out.data, cases[i][1]);
+    check_text(cases[i][0], out.length > 0 ? out.data : "", cases[i][1]);
     fl_buffer_free(&out);
   }
 }
