@@ -15,7 +15,7 @@ local function processes(sandbox, state, count, script)
     system.quote(folder), count, system.environment(sandbox), system.quote(state), system.quote(system.interpreter))))
 end
 
-describe("a shared budget in a file", function()
+describe("a shared budget in a file #timed", function()
   local opened = support.opened(after_each)
   local folder, state, sandbox
 
@@ -156,11 +156,11 @@ local function behaves(place, begin)
   end)
 end
 
-describe("a shared budget in a state file", function()
+describe("a shared budget in a state file #timed", function()
   behaves("state file", function() return system.folder() .. "/state.db" end)
 end)
 
-describe("a shared budget in PostgreSQL", function()
+describe("a shared budget in PostgreSQL #timed", function()
   local opened = support.opened(after_each)
   local server, name
   -- The place is C code, whatever the Lua is.

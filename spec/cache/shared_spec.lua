@@ -259,7 +259,7 @@ local function specs_of_a_place()
   end)
 end
 
-describe("a cache beside the state file", function()
+describe("a cache beside the state file #timed", function()
   setup(function() new_state = function(where) return where .. "/state.db" end end)
   specs_of_a_place()
 
@@ -309,7 +309,7 @@ describe("a cache beside the state file", function()
   end)
 end)
 
-describe("a cache in PostgreSQL", function()
+describe("a cache in PostgreSQL #timed", function()
   local server
   setup(function()
     server = pcall(require, "flarelight.postgres_core") and postgres.start() or nil

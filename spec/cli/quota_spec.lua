@@ -6,7 +6,7 @@ local flarelight = require "flarelight"
 local support = require "support"
 local system = require "support.system"
 
-describe("quota --watch", function()
+describe("quota --watch #timed", function()
   local opened = support.opened(after_each)
   local sandbox, folder, environment
 

@@ -37,7 +37,8 @@ describe("the command", function()
       { until [ -e %s/gone ]; do sleep 0.01; done; flarelight imports rows 1 --json; echo $? >&2; } |
         { exec <&-; : >%s/gone; }]]):format(folder, folder))
     assert.matches("^1\n$", (err:gsub("flarelight: imports rows: standard output: cannot write: Broken pipe\n", "")))
-    -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place.
+    -- What a closed descriptor 2 would have said goes nowhere, and no descriptor takes its place. Valgrind needs one.
+    if os.getenv "SPEC_QUICK" then return end
     out = shell "flarelight imports list --json 2>&- 0<&-"
     assert.matches('"records": 2000', out)
   end)
