@@ -9,15 +9,22 @@ typedef struct row_digest {
   uint64_t nodes, first;
 } row_digest;
 
+/* The number of a node, or the length of what it holds. The scanner leaves the value of null, true
+ * and false unset. */
+static inline uint64_t bits_of(const fl_json_node *node) {
+  uint64_t bits = 0;
+  if (node->type == FL_JSON_INTEGER || node->type == FL_JSON_FLOAT)
+    memcpy(&bits, &node->value, sizeof bits);
+  else if (node->type > FL_JSON_TRUE) bits = node->value.size.length;
+  return bits;
+}
+
 static inline row_digest digest_of(const fl_json_node *nodes, uint32_t row) {
   row_digest digest = {1, 0};
   if (nodes[row].type < FL_JSON_ARRAY) return digest;
   digest.nodes = nodes[row].value.size.end - row;
-  if (digest.nodes > 2 && nodes[row].type == FL_JSON_OBJECT) {
-    const fl_json_node *first = &nodes[row + 2];
-    bool is_number = first->type == FL_JSON_INTEGER || first->type == FL_JSON_FLOAT;
-    digest.first = is_number ? (uint64_t)first->value.integer : first->value.size.length;
-  }
+  if (digest.nodes > 2 && nodes[row].type == FL_JSON_OBJECT)
+    digest.first = bits_of(&nodes[row + 2]);
   return digest;
 }
 
@@ -28,20 +35,10 @@ typedef struct node_key {
 
 static node_key key_of(const fl_json_node *node, const char *text) {
   node_key key = {{(char)node->type}, {NULL, 0}};
-  uint64_t bits = 0;
-  switch (node->type) {
-    case FL_JSON_INTEGER:
-    case FL_JSON_FLOAT: memcpy(&bits, &node->value, sizeof bits); break;
-    case FL_JSON_BIG:
-    case FL_JSON_STRING:
-      bits = node->value.size.length;
-      key.bytes = (fl_slice){text + node->offset, node->value.size.length};
-      break;
-    case FL_JSON_ARRAY:
-    case FL_JSON_OBJECT: bits = node->value.size.length; break;
-    default: break;
-  }
+  const uint64_t bits = bits_of(node);
   memcpy(key.head + 1, &bits, sizeof bits);
+  if (node->type == FL_JSON_BIG || node->type == FL_JSON_STRING)
+    key.bytes = (fl_slice){text + node->offset, node->value.size.length};
   return key;
 }
 
