@@ -27,16 +27,16 @@ static void raise_interrupted(lua_State *L, lua_Debug *at) {
 }
 
 static void on_interrupt(int number) {
-  signal(number, SIG_DFL);
+  (void)signal(number, SIG_DFL);
   lua_sethook(interrupted, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
 static int call(lua_State *L, int handler) {
   int failed;
   interrupted = L;
-  signal(SIGINT, on_interrupt);
+  (void)signal(SIGINT, on_interrupt);
   failed = lua_pcall(L, 0, 0, handler);
-  signal(SIGINT, SIG_DFL);
+  (void)signal(SIGINT, SIG_DFL);
   return failed != 0 ? report(L) : 0;
 }
 
