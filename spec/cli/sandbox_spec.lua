@@ -115,7 +115,7 @@ describe("flarelight sandbox #slow", function()
     end
   end)
 
-  it("removes it, too, where Ctrl-C comes before it waits", function()
+  it("removes it, too, where Ctrl-C comes before it waits #uncounted", function()
     local before = system.write(folder .. "/before.lua", [[
       local output = require "flarelight.cli.output"
       local flush = output.flush
@@ -129,7 +129,7 @@ describe("flarelight sandbox #slow", function()
     assert.is_false(system.exists(folder .. "/e"))
   end)
 
-  it("leaves no temporary folder where a fault is refused", function()
+  it("leaves no temporary folder where a fault is refused #uncounted", function()
     local temporary = ("export LUA_INIT='os.tmpname = function() return \"%s/temporary\" end'"):format(folder)
     for _, line in ipairs { "--fault imports.all:status:0", "--port 70000" } do
       run(line .. " -- true", 2, temporary)
