@@ -72,14 +72,12 @@ describe("the end of the command", function()
   end
 
   it("names the files that Ctrl-C has left", function()
-    if system.checked then return end
     local err = interrupted "g.csv h.csv 'another one.csv'"
     assert.matches("flarelight: g.csv: interrupted\nWhat has arrived stays. To go on:\n  flarelight imports resume %x+\n", err)
     assert.matches("\nNot uploaded: h.csv 'another one.csv'\nended with 130\n$", err)
   end)
 
   it("tells what Ctrl-C leaves of an upload without a state file", function()
-    if system.checked then return end
     local err = interrupted "g.csv --state none"
     assert.matches("flarelight: interrupted\nWithout a state file it cannot go on. Import 1 keeps what has arrived: 1 record so far\n",
       err)
@@ -87,7 +85,6 @@ describe("the end of the command", function()
   end)
 
   it("leaves no part of a compressed export or of a database, and says so", function()
-    if system.checked then return end
     support.import(opened.client(sandbox), 30)
     for _, name in ipairs { "e.csv.gz", "e.sqlite" } do
       sandbox:clear_faults()
