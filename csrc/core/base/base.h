@@ -44,6 +44,11 @@ typedef int64_t fl_time;
 #define FL_SECOND ((fl_time)1000000)
 #define FL_NEVER INT64_MAX
 
+/* The time `wait` after `now`; FL_NEVER where that lies beyond all times. */
+static inline fl_time fl_time_after(fl_time now, fl_time wait) {
+  return wait > 0 && now > FL_NEVER - wait ? FL_NEVER : now + wait;
+}
+
 /* Stands for a time or a count that is not known. */
 #define FL_UNKNOWN INT64_MIN
 

@@ -69,7 +69,7 @@ static fl_call *make_call(fl_pager *pager, int64_t start, int64_t count, fl_time
   request.api_key = fl_slice_of(pager->api_key);
   request.headers = pager->headers;
   request.request_id = fl_slice_of(pager->request_id);
-  request.deadline = pager->deadline == FL_NEVER ? FL_NEVER : now + pager->deadline;
+  request.deadline = fl_time_after(now, pager->deadline);
   call = fl_call_new(pager->client, pager->mailbox, fl_item_next_ticket(), &request, code);
   if (call == NULL) return NULL;
   call->pager = pager;

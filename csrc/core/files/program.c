@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -77,12 +78,13 @@ static fl_program_code read_all(int descriptor, fl_time ends, fl_buffer *output)
   fl_program_code code = FL_PROGRAM_ENDED;
   for (;;) {
     fl_time left = ends - fl_clock_now();
+    fl_time milliseconds = left / FL_MILLISECOND + 1;
     ssize_t count;
     if (left <= 0) {
       code = FL_PROGRAM_TIMED_OUT;
       break;
     }
-    if (poll(&ready, 1, (int)(left / FL_MILLISECOND) + 1) <= 0) continue;
+    if (poll(&ready, 1, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds) <= 0) continue;
     count = read(descriptor, bytes, sizeof bytes);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
@@ -108,7 +110,7 @@ static fl_program_code take_status(fl_buffer *output, int *status) {
 
 fl_program_code fl_program_output(const char *command, fl_time timeout, fl_buffer *output,
                                   int *status) {
-  fl_time ends = fl_clock_now() + timeout;
+  fl_time ends = fl_time_after(fl_clock_now(), timeout);
   fl_program_code code;
   int ends_of_pipe[2], reason, state;
   pid_t process;

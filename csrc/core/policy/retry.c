@@ -129,10 +129,6 @@ fl_time fl_retry_backoff(fl_time base, fl_time cap, int attempt, double random) 
   return (fl_time)(random * (double)most);
 }
 
-static fl_time later(fl_time now, fl_time wait) {
-  return wait > FL_NEVER - now ? FL_NEVER : now + wait;
-}
-
 /* Until the next window: a Reset of 0 is less than a second away. */
 static fl_time wait_for_reset(const fl_outcome *outcome) {
   return outcome->reset < FL_SECOND ? FL_SECOND : outcome->reset;
@@ -187,8 +183,8 @@ fl_retry_decision fl_retry_decide(const fl_retry_policy *policy, fl_retry_state 
                                   double random) {
   row entry = classify(outcome);
   fl_time asked = server_wait(entry, outcome);
-  fl_time at =
-      later(now, asked != FL_UNKNOWN ? asked : backoff(policy, entry, state->attempts, random));
+  fl_time at = fl_time_after(
+      now, asked != FL_UNKNOWN ? asked : backoff(policy, entry, state->attempts, random));
   bool heard = asked != FL_UNKNOWN && asked <= policy->retry_after_ceiling;
   bool used_up = entry == ROW_BUDGET_SPENT && state->forbidden_retried;
   const char *forbidden = forbidden_by(policy, state, quota, entry, asked, at);

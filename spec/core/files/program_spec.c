@@ -44,6 +44,20 @@ static void test_outputs_and_ends(void **state) {
   }
 }
 
+static void test_a_time_out_beyond_all_times(void **state) {
+  fl_time timeouts[] = {FL_NEVER, FL_NEVER - 1, 30 * 86400 * FL_SECOND};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(timeouts); i++) {
+    fl_buffer output;
+    int status;
+    fl_buffer_init(&output, 64);
+    check_number("code", fl_program_output("echo one", timeouts[i], &output, &status),
+                 FL_PROGRAM_ENDED);
+    check_text("output", output.data, "one\n");
+    fl_buffer_free(&output);
+  }
+}
+
 static void take_all(int signal_number) {
   const int before = errno;
   (void)signal_number;
@@ -89,6 +103,7 @@ static void test_signals_are_as_usual(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outputs_and_ends),
+      cmocka_unit_test(test_a_time_out_beyond_all_times),
       cmocka_unit_test(test_a_host_that_takes_the_ends_of_children),
       cmocka_unit_test(test_signals_are_as_usual),
   };
